@@ -1,0 +1,74 @@
+//! When the alerter looks: by its schedule at everything, and at once where a worker hints.
+
+use std::time::Duration;
+
+use croner::Cron;
+use jiff::{Timestamp, tz::TimeZone};
+use pisync_core::{queue::Hints, store::Store};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::{outbox, receivers::log::AlertLog, tick::Alerter};
+
+/// How often hints are taken and the outbox is looked at.
+const BEAT: Duration = Duration::from_millis(500);
+
+/// The most hints that are taken in one beat.
+const HINTS: usize = 10_000;
+
+/// Watches until `stop`. A server that is away is tried again with the next beat; what was not
+/// seen then is seen by the next tick, since that compares everything.
+pub async fn watch(
+    alerter: &Alerter,
+    store: &Store,
+    hints: &Hints,
+    log: &AlertLog,
+    schedule: &Cron,
+    stop: &CancellationToken,
+) {
+    let mut troubles = Troubles::default();
+    // At once, then by the schedule.
+    let mut next_tick = Some(Timestamp::now());
+    while !stop.is_cancelled() {
+        if next_tick.is_some_and(|at| at <= Timestamp::now()) {
+            next_tick = following(schedule, Timestamp::now());
+            troubles.note("tick", alerter.tick().await);
+        }
+        match hints.take(HINTS).await {
+            Ok(devices) => troubles.note("hints", alerter.look_at(&devices).await),
+            Err(error) => troubles.note("hints", Err::<(), _>(error)),
+        }
+        troubles.note("outbox", outbox::deliver(store, log).await);
+        tokio::select! {
+            () = sleep(BEAT) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+/// The schedule's next time, if it has any.
+fn following(schedule: &Cron, now: Timestamp) -> Option<Timestamp> {
+    let next = schedule.find_next_occurrence(&now.to_zoned(TimeZone::UTC), false);
+    next.ok().map(|next| next.timestamp())
+}
+
+/// What is failing now: said once when it begins and once when it is over.
+#[derive(Default)]
+struct Troubles(Vec<&'static str>);
+
+impl Troubles {
+    fn note<T, E: std::fmt::Display>(&mut self, what: &'static str, outcome: Result<T, E>) {
+        let known = self.0.contains(&what);
+        match outcome {
+            Ok(_) if known => {
+                self.0.retain(|trouble| *trouble != what);
+                log::info!(what = what; "works again");
+            }
+            Err(error) if !known => {
+                self.0.push(what);
+                log::warn!(what = what, error:% = error; "failed, trying on");
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+}

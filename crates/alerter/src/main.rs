@@ -1,0 +1,11 @@
+//! `alerter`: turns failure counters into alerts, one message per incident.
+
+use alerter::config::Config;
+use pisync_core::{logging, settings};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let config: Config = settings::parse();
+    logging::init(config.log.log_format);
+    alerter::run(config).await
+}

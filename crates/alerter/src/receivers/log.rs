@@ -1,0 +1,142 @@
+//! The alert log: one JSON object per line, on disk before it counts as sent; and a log record.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    path::Path,
+    sync::Arc,
+};
+
+use jiff::Timestamp;
+use pisync_core::{
+    models::{Alert, AlertState, Cause},
+    store::Message,
+};
+use serde::Serialize;
+
+/// The file. Several processes may append to the same one: each line is one write.
+#[derive(Debug, Clone)]
+pub struct AlertLog(Arc<File>);
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line<'a> {
+    time: String,
+    id: String,
+    alertname: &'a str,
+    status: &'a str,
+    device_id: &'a str,
+    failure_count: i32,
+    cause: &'a str,
+    starts_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ends_at: Option<String>,
+    message: String,
+}
+
+impl AlertLog {
+    /// Opens the file for appending, and makes it where there is none.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self(Arc::new(OpenOptions::new().create(true).append(true).open(path)?)))
+    }
+
+    /// Writes the message; when it returns, the line is on disk.
+    pub async fn send(&self, message: &Message) -> io::Result<()> {
+        let mut line = line(message, Timestamp::now())?;
+        line.push(b'\n');
+        let file = self.0.clone();
+        tokio::task::spawn_blocking(move || {
+            (&*file).write_all(&line)?;
+            file.sync_data()
+        })
+        .await??;
+        let Alert { id, name, device_id, .. } = &message.alert;
+        log::warn!(alert:% = id, alertname:% = name, status = message.reason.as_str(), device_id:% = device_id;
+            "{}", sentence(message));
+        Ok(())
+    }
+}
+
+fn line(message: &Message, now: Timestamp) -> io::Result<Vec<u8>> {
+    let alert = &message.alert;
+    let ends_at = alert.ends_at.filter(|_| message.reason == AlertState::Resolved);
+    Ok(serde_json::to_vec(&Line {
+        time: rfc3339(now),
+        id: alert.id.to_string(),
+        alertname: alert.name.as_str(),
+        status: message.reason.as_str(),
+        device_id: alert.device_id.as_str(),
+        failure_count: alert.failure_count,
+        cause: alert.cause.as_str(),
+        starts_at: rfc3339(alert.starts_at),
+        ends_at: ends_at.map(rfc3339),
+        message: sentence(message),
+    })?)
+}
+
+/// What happened, for people.
+fn sentence(message: &Message) -> String {
+    let Alert { device_id, failure_count, cause, starts_at, ends_at, .. } = &message.alert;
+    match message.reason {
+        AlertState::Firing => {
+            let why = match cause {
+                Cause::Connectivity => "the connection was slow at the last one",
+                Cause::Content => "the connection was fine at the last one",
+                Cause::Unknown => "no speed was measured at the last one",
+            };
+            format!("{device_id} failed {failure_count} syncs in a row since {}: {why}", rfc3339(*starts_at))
+        }
+        AlertState::Resolved => {
+            let at = ends_at.map(rfc3339).unwrap_or_default();
+            format!("{device_id} is well again: a good sync at {at}, failing since {}", rfc3339(*starts_at))
+        }
+    }
+}
+
+fn rfc3339(timestamp: Timestamp) -> String {
+    format!("{timestamp:.3}")
+}
+
+#[cfg(test)]
+mod tests {
+    use pisync_core::models::{AlertName, DeviceId, FailureRun};
+
+    use super::*;
+
+    fn message(reason: AlertState) -> Message {
+        let run = FailureRun {
+            count: 3,
+            since: "2026-11-23T08:00:00Z".parse().unwrap(),
+            last_at: "2026-11-23T10:00:00Z".parse().unwrap(),
+            last_speed: 12.5,
+        };
+        let mut alert = Alert::device_sync_failing(DeviceId::parse("pibook-1").unwrap(), &run);
+        alert.ends_at = Some("2026-11-23T11:00:00Z".parse().unwrap());
+        assert_eq!(alert.name, AlertName::DeviceSyncFailing);
+        Message { seq: 1, reason, attempts: 1, alert }
+    }
+
+    fn written(reason: AlertState) -> serde_json::Value {
+        let now = "2026-11-23T10:00:01.5Z".parse().unwrap();
+        serde_json::from_slice(&line(&message(reason), now).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_firing_line_has_the_members_of_the_contract_and_no_end() {
+        let line = written(AlertState::Firing);
+        let members: Vec<_> = line.as_object().unwrap().keys().map(String::as_str).collect();
+        let expected =
+            ["alertname", "cause", "deviceId", "failureCount", "id", "message", "startsAt", "status", "time"];
+        assert_eq!(members, expected);
+        assert_eq!(line["status"], "firing");
+        assert_eq!(line["time"], "2026-11-23T10:00:01.500Z");
+        assert_eq!(line["failureCount"], 3);
+    }
+
+    #[test]
+    fn a_resolved_line_has_the_same_id_and_an_end() {
+        let (firing, resolved) = (written(AlertState::Firing), written(AlertState::Resolved));
+        assert_eq!(firing["id"], resolved["id"]);
+        assert_eq!(resolved["endsAt"], "2026-11-23T11:00:00.000Z");
+    }
+}

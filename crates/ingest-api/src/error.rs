@@ -1,0 +1,144 @@
+//! Every answer that is not a success: `application/problem+json` (RFC 9457), with the members
+//! `success` and `error` that old clients read.
+
+use std::fmt;
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{StatusCode, header},
+};
+use pisync_core::{
+    models::{FieldError, InvalidEvent},
+    queue::{PushError, QueueError},
+    store::StoreError,
+};
+use serde_json::{Value, json};
+
+/// A request that is not answered as it was meant.
+#[derive(Debug)]
+pub enum ApiError {
+    /// The body or the query has faults. 400
+    Invalid(Vec<FieldError>),
+    /// There is no such route. 404
+    NoRoute,
+    /// The route takes other methods. 405
+    Method {
+        /// The methods it takes.
+        allow: &'static str,
+    },
+    /// The body is over the limit. 413
+    TooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The body is not JSON by its own words. 415
+    MediaType,
+    /// The queue takes nothing now. 503
+    Queue(PushError),
+    /// The store does not answer. 503
+    Store(StoreError),
+}
+
+impl ApiError {
+    /// One fault of a member of the query.
+    pub fn query(pointer: &'static str, detail: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldError { pointer, code: "invalid", detail: detail.into() }])
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            Self::Invalid(errors) => InvalidEvent { errors: errors.clone() }.to_string(),
+            Self::NoRoute => "there is no such route".into(),
+            Self::Method { allow } => format!("this route takes {allow}"),
+            Self::TooLarge { limit } => format!("the body is over {limit} bytes"),
+            Self::MediaType => "the body must be JSON: send Content-Type: application/json".into(),
+            Self::Queue(PushError::Full { .. } | PushError::Queue(QueueError::OutOfMemory)) => {
+                "the queue is full; nothing was stored, send the same event again later".into()
+            }
+            Self::Queue(PushError::Queue(_)) => "the queue is not available; send the same event again later".into(),
+            Self::Store(_) => "the store is not available; ask again later".into(),
+        }
+    }
+
+    /// Seconds after which to try again, different from answer to answer, so that a fleet that
+    /// was refused together does not return together; more where more waits.
+    fn retry_after(&self) -> Option<u64> {
+        /// What a modest worker drains, in events per second and partition.
+        const DRAINED: u64 = 1_000;
+        let at_least = match self {
+            Self::Queue(PushError::Full { depth }) => (depth / DRAINED).clamp(2, 300),
+            Self::Queue(PushError::Queue(QueueError::OutOfMemory)) => 10,
+            Self::Queue(PushError::Queue(_)) | Self::Store(_) => 2,
+            _ => return None,
+        };
+        Some(at_least + fastrand::u64(0..=at_least))
+    }
+
+    fn body(&self) -> Value {
+        let status = self.status_code();
+        let title = status.canonical_reason().unwrap_or("Error");
+        let detail = self.detail();
+        let mut body = json!({
+            "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail,
+            "success": false, "error": detail,
+        });
+        if let Self::Invalid(errors) = self {
+            let errors = errors.iter().map(|e| json!({ "pointer": e.pointer, "code": e.code, "detail": e.detail }));
+            body["errors"] = errors.collect();
+        }
+        body
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Queue(_) | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        match self {
+            Self::Queue(error) => log::debug!(error:% = error; "event refused"),
+            Self::Store(error) => log::warn!(error:% = error; "read failed"),
+            _ => {}
+        }
+        let mut response = HttpResponse::build(self.status_code());
+        if let Self::Method { allow } = self {
+            response.insert_header((header::ALLOW, *allow));
+        }
+        if let Some(seconds) = self.retry_after() {
+            response.insert_header((header::RETRY_AFTER, seconds));
+        }
+        response.content_type("application/problem+json").body(self.body().to_string())
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail())
+    }
+}
+
+impl From<InvalidEvent> for ApiError {
+    fn from(error: InvalidEvent) -> Self {
+        Self::Invalid(error.errors)
+    }
+}
+
+impl From<PushError> for ApiError {
+    fn from(error: PushError) -> Self {
+        Self::Queue(error)
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}

@@ -1,0 +1,72 @@
+//! Lists by page and limit, in the envelope that old clients know.
+
+use actix_web::HttpResponse;
+use serde::{Deserialize, Serialize};
+
+use crate::error::ApiError;
+
+/// The query of a list, as it came.
+#[derive(Debug, Deserialize)]
+pub(super) struct PageQuery {
+    page: Option<String>,
+    limit: Option<String>,
+}
+
+/// A page by its number from 1 and its size.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PageOf {
+    page: u32,
+    pub(super) limit: u32,
+}
+
+#[derive(Serialize)]
+struct Envelope<T> {
+    success: bool,
+    data: Data<T>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Data<T> {
+    page: u32,
+    limit: u32,
+    results: Vec<T>,
+    total_pages: u64,
+    total_results: u64,
+}
+
+impl PageQuery {
+    /// Page 1 and 10 results unless asked otherwise; at most 200.
+    pub(super) fn parse(&self) -> Result<PageOf, ApiError> {
+        let page = number(self.page.as_deref(), 1, 1..=u32::MAX)
+            .ok_or_else(|| ApiError::query("/page", "must be an integer from 1"))?;
+        let limit = number(self.limit.as_deref(), 10, 1..=200)
+            .ok_or_else(|| ApiError::query("/limit", "must be an integer from 1 to 200"))?;
+        Ok(PageOf { page, limit })
+    }
+}
+
+fn number(text: Option<&str>, default: u32, range: std::ops::RangeInclusive<u32>) -> Option<u32> {
+    text.map_or(Some(default), |text| text.parse().ok()).filter(|number| range.contains(number))
+}
+
+impl PageOf {
+    /// How many results lie before the page.
+    pub(super) fn skip(self) -> u64 {
+        u64::from(self.page - 1) * u64::from(self.limit)
+    }
+
+    /// The answer with these results, of so many.
+    pub(super) fn answer<T: Serialize>(self, results: Vec<T>, total: u64) -> HttpResponse {
+        HttpResponse::Ok().json(Envelope {
+            success: true,
+            data: Data {
+                page: self.page,
+                limit: self.limit,
+                results,
+                total_pages: total.div_ceil(u64::from(self.limit)),
+                total_results: total,
+            },
+        })
+    }
+}

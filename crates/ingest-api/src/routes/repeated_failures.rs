@@ -1,0 +1,31 @@
+//! `GET /api/devices/repeated-failures`: the devices that fail again and again, worst first.
+
+use actix_web::{
+    HttpResponse,
+    web::{Data, Query},
+};
+use serde::Serialize;
+
+use super::page::PageQuery;
+use crate::{error::ApiError, server::State};
+
+/// How many failed syncs in a row make a repeated failure.
+const REPEATED: i32 = 3;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Failing {
+    #[serde(rename = "_id")]
+    id: String,
+    device_id: String,
+    failure_count: i32,
+}
+
+/// A page of the counters at or over the threshold.
+pub(super) async fn get(query: Query<PageQuery>, state: Data<State>) -> Result<HttpResponse, ApiError> {
+    let page = query.parse()?;
+    let found = state.store.failure_counters().failing_page(REPEATED, page.skip(), page.limit).await?;
+    let results = found.results.into_iter();
+    let results = results.map(|c| Failing { id: c.id, device_id: c.device_id, failure_count: c.failure_count });
+    Ok(page.answer(results.collect(), found.total))
+}

@@ -1,0 +1,64 @@
+//! `GET /api/device/{id}/sync-history`: what a device has reported, newest first.
+
+use actix_web::{
+    HttpResponse,
+    web::{Data, Path, Query},
+};
+use jiff::Timestamp;
+use pisync_core::{models::DeviceId, store::StoredEvent};
+use serde::Serialize;
+
+use super::page::PageQuery;
+use crate::{error::ApiError, server::State};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct HistoryEntry {
+    #[serde(rename = "_id")]
+    id: String,
+    device_id: String,
+    timestamp: String,
+    total_files_synced: i64,
+    total_errors: i64,
+    internet_speed: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_timestamp: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    clock_suspect: bool,
+    created_at: String,
+    updated_at: String,
+}
+
+/// A page of the history; an unknown device has none.
+pub(super) async fn get(
+    id: Path<String>,
+    query: Query<PageQuery>,
+    state: Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    let page = query.parse()?;
+    let device_id = DeviceId::parse(&id).map_err(|error| ApiError::query("/id", error.to_string()))?;
+    let found = state.store.sync_events().history(&device_id, page.skip(), page.limit).await?;
+    Ok(page.answer(found.results.into_iter().map(HistoryEntry::from).collect(), found.total))
+}
+
+impl From<StoredEvent> for HistoryEntry {
+    fn from(event: StoredEvent) -> Self {
+        Self {
+            id: event.id.to_string(),
+            device_id: event.device_id,
+            timestamp: rfc3339(event.timestamp),
+            total_files_synced: event.total_files_synced,
+            total_errors: event.total_errors,
+            internet_speed: event.internet_speed,
+            clock_suspect: event.device_timestamp.is_some(),
+            device_timestamp: event.device_timestamp.map(rfc3339),
+            created_at: rfc3339(event.created_at),
+            updated_at: rfc3339(event.updated_at),
+        }
+    }
+}
+
+/// With exactly three digits of a second, as JavaScript writes it.
+fn rfc3339(timestamp: Timestamp) -> String {
+    format!("{timestamp:.3}")
+}

@@ -1,0 +1,19 @@
+//! The shared language of `PiSync`: what a sync event is, where it waits, where it rests.
+//!
+//! In reading order:
+//! - [`models`]: events, counters and alerts as plain values; no server is known here.
+//! - [`queue`]: the partitioned Redis lists between the API and the workers.
+//! - [`store`]: the `MongoDB` collections.
+//! - [`settings`], [`logging`], [`shutdown`], [`backoff`]: what every binary needs to run.
+//!
+//! `queue` and `store` use `models` and do not know each other.
+
+pub mod models;
+
+pub mod queue;
+pub mod store;
+
+pub mod backoff;
+pub mod logging;
+pub mod settings;
+pub mod shutdown;

@@ -1,0 +1,173 @@
+//! One incident: something that is wrong, from when it began to when it was over.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use super::{DeviceId, FailureRun, event_id::derived_id};
+
+/// What an operator is told about, once when it begins and once when it ends.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alert {
+    /// The incident's id, the same in its firing and its resolved message.
+    pub id: AlertId,
+    /// Which rule raised it.
+    pub name: AlertName,
+    /// The device it is about.
+    pub device_id: DeviceId,
+    /// Whether it is still so.
+    pub state: AlertState,
+    /// Failed syncs in a row when the state was last changed.
+    pub failure_count: i32,
+    /// What the newest failed sync points to.
+    pub cause: Cause,
+    /// Time of the first failed sync.
+    pub starts_at: Timestamp,
+    /// When the device was found well again.
+    pub ends_at: Option<Timestamp>,
+}
+
+impl Alert {
+    /// A new incident of [`AlertName::DeviceSyncFailing`].
+    pub fn device_sync_failing(device_id: DeviceId, run: &FailureRun) -> Self {
+        let name = AlertName::DeviceSyncFailing;
+        Self {
+            id: AlertId::derive(&Self::fingerprint(name, &device_id), run.since),
+            name,
+            device_id,
+            state: AlertState::Firing,
+            failure_count: run.count,
+            cause: Cause::of_failed_sync(run.last_speed),
+            starts_at: run.since,
+            ends_at: None,
+        }
+    }
+
+    /// The same thing wrong with the same device has the same fingerprint; an open incident
+    /// is unique by it. The cause is not in it: an incident may change its cause.
+    pub fn fingerprint(name: AlertName, device_id: &DeviceId) -> String {
+        format!("{name}/{device_id}")
+    }
+}
+
+/// The id of an incident, derived from what is wrong and since when: two alerters that look at
+/// the same failures mean the same incident, also when one of them looks late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AlertId([u8; 12]);
+
+impl AlertId {
+    /// The id of the incident of this fingerprint that began at `starts_at`: four bytes of seconds
+    /// since 1970, big-endian, and eight of SHA-256 over fingerprint, a zero byte and the
+    /// milliseconds in decimal.
+    pub fn derive(fingerprint: &str, starts_at: Timestamp) -> Self {
+        Self(derived_id(fingerprint, starts_at))
+    }
+
+    /// An id read back from where it was stored.
+    pub fn from_bytes(bytes: [u8; 12]) -> Self {
+        Self(bytes)
+    }
+
+    /// The twelve bytes.
+    pub fn bytes(self) -> [u8; 12] {
+        self.0
+    }
+}
+
+impl fmt::Display for AlertId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// The rule that raises an alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AlertName {
+    /// A device failed as many times in a row as the threshold says.
+    DeviceSyncFailing,
+}
+
+impl AlertName {
+    /// The name in messages, labels and the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DeviceSyncFailing => "DeviceSyncFailing",
+        }
+    }
+
+    /// The rule of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::DeviceSyncFailing].into_iter().find(|known| known.as_str() == name)
+    }
+}
+
+impl fmt::Display for AlertName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Where an incident stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AlertState {
+    /// It is so now.
+    Firing,
+    /// It is over.
+    Resolved,
+}
+
+impl AlertState {
+    /// The word in messages and the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Firing => "firing",
+            Self::Resolved => "resolved",
+        }
+    }
+
+    /// The state of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Firing, Self::Resolved].into_iter().find(|known| known.as_str() == word)
+    }
+}
+
+/// What a failed sync points to: the line or what was to be synced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// The connection was slow: under [`Cause::CONNECTIVITY_FLOOR`].
+    Connectivity,
+    /// The connection was fine.
+    Content,
+    /// No speed was measured.
+    Unknown,
+}
+
+impl Cause {
+    /// Below this speed, in Mbps, the connection itself is taken for the cause.
+    pub const CONNECTIVITY_FLOOR: f64 = 0.5;
+
+    /// The cause that the speed at a failed sync points to, in Mbps.
+    pub fn of_failed_sync(internet_speed: f64) -> Self {
+        if internet_speed <= 0.0 {
+            Self::Unknown
+        } else if internet_speed < Self::CONNECTIVITY_FLOOR {
+            Self::Connectivity
+        } else {
+            Self::Content
+        }
+    }
+
+    /// The word in messages and the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connectivity => "connectivity",
+            Self::Content => "content",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// The cause of that word; any other word is unknown.
+    pub fn parse(word: &str) -> Self {
+        [Self::Connectivity, Self::Content].into_iter().find(|known| known.as_str() == word).unwrap_or(Self::Unknown)
+    }
+}

@@ -1,0 +1,238 @@
+//! How many syncs of a device failed in a row, kept without reading its history again.
+
+use jiff::Timestamp;
+
+use super::{DeviceId, EventId, SyncEvent};
+
+/// What is known of one device: the fold of its stored events in order of time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FailureCounter {
+    /// Whose counter it is.
+    pub device_id: DeviceId,
+    /// The failed syncs after the last good one; none while the device is well.
+    pub run: Option<FailureRun>,
+    /// Time of the last good sync, where there was one.
+    pub last_success_at: Option<Timestamp>,
+    /// Time of the newest event counted: what is newer can simply be counted on.
+    pub watermark: Option<Timestamp>,
+}
+
+/// Failed syncs one after the other, with no good one between or after them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FailureRun {
+    /// How many, at least 1.
+    pub count: i32,
+    /// Time of the first.
+    pub since: Timestamp,
+    /// Time of the newest.
+    pub last_at: Timestamp,
+    /// Speed of the connection at the newest, in Mbps.
+    pub last_speed: f64,
+}
+
+/// What a counter needs to know of one stored event. In order of time, ties by id.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Observation {
+    /// Time of the sync.
+    pub timestamp: Timestamp,
+    /// Id of the row.
+    pub id: EventId,
+    /// Whether the sync failed.
+    pub failed: bool,
+    /// Speed of the connection in Mbps.
+    pub internet_speed: f64,
+}
+
+/// What a batch means for a counter.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fold {
+    /// All of it was older than the last good sync.
+    Unchanged,
+    /// All of it was new: the counter after it.
+    Counted(FailureCounter),
+    /// Some of it is late or was seen before: only the rows can tell (see [`recount`]).
+    NeedsRows,
+}
+
+impl FailureCounter {
+    /// A device of which nothing is known.
+    pub fn new(device_id: DeviceId) -> Self {
+        Self { device_id, run: None, last_success_at: None, watermark: None }
+    }
+
+    /// The number of failed syncs after the last good one.
+    pub fn failure_count(&self) -> i32 {
+        self.run.map_or(0, |run| run.count)
+    }
+
+    /// Folds stored events of this device into the counter.
+    ///
+    /// `events` are in order of time, each with whether its row is new. A new row after the
+    /// watermark is counted on. One before the last good sync cannot matter. Everything else
+    /// (late, resent, or a batch whose worker died between rows and counters) is answered by
+    /// the rows, never by guessing: after a crash all of a batch looks resent. So is the first
+    /// event of a device without a watermark, which may have rows from before its counter.
+    pub fn fold(&self, events: &[(Observation, bool)]) -> Fold {
+        let mut counter = self.clone();
+        for (event, is_new) in events {
+            let follows = counter.watermark.is_some_and(|watermark| event.timestamp > watermark);
+            let matters = self.last_success_at.is_none_or(|success| event.timestamp >= success);
+            if *is_new && follows {
+                counter.count(event);
+            } else if matters {
+                return Fold::NeedsRows;
+            }
+        }
+        if counter == *self { Fold::Unchanged } else { Fold::Counted(counter) }
+    }
+
+    /// Counts the event that follows all that were counted before.
+    fn count(&mut self, event: &Observation) {
+        if event.failed {
+            let (count, since) = self.run.map_or((0, event.timestamp), |run| (run.count, run.since));
+            self.run = Some(FailureRun {
+                count: count.saturating_add(1),
+                since,
+                last_at: event.timestamp,
+                last_speed: event.internet_speed,
+            });
+        } else {
+            self.run = None;
+            self.last_success_at = Some(event.timestamp);
+        }
+        self.watermark = Some(event.timestamp);
+    }
+}
+
+/// The counter of a device from its rows: those after the last good sync and that sync itself
+/// are enough, in any order.
+pub fn recount(device_id: DeviceId, mut rows: Vec<Observation>) -> FailureCounter {
+    rows.sort_by_key(|row| (row.timestamp, row.id));
+    let mut counter = FailureCounter::new(device_id);
+    for row in &rows {
+        counter.count(row);
+    }
+    counter
+}
+
+impl From<&SyncEvent> for Observation {
+    fn from(event: &SyncEvent) -> Self {
+        Self {
+            timestamp: event.time.timestamp,
+            id: event.id(),
+            failed: event.failed(),
+            internet_speed: event.internet_speed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A device's events as (second, failed): the second is the identity, as in the store.
+    type Events = BTreeMap<i64, bool>;
+
+    fn observation(second: i64, failed: bool) -> Observation {
+        let timestamp = Timestamp::from_second(second).unwrap();
+        let id = EventId::derive(&device(), timestamp);
+        Observation { timestamp, id, failed, internet_speed: 1.0 }
+    }
+
+    fn device() -> DeviceId {
+        DeviceId::parse("pibook-1").unwrap()
+    }
+
+    /// What the counter of these rows must be, said without the code under test.
+    fn expected(rows: &Events) -> i32 {
+        let failed = rows.values().rev().take_while(|failed| **failed).count();
+        i32::try_from(failed).unwrap()
+    }
+
+    /// The part of a device's rows that a recount reads.
+    fn tail(rows: &Events) -> Vec<Observation> {
+        let from = rows.iter().rev().find(|(_, failed)| !**failed).map_or(i64::MIN, |(second, _)| *second);
+        rows.range(from..).rev().map(|(second, failed)| observation(*second, *failed)).collect()
+    }
+
+    /// One batch through rows and counter, as the worker does it.
+    fn work(rows: &mut Events, counter: &mut FailureCounter, batch: &[(i64, bool)], dies_before_counter: bool) {
+        let distinct: Events = batch.iter().copied().collect();
+        let events: Vec<_> = distinct
+            .into_iter()
+            .map(|(second, failed)| (observation(second, failed), rows.insert(second, failed).is_none()))
+            .collect();
+        if dies_before_counter {
+            return;
+        }
+        match counter.fold(&events) {
+            Fold::Unchanged => {}
+            Fold::Counted(next) => *counter = next,
+            Fold::NeedsRows => *counter = recount(device(), tail(rows)),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        /// The promise: permutation, duplication, split into batches and death between rows and
+        /// counter (the batch comes again, before any later one) all give the same counter.
+        #[test]
+        fn any_arrival_gives_the_same_counter(
+            history in prop::collection::btree_map(0_i64..60, prop::bool::weighted(0.6), 1..40),
+            arrivals in prop::collection::vec((any::<prop::sample::Index>(), 1_usize..6, any::<bool>()), 0..60),
+            order in any::<prop::sample::Index>(),
+        ) {
+            let events: Vec<_> = history.clone().into_iter().collect();
+            let mut stream: Vec<_> = arrivals.iter().map(|(at, size, dies)| (*at.get(&events), *size, *dies)).collect();
+            let start = order.index(events.len());
+            stream.extend(events[start..].iter().chain(&events[..start]).map(|event| (*event, 3, false)));
+
+            let (mut rows, mut counter) = (Events::new(), FailureCounter::new(device()));
+            let mut rest = &stream[..];
+            while let [(_, size, dies), ..] = rest {
+                let (batch, after) = rest.split_at((*size).min(rest.len()));
+                let batch: Vec<_> = batch.iter().map(|(event, ..)| *event).collect();
+                if *dies {
+                    work(&mut rows, &mut counter, &batch, true);
+                }
+                work(&mut rows, &mut counter, &batch, false);
+                prop_assert_eq!(counter.failure_count(), expected(&rows));
+                prop_assert_eq!(&counter, &recount(device(), tail(&rows)));
+                rest = after;
+            }
+            prop_assert_eq!(rows, history);
+        }
+    }
+
+    #[test]
+    fn in_order_only_the_first_event_asks_the_rows() {
+        let mut counter = FailureCounter::new(device());
+        assert_eq!(counter.fold(&[(observation(1, true), true)]), Fold::NeedsRows);
+        counter.count(&observation(1, true));
+        for second in 2..5 {
+            let Fold::Counted(next) = counter.fold(&[(observation(second, true), true)]) else { panic!() };
+            counter = next;
+        }
+        let run = counter.run.unwrap();
+        assert_eq!((run.count, run.since.as_second(), run.last_at.as_second()), (4, 1, 4));
+    }
+
+    #[test]
+    fn what_lies_before_the_last_good_sync_asks_nobody() {
+        let counter = recount(device(), vec![observation(10, false), observation(11, true)]);
+        let back_filled: Vec<_> = (1..10).map(|second| (observation(second, true), true)).collect();
+        assert_eq!(counter.fold(&back_filled), Fold::Unchanged);
+        assert_eq!(counter.fold(&[(observation(10, false), false)]), Fold::NeedsRows);
+    }
+
+    #[test]
+    fn counting_only_new_rows_would_lose_a_batch_whose_worker_died() {
+        let counter = recount(device(), vec![observation(1, false)]);
+        assert_eq!(counter.fold(&[(observation(2, true), false)]), Fold::NeedsRows);
+    }
+}

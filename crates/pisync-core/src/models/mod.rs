@@ -1,0 +1,15 @@
+//! What `PiSync` speaks about, as plain values: no server, no wire format but the device's JSON.
+
+mod alert;
+mod clock;
+mod device_id;
+mod event_id;
+mod failure_counter;
+mod sync_event;
+
+pub use alert::{Alert, AlertId, AlertName, AlertState, Cause};
+pub use clock::{AHEAD, BEHIND, DeviceTime};
+pub use device_id::{DeviceId, InvalidDeviceId};
+pub use event_id::EventId;
+pub use failure_counter::{FailureCounter, FailureRun, Fold, Observation, recount};
+pub use sync_event::{FieldError, InvalidEvent, SyncEvent};

@@ -1,0 +1,88 @@
+//! Taking the next batch of a partition, or the one whose worker died.
+
+use std::{fmt, sync::LazyLock, time::Duration};
+
+use deadpool_redis::redis::{ErrorKind, RedisError, Script};
+
+use super::{Lease, Partition, Queue, QueueError};
+
+static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/claim.lua")));
+
+/// The name of a batch, chosen by the worker that claims it: asked again with the same name, a
+/// claim gives the same batch, so a lost reply is harmless.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchId(pub(super) String);
+
+impl BatchId {
+    /// A name that was never given before.
+    #[expect(clippy::new_without_default, reason = "each is another one")]
+    pub fn new() -> Self {
+        Self(format!("{:016x}", fastrand::u64(..)))
+    }
+}
+
+impl fmt::Display for BatchId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a claim found.
+#[derive(Debug)]
+pub enum Claim {
+    /// Messages to work on, under a lease.
+    Batch(Batch),
+    /// Nothing waits.
+    Empty,
+    /// Another batch of the partition is in flight: one at a time keeps each device in order.
+    Busy,
+    /// An operator has paused the partition.
+    Paused,
+}
+
+/// Messages claimed together.
+#[derive(Debug)]
+pub struct Batch {
+    /// The right to work on them, as long as it lasts.
+    pub lease: Lease,
+    /// How often the batch was handed out, from 1. A deploy does not count.
+    pub attempt: u32,
+    /// The messages, oldest first.
+    pub messages: Vec<Vec<u8>>,
+}
+
+impl Queue {
+    /// Claims up to `max` messages of `partition` for `lease`, under the name `batch`.
+    ///
+    /// Idempotent by `batch` and `owner` while the lease lasts. A batch whose lease has ended is
+    /// handed out again before anything new, under its old name, with its epoch and attempt
+    /// raised and nothing moved.
+    pub async fn claim(
+        &self,
+        partition: Partition,
+        batch: &BatchId,
+        owner: &str,
+        max: usize,
+        lease: Duration,
+    ) -> Result<Claim, QueueError> {
+        let mut script = CLAIM.key(self.keys.of(partition, "ready"));
+        script.key(self.keys.of(partition, "leases")).key(self.keys.of(partition, "paused"));
+        script.key(self.keys.of(partition, "stats")).arg(self.keys.base(partition)).arg(&batch.0);
+        script.arg(max).arg(duration_ms(lease)).arg(owner);
+        let (found, batch, epoch, attempt, messages): (String, String, u64, u32, Vec<Vec<u8>>) =
+            self.redis.run(&script).await?;
+        match found.as_str() {
+            "batch" => {
+                Ok(Claim::Batch(Batch { lease: Lease { partition, batch: BatchId(batch), epoch }, attempt, messages }))
+            }
+            "empty" => Ok(Claim::Empty),
+            "busy" => Ok(Claim::Busy),
+            "paused" => Ok(Claim::Paused),
+            _ => Err(RedisError::from((ErrorKind::UnexpectedReturnType, "unknown answer to a claim")).into()),
+        }
+    }
+}
+
+pub(super) fn duration_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

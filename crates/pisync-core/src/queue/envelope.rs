@@ -1,0 +1,122 @@
+//! The form an event has while it waits.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::models::{DeviceId, DeviceTime, SyncEvent};
+
+/// The version that [`encode`] writes.
+const VERSION: u32 = 1;
+
+/// Short names: Redis holds millions of these. They are JSON so that an operator can read them.
+#[derive(Serialize, Deserialize)]
+struct Envelope<'a> {
+    v: u32,
+    /// Device id.
+    #[serde(borrow)]
+    d: Cow<'a, str>,
+    /// Time of the sync, ms since 1970.
+    t: i64,
+    /// The device's own time where it was not believed, ms since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    o: Option<i64>,
+    /// Files synced.
+    f: i32,
+    /// Errors.
+    e: i32,
+    /// Speed in Mbps.
+    s: f64,
+    /// Time of receipt, ms since 1970.
+    r: i64,
+}
+
+/// Why the bytes of a message are not an event.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadEnvelope {
+    /// Written by another version.
+    #[error("envelope version {0} is not known, only {VERSION} is")]
+    Version(u32),
+    /// Not an envelope at all.
+    #[error("malformed envelope: {0}")]
+    Malformed(String),
+}
+
+/// The event as one compact JSON object.
+pub fn encode(event: &SyncEvent) -> Vec<u8> {
+    let envelope = Envelope {
+        v: VERSION,
+        d: Cow::Borrowed(event.device_id.as_str()),
+        t: event.time.timestamp.as_millisecond(),
+        o: event.time.device_timestamp.map(Timestamp::as_millisecond),
+        f: event.total_files_synced,
+        e: event.total_errors,
+        s: event.internet_speed,
+        r: event.received_at.as_millisecond(),
+    };
+    serde_json::to_vec(&envelope).unwrap_or_default()
+}
+
+/// The event in a message.
+pub fn decode(message: &[u8]) -> Result<SyncEvent, BadEnvelope> {
+    let envelope: Envelope<'_> = serde_json::from_slice(message).map_err(|error| bad(message, &error))?;
+    if envelope.v != VERSION {
+        return Err(BadEnvelope::Version(envelope.v));
+    }
+    let malformed = |what: &dyn std::fmt::Display| BadEnvelope::Malformed(what.to_string());
+    let time = |millis| Timestamp::from_millisecond(millis).map_err(|error| malformed(&error));
+    Ok(SyncEvent {
+        device_id: DeviceId::parse(&envelope.d).map_err(|error| malformed(&error))?,
+        time: DeviceTime { timestamp: time(envelope.t)?, device_timestamp: envelope.o.map(time).transpose()? },
+        total_files_synced: envelope.f,
+        total_errors: envelope.e,
+        internet_speed: envelope.s,
+        received_at: time(envelope.r)?,
+    })
+}
+
+/// Tells another version, whose other members may differ, from what is no envelope.
+fn bad(message: &[u8], error: &serde_json::Error) -> BadEnvelope {
+    #[derive(Deserialize)]
+    struct Version {
+        v: u32,
+    }
+    match serde_json::from_slice(message) {
+        Ok(Version { v }) if v != VERSION => BadEnvelope::Version(v),
+        _ => BadEnvelope::Malformed(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(timestamp: &str) -> SyncEvent {
+        let json = format!(
+            r#"{{"deviceId":"b55b5e5a-aadc-4321-a12d-51b872166d48","timestamp":"{timestamp}","totalFilesSynced":8,"totalErrors":5,"internetSpeed":97.54086055640643}}"#
+        );
+        SyncEvent::from_json(json.as_bytes(), "2026-11-23T08:57:44.001Z".parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn an_event_leaves_as_it_came() {
+        for timestamp in ["2026-11-23T08:57:43.469Z", "1970-01-01T00:00:00Z"] {
+            let event = event(timestamp);
+            assert_eq!(decode(&encode(&event)), Ok(event));
+        }
+    }
+
+    #[test]
+    fn it_is_smaller_than_the_body_it_came_in() {
+        assert!(encode(&event("2026-11-23T08:57:43.469Z")).len() < 163);
+    }
+
+    #[test]
+    fn other_versions_and_other_things_are_told_apart() {
+        assert_eq!(decode(br#"{"v":2,"device":"a"}"#), Err(BadEnvelope::Version(2)));
+        for message in [&b"{}"[..], b"", b"hello", br#"{"v":1}"#, br#"{"v":1,"d":"","t":0,"f":0,"e":0,"s":0,"r":0}"#] {
+            assert!(matches!(decode(message), Err(BadEnvelope::Malformed(_))), "{message:?}");
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Hints from the workers to the alerters: look at these devices now.
+//!
+//! They make alerts fast and are not needed for them to be right: losing all of them loses none.
+
+use deadpool_redis::redis;
+
+use super::{Queue, QueueError};
+use crate::models::DeviceId;
+
+/// The most hints that are kept; older ones fall out, their alerts come with the next tick.
+const KEPT: isize = 100_000;
+
+/// The list of hints.
+#[derive(Debug, Clone)]
+pub struct Hints(Queue);
+
+impl Hints {
+    /// The hints that go with a queue.
+    pub fn new(queue: Queue) -> Self {
+        Self(queue)
+    }
+
+    /// Asks the alerters to look at these devices.
+    pub async fn leave(&self, devices: &[DeviceId]) -> Result<(), QueueError> {
+        if devices.is_empty() {
+            return Ok(());
+        }
+        let key = self.0.keys.shared("alerts");
+        for some in devices.chunks(1_000) {
+            let ids: Vec<_> = some.iter().map(DeviceId::as_str).collect();
+            self.0.redis.query::<()>(redis::cmd("RPUSH").arg(&key).arg(ids)).await?;
+        }
+        self.0.redis.query(redis::cmd("LTRIM").arg(&key).arg(-KEPT).arg(-1)).await
+    }
+
+    /// Takes up to `max` hints, oldest first. What is no device id is dropped.
+    pub async fn take(&self, max: usize) -> Result<Vec<DeviceId>, QueueError> {
+        let key = self.0.keys.shared("alerts");
+        let ids: Option<Vec<Vec<u8>>> = self.0.redis.query(redis::cmd("LPOP").arg(key).arg(max)).await?;
+        let read = |id: Vec<u8>| DeviceId::parse(std::str::from_utf8(&id).ok()?).ok();
+        Ok(ids.unwrap_or_default().into_iter().filter_map(read).collect())
+    }
+}

@@ -1,0 +1,92 @@
+//! The names of the keys; their table is in the module's own documentation.
+
+use sha2::{Digest, Sha256};
+
+use super::BatchId;
+use crate::models::DeviceId;
+
+/// One of the queue's lists, by its number from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Partition(pub(super) u16);
+
+impl Partition {
+    /// The number, from 0.
+    pub fn number(self) -> u16 {
+        self.0
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Keys {
+    prefix: String,
+    partitions: u16,
+}
+
+impl Keys {
+    pub(super) fn new(prefix: &str, partitions: u16) -> Self {
+        Self { prefix: prefix.to_owned(), partitions }
+    }
+
+    pub(super) fn count(&self) -> u16 {
+        self.partitions
+    }
+
+    pub(super) fn partitions(&self) -> impl DoubleEndedIterator<Item = Partition> + ExactSizeIterator + use<> {
+        (0..self.partitions).map(Partition)
+    }
+
+    /// A stable hash of the device id, modulo the number of partitions.
+    pub(super) fn partition_of(&self, device_id: &DeviceId) -> Partition {
+        let hash = Sha256::digest(device_id.as_str());
+        let number = u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]) % u32::from(self.partitions);
+        Partition(u16::try_from(number).unwrap_or_default())
+    }
+
+    /// What the keys of a partition begin with.
+    pub(super) fn base(&self, partition: Partition) -> String {
+        format!("{}:{{q:{:02}}}:", self.prefix, partition.0)
+    }
+
+    pub(super) fn of(&self, partition: Partition, name: &str) -> String {
+        self.base(partition) + name
+    }
+
+    pub(super) fn payload(&self, partition: Partition, batch: &BatchId) -> String {
+        self.of(partition, &format!("p:{batch}"))
+    }
+
+    pub(super) fn meta(&self, partition: Partition, batch: &BatchId) -> String {
+        self.of(partition, &format!("m:{batch}"))
+    }
+
+    /// A key of the queue as a whole.
+    pub(super) fn shared(&self, name: &str) -> String {
+        format!("{}:{name}", self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_a_partition_share_its_hash_tag() {
+        let keys = Keys::new("pisync", 16);
+        assert_eq!(keys.of(Partition(7), "ready"), "pisync:{q:07}:ready");
+        assert_eq!(keys.of(Partition(1023), "ready"), "pisync:{q:1023}:ready");
+        assert_eq!(keys.shared("alerts"), "pisync:alerts");
+    }
+
+    #[test]
+    fn devices_spread_evenly_and_stay_where_they_are() {
+        let keys = Keys::new("pisync", 16);
+        let mut sizes = [0; 16];
+        for i in 0..16_000 {
+            let device = DeviceId::parse(&format!("pibook-{i}")).unwrap();
+            sizes[usize::from(keys.partition_of(&device).number())] += 1;
+        }
+        assert!(sizes.iter().all(|size| (850..1_150).contains(size)), "{sizes:?}");
+        // Pinned: another hash would strand what is queued when a new version is deployed.
+        assert_eq!(keys.partition_of(&DeviceId::parse("pibook-1").unwrap()), Partition(7));
+    }
+}

@@ -1,0 +1,72 @@
+//! Holding a claimed batch, giving it back, being done with it.
+
+use std::{sync::LazyLock, time::Duration};
+
+use deadpool_redis::redis::Script;
+
+use super::{BatchId, DeadLetter, Partition, Queue, QueueError, claim::duration_ms};
+
+static EXTEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/extend.lua")));
+static ACK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/ack.lua")));
+static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/release.lua")));
+
+/// The right to work on a batch. It ends by time, and it is void once another worker has taken
+/// the batch over: then the epoch has risen and every call answers [`Fenced::Lost`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The partition of the batch.
+    pub partition: Partition,
+    /// The name of the batch.
+    pub batch: BatchId,
+    /// How often the batch has changed hands, from 1.
+    pub epoch: u64,
+}
+
+/// Whether the lease was still ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Fenced {
+    /// It was, and what was asked is done.
+    Held,
+    /// It was not, and nothing was changed.
+    Lost,
+}
+
+impl Queue {
+    /// Lets `lease` last for `time` from now.
+    pub async fn extend(&self, lease: &Lease, time: Duration) -> Result<Fenced, QueueError> {
+        let mut script = EXTEND.key(self.keys.of(lease.partition, "leases"));
+        script.key(self.keys.meta(lease.partition, &lease.batch));
+        script.arg(&lease.batch.0).arg(lease.epoch).arg(duration_ms(time));
+        self.fenced(&script).await
+    }
+
+    /// Forgets the batch: its messages have had their effect, but for those that are `dead`, which
+    /// are buried by the same step. One round trip at any size.
+    ///
+    /// [`Fenced::Lost`] is also the answer to an ack that is repeated.
+    pub async fn ack(&self, lease: &Lease, dead: &[DeadLetter]) -> Result<Fenced, QueueError> {
+        let mut script = ACK.key(self.keys.of(lease.partition, "leases"));
+        script.key(self.keys.meta(lease.partition, &lease.batch));
+        script.key(self.keys.payload(lease.partition, &lease.batch)).key(self.keys.of(lease.partition, "stats"));
+        script.key(self.keys.of(lease.partition, "dead")).arg(&lease.batch.0).arg(lease.epoch);
+        for letter in dead {
+            script.arg(letter.to_json());
+        }
+        self.fenced(&script).await
+    }
+
+    /// Gives the batch back untouched, for the next claim to take at once. Its attempt stays as
+    /// it was: a deploy is not a crash.
+    pub async fn release(&self, lease: &Lease) -> Result<Fenced, QueueError> {
+        let mut script = RELEASE.key(self.keys.of(lease.partition, "leases"));
+        script.key(self.keys.meta(lease.partition, &lease.batch));
+        script.arg(&lease.batch.0).arg(lease.epoch).arg(self.keys.shared("wake")).arg(lease.partition.number());
+        self.fenced(&script).await
+    }
+
+    async fn fenced(&self, script: &deadpool_redis::redis::ScriptInvocation<'_>) -> Result<Fenced, QueueError> {
+        let held: bool = self.redis.run(script).await?;
+        Ok(if held { Fenced::Held } else { Fenced::Lost })
+    }
+}

@@ -1,0 +1,83 @@
+//! Where events wait between the API and the workers: partitioned lists in Redis, each step one
+//! atomic script.
+//!
+//! All keys begin with the prefix of the settings. Those of one partition share a hash tag, so
+//! that Redis Cluster keeps them on one node. No key has a TTL.
+//!
+//! | key | type | what |
+//! | --- | --- | --- |
+//! | `pisync:{q:07}:ready` | list | envelopes that wait, oldest first |
+//! | `pisync:{q:07}:leases` | sorted set | the batch in flight → when its lease ends, ms by Redis' clock |
+//! | `pisync:{q:07}:p:<batch>` | list | the envelopes of a claimed batch |
+//! | `pisync:{q:07}:m:<batch>` | hash | of a claimed batch: `epoch`, `attempt`, `owner`, `cursor` |
+//! | `pisync:{q:07}:dead` | list | dead letters, newest first |
+//! | `pisync:{q:07}:stats` | hash | totals: `pushed`, `acked`, `redelivered`, `dead` |
+//! | `pisync:{q:07}:paused` | string | there while the partition hands out nothing |
+//! | `pisync:partitions` | string | the number of partitions, set by the first process |
+//! | `pisync:alerts` | list | hints: ids of devices that an alerter should look at now |
+//! | `pisync:wake` | channel | the number of a partition that was empty and got its first event |
+//!
+//! A message is in exactly one of `ready`, `p:<batch>`, `dead`, or acknowledged. A batch is
+//! claimed under a lease that its worker extends; when the worker dies, the next claim takes the
+//! batch over where it lies. The epoch rises with each takeover and fences the former owner.
+
+mod claim;
+mod connection;
+mod dead_letters;
+mod envelope;
+mod error;
+mod hints;
+mod keys;
+mod lease;
+mod producer;
+mod push;
+mod wake;
+
+use std::sync::Arc;
+
+pub use claim::{Batch, BatchId, Claim};
+pub use dead_letters::{DeadLetter, Reason};
+pub use envelope::{BadEnvelope, decode, encode};
+pub use error::QueueError;
+pub use hints::Hints;
+pub use keys::Partition;
+pub use lease::{Fenced, Lease};
+pub use producer::{Producer, PushError};
+pub use push::Pushed;
+pub use wake::Wake;
+
+use crate::settings::RedisSettings;
+
+/// The queue. Cheap to clone; clones share one connection.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    redis: connection::Redis,
+    keys: Arc<keys::Keys>,
+}
+
+impl Queue {
+    /// A queue by its settings. Nothing is asked of Redis yet; see [`Queue::check`].
+    ///
+    /// Fails where the settings cannot make a connection at all.
+    pub fn new(settings: &RedisSettings) -> Result<Self, QueueError> {
+        let keys = Arc::new(keys::Keys::new(&settings.key_prefix, settings.partitions));
+        Ok(Self { redis: connection::Redis::new(settings, keys.clone())?, keys })
+    }
+
+    /// Whether Redis answers and serves a queue of this many partitions.
+    ///
+    /// Fails with [`QueueError::Misconfigured`] where waiting will not help.
+    pub async fn check(&self) -> Result<(), QueueError> {
+        self.redis.ping().await
+    }
+
+    /// Every partition, in order.
+    pub fn partitions(&self) -> impl DoubleEndedIterator<Item = Partition> + ExactSizeIterator + use<> {
+        self.keys.partitions()
+    }
+
+    /// The partition of a device: all its events go through one list, so that they stay in order.
+    pub fn partition_of(&self, device_id: &crate::models::DeviceId) -> Partition {
+        self.keys.partition_of(device_id)
+    }
+}

@@ -1,0 +1,101 @@
+//! Group commit: requests that arrive together go to Redis together.
+//!
+//! One task owns the way to Redis. While a push is under way, what arrives next collects; so the
+//! group grows with the load and a lone request waits for nobody. Source: group commit as in
+//! D. `DeWitt` et al., "Implementation Techniques for Main Memory Database Systems", 1984.
+
+use futures_util::future::join_all;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Partition, Queue, QueueError, encode};
+use crate::models::SyncEvent;
+
+/// The most messages in one group.
+const GROUP: usize = 1_000;
+
+/// The most messages that may wait for their group; beyond, a push is refused at once.
+const WAITING: usize = 16 * GROUP;
+
+/// Pushes events, many at a time. Cheap to clone; all clones share one group.
+#[derive(Debug, Clone)]
+pub struct Producer {
+    queue: Queue,
+    waiting: mpsc::Sender<Message>,
+}
+
+/// Why an event was not taken. It is not in Redis, or the caller must act as if it were not.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum PushError {
+    /// The partition is at its limit.
+    #[error("the queue is full: {depth} events wait in the partition")]
+    Full {
+        /// How many wait in the partition.
+        depth: u64,
+    },
+    /// Redis is away or full.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+#[derive(Debug)]
+struct Message {
+    partition: Partition,
+    bytes: Vec<u8>,
+    taken: oneshot::Sender<Result<(), PushError>>,
+}
+
+impl Producer {
+    /// Starts the task that pushes. It ends when the last clone is dropped.
+    ///
+    /// `max_queue` is the number of events that may wait in all partitions together.
+    pub fn start(queue: Queue, max_queue: u64) -> Self {
+        let (waiting, arrivals) = mpsc::channel(WAITING);
+        let limit = max_queue.div_ceil(queue.partitions().len() as u64);
+        tokio::spawn(commit_groups(queue.clone(), limit, arrivals));
+        Self { queue, waiting }
+    }
+
+    /// Queues one event; when it returns, Redis has it.
+    pub async fn push(&self, event: &SyncEvent) -> Result<(), PushError> {
+        let (taken, answer) = oneshot::channel();
+        let message = Message { partition: self.queue.partition_of(&event.device_id), bytes: encode(event), taken };
+        if self.waiting.try_send(message).is_err() {
+            return Err(unavailable("too many requests wait for it"));
+        }
+        answer.await.unwrap_or_else(|_| Err(unavailable("the process is stopping")))
+    }
+}
+
+fn unavailable(why: &str) -> PushError {
+    QueueError::Unavailable(why.into()).into()
+}
+
+async fn commit_groups(queue: Queue, limit: u64, mut arrivals: mpsc::Receiver<Message>) {
+    let mut group = Vec::with_capacity(GROUP);
+    while arrivals.recv_many(&mut group, GROUP).await > 0 {
+        // Whoever has gone away in the meantime was never told 202.
+        group.retain(|message| !message.taken.is_closed());
+        group.sort_by_key(|message| message.partition);
+        let mut pushes = Vec::new();
+        while let Some(first) = group.first() {
+            let partition = first.partition;
+            let size = group.iter().take_while(|message| message.partition == partition).count();
+            pushes.push(commit(&queue, limit, partition, group.drain(..size).collect()));
+        }
+        join_all(pushes).await;
+    }
+}
+
+async fn commit(queue: &Queue, limit: u64, partition: Partition, messages: Vec<Message>) {
+    let (bytes, takers): (Vec<_>, Vec<_>) = messages.into_iter().map(|message| (message.bytes, message.taken)).unzip();
+    let pushed = queue.push(partition, &bytes, limit).await;
+    for (i, taker) in takers.into_iter().enumerate() {
+        let answer = match &pushed {
+            Ok(pushed) if i < pushed.accepted => Ok(()),
+            Ok(pushed) => Err(PushError::Full { depth: pushed.depth }),
+            Err(error) => Err(error.clone().into()),
+        };
+        // A caller that has gone away needs no answer.
+        let _ = taker.send(answer);
+    }
+}

@@ -1,0 +1,18 @@
+#!lua
+-- Appends messages while fewer than the limit wait, and wakes workers when the list was empty.
+-- KEYS: ready, stats. ARGV: limit, wake channel, partition, message...
+-- Returns: how many were taken, how many wait now. Refused by Redis at maxmemory, on purpose.
+local depth = redis.call('LLEN', KEYS[1])
+local fits = math.min(#ARGV - 3, tonumber(ARGV[1]) - depth)
+if fits <= 0 then
+  return {0, depth}
+end
+-- unpack breaks near 8,000 values.
+for from = 4, 3 + fits, 1000 do
+  redis.call('RPUSH', KEYS[1], unpack(ARGV, from, math.min(from + 999, 3 + fits)))
+end
+redis.call('HINCRBY', KEYS[2], 'pushed', fits)
+if depth == 0 then
+  redis.call('PUBLISH', ARGV[2], ARGV[3])
+end
+return {fits, depth + fits}

@@ -1,0 +1,236 @@
+//! The collection `FailureCounter`: one document per device, changed by compare-and-set.
+
+use std::collections::HashMap;
+
+use bson::{Bson, DateTime, Document, doc, oid::ObjectId};
+use futures_util::{Stream, StreamExt, TryStreamExt};
+use jiff::Timestamp;
+use mongodb::{Database, options::IndexOptions};
+use serde::Deserialize;
+
+use super::{Page, Raw, StoreError, index, malformed};
+use crate::models::{DeviceId, FailureCounter, FailureRun};
+
+/// The server's code for a device that has its counter already.
+const DUPLICATE_KEY: i32 = 11000;
+
+/// The counters.
+#[derive(Debug, Clone)]
+pub struct FailureCounters {
+    database: Database,
+    collection: Raw,
+}
+
+/// A counter as it stands, and the revision to compare when it is set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kept {
+    /// The counter.
+    pub counter: FailureCounter,
+    /// Which version of it this is.
+    pub revision: Revision,
+}
+
+/// The version of a stored counter; each save makes another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revision {
+    /// There is no document, or one that another program made without a revision.
+    Unset,
+    /// The revision in the document.
+    At(i64),
+}
+
+/// What became of a save.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Saved {
+    /// All counters are as they were given.
+    All,
+    /// Someone else was there first with at least one of them: read, fold and save again.
+    Outrun,
+}
+
+/// A counter as the list of repeated failures shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListedCounter {
+    /// The document's id, in hex.
+    pub id: String,
+    /// The device.
+    pub device_id: String,
+    /// Its failed syncs in a row.
+    pub failure_count: i32,
+}
+
+impl Kept {
+    /// The state of a device that has no document.
+    pub fn none(device_id: DeviceId) -> Self {
+        Self { counter: FailureCounter::new(device_id), revision: Revision::Unset }
+    }
+}
+
+impl FailureCounters {
+    pub(super) fn new(database: Database, collection: Raw) -> Self {
+        Self { database, collection }
+    }
+
+    pub(super) async fn ensure_indexes(&self) -> Result<(), StoreError> {
+        let unique = IndexOptions::builder().unique(true).build();
+        let indexes =
+            [index(doc! { "deviceId": 1 }, unique), index(doc! { "failureCount": 1 }, IndexOptions::default())];
+        self.collection.create_indexes(indexes).await?;
+        Ok(())
+    }
+
+    /// The counters of these devices, those that have one.
+    pub async fn find(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, Kept>, StoreError> {
+        let ids: Vec<_> = devices.iter().map(DeviceId::as_str).collect();
+        let found = self.collection.find(doc! { "deviceId": { "$in": ids } }).await?;
+        found.map(read).map_ok(|kept| (kept.counter.device_id.clone(), kept)).try_collect().await
+    }
+
+    /// Saves counters where their documents are still at the given revision. All or some are
+    /// saved; after [`Saved::Outrun`] or an error, read and fold again.
+    ///
+    /// One `update` command with a statement for each. `MongoDB` 6 has no bulk write over a
+    /// client; a raw command neither inherits the write concern nor fails for write errors, so
+    /// both are seen to here.
+    pub async fn save(&self, counters: &[(FailureCounter, Revision)]) -> Result<Saved, StoreError> {
+        if counters.is_empty() {
+            return Ok(Saved::All);
+        }
+        let command = doc! {
+            "update": self.collection.name(),
+            "updates": counters.iter().map(|(counter, revision)| statement(counter, *revision)).collect::<Vec<_>>(),
+            "ordered": false,
+            "writeConcern": { "w": "majority" },
+        };
+        let reply = self.database.run_command(command).await?;
+        let reply: Reply = bson::deserialize_from_document(reply).map_err(malformed("a reply to update"))?;
+        if let Some(error) = reply.write_errors.iter().find(|error| error.code != DUPLICATE_KEY) {
+            return Err(StoreError::refused(error.code, "write error"));
+        }
+        if let Some(error) = reply.write_concern_error {
+            return Err(StoreError::Unavailable(format!("write concern failed: code {}", error.code)));
+        }
+        let all = reply.write_errors.is_empty() && usize::try_from(reply.n) == Ok(counters.len());
+        Ok(if all { Saved::All } else { Saved::Outrun })
+    }
+
+    /// The counters at or over `threshold`, in no order.
+    pub async fn failing(
+        &self,
+        threshold: i32,
+    ) -> Result<impl Stream<Item = Result<Kept, StoreError>> + Unpin + use<>, StoreError> {
+        Ok(self.collection.find(doc! { "failureCount": { "$gte": threshold } }).await?.map(read))
+    }
+
+    /// A page of the counters at or over `threshold`, highest first, ties by device.
+    pub async fn failing_page(&self, threshold: i32, skip: u64, limit: u32) -> Result<Page<ListedCounter>, StoreError> {
+        let failing = doc! { "failureCount": { "$gte": threshold } };
+        let by = doc! { "failureCount": -1, "deviceId": 1 };
+        let found = self.collection.find(failing.clone()).sort(by).skip(skip).limit(i64::from(limit)).await?;
+        let results = found.map(|found| {
+            let stored = stored(found)?;
+            Ok::<_, StoreError>(ListedCounter {
+                id: stored.id.to_hex(),
+                device_id: stored.device_id,
+                failure_count: stored.failure_count,
+            })
+        });
+        Ok(Page { results: results.try_collect().await?, total: self.collection.count_documents(failing).await? })
+    }
+
+    /// All counters, in no order.
+    pub async fn all(&self) -> Result<impl Stream<Item = Result<Kept, StoreError>> + Unpin + use<>, StoreError> {
+        Ok(self.collection.find(doc! {}).batch_size(10_000).await?.map(read))
+    }
+}
+
+/// Sets one counter if its document is still at `revision`; makes the document where there is
+/// none. A document that has come meanwhile makes the insert a duplicate: the race is lost.
+fn statement(counter: &FailureCounter, revision: Revision) -> Document {
+    let (at, next) = match revision {
+        Revision::Unset => (doc! { "$exists": false }.into(), 1),
+        Revision::At(revision) => (Bson::Int64(revision), revision + 1),
+    };
+    let run = counter.run.as_ref();
+    let mut set = doc! { "failureCount": counter.failure_count(), "revision": next };
+    let mut unset = Document::new();
+    for (field, value) in [
+        ("watermark", counter.watermark.map(date)),
+        ("lastSuccessAt", counter.last_success_at.map(date)),
+        ("failingSince", run.map(|run| date(run.since))),
+        ("lastFailureAt", run.map(|run| date(run.last_at))),
+        ("lastFailureSpeed", run.map(|run| Bson::Double(run.last_speed))),
+    ] {
+        match value {
+            Some(value) => set.insert(field, value),
+            None => unset.insert(field, ""),
+        };
+    }
+    let mut change = doc! { "$set": set };
+    if !unset.is_empty() {
+        change.insert("$unset", unset);
+    }
+    let is_new = revision == Revision::Unset;
+    doc! { "q": { "deviceId": counter.device_id.as_str(), "revision": at }, "u": change, "upsert": is_new }
+}
+
+fn date(timestamp: Timestamp) -> Bson {
+    DateTime::from(timestamp).into()
+}
+
+fn stored(found: Result<bson::RawDocumentBuf, mongodb::error::Error>) -> Result<Stored, StoreError> {
+    bson::deserialize_from_slice(found?.as_bytes()).map_err(malformed("FailureCounter"))
+}
+
+fn read(found: Result<bson::RawDocumentBuf, mongodb::error::Error>) -> Result<Kept, StoreError> {
+    let stored = stored(found)?;
+    let device_id = DeviceId::parse(&stored.device_id)
+        .map_err(|error| StoreError::Malformed { collection: "FailureCounter", detail: error.to_string() })?;
+    let run = (stored.failure_count > 0).then(|| {
+        let since = stored.failing_since.or(stored.watermark).map_or(Timestamp::UNIX_EPOCH, Timestamp::from);
+        FailureRun {
+            count: stored.failure_count,
+            since,
+            last_at: stored.last_failure_at.map_or(since, Timestamp::from),
+            last_speed: stored.last_failure_speed.unwrap_or_default(),
+        }
+    });
+    let counter = FailureCounter {
+        device_id,
+        run,
+        last_success_at: stored.last_success_at.map(Timestamp::from),
+        watermark: stored.watermark.map(Timestamp::from),
+    };
+    Ok(Kept { counter, revision: stored.revision.map_or(Revision::Unset, Revision::At) })
+}
+
+/// The document. Mongoose's has the first three fields alone.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Stored {
+    #[serde(rename = "_id")]
+    id: ObjectId,
+    device_id: String,
+    failure_count: i32,
+    revision: Option<i64>,
+    watermark: Option<DateTime>,
+    last_success_at: Option<DateTime>,
+    failing_since: Option<DateTime>,
+    last_failure_at: Option<DateTime>,
+    last_failure_speed: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Reply {
+    n: i64,
+    #[serde(default)]
+    write_errors: Vec<ReplyError>,
+    write_concern_error: Option<ReplyError>,
+}
+
+#[derive(Deserialize)]
+struct ReplyError {
+    code: i32,
+}

@@ -1,0 +1,121 @@
+//! Where events, counters and alerts rest: one repository per `MongoDB` collection.
+//!
+//! Writes are acknowledged by a majority. Each repository keeps its documents' shape to itself.
+
+mod alerts;
+mod error;
+mod failure_counters;
+mod sync_events;
+
+use std::time::Duration;
+
+pub use alerts::{Alerts, Message, Opened};
+use bson::{doc, raw::RawDocumentBuf};
+pub use error::StoreError;
+pub use failure_counters::{FailureCounters, Kept, ListedCounter, Revision, Saved};
+use mongodb::{
+    Client, Database, IndexModel,
+    options::{ClientOptions, IndexOptions, WriteConcern},
+};
+pub use sync_events::{Inserted, StoredEvent, SyncEvents};
+
+use crate::{backoff::Backoff, settings::MongoSettings};
+
+/// How long an operation looks for a server before it fails.
+const SERVER_SELECTION: Duration = Duration::from_secs(5);
+
+/// The database. Cheap to clone; clones share a pool of connections.
+#[derive(Clone, Debug)]
+pub struct Store {
+    database: Database,
+    sync_events: String,
+    failure_counters: String,
+}
+
+/// One page of a longer list.
+#[derive(Debug, Clone)]
+pub struct Page<T> {
+    /// What is on the page.
+    pub results: Vec<T>,
+    /// How many there are on all pages.
+    pub total: u64,
+}
+
+impl Store {
+    /// A database by its settings; `process` is the name that the server's log shows.
+    ///
+    /// It does not wait for the server. Fails where the settings name none that can be looked up.
+    pub async fn open(settings: &MongoSettings, process: &str) -> Result<Self, StoreError> {
+        let mut options = ClientOptions::parse(settings.mongo_uri.expose()).await?;
+        options.app_name.get_or_insert_with(|| process.to_owned());
+        options.server_selection_timeout.get_or_insert(SERVER_SELECTION);
+        options.connect_timeout.get_or_insert(SERVER_SELECTION);
+        options.write_concern = Some(WriteConcern::majority());
+        let database = Client::with_options(options)?.database(&settings.mongo_db);
+        Ok(Self {
+            database,
+            sync_events: settings.sync_event_collection.clone(),
+            failure_counters: settings.failure_counter_collection.clone(),
+        })
+    }
+
+    /// Makes what is missing of the indexes. Any number of processes may do so at once.
+    pub async fn ensure_indexes(&self) -> Result<(), StoreError> {
+        self.sync_events().ensure_indexes().await?;
+        self.failure_counters().ensure_indexes().await?;
+        self.alerts().ensure_indexes().await
+    }
+
+    /// Makes the indexes as soon as the server answers, however long that takes.
+    pub async fn ensure_indexes_in_time(&self) {
+        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+        while let Err(error) = self.ensure_indexes().await {
+            if backoff.is_fresh() {
+                log::warn!(error:% = error; "the indexes could not be made yet");
+            }
+            tokio::time::sleep(backoff.next_wait()).await;
+        }
+    }
+
+    /// Whether the server answers now.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.database.run_command(doc! { "ping": 1 }).await?;
+        Ok(())
+    }
+
+    /// The events.
+    pub fn sync_events(&self) -> SyncEvents {
+        SyncEvents::new(self.database.collection(&self.sync_events))
+    }
+
+    /// The counters.
+    pub fn failure_counters(&self) -> FailureCounters {
+        FailureCounters::new(self.database.clone(), self.database.collection(&self.failure_counters))
+    }
+
+    /// The alerts.
+    pub fn alerts(&self) -> Alerts {
+        Alerts::new(&self.database.collection("Alert"))
+    }
+
+    /// Removes the whole database: for tests, which have one each.
+    pub async fn remove(self) -> Result<(), StoreError> {
+        Ok(self.database.drop().await?)
+    }
+}
+
+/// An index with the name that `MongoDB` itself would give it.
+fn index(keys: bson::Document, options: IndexOptions) -> IndexModel {
+    IndexModel::builder().keys(keys).options(options).build()
+}
+
+fn malformed(collection: &'static str) -> impl Fn(bson::error::Error) -> StoreError {
+    move |error| StoreError::Malformed { collection, detail: error.to_string() }
+}
+
+/// A 12-byte id in its BSON form.
+fn object_id(bytes: [u8; 12]) -> bson::oid::ObjectId {
+    bson::oid::ObjectId::from_bytes(bytes)
+}
+
+type Raw = mongodb::Collection<RawDocumentBuf>;

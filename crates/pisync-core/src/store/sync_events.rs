@@ -1,0 +1,245 @@
+//! The collection `SyncEvent`: one row per event, found by device, in order of time by `_id`.
+
+use std::collections::HashMap;
+
+use bson::{DateTime, doc, oid::ObjectId, rawdoc};
+use futures_util::{Stream, StreamExt, TryStreamExt};
+use jiff::Timestamp;
+use mongodb::{error::ErrorKind, options::ReadConcern};
+use serde::{Deserialize, Deserializer};
+
+use super::{Page, Raw, StoreError, index, malformed, object_id};
+use crate::models::{DeviceId, EventId, Observation, SyncEvent};
+
+/// The server's code for a row that is already there.
+const DUPLICATE_KEY: i32 = 11000;
+
+/// The events.
+#[derive(Debug, Clone)]
+pub struct SyncEvents(Raw);
+
+/// What became of a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inserted {
+    /// It is there now.
+    New,
+    /// It was there already.
+    Duplicate,
+    /// `MongoDB` does not take this document.
+    Refused {
+        /// The server's error code.
+        code: i32,
+    },
+}
+
+/// A row as it is stored; it may come from another program with the same schema.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredEvent {
+    /// The row's id.
+    pub id: EventId,
+    /// Who reported.
+    pub device_id: String,
+    /// Time of the sync.
+    pub timestamp: Timestamp,
+    /// What the device said, where that was not believed.
+    pub device_timestamp: Option<Timestamp>,
+    /// Files synced.
+    pub total_files_synced: i64,
+    /// Errors met.
+    pub total_errors: i64,
+    /// Speed in Mbps.
+    pub internet_speed: f64,
+    /// When the report reached us.
+    pub created_at: Timestamp,
+    /// When the row last changed; it never does here.
+    pub updated_at: Timestamp,
+}
+
+impl SyncEvents {
+    pub(super) fn new(collection: Raw) -> Self {
+        Self(collection)
+    }
+
+    pub(super) async fn ensure_indexes(&self) -> Result<(), StoreError> {
+        let keys = [doc! { "deviceId": 1 }, doc! { "deviceId": 1, "timestamp": 1 }, doc! { "totalErrors": 1 }];
+        self.0.create_indexes(keys.map(|keys| index(keys, mongodb::options::IndexOptions::default()))).await?;
+        Ok(())
+    }
+
+    /// Stores events that differ in their ids; answers for each, in their order.
+    ///
+    /// When it returns, every row that is `New` or `Duplicate` is on a majority. After an error
+    /// some may be there: storing them again is right.
+    pub async fn insert(&self, events: &[(EventId, SyncEvent)]) -> Result<Vec<Inserted>, StoreError> {
+        let mut outcome = vec![Inserted::New; events.len()];
+        if events.is_empty() {
+            return Ok(outcome);
+        }
+        let Err(error) = self.0.insert_many(events.iter().map(|(id, event)| row(*id, event))).ordered(false).await
+        else {
+            return Ok(outcome);
+        };
+        let ErrorKind::InsertMany(failure) = error.kind.as_ref() else {
+            return Err(error.into());
+        };
+        if let Some(concern) = &failure.write_concern_error {
+            return Err(StoreError::Unavailable(format!("write concern failed: code {}", concern.code)));
+        }
+        for write in failure.write_errors.iter().flatten() {
+            outcome[write.index] = match write.code {
+                DUPLICATE_KEY => Inserted::Duplicate,
+                code => Inserted::Refused { code },
+            };
+        }
+        Ok(outcome)
+    }
+
+    /// A device's rows from its last good sync on: what a recount needs, newest first.
+    pub async fn since_last_success(&self, device_id: &DeviceId) -> Result<Vec<Observation>, StoreError> {
+        let mut rows = self
+            .0
+            .find(doc! { "deviceId": device_id.as_str() })
+            .sort(doc! { "timestamp": -1 })
+            .projection(doc! { "timestamp": 1, "totalErrors": 1, "internetSpeed": 1 })
+            .read_concern(ReadConcern::majority())
+            .batch_size(50)
+            .await?;
+        let (mut since, mut success) = (Vec::new(), None);
+        while let Some(row) = rows.try_next().await? {
+            let row: Brief = bson::deserialize_from_slice(row.as_bytes()).map_err(malformed("SyncEvent"))?;
+            let row = Observation::from(row);
+            // Rows of the very same time as the good one may come before or after it by id.
+            if success.is_some_and(|success| row.timestamp < success) {
+                break;
+            }
+            if !row.failed {
+                success.get_or_insert(row.timestamp);
+            }
+            since.push(row);
+        }
+        Ok(since)
+    }
+
+    /// A page of a device's rows, newest first; `skip` and `limit` in rows.
+    pub async fn history(&self, device_id: &DeviceId, skip: u64, limit: u32) -> Result<Page<StoredEvent>, StoreError> {
+        let of_device = doc! { "deviceId": device_id.as_str() };
+        let rows = self.0.find(of_device.clone()).sort(doc! { "timestamp": -1 }).skip(skip).limit(i64::from(limit));
+        let results = rows.await?.map(read).try_collect().await?;
+        Ok(Page { results, total: self.0.count_documents(of_device).await? })
+    }
+
+    /// All rows, in no order.
+    pub async fn all(&self) -> Result<impl Stream<Item = Result<StoredEvent, StoreError>> + Unpin + use<>, StoreError> {
+        Ok(self.0.find(doc! {}).batch_size(10_000).await?.map(read))
+    }
+
+    /// How many rows each device has.
+    pub async fn count_by_device(&self) -> Result<HashMap<String, u64>, StoreError> {
+        let mut counts = HashMap::new();
+        let mut groups =
+            self.0.aggregate([doc! { "$group": { "_id": "$deviceId", "rows": { "$sum": 1_i64 } } }]).await?;
+        while let Some(group) = groups.try_next().await? {
+            if let (Ok(device), Ok(rows)) = (group.get_str("_id"), group.get_i64("rows")) {
+                counts.insert(device.to_owned(), u64::try_from(rows).unwrap_or_default());
+            }
+        }
+        Ok(counts)
+    }
+}
+
+fn row(id: EventId, event: &SyncEvent) -> bson::RawDocumentBuf {
+    let received_at = DateTime::from(event.received_at);
+    let mut row = rawdoc! {
+        "_id": object_id(id.bytes()),
+        "deviceId": event.device_id.as_str(),
+        "timestamp": DateTime::from(event.time.timestamp),
+        "totalFilesSynced": event.total_files_synced,
+        "totalErrors": event.total_errors,
+        "internetSpeed": event.internet_speed,
+        "createdAt": received_at,
+        "updatedAt": received_at,
+    };
+    if let Some(device_timestamp) = event.time.device_timestamp {
+        row.append(bson::cstr!("deviceTimestamp"), DateTime::from(device_timestamp));
+        row.append(bson::cstr!("clockSuspect"), true);
+    }
+    row
+}
+
+fn read(row: Result<bson::RawDocumentBuf, mongodb::error::Error>) -> Result<StoredEvent, StoreError> {
+    let row: Row = bson::deserialize_from_slice(row?.as_bytes()).map_err(malformed("SyncEvent"))?;
+    let timestamp = Timestamp::from(row.timestamp);
+    Ok(StoredEvent {
+        id: EventId::from_bytes(row.id.bytes()),
+        device_id: row.device_id,
+        timestamp,
+        device_timestamp: row.device_timestamp.map(Timestamp::from),
+        total_files_synced: whole(row.total_files_synced),
+        total_errors: whole(row.total_errors),
+        internet_speed: row.internet_speed,
+        created_at: row.created_at.map_or(timestamp, Timestamp::from),
+        updated_at: row.updated_at.map_or(timestamp, Timestamp::from),
+    })
+}
+
+/// A row with all its fields. Numbers may be of any BSON type: other programs write doubles.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    #[serde(rename = "_id")]
+    id: ObjectId,
+    device_id: String,
+    timestamp: DateTime,
+    device_timestamp: Option<DateTime>,
+    #[serde(default, deserialize_with = "number")]
+    total_files_synced: f64,
+    #[serde(default, deserialize_with = "number")]
+    total_errors: f64,
+    #[serde(default, deserialize_with = "number")]
+    internet_speed: f64,
+    created_at: Option<DateTime>,
+    updated_at: Option<DateTime>,
+}
+
+/// The fields of a row that a counter needs.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Brief {
+    #[serde(rename = "_id")]
+    id: ObjectId,
+    timestamp: DateTime,
+    #[serde(default, deserialize_with = "number")]
+    total_errors: f64,
+    #[serde(default, deserialize_with = "number")]
+    internet_speed: f64,
+}
+
+impl From<Brief> for Observation {
+    fn from(row: Brief) -> Self {
+        Self {
+            timestamp: row.timestamp.into(),
+            id: EventId::from_bytes(row.id.bytes()),
+            failed: row.total_errors > 0.0,
+            internet_speed: row.internet_speed,
+        }
+    }
+}
+
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Number {
+        Integer(i64),
+        Double(f64),
+    }
+    #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
+    Ok(match Number::deserialize(deserializer)? {
+        Number::Integer(integer) => integer as f64,
+        Number::Double(double) => double,
+    })
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "counts are whole and below 2^53")]
+fn whole(number: f64) -> i64 {
+    number as i64
+}

@@ -1,0 +1,160 @@
+//! The effect of one batch: rows, then counters, then hints; the caller acknowledges last.
+//!
+//! Every step may be done again, by this worker or another: rows have derived ids, and a counter
+//! whose events were seen before is made from the rows.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    time::Duration,
+};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use pisync_core::{
+    models::{DeviceId, EventId, FailureCounter, Fold, Observation, SyncEvent, recount},
+    queue::{BadEnvelope, Batch, DeadLetter, Reason, decode},
+    store::{Inserted, Kept, Revision, Saved, Store, StoreError},
+};
+
+/// How many devices are recounted at the same time.
+const RECOUNTS: usize = 16;
+
+/// The messages of a batch, read.
+#[derive(Debug, Default)]
+pub struct Contents {
+    /// The events, each once, with their place in the batch.
+    pub events: Vec<(usize, EventId, SyncEvent)>,
+    /// Messages that are no event.
+    pub dead: Vec<DeadLetter>,
+}
+
+/// An event that has its row.
+#[derive(Debug, Clone)]
+pub struct Rested {
+    /// Whose it is.
+    pub device_id: DeviceId,
+    /// What a counter needs of it.
+    pub observation: Observation,
+    /// Whether the row was made just now.
+    pub is_new: bool,
+}
+
+/// Reads the messages; of equal events the first is kept.
+pub fn read(batch: &Batch) -> Contents {
+    let mut contents = Contents::default();
+    let mut seen = HashSet::with_capacity(batch.messages.len());
+    for (index, message) in batch.messages.iter().enumerate() {
+        match decode(message) {
+            Ok(event) => {
+                let id = event.id();
+                if seen.insert(id) {
+                    contents.events.push((index, id, event));
+                }
+            }
+            Err(error) => {
+                let reason = match error {
+                    BadEnvelope::Version(_) => Reason::UnknownVersion,
+                    BadEnvelope::Malformed(_) => Reason::Malformed,
+                };
+                contents.dead.push(bury(batch, index, reason, error.to_string()));
+            }
+        }
+    }
+    contents
+}
+
+/// Writes the rows. What `MongoDB` does not take as a document is left out of the answer and
+/// named by its place in `events` instead.
+pub async fn write_rows(
+    store: &Store,
+    events: &[(EventId, SyncEvent)],
+) -> Result<(Vec<Rested>, Vec<(usize, i32)>), StoreError> {
+    let outcome = store.sync_events().insert(events).await?;
+    let (mut rested, mut refused) = (Vec::with_capacity(events.len()), Vec::new());
+    for (index, ((id, event), inserted)) in events.iter().zip(outcome).enumerate() {
+        let is_new = match inserted {
+            Inserted::Refused { code } => {
+                refused.push((index, code));
+                continue;
+            }
+            inserted => inserted == Inserted::New,
+        };
+        rested.push(Rested { device_id: event.device_id.clone(), observation: observe(*id, event), is_new });
+    }
+    Ok((rested, refused))
+}
+
+/// Brings the counters of all devices in the batch up to their rows, and answers with the devices
+/// whose count crossed `threshold`, upwards or downwards.
+///
+/// Read, fold, compare-and-set; where another worker was there first, all over again: what has
+/// been counted by then is late in the next round and answered by the rows.
+pub async fn keep_counters(store: &Store, rested: &[Rested], threshold: i32) -> Result<HashSet<DeviceId>, StoreError> {
+    let by_device = in_order(rested);
+    let devices: Vec<_> = by_device.keys().cloned().collect();
+    let mut crossed = HashSet::new();
+    loop {
+        let kept = store.failure_counters().find(&devices).await?;
+        let changes = changes(store, &by_device, &kept).await?;
+        for (counter, _) in &changes {
+            let before = kept.get(&counter.device_id).map_or(0, |kept| kept.counter.failure_count());
+            if (before >= threshold) != (counter.failure_count() >= threshold) {
+                crossed.insert(counter.device_id.clone());
+            }
+        }
+        match store.failure_counters().save(&changes).await? {
+            Saved::All => return Ok(crossed),
+            Saved::Outrun => tokio::time::sleep(Duration::from_millis(fastrand::u64(1..20))).await,
+        }
+    }
+}
+
+/// Each device's events in order of time.
+fn in_order(rested: &[Rested]) -> BTreeMap<DeviceId, Vec<(Observation, bool)>> {
+    let mut by_device = BTreeMap::<_, Vec<_>>::new();
+    for event in rested {
+        by_device.entry(event.device_id.clone()).or_default().push((event.observation, event.is_new));
+    }
+    for events in by_device.values_mut() {
+        events.sort_by_key(|(event, _)| (event.timestamp, event.id));
+    }
+    by_device
+}
+
+/// The counters that have to change, with the revisions they are based on.
+async fn changes(
+    store: &Store,
+    by_device: &BTreeMap<DeviceId, Vec<(Observation, bool)>>,
+    kept: &HashMap<DeviceId, Kept>,
+) -> Result<Vec<(FailureCounter, Revision)>, StoreError> {
+    let (mut changes, mut recounts) = (Vec::new(), Vec::new());
+    for (device_id, events) in by_device {
+        let kept = kept.get(device_id).cloned().unwrap_or_else(|| Kept::none(device_id.clone()));
+        match kept.counter.fold(events) {
+            Fold::Unchanged => {}
+            Fold::Counted(counter) => changes.push((counter, kept.revision)),
+            Fold::NeedsRows => recounts.push(kept),
+        }
+    }
+    let recounted: Vec<_> = stream::iter(recounts)
+        .map(async |kept| {
+            let device_id = kept.counter.device_id.clone();
+            let rows = store.sync_events().since_last_success(&device_id).await?;
+            let counter = recount(device_id, rows);
+            Ok::<_, StoreError>((counter != kept.counter).then_some((counter, kept.revision)))
+        })
+        .buffer_unordered(RECOUNTS)
+        .try_collect()
+        .await?;
+    changes.extend(recounted.into_iter().flatten());
+    Ok(changes)
+}
+
+fn observe(id: EventId, event: &SyncEvent) -> Observation {
+    Observation { timestamp: event.time.timestamp, id, failed: event.failed(), internet_speed: event.internet_speed }
+}
+
+/// The dead letter of a message of this batch.
+pub fn bury(batch: &Batch, index: usize, reason: Reason, error: String) -> DeadLetter {
+    log::warn!(batch:% = batch.lease.batch, index = index, reason:? = reason, error = error.as_str(); "dead letter");
+    DeadLetter::new(&batch.lease.batch, index, batch.attempt, reason, error, batch.messages[index].clone())
+}

@@ -1,0 +1,54 @@
+//! Holding a lease while its batch is worked on.
+
+use std::time::Duration;
+
+use pisync_core::queue::{Fenced, Lease, Queue};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+/// Extends a lease every third of its time, in a task of its own, until it is dropped.
+#[derive(Debug)]
+pub struct Keeper {
+    lost: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Keeper {
+    /// Starts to hold `lease`, which was given for `time` just now.
+    pub fn hold(queue: Queue, lease: Lease, time: Duration) -> Self {
+        let lost = CancellationToken::new();
+        let task = tokio::spawn(extend(queue, lease, time, lost.clone()));
+        Self { lost, task }
+    }
+
+    /// Cancelled once the lease is known to be lost or can no longer be ours.
+    pub fn lost(&self) -> &CancellationToken {
+        &self.lost
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn extend(queue: Queue, lease: Lease, time: Duration, lost: CancellationToken) {
+    let mut ends = Instant::now() + time;
+    let third = time / 3;
+    while Instant::now() < ends {
+        sleep(third).await;
+        let asked = Instant::now();
+        match queue.extend(&lease, time).await {
+            Ok(Fenced::Held) => ends = asked + time,
+            Ok(Fenced::Lost) => break,
+            // Redis may be back before the lease ends.
+            Err(error) => log::debug!(batch:% = lease.batch, error:% = error; "lease not extended"),
+        }
+    }
+    log::warn!(batch:% = lease.batch, partition = lease.partition.number(); "lease lost");
+    lost.cancel();
+}
