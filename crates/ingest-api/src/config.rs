@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 
 use clap::{CommandFactory, Parser, ValueEnum};
-use pisync_core::settings::{self, LogSettings, MongoSettings, RedisSettings};
+use pisync_core::{
+    crash::CrashSettings,
+    settings::{self, LogSettings, MongoSettings, RedisSettings},
+};
 
 /// Accepts sync events over HTTP and queues them in Redis; serves history and fleet views
 #[derive(Debug, Clone, Parser)]
@@ -24,6 +27,9 @@ pub struct Config {
     /// Where events rest.
     #[command(flatten)]
     pub mongo: MongoSettings,
+    /// Where to die, in tests of the system.
+    #[command(flatten)]
+    pub crash: CrashSettings,
     /// Where the log goes.
     #[command(flatten)]
     pub log: LogSettings,

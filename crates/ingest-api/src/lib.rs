@@ -37,5 +37,5 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 
     let producer = Producer::start(queue.clone(), config.max_queue);
     log::info!(address:% = listener.local_addr()?; "listening");
-    server::serve(listener, State { queue, producer, store }, stop).await.context("serving")
+    server::serve(listener, State { queue, producer, crash: config.crash, store }, stop).await.context("serving")
 }

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 
 use actix_web::{App, HttpServer, web};
 use pisync_core::{
+    crash::CrashSettings,
     queue::{Producer, Queue},
     store::Store,
 };
@@ -21,6 +22,8 @@ pub struct State {
     pub queue: Queue,
     /// The way into the queue.
     pub producer: Producer,
+    /// Where to die, in tests of the system.
+    pub crash: CrashSettings,
     /// Where reads are answered from.
     pub store: Store,
 }

@@ -4,7 +4,8 @@
 //! - [`models`]: events, counters and alerts as plain values; no server is known here.
 //! - [`queue`]: the partitioned Redis lists between the API and the workers.
 //! - [`store`]: the `MongoDB` collections.
-//! - [`settings`], [`logging`], [`shutdown`], [`backoff`]: what every binary needs to run.
+//! - [`settings`], [`logging`], [`shutdown`], [`backoff`]: what every binary needs to run; [`crash`]
+//!   for tests of the whole.
 //!
 //! `queue` and `store` use `models` and do not know each other.
 
@@ -14,6 +15,7 @@ pub mod queue;
 pub mod store;
 
 pub mod backoff;
+pub mod crash;
 pub mod logging;
 pub mod settings;
 pub mod shutdown;

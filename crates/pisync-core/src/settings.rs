@@ -16,7 +16,7 @@ use crate::logging::LogFormat;
 ///
 /// A bad one ends the process with status 2 and a message that names the flag and the variable.
 pub fn parse<T: Parser>() -> T {
-    T::try_parse().unwrap_or_else(|error| exit(&error, &T::command()))
+    T::try_parse().unwrap_or_else(|error| exit(&error, T::command()))
 }
 
 /// Ends the process as [`parse`] does, for a setting that only shows to be wrong in use.
@@ -25,22 +25,29 @@ pub fn reject(command: &mut clap::Command, message: impl fmt::Display) -> ! {
 }
 
 #[expect(clippy::print_stderr, reason = "the log has not started yet")]
-fn exit(error: &clap::Error, command: &clap::Command) -> ! {
+fn exit(error: &clap::Error, mut command: clap::Command) -> ! {
     let _ = error.print();
+    command.build();
     if let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg)
-        && let Some(arg) = command.get_arguments().find(|arg| arg.to_string() == *flag)
-        && let Some(variable) = arg.get_env()
+        && let Some(variable) = variable(&command, flag)
     {
-        eprintln!("The setting is {flag} or the environment variable {}.", variable.display());
+        eprintln!("The setting is {flag} or the environment variable {variable}.");
     }
     std::process::exit(error.exit_code())
+}
+
+/// The environment variable of a flag, of the command itself or one of its verbs.
+fn variable(command: &clap::Command, flag: &str) -> Option<String> {
+    let arg = command.get_arguments().find(|arg| arg.to_string() == flag);
+    let variable = arg.and_then(clap::Arg::get_env).map(|name| name.to_string_lossy().into_owned());
+    variable.or_else(|| command.get_subcommands().find_map(|verb| self::variable(verb, flag)))
 }
 
 /// Where the log goes.
 #[derive(Debug, Clone, Args)]
 pub struct LogSettings {
     /// How log lines are written; levels by `RUST_LOG`
-    #[arg(long, env = "PISYNC_LOG_FORMAT", value_enum, default_value = "text")]
+    #[arg(long, global = true, env = "PISYNC_LOG_FORMAT", value_enum, default_value = "text")]
     pub log_format: LogFormat,
 }
 
@@ -48,17 +55,23 @@ pub struct LogSettings {
 #[derive(Debug, Clone, Args)]
 pub struct MongoSettings {
     /// `MongoDB` connection string
-    #[arg(long, env = "PISYNC_MONGO_URI", hide_env_values = true, default_value = "mongodb://127.0.0.1:27017")]
+    #[arg(
+        long,
+        global = true,
+        env = "PISYNC_MONGO_URI",
+        hide_env_values = true,
+        default_value = "mongodb://127.0.0.1:27017"
+    )]
     #[arg(value_parser = MongoUriParser)]
     pub mongo_uri: Secret,
     /// `MongoDB` database
-    #[arg(long, env = "PISYNC_MONGO_DB", default_value = "pisync", value_parser = mongo_name)]
+    #[arg(long, global = true, env = "PISYNC_MONGO_DB", default_value = "pisync", value_parser = mongo_name)]
     pub mongo_db: String,
     /// Collection of the events
-    #[arg(long, env = "PISYNC_SYNC_EVENT_COLLECTION", default_value = "SyncEvent", value_parser = mongo_name)]
+    #[arg(long, global = true, env = "PISYNC_SYNC_EVENT_COLLECTION", default_value = "SyncEvent", value_parser = mongo_name)]
     pub sync_event_collection: String,
     /// Collection of the counters, one per device
-    #[arg(long, env = "PISYNC_FAILURE_COUNTER_COLLECTION", default_value = "FailureCounter", value_parser = mongo_name)]
+    #[arg(long, global = true, env = "PISYNC_FAILURE_COUNTER_COLLECTION", default_value = "FailureCounter", value_parser = mongo_name)]
     pub failure_counter_collection: String,
 }
 
@@ -66,15 +79,24 @@ pub struct MongoSettings {
 #[derive(Debug, Clone, Args)]
 pub struct RedisSettings {
     /// Redis URL: `redis://` or `rediss://`
-    #[arg(long, env = "PISYNC_REDIS_URL", hide_env_values = true, default_value = "redis://127.0.0.1:6379")]
+    #[arg(
+        long,
+        global = true,
+        env = "PISYNC_REDIS_URL",
+        hide_env_values = true,
+        default_value = "redis://127.0.0.1:6379"
+    )]
     #[arg(value_parser = RedisUrlParser)]
     pub redis_url: Secret,
     /// What all keys in Redis begin with
-    #[arg(long, env = "PISYNC_KEY_PREFIX", default_value = "pisync", value_parser = key_prefix)]
+    #[arg(long, global = true, env = "PISYNC_KEY_PREFIX", default_value = "pisync", value_parser = key_prefix)]
     pub key_prefix: String,
     /// Partitions of the queue, 1 to 1024; the same in every process
-    #[arg(long, env = "PISYNC_PARTITIONS", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, global = true, env = "PISYNC_PARTITIONS", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub partitions: u16,
+    /// Use a Redis whose `maxmemory-policy` is not noeviction, and accept that it loses events
+    #[arg(long, global = true, env = "PISYNC_ALLOW_EVICTION")]
+    pub allow_eviction: bool,
     /// How long an answer of Redis may take before it counts as away
     #[arg(skip = Duration::from_secs(1))]
     pub response_timeout: Duration,

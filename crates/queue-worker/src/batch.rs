@@ -1,4 +1,4 @@
-//! The effect of one batch: rows, then counters, then hints; the caller acknowledges last.
+//! The effect of one batch on the store: rows, then counters.
 //!
 //! Every step may be done again, by this worker or another: rows have derived ids, and a counter
 //! whose events were seen before is made from the rows.
@@ -11,21 +11,11 @@ use std::{
 use futures_util::{StreamExt, TryStreamExt, stream};
 use pisync_core::{
     models::{DeviceId, EventId, FailureCounter, Fold, Observation, SyncEvent, recount},
-    queue::{BadEnvelope, Batch, DeadLetter, Reason, decode},
     store::{Inserted, Kept, Revision, Saved, Store, StoreError},
 };
 
 /// How many devices are recounted at the same time.
 const RECOUNTS: usize = 16;
-
-/// The messages of a batch, read.
-#[derive(Debug, Default)]
-pub struct Contents {
-    /// The events, each once, with their place in the batch.
-    pub events: Vec<(usize, EventId, SyncEvent)>,
-    /// Messages that are no event.
-    pub dead: Vec<DeadLetter>,
-}
 
 /// An event that has its row.
 #[derive(Debug, Clone)]
@@ -36,30 +26,6 @@ pub struct Rested {
     pub observation: Observation,
     /// Whether the row was made just now.
     pub is_new: bool,
-}
-
-/// Reads the messages; of equal events the first is kept.
-pub fn read(batch: &Batch) -> Contents {
-    let mut contents = Contents::default();
-    let mut seen = HashSet::with_capacity(batch.messages.len());
-    for (index, message) in batch.messages.iter().enumerate() {
-        match decode(message) {
-            Ok(event) => {
-                let id = event.id();
-                if seen.insert(id) {
-                    contents.events.push((index, id, event));
-                }
-            }
-            Err(error) => {
-                let reason = match error {
-                    BadEnvelope::Version(_) => Reason::UnknownVersion,
-                    BadEnvelope::Malformed(_) => Reason::Malformed,
-                };
-                contents.dead.push(bury(batch, index, reason, error.to_string()));
-            }
-        }
-    }
-    contents
 }
 
 /// Writes the rows. What `MongoDB` does not take as a document is left out of the answer and
@@ -103,7 +69,7 @@ pub async fn keep_counters(store: &Store, rested: &[Rested], threshold: i32) -> 
         }
         match store.failure_counters().save(&changes).await? {
             Saved::All => return Ok(crossed),
-            Saved::Outrun => tokio::time::sleep(Duration::from_millis(fastrand::u64(1..20))).await,
+            Saved::Outrun => after_a_moment().await,
         }
     }
 }
@@ -135,7 +101,29 @@ async fn changes(
             Fold::NeedsRows => recounts.push(kept),
         }
     }
-    let recounted: Vec<_> = stream::iter(recounts)
+    changes.extend(recounted(store, recounts).await?);
+    Ok(changes)
+}
+
+/// Makes the counters of these devices from their rows again; answers how many had to change.
+/// Workers may run meanwhile: who comes second reads and counts once more.
+pub async fn recount_devices(store: &Store, devices: &[DeviceId]) -> Result<usize, StoreError> {
+    let mut mended = HashSet::new();
+    loop {
+        let mut kept = store.failure_counters().find(devices).await?;
+        let kept = devices.iter().map(|device| kept.remove(device).unwrap_or_else(|| Kept::none(device.clone())));
+        let changes = recounted(store, kept.collect()).await?;
+        mended.extend(changes.iter().map(|(counter, _)| counter.device_id.clone()));
+        match store.failure_counters().save(&changes).await? {
+            Saved::All => return Ok(mended.len()),
+            Saved::Outrun => after_a_moment().await,
+        }
+    }
+}
+
+/// The counters, made from the rows, that differ from what is kept.
+async fn recounted(store: &Store, kept: Vec<Kept>) -> Result<Vec<(FailureCounter, Revision)>, StoreError> {
+    let recounted: Vec<_> = stream::iter(kept)
         .map(async |kept| {
             let device_id = kept.counter.device_id.clone();
             let rows = store.sync_events().since_last_success(&device_id).await?;
@@ -145,16 +133,14 @@ async fn changes(
         .buffer_unordered(RECOUNTS)
         .try_collect()
         .await?;
-    changes.extend(recounted.into_iter().flatten());
-    Ok(changes)
+    Ok(recounted.into_iter().flatten().collect())
+}
+
+/// So that two who outran each other do not do so for ever.
+async fn after_a_moment() {
+    tokio::time::sleep(Duration::from_millis(fastrand::u64(1..20))).await;
 }
 
 fn observe(id: EventId, event: &SyncEvent) -> Observation {
     Observation { timestamp: event.time.timestamp, id, failed: event.failed(), internet_speed: event.internet_speed }
-}
-
-/// The dead letter of a message of this batch.
-pub fn bury(batch: &Batch, index: usize, reason: Reason, error: String) -> DeadLetter {
-    log::warn!(batch:% = batch.lease.batch, index = index, reason:? = reason, error = error.as_str(); "dead letter");
-    DeadLetter::new(&batch.lease.batch, index, batch.attempt, reason, error, batch.messages[index].clone())
 }

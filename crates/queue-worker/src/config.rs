@@ -1,14 +1,22 @@
-//! The settings of `queue-worker`.
+//! The settings of `queue-worker`, and the operator's verbs.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Parser};
-use pisync_core::settings::{LogSettings, MongoSettings, RedisSettings};
+use clap::{Args, Parser, Subcommand};
+use pisync_core::{
+    crash::CrashSettings,
+    models::{DeviceId, InvalidDeviceId},
+    settings::{LogSettings, MongoSettings, RedisSettings},
+};
 
-/// Takes batches from the Redis lists, writes `SyncEvent` and keeps `FailureCounter`
+/// Takes batches from the Redis lists, writes `SyncEvent` and keeps `FailureCounter`; with a
+/// command, shows and changes the queue instead
 #[derive(Debug, Clone, Parser)]
 #[command(name = "queue-worker", version)]
 pub struct Config {
+    /// What to do instead of working.
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// How to work.
     #[command(flatten)]
     pub work: WorkSettings,
@@ -38,6 +46,9 @@ pub struct WorkSettings {
     /// Failed syncs in a row at which the alerter is told to look at a device
     #[arg(long, env = "PISYNC_ALERT_THRESHOLD", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..))]
     pub threshold: i32,
+    /// Where to die, in tests of the system.
+    #[command(flatten)]
+    pub crash: CrashSettings,
 }
 
 impl WorkSettings {
@@ -45,4 +56,98 @@ impl WorkSettings {
     pub fn lease(&self) -> Duration {
         Duration::from_millis(self.lease_ms)
     }
+}
+
+/// The operator's verbs.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Show the queue, or stop and start the handing out of batches
+    #[command(subcommand)]
+    Queue(QueueCommand),
+    /// Show and treat messages that cannot have their effect
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
+    /// Make failure counters from the rows again
+    #[command(subcommand)]
+    Counters(CountersCommand),
+}
+
+/// Verbs for the queue.
+#[derive(Debug, Clone, Subcommand)]
+pub enum QueueCommand {
+    /// What waits, what is in flight and with whom, what is dead
+    Status(Output),
+    /// Take events, hand out none; batches in flight are finished
+    Pause,
+    /// Hand out batches again
+    Resume,
+}
+
+/// Verbs for the dead letters.
+#[derive(Debug, Clone, Subcommand)]
+pub enum DeadLettersCommand {
+    /// The newest dead letters of every partition
+    List {
+        /// The most that are shown
+        #[arg(long, default_value_t = 50)]
+        max: usize,
+        /// The form of the answer.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// One dead letter with its original bytes
+    Show {
+        /// Its id
+        id: String,
+        /// The form of the answer.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Put messages back to the end of the queue, as if they had just come
+    Requeue(Which),
+    /// Throw dead letters away
+    Purge(Which),
+    /// Write all dead letters as JSON, one per line
+    Export {
+        /// The file; standard output if it is left out
+        #[arg(long)]
+        file: Option<PathBuf>,
+    },
+}
+
+/// Which dead letters.
+#[derive(Debug, Clone, Args)]
+#[group(required = true, multiple = false)]
+pub struct Which {
+    /// Ids of dead letters
+    pub ids: Vec<String>,
+    /// All of them
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// Verbs for the counters.
+#[derive(Debug, Clone, Subcommand)]
+pub enum CountersCommand {
+    /// Count each device's rows again and mend what differs, while workers run
+    Rebuild {
+        /// This device only
+        #[arg(long, value_parser = device_id)]
+        device: Option<DeviceId>,
+        /// The form of the answer.
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+/// The form of an answer.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Output {
+    /// JSON for scripts instead of a table for people
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn device_id(text: &str) -> Result<DeviceId, InvalidDeviceId> {
+    DeviceId::parse(text)
 }

@@ -1,11 +1,15 @@
 //! From the queue to the store: claims batches, writes rows, keeps the failure counters.
 //!
-//! In reading order: [`config`], [`worker`] (the loop), [`batch`] (the effect of one batch),
-//! [`keeper`] (holding a lease meanwhile).
+//! In reading order: [`config`], [`worker`] (the loop), [`reading`] (what a batch holds),
+//! [`batch`] (its effect), [`keeper`] (holding a lease meanwhile), [`audit`] (the slow look
+//! around), [`admin`] (the operator's verbs).
 
+pub mod admin;
+pub mod audit;
 pub mod batch;
 pub mod config;
 pub mod keeper;
+pub mod reading;
 pub mod worker;
 
 use std::{sync::Arc, time::Duration};
@@ -19,28 +23,39 @@ use pisync_core::{
 
 use crate::{config::Config, worker::Worker};
 
-/// Works until a signal to stop comes, then gives back what it holds.
+/// Works until a signal to stop comes, then gives back what it holds; or does what the operator
+/// asks.
 ///
-/// Fails where the settings are wrong; Redis or `MongoDB` being away is waited for.
+/// Fails where the settings are wrong or a verb cannot be done; a worker waits for Redis and
+/// `MongoDB` to come.
 pub async fn run(config: Config) -> anyhow::Result<()> {
-    let stop = shutdown::on_signal().context("listening for signals")?;
     let mut redis = config.redis.clone();
     // A worker is in no hurry, and a slow answer is no reason to lose a batch.
     redis.response_timeout = Duration::from_secs(5);
     let queue = Queue::new(&redis)?;
+    let store = Store::open(&config.mongo, "queue-worker").await.context("opening the store")?;
+    match config.command {
+        Some(command) => admin::run(command, &queue, &store).await,
+        None => work(queue, store, config).await,
+    }
+}
+
+async fn work(queue: Queue, store: Store, config: Config) -> anyhow::Result<()> {
+    let stop = shutdown::on_signal().context("listening for signals")?;
     match queue.check().await {
         Err(error @ QueueError::Misconfigured(_)) => return Err(error.into()),
         Err(error) => log::warn!(error:% = error; "starting without redis"),
         Ok(()) => {}
     }
-    let store = Store::open(&config.mongo, "queue-worker").await.context("opening the store")?;
     tokio::select! {
         () = store.ensure_indexes_in_time() => {}
         () = stop.cancelled() => return Ok(()),
     }
-    let worker = Arc::new(Worker::new(queue, store, config.work.clone()));
-    log::info!(owner = worker.owner(), lanes = config.work.lanes; "working");
+    let auditor = tokio::spawn(audit::keep(queue.clone(), store.clone()));
+    let worker = Arc::new(Worker::new(queue, store, config.work));
+    log::info!(owner = worker.owner(); "working");
     worker::run(worker, stop).await;
+    auditor.abort();
     log::info!("stopped");
     Ok(())
 }

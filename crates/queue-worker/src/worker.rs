@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use pisync_core::{
     backoff::Backoff,
-    models::{EventId, SyncEvent},
-    queue::{Batch, BatchId, Claim, Fenced, Hints, Partition, Queue, QueueError, Reason, Wake},
+    models::{DeadLetter, Reason},
+    queue::{Batch, BatchId, Claim, Fenced, Hints, Lease, Partition, Queue, QueueError, Wake},
     store::{Store, StoreError},
 };
 use tokio::{
@@ -14,11 +14,14 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{batch, config::WorkSettings, keeper::Keeper};
+use crate::{batch, config::WorkSettings, keeper::Keeper, reading};
 
 /// How long a worker waits for a notice before it looks by itself: for batches whose worker died,
 /// and for notices that were lost.
 const LOOK_AROUND: Duration = Duration::from_millis(500);
+
+/// How long after the end of a lease its batch is claimed: until the end has surely come.
+const LEASE_OVER: Duration = Duration::from_millis(5);
 
 /// How long one step on the store may take before it is tried again.
 const STORE_PATIENCE: Duration = Duration::from_mins(1);
@@ -44,17 +47,25 @@ pub struct Worker {
 pub enum Outcome {
     /// A batch was worked on.
     Worked,
-    /// Nothing was to be had.
-    Idle,
+    /// Nothing was to be had; something may be in so long a time, when a lease ends.
+    Idle(Option<Duration>),
 }
 
 /// Why a batch was not finished.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 enum Unfinished {
     /// The worker is to stop.
     Stopping,
     /// Another worker has the batch now.
     LeaseLost,
+    /// Redis does not answer; the batch comes again.
+    Queue(QueueError),
+}
+
+impl From<QueueError> for Unfinished {
+    fn from(error: QueueError) -> Self {
+        Self::Queue(error)
+    }
 }
 
 impl Worker {
@@ -77,13 +88,18 @@ impl Worker {
         // Each step begins elsewhere, so that no partition is always first.
         let count = self.queue.partitions().len();
         let turned = self.queue.partitions().chain(self.queue.partitions()).skip(fastrand::usize(..count)).take(count);
+        let mut soonest = None;
         for partition in turned.filter(|partition| only.is_none_or(|only| only == *partition)) {
-            if let Claim::Batch(batch) = self.claim(partition).await? {
-                self.work(batch, stop).await?;
-                return Ok(Outcome::Worked);
+            match self.claim(partition).await? {
+                Claim::Batch(batch) => {
+                    self.work(batch, stop).await?;
+                    return Ok(Outcome::Worked);
+                }
+                Claim::Busy { left } => soonest = Some(soonest.map_or(left, |soonest: Duration| soonest.min(left))),
+                Claim::Empty | Claim::Paused => {}
             }
         }
-        Ok(Outcome::Idle)
+        Ok(Outcome::Idle(soonest))
     }
 
     async fn claim(&self, partition: Partition) -> Result<Claim, QueueError> {
@@ -98,50 +114,60 @@ impl Worker {
     }
 
     async fn work(&self, batch: Batch, stop: &CancellationToken) -> Result<(), QueueError> {
-        let lease = batch.lease.clone();
-        let keeper = Keeper::hold(self.queue.clone(), lease.clone(), self.settings.lease());
-        let size = batch.messages.len();
-        let fenced = match self.effect(batch, keeper.lost(), stop).await {
-            Ok(dead) => self.queue.ack(&lease, &dead).await?,
-            Err(Unfinished::Stopping) => self.queue.release(&lease).await?,
+        self.settings.crash.pass("after_claim");
+        let keeper = Keeper::hold(self.queue.clone(), batch.lease.clone(), self.settings.lease());
+        let fenced = match self.effect(&batch, keeper.lost(), stop).await {
+            Ok(dead) => self.queue.ack(&batch.lease, &dead).await?,
+            Err(Unfinished::Stopping) => self.queue.release(&batch.lease).await?,
             Err(Unfinished::LeaseLost) => Fenced::Lost,
+            Err(Unfinished::Queue(error)) => return Err(error),
         };
+        self.settings.crash.pass("after_ack");
+        let Lease { partition, batch: name, epoch } = &batch.lease;
         if fenced == Fenced::Lost {
-            log::warn!(batch:% = lease.batch, epoch = lease.epoch; "batch was taken over");
+            log::warn!(batch:% = name, epoch = epoch; "batch was taken over");
         } else {
-            log::debug!(batch:% = lease.batch, partition = lease.partition.number(), size = size; "batch done");
+            log::debug!(batch:% = name, partition = partition.number(), size = batch.messages.len(); "batch done");
         }
         Ok(())
     }
 
-    /// Rows, counters, hints; answers with the messages to bury.
+    /// Rows, counters, hints, in this order; answers with the messages to bury. Everything may be
+    /// done again, by this worker or another: rows have derived ids, and a counter whose events
+    /// were seen before is made from the rows.
     async fn effect(
         &self,
-        batch: Batch,
+        batch: &Batch,
         lost: &CancellationToken,
         stop: &CancellationToken,
-    ) -> Result<Vec<pisync_core::queue::DeadLetter>, Unfinished> {
-        let batch::Contents { events, mut dead } = batch::read(&batch);
-        let (places, rows): (Vec<usize>, Vec<(EventId, SyncEvent)>) =
-            events.into_iter().map(|(place, id, event)| (place, (id, event))).unzip();
+    ) -> Result<Vec<DeadLetter>, Unfinished> {
+        let crash = &self.settings.crash;
+        let contents = reading::read(&self.queue, batch, crash).await?.ok_or(Unfinished::LeaseLost)?;
+        let mut dead = contents.dead;
+        let (places, rows): (Vec<_>, Vec<_>) =
+            contents.events.into_iter().map(|(place, id, event)| (place, (id, event))).unzip();
+        crash.pass("before_insert");
+
         let rows = Arc::new(rows);
-        let (rested, refused) = self
-            .persist(lost, stop, |store| {
-                let rows = rows.clone();
-                tokio::spawn(async move { batch::write_rows(&store, &rows).await })
-            })
-            .await?;
+        let insert = |store| {
+            let rows = rows.clone();
+            tokio::spawn(async move { batch::write_rows(&store, &rows).await })
+        };
+        let (rested, refused) = self.persist(lost, stop, insert).await?;
         for (index, code) in refused {
-            dead.push(batch::bury(&batch, places[index], Reason::Refused, format!("mongodb error code {code}")));
+            let error = format!("mongodb does not take the document: code {code}");
+            dead.push(reading::bury(batch, places[index], Reason::Refused, error));
         }
+        crash.pass("after_insert_before_counter");
+
         let (rested, threshold) = (Arc::new(rested), self.settings.threshold);
-        let crossed = self
-            .persist(lost, stop, |store| {
-                let rested = rested.clone();
-                tokio::spawn(async move { batch::keep_counters(&store, &rested, threshold).await })
-            })
-            .await?;
-        let crossed: Vec<_> = crossed.into_iter().collect();
+        let count = |store| {
+            let rested = rested.clone();
+            tokio::spawn(async move { batch::keep_counters(&store, &rested, threshold).await })
+        };
+        let crossed: Vec<_> = self.persist(lost, stop, count).await?.into_iter().collect();
+        crash.pass("after_counter_before_ack");
+
         if let Err(error) = self.hints.leave(&crossed).await {
             log::debug!(error:% = error; "no hints left: the alerters look by themselves");
         }
@@ -204,27 +230,30 @@ async fn lane(worker: Arc<Worker>, mut wake: Wake, stop: CancellationToken) {
         if only.is_none() {
             wake.clear();
         }
-        let pause = match worker.step(only, &stop).await {
+        let longest = match worker.step(only, &stop).await {
             Ok(Outcome::Worked) => {
                 backoff.reset();
                 only = None;
                 continue;
             }
-            Ok(Outcome::Idle) => LOOK_AROUND.mul_f64(0.75 + fastrand::f64() / 2.0),
+            Ok(Outcome::Idle(soonest)) => {
+                let look_around = LOOK_AROUND.mul_f64(fastrand::f64().mul_add(0.5, 0.75));
+                soonest.map_or(look_around, |soonest| look_around.min(soonest + LEASE_OVER))
+            }
             Err(error) => {
                 if backoff.is_fresh() {
                     log::warn!(error:% = error; "the queue failed, trying on");
                 }
-                let pause = backoff.next_wait();
+                only = None;
                 tokio::select! {
-                    () = sleep(pause) => {}
+                    () = sleep(backoff.next_wait()) => {}
                     () = stop.cancelled() => {}
                 }
                 continue;
             }
         };
         tokio::select! {
-            partition = wake.wait(pause) => only = partition,
+            partition = wake.wait(longest) => only = partition,
             () = stop.cancelled() => {}
         }
     }

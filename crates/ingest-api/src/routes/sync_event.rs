@@ -21,7 +21,9 @@ pub(super) async fn post(
     require_json(&request)?;
     let body = body.map_err(|error| unreadable(&error))?;
     let event = SyncEvent::from_json(&body, now())?;
+    state.crash.pass("before_push");
     state.producer.push(&event).await?;
+    state.crash.pass("after_push");
     Ok(HttpResponse::build(StatusCode::ACCEPTED)
         .content_type(ContentType::json())
         .body(r#"{"success":true,"message":"Sync event queued successfully"}"#))

@@ -2,6 +2,7 @@
 
 mod alert;
 mod clock;
+mod dead_letter;
 mod device_id;
 mod event_id;
 mod failure_counter;
@@ -9,6 +10,7 @@ mod sync_event;
 
 pub use alert::{Alert, AlertId, AlertName, AlertState, Cause};
 pub use clock::{AHEAD, BEHIND, DeviceTime};
+pub use dead_letter::{DeadLetter, Reason};
 pub use device_id::{DeviceId, InvalidDeviceId};
 pub use event_id::EventId;
 pub use failure_counter::{FailureCounter, FailureRun, Fold, Observation, recount};

@@ -35,7 +35,10 @@ pub enum Claim {
     /// Nothing waits.
     Empty,
     /// Another batch of the partition is in flight: one at a time keeps each device in order.
-    Busy,
+    Busy {
+        /// How long its lease lasts yet, unless it is extended.
+        left: Duration,
+    },
     /// An operator has paused the partition.
     Paused,
 }
@@ -47,6 +50,9 @@ pub struct Batch {
     pub lease: Lease,
     /// How often the batch was handed out, from 1. A deploy does not count.
     pub attempt: u32,
+    /// How far a worker that died had read: the place of the message it was reading, or the
+    /// number of messages once it had read them all; none where it left no word.
+    pub cursor: Option<usize>,
     /// The messages, oldest first.
     pub messages: Vec<Vec<u8>>,
 }
@@ -69,14 +75,15 @@ impl Queue {
         script.key(self.keys.of(partition, "leases")).key(self.keys.of(partition, "paused"));
         script.key(self.keys.of(partition, "stats")).arg(self.keys.base(partition)).arg(&batch.0);
         script.arg(max).arg(duration_ms(lease)).arg(owner);
-        let (found, batch, epoch, attempt, messages): (String, String, u64, u32, Vec<Vec<u8>>) =
+        let (found, batch, epoch, attempt, cursor, messages): (String, String, u64, u32, i64, Vec<Vec<u8>>) =
             self.redis.run(&script).await?;
         match found.as_str() {
             "batch" => {
-                Ok(Claim::Batch(Batch { lease: Lease { partition, batch: BatchId(batch), epoch }, attempt, messages }))
+                let lease = Lease { partition, batch: BatchId(batch), epoch };
+                Ok(Claim::Batch(Batch { lease, attempt, cursor: usize::try_from(cursor).ok(), messages }))
             }
             "empty" => Ok(Claim::Empty),
-            "busy" => Ok(Claim::Busy),
+            "busy" => Ok(Claim::Busy { left: Duration::from_millis(epoch) }),
             "paused" => Ok(Claim::Paused),
             _ => Err(RedisError::from((ErrorKind::UnexpectedReturnType, "unknown answer to a claim")).into()),
         }

@@ -1,8 +1,12 @@
 //! One connection to Redis, shared by all who ask and made anew after it fails.
 
 use std::{
+    collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -30,6 +34,8 @@ struct Inner {
     client: redis::Client,
     keys: Arc<Keys>,
     held: Mutex<Option<MultiplexedConnection>>,
+    allow_eviction: bool,
+    warned: AtomicBool,
 }
 
 impl Redis {
@@ -48,7 +54,15 @@ impl Redis {
             .build()
             .map_err(|error| QueueError::Misconfigured(error.to_string()))?;
         let client = redis::Client::open(info).map_err(malformed)?;
-        Ok(Self { inner: Arc::new(Inner { pool, client, keys, held: Mutex::new(None) }) })
+        let inner = Inner {
+            pool,
+            client,
+            keys,
+            held: Mutex::new(None),
+            allow_eviction: settings.allow_eviction,
+            warned: AtomicBool::new(false),
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Whether Redis answers now.
@@ -86,30 +100,51 @@ impl Redis {
             return Ok(connection);
         }
         let mut connection = deadpool_redis::Connection::take(self.inner.pool.get().await?);
+        self.check_durability(&mut connection).await?;
         self.check_partitions(&mut connection).await?;
         Ok(self.held().get_or_insert(connection).clone())
     }
 
     /// The first process sets the number of partitions; any other number would lose devices.
+    ///
+    /// Read first, and written only where it is missing: a full Redis refuses the write, and its
+    /// workers must be able to connect all the same.
     async fn check_partitions(&self, connection: &mut MultiplexedConnection) -> Result<(), QueueError> {
         let (key, ours) = (self.inner.keys.shared("partitions"), self.inner.keys.count());
-        let (theirs,): (u16,) = redis::pipe()
-            .cmd("SET")
-            .arg(&key)
-            .arg(ours)
-            .arg("NX")
-            .ignore()
-            .cmd("GET")
-            .arg(&key)
-            .query_async(connection)
-            .await?;
-        if theirs == ours {
-            return Ok(());
+        let mut theirs: Option<u16> = redis::cmd("GET").arg(&key).query_async(connection).await?;
+        if theirs.is_none() {
+            // Another process may be first; then nothing is set, and its number is read.
+            redis::cmd("SET").arg(&key).arg(ours).arg("NX").query_async::<Option<String>>(connection).await?;
+            theirs = redis::cmd("GET").arg(&key).query_async(connection).await?;
         }
-        Err(QueueError::Misconfigured(format!(
-            "the queue has {theirs} partitions and this process was started with {ours}: \
-             set --partitions (PISYNC_PARTITIONS) to {theirs}"
-        )))
+        match theirs {
+            Some(theirs) if theirs != ours => Err(QueueError::Misconfigured(format!(
+                "the queue has {theirs} partitions and this process was started with {ours}: \
+                 set --partitions (PISYNC_PARTITIONS) to {theirs}"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// A Redis that evicts would lose events it has acknowledged; one that does not write them to
+    /// disk loses them when it dies. A server that does not tell (a managed one) is believed.
+    async fn check_durability(&self, connection: &mut MultiplexedConnection) -> Result<(), QueueError> {
+        let mut ask = redis::cmd("CONFIG");
+        ask.arg("GET").arg("maxmemory-policy").arg("appendonly");
+        let Ok(config) = ask.query_async::<HashMap<String, String>>(connection).await else { return Ok(()) };
+        let policy = config.get("maxmemory-policy").map_or("noeviction", String::as_str);
+        if policy != "noeviction" && !self.inner.allow_eviction {
+            return Err(QueueError::Misconfigured(format!(
+                "its maxmemory-policy is {policy} and would throw away acknowledged events: set it to noeviction, \
+                 or accept the loss by --allow-eviction (PISYNC_ALLOW_EVICTION)"
+            )));
+        }
+        if config.get("appendonly").is_some_and(|appendonly| appendonly == "no")
+            && !self.inner.warned.swap(true, Relaxed)
+        {
+            log::warn!("redis does not write to disk (appendonly no): events in the queue are lost when it dies");
+        }
+        Ok(())
     }
 
     /// Takes note of a failure: a connection that failed is not used again.

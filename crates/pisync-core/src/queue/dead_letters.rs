@@ -1,102 +1,88 @@
-//! Messages that cannot have their effect, kept with the reason.
+//! The dead letters of a partition: one JSON object each, newest first.
 
+use std::sync::LazyLock;
+
+use deadpool_redis::redis::{self, Script};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
-use super::BatchId;
+use super::{Partition, Queue, QueueError};
+use crate::models::{DeadLetter, Reason};
 
-/// Why a message was buried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reason {
-    /// Its bytes are no envelope.
-    Malformed,
-    /// Its envelope is of a version that is not known here.
-    UnknownVersion,
-    /// `MongoDB` does not take the document.
-    Refused,
-    /// Its worker died on it, twice.
-    Deadly,
+static REMOVE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/remove_dead.lua")));
+
+/// The most dead letters of one partition that stay in Redis.
+pub const KEPT_DEAD: usize = 10_000;
+
+/// How many letters are fetched in one round trip.
+const AT_ONCE: usize = 500;
+
+/// A letter as it lies in its partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuriedLetter {
+    /// Where it lies.
+    pub partition: Partition,
+    /// What it says.
+    pub letter: DeadLetter,
+    raw: Vec<u8>,
 }
 
-/// A buried message, one JSON object in the list `dead`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DeadLetter {
-    /// Its name: of the batch it came in, and its place there.
-    pub id: String,
-    /// Why it was buried.
-    pub reason: Reason,
-    /// What was wrong, for people.
-    pub error: String,
-    /// At which attempt of its batch.
-    pub attempt: u32,
-    /// When it was buried.
-    pub died_at: Timestamp,
-    /// The original bytes.
-    #[serde(with = "original")]
-    pub message: Vec<u8>,
-}
-
-impl DeadLetter {
-    /// Buries the `index`th message of a batch.
-    pub fn new(batch: &BatchId, index: usize, attempt: u32, reason: Reason, error: String, message: Vec<u8>) -> Self {
-        let id = format!("{batch}-{index}");
-        Self { id, reason, error, attempt, died_at: Timestamp::now(), message }
-    }
-
-    pub(super) fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).unwrap_or_default()
-    }
-}
-
-/// Bytes as text where they are text, so that people can read them, else `{"hex": …}`.
-mod original {
-    use std::borrow::Cow;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
-
-    #[derive(Serialize, Deserialize)]
-    #[serde(untagged)]
-    enum Original<'a> {
-        Text(Cow<'a, str>),
-        Bytes { hex: String },
-    }
-
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Original::Text(text.into()),
-            Err(_) => Original::Bytes { hex: hex(bytes) },
+impl Queue {
+    /// The dead letters of a partition, newest first, `skip` left out and `max` at the most.
+    pub async fn dead_letters(
+        &self,
+        partition: Partition,
+        skip: usize,
+        max: usize,
+    ) -> Result<Vec<BuriedLetter>, QueueError> {
+        let key = self.keys.of(partition, "dead");
+        let mut letters = Vec::new();
+        while letters.len() < max {
+            let from = skip + letters.len();
+            let to = from + AT_ONCE.min(max - letters.len()) - 1;
+            let raws: Vec<Vec<u8>> = self.redis.query(redis::cmd("LRANGE").arg(&key).arg(from).arg(to)).await?;
+            if raws.is_empty() {
+                break;
+            }
+            letters.extend(raws.into_iter().map(|raw| BuriedLetter { partition, letter: read(&raw), raw }));
         }
-        .serialize(serializer)
+        Ok(letters)
     }
 
-    fn hex(bytes: &[u8]) -> String {
-        let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
-        bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    /// Puts the message of a letter back to the end of its partition, as if it had just come, in
+    /// one step with taking the letter out. `false` where the letter is not there any more.
+    pub async fn requeue(&self, buried: &BuriedLetter) -> Result<bool, QueueError> {
+        self.take_out(buried, "requeued", Some(&buried.letter.message)).await
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-        let hex = match Original::deserialize(deserializer)? {
-            Original::Text(text) => return Ok(text.into_owned().into_bytes()),
-            Original::Bytes { hex } => hex,
-        };
-        let digits: Option<Vec<u8>> =
-            hex.chars().map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
-        let digits = digits.filter(|digits| digits.len() % 2 == 0).ok_or_else(|| D::Error::custom("not hex"))?;
-        Ok(digits.chunks_exact(2).map(|pair| pair[0] * 16 + pair[1]).collect())
+    /// Throws a letter away. `false` where it is not there any more.
+    pub async fn purge(&self, buried: &BuriedLetter) -> Result<bool, QueueError> {
+        self.take_out(buried, "purged", None).await
+    }
+
+    /// Takes out a letter that has been copied to the store, since there are too many.
+    pub async fn move_out(&self, buried: &BuriedLetter) -> Result<bool, QueueError> {
+        self.take_out(buried, "moved_out", None).await
+    }
+
+    async fn take_out(&self, buried: &BuriedLetter, total: &str, message: Option<&[u8]>) -> Result<bool, QueueError> {
+        let mut script = REMOVE.key(self.keys.of(buried.partition, "dead"));
+        script.key(self.keys.of(buried.partition, "ready")).key(self.keys.of(buried.partition, "stats"));
+        script.arg(&buried.raw).arg(total).arg(self.keys.shared("wake")).arg(buried.partition.number());
+        if let Some(message) = message {
+            script.arg(message);
+        }
+        self.redis.run(&script).await
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_original_bytes_survive_whatever_they_are() {
-        for message in [&b"hello"[..], b"", b"\xff\x00\x0f", "\u{0}\"é".as_bytes()] {
-            let letter = DeadLetter::new(&BatchId::new(), 3, 1, Reason::Malformed, "why".into(), message.to_vec());
-            assert_eq!(serde_json::from_slice::<DeadLetter>(&letter.to_json()).unwrap(), letter);
-        }
-    }
+/// A letter that is not of our making is still shown, and can be purged.
+fn read(raw: &[u8]) -> DeadLetter {
+    serde_json::from_slice(raw).unwrap_or_else(|error| DeadLetter {
+        id: "unreadable".into(),
+        reason: Reason::Malformed,
+        error: format!("the letter itself cannot be read: {error}"),
+        attempt: 0,
+        died_at: Timestamp::UNIX_EPOCH,
+        message: raw.to_vec(),
+    })
 }

@@ -4,10 +4,12 @@ use std::{sync::LazyLock, time::Duration};
 
 use deadpool_redis::redis::Script;
 
-use super::{BatchId, DeadLetter, Partition, Queue, QueueError, claim::duration_ms};
+use super::{BatchId, Partition, Queue, QueueError, claim::duration_ms};
+use crate::models::DeadLetter;
 
 static EXTEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/extend.lua")));
 static ACK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/ack.lua")));
+static NOTE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/note.lua")));
 static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/release.lua")));
 
 /// The right to work on a batch. It ends by time, and it is void once another worker has taken
@@ -41,6 +43,13 @@ impl Queue {
         self.fenced(&script).await
     }
 
+    /// Writes down how far the batch is read, before a message is read that may be deadly.
+    pub async fn note_cursor(&self, lease: &Lease, cursor: usize) -> Result<Fenced, QueueError> {
+        let mut script = NOTE.key(self.keys.meta(lease.partition, &lease.batch));
+        script.arg(lease.epoch).arg(cursor);
+        self.fenced(&script).await
+    }
+
     /// Forgets the batch: its messages have had their effect, but for those that are `dead`, which
     /// are buried by the same step. One round trip at any size.
     ///
@@ -51,7 +60,7 @@ impl Queue {
         script.key(self.keys.payload(lease.partition, &lease.batch)).key(self.keys.of(lease.partition, "stats"));
         script.key(self.keys.of(lease.partition, "dead")).arg(&lease.batch.0).arg(lease.epoch);
         for letter in dead {
-            script.arg(letter.to_json());
+            script.arg(serde_json::to_vec(letter).unwrap_or_default());
         }
         self.fenced(&script).await
     }

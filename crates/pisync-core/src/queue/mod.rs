@@ -11,7 +11,7 @@
 //! | `pisync:{q:07}:p:<batch>` | list | the envelopes of a claimed batch |
 //! | `pisync:{q:07}:m:<batch>` | hash | of a claimed batch: `epoch`, `attempt`, `owner`, `cursor` |
 //! | `pisync:{q:07}:dead` | list | dead letters, newest first |
-//! | `pisync:{q:07}:stats` | hash | totals: `pushed`, `acked`, `redelivered`, `dead` |
+//! | `pisync:{q:07}:stats` | hash | totals: `pushed`, `acked`, `redelivered`, `dead`, `requeued`, `purged`, `moved_out` |
 //! | `pisync:{q:07}:paused` | string | there while the partition hands out nothing |
 //! | `pisync:partitions` | string | the number of partitions, set by the first process |
 //! | `pisync:alerts` | list | hints: ids of devices that an alerter should look at now |
@@ -21,6 +21,7 @@
 //! claimed under a lease that its worker extends; when the worker dies, the next claim takes the
 //! batch over where it lies. The epoch rises with each takeover and fences the former owner.
 
+mod audit;
 mod claim;
 mod connection;
 mod dead_letters;
@@ -29,14 +30,16 @@ mod error;
 mod hints;
 mod keys;
 mod lease;
+mod pause;
 mod producer;
 mod push;
+mod status;
 mod wake;
 
 use std::sync::Arc;
 
 pub use claim::{Batch, BatchId, Claim};
-pub use dead_letters::{DeadLetter, Reason};
+pub use dead_letters::{BuriedLetter, KEPT_DEAD};
 pub use envelope::{BadEnvelope, decode, encode};
 pub use error::QueueError;
 pub use hints::Hints;
@@ -44,6 +47,7 @@ pub use keys::Partition;
 pub use lease::{Fenced, Lease};
 pub use producer::{Producer, PushError};
 pub use push::Pushed;
+pub use status::{BatchStatus, PartitionStatus};
 pub use wake::Wake;
 
 use crate::settings::RedisSettings;

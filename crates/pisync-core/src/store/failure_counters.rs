@@ -101,12 +101,12 @@ impl FailureCounters {
             "update": self.collection.name(),
             "updates": counters.iter().map(|(counter, revision)| statement(counter, *revision)).collect::<Vec<_>>(),
             "ordered": false,
-            "writeConcern": { "w": "majority" },
+            "writeConcern": { "w": "majority", "wtimeout": i64::try_from(super::MAJORITY.as_millis()).unwrap_or(i64::MAX) },
         };
         let reply = self.database.run_command(command).await?;
         let reply: Reply = bson::deserialize_from_document(reply).map_err(malformed("a reply to update"))?;
         if let Some(error) = reply.write_errors.iter().find(|error| error.code != DUPLICATE_KEY) {
-            return Err(StoreError::refused(error.code, "write error"));
+            return Err(StoreError::refused(error.code, "write error in an update"));
         }
         if let Some(error) = reply.write_concern_error {
             return Err(StoreError::Unavailable(format!("write concern failed: code {}", error.code)));

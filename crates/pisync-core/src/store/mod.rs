@@ -3,6 +3,7 @@
 //! Writes are acknowledged by a majority. Each repository keeps its documents' shape to itself.
 
 mod alerts;
+mod dead_letters;
 mod error;
 mod failure_counters;
 mod sync_events;
@@ -11,11 +12,12 @@ use std::time::Duration;
 
 pub use alerts::{Alerts, Message, Opened};
 use bson::{doc, raw::RawDocumentBuf};
+pub use dead_letters::DeadLetters;
 pub use error::StoreError;
 pub use failure_counters::{FailureCounters, Kept, ListedCounter, Revision, Saved};
 use mongodb::{
     Client, Database, IndexModel,
-    options::{ClientOptions, IndexOptions, WriteConcern},
+    options::{Acknowledgment, ClientOptions, IndexOptions, WriteConcern},
 };
 pub use sync_events::{Inserted, StoredEvent, SyncEvents};
 
@@ -23,6 +25,9 @@ use crate::{backoff::Backoff, settings::MongoSettings};
 
 /// How long an operation looks for a server before it fails.
 const SERVER_SELECTION: Duration = Duration::from_secs(5);
+
+/// How long a majority may take to have a write; then it counts as not written, and is tried again.
+const MAJORITY: Duration = Duration::from_secs(5);
 
 /// The database. Cheap to clone; clones share a pool of connections.
 #[derive(Clone, Debug)]
@@ -50,7 +55,7 @@ impl Store {
         options.app_name.get_or_insert_with(|| process.to_owned());
         options.server_selection_timeout.get_or_insert(SERVER_SELECTION);
         options.connect_timeout.get_or_insert(SERVER_SELECTION);
-        options.write_concern = Some(WriteConcern::majority());
+        options.write_concern = Some(WriteConcern::builder().w(Acknowledgment::Majority).w_timeout(MAJORITY).build());
         let database = Client::with_options(options)?.database(&settings.mongo_db);
         Ok(Self {
             database,
@@ -96,6 +101,11 @@ impl Store {
     /// The alerts.
     pub fn alerts(&self) -> Alerts {
         Alerts::new(&self.database.collection("Alert"))
+    }
+
+    /// The dead letters that are no longer in the queue.
+    pub fn dead_letters(&self) -> DeadLetters {
+        DeadLetters::new(&self.database.collection("DeadLetter"))
     }
 
     /// Removes the whole database: for tests, which have one each.

@@ -1,7 +1,5 @@
 //! The collection `SyncEvent`: one row per event, found by device, in order of time by `_id`.
 
-use std::collections::HashMap;
-
 use bson::{DateTime, doc, oid::ObjectId, rawdoc};
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use jiff::Timestamp;
@@ -88,7 +86,8 @@ impl SyncEvents {
         for write in failure.write_errors.iter().flatten() {
             outcome[write.index] = match write.code {
                 DUPLICATE_KEY => Inserted::Duplicate,
-                code => Inserted::Refused { code },
+                code if is_about_the_document(code) => Inserted::Refused { code },
+                code => return Err(StoreError::refused(code, "write error in an insert")),
             };
         }
         Ok(outcome)
@@ -133,18 +132,27 @@ impl SyncEvents {
         Ok(self.0.find(doc! {}).batch_size(10_000).await?.map(read))
     }
 
-    /// How many rows each device has.
-    pub async fn count_by_device(&self) -> Result<HashMap<String, u64>, StoreError> {
-        let mut counts = HashMap::new();
-        let mut groups =
-            self.0.aggregate([doc! { "$group": { "_id": "$deviceId", "rows": { "$sum": 1_i64 } } }]).await?;
-        while let Some(group) = groups.try_next().await? {
-            if let (Ok(device), Ok(rows)) = (group.get_str("_id"), group.get_i64("rows")) {
-                counts.insert(device.to_owned(), u64::try_from(rows).unwrap_or_default());
-            }
-        }
-        Ok(counts)
+    /// Every device that has rows, in order; one step through the index for each.
+    pub async fn devices(
+        &self,
+    ) -> Result<impl Stream<Item = Result<DeviceId, StoreError>> + Unpin + use<>, StoreError> {
+        let stages = [doc! { "$sort": { "deviceId": 1 } }, doc! { "$group": { "_id": "$deviceId" } }];
+        let groups = self.0.aggregate(stages).allow_disk_use(true).await?;
+        Ok(groups.map(|group| {
+            let unreadable = |detail: String| StoreError::Malformed { collection: "SyncEvent", detail };
+            let group = group?;
+            let device = group.get_str("_id").map_err(|error| unreadable(error.to_string()))?;
+            DeviceId::parse(device).map_err(|error| unreadable(error.to_string()))
+        }))
     }
+}
+
+/// Codes that tell of the document and not of the server or the caller's rights: it will never be
+/// taken, by any server. Source: the error codes of the `MongoDB` manual.
+fn is_about_the_document(code: i32) -> bool {
+    // BadValue, FailedToParse, TypeMismatch, InvalidBSON, DollarPrefixedFieldName, InvalidIdField,
+    // DocumentValidationFailure, BSONObjectTooLarge, KeyTooLong, CannotIndexParallelArrays.
+    matches!(code, 2 | 9 | 14 | 22 | 52 | 53 | 121 | 10334 | 17280 | 171)
 }
 
 fn row(id: EventId, event: &SyncEvent) -> bson::RawDocumentBuf {

@@ -1,0 +1,233 @@
+//! One test's own world: its database, its queue, its processes.
+
+use std::{collections::HashMap, path::PathBuf, time::Duration};
+
+use pisync_core::{
+    models::{DeviceId, FailureCounter},
+    queue::Queue,
+    settings::{MongoSettings, RedisSettings, Secret},
+    store::{Store, StoredEvent},
+};
+use reqwest::{Response, StatusCode};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::{
+    process::Service,
+    servers::{MongoServer, RedisServer},
+};
+
+/// How long the system may take to reach a state that a test waits for.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A name that nothing else uses, and the servers that go with it.
+#[derive(Debug)]
+pub struct TestEnv {
+    name: String,
+    redis_url: String,
+    mongo_uri: String,
+    partitions: u16,
+    folder: TempDir,
+}
+
+/// A running `ingest-api`.
+#[derive(Debug)]
+pub struct Api {
+    /// The process.
+    pub service: Service,
+    /// Its address, such as `http://127.0.0.1:40123`.
+    pub url: String,
+    client: reqwest::Client,
+}
+
+impl TestEnv {
+    /// A world on the shared servers.
+    pub fn new() -> Self {
+        Self::on(setting("PISYNC_TEST_REDIS_URL"), setting("PISYNC_TEST_MONGO_URI"))
+    }
+
+    /// A world on the shared servers but for Redis.
+    pub fn on_redis(redis: &RedisServer) -> Self {
+        Self::on(redis.url(), setting("PISYNC_TEST_MONGO_URI"))
+    }
+
+    /// A world on the shared servers but for `MongoDB`.
+    pub fn on_mongo(mongo: &MongoServer) -> Self {
+        Self::on(setting("PISYNC_TEST_REDIS_URL"), mongo.uri())
+    }
+
+    fn on(redis_url: String, mongo_uri: String) -> Self {
+        let folder = tempfile::Builder::new().prefix("pisync-e2e-").tempdir().expect("a folder");
+        let name = folder.path().file_name().expect("its name").to_string_lossy().replace('.', "");
+        Self { name, redis_url, mongo_uri, partitions: 4, folder }
+    }
+
+    /// A file in the folder of this world.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The queue.
+    pub fn queue(&self) -> Queue {
+        let settings = RedisSettings {
+            redis_url: Secret::new(&self.redis_url),
+            key_prefix: self.name.clone(),
+            partitions: self.partitions,
+            allow_eviction: false,
+            response_timeout: Duration::from_secs(5),
+        };
+        Queue::new(&settings).expect("a queue")
+    }
+
+    /// The store.
+    pub async fn store(&self) -> Store {
+        let settings = MongoSettings {
+            mongo_uri: Secret::new(&self.mongo_uri),
+            mongo_db: self.name.clone(),
+            sync_event_collection: "SyncEvent".into(),
+            failure_counter_collection: "FailureCounter".into(),
+        };
+        Store::open(&settings, "e2e").await.expect("a store")
+    }
+
+    /// A binary of the workspace with the settings of this world in its environment.
+    pub fn command(&self, binary: &str, args: &[&str]) -> Command {
+        let mut command = Service::binary(binary);
+        command.args(args).current_dir(self.folder.path());
+        command.env("PISYNC_REDIS_URL", &self.redis_url).env("PISYNC_KEY_PREFIX", &self.name);
+        command.env("PISYNC_MONGO_URI", &self.mongo_uri).env("PISYNC_MONGO_DB", &self.name);
+        command.env("PISYNC_PARTITIONS", self.partitions.to_string());
+        command
+    }
+
+    /// Starts a binary; its log is the file `name`.
+    pub fn start(&self, name: &str, binary: &str, args: &[&str]) -> Service {
+        Service::start(self.command(binary, args), &self.path(name))
+    }
+
+    /// Starts `ingest-api` and waits until it listens.
+    pub async fn api(&self, args: &[&str]) -> Api {
+        let mut service = self.start("api.log", "ingest-api", &[&["--bind", "127.0.0.1:0"], args].concat());
+        let address = service.says("listening address=").await;
+        Api { service, url: format!("http://{}", address.trim()), client: reqwest::Client::new() }
+    }
+
+    /// Starts a `queue-worker` and waits until it works.
+    pub async fn worker(&self, name: &str, args: &[&str]) -> Service {
+        let mut service = self.start(name, "queue-worker", args);
+        service.says("working").await;
+        service
+    }
+
+    /// Starts an `alerter` that writes to `alerts.log` and waits until it watches.
+    pub async fn alerter(&self, name: &str, args: &[&str]) -> Service {
+        let log = self.path("alerts.log").display().to_string();
+        let mut service = self.start(name, "alerter", &[&["--alert-log", &log], args].concat());
+        service.says("watching").await;
+        service
+    }
+
+    /// The lines of `alerts.log`.
+    pub fn alerts(&self) -> Vec<Value> {
+        let log = std::fs::read_to_string(self.path("alerts.log")).unwrap_or_default();
+        log.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
+    }
+
+    /// Waits until `alerts.log` has at least so many lines.
+    pub async fn has_alerts(&self, count: usize) -> Vec<Value> {
+        self.until("alert lines", async || self.alerts().len() >= count).await;
+        self.alerts()
+    }
+
+    /// Waits until no message waits or is in flight.
+    pub async fn drained(&self) {
+        let queue = self.queue();
+        self.until("an empty queue", async || {
+            let status = queue.status_of_all().await;
+            status.is_ok_and(|all| all.iter().all(|partition| partition.ready + partition.in_flight() == 0))
+        })
+        .await;
+    }
+
+    /// Waits until `reached` says so.
+    pub async fn until(&self, what: &str, reached: impl AsyncFn() -> bool) {
+        let waited = async {
+            while !reached().await {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, waited).await.is_err() {
+            let files = std::fs::read_dir(self.folder.path()).into_iter().flatten().flatten().map(|entry| entry.path());
+            let read = |path: PathBuf| Some(format!("== {}\n{}", path.display(), std::fs::read_to_string(&path).ok()?));
+            panic!("waited in vain for {what}\n{}", files.filter_map(read).collect::<String>())
+        }
+    }
+
+    /// All rows.
+    pub async fn rows(&self) -> Vec<StoredEvent> {
+        use futures_util::TryStreamExt;
+        let rows = self.store().await.sync_events().all().await.expect("rows");
+        rows.try_collect().await.expect("rows")
+    }
+
+    /// All counters.
+    pub async fn counters(&self) -> HashMap<DeviceId, FailureCounter> {
+        use futures_util::TryStreamExt;
+        let kept = self.store().await.failure_counters().all().await.expect("counters");
+        kept.map_ok(|kept| (kept.counter.device_id.clone(), kept.counter)).try_collect().await.expect("counters")
+    }
+
+    /// The failure count of a device; 0 where it has no counter.
+    pub async fn failure_count(&self, device_id: &str) -> i32 {
+        let device_id = DeviceId::parse(device_id).expect("a device id");
+        self.counters().await.get(&device_id).map_or(0, FailureCounter::failure_count)
+    }
+
+    /// Ends the test: nothing may be left in the queue. Removes what the servers hold of it.
+    pub async fn finish(self) {
+        self.drained().await;
+        self.remove().await;
+    }
+
+    /// Removes what the servers hold of this world.
+    pub async fn remove(self) {
+        self.queue().remove().await.expect("removing the keys");
+        self.store().await.remove().await.expect("removing the database");
+    }
+}
+
+impl Default for TestEnv {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Api {
+    /// Posts a report.
+    pub async fn post(&self, body: &Value) -> Response {
+        let request = self.client.post(format!("{}/api/sync-event", self.url)).json(body);
+        request.send().await.expect("an answer")
+    }
+
+    /// Posts reports, one after the other; each must be accepted.
+    pub async fn accepts(&self, bodies: &[Value]) {
+        for body in bodies {
+            let answer = self.post(body).await;
+            let status = answer.status();
+            assert_eq!(status, StatusCode::ACCEPTED, "{body}: {}", answer.text().await.unwrap_or_default());
+        }
+    }
+
+    /// Asks for a path; the status and the JSON of the answer.
+    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
+        let answer = self.client.get(format!("{}{path}", self.url)).send().await.expect("an answer");
+        (answer.status(), answer.json().await.expect("JSON"))
+    }
+}
+
+/// What `scripts/test` says in the environment.
+#[expect(clippy::disallowed_methods, reason = "a test has no command line of its own")]
+pub(crate) fn setting(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests by scripts/test"))
+}

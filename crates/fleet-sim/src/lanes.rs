@@ -1,0 +1,158 @@
+//! Many bodies at once: each lane sends its own, one after the other, until all lanes are through.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use pisync_core::shutdown;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, interval, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::PostSettings,
+    courier::{Courier, Outcome},
+    ledger::{Ledger, State},
+    tally::{Figures, Tally},
+};
+
+/// How many other events a lane sends before one that is sent again.
+const AGAIN_AFTER: usize = 16;
+
+/// How long a line of the ledger may stay in memory.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
+
+/// A body to send.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The body.
+    pub body: String,
+    /// When to send it, after the beginning; at once where it is none.
+    pub due: Option<Duration>,
+    /// Whether to send it once more after it was accepted.
+    pub again: bool,
+}
+
+/// What all lanes share.
+struct Drive {
+    courier: Courier,
+    ledger: Option<Ledger>,
+    bar: ProgressBar,
+    stop: CancellationToken,
+    started: Instant,
+}
+
+/// What became of all jobs.
+#[derive(Debug)]
+pub struct Driven {
+    /// In numbers.
+    pub figures: Figures,
+    /// Whether a signal ended it before all was sent.
+    pub stopped: bool,
+}
+
+/// Sends the jobs of all lanes, lanes at the same time and the jobs of one lane in their order,
+/// so that a device that keeps to its lane reports in order.
+///
+/// Ends early at SIGTERM or SIGINT. Fails where the ledger cannot be written or a lane cannot be
+/// read. `expected` is the number of jobs, for the progress bar.
+pub async fn drive<L>(settings: &PostSettings, lanes: Vec<L>, expected: Option<u64>) -> anyhow::Result<Driven>
+where
+    L: Iterator<Item = anyhow::Result<Job>> + Send + 'static,
+{
+    let stop = shutdown::on_signal().context("listening for signals")?;
+    let drive = Arc::new(Drive {
+        courier: Courier::new(settings, stop.clone())?,
+        ledger: settings.ledger.as_deref().map(Ledger::append_to).transpose()?,
+        bar: progress_bar(expected),
+        stop,
+        started: Instant::now(),
+    });
+    let mut running: JoinSet<_> = lanes.into_iter().map(|lane| Arc::clone(&drive).work(lane)).collect();
+    let mut flush = interval(FLUSH_EVERY);
+    let mut tally = Tally::default();
+    loop {
+        tokio::select! {
+            lane = running.join_next() => match lane {
+                Some(lane) => tally.add(lane.context("a lane broke down")??),
+                None => break,
+            },
+            _ = flush.tick() => drive.flush()?,
+        }
+    }
+    let elapsed = drive.started.elapsed();
+    drive.flush()?;
+    drive.bar.finish_and_clear();
+    Ok(Driven { figures: tally.close(elapsed), stopped: drive.stop.is_cancelled() })
+}
+
+/// Drawn on a terminal only, on standard error.
+fn progress_bar(expected: Option<u64>) -> ProgressBar {
+    let (bar, template) = match expected {
+        Some(expected) => (ProgressBar::new(expected), "{wide_bar} {pos}/{len} events, {per_sec}, {eta} left"),
+        None => (ProgressBar::no_length(), "{spinner} {pos} events, {per_sec}"),
+    };
+    bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+impl Drive {
+    async fn work(self: Arc<Self>, jobs: impl Iterator<Item = anyhow::Result<Job>>) -> anyhow::Result<Tally> {
+        let mut tally = Tally::default();
+        let mut once_more = VecDeque::new();
+        for job in jobs {
+            let job = job?;
+            if !self.is_time(job.due).await {
+                return Ok(tally);
+            }
+            let accepted = self.send(&job.body, &mut tally).await?;
+            if accepted && job.again {
+                once_more.push_back(job.body);
+            }
+            if once_more.len() > AGAIN_AFTER
+                && let Some(body) = once_more.pop_front()
+            {
+                tally.count(self.courier.deliver(&body).await, true);
+            }
+        }
+        for body in once_more {
+            if self.stop.is_cancelled() {
+                break;
+            }
+            tally.count(self.courier.deliver(&body).await, true);
+        }
+        Ok(tally)
+    }
+
+    /// Waits for the time of a job. False: it never comes, everything is to end.
+    async fn is_time(&self, due: Option<Duration>) -> bool {
+        if let Some(due) = due {
+            tokio::select! {
+                () = sleep_until(self.started + due) => {}
+                () = self.stop.cancelled() => {}
+            }
+        }
+        !self.stop.is_cancelled()
+    }
+
+    async fn send(&self, body: &str, tally: &mut Tally) -> anyhow::Result<bool> {
+        let delivery = self.courier.deliver(body).await;
+        let state = match delivery.outcome {
+            Outcome::Accepted { .. } => Some(State::Acked),
+            Outcome::Refused { may_be_stored, .. } | Outcome::GaveUp { may_be_stored } => {
+                may_be_stored.then_some(State::Unknown)
+            }
+        };
+        if let (Some(ledger), Some(state)) = (&self.ledger, state) {
+            ledger.write(state, body)?;
+        }
+        self.bar.inc(1);
+        tally.count(delivery, false);
+        Ok(state == Some(State::Acked))
+    }
+
+    fn flush(&self) -> anyhow::Result<()> {
+        self.ledger.as_ref().map_or(Ok(()), Ledger::flush)
+    }
+}

@@ -1,0 +1,38 @@
+//! Posts what a fleet of devices would, keeps a ledger of what the API acknowledged, and compares
+//! the ledger with what `MongoDB` holds.
+//!
+//! In reading order:
+//! - [`config`]: the verbs and their flags.
+//! - [`fleet`]: what each device reports, by the seed.
+//! - [`courier`]: one body, from the device into the API, with its retries.
+//! - [`lanes`]: many bodies at once; their [`tally`] and the [`ledger`] of what was acknowledged.
+//! - [`simulate`], [`replay`], [`verify`]: the verbs.
+//! - [`report`]: the closing table.
+
+pub mod config;
+pub mod courier;
+pub mod fleet;
+pub mod lanes;
+pub mod ledger;
+pub mod replay;
+pub mod report;
+pub mod simulate;
+pub mod tally;
+pub mod verify;
+
+use std::process::ExitCode;
+
+use crate::config::Command;
+
+/// Does what the command says.
+///
+/// Succeeds where every event was accepted, or the database is as the ledger says; the exit code
+/// is 1 otherwise. Fails where a file cannot be used or `MongoDB` does not answer.
+pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let good = match command {
+        Command::Run(settings) => simulate::run(settings).await?,
+        Command::Replay(settings) => replay::run(settings).await?,
+        Command::Verify(settings) => verify::run(settings).await?,
+    };
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,13 @@
+//! `fleet-sim`: a fleet of devices for tests, demos and benchmarks, and what became of its events.
+
+use std::process::ExitCode;
+
+use fleet_sim::config::Config;
+use pisync_core::{logging, settings};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let config: Config = settings::parse();
+    logging::init(config.log.log_format);
+    fleet_sim::run(config.command).await
+}

@@ -1,0 +1,112 @@
+//! What the database must and may hold, by the ledger.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
+use pisync_core::models::{DeviceId, EventId, SyncEvent};
+
+use crate::ledger::{Entry, State};
+
+/// All events of a ledger, each once, by the id that its row must have.
+#[derive(Debug, Default)]
+pub struct Expectations {
+    events: HashMap<EventId, Expectation>,
+    devices: HashSet<DeviceId>,
+    acknowledged: u64,
+}
+
+/// One event of the ledger.
+#[derive(Debug)]
+pub struct Expectation {
+    /// Who sent it.
+    pub device_id: DeviceId,
+    /// The time that the device said.
+    pub device_time: Timestamp,
+    /// Whether it was answered by 202, so that its row must be there.
+    pub is_acknowledged: bool,
+    /// What was sent; more than one where a device said different things of the same moment.
+    /// The first to arrive is stored, and which that was cannot be known here.
+    pub values: Vec<Values>,
+}
+
+/// The values of an event, other than whose and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Values {
+    /// Files synced.
+    pub files: i64,
+    /// Errors met.
+    pub errors: i64,
+    /// Speed in Mbps.
+    pub speed: f64,
+}
+
+impl Expectations {
+    /// Adds a line of the ledger. Lines of the same event are one event.
+    pub fn add(&mut self, entry: &Entry) {
+        let event = &entry.event;
+        let device_id = self.known(&event.device_id);
+        let expectation = self.events.entry(event.id()).or_insert_with(|| Expectation {
+            device_id,
+            device_time: event.time.device_timestamp.unwrap_or(event.time.timestamp),
+            is_acknowledged: false,
+            values: Vec::with_capacity(1),
+        });
+        if entry.state == State::Acked && !expectation.is_acknowledged {
+            expectation.is_acknowledged = true;
+            self.acknowledged += 1;
+        }
+        let values = Values::from(event);
+        if !expectation.values.iter().any(|known| known.differ(&values).is_empty()) {
+            expectation.values.push(values);
+        }
+    }
+
+    /// The one copy of a device's id that all of its events share.
+    fn known(&mut self, device_id: &DeviceId) -> DeviceId {
+        if let Some(known) = self.devices.get(device_id) {
+            return known.clone();
+        }
+        self.devices.insert(device_id.clone());
+        device_id.clone()
+    }
+
+    /// Whether the ledger was empty.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// How many events were acknowledged.
+    pub fn acknowledged(&self) -> u64 {
+        self.acknowledged
+    }
+
+    /// All events.
+    pub fn events(&self) -> &HashMap<EventId, Expectation> {
+        &self.events
+    }
+
+    /// All devices.
+    pub fn devices(&self) -> &HashSet<DeviceId> {
+        &self.devices
+    }
+}
+
+impl Values {
+    /// The names of the fields in which the two differ; speeds bit by bit.
+    pub fn differ(&self, other: &Self) -> Vec<&'static str> {
+        [
+            ("totalFilesSynced", self.files != other.files),
+            ("totalErrors", self.errors != other.errors),
+            ("internetSpeed", self.speed.to_bits() != other.speed.to_bits()),
+        ]
+        .into_iter()
+        .filter_map(|(field, differs)| differs.then_some(field))
+        .collect()
+    }
+}
+
+impl From<&SyncEvent> for Values {
+    fn from(event: &SyncEvent) -> Self {
+        Self { files: event.total_files_synced.into(), errors: event.total_errors.into(), speed: event.internet_speed }
+    }
+}

@@ -1,0 +1,36 @@
+//! The failure count of a device as an auditor would take it from the rows: the failed syncs after
+//! the last good one. It shares no code with the counters that it is to judge.
+
+use jiff::Timestamp;
+use pisync_core::{models::EventId, store::StoredEvent};
+
+/// The fold of rows that come in any order.
+#[derive(Debug, Default)]
+pub struct Fold {
+    last_success: Option<Place>,
+    failures_after: Vec<Place>,
+}
+
+/// Where a row lies in the order of its device: by time, ties by id.
+type Place = (Timestamp, EventId);
+
+impl Fold {
+    /// Takes a row in.
+    pub fn add(&mut self, row: &StoredEvent) {
+        let place = (row.timestamp, row.id);
+        if self.last_success.is_some_and(|success| place < success) {
+            return;
+        }
+        if row.total_errors > 0 {
+            self.failures_after.push(place);
+        } else {
+            self.last_success = Some(place);
+            self.failures_after.retain(|failure| *failure > place);
+        }
+    }
+
+    /// Failed syncs after the last good one.
+    pub fn failure_count(&self) -> usize {
+        self.failures_after.len()
+    }
+}

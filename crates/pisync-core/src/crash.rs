@@ -1,0 +1,58 @@
+//! Dying on purpose, at a named point: how the promises are put to the test.
+
+use std::{
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use clap::Args;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use crate::models::DeviceId;
+
+/// Where a process is to die; nowhere, unless a test says so.
+#[derive(Debug, Clone, Default, Args)]
+pub struct CrashSettings {
+    /// For tests of the system: kill this process at the named point, the Nth time it is passed
+    #[arg(long, env = "PISYNC_CRASH_AT", value_name = "POINT[:N]", hide = true)]
+    crash_at: Option<CrashAt>,
+}
+
+#[derive(Debug, Clone)]
+struct CrashAt {
+    point: String,
+    passes_left: Arc<AtomicU32>,
+}
+
+impl CrashSettings {
+    /// Dies here, by SIGKILL, if this is the point and its turn has come.
+    pub fn pass(&self, point: &str) {
+        if let Some(crash) = self.crash_at.as_ref().filter(|crash| crash.point == point)
+            && crash.passes_left.fetch_sub(1, Ordering::Relaxed) == 1
+        {
+            let _ = kill(Pid::this(), Signal::SIGKILL);
+        }
+    }
+
+    /// Dies here if the point is `reading/` and this device: a message that kills its worker.
+    pub fn pass_reading(&self, device_id: &DeviceId) {
+        if self.crash_at.is_some() {
+            self.pass(&format!("reading/{device_id}"));
+        }
+    }
+}
+
+impl FromStr for CrashAt {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (point, passes) = text.rsplit_once(':').unwrap_or((text, "1"));
+        Ok(Self { point: point.to_owned(), passes_left: Arc::new(AtomicU32::new(passes.parse()?)) })
+    }
+}

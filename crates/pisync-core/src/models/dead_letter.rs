@@ -1,0 +1,115 @@
+//! Messages that cannot have their effect, kept with the reason.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Why a message was buried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// Its bytes are no envelope.
+    Malformed,
+    /// Its envelope is of a version that is not known here.
+    UnknownVersion,
+    /// `MongoDB` does not take the document.
+    Refused,
+    /// Its worker died on it, twice.
+    Deadly,
+}
+
+impl Reason {
+    /// The word in lists and the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::UnknownVersion => "unknown-version",
+            Self::Refused => "refused",
+            Self::Deadly => "deadly",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A buried message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadLetter {
+    /// Its name: of the batch it came in, and its place there.
+    pub id: String,
+    /// Why it was buried.
+    pub reason: Reason,
+    /// What was wrong, for people.
+    pub error: String,
+    /// At which attempt of its batch.
+    pub attempt: u32,
+    /// When it was buried.
+    pub died_at: Timestamp,
+    /// The original bytes.
+    #[serde(with = "original")]
+    pub message: Vec<u8>,
+}
+
+impl DeadLetter {
+    /// A message that is buried now.
+    pub fn new(id: String, reason: Reason, error: String, attempt: u32, message: Vec<u8>) -> Self {
+        Self { id, reason, error, attempt, died_at: Timestamp::now(), message }
+    }
+}
+
+/// Bytes as text where they are text, so that people can read them, else `{"hex": …}`.
+mod original {
+    use std::borrow::Cow;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Original<'a> {
+        Text(Cow<'a, str>),
+        Bytes { hex: String },
+    }
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Original::Text(text.into()),
+            Err(_) => Original::Bytes { hex: hex(bytes) },
+        }
+        .serialize(serializer)
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+        bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let hex = match Original::deserialize(deserializer)? {
+            Original::Text(text) => return Ok(text.into_owned().into_bytes()),
+            Original::Bytes { hex } => hex,
+        };
+        let digits: Option<Vec<u8>> =
+            hex.chars().map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
+        let digits = digits.filter(|digits| digits.len() % 2 == 0).ok_or_else(|| D::Error::custom("not hex"))?;
+        Ok(digits.chunks_exact(2).map(|pair| pair[0] * 16 + pair[1]).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_original_bytes_survive_whatever_they_are() {
+        for message in [&b"hello"[..], b"", b"\xff\x00\x0f", "\u{0}\"é".as_bytes()] {
+            let letter = DeadLetter::new("batch-3".into(), Reason::Malformed, "why".into(), 1, message.to_vec());
+            assert_eq!(serde_json::from_slice::<DeadLetter>(&serde_json::to_vec(&letter).unwrap()).unwrap(), letter);
+        }
+    }
+}

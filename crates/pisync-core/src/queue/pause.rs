@@ -1,0 +1,25 @@
+//! Pausing: a paused partition takes events and hands out none.
+
+use deadpool_redis::redis;
+
+use super::{Queue, QueueError};
+
+impl Queue {
+    /// Lets every partition hand out nothing from now on; batches in flight are finished.
+    pub async fn pause(&self) -> Result<(), QueueError> {
+        for partition in self.partitions() {
+            self.redis.query::<()>(redis::cmd("SET").arg(self.keys.of(partition, "paused")).arg(1)).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets every partition hand out batches again, at once.
+    pub async fn resume(&self) -> Result<(), QueueError> {
+        for partition in self.partitions() {
+            self.redis.query::<()>(redis::cmd("DEL").arg(self.keys.of(partition, "paused"))).await?;
+            let wake = self.keys.shared("wake");
+            self.redis.query::<()>(redis::cmd("PUBLISH").arg(wake).arg(partition.number())).await?;
+        }
+        Ok(())
+    }
+}

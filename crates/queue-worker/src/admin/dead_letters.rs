@@ -1,0 +1,132 @@
+//! `dead-letters list|show|requeue|purge|export`.
+
+use std::{fs::File, io::Write, path::Path};
+
+use anyhow::{Context, bail};
+use pisync_core::{
+    queue::{BuriedLetter, Queue},
+    store::Store,
+};
+use serde_json::{Value, json};
+
+use super::{say, say_json, table};
+use crate::config::{DeadLettersCommand, Output, Which};
+
+pub(super) async fn run(command: DeadLettersCommand, queue: &Queue, store: &Store) -> anyhow::Result<()> {
+    match command {
+        DeadLettersCommand::List { max, output } => list(queue, store, max, output).await,
+        DeadLettersCommand::Show { id, output } => show(queue, &id, output).await,
+        DeadLettersCommand::Requeue(which) => {
+            let mut moved = 0;
+            for buried in chosen(queue, &which).await? {
+                moved += usize::from(queue.requeue(&buried).await?);
+            }
+            say(format_args!("{moved} put back to the end of the queue"));
+            Ok(())
+        }
+        DeadLettersCommand::Purge(which) => {
+            let mut gone = 0;
+            for buried in chosen(queue, &which).await? {
+                gone += usize::from(queue.purge(&buried).await?);
+            }
+            say(format_args!("{gone} thrown away"));
+            Ok(())
+        }
+        DeadLettersCommand::Export { file } => export(queue, file.as_deref()).await,
+    }
+}
+
+async fn list(queue: &Queue, store: &Store, max: usize, output: Output) -> anyhow::Result<()> {
+    let mut letters = all(queue, max).await?;
+    letters.sort_by_key(|buried| std::cmp::Reverse(buried.letter.died_at));
+    letters.truncate(max);
+    if output.json {
+        say_json(&letters.iter().map(as_json).collect());
+        return Ok(());
+    }
+    let mut shown = table(["id", "partition", "reason", "attempt", "died at", "error"]);
+    for BuriedLetter { partition, letter, .. } in &letters {
+        shown.add_row([
+            letter.id.clone(),
+            partition.number().to_string(),
+            letter.reason.to_string(),
+            letter.attempt.to_string(),
+            format!("{:.3}", letter.died_at),
+            letter.error.clone(),
+        ]);
+    }
+    say(shown);
+    let in_queue: u64 = queue.status_of_all().await?.iter().map(|status| status.dead).sum();
+    // The store may be away; that must not hide what is in the queue.
+    let in_store = store.dead_letters().count().await.map_or_else(|error| error.to_string(), |count| count.to_string());
+    say(format_args!("{} shown of {in_queue}; older ones in the collection DeadLetter: {in_store}", letters.len()));
+    Ok(())
+}
+
+async fn show(queue: &Queue, id: &str, output: Output) -> anyhow::Result<()> {
+    let which = Which { ids: vec![id.to_owned()], all: false };
+    for buried in chosen(queue, &which).await? {
+        if output.json {
+            say_json(&as_json(&buried));
+            continue;
+        }
+        let letter = &buried.letter;
+        say(format_args!(
+            "id         {}\npartition  {}\nreason     {}\nerror      {}\nattempt    {}\ndied at    {:.3}\nmessage    {}",
+            letter.id,
+            buried.partition.number(),
+            letter.reason,
+            letter.error,
+            letter.attempt,
+            letter.died_at,
+            letter.message.escape_ascii(),
+        ));
+    }
+    Ok(())
+}
+
+async fn export(queue: &Queue, file: Option<&Path>) -> anyhow::Result<()> {
+    let letters = all(queue, usize::MAX).await?;
+    let Some(path) = file else {
+        for buried in &letters {
+            say_json(&as_json(buried));
+        }
+        return Ok(());
+    };
+    let mut file = File::create(path).with_context(|| format!("making {}", path.display()))?;
+    for buried in &letters {
+        writeln!(file, "{}", as_json(buried)).with_context(|| format!("writing {}", path.display()))?;
+    }
+    file.sync_all()?;
+    say(format_args!("{} written to {}", letters.len(), path.display()));
+    Ok(())
+}
+
+/// The newest of each partition.
+async fn all(queue: &Queue, max: usize) -> anyhow::Result<Vec<BuriedLetter>> {
+    let mut letters = Vec::new();
+    for partition in queue.partitions() {
+        letters.extend(queue.dead_letters(partition, 0, max).await?);
+    }
+    Ok(letters)
+}
+
+/// The named ones, each of which must be there.
+async fn chosen(queue: &Queue, which: &Which) -> anyhow::Result<Vec<BuriedLetter>> {
+    let letters = all(queue, usize::MAX).await?;
+    if which.all {
+        return Ok(letters);
+    }
+    let missing: Vec<_> =
+        which.ids.iter().filter(|id| !letters.iter().any(|buried| buried.letter.id == **id)).cloned().collect();
+    if !missing.is_empty() {
+        bail!("no dead letter {}", missing.join(", "));
+    }
+    Ok(letters.into_iter().filter(|buried| which.ids.contains(&buried.letter.id)).collect())
+}
+
+fn as_json(buried: &BuriedLetter) -> Value {
+    let mut json = json!(buried.letter);
+    json["partition"] = buried.partition.number().into();
+    json
+}
