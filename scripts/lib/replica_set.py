@@ -15,18 +15,21 @@ NOT_YET_INITIALIZED = 94
 SECONDS = 60
 
 
-def configure(admin, host):
-    """Idempotent; a set made on another port is moved to this one."""
+def configure(admin, hosts):
+    """Idempotent; a set of one node made on another port is moved to this one."""
     try:
         config = admin.command("replSetGetConfig")["config"]
     except OperationFailure as error:
         if error.code != NOT_YET_INITIALIZED:
             raise
-        members = [{"_id": 0, "host": host}]
-        admin.command("replSetInitiate", {"_id": "rs0", "members": members})
+        members = [{"_id": i, "host": host} for i, host in enumerate(hosts)]
+        settings = {"electionTimeoutMillis": 2000}
+        admin.command(
+            "replSetInitiate", {"_id": "rs0", "members": members, "settings": settings}
+        )
         return
-    if config["members"][0]["host"] != host:
-        config["members"][0]["host"] = host
+    if len(hosts) == 1 and config["members"][0]["host"] != hosts[0]:
+        config["members"][0]["host"] = hosts[0]
         config["version"] += 1
         admin.command("replSetReconfig", config, force=True)
 
@@ -39,24 +42,25 @@ def is_alive(pid):
     return True
 
 
-def main(port, pid):
-    host = f"127.0.0.1:{port}"
+def main(ports, pids):
+    hosts = [f"127.0.0.1:{port}" for port in ports]
     client = MongoClient(
-        host, directConnection=True, serverSelectionTimeoutMS=500, retryReads=False
+        hosts[0], directConnection=True, serverSelectionTimeoutMS=500, retryReads=False
     )
     deadline = time.monotonic() + SECONDS
-    problem = "mongod has ended"
-    while is_alive(pid) and time.monotonic() < deadline:
+    problem = "a mongod has ended"
+    while all(map(is_alive, pids)) and time.monotonic() < deadline:
         try:
-            configure(client.admin, host)
-            if client.admin.command("hello")["isWritablePrimary"]:
+            configure(client.admin, hosts)
+            if client.admin.command("hello").get("primary"):
                 return
-            problem = "it is not primary yet"
+            problem = "there is none yet"
         except PyMongoError as error:
             problem = error
         time.sleep(0.05)
-    sys.exit(f"no primary on {host}: {problem}")
+    sys.exit(f"no primary on {hosts}: {problem}")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    numbers = [int(argument) for argument in sys.argv[1:]]
+    main(numbers[0::2], numbers[1::2])

@@ -13,10 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::{
-    process::Service,
-    servers::{MongoServer, RedisServer},
-};
+use crate::{mongo::MongoServer, process::Service, servers::RedisServer};
 
 /// How long the system may take to reach a state that a test waits for.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -44,23 +41,39 @@ pub struct Api {
 impl TestEnv {
     /// A world on the shared servers.
     pub fn new() -> Self {
-        Self::on(setting("PISYNC_TEST_REDIS_URL"), setting("PISYNC_TEST_MONGO_URI"))
+        Self::at(None, None)
     }
 
     /// A world on the shared servers but for Redis.
     pub fn on_redis(redis: &RedisServer) -> Self {
-        Self::on(redis.url(), setting("PISYNC_TEST_MONGO_URI"))
+        Self::at(Some(redis.url()), None)
     }
 
     /// A world on the shared servers but for `MongoDB`.
     pub fn on_mongo(mongo: &MongoServer) -> Self {
-        Self::on(setting("PISYNC_TEST_REDIS_URL"), mongo.uri())
+        Self::at(None, Some(mongo.uri()))
+    }
+
+    /// A world on these servers; on the shared ones where none is named.
+    pub fn at(redis_url: Option<String>, mongo_uri: Option<String>) -> Self {
+        let redis_url = redis_url.unwrap_or_else(|| setting("PISYNC_TEST_REDIS_URL"));
+        Self::on(redis_url, mongo_uri.unwrap_or_else(|| setting("PISYNC_TEST_MONGO_URI")))
     }
 
     fn on(redis_url: String, mongo_uri: String) -> Self {
         let folder = tempfile::Builder::new().prefix("pisync-e2e-").tempdir().expect("a folder");
         let name = folder.path().file_name().expect("its name").to_string_lossy().replace('.', "");
         Self { name, redis_url, mongo_uri, partitions: 4, folder }
+    }
+
+    /// The name of the database, and the prefix of the keys.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where `MongoDB` is.
+    pub fn mongo_uri(&self) -> &str {
+        &self.mongo_uri
     }
 
     /// A file in the folder of this world.

@@ -3,12 +3,16 @@
 //! `scripts/test` provides the servers and says where they are in the environment. A test takes
 //! a database, a key prefix, ports and a folder of its own, and ends only what it started.
 
+pub mod chaos;
 mod env;
 mod fleet;
+mod mongo;
 mod process;
+mod proxy;
 mod servers;
 
 pub use env::{Api, TestEnv};
 pub use fleet::{body, hours_ago};
+pub use mongo::{MongoServer, MongoSet, mongo_admin, mongo_command};
 pub use process::{Service, workspace_root};
-pub use servers::{MongoServer, RedisServer};
+pub use servers::RedisServer;

@@ -35,8 +35,9 @@ impl Service {
     /// A binary of this workspace, which `cargo build --workspace --bins` has made.
     pub fn binary(name: &str) -> Command {
         let test = std::env::current_exe().expect("the path of this test");
-        let folder = test.parent().and_then(Path::parent).expect("the folder of the build");
-        let path = folder.join(name);
+        // A test lies one folder below the binaries, a tool beside them.
+        let mut folders = test.ancestors().skip(1).take(2).map(|folder| folder.join(name));
+        let path = folders.find(|path| path.exists()).unwrap_or_else(|| test.with_file_name(name));
         assert!(path.exists(), "{} is not built: cargo build --workspace --bins", path.display());
         Command::new(path)
     }

@@ -1,18 +1,14 @@
-//! Servers of a test's own, to be killed, stopped and started again.
+//! A Redis of a test's own, to be killed, stopped and started again.
 
 use std::{
     net::TcpListener,
     path::{Path, PathBuf},
-    process::Stdio,
     time::Duration,
 };
 
 use tokio::{net::TcpStream, process::Command};
 
-use crate::{
-    env::setting,
-    process::{Service, workspace_root},
-};
+use crate::{env::setting, process::Service};
 
 /// A Redis with every write on disk before it is answered.
 #[derive(Debug)]
@@ -20,14 +16,6 @@ pub struct RedisServer {
     port: u16,
     folder: PathBuf,
     options: Vec<&'static str>,
-    service: Service,
-}
-
-/// A `MongoDB` replica set of one node.
-#[derive(Debug)]
-pub struct MongoServer {
-    port: u16,
-    folder: PathBuf,
     service: Service,
 }
 
@@ -74,59 +62,13 @@ impl RedisServer {
     }
 }
 
-impl MongoServer {
-    /// Starts one with its data in `folder` and waits until it is primary.
-    pub async fn start(folder: PathBuf) -> Self {
-        std::fs::create_dir_all(folder.join("data")).expect("a folder for MongoDB");
-        let port = free_port();
-        let service = Self::launch(port, &folder);
-        let server = Self { port, folder, service };
-        server.is_primary().await;
-        server
-    }
-
-    fn launch(port: u16, folder: &Path) -> Service {
-        let mut command = Command::new(server_binary("mongod"));
-        command.args(["--port", &port.to_string(), "--bind_ip", "127.0.0.1", "--replSet", "rs0", "--nounixsocket"]);
-        command.args(["--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "64", "--quiet"]);
-        command.arg("--dbpath").arg(folder.join("data"));
-        Service::start(command, &folder.join("mongod.log"))
-    }
-
-    async fn is_primary(&self) {
-        let pid = self.service.pid().to_string();
-        let script = workspace_root().join("scripts/lib/replica_set.py");
-        let mut command = Command::new("python3");
-        command.arg(script).args([&self.port.to_string(), &pid]).stdout(Stdio::null());
-        command.env("PYTHONPATH", PathBuf::from(setting("PISYNC_TEST_BIN")).join("../python"));
-        let status = command.status().await.expect("python3");
-        assert!(status.success(), "MongoDB did not become primary; its log is in {}", self.folder.display());
-    }
-
-    /// Where it is.
-    pub fn uri(&self) -> String {
-        format!("mongodb://127.0.0.1:{}/?replicaSet=rs0", self.port)
-    }
-
-    /// The process.
-    pub fn service(&mut self) -> &mut Service {
-        &mut self.service
-    }
-
-    /// Starts it again where it was, with what it had on disk.
-    pub async fn restart(&mut self) {
-        self.service = Self::launch(self.port, &self.folder);
-        self.is_primary().await;
-    }
-}
-
-fn server_binary(name: &str) -> PathBuf {
+pub(crate) fn server_binary(name: &str) -> PathBuf {
     PathBuf::from(setting("PISYNC_TEST_BIN")).join(name)
 }
 
 /// Below 32768, where Linux takes the ports of outgoing connections: none of those can slip onto
 /// the port between this look and the server's start.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let ports = std::iter::repeat_with(|| fastrand::u16(20_000..32_000)).take(100);
     let free = ports.into_iter().find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
     free.expect("a free port")

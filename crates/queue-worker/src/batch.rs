@@ -92,17 +92,40 @@ async fn changes(
     by_device: &BTreeMap<DeviceId, Vec<(Observation, bool)>>,
     kept: &HashMap<DeviceId, Kept>,
 ) -> Result<Vec<(FailureCounter, Revision)>, StoreError> {
-    let (mut changes, mut recounts) = (Vec::new(), Vec::new());
+    let (mut changes, mut recounts, mut newcomers) = (Vec::new(), Vec::new(), Vec::new());
     for (device_id, events) in by_device {
         let kept = kept.get(device_id).cloned().unwrap_or_else(|| Kept::none(device_id.clone()));
         match kept.counter.fold(events) {
             Fold::Unchanged => {}
             Fold::Counted(counter) => changes.push((counter, kept.revision)),
+            Fold::NeedsRows if kept.counter.watermark.is_none() => newcomers.push((kept, events)),
             Fold::NeedsRows => recounts.push(kept),
         }
     }
+    if have_no_other_rows(store, &newcomers).await? {
+        changes.extend(newcomers.into_iter().map(|(kept, events)| {
+            let rows = events.iter().map(|(event, _)| *event).collect();
+            (recount(kept.counter.device_id, rows), kept.revision)
+        }));
+    } else {
+        recounts.extend(newcomers.into_iter().map(|(kept, _)| kept));
+    }
     changes.extend(recounted(store, recounts).await?);
     Ok(changes)
+}
+
+/// Whether all rows of these devices are those of this batch, which then are enough to count:
+/// one question for all in place of one for each device of a fleet that is seen the first time.
+async fn have_no_other_rows(
+    store: &Store,
+    newcomers: &[(Kept, &Vec<(Observation, bool)>)],
+) -> Result<bool, StoreError> {
+    let events = || newcomers.iter().flat_map(|(_, events)| events.iter());
+    if newcomers.is_empty() || events().any(|(_, is_new)| !is_new) {
+        return Ok(false);
+    }
+    let devices: Vec<_> = newcomers.iter().map(|(kept, _)| kept.counter.device_id.as_str()).collect();
+    Ok(store.sync_events().count_of(&devices).await? == events().count() as u64)
 }
 
 /// Makes the counters of these devices from their rows again; answers how many had to change.

@@ -12,6 +12,7 @@ use pisync_core::{
     models::{DeadLetter, EventId, Reason, SyncEvent},
     queue::{BadEnvelope, Batch, Fenced, Queue, QueueError, decode},
 };
+use tokio::task::JoinHandle;
 
 /// The messages of a batch, read.
 #[derive(Debug, Default)]
@@ -45,7 +46,11 @@ pub async fn read(queue: &Queue, batch: &Batch, crash: &CrashSettings) -> Result
         }
         contents.take(batch, place, crash);
     }
-    note_all_read(queue.clone(), batch);
+    let all_read = note_all_read(queue.clone(), batch);
+    if batch.cursor.is_some() || batch.attempt > 1 {
+        // The cursor may stand on the last message, which must not be suspected of what comes now.
+        let _ = all_read.await;
+    }
     Ok(Some(contents))
 }
 
@@ -70,10 +75,15 @@ impl Contents {
     }
 }
 
-/// Not waited for: where the word does not arrive, the next worker is careful for nothing.
-fn note_all_read(queue: Queue, batch: &Batch) {
+/// Not waited for at a first attempt: where the word does not arrive, the next worker is careful
+/// for nothing.
+fn note_all_read(queue: Queue, batch: &Batch) -> JoinHandle<()> {
     let (lease, all) = (batch.lease.clone(), batch.messages.len());
-    tokio::spawn(async move { queue.note_cursor(&lease, all).await.map(drop) });
+    tokio::spawn(async move {
+        if let Err(error) = queue.note_cursor(&lease, all).await {
+            log::debug!(batch:% = lease.batch, error:% = error; "the word that all is read did not arrive");
+        }
+    })
 }
 
 /// The dead letter of a message of this batch.

@@ -1,6 +1,10 @@
 //! From the counter to the message: one when it begins, one when it is over.
 
 use e2e::{Api, TestEnv, body, hours_ago};
+use pisync_core::{
+    models::{Alert, DeviceId, FailureRun},
+    store::Opened,
+};
 use serde_json::Value;
 
 /// A schedule that does not come: what happens, happens by hints.
@@ -56,6 +60,21 @@ async fn a_hundred_incidents_are_a_hundred_messages_with_two_alerters_that_tick(
     devices.sort_unstable();
     devices.dedup();
     assert_eq!((lines.len(), devices.len(), of(&lines, "firing").len()), (100, 100, 100));
+    env.finish().await;
+}
+
+/// Late failures move the beginning of a run, and with it the id that an alerter derives.
+#[tokio::test]
+async fn one_incident_of_a_device_is_open_whenever_it_is_said_to_have_begun() {
+    let env = TestEnv::new();
+    let store = env.store().await;
+    store.ensure_indexes().await.unwrap();
+    let alert = |hours| {
+        let run = FailureRun { count: 3, since: hours_ago(hours), last_at: hours_ago(1), last_speed: 1.0 };
+        Alert::device_sync_failing(DeviceId::parse("a").unwrap(), &run)
+    };
+    assert_eq!(store.alerts().open(&alert(5)).await.unwrap(), Opened::Now);
+    assert_eq!(store.alerts().open(&alert(6)).await.unwrap(), Opened::Before);
     env.finish().await;
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use e2e::{MongoServer, RedisServer, TestEnv, body, hours_ago};
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 fn devices(count: usize) -> Vec<Value> {
@@ -74,6 +75,25 @@ async fn redis_away_is_503_and_what_was_accepted_is_there_when_it_comes_back() {
     let _worker = env.worker("worker.log", &[]).await;
     env.drained().await;
     assert_eq!(env.rows().await.len(), 21);
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn a_redis_that_hangs_is_503_for_everyone_who_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut redis = RedisServer::start(folder.path().join("redis"), &[]).await;
+    let env = TestEnv::on_redis(&redis);
+    let api = env.api(&[]).await;
+    api.accepts(&devices(1)).await;
+    redis.service().signal(Signal::SIGSTOP);
+    let reports = devices(300);
+    let posts = futures_util::future::join_all(reports.iter().map(|report| api.post(report)));
+    // Each on its own would take a second or more.
+    let answers = tokio::time::timeout(Duration::from_secs(20), posts).await.unwrap();
+    assert!(answers.iter().all(|answer| answer.status().as_u16() == 503));
+    redis.service().signal(Signal::SIGCONT);
+    env.until("202", async || api.post(&reports[0]).await.status() == 202).await;
+    let _worker = env.worker("worker.log", &[]).await;
     env.finish().await;
 }
 

@@ -82,11 +82,17 @@ async fn commit_groups(queue: Queue, limit: u64, mut arrivals: mpsc::Receiver<Me
             let size = group.iter().take_while(|message| message.partition == partition).count();
             pushes.push(commit(&queue, limit, partition, group.drain(..size).collect()));
         }
-        join_all(pushes).await;
+        let failed = join_all(pushes).await.into_iter().find_map(Result::err);
+        if let Some(error @ QueueError::Unavailable(_)) = failed {
+            // Whoever came meanwhile would wait for the next failure: a device is told at once.
+            while let Ok(message) = arrivals.try_recv() {
+                let _ = message.taken.send(Err(error.clone().into()));
+            }
+        }
     }
 }
 
-async fn commit(queue: &Queue, limit: u64, partition: Partition, messages: Vec<Message>) {
+async fn commit(queue: &Queue, limit: u64, partition: Partition, messages: Vec<Message>) -> Result<(), QueueError> {
     let (bytes, takers): (Vec<_>, Vec<_>) = messages.into_iter().map(|message| (message.bytes, message.taken)).unzip();
     let pushed = queue.push(partition, &bytes, limit).await;
     for (i, taker) in takers.into_iter().enumerate() {
@@ -98,4 +104,5 @@ async fn commit(queue: &Queue, limit: u64, partition: Partition, messages: Vec<M
         // A caller that has gone away needs no answer.
         let _ = taker.send(answer);
     }
+    pushed.map(drop)
 }

@@ -26,6 +26,9 @@ use crate::{backoff::Backoff, settings::MongoSettings};
 /// How long an operation looks for a server before it fails.
 const SERVER_SELECTION: Duration = Duration::from_secs(5);
 
+/// How often the driver looks after the servers: a new primary is found so fast.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
 /// How long a majority may take to have a write; then it counts as not written, and is tried again.
 const MAJORITY: Duration = Duration::from_secs(5);
 
@@ -55,6 +58,7 @@ impl Store {
         options.app_name.get_or_insert_with(|| process.to_owned());
         options.server_selection_timeout.get_or_insert(SERVER_SELECTION);
         options.connect_timeout.get_or_insert(SERVER_SELECTION);
+        options.heartbeat_freq.get_or_insert(HEARTBEAT);
         options.write_concern = Some(WriteConcern::builder().w(Acknowledgment::Majority).w_timeout(MAJORITY).build());
         let database = Client::with_options(options)?.database(&settings.mongo_db);
         Ok(Self {

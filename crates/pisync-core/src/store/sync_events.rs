@@ -119,6 +119,12 @@ impl SyncEvents {
         Ok(since)
     }
 
+    /// How many rows these devices have together.
+    pub async fn count_of(&self, devices: &[&str]) -> Result<u64, StoreError> {
+        let of_devices = self.0.count_documents(doc! { "deviceId": { "$in": devices } });
+        Ok(of_devices.read_concern(ReadConcern::majority()).await?)
+    }
+
     /// A page of a device's rows, newest first; `skip` and `limit` in rows.
     pub async fn history(&self, device_id: &DeviceId, skip: u64, limit: u32) -> Result<Page<StoredEvent>, StoreError> {
         let of_device = doc! { "deviceId": device_id.as_str() };

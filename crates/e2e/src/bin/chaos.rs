@@ -1,0 +1,14 @@
+//! `chaos`: the kill matrix; `scripts/chaos` gets its servers.
+
+use std::process::ExitCode;
+
+use e2e::chaos::{self, Settings};
+use pisync_core::{logging, settings};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let settings: Settings = settings::parse();
+    logging::init(settings.log.log_format);
+    let is_right = chaos::run(&settings).await?;
+    Ok(if is_right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

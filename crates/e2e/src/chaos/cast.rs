@@ -1,0 +1,185 @@
+//! The processes of a row: the API, at one address for the whole row, the workers, the fleet.
+
+use std::{
+    os::unix::process::ExitStatusExt,
+    process::ExitStatus,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{bail, ensure};
+use fastrand::Rng;
+use nix::sys::signal::Signal;
+use tokio::{process::Command, time::timeout};
+
+use super::settings::Scale;
+use crate::{Service, TestEnv, servers::free_port};
+
+/// How long a process that is to die at a named point may take to get there.
+const DOOM: Duration = Duration::from_secs(15);
+
+/// What a fleet is like in every row: four syncs in ten fail, a fifth is sent again, devices send
+/// in no order, and nobody gives up.
+const FLEET: &[&str] = &[
+    "--failure-rate=0.4",
+    "--resend-rate=0.2",
+    "--shuffle",
+    "--tries=1000000",
+    "--timeout=5s",
+    "--max-wait=500ms",
+    "--json",
+];
+
+/// The processes of a row; killed when they are dropped.
+#[derive(Debug)]
+pub(super) struct Cast {
+    /// The healthy workers.
+    pub(super) workers: Vec<Service>,
+    /// Where the services find Redis, if not where it is.
+    pub(super) detour: Option<String>,
+    /// How long a dead worker keeps its batch.
+    pub(super) lease: Duration,
+    /// Events that fleets send, not counting those that they send again.
+    pub(super) sent: u64,
+    scale: Scale,
+    seed: u64,
+    env: Arc<TestEnv>,
+    address: String,
+    api: Option<Service>,
+    fleet: Option<Service>,
+    started: usize,
+}
+
+impl Cast {
+    /// Nobody yet.
+    pub(super) fn new(env: Arc<TestEnv>, scale: Scale, rng: &mut Rng) -> Self {
+        let seed = u64::from(rng.u32(..));
+        let address = format!("127.0.0.1:{}", free_port());
+        let (workers, lease) = (Vec::new(), scale.lease);
+        Self { workers, detour: None, lease, sent: 0, scale, seed, env, address, api: None, fleet: None, started: 0 }
+    }
+
+    /// Where the API is.
+    pub(super) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Starts a program of the workspace in the world of the row, with a log of its own.
+    pub(super) fn start(&mut self, binary: &str, args: &[&str]) -> Service {
+        self.started += 1;
+        let mut command: Command = self.env.command(binary, args);
+        if let Some(detour) = &self.detour {
+            command.env("PISYNC_REDIS_URL", detour);
+        }
+        Service::start(command, &self.env.path(&format!("{:02}-{binary}.log", self.started)))
+    }
+
+    /// Starts an API and waits until it listens; to be killed by the caller.
+    pub(super) async fn an_api(&mut self, args: &[&str]) -> Service {
+        let address = self.address.clone();
+        let mut api = self.start("ingest-api", &[&["--bind", &address], args].concat());
+        api.says("listening address=").await;
+        api
+    }
+
+    /// Starts the API of the row.
+    pub(super) async fn open_api(&mut self) {
+        let api = self.an_api(&[]).await;
+        self.keep_api(api);
+    }
+
+    /// Makes an API that runs the API of the row.
+    pub(super) fn keep_api(&mut self, api: Service) {
+        self.api = Some(api);
+    }
+
+    /// Starts a worker and waits until it works; to be killed by the caller.
+    pub(super) async fn a_worker(&mut self, args: &[&str]) -> Service {
+        let (batch, lease) = (self.scale.batch.to_string(), self.lease.as_millis().to_string());
+        let mut worker = self.start("queue-worker", &[&["--batch", &batch, "--lease-ms", &lease], args].concat());
+        worker.says("working").await;
+        worker
+    }
+
+    /// Starts healthy workers.
+    pub(super) async fn hire(&mut self, count: usize) {
+        for _ in 0..count {
+            let worker = self.a_worker(&[]).await;
+            self.workers.push(worker);
+        }
+    }
+
+    /// Starts the fleet, which takes so long.
+    pub(super) fn open_fleet(&mut self, over: Duration) {
+        let over = format!("--over={}ms", over.as_millis());
+        self.start_fleet(self.scale.devices, &["--pattern=spread", &over]);
+    }
+
+    /// Starts the fleet, which sends as fast as it can.
+    pub(super) fn open_fleet_at_once(&mut self) {
+        self.start_fleet(self.scale.devices, &["--pattern=burst"]);
+    }
+
+    /// Sends the events of one device before all others: they lie in one partition.
+    pub(super) async fn first_device(&mut self) -> anyhow::Result<()> {
+        self.start_fleet(1, &["--pattern=burst"]);
+        self.fleet_is_through().await
+    }
+
+    fn start_fleet(&mut self, devices: u32, pattern: &[&str]) {
+        let (url, ledger) = (self.url(), self.env.path("ledger.ndjson").display().to_string());
+        let (count, rounds, seed) = (devices.to_string(), self.scale.rounds.to_string(), self.seed.to_string());
+        let args =
+            ["run", "--api", &url, "--ledger", &ledger, "--seed", &seed, "--devices", &count, "--rounds", &rounds];
+        self.fleet = Some(self.start("fleet-sim", &[&args[..], FLEET, pattern].concat()));
+        self.sent += u64::from(devices) * u64::from(self.scale.rounds);
+    }
+
+    /// Waits until every event of the fleet is accepted.
+    pub(super) async fn fleet_is_through(&mut self) -> anyhow::Result<()> {
+        let Some(mut fleet) = self.fleet.take() else { return Ok(()) };
+        let status = end_of(&mut fleet).await;
+        ensure!(status.success(), "the fleet ended with {status}:\n{}", fleet.log());
+        Ok(())
+    }
+
+    /// Stops the healthy workers, and fails if one of them died by itself.
+    pub(super) async fn workers_go_home(&mut self) -> anyhow::Result<()> {
+        for mut worker in self.workers.drain(..) {
+            let status = worker.terminate().await;
+            ensure!(status.success(), "a worker ended with {status}:\n{}", worker.log());
+        }
+        Ok(())
+    }
+}
+
+/// Kills a process by SIGKILL; it must have been alive. Answers with when that was.
+pub(super) async fn kill(service: &mut Service) -> anyhow::Result<Instant> {
+    let when = Instant::now();
+    service.signal(Signal::SIGKILL);
+    let status = service.ended().await;
+    ensure!(status.signal() == Some(Signal::SIGKILL as i32), "a process ended with {status}:\n{}", service.log());
+    Ok(when)
+}
+
+/// Waits until a process has killed itself at its named point. `None`: it never came there, and
+/// was told to stop.
+pub(super) async fn doomed(service: &mut Service) -> anyhow::Result<Option<Instant>> {
+    match timeout(DOOM, service.ended()).await {
+        Ok(status) if status.signal() == Some(Signal::SIGKILL as i32) => Ok(Some(Instant::now())),
+        Ok(status) => bail!("a process ended with {status}:\n{}", service.log()),
+        Err(_) => {
+            service.terminate().await;
+            Ok(None)
+        }
+    }
+}
+
+/// Waits for the end of a process, as long as the row may take.
+async fn end_of(service: &mut Service) -> ExitStatus {
+    loop {
+        if let Ok(status) = timeout(Duration::from_secs(1), service.ended()).await {
+            return status;
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The kill matrix: everything that can be killed is killed while a fleet sends, and afterwards
+//! its ledger is compared with `MongoDB`.
+//!
+//! In reading order: [`settings`], [`rows`] (what is done to whom), [`stage`] (the world of one
+//! row) with [`cast`] (its processes), [`workers`], [`ingest`], [`servers`], [`replies`] and
+//! [`controls`] (how it is done), [`recovery`] (how long a batch is without a worker), [`line`]
+//! (what is printed).
+
+mod cast;
+mod controls;
+mod ingest;
+mod line;
+mod recovery;
+mod replies;
+mod rows;
+mod servers;
+mod settings;
+mod stage;
+mod workers;
+
+use std::{panic::AssertUnwindSafe, time::Instant};
+
+use anyhow::{anyhow, ensure};
+use futures_util::FutureExt;
+use pisync_core::shutdown;
+pub use settings::Settings;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use self::{line::Line, rows::Row, settings::Scale, stage::Stage};
+
+/// Runs the matrix, prints its table, and says whether every row is as it must be.
+///
+/// Fails where no row has the name that was asked for, or a signal ended the run.
+pub async fn run(settings: &Settings) -> anyhow::Result<bool> {
+    let stop = shutdown::on_signal()?;
+    let seed = settings.seed.unwrap_or_else(|| fastrand::u32(..).into());
+    let rows: Vec<_> = rows::ALL.iter().filter(|row| settings.wants(row.name)).collect();
+    ensure!(!rows.is_empty(), "no row has a name like this; the rows are: {}", rows::names());
+    log::info!(rows = rows.len(), seed = seed; "starting");
+    let mut lines = Vec::new();
+    for row in rows {
+        let line = play(row, settings, seed, &stop).await;
+        line.log();
+        lines.push(line);
+        if stop.is_cancelled() {
+            break;
+        }
+    }
+    line::print(&lines, settings.json)?;
+    ensure!(!stop.is_cancelled(), "stopped by a signal");
+    Ok(lines.iter().all(|line| line.failure.is_none()))
+}
+
+/// One row from an empty world to its line. Whatever happens in it, its world is taken down.
+async fn play(row: &Row, settings: &Settings, seed: u64, stop: &CancellationToken) -> Line {
+    log::info!(row = row.name; "playing");
+    let (scale, started) = (row.havoc.sized(&settings.scale()), Instant::now());
+    let limit = scale.limit;
+    let mut stage = None;
+    let played = timeout(limit, AssertUnwindSafe(act(row, scale, seed, &mut stage)).catch_unwind());
+    let outcome = tokio::select! {
+        played = played => match played {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(anyhow!("a process broke down; its log is above")),
+            Err(_) => Err(anyhow!("not done after {} s", limit.as_secs())),
+        },
+        () = stop.cancelled() => Err(anyhow!("stopped by a signal")),
+    };
+    let line = Line::new(row, outcome, started.elapsed());
+    if let Some(stage) = stage {
+        let keep = settings.logs.as_deref().filter(|_| line.failure.is_some());
+        stage.strike(row.name, keep).await;
+    }
+    line
+}
+
+async fn act(row: &Row, scale: Scale, seed: u64, stage: &mut Option<Stage>) -> anyhow::Result<line::Outcome> {
+    let stage = stage.insert(Stage::set(row.servers, scale, seed).await);
+    let kills = row.havoc.wreak(stage).await?;
+    stage.settle(kills).await
+}

@@ -1,0 +1,109 @@
+//! How long a batch is without a worker: from the end of the one that held it until the next
+//! acknowledgement of its partition.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use pisync_core::queue::{PartitionStatus, Queue};
+use tokio::task::JoinHandle;
+
+/// How often the queue is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Watches the batches of workers that were killed. One batch of a partition is in flight at a
+/// time, so the next acknowledgement of the partition is that of the batch.
+#[derive(Debug)]
+pub(super) struct Recovery {
+    queue: Queue,
+    seen: Arc<Mutex<Seen>>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// Batches whose worker was killed, and when. If the next one is killed too, it counts from
+    /// then: what is measured is the system, not how often it is hit.
+    orphans: HashMap<String, Instant>,
+    times: Vec<Duration>,
+}
+
+impl Recovery {
+    /// Starts watching.
+    pub(super) fn watch(queue: Queue) -> Self {
+        let seen = Arc::default();
+        let task = tokio::spawn(look(queue.clone(), Arc::clone(&seen)));
+        Self { queue, seen, task }
+    }
+
+    /// Takes note that the process `pid` was killed at `when`, with what it held.
+    pub(super) async fn killed(&self, pid: u32, when: Instant) {
+        let Ok(status) = self.queue.status_of_all().await else { return };
+        lock(&self.seen).orphans.extend(batches_of(&status, pid).map(|batch| (batch, when)));
+    }
+
+    /// The times to recovery so far, shortest first.
+    pub(super) fn times(&self) -> Vec<Duration> {
+        let mut times = lock(&self.seen).times.clone();
+        times.sort_unstable();
+        times
+    }
+}
+
+impl Drop for Recovery {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// The batches that a process holds. A worker's name begins with its process id.
+pub(super) fn batches_of(status: &[PartitionStatus], pid: u32) -> impl Iterator<Item = String> {
+    let owner = format!("{pid}-");
+    let batches = status.iter().flat_map(|partition| &partition.batches);
+    batches.filter(move |batch| batch.owner.starts_with(&owner)).map(|batch| batch.batch.clone())
+}
+
+async fn look(queue: Queue, seen: Arc<Mutex<Seen>>) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let asked = Instant::now();
+        if let Ok(status) = queue.status_of_all().await {
+            lock(&seen).compare(&status, asked);
+        }
+    }
+}
+
+impl Seen {
+    /// Batches that are not in the queue any more were acknowledged; those that were noted down
+    /// after the question may be missing in the answer for another reason.
+    fn compare(&mut self, status: &[PartitionStatus], asked: Instant) {
+        let is_there = |batch: &String| status.iter().any(|p| p.batches.iter().any(|there| there.batch == *batch));
+        let done = self.orphans.extract_if(|batch, when| *when < asked && !is_there(batch));
+        self.times.extend(done.map(|(_, when)| when.elapsed()));
+    }
+}
+
+fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The smallest time that so many percent do not exceed, in seconds.
+pub(super) fn percentile(sorted: &[Duration], percent: usize) -> Option<f64> {
+    let rank = (sorted.len() * percent).div_ceil(100);
+    sorted.get(rank.saturating_sub(1)).map(Duration::as_secs_f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_of_what_was_measured() {
+        let times: Vec<_> = (1..=200).map(Duration::from_secs).collect();
+        let whole = |percent| percentile(&times, percent).map(f64::round).map(|seconds| seconds.to_string());
+        assert_eq!([50, 99, 100].map(whole), ["100", "198", "200"].map(|seconds| Some(seconds.to_owned())));
+        assert_eq!(percentile(&[], 50), None);
+    }
+}

@@ -1,0 +1,127 @@
+//! The rows of the matrix: what is done to whom, and what must come of it.
+
+use super::{controls, ingest, replies, replies::Reply, servers, settings::Scale, stage::Stage, workers};
+
+/// One row.
+#[derive(Debug)]
+pub(super) struct Row {
+    /// Its name in the table.
+    pub(super) name: &'static str,
+    /// The servers of its world.
+    pub(super) servers: Servers,
+    /// What is done.
+    pub(super) havoc: Havoc,
+    /// What must come of it.
+    pub(super) expect: Expect,
+}
+
+/// Which servers a row has for itself: those that it kills or fills.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Servers {
+    /// None.
+    Shared,
+    /// A Redis.
+    OwnRedis,
+    /// A `MongoDB`.
+    OwnMongo,
+}
+
+/// What must come of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expect {
+    /// Nothing lost, nothing twice, every counter right, no dead letters.
+    NoDamage,
+    /// A control: events are lost.
+    Losses,
+    /// A control: counters are wrong.
+    WrongCounters,
+}
+
+/// What is done in a row.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Havoc {
+    WorkerAt(&'static str),
+    WorkerAtRandom,
+    WorkerStopped,
+    WorkersRace,
+    IngestAt(&'static str),
+    IngestAtRandom,
+    RedisKilled,
+    RedisFull,
+    MongoAway,
+    RepliesDropped(Reply),
+    NaivePop,
+    NaiveCount,
+}
+
+/// How many events it takes at the least to fill a Redis: they must be much more than its buffers.
+const FULL: u32 = 10_000;
+
+impl Havoc {
+    /// How large the row is.
+    pub(super) fn sized(self, scale: &Scale) -> Scale {
+        let least = if matches!(self, Self::RedisFull) { FULL.div_ceil(scale.devices) } else { 1 };
+        Scale { rounds: scale.rounds.max(least), ..scale.clone() }
+    }
+
+    /// Does it, and answers with how often it really happened.
+    pub(super) async fn wreak(self, stage: &mut Stage) -> anyhow::Result<usize> {
+        match self {
+            Self::WorkerAt(point) => workers::killed_at(stage, point).await,
+            Self::WorkerAtRandom => workers::killed_at_random(stage).await,
+            Self::WorkerStopped => workers::stopped(stage).await,
+            Self::WorkersRace => workers::race(stage).await,
+            Self::IngestAt(point) => ingest::killed_at(stage, point).await,
+            Self::IngestAtRandom => ingest::killed_at_random(stage).await,
+            Self::RedisKilled => servers::redis_killed(stage).await,
+            Self::RedisFull => servers::redis_full(stage).await,
+            Self::MongoAway => servers::mongo_away(stage).await,
+            Self::RepliesDropped(reply) => replies::dropped(stage, reply).await,
+            Self::NaivePop => controls::naive_pop(stage).await,
+            Self::NaiveCount => controls::naive_count(stage).await,
+        }
+    }
+}
+
+const fn row(name: &'static str, servers: Servers, havoc: Havoc) -> Row {
+    Row { name, servers, havoc, expect: Expect::NoDamage }
+}
+
+const fn control(name: &'static str, havoc: Havoc, expect: Expect) -> Row {
+    Row { name, servers: Servers::Shared, havoc, expect }
+}
+
+/// The matrix.
+pub(super) const ALL: &[Row] = {
+    use Havoc::{
+        IngestAt, IngestAtRandom, MongoAway, NaiveCount, NaivePop, RedisFull, RedisKilled, RepliesDropped, WorkerAt,
+        WorkerAtRandom, WorkerStopped, WorkersRace,
+    };
+    use Servers::{OwnMongo, OwnRedis, Shared};
+    &[
+        row("worker killed after_claim", Shared, WorkerAt("after_claim")),
+        row("worker killed before_insert", Shared, WorkerAt("before_insert")),
+        row("worker killed after_insert_before_counter", Shared, WorkerAt("after_insert_before_counter")),
+        row("worker killed after_counter_before_ack", Shared, WorkerAt("after_counter_before_ack")),
+        row("worker killed after_ack", Shared, WorkerAt("after_ack")),
+        row("worker killed at random", Shared, WorkerAtRandom),
+        row("worker stopped past its lease", Shared, WorkerStopped),
+        row("20 workers race for a batch", Shared, WorkersRace),
+        row("ingest killed before_push", Shared, IngestAt("before_push")),
+        row("ingest killed after_push", Shared, IngestAt("after_push")),
+        row("ingest killed at random", Shared, IngestAtRandom),
+        row("redis killed", OwnRedis, RedisKilled),
+        row("redis full", OwnRedis, RedisFull),
+        row("mongodb killed and away", OwnMongo, MongoAway),
+        row("replies to push dropped", OwnRedis, RepliesDropped(Reply::Push)),
+        row("replies to claim dropped", OwnRedis, RepliesDropped(Reply::Claim)),
+        row("replies to ack dropped", OwnRedis, RepliesDropped(Reply::Ack)),
+        control("control: naive pop", NaivePop, Expect::Losses),
+        control("control: counts only new rows", NaiveCount, Expect::WrongCounters),
+    ]
+};
+
+/// The names of all rows, for a message.
+pub(super) fn names() -> String {
+    ALL.iter().map(|row| row.name).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,134 @@
+//! The settings of `chaos`, and how large its rows are.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Parser;
+use pisync_core::settings::LogSettings;
+
+/// Kills everything that can be killed while a fleet sends, and counts what was lost, duplicated
+/// or miscounted; the servers to use are in the environment, see `scripts/chaos`
+#[derive(Debug, Clone, Parser)]
+#[command(name = "chaos", version)]
+pub struct Settings {
+    /// The same rows, smaller
+    #[arg(long)]
+    pub quick: bool,
+    /// Only the rows with this in their name; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub only: Vec<String>,
+    /// What the random choices follow from [default: random]
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Print one line of JSON per row instead of the table
+    #[arg(long)]
+    pub json: bool,
+    /// Events in each row, at the least [default: 20000, quick 2000]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub events: Option<u32>,
+    /// Devices in each row [default: 2000, quick 200]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub devices: Option<u32>,
+    /// Folder to copy the logs of rows that failed to
+    #[arg(long, value_name = "FOLDER")]
+    pub logs: Option<PathBuf>,
+    /// Where the log goes.
+    #[command(flatten)]
+    pub log: LogSettings,
+}
+
+/// How large a row is.
+#[derive(Debug, Clone)]
+pub(super) struct Scale {
+    /// Devices of the fleet.
+    pub(super) devices: u32,
+    /// Events of each device.
+    pub(super) rounds: u32,
+    /// How long the fleet takes, where it does not send as fast as it can.
+    pub(super) over: Duration,
+    /// Events in one batch at the most.
+    pub(super) batch: u32,
+    /// How long a dead worker keeps its batch.
+    pub(super) lease: Duration,
+    /// How often something is done to a process, in most rows.
+    pub(super) kills: usize,
+    /// How often something is killed at a random time.
+    pub(super) random_kills: usize,
+    /// How long `MongoDB` is away.
+    pub(super) away: Duration,
+    /// What a full Redis may hold beyond what it needs when it is empty, in bytes.
+    pub(super) room: u64,
+    /// How long a row may take.
+    pub(super) limit: Duration,
+}
+
+impl Settings {
+    pub(super) fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| name.contains(only.as_str()))
+    }
+
+    pub(super) fn scale(&self) -> Scale {
+        let mut scale = if self.quick { Scale::quick() } else { Scale::full() };
+        let events = self.events.unwrap_or(scale.devices * scale.rounds);
+        scale.devices = self.devices.unwrap_or(scale.devices);
+        scale.rounds = events.div_ceil(scale.devices);
+        scale
+    }
+}
+
+impl Scale {
+    fn full() -> Self {
+        Self {
+            devices: 2_000,
+            rounds: 10,
+            over: Duration::from_secs(30),
+            batch: 50,
+            lease: Duration::from_secs(5),
+            kills: 6,
+            random_kills: 20,
+            away: Duration::from_secs(30),
+            room: 2_000_000,
+            limit: Duration::from_mins(5),
+        }
+    }
+
+    fn quick() -> Self {
+        Self {
+            devices: 200,
+            rounds: 10,
+            over: Duration::from_secs(3),
+            batch: 20,
+            lease: Duration::from_secs(1),
+            kills: 3,
+            random_kills: 6,
+            away: Duration::from_secs(5),
+            room: 1_000_000,
+            limit: Duration::from_mins(1),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn scale(line: &str) -> Scale {
+        Settings::try_parse_from(["chaos"].into_iter().chain(line.split_whitespace())).unwrap().scale()
+    }
+
+    #[test]
+    fn both_forms_can_be_made_smaller() {
+        Settings::command().debug_assert();
+        let Scale { devices, rounds, .. } = scale("--quick --events 95 --devices 10");
+        assert_eq!((devices, rounds), (10, 10));
+        let Scale { devices, rounds, .. } = scale("");
+        assert_eq!((devices, rounds), (2_000, 10));
+    }
+
+    #[test]
+    fn rows_are_chosen_by_a_part_of_their_names() {
+        let settings = Settings::try_parse_from(["chaos", "--only", "ingest", "--only", "mongo"]).unwrap();
+        assert!(settings.wants("ingest, before_push") && settings.wants("mongodb away") && !settings.wants("redis"));
+    }
+}

@@ -1,0 +1,154 @@
+//! Workers that die, sleep and race.
+
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use nix::sys::signal::Signal;
+use tokio::time::sleep;
+
+use super::{
+    cast::{doomed, kill},
+    recovery::batches_of,
+    stage::{Stage, until},
+};
+
+/// How often a worker passes its point until it dies there, in turn.
+const PASSES: [usize; 6] = [1, 3, 2, 7, 1, 4];
+
+/// How many workers die with the same batch: one more than it takes to suspect a message.
+const SAME_BATCH: usize = 3;
+
+/// How many workers race.
+const RACERS: usize = 20;
+
+/// How long a worker may take to get hold of a batch before it is killed without one.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// Worker after worker dies at `point`: with the same batch at first, then alone with others, then
+/// beside a healthy one.
+pub(super) async fn killed_at(stage: &mut Stage, point: &str) -> anyhow::Result<usize> {
+    stage.cast.open_api().await;
+    let mut kills = 0;
+    // After the acknowledgement there is no batch left for the next one to die with.
+    if point != "after_ack" {
+        stage.cast.first_device().await?;
+        for _ in 0..SAME_BATCH {
+            kills += usize::from(dies_at(stage, point, &[]).await?);
+        }
+    }
+    stage.cast.open_fleet(stage.scale.over);
+    let turns = stage.scale.kills;
+    for turn in 0..turns {
+        if turn == turns / 2 {
+            stage.cast.hire(1).await;
+        }
+        let at = format!("{point}:{}", PASSES[turn % PASSES.len()]);
+        kills += usize::from(dies_at(stage, &at, &[]).await?);
+    }
+    stage.cast.hire(1).await;
+    Ok(kills)
+}
+
+/// How long a fleet has to send so that there is work in every turn that lasts a lease.
+fn time_for_turns(stage: &Stage) -> Duration {
+    let turns = u32::try_from(stage.scale.kills).unwrap_or(u32::MAX);
+    stage.scale.over.max(turns * (stage.cast.lease + Duration::from_secs(1)))
+}
+
+/// Starts a worker and waits for its death; whether it died.
+async fn dies_at(stage: &mut Stage, point: &str, args: &[&str]) -> anyhow::Result<bool> {
+    let mut worker = stage.cast.a_worker(&[&["--crash-at", point], args].concat()).await;
+    let pid = worker.pid();
+    let Some(when) = doomed(&mut worker).await? else { return Ok(false) };
+    stage.recovery.killed(pid, when).await;
+    Ok(true)
+}
+
+/// Three workers; one after the other is killed, preferably with a batch in its hands, and
+/// replaced.
+pub(super) async fn killed_at_random(stage: &mut Stage) -> anyhow::Result<usize> {
+    stage.cast.open_api().await;
+    stage.cast.open_fleet(stage.scale.over);
+    stage.cast.hire(3).await;
+    for _ in 0..stage.scale.random_kills {
+        sleep(stage.some_ms(1, 100)).await;
+        let one = stage.rng.usize(..stage.cast.workers.len());
+        let pid = stage.cast.workers[one].pid();
+        holds_a_batch(stage, pid, IDLE).await;
+        let mut victim = stage.cast.workers.swap_remove(one);
+        let when = kill(&mut victim).await?;
+        stage.recovery.killed(pid, when).await;
+        stage.cast.hire(1).await;
+    }
+    Ok(stage.scale.random_kills)
+}
+
+/// Workers are stopped with a batch in their hands until another has it, and go on then.
+pub(super) async fn stopped(stage: &mut Stage) -> anyhow::Result<usize> {
+    stage.cast.lease = Duration::from_secs(1);
+    stage.cast.open_api().await;
+    stage.cast.open_fleet(time_for_turns(stage));
+    stage.cast.hire(3).await;
+    for turn in 0..stage.scale.kills {
+        let one = turn % stage.cast.workers.len();
+        let pid = stage.cast.workers[one].pid();
+        let held = stop_with_a_batch(stage, one).await?;
+        stage.recovery.killed(pid, Instant::now()).await;
+        until("others to take over from a stopped worker", async || {
+            let status = stage.queue.status_of_all().await.unwrap_or_default();
+            !status.is_empty() && !batches_of(&status, pid).any(|batch| held.contains(&batch))
+        })
+        .await?;
+        stage.cast.workers[one].signal(Signal::SIGCONT);
+    }
+    Ok(stage.scale.kills)
+}
+
+/// Stops a worker at a moment when it holds batches, and answers with them.
+async fn stop_with_a_batch(stage: &Stage, one: usize) -> anyhow::Result<Vec<String>> {
+    let (worker, started) = (&stage.cast.workers[one], Instant::now());
+    while started.elapsed() < 10 * IDLE {
+        if !holds_a_batch(stage, worker.pid(), IDLE).await {
+            continue;
+        }
+        worker.signal(Signal::SIGSTOP);
+        let held: Vec<_> = batches_of(&stage.queue.status_of_all().await?, worker.pid()).collect();
+        if !held.is_empty() {
+            return Ok(held);
+        }
+        worker.signal(Signal::SIGCONT);
+    }
+    anyhow::bail!("a worker got no batch to be stopped with")
+}
+
+/// Waits until a process holds a batch; whether it did in time.
+async fn holds_a_batch(stage: &Stage, pid: u32, longest: Duration) -> bool {
+    let started = Instant::now();
+    while started.elapsed() < longest {
+        let status = stage.queue.status_of_all().await.unwrap_or_default();
+        if batches_of(&status, pid).next().is_some() {
+            return true;
+        }
+        sleep(Duration::from_millis(2)).await;
+    }
+    false
+}
+
+/// A worker dies with a batch, and twenty wake up shortly before its lease ends.
+pub(super) async fn race(stage: &mut Stage) -> anyhow::Result<usize> {
+    stage.cast.open_api().await;
+    stage.cast.hire(RACERS).await;
+    stage.cast.open_fleet(time_for_turns(stage));
+    let mut kills = 0;
+    for _ in 0..stage.scale.kills {
+        stage.cast.workers.iter().for_each(|worker| worker.signal(Signal::SIGSTOP));
+        let died = dies_at(stage, "before_insert", &["--lanes", "1"]).await?;
+        sleep(stage.cast.lease.mul_f64(0.8)).await;
+        stage.cast.workers.iter().for_each(|worker| worker.signal(Signal::SIGCONT));
+        kills += usize::from(died);
+        let before = stage.recovery.times().len();
+        until("the end of a race", async || !died || stage.recovery.times().len() > before).await?;
+    }
+    ensure!(stage.recovery.times().len() >= kills, "a batch without a worker was not seen to its end");
+    Ok(kills)
+}

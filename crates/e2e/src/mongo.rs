@@ -1,0 +1,142 @@
+//! A `MongoDB` of a test's own, and the way to ask one what our store never does.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::{
+    env::{TestEnv, setting},
+    process::{Service, workspace_root},
+    servers::{free_port, server_binary},
+};
+
+/// A replica set of one node.
+#[derive(Debug)]
+pub struct MongoServer {
+    port: u16,
+    folder: PathBuf,
+    options: Vec<&'static str>,
+    service: Service,
+}
+
+/// A replica set of three nodes.
+#[derive(Debug)]
+pub struct MongoSet {
+    nodes: Vec<MongoServer>,
+}
+
+impl MongoServer {
+    /// Starts one with its data in `folder` and waits until it is primary.
+    pub async fn start(folder: PathBuf) -> Self {
+        Self::start_with(folder, &[]).await
+    }
+
+    /// The same with further options of `mongod`.
+    pub async fn start_with(folder: PathBuf, options: &[&'static str]) -> Self {
+        let server = Self::launch(folder, options);
+        initiate(&[&server]).await;
+        server
+    }
+
+    fn launch(folder: PathBuf, options: &[&'static str]) -> Self {
+        std::fs::create_dir_all(folder.join("data")).expect("a folder for MongoDB");
+        let port = free_port();
+        let service = Self::service_on(port, &folder, options);
+        Self { port, folder, options: options.to_vec(), service }
+    }
+
+    fn service_on(port: u16, folder: &Path, options: &[&str]) -> Service {
+        let mut command = Command::new(server_binary("mongod"));
+        command.args(["--port", &port.to_string(), "--bind_ip", "127.0.0.1", "--replSet", "rs0", "--nounixsocket"]);
+        command.args(["--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "64", "--quiet"]).args(options);
+        command.arg("--dbpath").arg(folder.join("data"));
+        Service::start(command, &folder.join("mongod.log"))
+    }
+
+    /// Where it is.
+    pub fn uri(&self) -> String {
+        format!("mongodb://127.0.0.1:{}/?replicaSet=rs0", self.port)
+    }
+
+    /// The process.
+    pub fn service(&mut self) -> &mut Service {
+        &mut self.service
+    }
+
+    /// Starts it again where it was, with what it had on disk.
+    pub async fn restart(&mut self) {
+        self.service = Self::service_on(self.port, &self.folder, &self.options);
+        initiate(&[self]).await;
+    }
+}
+
+impl MongoSet {
+    /// Starts three with their data in `folder` and waits until one is primary.
+    pub async fn start(folder: &Path) -> Self {
+        let nodes: Vec<_> = (0..3).map(|i| MongoServer::launch(folder.join(format!("mongo-{i}")), &[])).collect();
+        initiate(&nodes.iter().collect::<Vec<_>>()).await;
+        Self { nodes }
+    }
+
+    /// Where it is.
+    pub fn uri(&self) -> String {
+        let hosts: Vec<_> = self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
+        format!("mongodb://{}/?replicaSet=rs0", hosts.join(","))
+    }
+
+    /// Makes the primary step down, and waits until another node is primary.
+    pub async fn step_down(&self) {
+        let rest = serde_json::json!({ "secondaryCatchUpPeriodSecs": 3 });
+        mongo_admin(&self.uri(), "replSetStepDown", 5, rest).await;
+    }
+}
+
+/// Makes the nodes one replica set, if they are none yet, and waits until there is a primary.
+async fn initiate(nodes: &[&MongoServer]) {
+    let mut command = python();
+    command.arg(workspace_root().join("scripts/lib/replica_set.py"));
+    for node in nodes {
+        command.args([node.port.to_string(), node.service.pid().to_string()]);
+    }
+    let status = command.stdout(Stdio::null()).status().await.expect("python3");
+    assert!(status.success(), "no primary; the log is in {}", nodes[0].folder.display());
+}
+
+/// Runs the command `{name: value, ...rest}` on the database of `env`; a date is `{"$date": …}`.
+pub async fn mongo_command(env: &TestEnv, name: &str, value: impl Into<Value>, rest: Value) {
+    run(env.mongo_uri(), env.name(), name, value.into(), rest).await;
+}
+
+/// The same on the database `admin`; waits until there is a primary again.
+pub async fn mongo_admin(uri: &str, name: &str, value: impl Into<Value>, rest: Value) {
+    run(uri, "admin", name, value.into(), rest).await;
+}
+
+async fn run(uri: &str, database: &str, name: &str, value: Value, rest: Value) {
+    const SCRIPT: &str = "
+import sys, pymongo
+from bson import json_util
+uri, database, name, value, rest = sys.argv[1:]
+client = pymongo.MongoClient(uri)
+try:
+    client[database].command({name: json_util.loads(value), **json_util.loads(rest)})
+except pymongo.errors.AutoReconnect:
+    pass  # a primary that steps down may close the connection
+client.admin.command('ping', read_preference=pymongo.ReadPreference.PRIMARY)
+";
+    let mut command = python();
+    command.args(["-c", SCRIPT, uri, database, name, &value.to_string(), &rest.to_string()]);
+    let output = command.output().await.expect("python3");
+    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A Python that has the driver which the scripts fetch.
+fn python() -> Command {
+    let mut command = Command::new("python3");
+    command.env("PYTHONPATH", PathBuf::from(setting("PISYNC_TEST_BIN")).join("../python"));
+    command
+}

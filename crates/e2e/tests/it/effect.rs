@@ -1,0 +1,213 @@
+//! Rows and counters, whatever the database does and whoever works.
+
+use std::sync::Arc;
+
+use e2e::{MongoServer, TestEnv, body, hours_ago, mongo_command};
+use pisync_core::{
+    crash::CrashSettings,
+    models::{DeviceId, FailureCounter, SyncEvent},
+    queue::{Queue, encode},
+    store::{Revision, Saved, Store},
+};
+use queue_worker::{
+    config::WorkSettings,
+    worker::{Outcome, Worker},
+};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+fn settings(batch: u16) -> WorkSettings {
+    WorkSettings { batch, lease_ms: 60_000, lanes: 1, threshold: 3, crash: CrashSettings::default() }
+}
+
+/// Steps of one worker until nothing is left for it.
+async fn work(queue: Queue, store: Store, batch: u16) {
+    let worker = Worker::new(queue.clone(), store, settings(batch));
+    let stop = CancellationToken::new();
+    loop {
+        match worker.step(None, &stop).await.unwrap() {
+            Outcome::Worked => {}
+            // Another worker has a batch of the partition where the rest waits.
+            Outcome::Idle(Some(_)) => tokio::task::yield_now().await,
+            Outcome::Idle(None) => return,
+        }
+    }
+}
+
+/// Any order, any duplication, any split, any number of workers: the same rows and counters.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_to_eight_workers_make_the_same_rows_and_counters() {
+    for workers in 1..=8_usize {
+        let env = TestEnv::new();
+        let (queue, store) = (env.queue(), env.store().await);
+        store.ensure_indexes().await.unwrap();
+        let mut reports = Vec::new();
+        for device in 0..12 {
+            for hour in 1..=20 {
+                reports.push(body(&format!("pibook-{device}"), hours_ago(hour), fastrand::u8(0..10) < 6));
+            }
+        }
+        let expected = expected(&reports);
+        let resent: Vec<_> = fastrand::choose_multiple(&reports, 100).into_iter().cloned().collect();
+        reports.extend(resent);
+        fastrand::shuffle(&mut reports);
+        for report in &reports {
+            let event = SyncEvent::from_json(report.to_string().as_bytes(), hours_ago(0)).unwrap();
+            let pushed = queue.push(queue.partition_of(&event.device_id), &[encode(&event)], 10_000).await.unwrap();
+            assert_eq!(pushed.accepted, 1);
+        }
+        let batch = fastrand::u16(1..30);
+        let tasks = (0..workers).map(|_| tokio::spawn(work(env.queue(), store.clone(), batch)));
+        for task in tasks.collect::<Vec<_>>() {
+            task.await.unwrap();
+        }
+        assert_eq!(env.rows().await.len(), 240, "{workers} workers, batches of {batch}");
+        for (device, count) in expected {
+            assert_eq!(env.failure_count(&device).await, count, "{device}, {workers} workers, batches of {batch}");
+        }
+        env.finish().await;
+    }
+}
+
+/// The failed reports after the last good one, by time.
+fn expected(reports: &[Value]) -> Vec<(String, i32)> {
+    let mut devices: Vec<_> = reports.iter().map(|report| report["deviceId"].as_str().unwrap()).collect();
+    devices.sort_unstable();
+    devices.dedup();
+    let count = |device: &str| {
+        let mut of: Vec<_> = reports.iter().filter(|report| report["deviceId"] == device).collect();
+        of.sort_by_key(|report| std::cmp::Reverse(report["timestamp"].as_str().unwrap()));
+        i32::try_from(of.iter().take_while(|report| report["totalErrors"] == 1).count()).unwrap()
+    };
+    devices.into_iter().map(|device| (device.to_owned(), count(device))).collect()
+}
+
+/// A worker that slept past its lease still believes in the counter that it read.
+#[tokio::test]
+async fn a_counter_that_has_changed_since_it_was_read_is_not_overwritten() {
+    let env = TestEnv::new();
+    let store = env.store().await;
+    store.ensure_indexes().await.unwrap();
+    let counters = store.failure_counters();
+    let device = DeviceId::parse("a").unwrap();
+    let of = |success: i64| {
+        let mut counter = FailureCounter::new(device.clone());
+        counter.last_success_at = Some(hours_ago(success));
+        counter
+    };
+    // Two that saw no counter, and two that saw the same one.
+    assert_eq!(counters.save(&[(of(9), Revision::Unset)]).await.unwrap(), Saved::All);
+    assert_eq!(counters.save(&[(of(8), Revision::Unset)]).await.unwrap(), Saved::Outrun);
+    let read = counters.find(std::slice::from_ref(&device)).await.unwrap()[&device].revision;
+    let (newer, zombie) = (of(2), of(5));
+    assert_eq!(counters.save(&[(newer.clone(), read)]).await.unwrap(), Saved::All);
+    assert_eq!(counters.save(&[(zombie, read)]).await.unwrap(), Saved::Outrun);
+    let kept = counters.find(std::slice::from_ref(&device)).await.unwrap();
+    let millis = |counter: &FailureCounter| counter.last_success_at.map(jiff::Timestamp::as_millisecond);
+    assert_eq!(millis(&kept[&device].counter), millis(&newer));
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn counters_are_made_from_the_rows_again_while_workers_run() {
+    let env = TestEnv::new();
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    for device in ["a", "b", "c"] {
+        api.accepts(&[body(device, hours_ago(2), true), body(device, hours_ago(1), true)]).await;
+    }
+    env.drained().await;
+    let wrong = json!({ "q": { "deviceId": { "$ne": "c" } }, "u": { "$set": { "failureCount": 7 } }, "multi": true });
+    mongo_command(&env, "update", "FailureCounter", json!({ "updates": [wrong] })).await;
+    mongo_command(&env, "delete", "FailureCounter", json!({ "deletes": [{ "q": { "deviceId": "b" }, "limit": 1 }] }))
+        .await;
+
+    let rebuild = async |args: &[&str]| {
+        let args = [&["counters", "rebuild", "--json"], args].concat();
+        let output = env.command("queue-worker", &args).output().await.unwrap();
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    assert_eq!(rebuild(&["--device", "a"]).await, json!({ "counted": 1, "mended": 1 }));
+    assert_eq!(rebuild(&[]).await, json!({ "counted": 3, "mended": 1 }));
+    for device in ["a", "b", "c"] {
+        assert_eq!(env.failure_count(device).await, 2, "{device}");
+    }
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn a_database_that_mongoose_made_is_adopted_as_it_is() {
+    let env = TestEnv::new();
+    let row = |hours, errors: i32| {
+        let date = json!({ "$date": format!("{:.3}", hours_ago(hours)) });
+        json!({ "deviceId": "old", "timestamp": date, "totalFilesSynced": 1, "totalErrors": errors,
+            "internetSpeed": 3, "createdAt": date, "updatedAt": date, "__v": 0 })
+    };
+    mongo_command(&env, "insert", "SyncEvent", json!({ "documents": [row(9, 0), row(8, 2), row(7, 1)] })).await;
+    let counter = json!({ "deviceId": "old", "failureCount": 9, "__v": 0 });
+    mongo_command(&env, "insert", "FailureCounter", json!({ "documents": [counter] })).await;
+
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    api.accepts(&[body("old", hours_ago(6), true)]).await;
+    env.drained().await;
+    assert_eq!(env.failure_count("old").await, 3);
+    let (_, answer) = api.get("/api/device/old/sync-history").await;
+    assert_eq!(answer["data"]["totalResults"], 4);
+    env.finish().await;
+}
+
+/// A write that the server answers with an error of its own making, and takes the second time.
+#[tokio::test]
+async fn errors_of_the_server_are_tried_again_and_nothing_is_buried() {
+    let folder = tempfile::tempdir().unwrap();
+    let mongo = MongoServer::start_with(folder.path().join("mongo"), &["--setParameter", "enableTestCommands=1"]).await;
+    let concern =
+        json!({ "code": 64, "codeName": "WriteConcernTimeout", "errmsg": "waiting for replication timed out" });
+    for (command, data) in [
+        ("insert", json!({ "writeConcernError": concern })),
+        ("insert", json!({ "errorCode": 13 })),
+        ("insert", json!({ "closeConnection": true })),
+        ("update", json!({ "writeConcernError": concern })),
+        ("update", json!({ "errorCode": 10107 })),
+        ("update", json!({ "errorCode": 13 })),
+        ("find", json!({ "errorCode": 11600 })),
+    ] {
+        let env = TestEnv::on_mongo(&mongo);
+        let (api, worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+        let mut data = data.clone();
+        data["failCommands"] = json!([command]);
+        data["appName"] = json!("queue-worker");
+        let fail = json!({ "mode": { "times": 3 }, "data": data });
+        e2e::mongo_admin(&mongo.uri(), "configureFailPoint", "failCommand", fail).await;
+        api.accepts(&[body("a", hours_ago(2), true), body("a", hours_ago(1), true)]).await;
+        env.drained().await;
+        assert_eq!((env.rows().await.len(), env.failure_count("a").await), (2, 2), "{command} {data}");
+        let dead: u64 = env.queue().status_of_all().await.unwrap().iter().map(|partition| partition.dead).sum();
+        assert_eq!(dead, 0, "{}", worker.log());
+        assert!(worker.log().contains("the store failed"), "{command} {data} was not felt: {}", worker.log());
+        env.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_primary_that_steps_down_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mongo = e2e::MongoSet::start(folder.path()).await;
+    let env = TestEnv::at(None, Some(mongo.uri()));
+    let api = Arc::new(env.api(&[]).await);
+    let _worker = env.worker("worker.log", &["--lease-ms", "1000"]).await;
+    let reports: Vec<_> = (0..600).map(|i| body(&format!("pibook-{}", i % 60), hours_ago(i / 60 + 1), true)).collect();
+    let (first, rest) = reports.split_at(200);
+    api.accepts(first).await;
+    let posting = tokio::spawn({
+        let (api, rest) = (api.clone(), rest.to_vec());
+        async move { api.accepts(&rest).await }
+    });
+    for _ in 0..2 {
+        mongo.step_down().await;
+    }
+    posting.await.unwrap();
+    env.drained().await;
+    assert_eq!((env.rows().await.len(), env.counters().await.len()), (600, 60));
+    assert!(env.counters().await.values().all(|counter| counter.failure_count() == 10));
+    env.finish().await;
+}

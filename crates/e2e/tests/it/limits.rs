@@ -1,0 +1,91 @@
+//! A queue at its limit: refused with a word when to come back, nothing lost, and it drains.
+
+use std::collections::HashSet;
+
+use e2e::{RedisServer, TestEnv, body, hours_ago};
+use pisync_core::{
+    models::SyncEvent,
+    queue::{QueueError, encode},
+};
+
+#[tokio::test]
+async fn a_full_queue_is_503_and_takes_events_again_once_it_has_drained() {
+    let env = TestEnv::new();
+    let api = env.api(&["--max-queue", "40"]).await;
+    let (mut accepted, mut waits) = (0, HashSet::new());
+    for i in 0..200 {
+        let answer = api.post(&body(&format!("pibook-{i}"), hours_ago(1), false)).await;
+        match answer.status().as_u16() {
+            202 => accepted += 1,
+            503 => drop(waits.insert(answer.headers()["retry-after"].to_str().unwrap().to_owned())),
+            other => panic!("{other}"),
+        }
+    }
+    assert_eq!(accepted, 40);
+    assert!(waits.len() > 1, "the waits vary: {waits:?}");
+    let _worker = env.worker("worker.log", &[]).await;
+    env.drained().await;
+    api.accepts(&[body("after", hours_ago(1), false)]).await;
+    env.drained().await;
+    assert_eq!(env.rows().await.len(), 41);
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn a_full_redis_is_503_and_drains_by_itself_even_by_a_worker_that_comes_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = RedisServer::start(folder.path().join("redis"), &["--maxmemory", "6mb"]).await;
+    let env = TestEnv::on_redis(&redis);
+    let (api, queue) = (env.api(&[]).await, env.queue());
+    let mut pushed = 0;
+    let full = 'filling: loop {
+        for partition in queue.partitions() {
+            let messages: Vec<_> = (pushed..pushed + 200)
+                .map(|i| {
+                    let report = body(&format!("pibook-{i}"), hours_ago(1), false).to_string();
+                    encode(&SyncEvent::from_json(report.as_bytes(), hours_ago(0)).unwrap())
+                })
+                .collect();
+            match queue.push(partition, &messages, 1_000_000).await {
+                Ok(taken) => pushed += taken.accepted,
+                Err(error) => break 'filling error,
+            }
+            assert!(pushed < 1_000_000, "Redis never became full");
+        }
+    };
+    assert!(matches!(full, QueueError::OutOfMemory), "{full}");
+    // What is freed behind a big push leaves room for some small ones.
+    let mut refused = None;
+    for i in 0..5_000 {
+        let answer = api.post(&body(&format!("late-{i}"), hours_ago(1), false)).await;
+        if answer.status().as_u16() == 503 {
+            refused = Some(answer);
+            break;
+        }
+        pushed += 1;
+    }
+    assert!(refused.expect("a full Redis").headers().contains_key("retry-after"));
+
+    let _worker = env.worker("worker.log", &[]).await;
+    env.drained().await;
+    api.accepts(&[body("late", hours_ago(1), false)]).await;
+    env.drained().await;
+    assert_eq!(env.rows().await.len(), pushed + 1);
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn a_redis_that_evicts_is_refused_unless_the_loss_is_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = RedisServer::start(folder.path().join("redis"), &["--maxmemory-policy", "allkeys-lru"]).await;
+    let env = TestEnv::on_redis(&redis);
+    for binary in ["ingest-api", "queue-worker", "alerter"] {
+        let args: &[&str] = if binary == "ingest-api" { &["--bind", "127.0.0.1:0"] } else { &[] };
+        let output = env.command(binary, args).output().await.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("noeviction") && said.contains("PISYNC_ALLOW_EVICTION"), "{said}");
+    }
+    let _api = env.api(&["--allow-eviction"]).await;
+    env.store().await.remove().await.unwrap();
+}
