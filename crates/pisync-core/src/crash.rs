@@ -20,7 +20,7 @@ use crate::models::DeviceId;
 #[derive(Debug, Clone, Default, Args)]
 pub struct CrashSettings {
     /// For tests of the system: kill this process at the named point, the Nth time it is passed
-    #[arg(long, env = "PISYNC_CRASH_AT", value_name = "POINT[:N]", hide = true)]
+    #[arg(long, global = true, env = "PISYNC_CRASH_AT", value_name = "POINT[:N]", hide = true)]
     crash_at: Option<CrashAt>,
 }
 
@@ -38,6 +38,11 @@ impl CrashSettings {
         {
             let _ = kill(Pid::this(), Signal::SIGKILL);
         }
+    }
+
+    /// The flag that gives a child process the same setting.
+    pub fn argument(&self) -> Option<String> {
+        self.crash_at.as_ref().map(|crash| format!("--crash-at={}", crash.point))
     }
 
     /// Dies here if the point is `reading/` and this device: a message that kills its worker.

@@ -92,14 +92,25 @@ async fn changes(
     by_device: &BTreeMap<DeviceId, Vec<(Observation, bool)>>,
     kept: &HashMap<DeviceId, Kept>,
 ) -> Result<Vec<(FailureCounter, Revision)>, StoreError> {
-    let (mut changes, mut recounts, mut newcomers) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut changes, mut beginnings) = (Vec::new(), Vec::new());
+    let (mut recounts, mut newcomers) = (Vec::new(), Vec::new());
     for (device_id, events) in by_device {
         let kept = kept.get(device_id).cloned().unwrap_or_else(|| Kept::none(device_id.clone()));
         match kept.counter.fold(events) {
             Fold::Unchanged => {}
             Fold::Counted(counter) => changes.push((counter, kept.revision)),
+            Fold::CountedUnlessGood { counter, since } => beginnings.push((kept, counter, since)),
             Fold::NeedsRows if kept.counter.watermark.is_none() => newcomers.push((kept, events)),
             Fold::NeedsRows => recounts.push(kept),
+        }
+    }
+    let asked: Vec<_> = beginnings.iter().map(|(kept, _, since)| (&kept.counter.device_id, *since)).collect();
+    let good = store.sync_events().good_since(&asked).await?;
+    for (kept, counter, _) in beginnings {
+        if good.contains(counter.device_id.as_str()) {
+            recounts.push(kept);
+        } else {
+            changes.push((counter, kept.revision));
         }
     }
     if have_no_other_rows(store, &newcomers).await? {
@@ -129,17 +140,28 @@ async fn have_no_other_rows(
 }
 
 /// Makes the counters of these devices from their rows again; answers how many had to change.
-/// Workers may run meanwhile: who comes second reads and counts once more.
+/// Workers may run meanwhile: who comes second reads and counts once more. A good sync of a
+/// device whose counter says that it is well is not written down by its worker, so that what was
+/// saved here is looked at again until it stands.
 pub async fn recount_devices(store: &Store, devices: &[DeviceId]) -> Result<usize, StoreError> {
     let mut mended = HashSet::new();
     loop {
         let mut kept = store.failure_counters().find(devices).await?;
         let kept = devices.iter().map(|device| kept.remove(device).unwrap_or_else(|| Kept::none(device.clone())));
-        let changes = recounted(store, kept.collect()).await?;
+        let kept: Vec<_> = kept.collect();
+        let stands: HashMap<_, _> = kept
+            .iter()
+            .filter(|kept| kept.counter.watermark.is_some())
+            .map(|kept| (kept.counter.device_id.clone(), kept.counter.run))
+            .collect();
+        let mut changes = recounted(store, kept).await?;
+        changes.retain(|(counter, _)| stands.get(&counter.device_id) != Some(&counter.run));
+        if changes.is_empty() {
+            return Ok(mended.len());
+        }
         mended.extend(changes.iter().map(|(counter, _)| counter.device_id.clone()));
-        match store.failure_counters().save(&changes).await? {
-            Saved::All => return Ok(mended.len()),
-            Saved::Outrun => after_a_moment().await,
+        if store.failure_counters().save(&changes).await? == Saved::Outrun {
+            after_a_moment().await;
         }
     }
 }

@@ -70,6 +70,9 @@ pub enum Command {
     /// Make failure counters from the rows again
     #[command(subcommand)]
     Counters(CountersCommand),
+    /// Read messages from standard input: what a worker has a child do
+    #[command(hide = true)]
+    Probe,
 }
 
 /// Verbs for the queue.

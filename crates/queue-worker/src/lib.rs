@@ -1,7 +1,7 @@
 //! From the queue to the store: claims batches, writes rows, keeps the failure counters.
 //!
 //! In reading order: [`config`], [`worker`] (the loop), [`reading`] (what a batch holds),
-//! [`batch`] (its effect), [`keeper`] (holding a lease meanwhile), [`audit`] (the slow look
+//! [`probe`] (which message kills), [`batch`] (its effect), [`keeper`] (holding a lease meanwhile), [`audit`] (the slow look
 //! around), [`admin`] (the operator's verbs).
 
 pub mod admin;
@@ -9,6 +9,7 @@ pub mod audit;
 pub mod batch;
 pub mod config;
 pub mod keeper;
+pub mod probe;
 pub mod reading;
 pub mod worker;
 
@@ -21,7 +22,10 @@ use pisync_core::{
     store::Store,
 };
 
-use crate::{config::Config, worker::Worker};
+use crate::{
+    config::{Command, Config},
+    worker::Worker,
+};
 
 /// Works until a signal to stop comes, then gives back what it holds; or does what the operator
 /// asks.
@@ -29,6 +33,9 @@ use crate::{config::Config, worker::Worker};
 /// Fails where the settings are wrong or a verb cannot be done; a worker waits for Redis and
 /// `MongoDB` to come.
 pub async fn run(config: Config) -> anyhow::Result<()> {
+    if matches!(config.command, Some(Command::Probe)) {
+        return Ok(probe::run(&config.work.crash)?);
+    }
     let mut redis = config.redis.clone();
     // A worker is in no hurry, and a slow answer is no reason to lose a batch.
     redis.response_timeout = Duration::from_secs(5);

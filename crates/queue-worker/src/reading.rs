@@ -1,18 +1,20 @@
 //! What a batch holds, read so that a message which kills its worker is found.
 //!
-//! A batch is read at once. When a worker dies while it reads, the next one reads one message at a
-//! time and writes down first which; if that one dies as well, the message of which it had
-//! written is buried. So a deadly message is found in two crashes. A worker that has read a whole
-//! batch says so too: one that dies later dies of something else, and nobody is suspected.
+//! A worker reads a batch at once and then says that it has. When it dies before it could say so,
+//! a message may be to blame. The next worker has the batch read by a child process first
+//! ([`crate::probe`]): a message on which the child dies, and dies again when it reads that one
+//! alone, is buried. So a deadly message costs one worker, and a worker that is killed for another
+//! reason, as often as may be, puts no message under suspicion.
 
 use std::collections::HashSet;
 
 use pisync_core::{
     crash::CrashSettings,
     models::{DeadLetter, EventId, Reason, SyncEvent},
-    queue::{BadEnvelope, Batch, Fenced, Queue, QueueError, decode},
+    queue::{BadEnvelope, Batch, Queue, decode},
 };
-use tokio::task::JoinHandle;
+
+use crate::probe;
 
 /// The messages of a batch, read.
 #[derive(Debug, Default)]
@@ -25,33 +27,28 @@ pub struct Contents {
 }
 
 /// Reads the messages; of equal events the first is kept.
-///
-/// Fails when Redis does not answer, and answers [`Fenced::Lost`] by `None`.
-pub async fn read(queue: &Queue, batch: &Batch, crash: &CrashSettings) -> Result<Option<Contents>, QueueError> {
-    let all = batch.messages.len();
+pub async fn read(queue: &Queue, batch: &Batch, crash: &CrashSettings) -> Contents {
+    let deadly = if batch.attempt > 1 && batch.cursor.is_none() { probed(batch, crash).await } else { Vec::new() };
     let mut contents = Contents::default();
-    let (careful_from, suspect) = match batch.cursor {
-        None if batch.attempt > 1 => (0, None),
-        Some(place) if place < all => (place + 1, Some(place)),
-        None | Some(_) => (all, None),
-    };
-    for place in 0..all {
-        if Some(place) == suspect {
-            let error = "its worker died twice, the second time while it read this message".to_owned();
+    for place in 0..batch.messages.len() {
+        if deadly.contains(&place) {
+            let error = "its worker died, and so did, twice, a process that read this message".to_owned();
             contents.dead.push(bury(batch, place, Reason::Deadly, error));
-            continue;
+        } else {
+            contents.take(batch, place, crash);
         }
-        if place >= careful_from && queue.note_cursor(&batch.lease, place).await? == Fenced::Lost {
-            return Ok(None);
-        }
-        contents.take(batch, place, crash);
     }
-    let all_read = note_all_read(queue.clone(), batch);
-    if batch.cursor.is_some() || batch.attempt > 1 {
-        // The cursor may stand on the last message, which must not be suspected of what comes now.
-        let _ = all_read.await;
-    }
-    Ok(Some(contents))
+    note_all_read(queue.clone(), batch);
+    contents
+}
+
+/// The places of the messages that kill; none where no child can be started.
+async fn probed(batch: &Batch, crash: &CrashSettings) -> Vec<usize> {
+    log::info!(batch:% = batch.lease.batch, attempt = batch.attempt; "its worker died while it read: probing");
+    probe::deadly(&batch.messages, crash).await.unwrap_or_else(|error| {
+        log::warn!(batch:% = batch.lease.batch, error:% = error; "the batch cannot be probed");
+        Vec::new()
+    })
 }
 
 impl Contents {
@@ -75,15 +72,14 @@ impl Contents {
     }
 }
 
-/// Not waited for at a first attempt: where the word does not arrive, the next worker is careful
-/// for nothing.
-fn note_all_read(queue: Queue, batch: &Batch) -> JoinHandle<()> {
+/// Not waited for: where the word does not arrive, the batch is probed for nothing.
+fn note_all_read(queue: Queue, batch: &Batch) {
     let (lease, all) = (batch.lease.clone(), batch.messages.len());
     tokio::spawn(async move {
         if let Err(error) = queue.note_cursor(&lease, all).await {
             log::debug!(batch:% = lease.batch, error:% = error; "the word that all is read did not arrive");
         }
-    })
+    });
 }
 
 /// The dead letter of a message of this batch.

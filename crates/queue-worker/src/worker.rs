@@ -52,20 +52,12 @@ pub enum Outcome {
 }
 
 /// Why a batch was not finished.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unfinished {
     /// The worker is to stop.
     Stopping,
     /// Another worker has the batch now.
     LeaseLost,
-    /// Redis does not answer; the batch comes again.
-    Queue(QueueError),
-}
-
-impl From<QueueError> for Unfinished {
-    fn from(error: QueueError) -> Self {
-        Self::Queue(error)
-    }
 }
 
 impl Worker {
@@ -120,7 +112,6 @@ impl Worker {
             Ok(dead) => self.queue.ack(&batch.lease, &dead).await?,
             Err(Unfinished::Stopping) => self.queue.release(&batch.lease).await?,
             Err(Unfinished::LeaseLost) => Fenced::Lost,
-            Err(Unfinished::Queue(error)) => return Err(error),
         };
         self.settings.crash.pass("after_ack");
         let Lease { partition, batch: name, epoch } = &batch.lease;
@@ -142,7 +133,7 @@ impl Worker {
         stop: &CancellationToken,
     ) -> Result<Vec<DeadLetter>, Unfinished> {
         let crash = &self.settings.crash;
-        let contents = reading::read(&self.queue, batch, crash).await?.ok_or(Unfinished::LeaseLost)?;
+        let contents = reading::read(&self.queue, batch, crash).await;
         let mut dead = contents.dead;
         let (places, rows): (Vec<_>, Vec<_>) =
             contents.events.into_iter().map(|(place, id, event)| (place, (id, event))).unzip();

@@ -89,7 +89,7 @@ async fn step(config: &Config, queue: &Queue, store: &Store) -> anyhow::Result<b
 }
 
 async fn work(config: &Config, queue: &Queue, store: &Store, batch: &Batch) -> anyhow::Result<()> {
-    let contents = reading::read(queue, batch, &config.crash).await?.context("the lease was lost")?;
+    let contents = reading::read(queue, batch, &config.crash).await;
     let events: Vec<_> = contents.events.into_iter().map(|(_, id, event)| (id, event)).collect();
     match config.mode {
         Mode::Pop => {

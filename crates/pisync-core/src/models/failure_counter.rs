@@ -5,15 +5,19 @@ use jiff::Timestamp;
 use super::{DeviceId, EventId, SyncEvent};
 
 /// What is known of one device: the fold of its stored events in order of time.
+///
+/// While the device is well, a good sync changes nothing that anyone asks for, and is not written
+/// down: nine writes in ten are left out so. `last_success_at` and `watermark` then stand still,
+/// and mean "at least". While it is failing, they are exact.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FailureCounter {
     /// Whose counter it is.
     pub device_id: DeviceId,
     /// The failed syncs after the last good one; none while the device is well.
     pub run: Option<FailureRun>,
-    /// Time of the last good sync, where there was one.
+    /// Time of a good sync, where there was one: the last one before the run.
     pub last_success_at: Option<Timestamp>,
-    /// Time of the newest event counted: what is newer can simply be counted on.
+    /// Time of the newest event counted: no failed sync after it has been counted.
     pub watermark: Option<Timestamp>,
 }
 
@@ -46,10 +50,18 @@ pub struct Observation {
 /// What a batch means for a counter.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fold {
-    /// All of it was older than the last good sync.
+    /// Nothing that anyone asks for.
     Unchanged,
     /// All of it was new: the counter after it.
     Counted(FailureCounter),
+    /// A device that was well fails: the counter after it, if no good sync is stored at `since` or
+    /// later. If one is, only the rows can tell.
+    CountedUnlessGood {
+        /// The counter if there is none.
+        counter: FailureCounter,
+        /// Time of the first failed sync.
+        since: Timestamp,
+    },
     /// Some of it is late or was seen before: only the rows can tell (see [`recount`]).
     NeedsRows,
 }
@@ -73,17 +85,48 @@ impl FailureCounter {
     /// the rows, never by guessing: after a crash all of a batch looks resent. So is the first
     /// event of a device without a watermark, which may have rows from before its counter.
     pub fn fold(&self, events: &[(Observation, bool)]) -> Fold {
+        match (self.watermark, self.run) {
+            (None, _) => Fold::NeedsRows,
+            (Some(watermark), None) => self.fold_well(watermark, events),
+            (Some(watermark), Some(_)) => self.fold_failing(watermark, events),
+        }
+    }
+
+    /// Of a device that is well, only the failed syncs after the last good one of the batch can
+    /// change anything; and they do not if a later good sync came before and was left out.
+    fn fold_well(&self, watermark: Timestamp, events: &[(Observation, bool)]) -> Fold {
+        let good = events.iter().rposition(|(event, _)| !event.failed);
+        let failed = &events[good.map_or(0, |good| good + 1)..];
+        let failed = &failed[failed.iter().take_while(|(event, _)| self.precedes_success(event)).count()..];
+        let Some((first, _)) = failed.first() else { return Fold::Unchanged };
+        if first.timestamp <= watermark || failed.iter().any(|(_, is_new)| !is_new) {
+            return Fold::NeedsRows;
+        }
+        let mut counter = self.clone();
+        if let Some((good, _)) = good.map(|good| &events[good]) {
+            counter.last_success_at = counter.last_success_at.max(Some(good.timestamp));
+        }
+        for (event, _) in failed {
+            counter.count(event);
+        }
+        Fold::CountedUnlessGood { counter, since: first.timestamp }
+    }
+
+    fn fold_failing(&self, mut watermark: Timestamp, events: &[(Observation, bool)]) -> Fold {
         let mut counter = self.clone();
         for (event, is_new) in events {
-            let follows = counter.watermark.is_some_and(|watermark| event.timestamp > watermark);
-            let matters = self.last_success_at.is_none_or(|success| event.timestamp >= success);
-            if *is_new && follows {
+            if *is_new && event.timestamp > watermark {
                 counter.count(event);
-            } else if matters {
+                watermark = event.timestamp;
+            } else if !self.precedes_success(event) {
                 return Fold::NeedsRows;
             }
         }
         if counter == *self { Fold::Unchanged } else { Fold::Counted(counter) }
+    }
+
+    fn precedes_success(&self, event: &Observation) -> bool {
+        self.last_success_at.is_some_and(|success| event.timestamp < success)
     }
 
     /// Counts the event that follows all that were counted before.
@@ -172,8 +215,14 @@ mod tests {
         match counter.fold(&events) {
             Fold::Unchanged => {}
             Fold::Counted(next) => *counter = next,
-            Fold::NeedsRows => *counter = recount(device(), tail(rows)),
+            Fold::CountedUnlessGood { counter: next, since } if !is_good_since(rows, since) => *counter = next,
+            Fold::CountedUnlessGood { .. } | Fold::NeedsRows => *counter = recount(device(), tail(rows)),
         }
+    }
+
+    /// What the store answers about a run that seems to begin.
+    fn is_good_since(rows: &Events, since: Timestamp) -> bool {
+        rows.range(since.as_second()..).any(|(_, failed)| !failed)
     }
 
     proptest! {
@@ -201,8 +250,13 @@ mod tests {
                     work(&mut rows, &mut counter, &batch, true);
                 }
                 work(&mut rows, &mut counter, &batch, false);
+                let exact = recount(device(), tail(&rows));
                 prop_assert_eq!(counter.failure_count(), expected(&rows));
-                prop_assert_eq!(&counter, &recount(device(), tail(&rows)));
+                prop_assert_eq!(&counter.run, &exact.run);
+                prop_assert!(counter.watermark <= exact.watermark && counter.last_success_at <= exact.last_success_at);
+                if counter.run.is_some() {
+                    prop_assert_eq!(counter.watermark, exact.watermark);
+                }
                 rest = after;
             }
             prop_assert_eq!(rows, history);
@@ -231,8 +285,31 @@ mod tests {
     }
 
     #[test]
+    fn a_good_sync_of_a_device_that_is_well_is_not_written_down() {
+        let counter = recount(device(), vec![observation(10, false)]);
+        for second in [5, 10, 20] {
+            for is_new in [true, false] {
+                assert_eq!(counter.fold(&[(observation(second, false), is_new)]), Fold::Unchanged);
+            }
+        }
+        let batch = [(observation(19, true), true), (observation(20, false), true)];
+        assert_eq!(counter.fold(&batch), Fold::Unchanged);
+    }
+
+    #[test]
+    fn a_first_failure_counts_unless_a_good_sync_that_was_left_out_is_newer() {
+        let counter = recount(device(), vec![observation(10, false)]);
+        let batch = [(observation(20, false), true), (observation(21, true), true), (observation(22, true), true)];
+        let Fold::CountedUnlessGood { counter, since } = counter.fold(&batch) else { panic!() };
+        assert_eq!((counter.failure_count(), since.as_second()), (2, 21));
+        assert_eq!(counter.last_success_at.unwrap().as_second(), 20);
+    }
+
+    #[test]
     fn counting_only_new_rows_would_lose_a_batch_whose_worker_died() {
         let counter = recount(device(), vec![observation(1, false)]);
+        assert_eq!(counter.fold(&[(observation(2, true), false)]), Fold::NeedsRows);
+        let counter = recount(device(), vec![observation(1, true)]);
         assert_eq!(counter.fold(&[(observation(2, true), false)]), Fold::NeedsRows);
     }
 }

@@ -50,8 +50,7 @@ pub struct Batch {
     pub lease: Lease,
     /// How often the batch was handed out, from 1. A deploy does not count.
     pub attempt: u32,
-    /// How far a worker that died had read: the place of the message it was reading, or the
-    /// number of messages once it had read them all; none where it left no word.
+    /// How many messages a worker that died had read, by its own word; none where it left no word.
     pub cursor: Option<usize>,
     /// The messages, oldest first.
     pub messages: Vec<Vec<u8>>,

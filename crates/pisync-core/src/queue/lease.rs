@@ -43,7 +43,8 @@ impl Queue {
         self.fenced(&script).await
     }
 
-    /// Writes down how far the batch is read, before a message is read that may be deadly.
+    /// Writes down how many messages of the batch are read: should the worker die now, it did not
+    /// die of reading them.
     pub async fn note_cursor(&self, lease: &Lease, cursor: usize) -> Result<Fenced, QueueError> {
         let mut script = NOTE.key(self.keys.meta(lease.partition, &lease.batch));
         script.arg(lease.epoch).arg(cursor);

@@ -1,5 +1,7 @@
 //! The collection `SyncEvent`: one row per event, found by device, in order of time by `_id`.
 
+use std::collections::HashSet;
+
 use bson::{DateTime, doc, oid::ObjectId, rawdoc};
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use jiff::Timestamp;
@@ -11,6 +13,9 @@ use crate::models::{DeviceId, EventId, Observation, SyncEvent};
 
 /// The server's code for a row that is already there.
 const DUPLICATE_KEY: i32 = 11000;
+
+/// How many devices are asked for in one `$or`.
+const OR_BRANCHES: usize = 200;
 
 /// The events.
 #[derive(Debug, Clone)]
@@ -119,10 +124,40 @@ impl SyncEvents {
         Ok(since)
     }
 
+    /// Of these devices, those that have a good sync at the given time or later.
+    pub async fn good_since(&self, devices: &[(&DeviceId, Timestamp)]) -> Result<HashSet<String>, StoreError> {
+        let good = |(device, since): &(&DeviceId, Timestamp)| {
+            doc! { "deviceId": device.as_str(), "timestamp": { "$gte": DateTime::from(*since) }, "totalErrors": 0 }
+        };
+        let mut found = HashSet::new();
+        for some in devices.chunks(OR_BRANCHES) {
+            let any = doc! { "$or": some.iter().map(good).collect::<Vec<_>>() };
+            let rows = self.0.find(any).projection(doc! { "deviceId": 1 }).read_concern(ReadConcern::majority());
+            let mut rows = rows.hint(mongodb::options::Hint::Keys(doc! { "deviceId": 1, "timestamp": 1 })).await?;
+            while let Some(row) = rows.try_next().await? {
+                found.extend(row.get_str("deviceId").ok().map(str::to_owned));
+            }
+        }
+        Ok(found)
+    }
+
     /// How many rows these devices have together.
     pub async fn count_of(&self, devices: &[&str]) -> Result<u64, StoreError> {
         let of_devices = self.0.count_documents(doc! { "deviceId": { "$in": devices } });
         Ok(of_devices.read_concern(ReadConcern::majority()).await?)
+    }
+
+    /// Those of these ids that have their row, on a majority, in no order.
+    pub async fn present(&self, ids: &[EventId]) -> Result<Vec<EventId>, StoreError> {
+        let ids: Vec<_> = ids.iter().map(|id| object_id(id.bytes())).collect();
+        let found = self.0.find(doc! { "_id": { "$in": ids } }).projection(doc! { "_id": 1 });
+        let found = found.read_concern(ReadConcern::majority()).await?;
+        let unreadable = |detail: String| StoreError::Malformed { collection: "SyncEvent", detail };
+        let id = |row: bson::RawDocumentBuf| match row.get_object_id("_id") {
+            Ok(id) => Ok(EventId::from_bytes(id.bytes())),
+            Err(error) => Err(unreadable(error.to_string())),
+        };
+        found.map(|row| id(row?)).try_collect().await
     }
 
     /// A page of a device's rows, newest first; `skip` and `limit` in rows.
