@@ -18,7 +18,7 @@ use crate::{batch, config::WorkSettings, keeper::Keeper, reading};
 
 /// How long a worker waits for a notice before it looks by itself: for batches whose worker died,
 /// and for notices that were lost.
-const LOOK_AROUND: Duration = Duration::from_millis(500);
+const LOOK_AROUND: Duration = Duration::from_secs(1);
 
 /// How long after the end of a lease its batch is claimed: until the end has surely come.
 const LEASE_OVER: Duration = Duration::from_millis(5);
