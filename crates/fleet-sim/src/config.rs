@@ -1,5 +1,7 @@
 //! The settings of `fleet-sim`: a verb, and the flags of each.
 
+mod bench;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -9,6 +11,8 @@ use pisync_core::{
     settings::{LogSettings, MongoSettings},
 };
 use reqwest::Url;
+
+pub use self::bench::{Counters, FillSettings, LatencySettings, LoadSettings};
 
 /// Simulates a fleet of devices against a running API and verifies what became of its events
 #[derive(Debug, Clone, Parser)]
@@ -31,6 +35,12 @@ pub enum Command {
     Replay(ReplaySettings),
     /// Compare a ledger with `MongoDB`; exits 1 on any fault
     Verify(VerifySettings),
+    /// Put the events of a fleet into the queue, past the API
+    Fill(FillSettings),
+    /// Put the events of a fleet into `MongoDB`, past API and queue: as fast as the server can
+    Load(LoadSettings),
+    /// Post at a steady rate and measure how long it takes from the 202 to the row
+    Latency(LatencySettings),
 }
 
 /// How to post as a fleet.
@@ -180,6 +190,9 @@ mod tests {
             "run --concurrency 3 --resend-rate 0.2 --shuffle --over 10s --start 2026-11-23T00:00:00Z --json",
             "replay FILE --api http://h:1/base --ledger f --concurrency 4",
             "verify --ledger f --mongo-uri mongodb://h:1 --mongo-db d --wait 30 --json",
+            "fill --devices 9 --rounds 2 --redis-url redis://h:1 --key-prefix p --json",
+            "load --devices 9 --counters last --batch 10 --tasks 2 --mongo-uri mongodb://h:1 --json",
+            "latency --api http://h:1 --rate 100 --seconds 5 --devices 9 --mongo-uri mongodb://h:1 --json",
         ] {
             let args = ["fleet-sim"].into_iter().chain(line.split(' '));
             assert!(Config::try_parse_from(args).is_ok(), "{line}");

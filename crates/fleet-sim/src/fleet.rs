@@ -2,6 +2,7 @@
 
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
+use pisync_core::models::{InvalidEvent, SyncEvent};
 use serde::Serialize;
 
 use crate::config::FleetSettings;
@@ -105,6 +106,11 @@ impl Fleet {
         };
         // A struct of strings and finite numbers can always be written.
         Report { body: serde_json::to_string(&body).unwrap_or_default(), again }
+    }
+
+    /// What becomes of that report when it is received now.
+    pub fn event(&self, device: u32, turn: u32) -> Result<SyncEvent, InvalidEvent> {
+        SyncEvent::from_json(self.report(device, turn).body.as_bytes(), Timestamp::now())
     }
 
     /// Whether the sync fails. A device that lingers fares as in the round before: so failures

@@ -4,8 +4,9 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
-use pisync_core::shutdown;
+use pisync_core::{models::EventId, shutdown};
 use tokio::{
+    sync::mpsc::UnboundedSender,
     task::JoinSet,
     time::{Instant, interval, sleep_until},
 };
@@ -33,6 +34,17 @@ pub struct Job {
     pub due: Option<Duration>,
     /// Whether to send it once more after it was accepted.
     pub again: bool,
+    /// Who is told once it was accepted.
+    pub watch: Option<Watch>,
+}
+
+/// Tells that an event was accepted, and when.
+#[derive(Debug, Clone)]
+pub struct Watch {
+    /// The event.
+    pub id: EventId,
+    /// Who waits for it.
+    pub accepted: UnboundedSender<(EventId, Instant)>,
 }
 
 /// What all lanes share.
@@ -107,6 +119,10 @@ impl Drive {
                 return Ok(tally);
             }
             let accepted = self.send(&job.body, &mut tally).await?;
+            if let (true, Some(watch)) = (accepted, &job.watch) {
+                // Whoever has stopped to wait need not know.
+                let _ = watch.accepted.send((watch.id, Instant::now()));
+            }
             if accepted && job.again {
                 once_more.push_back(job.body);
             }

@@ -7,13 +7,17 @@
 //! - [`courier`]: one body, from the device into the API, with its retries.
 //! - [`lanes`]: many bodies at once; their [`tally`] and the [`ledger`] of what was acknowledged.
 //! - [`simulate`], [`replay`], [`verify`]: the verbs.
+//! - [`fill`], [`load`], [`latency`]: the verbs of the benchmark.
 //! - [`report`]: the closing table.
 
 pub mod config;
 pub mod courier;
+pub mod fill;
 pub mod fleet;
 pub mod lanes;
+pub mod latency;
 pub mod ledger;
+pub mod load;
 pub mod replay;
 pub mod report;
 pub mod simulate;
@@ -33,6 +37,9 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run(settings) => simulate::run(settings).await?,
         Command::Replay(settings) => replay::run(settings).await?,
         Command::Verify(settings) => verify::run(settings).await?,
+        Command::Fill(settings) => fill::run(settings).await?,
+        Command::Load(settings) => load::run(settings).await?,
+        Command::Latency(settings) => latency::run(settings).await?,
     };
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -46,7 +46,7 @@ impl Iterator for Recording {
     fn next(&mut self) -> Option<Self::Item> {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let line = lines.find(|line| line.as_ref().map_or(true, |line| !line.trim().is_empty()))?;
-        let job = line.map(|body| Job { body, due: None, again: false });
+        let job = line.map(|body| Job { body, due: None, again: false, watch: None });
         Some(job.with_context(|| format!("reading {}", self.name)))
     }
 }

@@ -64,7 +64,7 @@ fn lane(
     turns.map(move |(device, turn)| {
         let Report { body, again } = fleet.report(device, turn);
         let share = (f64::from(turn) + f64::from(device) / f64::from(devices)) / f64::from(rounds);
-        Ok(Job { body, due: over.map(|over| over.mul_f64(share)), again })
+        Ok(Job { body, due: over.map(|over| over.mul_f64(share)), again, watch: None })
     })
 }
 

@@ -67,6 +67,14 @@ pub struct Latency {
     pub max: f64,
 }
 
+impl Latency {
+    /// Of durations from the shortest to the longest.
+    pub fn of(sorted: &[Duration]) -> Self {
+        let [p50, p99, max] = [50, 99, 100].map(|percent| percentile(sorted, percent));
+        Self { p50, p99, max }
+    }
+}
+
 impl Tally {
     /// Counts one delivery; `resent` says that the event had been accepted before.
     pub fn count(&mut self, delivery: Delivery, resent: bool) {
@@ -119,11 +127,7 @@ impl Tally {
             seconds,
             #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
             events_per_second: accepted as f64 / seconds,
-            latency_ms: Latency {
-                p50: percentile(&self.latencies, 50),
-                p99: percentile(&self.latencies, 99),
-                max: percentile(&self.latencies, 100),
-            },
+            latency_ms: Latency::of(&self.latencies),
         }
     }
 }

@@ -74,8 +74,13 @@ impl FailureCounters {
 
     pub(super) async fn ensure_indexes(&self) -> Result<(), StoreError> {
         let unique = IndexOptions::builder().unique(true).build();
-        let indexes =
-            [index(doc! { "deviceId": 1 }, unique), index(doc! { "failureCount": 1 }, IndexOptions::default())];
+        let plain = IndexOptions::default;
+        let indexes = [
+            index(doc! { "deviceId": 1 }, unique),
+            index(doc! { "failureCount": 1 }, plain()),
+            // The order of the list of repeated failures, which would be sorted in memory else.
+            index(doc! { "failureCount": -1, "deviceId": 1 }, plain()),
+        ];
         self.collection.create_indexes(indexes).await?;
         Ok(())
     }

@@ -1,0 +1,79 @@
+-- wrk posts what a fleet would: each device in turn, each report at another time, one in ten failed.
+-- After `--`: PREFIX DEVICES START (seconds since 1970) THREADS RATE (per second, 0: no limit)
+-- RESPITE (ms that a connection rests after a 503, 0: answers are not looked at).
+local ffi = require("ffi")
+ffi.cdef [[
+  typedef struct { long seconds; long nanos; } moment;
+  int clock_gettime(int clock, moment *now);
+]]
+local MONOTONIC = 1
+local ROUND_SECONDS = 60
+
+local threads_made = 0
+local moment = ffi.new("moment")
+local prefix, devices, start, threads
+local sent = 0
+local stamp = nil
+
+function setup(thread)
+  thread:set("number", threads_made)
+  threads_made = threads_made + 1
+end
+
+local function now_ms()
+  ffi.C.clock_gettime(MONOTONIC, moment)
+  return tonumber(moment.seconds) * 1000 + tonumber(moment.nanos) / 1e6
+end
+
+-- Requests have their times, whenever the ones before were answered: late ones catch up.
+local function keep_to_rate(rate)
+  local step, due = threads * 1000 / rate, nil
+  function delay()
+    local now = now_ms()
+    due = due and due + step or now
+    return math.max(0, math.floor(due - now))
+  end
+end
+
+-- The fleet comes back later when it is told so.
+local function rest_after_503(respite)
+  local is_refused = false
+  function response(status)
+    is_refused = status == 503
+  end
+  function delay()
+    return is_refused and respite or 0
+  end
+end
+
+function init(args)
+  prefix, devices, start, threads = args[1], tonumber(args[2]), tonumber(args[3]), tonumber(args[4])
+  local rate, respite = tonumber(args[5]), tonumber(args[6])
+  wrk.method = "POST"
+  wrk.headers["Content-Type"] = "application/json"
+  math.randomseed(start + number)
+  if rate > 0 then keep_to_rate(rate) end
+  if respite > 0 then rest_after_503(respite) end
+end
+
+function request()
+  local of_mine = math.floor(devices / threads)
+  local place = sent % of_mine
+  if place == 0 then
+    stamp = os.date("!%Y-%m-%dT%H:%M:%S.000Z", start + math.floor(sent / of_mine) * ROUND_SECONDS)
+  end
+  sent = sent + 1
+  local failed = math.random() < 0.1
+  return wrk.format(nil, nil, nil, string.format(
+    '{"deviceId":"%s-%06d","timestamp":"%s","totalFilesSynced":%d,"totalErrors":%d,"internetSpeed":%.14f}',
+    prefix, place * threads + number, stamp, math.random(0, 60), failed and math.random(1, 9) or 0,
+    math.random() * 100))
+end
+
+function done(summary, latency)
+  local errors = summary.errors
+  io.write(string.format(
+    '\n{"requests":%d,"seconds":%.6f,"p50":%.3f,"p99":%.3f,"refused":%d,"broken":%d}\n',
+    summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
+    errors.status, errors.connect + errors.read + errors.write + errors.timeout))
+end
