@@ -1,9 +1,9 @@
 //! The kill matrix: everything that can be killed is killed while a fleet sends, and afterwards
 //! its ledger is compared with `MongoDB`.
 //!
-//! In reading order: [`settings`], [`rows`] (what is done to whom), [`stage`] (the world of one
-//! row) with [`cast`] (its processes), [`workers`], [`ingest`], [`servers`], [`replies`] and
-//! [`controls`] (how it is done), [`recovery`] (how long a batch is without a worker), [`line`]
+//! In reading order: `settings`, `rows` (what is done to whom), `stage` (the world of one
+//! row) with `cast` (its processes), `workers`, `ingest`, `servers`, `replies` and
+//! `controls` (how it is done), `recovery` (how long a batch is without a worker), `line`
 //! (what is printed).
 
 mod cast;
