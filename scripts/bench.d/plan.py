@@ -41,7 +41,7 @@ QUICK = Plan(
 
 FULL = Plan(
     name="full",
-    repeats=5,
+    repeats=3,
     wrk_seconds=10,
     drain_events=200_000,
     sustained_seconds=20,

@@ -142,3 +142,18 @@ impl From<StoreError> for ApiError {
         Self::Store(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_sent_away_for_longer_the_more_waits_and_not_all_for_the_same_time() {
+        for (depth, at_least) in [(0, 2), (1_000, 2), (50_000, 50), (10_000_000, 300)] {
+            let refused = ApiError::Queue(PushError::Full { depth });
+            let waits: Vec<_> = (0..100).map(|_| refused.retry_after().unwrap()).collect();
+            assert!(waits.iter().all(|wait| (at_least..=2 * at_least).contains(wait)), "{depth}: {waits:?}");
+            assert!(waits.iter().any(|wait| *wait != waits[0]), "{depth}: {waits:?}");
+        }
+    }
+}

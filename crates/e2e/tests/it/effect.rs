@@ -155,6 +155,57 @@ async fn a_database_that_mongoose_made_is_adopted_as_it_is() {
     env.finish().await;
 }
 
+/// One document that is not as it should be must not hold up a partition, or the look of an alerter.
+#[tokio::test]
+async fn documents_of_another_shape_hold_up_nobody() {
+    let env = TestEnv::new();
+    let date = json!({ "$date": format!("{:.3}", hours_ago(9)) });
+    let rows = json!([
+        { "deviceId": "old", "timestamp": date, "totalErrors": null, "internetSpeed": "fast" },
+        { "deviceId": "old", "timestamp": "yesterday", "totalErrors": 1 },
+    ]);
+    mongo_command(&env, "insert", "SyncEvent", json!({ "documents": rows })).await;
+    let counters = json!([{ "deviceId": "old", "failureCount": 9.0 }, { "deviceId": "", "failureCount": 9 }]);
+    mongo_command(&env, "insert", "FailureCounter", json!({ "documents": counters })).await;
+
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let reports = [4, 3, 2].map(|hours| body("old", hours_ago(hours), true));
+    api.accepts(&reports).await;
+    env.drained().await;
+    let old = DeviceId::parse("old").unwrap();
+    let kept = env.store().await.failure_counters().find(std::slice::from_ref(&old)).await.unwrap();
+    assert_eq!(kept[&old].counter.failure_count(), 3);
+    let mut look = env.start("once.log", "alerter", &["--once"]);
+    assert!(look.ended().await.success(), "{}", look.log());
+    assert!(std::fs::read_to_string(env.path("alerts.log")).unwrap().contains("old"));
+    env.finish().await;
+}
+
+/// A good sync that a worker leaves out of a counter must not slip between a rebuild's read and save.
+#[tokio::test]
+async fn counters_can_be_rebuilt_all_the_time_while_events_come() {
+    let env = TestEnv::new();
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &["--batch", "5"]).await);
+    let reports: Vec<_> = (1..=20)
+        .flat_map(|hour| (0..10).map(move |i| body(&format!("pibook-{i}"), hours_ago(hour), fastrand::bool())))
+        .collect();
+    let expected = expected(&reports);
+    let mut shuffled = reports;
+    fastrand::shuffle(&mut shuffled);
+    let rebuilding = async {
+        for _ in 0..15 {
+            let output = env.command("queue-worker", &["counters", "rebuild"]).output().await.unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+    };
+    tokio::join!(api.accepts(&shuffled), rebuilding);
+    env.drained().await;
+    for (device, count) in expected {
+        assert_eq!(env.failure_count(&device).await, count, "{device}");
+    }
+    env.finish().await;
+}
+
 /// A write that the server answers with an error of its own making, and takes the second time.
 #[tokio::test]
 async fn errors_of_the_server_are_tried_again_and_nothing_is_buried() {

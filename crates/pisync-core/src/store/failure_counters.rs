@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use bson::{Bson, DateTime, Document, doc, oid::ObjectId};
-use futures_util::{Stream, StreamExt, TryStreamExt};
+use futures_util::{Stream, StreamExt, TryStreamExt, future};
 use jiff::Timestamp;
 use mongodb::{Database, options::IndexOptions};
 use serde::Deserialize;
 
-use super::{Page, Raw, StoreError, index, malformed};
+use super::{Page, Raw, StoreError, index, malformed, number};
 use crate::models::{DeviceId, FailureCounter, FailureRun};
 
 /// The server's code for a device that has its counter already.
@@ -120,12 +120,14 @@ impl FailureCounters {
         Ok(if all { Saved::All } else { Saved::Outrun })
     }
 
-    /// The counters at or over `threshold`, in no order.
+    /// The counters at or over `threshold`, in no order. One that cannot be read is left out, and
+    /// said so in the log: it must not hide the others.
     pub async fn failing(
         &self,
         threshold: i32,
     ) -> Result<impl Stream<Item = Result<Kept, StoreError>> + Unpin + use<>, StoreError> {
-        Ok(self.collection.find(doc! { "failureCount": { "$gte": threshold } }).await?.map(read))
+        let found = self.collection.find(doc! { "failureCount": { "$gte": threshold } }).await?;
+        Ok(Box::pin(found.map(read).filter(|kept| future::ready(!is_malformed(kept)))))
     }
 
     /// A page of the counters at or over `threshold`, highest first, ties by device.
@@ -137,8 +139,8 @@ impl FailureCounters {
             let stored = stored(found)?;
             Ok::<_, StoreError>(ListedCounter {
                 id: stored.id.to_hex(),
+                failure_count: stored.failure_count(),
                 device_id: stored.device_id,
-                failure_count: stored.failure_count,
             })
         });
         Ok(Page { results: results.try_collect().await?, total: self.collection.count_documents(failing).await? })
@@ -180,6 +182,11 @@ fn statement(counter: &FailureCounter, revision: Revision) -> Document {
     doc! { "q": { "deviceId": counter.device_id.as_str(), "revision": at }, "u": change, "upsert": is_new }
 }
 
+fn is_malformed(kept: &Result<Kept, StoreError>) -> bool {
+    let malformed = kept.as_ref().err().filter(|error| matches!(error, StoreError::Malformed { .. }));
+    malformed.inspect(|error| log::warn!(error:% = error; "a counter is left out")).is_some()
+}
+
 fn date(timestamp: Timestamp) -> Bson {
     DateTime::from(timestamp).into()
 }
@@ -192,10 +199,10 @@ fn read(found: Result<bson::RawDocumentBuf, mongodb::error::Error>) -> Result<Ke
     let stored = stored(found)?;
     let device_id = DeviceId::parse(&stored.device_id)
         .map_err(|error| StoreError::Malformed { collection: "FailureCounter", detail: error.to_string() })?;
-    let run = (stored.failure_count > 0).then(|| {
+    let run = (stored.failure_count() > 0).then(|| {
         let since = stored.failing_since.or(stored.watermark).map_or(Timestamp::UNIX_EPOCH, Timestamp::from);
         FailureRun {
-            count: stored.failure_count,
+            count: stored.failure_count(),
             since,
             last_at: stored.last_failure_at.map_or(since, Timestamp::from),
             last_speed: stored.last_failure_speed.unwrap_or_default(),
@@ -217,13 +224,21 @@ struct Stored {
     #[serde(rename = "_id")]
     id: ObjectId,
     device_id: String,
-    failure_count: i32,
+    #[serde(default, deserialize_with = "number")]
+    failure_count: f64,
     revision: Option<i64>,
     watermark: Option<DateTime>,
     last_success_at: Option<DateTime>,
     failing_since: Option<DateTime>,
     last_failure_at: Option<DateTime>,
     last_failure_speed: Option<f64>,
+}
+
+impl Stored {
+    #[expect(clippy::cast_possible_truncation, reason = "a cast saturates")]
+    fn failure_count(&self) -> i32 {
+        self.failure_count as i32
+    }
 }
 
 #[derive(Deserialize)]

@@ -21,6 +21,8 @@ use mongodb::{
 };
 pub use sync_events::{Inserted, StoredEvent, SyncEvents};
 
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
+
 use crate::{backoff::Backoff, settings::MongoSettings};
 
 /// How long an operation looks for a server before it fails.
@@ -130,6 +132,23 @@ fn malformed(collection: &'static str) -> impl Fn(bson::error::Error) -> StoreEr
 /// A 12-byte id in its BSON form.
 fn object_id(bytes: [u8; 12]) -> bson::oid::ObjectId {
     bson::oid::ObjectId::from_bytes(bytes)
+}
+
+/// A number of any BSON type, since other programs write doubles; 0 where it is none.
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Number {
+        Integer(i64),
+        Double(f64),
+        None(IgnoredAny),
+    }
+    #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
+    Ok(match Number::deserialize(deserializer)? {
+        Number::Integer(integer) => integer as f64,
+        Number::Double(double) => double,
+        Number::None(_) => 0.0,
+    })
 }
 
 type Raw = mongodb::Collection<RawDocumentBuf>;

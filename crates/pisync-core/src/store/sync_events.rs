@@ -6,9 +6,9 @@ use bson::{DateTime, doc, oid::ObjectId, rawdoc};
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use mongodb::{error::ErrorKind, options::ReadConcern};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
-use super::{Page, Raw, StoreError, index, malformed, object_id};
+use super::{Page, Raw, StoreError, index, malformed, number, object_id};
 use crate::models::{DeviceId, EventId, Observation, SyncEvent};
 
 /// The server's code for a row that is already there.
@@ -102,7 +102,7 @@ impl SyncEvents {
     pub async fn since_last_success(&self, device_id: &DeviceId) -> Result<Vec<Observation>, StoreError> {
         let mut rows = self
             .0
-            .find(doc! { "deviceId": device_id.as_str() })
+            .find(doc! { "deviceId": device_id.as_str(), "timestamp": { "$type": "date" } })
             .sort(doc! { "timestamp": -1 })
             .projection(doc! { "timestamp": 1, "totalErrors": 1, "internetSpeed": 1 })
             .read_concern(ReadConcern::majority())
@@ -127,7 +127,8 @@ impl SyncEvents {
     /// Of these devices, those that have a good sync at the given time or later.
     pub async fn good_since(&self, devices: &[(&DeviceId, Timestamp)]) -> Result<HashSet<String>, StoreError> {
         let good = |(device, since): &(&DeviceId, Timestamp)| {
-            doc! { "deviceId": device.as_str(), "timestamp": { "$gte": DateTime::from(*since) }, "totalErrors": 0 }
+            let newer = doc! { "$gte": DateTime::from(*since) };
+            doc! { "deviceId": device.as_str(), "timestamp": newer, "totalErrors": { "$not": { "$gt": 0 } } }
         };
         let mut found = HashSet::new();
         for some in devices.chunks(OR_BRANCHES) {
@@ -272,20 +273,6 @@ impl From<Brief> for Observation {
             internet_speed: row.internet_speed,
         }
     }
-}
-
-fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Number {
-        Integer(i64),
-        Double(f64),
-    }
-    #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
-    Ok(match Number::deserialize(deserializer)? {
-        Number::Integer(integer) => integer as f64,
-        Number::Double(double) => double,
-    })
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "counts are whole and below 2^53")]
