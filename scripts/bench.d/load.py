@@ -12,11 +12,14 @@ THREADS = 2
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sync_events.lua")
 
 
-def wrk_command(stage, url, connections, seconds, prefix="bench", devices=20_000, rate=0, respite=0):
+def wrk_command(
+    stage, url, connections, seconds, prefix="bench", devices=20_000, rate=0, respite=0, batch=0, key="-"
+):
     """Posts events for some seconds; `sync_events.lua` tells what the last arguments are."""
     command = [os.path.join(stage.bin, "wrk"), "-t", str(THREADS), "-c", str(connections)]
-    command += ["-d", f"{seconds}s", "--timeout", "10s", "-s", SCRIPT, f"{url}/api/sync-event", "--"]
-    return command + [str(part) for part in (prefix, devices, stage.next_start(), THREADS, rate, respite)]
+    command += ["-d", f"{seconds}s", "--timeout", "10s", "-s", SCRIPT]
+    command += [f"{url}/api/{'v1/sync-events' if batch else 'sync-event'}", "--"]
+    return command + [str(part) for part in (prefix, devices, stage.next_start(), THREADS, rate, respite, batch, key)]
 
 
 def wrk(stage, url, *arguments, **more):

@@ -8,7 +8,7 @@ class Row:
     """One line. `names` are measurements, told together; the last of them is judged.
 
     `beside` maps measurements of the same run to the word for each; ratios are to these. `least`
-    and `most` are what issue 4 asks of the figure, `ratio` what it asks of the first ratio.
+    and `most` are what is asked of the figure, `ratio` what is asked of the first ratio.
     """
 
     title: str
@@ -34,6 +34,17 @@ def accepts(mode, connections, least=None, ratio=None):
     return (
         Row(title, (f"{name}.rate",), "/s", beside, least=least, ratio=ratio),
         Row("p50, p99 of these", (f"{name}.p50", f"{name}.p99"), "ms", waits),
+    )
+
+
+def doors():
+    """The rows of the other ways in; what is asked of the one with keys is nine tenths of the open one."""
+    plain = (("door.open.rate", "no keys, one by one"),)
+    return (
+        Row("accepts with keys checked, 64 connections", ("door.locked.rate",), "/s", plain, ratio=0.9),
+        Row("p50, p99 of these", ("door.locked.p50", "door.locked.p99"), "ms"),
+        Row("events accepted in batches of 100, 64 connections", ("door.batch.rate",), "/s", plain),
+        Row("p50, p99 of a batch", ("door.batch.p50", "door.batch.p99"), "ms"),
     )
 
 
@@ -72,6 +83,7 @@ ROWS = (
     *accepts("always", 1_000),
     *accepts("everysec", 64),
     *accepts("everysec", 1_000),
+    *doors(),
     Row("answers that were no 202, in all of these", ("accept.errors",), "", most=0, worst=True),
     Row("accepts at 5,000 /s, nothing else running: p50, p99", ("steady.p50", "steady.p99"), "ms", most=10),
     Row("accepts at 5,000 /s while draining: p99", ("row.5000.accept.p99",), "ms", most=10),

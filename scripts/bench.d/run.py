@@ -8,7 +8,7 @@ import time
 
 import plan as plans
 
-GROUPS = ("accept", "drain", "sustained", "herd", "latency", "memory", "volume", "start", "idle")
+GROUPS = ("accept", "doors", "drain", "sustained", "herd", "latency", "memory", "volume", "start", "idle")
 
 
 def arguments():
@@ -27,12 +27,14 @@ def groups():
     """What measures each group; imported late, so that --help needs no packages."""
     import accept
     import costs
+    import doors
     import drain
     import volume
     import whole
 
     return {
         "accept": accept.run,
+        "doors": doors.run,
         "drain": drain.run,
         "sustained": whole.sustained,
         "herd": whole.herd,

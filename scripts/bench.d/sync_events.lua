@@ -1,6 +1,7 @@
 -- wrk posts what a fleet would: each device in turn, each report at another time, one in ten failed.
 -- After `--`: PREFIX DEVICES START (seconds since 1970) THREADS RATE (per second, 0: no limit)
--- RESPITE (ms that a connection rests after a 503, 0: answers are not looked at).
+-- RESPITE (ms that a connection rests after a 503, 0: answers are not looked at)
+-- BATCH (reports in a request, 0: one, not as a batch) KEY (to send along, -: none).
 local ffi = require("ffi")
 ffi.cdef [[
   typedef struct { long seconds; long nanos; } moment;
@@ -11,7 +12,7 @@ local ROUND_SECONDS = 60
 
 local threads_made = 0
 local moment = ffi.new("moment")
-local prefix, devices, start, threads
+local prefix, devices, start, threads, batch
 local sent = 0
 local stamp = nil
 
@@ -49,6 +50,8 @@ end
 function init(args)
   prefix, devices, start, threads = args[1], tonumber(args[2]), tonumber(args[3]), tonumber(args[4])
   local rate, respite = tonumber(args[5]), tonumber(args[6])
+  batch = tonumber(args[7])
+  if args[8] ~= "-" then wrk.headers["Authorization"] = "Bearer " .. args[8] end
   wrk.method = "POST"
   wrk.headers["Content-Type"] = "application/json"
   math.randomseed(start + number)
@@ -56,7 +59,7 @@ function init(args)
   if respite > 0 then rest_after_503(respite) end
 end
 
-function request()
+local function report()
   local of_mine = math.floor(devices / threads)
   local place = sent % of_mine
   if place == 0 then
@@ -64,10 +67,17 @@ function request()
   end
   sent = sent + 1
   local failed = math.random() < 0.1
-  return wrk.format(nil, nil, nil, string.format(
+  return string.format(
     '{"deviceId":"%s-%06d","timestamp":"%s","totalFilesSynced":%d,"totalErrors":%d,"internetSpeed":%.14f}',
     prefix, place * threads + number, stamp, math.random(0, 60), failed and math.random(1, 9) or 0,
-    math.random() * 100))
+    math.random() * 100)
+end
+
+function request()
+  if batch == 0 then return wrk.format(nil, nil, nil, report()) end
+  local reports = {}
+  for place = 1, batch do reports[place] = report() end
+  return wrk.format(nil, nil, nil, "[" .. table.concat(reports, ",") .. "]")
 end
 
 function done(summary, latency)

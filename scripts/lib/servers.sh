@@ -95,6 +95,18 @@ PY
     die_with_log "$STATE/pip.log" "pip could not fetch $PYMONGO"
 }
 
+# Schemathesis, for the test of the API against its own description.
+ensure_schemathesis() {
+  local dir=$STATE/schemathesis list=$ROOT/scripts/lib/schemathesis.txt
+  if cmp --silent "$list" "$dir/list.txt"; then return; fi
+  say "fetching Schemathesis"
+  rm -rf "$dir"
+  python3 -m pip --disable-pip-version-check install --quiet --no-deps --target "$dir" \
+    --requirement "$list" >"$STATE/pip.log" 2>&1 ||
+    die_with_log "$STATE/pip.log" "pip could not fetch Schemathesis"
+  cp "$list" "$dir/list.txt"
+}
+
 # The port of an earlier run if it is free, else a new one: what a person noted down stays
 # right, and a replica set remembers its member's port.
 port_for() {

@@ -241,6 +241,6 @@ impl Api {
 
 /// What `scripts/test` says in the environment.
 #[expect(clippy::disallowed_methods, reason = "a test has no command line of its own")]
-pub(crate) fn setting(name: &str) -> String {
+pub fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests by scripts/test"))
 }

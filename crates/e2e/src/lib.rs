@@ -11,7 +11,7 @@ mod process;
 mod proxy;
 mod servers;
 
-pub use env::{Api, TestEnv};
+pub use env::{Api, TestEnv, setting};
 pub use fleet::{body, hours_ago};
 pub use mongo::{MongoServer, MongoSet, mongo_admin, mongo_command};
 pub use process::{Service, workspace_root};

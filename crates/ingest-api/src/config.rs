@@ -8,6 +8,8 @@ use pisync_core::{
     settings::{self, LogSettings, MongoSettings, RedisSettings},
 };
 
+use crate::limits::LimitSettings;
+
 /// Accepts sync events over HTTP and queues them in Redis; serves history and fleet views
 #[derive(Debug, Clone, Parser)]
 #[command(name = "ingest-api", version)]
@@ -18,6 +20,12 @@ pub struct Config {
     /// Events that may wait in the queue; beyond, devices are asked to come back later
     #[arg(long, env = "PISYNC_MAX_QUEUE", default_value_t = 2_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub max_queue: u64,
+    /// Connections that may be open; more wait until one is closed
+    #[arg(long, env = "PISYNC_MAX_CONNECTIONS", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_connections: u32,
+    /// How much a device and a key may send.
+    #[command(flatten)]
+    pub limits: LimitSettings,
     /// Who may call: needed for an address beyond loopback
     #[arg(long, env = "PISYNC_AUTH", value_enum)]
     pub auth: Option<Auth>,

@@ -1,14 +1,14 @@
 //! Every answer that is not a success: `application/problem+json` (RFC 9457), with the members
 //! `success` and `error` that old clients read.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use actix_web::{
     HttpResponse, ResponseError,
     http::{StatusCode, header},
 };
 use pisync_core::{
-    models::{FieldError, InvalidEvent},
+    models::{FieldError, InvalidBatch, InvalidEvent, MAX_EVENTS},
     queue::{PushError, QueueError},
     store::StoreError,
 };
@@ -28,11 +28,33 @@ pub enum ApiError {
     },
     /// The body is over the limit. 413
     TooLarge {
+        /// The limit in bytes, unpacked.
+        limit: usize,
+    },
+    /// The batch has too many events. 413
+    TooMany {
+        /// The limit in events.
+        limit: usize,
+    },
+    /// The body is by its own words nothing that the route reads. 415
+    MediaType {
+        /// The types it reads.
+        accept: &'static str,
+    },
+    /// The body is packed in a way that is not known. 415
+    Encoding,
+    /// The header is over the limit. 431
+    Header {
         /// The limit in bytes.
         limit: usize,
     },
-    /// The body is not JSON by its own words. 415
-    MediaType,
+    /// This key or device sends too much. 429
+    TooFast {
+        /// When there is room for the next event.
+        after: Duration,
+    },
+    /// The body did not come to its end in time. 503, since a slow line is worth another try
+    Slow,
     /// The queue takes nothing now. 503
     Queue(PushError),
     /// The store does not answer. 503
@@ -42,7 +64,16 @@ pub enum ApiError {
 impl ApiError {
     /// One fault of a member of the query.
     pub fn query(pointer: &'static str, detail: impl Into<String>) -> Self {
-        Self::Invalid(vec![FieldError { pointer, code: "invalid", detail: detail.into() }])
+        Self::fault(pointer, "invalid", detail)
+    }
+
+    /// The body as a whole cannot be read.
+    pub fn malformed(detail: impl Into<String>) -> Self {
+        Self::fault("", "malformed", detail)
+    }
+
+    fn fault(pointer: &'static str, code: &'static str, detail: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldError { pointer: pointer.into(), code, detail: detail.into() }])
     }
 
     fn detail(&self) -> String {
@@ -51,7 +82,12 @@ impl ApiError {
             Self::NoRoute => "there is no such route".into(),
             Self::Method { allow } => format!("this route takes {allow}"),
             Self::TooLarge { limit } => format!("the body is over {limit} bytes"),
-            Self::MediaType => "the body must be JSON: send Content-Type: application/json".into(),
+            Self::TooMany { limit } => format!("the batch has more than {limit} events: send it in parts"),
+            Self::MediaType { accept } => format!("this route takes another Content-Type: {accept}"),
+            Self::Encoding => "this route takes a body as it is or with Content-Encoding: gzip".into(),
+            Self::Header { limit } => format!("the header is over {limit} bytes"),
+            Self::TooFast { .. } => "too many events from this device or key: send the same event again later".into(),
+            Self::Slow => "the body did not come to its end in time; send the same event again".into(),
             Self::Queue(PushError::Full { .. } | PushError::Queue(QueueError::OutOfMemory)) => {
                 "the queue is full; nothing was stored, send the same event again later".into()
             }
@@ -68,7 +104,8 @@ impl ApiError {
         let at_least = match self {
             Self::Queue(PushError::Full { depth }) => (depth / DRAINED).clamp(2, 300),
             Self::Queue(PushError::Queue(QueueError::OutOfMemory)) => 10,
-            Self::Queue(PushError::Queue(_)) | Self::Store(_) => 2,
+            Self::Queue(PushError::Queue(_)) | Self::Store(_) | Self::Slow => 2,
+            Self::TooFast { after } => (after.as_secs() + 1).clamp(2, 3_600),
             _ => return None,
         };
         Some(at_least + fastrand::u64(0..=at_least))
@@ -96,9 +133,11 @@ impl ResponseError for ApiError {
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Queue(_) | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooLarge { .. } | Self::TooMany { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::MediaType { .. } | Self::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Header { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::TooFast { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Queue(_) | Self::Store(_) | Self::Slow => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -128,6 +167,15 @@ impl fmt::Display for ApiError {
 impl From<InvalidEvent> for ApiError {
     fn from(error: InvalidEvent) -> Self {
         Self::Invalid(error.errors)
+    }
+}
+
+impl From<InvalidBatch> for ApiError {
+    fn from(error: InvalidBatch) -> Self {
+        match error {
+            InvalidBatch::Malformed(invalid) => invalid.into(),
+            InvalidBatch::TooMany => Self::TooMany { limit: MAX_EVENTS },
+        }
     }
 }
 

@@ -1,13 +1,14 @@
 //! The HTTP side of `PiSync`: what a device reports goes through [`routes`] into the queue.
 //!
-//! In reading order: [`config`], [`server`], [`routes`], [`error`].
+//! In reading order: [`config`], [`server`], [`routes`], [`limits`], [`error`].
 
 pub mod config;
 pub mod error;
+pub mod limits;
 pub mod routes;
 pub mod server;
 
-use std::net::TcpListener;
+use std::{net::TcpListener, sync::Arc};
 
 use anyhow::Context;
 use pisync_core::{
@@ -16,7 +17,7 @@ use pisync_core::{
     store::Store,
 };
 
-use crate::{config::Config, server::State};
+use crate::{config::Config, limits::Limits, server::State};
 
 /// Serves until a signal to stop comes.
 ///
@@ -37,5 +38,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 
     let producer = Producer::start(queue.clone(), config.max_queue);
     log::info!(address:% = listener.local_addr()?; "listening");
-    server::serve(listener, State { queue, producer, crash: config.crash, store }, stop).await.context("serving")
+    let limits = Arc::new(Limits::new(&config.limits));
+    let tidied = limits.clone();
+    tokio::spawn(async move { tidied.tidy().await });
+    let state = State { queue, producer, limits, crash: config.crash, store };
+    server::serve(listener, state, config.max_connections, stop).await.context("serving")
 }

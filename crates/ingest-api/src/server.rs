@@ -1,8 +1,14 @@
 //! The HTTP server around the routes.
 
-use std::net::TcpListener;
+use std::{net::TcpListener, sync::Arc, time::Duration};
 
-use actix_web::{App, HttpServer, web};
+use actix_web::{
+    App, Error, HttpServer,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    middleware::{Next, from_fn},
+    web,
+};
 use pisync_core::{
     crash::CrashSettings,
     queue::{Producer, Queue},
@@ -10,10 +16,17 @@ use pisync_core::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::routes;
+use crate::{error::ApiError, limits::Limits, routes, routes::Docs};
 
 /// How long requests may go on after the signal to stop.
 const SHUTDOWN_SECONDS: u64 = 10;
+
+/// How long the head of a request may take: longer than a slow line needs, shorter than a client
+/// that only wants to hold a connection would like.
+const HEAD_PATIENCE: Duration = Duration::from_secs(20);
+
+/// The most bytes of a request's header, over all its fields.
+const HEADER_LIMIT: usize = 16 * 1024;
 
 /// What the routes work with.
 #[derive(Debug, Clone)]
@@ -22,6 +35,8 @@ pub struct State {
     pub queue: Queue,
     /// The way into the queue.
     pub producer: Producer,
+    /// How much may be sent.
+    pub limits: Arc<Limits>,
     /// Where to die, in tests of the system.
     pub crash: CrashSettings,
     /// Where reads are answered from.
@@ -29,9 +44,24 @@ pub struct State {
 }
 
 /// Serves on `listener` until `stop`, then finishes the requests under way.
-pub async fn serve(listener: TcpListener, state: State, stop: CancellationToken) -> std::io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    state: State,
+    max_connections: u32,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
     let state = web::Data::new(state);
-    let server = HttpServer::new(move || App::new().app_data(state.clone()).configure(routes::table))
+    let docs = web::Data::new(Docs::new());
+    let app = move || {
+        let app = App::new().app_data(state.clone()).app_data(docs.clone()).configure(routes::table);
+        app.wrap(from_fn(refuse_long_headers))
+    };
+    let threads = std::thread::available_parallelism()?.get();
+    let server = HttpServer::new(app)
+        .workers(threads)
+        // The server counts them for each of its threads.
+        .max_connections(usize::try_from(max_connections).unwrap_or(usize::MAX).div_ceil(threads))
+        .client_request_timeout(HEAD_PATIENCE)
         .listen(listener)?
         .disable_signals()
         .shutdown_timeout(SHUTDOWN_SECONDS)
@@ -42,4 +72,15 @@ pub async fn serve(listener: TcpListener, state: State, stop: CancellationToken)
         handle.stop(true).await;
     });
     server.await
+}
+
+async fn refuse_long_headers<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    let length: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if length > HEADER_LIMIT {
+        return Err(ApiError::Header { limit: HEADER_LIMIT }.into());
+    }
+    next.call(request).await
 }

@@ -111,7 +111,7 @@ impl<'a> Comparison<'a> {
 /// Whether a device's clock was to be believed depends on the time of receipt, which is the row's
 /// `createdAt`.
 fn wrong_fields(id: EventId, event: &Expectation, row: &StoredEvent) -> Vec<&'static str> {
-    let time = DeviceTime::judge(event.device_time, row.created_at);
+    let time = DeviceTime::judge(event.device_time, row.created_at, None);
     let mut wrong: Vec<_> = [
         ("_id", row.id != id),
         ("deviceId", row.device_id != event.device_id.as_str()),

@@ -11,11 +11,16 @@ use crate::server::State;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// 200 as long as the process can answer.
+#[utoipa::path(get, path = "/healthz", tag = "process", responses((status = 200, description = "Alive")))]
 pub(super) async fn alive() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "ok" }))
 }
 
 /// 200 while Redis takes events, 503 else. `MongoDB` being away only degrades: events wait.
+#[utoipa::path(get, path = "/readyz", tag = "process", responses(
+    (status = 200, description = "Ready, or degraded while MongoDB is away"),
+    (status = 503, description = "Redis is away")
+))]
 pub(super) async fn ready(state: Data<State>) -> HttpResponse {
     let store = state.store.clone();
     // A driver's future must not be dropped half way: it is spawned, and only waited for so long.

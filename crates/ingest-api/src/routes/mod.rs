@@ -1,6 +1,9 @@
 //! The route table.
 
+mod batch;
+mod body;
 mod health;
+mod openapi;
 mod page;
 mod repeated_failures;
 mod sync_event;
@@ -8,16 +11,17 @@ mod sync_history;
 
 use actix_web::web::{self, ServiceConfig, get, post, resource};
 
-use crate::error::ApiError;
+pub(crate) use self::openapi::Docs;
 
-/// The most bytes of a body.
-pub const BODY_LIMIT: usize = 1024 * 1024;
+use crate::error::ApiError;
 
 /// Every route, and a problem for everything else.
 pub fn table(config: &mut ServiceConfig) {
     config
-        .app_data(web::PayloadConfig::new(BODY_LIMIT))
+        .app_data(web::QueryConfig::default().error_handler(|error, _| bad_query(&error).into()))
+        .app_data(web::PathConfig::default().error_handler(|_, _| bad_path().into()))
         .service(resource("/api/sync-event").route(post().to(sync_event::post)).default_service(only("POST")))
+        .service(resource("/api/v1/sync-events").route(post().to(batch::post)).default_service(only("POST")))
         .service(
             resource("/api/device/{id}/sync-history").route(get().to(sync_history::get)).default_service(only("GET")),
         )
@@ -28,10 +32,21 @@ pub fn table(config: &mut ServiceConfig) {
         )
         .service(resource("/healthz").route(get().to(health::alive)).default_service(only("GET")))
         .service(resource("/readyz").route(get().to(health::ready)).default_service(only("GET")))
+        .service(resource("/openapi.json").route(get().to(openapi::get)).default_service(only("GET")))
+        .service(resource("/docs").route(get().to(openapi::to_page)).default_service(only("GET")))
+        .service(resource("/docs/{file:.*}").route(get().to(openapi::page)).default_service(only("GET")))
         .default_service(web::to(async || -> Result<&'static str, ApiError> { Err(ApiError::NoRoute) }));
 }
 
 /// The answer to any other method.
 fn only(allow: &'static str) -> actix_web::Route {
     web::to(move || async move { Err::<&'static str, _>(ApiError::Method { allow }) })
+}
+
+fn bad_query(error: &actix_web::error::QueryPayloadError) -> ApiError {
+    ApiError::malformed(format!("the query cannot be read: {error}"))
+}
+
+fn bad_path() -> ApiError {
+    ApiError::malformed("the path cannot be read: it must be percent-encoded UTF-8")
 }

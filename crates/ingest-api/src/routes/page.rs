@@ -2,13 +2,19 @@
 
 use actix_web::HttpResponse;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::error::ApiError;
 
 /// The query of a list, as it came.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct PageQuery {
+    /// From 1, which is the default.
+    #[param(value_type = u64, required = false, minimum = 1, maximum = 4_294_967_295_i64)]
     page: Option<String>,
+    /// 1 to 200; 10 unless set.
+    #[param(value_type = u32, required = false, minimum = 1, maximum = 200)]
     limit: Option<String>,
 }
 
@@ -19,15 +25,17 @@ pub(super) struct PageOf {
     pub(super) limit: u32,
 }
 
-#[derive(Serialize)]
-struct Envelope<T> {
+/// A page, in the form that old clients know.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Envelope<T> {
     success: bool,
     data: Data<T>,
 }
 
-#[derive(Serialize)]
+/// What is on a page.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Data<T> {
+pub(super) struct Data<T> {
     page: u32,
     limit: u32,
     results: Vec<T>,

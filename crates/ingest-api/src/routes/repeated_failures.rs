@@ -5,14 +5,15 @@ use actix_web::{
     web::{Data, Query},
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::page::PageQuery;
+use super::page::{Envelope, PageQuery};
 use crate::{error::ApiError, server::State};
 
 /// How many failed syncs in a row make a repeated failure.
 const REPEATED: i32 = 3;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Failing {
     #[serde(rename = "_id")]
@@ -22,6 +23,15 @@ struct Failing {
 }
 
 /// A page of the counters at or over the threshold.
+#[utoipa::path(
+    get,
+    path = "/api/devices/repeated-failures",
+    tag = "fleet",
+    operation_id = "repeatedFailures",
+    summary = "Devices with 3 and more failed syncs in a row, worst first",
+    params(PageQuery),
+    responses((status = 200, description = "A page", body = Envelope<Failing>))
+)]
 pub(super) async fn get(query: Query<PageQuery>, state: Data<State>) -> Result<HttpResponse, ApiError> {
     let page = query.parse()?;
     let found = state.store.failure_counters().failing_page(REPEATED, page.skip(), page.limit).await?;

@@ -2,25 +2,44 @@
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    error::PayloadError,
     http::{StatusCode, header::ContentType},
-    web::{Bytes, Data},
+    web::{Data, Payload},
 };
 use jiff::Timestamp;
-use pisync_core::models::{FieldError, SyncEvent};
+use pisync_core::models::SyncEvent;
+use utoipa::ToSchema;
 
-use super::BODY_LIMIT;
+use super::{
+    body::{self, Form},
+    openapi::Report,
+};
 use crate::{error::ApiError, server::State};
 
+/// The answer to a report that was taken.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the answer is always the same; this is its description")]
+struct Queued {
+    success: bool,
+    message: String,
+}
+
 /// Parses the event, queues it, and answers 202 once Redis has it; never before.
-pub(super) async fn post(
-    request: HttpRequest,
-    body: Result<Bytes, actix_web::Error>,
-    state: Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    require_json(&request)?;
-    let body = body.map_err(|error| unreadable(&error))?;
+#[utoipa::path(
+    post,
+    path = "/api/sync-event",
+    tag = "devices",
+    operation_id = "reportSync",
+    summary = "Report one sync attempt",
+    request_body = Report,
+    responses((status = 202, description = "Queued; the device may forget the report", body = Queued))
+)]
+pub(super) async fn post(request: HttpRequest, payload: Payload, state: Data<State>) -> Result<HttpResponse, ApiError> {
+    if body::form(&request) != Some(Form::Json) {
+        return Err(ApiError::MediaType { accept: "application/json" });
+    }
+    let body = body::read(&request, payload).await?;
     let event = SyncEvent::from_json(&body, now())?;
+    state.limits.admit(&event.device_id, None)?;
     state.crash.pass("before_push");
     state.producer.push(&event).await?;
     state.crash.pass("after_push");
@@ -30,30 +49,7 @@ pub(super) async fn post(
 }
 
 /// The time of receipt, in milliseconds as everything that is stored.
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
-}
-
-/// A body without a type is taken for JSON; one that says it is something else is not.
-fn require_json(request: &HttpRequest) -> Result<(), ApiError> {
-    let media_type = actix_web::HttpMessage::content_type(request);
-    let subtype = media_type.split_once('/').map(|(_, subtype)| subtype);
-    let is_json =
-        media_type.is_empty() || subtype.is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"));
-    if is_json { Ok(()) } else { Err(ApiError::MediaType) }
-}
-
-fn unreadable(error: &actix_web::Error) -> ApiError {
-    match error.as_error::<PayloadError>() {
-        Some(PayloadError::Overflow) => ApiError::TooLarge { limit: BODY_LIMIT },
-        _ if error.as_response_error().status_code() == StatusCode::PAYLOAD_TOO_LARGE => {
-            ApiError::TooLarge { limit: BODY_LIMIT }
-        }
-        _ => ApiError::Invalid(vec![FieldError {
-            pointer: "",
-            code: "malformed",
-            detail: "the body could not be read to its end".into(),
-        }]),
-    }
 }

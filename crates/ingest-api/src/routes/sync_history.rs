@@ -7,11 +7,15 @@ use actix_web::{
 use jiff::Timestamp;
 use pisync_core::{models::DeviceId, store::StoredEvent};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::page::PageQuery;
+use super::{
+    openapi::DeviceName,
+    page::{Envelope, PageQuery},
+};
 use crate::{error::ApiError, server::State};
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct HistoryEntry {
     #[serde(rename = "_id")]
@@ -30,6 +34,15 @@ struct HistoryEntry {
 }
 
 /// A page of the history; an unknown device has none.
+#[utoipa::path(
+    get,
+    path = "/api/device/{id}/sync-history",
+    tag = "devices",
+    operation_id = "syncHistory",
+    summary = "What a device reported, newest first",
+    params(("id" = inline(DeviceName), Path, description = "The device"), PageQuery),
+    responses((status = 200, description = "A page; of an unknown device an empty one", body = Envelope<HistoryEntry>))
+)]
 pub(super) async fn get(
     id: Path<String>,
     query: Query<PageQuery>,

@@ -8,6 +8,9 @@ pub const BEHIND: SignedDuration = SignedDuration::from_hours(400 * 24);
 /// How long after its receipt an event may lie: clocks drift a little.
 pub const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 
+/// How far a device's clock may be from ours while it sends, before it is taken to be wrong.
+const OFF: SignedDuration = SignedDuration::from_secs(120);
+
 /// When a sync happened, as far as one can know: in milliseconds, as everything here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceTime {
@@ -20,14 +23,20 @@ pub struct DeviceTime {
 impl DeviceTime {
     /// Believes `device_timestamp` within [`BEHIND`] and [`AHEAD`] of `received_at`, and takes
     /// `received_at` in its place otherwise. Nothing is ever refused for its clock.
-    pub fn judge(device_timestamp: Timestamp, received_at: Timestamp) -> Self {
-        let offset = device_timestamp.duration_since(received_at);
-        if (-BEHIND..=AHEAD).contains(&offset) {
-            Self { timestamp: device_timestamp, device_timestamp: None }
-        } else {
-            Self { timestamp: received_at, device_timestamp: Some(device_timestamp) }
-        }
+    ///
+    /// A device that says what its clock showed while it sent (`sent_at`) tells how far it is off:
+    /// beyond two minutes, its times are shifted by as much.
+    pub fn judge(device_timestamp: Timestamp, received_at: Timestamp, sent_at: Option<Timestamp>) -> Self {
+        let off = sent_at.map(|sent_at| received_at.duration_since(sent_at)).filter(|off| off.abs() > OFF);
+        let shifted = off.map_or(Some(device_timestamp), |off| device_timestamp.checked_add(off).ok());
+        let timestamp = shifted.filter(|timestamp| is_believed(*timestamp, received_at)).unwrap_or(received_at);
+        let is_own = off.is_none() && timestamp == device_timestamp;
+        Self { timestamp, device_timestamp: (!is_own).then_some(device_timestamp) }
     }
+}
+
+fn is_believed(timestamp: Timestamp, received_at: Timestamp) -> bool {
+    (-BEHIND..=AHEAD).contains(&timestamp.duration_since(received_at))
 }
 
 #[cfg(test)]
@@ -37,7 +46,7 @@ mod tests {
     const RECEIVED: &str = "2026-11-23T12:00:00Z";
 
     fn judge(device: &str) -> DeviceTime {
-        DeviceTime::judge(device.parse().unwrap(), RECEIVED.parse().unwrap())
+        DeviceTime::judge(device.parse().unwrap(), RECEIVED.parse().unwrap(), None)
     }
 
     #[test]

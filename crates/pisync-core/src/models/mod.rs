@@ -1,6 +1,7 @@
 //! What `PiSync` speaks about, as plain values: no server, no wire format but the device's JSON.
 
 mod alert;
+mod batch;
 mod clock;
 mod dead_letter;
 mod device_id;
@@ -9,6 +10,7 @@ mod failure_counter;
 mod sync_event;
 
 pub use alert::{Alert, AlertId, AlertName, AlertState, Cause};
+pub use batch::{Batch, InvalidBatch, MAX_EVENTS};
 pub use clock::{AHEAD, BEHIND, DeviceTime};
 pub use dead_letter::{DeadLetter, Reason};
 pub use device_id::{DeviceId, InvalidDeviceId};

@@ -35,6 +35,15 @@ impl SyncEvent {
     ///
     /// Fails with every member that is wrong, not only with the first.
     pub fn from_json(json: &[u8], received_at: Timestamp) -> Result<Self, InvalidEvent> {
+        Self::from_batch(json, received_at, None)
+    }
+
+    /// Reads a report of a batch; `sent_at` is the device's clock while it sent, where it said so.
+    pub(super) fn from_batch(
+        json: &[u8],
+        received_at: Timestamp,
+        sent_at: Option<Timestamp>,
+    ) -> Result<Self, InvalidEvent> {
         let body = Body::from_json(json)?;
         let mut errors = Vec::new();
         let device_id = body.device_id.read("/deviceId", device_id, &mut errors);
@@ -45,7 +54,7 @@ impl SyncEvent {
         match (device_id, device_timestamp, files, total_errors, speed) {
             (Some(device_id), Some(device_timestamp), Some(files), Some(total_errors), Some(speed)) => Ok(Self {
                 device_id,
-                time: DeviceTime::judge(device_timestamp, received_at),
+                time: DeviceTime::judge(device_timestamp, received_at, sent_at),
                 total_files_synced: files,
                 total_errors,
                 internet_speed: speed,
@@ -77,7 +86,7 @@ pub struct InvalidEvent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldError {
     /// JSON pointer (RFC 6901) to the member; empty for the whole body.
-    pub pointer: &'static str,
+    pub pointer: Cow<'static, str>,
     /// A short stable word: `malformed`, `missing`, `invalid`.
     pub code: &'static str,
     /// What is expected, for people.
@@ -86,7 +95,7 @@ pub struct FieldError {
 
 impl InvalidEvent {
     fn malformed(detail: String) -> Self {
-        Self { errors: vec![FieldError { pointer: "", code: "malformed", detail }] }
+        Self { errors: vec![FieldError { pointer: "".into(), code: "malformed", detail }] }
     }
 }
 
@@ -155,7 +164,7 @@ impl<'a> Member<'a> {
             Some(Err(detail)) => ("invalid", detail),
             None => ("missing", "is required".into()),
         };
-        errors.push(FieldError { pointer, code, detail: detail.into_owned() });
+        errors.push(FieldError { pointer: pointer.into(), code, detail: detail.into_owned() });
         None
     }
 }
@@ -165,7 +174,7 @@ fn device_id(json: &str) -> Result<DeviceId, Cow<'static, str>> {
     DeviceId::parse(&text).map_err(|error| error.to_string().into())
 }
 
-fn timestamp(json: &str) -> Result<Timestamp, Cow<'static, str>> {
+pub(super) fn timestamp(json: &str) -> Result<Timestamp, Cow<'static, str>> {
     const EXPECTED: &str = "must be RFC 3339 with an offset, or integer milliseconds since 1970";
     let parsed = match string(json) {
         Some(text) if is_rfc3339_shaped(text.as_bytes()) => text.parse().ok(),
@@ -328,7 +337,7 @@ mod tests {
     #[test]
     fn every_missing_member_is_named_at_once() {
         let error = parse("{}").unwrap_err();
-        let pointers: Vec<_> = error.errors.iter().map(|error| error.pointer).collect();
+        let pointers: Vec<_> = error.errors.iter().map(|error| &*error.pointer).collect();
         assert_eq!(pointers, ["/deviceId", "/timestamp", "/totalFilesSynced", "/totalErrors", "/internetSpeed"]);
         assert!(error.errors.iter().all(|error| error.code == "missing"));
         assert_eq!(error.errors[0].detail, "is required");

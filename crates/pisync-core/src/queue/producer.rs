@@ -4,6 +4,8 @@
 //! group grows with the load and a lone request waits for nobody. Source: group commit as in
 //! D. `DeWitt` et al., "Implementation Techniques for Main Memory Database Systems", 1984.
 
+use std::collections::BTreeMap;
+
 use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot};
 
@@ -20,6 +22,7 @@ const WAITING: usize = 16 * GROUP;
 #[derive(Debug, Clone)]
 pub struct Producer {
     queue: Queue,
+    limit: u64,
     waiting: mpsc::Sender<Message>,
 }
 
@@ -52,7 +55,7 @@ impl Producer {
         let (waiting, arrivals) = mpsc::channel(WAITING);
         let limit = max_queue.div_ceil(queue.partitions().len() as u64);
         tokio::spawn(commit_groups(queue.clone(), limit, arrivals));
-        Self { queue, waiting }
+        Self { queue, limit, waiting }
     }
 
     /// Queues one event; when it returns, Redis has it.
@@ -63,6 +66,22 @@ impl Producer {
             return Err(unavailable("too many requests wait for it"));
         }
         answer.await.unwrap_or_else(|_| Err(unavailable("the process is stopping")))
+    }
+
+    /// Queues many events, one push for each partition; when it returns, Redis has all of them.
+    ///
+    /// After an error some may be there: pushing all of them again is right, since equal events
+    /// are one row.
+    pub async fn push_all(&self, events: &[SyncEvent]) -> Result<(), PushError> {
+        let mut by_partition = BTreeMap::<_, Vec<_>>::new();
+        for event in events {
+            by_partition.entry(self.queue.partition_of(&event.device_id)).or_default().push(encode(event));
+        }
+        let pushes = by_partition.into_iter().map(async |(partition, messages)| {
+            let pushed = self.queue.push(partition, &messages, self.limit).await?;
+            if pushed.accepted == messages.len() { Ok(()) } else { Err(PushError::Full { depth: pushed.depth }) }
+        });
+        join_all(pushes).await.into_iter().collect()
     }
 }
 

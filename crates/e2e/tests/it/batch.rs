@@ -1,0 +1,109 @@
+//! Many reports in one request.
+
+use e2e::{Api, TestEnv, body, hours_ago};
+use reqwest::{Client, Response};
+use serde_json::{Value, json};
+
+async fn post(api: &Api, media_type: &str, body: String) -> Response {
+    let request = Client::new().post(format!("{}/api/v1/sync-events", api.url)).header("content-type", media_type);
+    request.body(body).send().await.unwrap()
+}
+
+async fn answer(answer: Response, status: u16) -> Value {
+    let (found, text) = (answer.status().as_u16(), answer.text().await.unwrap());
+    assert_eq!(found, status, "{text}");
+    serde_json::from_str(&text).unwrap()
+}
+
+#[tokio::test]
+async fn good_reports_are_stored_once_and_bad_ones_are_named() {
+    let env = TestEnv::new();
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let mut reports: Vec<_> = (0..300).map(|i| body(&format!("pibook-{}", i % 50), hours_ago(i / 50), false)).collect();
+    reports[7]["totalErrors"] = json!(-1);
+    reports[9] = json!("no event");
+    reports.push(reports[0].clone());
+    let expected = json!([{ "index": 7, "code": "invalid" }, { "index": 9, "code": "malformed" }]);
+    let lines: Vec<_> = reports.iter().map(Value::to_string).collect();
+    for (media_type, body) in [
+        ("application/json", json!(reports).to_string()),
+        ("application/json", json!({ "sentAt": hours_ago(0).to_string(), "events": reports }).to_string()),
+        ("application/x-ndjson", lines.join("\n")),
+    ] {
+        let said = answer(post(&api, media_type, body).await, 202).await;
+        assert_eq!(said["accepted"], 299, "{said}");
+        let rejected = said["rejected"].as_array().unwrap();
+        let named: Vec<_> = rejected.iter().map(|one| json!({ "index": one["index"], "code": one["code"] })).collect();
+        assert_eq!(json!(named), expected);
+        assert!(rejected[0]["detail"].as_str().unwrap().contains("totalErrors"), "{said}");
+    }
+    env.drained().await;
+    assert_eq!(env.rows().await.len(), 298);
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn a_batch_without_a_good_report_is_a_problem_with_all_its_faults() {
+    let env = TestEnv::new();
+    let api = env.api(&[]).await;
+    let bad = json!({ "events": [{ "deviceId": "a" }, 7] });
+    let problem = answer(post(&api, "application/json", bad.to_string()).await, 400).await;
+    let pointers: Vec<_> = problem["errors"].as_array().unwrap().iter().map(|fault| &fault["pointer"]).collect();
+    assert_eq!(pointers[0], "/events/0/timestamp", "{problem}");
+    assert_eq!(pointers.last().unwrap().as_str(), Some("/events/1"));
+    for (media_type, body, status) in [
+        ("application/json", "[]".to_owned(), 400),
+        ("application/json", "{}".to_owned(), 400),
+        ("application/x-ndjson", "\n\n".to_owned(), 400),
+        ("application/json", json!(vec![json!({}); 1_001]).to_string(), 413),
+        ("application/x-ndjson", "{}\n".repeat(1_001), 413),
+        ("text/csv", "a,b".to_owned(), 415),
+    ] {
+        answer(post(&api, media_type, body).await, status).await;
+    }
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn a_month_offline_is_taken_at_once_and_a_device_that_goes_on_is_told_when_to_come_back() {
+    let env = TestEnv::new();
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let month: Vec<_> = (0..720).map(|hour| body("offline", hours_ago(hour), hour < 2)).collect();
+    let said = answer(post(&api, "application/json", json!(month).to_string()).await, 202).await;
+    assert_eq!(said, json!({ "accepted": 720, "rejected": [] }));
+
+    let more: Vec<_> = (720..1_720).map(|hour| body("offline", hours_ago(hour), false)).collect();
+    let said = answer(post(&api, "application/json", json!(more).to_string()).await, 202).await;
+    assert!((280..=282).contains(&said["accepted"].as_u64().unwrap()), "{}", said["accepted"]);
+    assert_eq!(said["rejected"][0]["code"], "too_fast");
+    for answer in [post(&api, "application/json", json!(more).to_string()).await, api.post(&more[0]).await] {
+        assert_eq!(answer.status().as_u16(), 429);
+        let wait: u64 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((1..=124).contains(&wait), "{wait}");
+    }
+    // Nobody else is held up by it, not even in the same batch.
+    let mixed = json!([more[0], body("other", hours_ago(1), false)]).to_string();
+    let said = answer(post(&api, "application/json", mixed).await, 202).await;
+    assert_eq!((&said["accepted"], &said["rejected"][0]["index"]), (&1.into(), &0.into()));
+    env.drained().await;
+    assert_eq!(env.failure_count("offline").await, 2);
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn a_batch_that_is_refused_for_a_full_queue_can_be_sent_again_as_a_whole() {
+    let env = TestEnv::new();
+    let api = env.api(&["--max-queue", "100"]).await;
+    let reports: Vec<_> = (0..200).map(|i| body(&format!("pibook-{i}"), hours_ago(1), false)).collect();
+    let refused = post(&api, "application/json", json!(reports).to_string()).await;
+    assert_eq!(refused.status().as_u16(), 503);
+    assert!(refused.headers().contains_key("retry-after"));
+    let _worker = env.worker("worker.log", &[]).await;
+    for some in reports.chunks(20) {
+        env.drained().await;
+        answer(post(&api, "application/json", json!(some).to_string()).await, 202).await;
+    }
+    env.drained().await;
+    assert_eq!(env.rows().await.len(), 200);
+    env.finish().await;
+}

@@ -1,0 +1,54 @@
+//! The examples of docs/DEVICES.md, run as they stand.
+
+use std::process::Output;
+
+use e2e::{Api, TestEnv, workspace_root};
+use tokio::process::Command;
+
+/// The fenced examples in a language.
+fn examples(language: &str) -> Vec<String> {
+    let page = std::fs::read_to_string(workspace_root().join("docs/DEVICES.md")).unwrap();
+    let opening = format!("```{language}\n");
+    page.split(&opening).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+}
+
+async fn run(env: &TestEnv, api: &Api, program: &str, args: &[&str], example: &str) -> Output {
+    let mut command = Command::new(program);
+    command.args(args).arg(example).current_dir(env.path("")).env("PISYNC_URL", &api.url).env("PISYNC_KEY", "any");
+    command.env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
+    let output = command.output().await.unwrap_or_else(|error| panic!("{program}: {error}"));
+    assert!(output.status.success(), "{program}: {}\n{example}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+#[tokio::test]
+async fn every_example_for_devices_runs_as_it_stands_and_is_stored() {
+    let env = TestEnv::new();
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    for (language, program, args, count) in [
+        ("sh", "bash", &["-euo", "pipefail", "-c"][..], 2),
+        ("python", "python3", &["-c"], 1),
+        ("js", "node", &["--input-type=module", "--eval"], 1),
+    ] {
+        let examples = examples(language);
+        assert_eq!(examples.len(), count, "{language}");
+        for example in examples {
+            run(&env, &api, program, args, &example).await;
+        }
+    }
+    for example in examples("json") {
+        let value: serde_json::Value = serde_json::from_str(&example).unwrap();
+        if value.get("events").is_some() {
+            let client = reqwest::Client::new().post(format!("{}/api/v1/sync-events", api.url)).json(&value);
+            assert_eq!(client.send().await.unwrap().status().as_u16(), 202);
+        } else {
+            let bad = serde_json::json!({"deviceId":"a","timestamp":0,"totalFilesSynced":0,"totalErrors":-1,"internetSpeed":0});
+            assert_eq!(api.post(&bad).await.json::<serde_json::Value>().await.unwrap(), value);
+        }
+    }
+    env.drained().await;
+    let mut devices: Vec<_> = env.rows().await.into_iter().map(|row| row.device_id).collect();
+    devices.sort();
+    assert_eq!(devices, ["pibook-1", "pibook-2", "pibook-2", "pibook-3", "pibook-4", "pibook-5"]);
+    env.finish().await;
+}

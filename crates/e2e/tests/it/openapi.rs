@@ -1,0 +1,59 @@
+//! What the API says of itself, held against what it does.
+
+use e2e::{TestEnv, body, hours_ago, setting, workspace_root};
+use tokio::process::Command;
+
+/// Schemathesis posts what the document allows and what it does not, over every operation.
+#[tokio::test]
+async fn the_api_does_what_its_description_says() {
+    let env = TestEnv::new();
+    let (api, _worker) = (env.api(&["--device-burst", "1000000"]).await, env.worker("worker.log", &[]).await);
+    let reports: Vec<_> = (0..5).map(|hour| body("pibook-1", hours_ago(hour), true)).collect();
+    api.accepts(&reports).await;
+    env.drained().await;
+
+    let mut command = Command::new("python3");
+    let config = workspace_root().join("scripts/lib/schemathesis.toml");
+    command.args(["-m", "schemathesis.cli", "--config-file"]).arg(config).args([
+        "run",
+        "--checks",
+        "all",
+        "--no-color",
+        "--seed",
+        "1",
+    ]);
+    command.args(["--max-examples", "50", "--generation-database", "none", "--url", &api.url]);
+    command.arg(format!("{}/openapi.json", api.url)).current_dir(env.path(""));
+    command.env("PYTHONPATH", setting("PISYNC_TEST_SCHEMATHESIS")).env("PYTHONDONTWRITEBYTECODE", "1");
+    command.env("SCHEMATHESIS_HOOKS", workspace_root().join("scripts/lib/schemathesis_hooks.py"));
+    command.env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
+    let output = command.output().await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn every_route_is_described() {
+    let env = TestEnv::new();
+    let api = env.api(&[]).await;
+    let (_, document) = api.get("/openapi.json").await;
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"), "{}", document["openapi"]);
+    let described: Vec<_> = document["paths"].as_object().unwrap().keys().cloned().collect();
+    let table = ["mod.rs", "v1/mod.rs"].map(|file| {
+        std::fs::read_to_string(workspace_root().join("crates/ingest-api/src/routes").join(file)).unwrap_or_default()
+    });
+    let routes: Vec<_> = table.iter().flat_map(|table| table.split("resource(\"").skip(1)).collect();
+    assert!(routes.len() > 8, "{routes:?}");
+    for route in routes {
+        let route = route.split('"').next().unwrap();
+        let is_page = ["/openapi.json", "/docs", "/metrics"].iter().any(|page| route.starts_with(page));
+        assert!(is_page || described.iter().any(|path| path == route), "{route} is not among {described:?}");
+    }
+    // Nothing that the page needs lies elsewhere.
+    let page = reqwest::get(format!("{}/docs/", api.url)).await.unwrap();
+    assert_eq!(page.status().as_u16(), 200);
+    assert!(page.headers()["content-security-policy"].to_str().unwrap().contains("default-src 'none'"));
+    let page = page.text().await.unwrap();
+    assert!(!page.contains("http://") && !page.contains("https://"), "{page}");
+    env.finish().await;
+}

@@ -1,0 +1,215 @@
+//! `GET /openapi.json` and `/docs`: the API as `OpenAPI` 3.1, made from the routes themselves, and a
+//! page to try it.
+
+use std::sync::Arc;
+
+use actix_web::{
+    HttpResponse,
+    http::header::{CONTENT_SECURITY_POLICY, LOCATION},
+    web::{Data, Path},
+};
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::{
+    Modify, OpenApi, ToSchema,
+    openapi::{
+        ContentBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, Ref, RefOr, ResponseBuilder, Schema, SchemaFormat,
+        path::Operation,
+        schema::Type,
+        security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
+    },
+};
+use utoipa_swagger_ui::Config;
+
+use super::{batch, health, repeated_failures, sync_event, sync_history};
+use crate::error::ApiError;
+
+/// What the page needs, and nothing from elsewhere.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+     img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "PiSync", description = "Reports of devices in, the state of the fleet out."),
+    paths(
+        sync_event::post,
+        batch::post,
+        sync_history::get,
+        repeated_failures::get,
+        health::alive,
+        health::ready,
+    ),
+    components(schemas(Problem)),
+    modifiers(&Refusals)
+)]
+struct Document;
+
+/// One sync attempt of one device.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({
+    "deviceId": "pibook-1", "timestamp": "2026-11-24T09:00:00Z",
+    "totalFilesSynced": 8, "totalErrors": 0, "internetSpeed": 2.5
+}))]
+pub(super) struct Report {
+    /// The name of the device: 1 to 128 printable characters, the same for ever.
+    #[schema(min_length = 1, max_length = 128, format = "device-id")]
+    device_id: String,
+    /// When the sync happened: RFC 3339 with an offset, or milliseconds since 1970.
+    #[schema(schema_with = moment)]
+    timestamp: String,
+    /// Files synced.
+    #[schema(minimum = 0, maximum = 2_147_483_647)]
+    total_files_synced: i32,
+    /// Errors met; over 0 the sync failed.
+    #[schema(minimum = 0, maximum = 2_147_483_647)]
+    total_errors: i32,
+    /// Mbps as measured; 0 where it was not.
+    #[schema(minimum = 0, maximum = 1_000_000)]
+    internet_speed: f64,
+}
+
+/// The name of a device: 1 to 128 printable characters.
+#[derive(Serialize, ToSchema)]
+#[schema(min_length = 1, max_length = 128, format = "device-id")]
+pub(super) struct DeviceName(String);
+
+/// A batch that says what the device's clock shows while it sends.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SentReports {
+    /// The device's clock; beyond two minutes off, all times of the batch are set right by as much.
+    #[schema(schema_with = moment_or_null, required = false)]
+    sent_at: Option<String>,
+    /// 1 to 1,000 reports.
+    #[schema(min_items = 1, max_items = 1_000)]
+    events: Vec<Report>,
+}
+
+/// 1 to 1,000 reports.
+#[derive(Serialize, ToSchema)]
+#[schema(min_items = 1, max_items = 1_000)]
+pub(super) struct ReportList(Vec<Report>);
+
+/// What a batch may be.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it is read by hand, see Batch; this is its description")]
+pub(super) enum Reports {
+    /// 1 to 1,000 reports.
+    Alone(ReportList),
+    /// The same with the device's clock.
+    Sent(SentReports),
+}
+
+/// What is wrong, as RFC 9457 says it.
+#[derive(Serialize, ToSchema)]
+struct Problem {
+    r#type: String,
+    title: String,
+    status: u16,
+    detail: String,
+    /// Each fault of the body or query.
+    #[schema(required = false)]
+    errors: Vec<Fault>,
+    /// Always false, for old clients.
+    success: bool,
+    /// The same as `detail`, for old clients.
+    error: String,
+}
+
+/// A fault of one member.
+#[derive(Serialize, ToSchema)]
+struct Fault {
+    /// JSON pointer (RFC 6901) to the member; empty for the whole body.
+    pointer: String,
+    /// A short stable word.
+    code: String,
+    detail: String,
+}
+
+/// A time in a body or query.
+pub(super) fn moment() -> Schema {
+    let text =
+        ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
+    let millis = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(Timestamp::MIN.as_second() * 1_000))
+        .maximum(Some(Timestamp::MAX.as_second() * 1_000));
+    OneOfBuilder::new().item(text).item(millis).into()
+}
+
+fn moment_or_null() -> Schema {
+    OneOfBuilder::new().item(moment()).item(ObjectBuilder::new().schema_type(Type::Null)).into()
+}
+
+/// What any route may answer in place of what was asked, and who may ask.
+struct Refusals;
+
+impl Modify for Refusals {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        document.components.get_or_insert_default().add_security_scheme("key", bearer);
+        for (path, item) in &mut document.paths.paths {
+            if let Some(post) = &mut item.post {
+                add(post, &[400, 401, 403, 413, 415, 429, 431, 503]);
+            }
+            if let Some(get) = &mut item.get
+                && path.starts_with("/api")
+            {
+                add(get, &[400, 401, 403, 404, 429, 431, 503]);
+            }
+        }
+    }
+}
+
+fn add(operation: &mut Operation, statuses: &[u16]) {
+    for status in statuses {
+        let word = actix_web::http::StatusCode::from_u16(*status).ok().and_then(|status| status.canonical_reason());
+        let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+        let response = ResponseBuilder::new()
+            .description(word.unwrap_or_default())
+            .content("application/problem+json", problem)
+            .build();
+        operation.responses.responses.entry(status.to_string()).or_insert(RefOr::T(response));
+    }
+    operation.security = Some(vec![SecurityRequirement::default(), SecurityRequirement::new("key", [""; 0])]);
+}
+
+/// The document, as JSON.
+pub(crate) fn document() -> String {
+    Document::openapi().to_json().unwrap_or_default()
+}
+
+/// What of this module the routes need, made once.
+#[derive(Clone)]
+pub(crate) struct Docs {
+    document: Arc<str>,
+    page: Arc<Config<'static>>,
+}
+
+impl Docs {
+    /// The document of the routes, and the page that shows it.
+    pub(crate) fn new() -> Self {
+        // Else the page asks a validator elsewhere what it thinks of the document.
+        let page = Config::new(["/openapi.json"]).validator_url("none");
+        Self { document: document().into(), page: Arc::new(page) }
+    }
+}
+
+/// The document.
+pub(super) async fn get(docs: Data<Docs>) -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(docs.document.to_string())
+}
+
+/// To where the page's own files are found.
+pub(super) async fn to_page() -> HttpResponse {
+    HttpResponse::PermanentRedirect().insert_header((LOCATION, "/docs/")).finish()
+}
+
+/// A file of the page, from within the program.
+pub(super) async fn page(file: Path<String>, docs: Data<Docs>) -> Result<HttpResponse, ApiError> {
+    let found = utoipa_swagger_ui::serve(&file, docs.page.clone()).ok().flatten().ok_or(ApiError::NoRoute)?;
+    let policy = (CONTENT_SECURITY_POLICY, PAGE_POLICY);
+    Ok(HttpResponse::Ok().content_type(found.content_type).insert_header(policy).body(found.bytes.into_owned()))
+}
