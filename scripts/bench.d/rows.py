@@ -112,6 +112,7 @@ ROWS = (
     Row("Redis per queued event, over the message itself", ("queued.over-message",), "B", most=40),
     Row("Redis per queued event, in all", ("queued.bytes",), "B", (("baseline.queued.bytes", "baseline"),)),
     Row("drain at many rows", ("drain.large",), "/s", (("drain.empty", "empty"),), ratio=0.7),
+    Row("CPU of MongoDB per million drained, at many rows", ("cpu.mongod.large",), "s", (("cpu.mongod.empty", "empty"),)),
     Row("rows there before that", ("many.rows",), ""),
     Row("history at many rows: p50, p99", ("history.p50", "history.p99"), "ms", most=10),
     Row(

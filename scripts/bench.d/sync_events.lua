@@ -14,6 +14,7 @@ local threads_made = 0
 local moment = ffi.new("moment")
 local prefix, devices, start, threads, batch
 local sent = 0
+local head
 local stamp = nil
 
 function setup(thread)
@@ -54,6 +55,7 @@ function init(args)
   if args[8] ~= "-" then wrk.headers["Authorization"] = "Bearer " .. args[8] end
   wrk.method = "POST"
   wrk.headers["Content-Type"] = "application/json"
+  head = wrk.format(nil, nil, nil, ""):gsub("Content%-Length: %d+\r\n", ""):gsub("\r\n$", "") .. "Content-Length: "
   math.randomseed(start + number)
   if rate > 0 then keep_to_rate(rate) end
   if respite > 0 then rest_after_503(respite) end
@@ -74,7 +76,12 @@ local function report()
 end
 
 function request()
-  if batch == 0 then return wrk.format(nil, nil, nil, report()) end
+  if batch == 0 then
+    -- By hand: wrk.format looks at every header again for each request, and the client shares the
+    -- processor with what is measured.
+    local body = report()
+    return head .. #body .. "\r\n\r\n" .. body
+  end
   local reports = {}
   for place = 1, batch do reports[place] = report() end
   return wrk.format(nil, nil, nil, "[" .. table.concat(reports, ",") .. "]")

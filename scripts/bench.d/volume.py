@@ -30,8 +30,9 @@ def run(stage, plan, results):
             stage.use(database)
             stage.redis.empty()
             events = max(plan.drain_events, plan.many_devices)
-            rate, _ = drain(stage, "many", plan.many_devices, events, WORKERS)
+            rate, costs = drain(stage, "many", plan.many_devices, events, WORKERS)
             results.record(f"drain.{name}", rate)
+            results.record(f"cpu.mongod.{name}", costs["mongod"])
     reads(stage, plan, results)
     stage.use(usual)
     for database in (empty, large):
