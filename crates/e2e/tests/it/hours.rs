@@ -90,6 +90,15 @@ async fn an_hour_that_nothing_touched_is_computed_once_and_one_that_was_is_compu
     let partition = env.queue().partitions().next().unwrap();
     seen.note(partition, &[], &[from]).await.unwrap();
     assert!(hours(&env, from, to).await[0].computed_at > first[0].computed_at);
+    // The last touch is what counts, in whichever partition it was.
+    for partition in env.queue().partitions() {
+        for _ in 0..2 {
+            let before = seen.touched(from, to).await.unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            seen.note(partition, &[], &[from]).await.unwrap();
+            assert!(seen.touched(from, to).await.unwrap()[&from] > before[&from]);
+        }
+    }
     env.finish().await;
 }
 
