@@ -1,9 +1,10 @@
 //! The HTTP side of `PiSync`: what a device reports goes through [`routes`] into the queue.
 //!
-//! In reading order: [`config`], [`server`], [`routes`], [`limits`], [`error`].
+//! In reading order: [`config`], [`server`], [`routes`], [`limits`], [`hours`], [`error`].
 
 pub mod config;
 pub mod error;
+pub mod hours;
 pub mod limits;
 pub mod routes;
 pub mod server;

@@ -9,10 +9,13 @@ use std::{
 };
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
 use pisync_core::{
     models::{DeviceId, EventId, FailureCounter, Fold, Observation, SyncEvent, recount},
     store::{Inserted, Kept, Revision, Saved, Store, StoreError},
 };
+
+use crate::receipt::{judge_clocks, receipts};
 
 /// How many devices are recounted at the same time.
 const RECOUNTS: usize = 16;
@@ -26,6 +29,10 @@ pub struct Rested {
     pub observation: Observation,
     /// Whether the row was made just now.
     pub is_new: bool,
+    /// When it was received.
+    pub received_at: Timestamp,
+    /// Whether the device's clock was not believed.
+    pub clock_suspect: bool,
 }
 
 /// Writes the rows. What `MongoDB` does not take as a document is left out of the answer and
@@ -44,7 +51,13 @@ pub async fn write_rows(
             }
             inserted => inserted == Inserted::New,
         };
-        rested.push(Rested { device_id: event.device_id.clone(), observation: observe(*id, event), is_new });
+        rested.push(Rested {
+            device_id: event.device_id.clone(),
+            observation: observe(*id, event),
+            is_new,
+            received_at: event.received_at,
+            clock_suspect: event.time.device_timestamp.is_some(),
+        });
     }
     Ok((rested, refused))
 }
@@ -55,12 +68,13 @@ pub async fn write_rows(
 /// Read, fold, compare-and-set; where another worker was there first, all over again: what has
 /// been counted by then is late in the next round and answered by the rows.
 pub async fn keep_counters(store: &Store, rested: &[Rested], threshold: i32) -> Result<HashSet<DeviceId>, StoreError> {
-    let by_device = in_order(rested);
+    let (by_device, receipts) = (in_order(rested), receipts(rested));
     let devices: Vec<_> = by_device.keys().cloned().collect();
     let mut crossed = HashSet::new();
     loop {
         let kept = store.failure_counters().find(&devices).await?;
-        let changes = changes(store, &by_device, &kept).await?;
+        let mut changes = changes(store, &by_device, &kept).await?;
+        judge_clocks(&mut changes, &receipts, &kept);
         for (counter, _) in &changes {
             let before = kept.get(&counter.device_id).map_or(0, |kept| kept.counter.failure_count());
             if (before >= threshold) != (counter.failure_count() >= threshold) {
@@ -166,13 +180,25 @@ pub async fn recount_devices(store: &Store, devices: &[DeviceId]) -> Result<usiz
     }
 }
 
+/// When the newest reports of these devices came, as far as their rows tell.
+pub async fn last_receipts(store: &Store, devices: &[DeviceId]) -> Result<Vec<(DeviceId, Timestamp)>, StoreError> {
+    let receipts = stream::iter(devices)
+        .map(async |device| {
+            let received_at = store.sync_events().last_receipt(device).await?;
+            Ok::<_, StoreError>(received_at.map(|received_at| (device.clone(), received_at)))
+        })
+        .buffer_unordered(RECOUNTS);
+    Ok(receipts.try_collect::<Vec<_>>().await?.into_iter().flatten().collect())
+}
+
 /// The counters, made from the rows, that differ from what is kept.
 async fn recounted(store: &Store, kept: Vec<Kept>) -> Result<Vec<(FailureCounter, Revision)>, StoreError> {
     let recounted: Vec<_> = stream::iter(kept)
         .map(async |kept| {
             let device_id = kept.counter.device_id.clone();
             let rows = store.sync_events().since_last_success(&device_id).await?;
-            let counter = recount(device_id, rows);
+            let mut counter = recount(device_id, rows);
+            counter.clock_suspect_since = kept.counter.clock_suspect_since;
             Ok::<_, StoreError>((counter != kept.counter).then_some((counter, kept.revision)))
         })
         .buffer_unordered(RECOUNTS)

@@ -1,7 +1,7 @@
 //! From the queue to the store: claims batches, writes rows, keeps the failure counters.
 //!
 //! In reading order: [`config`], [`worker`] (the loop), [`reading`] (what a batch holds),
-//! [`probe`] (which message kills), [`batch`] (its effect), [`keeper`] (holding a lease meanwhile), [`audit`] (the slow look
+//! [`probe`] (which message kills), [`batch`] (its effect), `receipt` (what it tells beside), [`keeper`] (holding a lease meanwhile), [`audit`] (the slow look
 //! around), [`admin`] (the operator's verbs).
 
 pub mod admin;
@@ -11,6 +11,7 @@ pub mod config;
 pub mod keeper;
 pub mod probe;
 pub mod reading;
+mod receipt;
 pub mod worker;
 
 use std::{sync::Arc, time::Duration};

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use pisync_core::{
     backoff::Backoff,
     models::{DeadLetter, Reason},
-    queue::{Batch, BatchId, Claim, Fenced, Hints, Lease, Partition, Queue, QueueError, Wake},
+    queue::{Batch, BatchId, Claim, Fenced, Hints, LastSeen, Lease, Partition, Queue, QueueError, Wake},
     store::{Store, StoreError},
 };
 use tokio::{
@@ -14,7 +14,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{batch, config::WorkSettings, keeper::Keeper, reading};
+use crate::{
+    batch::{self, Rested},
+    config::WorkSettings,
+    keeper::Keeper,
+    reading,
+    receipt::{hours, receipts},
+};
 
 /// How long a worker waits for a notice before it looks by itself: for batches whose worker died,
 /// and for notices that were lost.
@@ -37,6 +43,7 @@ const CLAIM_TRIES: u32 = 3;
 pub struct Worker {
     queue: Queue,
     hints: Hints,
+    seen: LastSeen,
     store: Store,
     settings: WorkSettings,
     owner: String,
@@ -52,19 +59,21 @@ pub enum Outcome {
 }
 
 /// Why a batch was not finished.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 enum Unfinished {
     /// The worker is to stop.
     Stopping,
     /// Another worker has the batch now.
     LeaseLost,
+    /// Redis did not take a note.
+    NotNoted(QueueError),
 }
 
 impl Worker {
     /// A worker with a name of its own.
     pub fn new(queue: Queue, store: Store, settings: WorkSettings) -> Self {
         let owner = format!("{}-{:08x}", std::process::id(), fastrand::u32(..));
-        Self { hints: Hints::new(queue.clone()), queue, store, settings, owner }
+        Self { hints: Hints::new(queue.clone()), seen: LastSeen::new(queue.clone()), queue, store, settings, owner }
     }
 
     /// The name under which the worker claims.
@@ -112,6 +121,8 @@ impl Worker {
             Ok(dead) => self.queue.ack(&batch.lease, &dead).await?,
             Err(Unfinished::Stopping) => self.queue.release(&batch.lease).await?,
             Err(Unfinished::LeaseLost) => Fenced::Lost,
+            // As with an ack that fails: the lease ends, the batch comes again, and so does the note.
+            Err(Unfinished::NotNoted(error)) => return Err(error),
         };
         self.settings.crash.pass("after_ack");
         let Lease { partition, batch: name, epoch } = &batch.lease;
@@ -123,7 +134,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Rows, counters, hints, in this order; answers with the messages to bury. Everything may be
+    /// Rows, counters and notes, hints, in this order; answers with the messages to bury. Everything may be
     /// done again, by this worker or another: rows have derived ids, and a counter whose events
     /// were seen before is made from the rows.
     async fn effect(
@@ -156,13 +167,27 @@ impl Worker {
             let rested = rested.clone();
             tokio::spawn(async move { batch::keep_counters(&store, &rested, threshold).await })
         };
-        let crossed: Vec<_> = self.persist(lost, stop, count).await?.into_iter().collect();
+        // The note needs no more than the rows, and takes no longer than the counters.
+        let (crossed, noted) = tokio::join!(self.persist(lost, stop, count), self.note(batch, &rested));
+        let crossed: Vec<_> = crossed?.into_iter().collect();
+        noted.map_err(Unfinished::NotNoted)?;
         crash.pass("after_counter_before_ack");
 
         if let Err(error) = self.hints.leave(&crossed).await {
             log::debug!(error:% = error; "no hints left: the alerters look by themselves");
         }
         Ok(dead)
+    }
+
+    /// Says which devices were heard of and which hours have got rows: after the rows are stored,
+    /// so that who adds up an hour meanwhile will do so again, and before the ack, so that it is
+    /// said in the end, whoever dies.
+    async fn note(&self, batch: &Batch, rested: &[Rested]) -> Result<(), QueueError> {
+        let seen: Vec<_> = receipts(rested).into_iter().map(|(device, receipt)| (device, receipt.last_at)).collect();
+        if seen.is_empty() {
+            return Ok(());
+        }
+        self.seen.note(batch.lease.partition, &seen, &hours(rested)).await
     }
 
     /// Does one step on the store until it is done, for hours if need be. The lease is kept

@@ -42,7 +42,9 @@ async fn a_full_redis_is_503_and_drains_by_itself_even_by_a_worker_that_comes_la
         for partition in queue.partitions() {
             let messages: Vec<_> = (pushed..pushed + 200)
                 .map(|i| {
-                    let report = body(&format!("pibook-{i}"), hours_ago(1), false).to_string();
+                    // A thousand devices: each leaves a little in Redis, and the queue nothing.
+                    let hours = i64::try_from(i / 1_000).unwrap();
+                    let report = body(&format!("pibook-{}", i % 1_000), hours_ago(1 + hours), false).to_string();
                     encode(&SyncEvent::from_json(report.as_bytes(), hours_ago(0)).unwrap())
                 })
                 .collect();

@@ -22,6 +22,19 @@ impl EventId {
         Self(derived_id(device_id.as_str(), device_timestamp))
     }
 
+    /// Below the id of every event at `at` or later, and above those of earlier seconds.
+    pub fn lowest(at: Timestamp) -> Self {
+        let mut bytes = [0; 12];
+        bytes[..4].copy_from_slice(&u32::try_from(at.as_second().max(0)).unwrap_or(u32::MAX).to_be_bytes());
+        Self(bytes)
+    }
+
+    /// The time by the device's own clock, in whole seconds.
+    pub fn time(self) -> Timestamp {
+        let [a, b, c, d, ..] = self.0;
+        Timestamp::from_second(u32::from_be_bytes([a, b, c, d]).into()).unwrap_or_default()
+    }
+
     /// An id read back from where it was stored.
     pub fn from_bytes(bytes: [u8; 12]) -> Self {
         Self(bytes)
@@ -75,6 +88,16 @@ mod tests {
         assert!(id("b", 1_000) < id("a", 2_000));
         assert!(id("a", -5_000) < id("a", 1_000));
         assert!(id("a", 1_000) < id("a", 253_402_207_200_000));
+    }
+
+    #[test]
+    fn a_window_of_time_is_a_range_of_ids() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        for millis in [7_200_000, 10_799_999] {
+            let id = id("a", millis);
+            assert!(EventId::lowest(at(7_200)) <= id && id < EventId::lowest(at(10_800)));
+            assert_eq!(id.time(), at(millis / 1_000));
+        }
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub struct FailureCounter {
     pub last_success_at: Option<Timestamp>,
     /// Time of the newest event counted: no failed sync after it has been counted.
     pub watermark: Option<Timestamp>,
+    /// Time of receipt since which the device's clock is not believed; no part of the fold.
+    pub clock_suspect_since: Option<Timestamp>,
 }
 
 /// Failed syncs one after the other, with no good one between or after them.
@@ -69,7 +71,7 @@ pub enum Fold {
 impl FailureCounter {
     /// A device of which nothing is known.
     pub fn new(device_id: DeviceId) -> Self {
-        Self { device_id, run: None, last_success_at: None, watermark: None }
+        Self { device_id, run: None, last_success_at: None, watermark: None, clock_suspect_since: None }
     }
 
     /// The number of failed syncs after the last good one.

@@ -8,6 +8,7 @@ mod device_id;
 mod event_id;
 mod failure_counter;
 mod sync_event;
+mod sync_hour;
 
 pub use alert::{Alert, AlertId, AlertName, AlertState, Cause};
 pub use batch::{Batch, InvalidBatch, MAX_EVENTS};
@@ -17,3 +18,4 @@ pub use device_id::{DeviceId, InvalidDeviceId};
 pub use event_id::EventId;
 pub use failure_counter::{FailureCounter, FailureRun, Fold, Observation, recount};
 pub use sync_event::{FieldError, InvalidEvent, SyncEvent};
+pub use sync_hour::{Speeds, SyncHour, hour_of};

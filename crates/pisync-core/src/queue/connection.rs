@@ -76,6 +76,12 @@ impl Redis {
         command.query_async(&mut connection).await.map_err(|error| self.failed(error))
     }
 
+    /// Sends commands together, in one round trip.
+    pub(super) async fn pipeline<T: FromRedisValue>(&self, commands: &redis::Pipeline) -> Result<T, QueueError> {
+        let mut connection = self.connection().await?;
+        commands.query_async(&mut connection).await.map_err(|error| self.failed(error))
+    }
+
     /// Runs one script.
     pub(super) async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, QueueError> {
         let mut connection = self.connection().await?;

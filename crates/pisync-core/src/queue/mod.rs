@@ -12,6 +12,8 @@
 //! | `pisync:{q:07}:m:<batch>` | hash | of a claimed batch: `epoch`, `attempt`, `owner`, `cursor` |
 //! | `pisync:{q:07}:dead` | list | dead letters, newest first |
 //! | `pisync:{q:07}:stats` | hash | totals: `pushed`, `acked`, `redelivered`, `dead`, `requeued`, `purged`, `moved_out` |
+//! | `pisync:{q:07}:seen` | sorted set | device → when it was last heard of, ms of receipt |
+//! | `pisync:{q:07}:hours` | sorted set | start of an hour of rows, s → when it last got rows, ms by Redis' clock |
 //! | `pisync:{q:07}:paused` | string | there while the partition hands out nothing |
 //! | `pisync:partitions` | string | the number of partitions, set by the first process |
 //! | `pisync:alerts` | list | hints: ids of devices that an alerter should look at now |
@@ -28,11 +30,14 @@ mod dead_letters;
 mod envelope;
 mod error;
 mod hints;
+mod hours;
 mod keys;
 mod lease;
 mod pause;
 mod producer;
 mod push;
+mod seen;
+mod seen_page;
 mod status;
 mod wake;
 
@@ -47,6 +52,7 @@ pub use keys::Partition;
 pub use lease::{Fenced, Lease};
 pub use producer::{Producer, PushError};
 pub use push::Pushed;
+pub use seen::LastSeen;
 pub use status::{BatchStatus, PartitionStatus};
 pub use wake::Wake;
 

@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use bson::{Bson, DateTime, Document, doc, oid::ObjectId};
 use futures_util::{Stream, StreamExt, TryStreamExt, future};
 use jiff::Timestamp;
-use mongodb::{Database, options::IndexOptions};
+use mongodb::{
+    Database,
+    options::{Hint, IndexOptions},
+};
 use serde::Deserialize;
 
 use super::{Page, Raw, StoreError, index, malformed, number};
@@ -75,11 +78,14 @@ impl FailureCounters {
     pub(super) async fn ensure_indexes(&self) -> Result<(), StoreError> {
         let unique = IndexOptions::builder().unique(true).build();
         let plain = IndexOptions::default;
+        let suspect = doc! { "clockSuspectSince": { "$exists": true } };
+        let suspect = IndexOptions::builder().partial_filter_expression(suspect).build();
         let indexes = [
             index(doc! { "deviceId": 1 }, unique),
             index(doc! { "failureCount": 1 }, plain()),
             // The order of the list of repeated failures, which would be sorted in memory else.
             index(doc! { "failureCount": -1, "deviceId": 1 }, plain()),
+            index(suspect_keys(), suspect),
         ];
         self.collection.create_indexes(indexes).await?;
         Ok(())
@@ -146,10 +152,32 @@ impl FailureCounters {
         Ok(Page { results: results.try_collect().await?, total: self.collection.count_documents(failing).await? })
     }
 
+    /// Up to `limit` counters of devices whose clock is not believed, by device, those `after` one.
+    pub async fn clock_suspect_page(&self, after: Option<&DeviceId>, limit: u32) -> Result<Vec<Kept>, StoreError> {
+        let mut suspect = doc! { "clockSuspectSince": { "$exists": true } };
+        if let Some(after) = after {
+            suspect.insert("deviceId", doc! { "$gt": after.as_str() });
+        }
+        let found = self.collection.find(suspect).sort(doc! { "deviceId": 1 }).limit(i64::from(limit));
+        let found = found.hint(Hint::Keys(suspect_keys())).await?.map(read);
+        found.filter(|kept| future::ready(!is_malformed(kept))).try_collect().await
+    }
+
+    /// How many devices have a clock that is not believed.
+    pub async fn clock_suspect_count(&self) -> Result<u64, StoreError> {
+        let suspect = self.collection.count_documents(doc! { "clockSuspectSince": { "$exists": true } });
+        Ok(suspect.hint(Hint::Keys(suspect_keys())).await?)
+    }
+
     /// All counters, in no order.
     pub async fn all(&self) -> Result<impl Stream<Item = Result<Kept, StoreError>> + Unpin + use<>, StoreError> {
         Ok(self.collection.find(doc! {}).batch_size(10_000).await?.map(read))
     }
+}
+
+/// Of the index that has only the devices whose clock is not believed.
+fn suspect_keys() -> Document {
+    doc! { "deviceId": 1, "clockSuspectSince": 1 }
 }
 
 /// Sets one counter if its document is still at `revision`; makes the document where there is
@@ -165,6 +193,7 @@ fn statement(counter: &FailureCounter, revision: Revision) -> Document {
     for (field, value) in [
         ("watermark", counter.watermark.map(date)),
         ("lastSuccessAt", counter.last_success_at.map(date)),
+        ("clockSuspectSince", counter.clock_suspect_since.map(date)),
         ("failingSince", run.map(|run| date(run.since))),
         ("lastFailureAt", run.map(|run| date(run.last_at))),
         ("lastFailureSpeed", run.map(|run| Bson::Double(run.last_speed))),
@@ -213,6 +242,7 @@ fn read(found: Result<bson::RawDocumentBuf, mongodb::error::Error>) -> Result<Ke
         run,
         last_success_at: stored.last_success_at.map(Timestamp::from),
         watermark: stored.watermark.map(Timestamp::from),
+        clock_suspect_since: stored.clock_suspect_since.map(Timestamp::from),
     };
     Ok(Kept { counter, revision: stored.revision.map_or(Revision::Unset, Revision::At) })
 }
@@ -228,6 +258,7 @@ struct Stored {
     failure_count: f64,
     revision: Option<i64>,
     watermark: Option<DateTime>,
+    clock_suspect_since: Option<DateTime>,
     last_success_at: Option<DateTime>,
     failing_since: Option<DateTime>,
     last_failure_at: Option<DateTime>,

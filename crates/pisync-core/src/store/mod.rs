@@ -7,6 +7,7 @@ mod dead_letters;
 mod error;
 mod failure_counters;
 mod sync_events;
+mod sync_hours;
 
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use mongodb::{
     options::{Acknowledgment, ClientOptions, IndexOptions, WriteConcern},
 };
 pub use sync_events::{Inserted, StoredEvent, SyncEvents};
+pub use sync_hours::SyncHours;
 
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
@@ -107,6 +109,11 @@ impl Store {
     /// The alerts.
     pub fn alerts(&self) -> Alerts {
         Alerts::new(&self.database.collection("Alert"))
+    }
+
+    /// The hours, added up.
+    pub fn sync_hours(&self) -> SyncHours {
+        SyncHours::new(self.database.collection(&self.sync_events), &self.database.collection("SyncHour"))
     }
 
     /// The dead letters that are no longer in the queue.

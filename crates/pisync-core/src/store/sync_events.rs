@@ -124,6 +124,22 @@ impl SyncEvents {
         Ok(since)
     }
 
+    /// When the newest report of a device came: the latest receipt among its newest rows by time.
+    pub async fn last_receipt(&self, device_id: &DeviceId) -> Result<Option<Timestamp>, StoreError> {
+        /// Enough for reports that came out of order.
+        const NEWEST: i64 = 24;
+        let rows = self.0.find(doc! { "deviceId": device_id.as_str(), "timestamp": { "$type": "date" } });
+        let rows =
+            rows.sort(doc! { "timestamp": -1 }).limit(NEWEST).projection(doc! { "timestamp": 1, "createdAt": 1 });
+        let mut rows = rows.read_concern(ReadConcern::majority()).await?;
+        let mut newest = None;
+        while let Some(row) = rows.try_next().await? {
+            let date = |field| row.get_datetime(field).ok().map(Timestamp::from);
+            newest = newest.max(date("createdAt").or_else(|| date("timestamp")));
+        }
+        Ok(newest)
+    }
+
     /// Of these devices, those that have a good sync at the given time or later.
     pub async fn good_since(&self, devices: &[(&DeviceId, Timestamp)]) -> Result<HashSet<String>, StoreError> {
         let good = |(device, since): &(&DeviceId, Timestamp)| {

@@ -1,7 +1,12 @@
 //! `counters rebuild`.
 
 use futures_util::TryStreamExt;
-use pisync_core::{models::DeviceId, store::Store};
+use jiff::{SignedDuration, Timestamp};
+use pisync_core::{
+    models::{DeviceId, hour_of},
+    queue::{LastSeen, Queue},
+    store::Store,
+};
 use serde_json::json;
 
 use super::{say, say_json};
@@ -10,25 +15,47 @@ use crate::{batch, config::CountersCommand};
 /// How many devices are counted in one step.
 const AT_ONCE: usize = 500;
 
-pub(super) async fn run(command: CountersCommand, store: &Store) -> anyhow::Result<()> {
+/// How many hours back Redis knows which have got rows.
+const KEPT_HOURS: i64 = 24 * 8;
+
+pub(super) async fn run(command: CountersCommand, queue: &Queue, store: &Store) -> anyhow::Result<()> {
     let CountersCommand::Rebuild { device, output } = command;
     let (mut counted, mut mended) = (0, 0);
+    let seen = LastSeen::new(queue.clone());
     if let Some(device) = device {
         counted = 1;
-        mended = batch::recount_devices(store, &[device]).await?;
+        mended = rebuild(&[device], &seen, store).await?;
     } else {
         let devices = store.sync_events().devices().await?;
         let mut groups = devices.try_chunks(AT_ONCE);
         while let Some(some) = groups.try_next().await.map_err(|error| error.1)? {
             let some: Vec<DeviceId> = some;
             counted += some.len();
-            mended += batch::recount_devices(store, &some).await?;
+            mended += rebuild(&some, &seen, store).await?;
         }
+        touch_hours(queue, &seen).await?;
     }
     if output.json {
         say_json(&json!({ "counted": counted, "mended": mended }));
     } else {
         say(format_args!("{counted} devices counted, {mended} counters mended"));
+    }
+    Ok(())
+}
+
+/// Counts some devices, and says when they were last heard of where that got lost with Redis.
+async fn rebuild(devices: &[DeviceId], seen: &LastSeen, store: &Store) -> anyhow::Result<usize> {
+    let mended = batch::recount_devices(store, devices).await?;
+    seen.restore(&batch::last_receipts(store, devices).await?).await?;
+    Ok(mended)
+}
+
+/// Has the hours added up again at the next question: what touched them may have been lost, too.
+async fn touch_hours(queue: &Queue, seen: &LastSeen) -> anyhow::Result<()> {
+    let running = hour_of(Timestamp::now());
+    let hours: Vec<_> = (0..KEPT_HOURS).map(|back| running - SignedDuration::from_hours(back)).collect();
+    if let Some(partition) = queue.partitions().next() {
+        seen.note(partition, &[], &hours).await?;
     }
     Ok(())
 }

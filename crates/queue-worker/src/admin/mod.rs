@@ -19,7 +19,7 @@ pub async fn run(command: Command, of: &Queue, store: &Store) -> anyhow::Result<
         Command::Queue(QueueCommand::Pause) => queue::pause(of).await,
         Command::Queue(QueueCommand::Resume) => queue::resume(of).await,
         Command::DeadLetters(command) => dead_letters::run(command, of, store).await,
-        Command::Counters(command) => counters::run(command, store).await,
+        Command::Counters(command) => counters::run(command, of, store).await,
         // It is no verb for an operator, and was done before the servers were looked for.
         Command::Probe => Ok(()),
     }

@@ -1,0 +1,148 @@
+//! The hours added up: exact, however late and however often reports come.
+
+use e2e::{TestEnv, body, hours_ago};
+use ingest_api::hours::Hours;
+use jiff::{SignedDuration, Timestamp};
+use pisync_core::{
+    models::{SyncHour, hour_of},
+    queue::LastSeen,
+};
+use serde_json::{Value, json};
+
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
+/// What the rows of an hour say, counted one by one.
+async fn plain_count(env: &TestEnv, hour: Timestamp) -> (u64, u64, i64, i64) {
+    let mut sums = (0, 0, 0, 0);
+    for row in env.rows().await.into_iter().filter(|row| hour_of(row.id.time()) == hour) {
+        *(if row.total_errors > 0 { &mut sums.1 } else { &mut sums.0 }) += 1;
+        sums.2 += row.total_files_synced;
+        sums.3 += row.total_errors;
+    }
+    sums
+}
+
+fn sums(hour: &SyncHour) -> (u64, u64, i64, i64) {
+    (hour.good, hour.failed, hour.files.cast_signed(), hour.errors.cast_signed())
+}
+
+/// Hours of a process that knows nothing yet.
+async fn hours(env: &TestEnv, from: Timestamp, to: Timestamp) -> Vec<SyncHour> {
+    Hours::new(env.queue(), env.store().await).of(from, to).await.unwrap()
+}
+
+fn report(i: i64, hours: i64, failed: bool) -> Value {
+    body(&format!("pibook-{i}"), hour_of(hours_ago(hours)) + SignedDuration::from_secs(i * 7 % 3_600), failed)
+}
+
+#[tokio::test]
+async fn hours_are_exact_after_late_and_resent_reports() {
+    let env = TestEnv::new();
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &["--batch", "7"]).await);
+    let (from, to) = (hour_of(hours_ago(5)), hour_of(hours_ago(0)));
+    let mut sent = Vec::new();
+    for round in 0..4 {
+        let new: Vec<_> = (0..40).map(|i| report(100 * round + i, fastrand::i64(1..6), fastrand::bool())).collect();
+        api.accepts(&new).await;
+        sent.extend(new);
+        api.accepts(&fastrand::choose_multiple(&sent, 20).into_iter().cloned().collect::<Vec<_>>()).await;
+        env.drained().await;
+        let hours = hours(&env, from, to).await;
+        assert_eq!(hours.iter().map(|hour| hour.hour).collect::<Vec<_>>(), [0, 1, 2, 3, 4].map(|i| from + HOUR * i));
+        for hour in &hours {
+            assert_eq!(sums(hour), plain_count(&env, hour.hour).await, "{} in round {round}", hour.hour);
+            assert_eq!(hour.speeds.0.iter().sum::<u64>(), hour.good + hour.failed);
+            // All have the same speed.
+            assert!(hour.median_speed().is_none_or(|median| (63.0..=100.0).contains(&median)), "{hour:?}");
+        }
+        assert_eq!(hours.iter().map(|hour| hour.good + hour.failed).sum::<u64>(), env.rows().await.len() as u64);
+    }
+    env.finish().await;
+}
+
+/// A worker has its rows stored and not yet noted while the hour is computed, or stores and notes
+/// them meanwhile: the note is later than the computation's time, which is read before the rows.
+#[tokio::test]
+async fn a_report_that_comes_while_its_hour_is_computed_is_in_it_at_the_next_question() {
+    let env = TestEnv::new();
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let (from, to) = (hour_of(hours_ago(2)), hour_of(hours_ago(1)));
+    let seen = LastSeen::new(env.queue());
+    let minute_ago = seen.now().await.unwrap() - SignedDuration::from_mins(1);
+    let before = env.store().await.sync_hours().compute(from, minute_ago).await.unwrap();
+    assert_eq!((before.good, before.computed_at), (0, minute_ago));
+    api.accepts(&[report(1, 2, false)]).await;
+    env.drained().await;
+    assert!(seen.touched(from, to).await.unwrap()[&from] > minute_ago);
+    assert_eq!(hours(&env, from, to).await[0].good, 1);
+    env.finish().await;
+}
+
+/// It is the note that makes an hour stale: an hour without one is computed once and then read.
+#[tokio::test]
+async fn an_hour_that_nothing_touched_is_computed_once_and_one_that_was_is_computed_again() {
+    let env = TestEnv::new();
+    let seen = LastSeen::new(env.queue());
+    let (from, to) = (hour_of(hours_ago(3)), hour_of(hours_ago(2)));
+    let first = hours(&env, from, to).await;
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    assert_eq!(hours(&env, from, to).await, first);
+    let partition = env.queue().partitions().next().unwrap();
+    seen.note(partition, &[], &[from]).await.unwrap();
+    assert!(hours(&env, from, to).await[0].computed_at > first[0].computed_at);
+    // The last touch is what counts, in whichever partition it was.
+    for partition in env.queue().partitions() {
+        for _ in 0..2 {
+            let before = seen.touched(from, to).await.unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            seen.note(partition, &[], &[from]).await.unwrap();
+            assert!(seen.touched(from, to).await.unwrap()[&from] > before[&from]);
+        }
+    }
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn an_older_computation_does_not_replace_a_newer_one() {
+    let env = TestEnv::new();
+    let hours = env.store().await.sync_hours();
+    let (hour, now) = (hour_of(hours_ago(2)), Timestamp::from_millisecond(hours_ago(0).as_millisecond()).unwrap());
+    for (computed_at, kept) in [(now, now), (now - HOUR, now), (now + HOUR, now + HOUR)] {
+        assert_eq!(hours.compute(hour, computed_at).await.unwrap().computed_at, kept);
+        assert_eq!(hours.hours(hour, hour + HOUR).await.unwrap()[0].computed_at, kept);
+    }
+    let at_once = (0..20).map(|i| hours.compute(hour + HOUR, now + SignedDuration::from_secs(i)));
+    futures_util::future::try_join_all(at_once).await.unwrap();
+    let kept = hours.hours(hour + HOUR, hour + HOUR * 2).await.unwrap();
+    assert_eq!(kept[0].computed_at, now + SignedDuration::from_secs(19));
+    env.finish().await;
+}
+
+/// What comes from a wrong clock must not let the notes grow without end.
+#[tokio::test]
+async fn hours_far_from_now_are_not_noted() {
+    let env = TestEnv::new();
+    let seen = LastSeen::new(env.queue());
+    let partition = env.queue().partitions().next().unwrap();
+    let noted = [24 * 30, 24 * 8, 1, 0, -24].map(|hours| hour_of(hours_ago(hours)));
+    seen.note(partition, &[], &noted).await.unwrap();
+    let touched = seen.touched(Timestamp::MIN, Timestamp::MAX).await.unwrap();
+    assert_eq!(touched.keys().copied().collect::<Vec<_>>(), noted[1..4]);
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn rows_of_other_programs_are_added_up_as_the_counters_see_them() {
+    let env = TestEnv::new();
+    let hour = hour_of(hours_ago(2));
+    let id = |i: u32| json!({ "$oid": format!("{:08x}{i:016x}", hour.as_second()) });
+    let rows = json!([
+        { "_id": id(1), "deviceId": "old", "totalErrors": 2.0, "totalFilesSynced": 3.0, "internetSpeed": 5 },
+        { "_id": id(2), "deviceId": "old", "totalErrors": "many", "internetSpeed": "fast" },
+        { "_id": id(3), "deviceId": "old", "totalErrors": null },
+    ]);
+    e2e::mongo_command(&env, "insert", "SyncEvent", json!({ "documents": rows })).await;
+    let hours = hours(&env, hour, hour + HOUR).await;
+    assert_eq!((sums(&hours[0]), hours[0].speeds.0.iter().sum::<u64>()), ((2, 1, 3, 2), 1));
+    env.finish().await;
+}

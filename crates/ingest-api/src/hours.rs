@@ -1,0 +1,137 @@
+//! The hours of a range, added up and brought up to date first.
+//!
+//! An hour is computed when it never was, or when it has got rows since: workers note that after
+//! the rows are stored, and a computation bears a time from before it read the rows, both by
+//! Redis' clock. So a row that comes meanwhile makes the hour stale, and is not missed.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use pisync_core::{
+    models::{SyncHour, hour_of},
+    queue::{LastSeen, PushError, Queue},
+    store::{Store, StoreError},
+};
+use tokio::{sync::Mutex, time::Instant};
+
+use crate::error::ApiError;
+
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
+/// How many hours are kept up to date: as many as the workers' notes surely go back.
+const KEPT: i32 = 24 * 8;
+
+/// How long ago the running hour must have been computed to be computed again.
+const RUNNING_EVERY: SignedDuration = SignedDuration::from_secs(5);
+
+/// How far the clocks of Redis' nodes may differ, and how long a primary may not know that it is
+/// none any more: an hour that was touched so shortly before it was computed is computed again.
+const SLACK: SignedDuration = SignedDuration::from_secs(5);
+
+/// After computing for longer than [`BRIEF`], so many times as long passes before stale hours are
+/// computed again: a tenth of the time is spent on it, however many reports come late.
+const REST: u32 = 9;
+const BRIEF: Duration = Duration::from_millis(250);
+
+/// The hours. Clones share one turn: a process computes one hour at a time.
+#[derive(Debug, Clone)]
+pub struct Hours {
+    seen: LastSeen,
+    store: Store,
+    rested_at: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Hours {
+    /// The hours of what a queue and a store hold.
+    pub fn new(queue: Queue, store: Store) -> Self {
+        Self { seen: LastSeen::new(queue), store, rested_at: Arc::default() }
+    }
+
+    /// The hours that begin at `from` or later and before `to`, in order, but none that has not
+    /// begun. Those of the last 8 days are all there and up to date; the running one lags by up
+    /// to 5 s, and all do while late reports keep changing many. Older ones are as they were last
+    /// computed, and left out where they never were.
+    ///
+    /// The first call after an upgrade takes as long as reading the rows of the range.
+    pub async fn of(&self, from: Timestamp, to: Timestamp) -> Result<Vec<SyncHour>, ApiError> {
+        let this = self.clone();
+        // Spawned, since a driver's future must not be dropped when a client hangs up.
+        let refresh = tokio::spawn(async move { this.refresh(from, to).await });
+        refresh.await.map_err(|panic| StoreError::Unavailable(panic.to_string()))?
+    }
+
+    async fn refresh(&self, from: Timestamp, to: Timestamp) -> Result<Vec<SyncHour>, ApiError> {
+        let mut rested_at = self.rested_at.lock().await;
+        let now = self.seen.now().await.map_err(PushError::from)?;
+        let touched = self.seen.touched(from, to).await.map_err(PushError::from)?;
+        let stored = self.store.sync_hours().hours(from, to).await?;
+        let mut hours: BTreeMap<_, _> = stored.into_iter().map(|hour| (hour.hour, hour)).collect();
+        let (began, resting) = (Instant::now(), rested_at.is_some_and(|rested_at| Instant::now() < rested_at));
+        for hour in within(from, to, now) {
+            let due = match hours.get(&hour) {
+                None => true,
+                Some(stored) => !resting && is_stale(stored, touched.get(&hour).copied(), now),
+            };
+            if due {
+                hours.insert(hour, self.store.sync_hours().compute(hour, now).await?);
+            }
+        }
+        if began.elapsed() > BRIEF {
+            *rested_at = Some(Instant::now() + REST * began.elapsed());
+        }
+        Ok(hours.into_values().filter(|hour| hour.hour <= now).collect())
+    }
+}
+
+/// The starts of the hours of a range that are kept up to date, in order.
+fn within(from: Timestamp, to: Timestamp, now: Timestamp) -> impl Iterator<Item = Timestamp> {
+    let running = hour_of(now);
+    let back = (0..KEPT).rev().filter_map(move |back| running.checked_sub(HOUR * back).ok());
+    back.filter(move |hour| (from..to).contains(hour))
+}
+
+/// Whether an hour has to be computed again.
+fn is_stale(stored: &SyncHour, touched: Option<Timestamp>, now: Timestamp) -> bool {
+    let rested = stored.hour < hour_of(now) || stored.computed_at + RUNNING_EVERY <= now;
+    rested && touched.is_some_and(|touched| touched + SLACK >= stored.computed_at)
+}
+
+#[cfg(test)]
+mod tests {
+    use pisync_core::models::Speeds;
+
+    use super::*;
+
+    fn at(time: &str) -> Timestamp {
+        format!("2026-11-23T{time}Z").parse().unwrap()
+    }
+
+    fn computed(computed_at: &str) -> SyncHour {
+        let (hour, computed_at, speeds) = (at("12:00:00"), at(computed_at), Speeds::default());
+        SyncHour { hour, good: 0, failed: 0, files: 0, errors: 0, speeds, computed_at }
+    }
+
+    #[test]
+    fn an_hour_is_stale_when_rows_came_after_it_was_computed_or_just_before() {
+        let hour = computed("13:30:00");
+        for (touched, stale) in [("13:29:54", false), ("13:29:55", true), ("13:30:00", true), ("14:00:00", true)] {
+            assert_eq!(is_stale(&hour, Some(at(touched)), at("14:00:00")), stale, "{touched}");
+        }
+        assert!(!is_stale(&hour, None, at("14:00:00")));
+    }
+
+    #[test]
+    fn the_running_hour_is_computed_every_five_seconds_at_the_most() {
+        let hour = computed("12:30:00");
+        assert!(!is_stale(&hour, Some(at("12:30:04")), at("12:30:04.999")));
+        assert!(is_stale(&hour, Some(at("12:30:04")), at("12:30:05")));
+    }
+
+    #[test]
+    fn hours_that_have_not_begun_or_are_long_gone_are_not_computed() {
+        let all: Vec<_> = within(Timestamp::MIN, Timestamp::MAX, at("12:30:00")).collect();
+        assert_eq!((all.len(), all[0], all[191]), (192, "2026-11-15T13:00:00Z".parse().unwrap(), at("12:00:00")));
+        let some: Vec<_> = within(at("10:00:00"), at("12:00:00"), at("12:30:00")).collect();
+        assert_eq!(some, [at("10:00:00"), at("11:00:00")]);
+    }
+}

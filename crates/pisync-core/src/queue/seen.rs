@@ -1,0 +1,118 @@
+//! When each device was last heard of: one sorted set per partition, noted by the workers.
+//!
+//! A good sync of a device that is well leaves no trace in its counter, so the store cannot tell
+//! who is silent without reading rows. Times are those of receipt and only rise: noting a batch
+//! again changes nothing.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::LazyLock,
+};
+
+use deadpool_redis::redis::{self, FromRedisValue, Script};
+use jiff::Timestamp;
+
+use super::{Partition, Queue, QueueError};
+use crate::models::DeviceId;
+
+static SEEN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/seen.lua")));
+
+/// The sorted sets of when devices were last heard of, and of the hours that have got rows.
+#[derive(Debug, Clone)]
+pub struct LastSeen(pub(super) Queue);
+
+impl LastSeen {
+    /// The times that go with a queue.
+    pub fn new(queue: Queue) -> Self {
+        Self(queue)
+    }
+
+    /// Notes when devices of a partition were heard of, and the starts of the `hours` whose rows
+    /// are in the store now: both in one step and one round trip, also in a Redis that is full.
+    pub async fn note(
+        &self,
+        partition: Partition,
+        devices: &[(DeviceId, Timestamp)],
+        hours: &[Timestamp],
+    ) -> Result<(), QueueError> {
+        let keys = &self.0.keys;
+        let mut script = SEEN.key(keys.of(partition, "seen"));
+        script.key(keys.of(partition, "hours")).arg(hours.len());
+        for hour in hours {
+            script.arg(hour.as_second());
+        }
+        for (device, at) in devices {
+            script.arg(at.as_millisecond()).arg(device.as_str());
+        }
+        self.0.redis.run::<()>(&script).await
+    }
+
+    /// Notes when devices of any partition were heard of, where that is not known or earlier.
+    pub async fn restore(&self, devices: &[(DeviceId, Timestamp)]) -> Result<(), QueueError> {
+        let mut by_partition = BTreeMap::<_, Vec<_>>::new();
+        for (device, at) in devices {
+            by_partition.entry(self.0.partition_of(device)).or_default().push((device.clone(), *at));
+        }
+        for (partition, devices) in by_partition {
+            self.note(partition, &devices, &[]).await?;
+        }
+        Ok(())
+    }
+
+    /// When these devices were last heard of; those of which nothing is known are left out.
+    pub async fn of(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, Timestamp>, QueueError> {
+        let mut by_partition = BTreeMap::<_, Vec<_>>::new();
+        for device in devices {
+            by_partition.entry(self.0.partition_of(device)).or_default().push(device);
+        }
+        let mut pipeline = redis::pipe();
+        for (partition, devices) in &by_partition {
+            let ids: Vec<_> = devices.iter().map(|device| device.as_str()).collect();
+            pipeline.cmd("ZMSCORE").arg(self.0.keys.of(*partition, "seen")).arg(ids);
+        }
+        let scores: Vec<Vec<Option<f64>>> = self.0.redis.pipeline(&pipeline).await?;
+        let seen = by_partition.values().flatten().zip(scores.into_iter().flatten());
+        Ok(seen.filter_map(|(device, score)| Some(((*device).clone(), timestamp(score?)?))).collect())
+    }
+
+    /// How many devices were last heard of before `at`.
+    pub async fn count_before(&self, at: Timestamp) -> Result<u64, QueueError> {
+        let before = format!("({}", at.as_millisecond());
+        self.sum(|key| redis::cmd("ZCOUNT").arg(key).arg("-inf").arg(&before).clone()).await
+    }
+
+    /// How many devices were ever heard of.
+    pub async fn count(&self) -> Result<u64, QueueError> {
+        self.sum(|key| redis::cmd("ZCARD").arg(key).clone()).await
+    }
+
+    /// Forgets a device; its next report brings it back.
+    pub async fn forget(&self, device: &DeviceId) -> Result<(), QueueError> {
+        let key = self.0.keys.of(self.0.partition_of(device), "seen");
+        self.0.redis.query(redis::cmd("ZREM").arg(key).arg(device.as_str())).await
+    }
+
+    async fn sum(&self, command: impl Fn(String) -> redis::Cmd) -> Result<u64, QueueError> {
+        let counts: Vec<u64> = self.of_each("seen", command).await?;
+        Ok(counts.into_iter().sum())
+    }
+
+    /// Asks one thing of a key of every partition, in one round trip.
+    pub(super) async fn of_each<T: FromRedisValue>(
+        &self,
+        key: &str,
+        command: impl Fn(String) -> redis::Cmd,
+    ) -> Result<Vec<T>, QueueError> {
+        let mut pipeline = redis::pipe();
+        for partition in self.0.partitions() {
+            pipeline.add_command(command(self.0.keys.of(partition, key)));
+        }
+        self.0.redis.pipeline(&pipeline).await
+    }
+}
+
+/// A score as the time that it stands for.
+#[expect(clippy::cast_possible_truncation, reason = "milliseconds are whole and below 2^53")]
+pub(super) fn timestamp(score: f64) -> Option<Timestamp> {
+    Timestamp::from_millisecond(score as i64).ok()
+}

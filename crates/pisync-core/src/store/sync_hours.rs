@@ -1,0 +1,160 @@
+//! The collection `SyncHour`: each hour's rows added up, one document per hour.
+
+use bson::{Bson, DateTime, Document, doc};
+use futures_util::{StreamExt, TryStreamExt};
+use jiff::{SignedDuration, Timestamp};
+use mongodb::{
+    Collection,
+    options::{Hint, ReadConcern, ReadPreference, SelectionCriteria},
+};
+use serde::Deserialize;
+
+use super::{Raw, StoreError, malformed, object_id};
+use crate::models::{EventId, Speeds, SyncHour, hour_of};
+
+/// The server's code for an hour that has its document already.
+const DUPLICATE_KEY: i32 = 11000;
+
+/// The hours.
+#[derive(Debug, Clone)]
+pub struct SyncHours {
+    events: Raw,
+    hours: Collection<Document>,
+}
+
+impl SyncHours {
+    pub(super) fn new(events: Raw, hours: &Raw) -> Self {
+        Self { events, hours: hours.clone_with_type() }
+    }
+
+    /// The hours that begin at `from` or later and before `to`, as they were last computed, in
+    /// order. Those that never were are left out.
+    pub async fn hours(&self, from: Timestamp, to: Timestamp) -> Result<Vec<SyncHour>, StoreError> {
+        let within = doc! { "_id": { "$gte": DateTime::from(from), "$lt": DateTime::from(to) } };
+        let found = self.hours.clone_with_type::<bson::RawDocumentBuf>().find(within).sort(doc! { "_id": 1 }).await?;
+        found.map(read).try_collect().await
+    }
+
+    /// Adds up the rows of the hour in which `hour` lies, stores the sums and answers with what is
+    /// stored then: these, or those of a computation that began later.
+    ///
+    /// `computed_at` is Redis' clock, read before the call.
+    pub async fn compute(&self, hour: Timestamp, computed_at: Timestamp) -> Result<SyncHour, StoreError> {
+        let computed = self.add_up(hour_of(hour), computed_at).await?;
+        let begun = DateTime::from(computed_at);
+        let older = doc! { "_id": DateTime::from(computed.hour), "computedAt": { "$lte": begun } };
+        // The first try may lose the race to make the document against an older computation.
+        for _ in 0..2 {
+            let change = doc! { "$set": document(&computed) };
+            match self.hours.update_one(older.clone(), change).upsert(true).await.map_err(StoreError::from) {
+                Err(StoreError::Refused { code: DUPLICATE_KEY, .. }) => {}
+                stored => return stored.map(|_| computed),
+            }
+        }
+        let newer = self.hours(computed.hour, computed.hour + SignedDuration::from_hours(1)).await?.pop();
+        Ok(newer.unwrap_or(computed))
+    }
+
+    /// Of the primary, with all it has: what is acknowledged is there. What would be lost with the
+    /// primary belongs to a batch that comes again and touches the hour again.
+    async fn add_up(&self, hour: Timestamp, computed_at: Timestamp) -> Result<SyncHour, StoreError> {
+        let id = |at| object_id(EventId::lowest(at).bytes());
+        let within = doc! { "$gte": id(hour), "$lt": id(hour + SignedDuration::from_hours(1)) };
+        let buckets = self.events.aggregate([doc! { "$match": { "_id": within } }, by_speed()]);
+        let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);
+        let buckets = buckets.hint(Hint::Keys(doc! { "_id": 1 })).selection_criteria(primary);
+        let mut buckets = buckets.read_concern(ReadConcern::local()).await?;
+        let mut sum =
+            SyncHour { hour, good: 0, failed: 0, files: 0, errors: 0, speeds: Speeds::default(), computed_at };
+        while let Some(bucket) = buckets.try_next().await? {
+            let bucket: Bucket = bson::deserialize_from_document(bucket).map_err(malformed("SyncEvent"))?;
+            sum.good += whole(bucket.syncs) - whole(bucket.failed);
+            sum.failed += whole(bucket.failed);
+            sum.files += whole(bucket.files);
+            sum.errors += whole(bucket.errors);
+            if let Bson::Double(from) = bucket.from {
+                sum.speeds.0[Speeds::bucket(from)] += whole(bucket.syncs);
+            }
+        }
+        Ok(sum)
+    }
+}
+
+/// The sums of each bucket of speeds. Other programs' rows may have anything in a field: what is
+/// no number counts as a good sync of no files, as everywhere here.
+fn by_speed() -> Document {
+    let mut from: Vec<_> = Speeds::FROM.map(Bson::Double).into();
+    from.push(Bson::Double(f64::INFINITY));
+    let failed = doc! { "$and": [{ "$isNumber": "$totalErrors" }, { "$gt": ["$totalErrors", 0] }] };
+    doc! { "$bucket": {
+        "groupBy": "$internetSpeed",
+        "boundaries": from,
+        "default": "none",
+        "output": {
+            "syncs": { "$sum": 1 },
+            "failed": { "$sum": { "$cond": [failed, 1, 0] } },
+            "files": { "$sum": "$totalFilesSynced" },
+            "errors": { "$sum": "$totalErrors" },
+        },
+    } }
+}
+
+fn document(hour: &SyncHour) -> Document {
+    let count = |count: u64| Bson::Int64(i64::try_from(count).unwrap_or(i64::MAX));
+    doc! {
+        "good": count(hour.good),
+        "failed": count(hour.failed),
+        "files": count(hour.files),
+        "errors": count(hour.errors),
+        "speeds": hour.speeds.0.map(count).to_vec(),
+        "computedAt": DateTime::from(hour.computed_at),
+    }
+}
+
+fn read(found: Result<bson::RawDocumentBuf, mongodb::error::Error>) -> Result<SyncHour, StoreError> {
+    let stored: Stored = bson::deserialize_from_slice(found?.as_bytes()).map_err(malformed("SyncHour"))?;
+    let mut speeds = Speeds::default();
+    speeds.0.iter_mut().zip(stored.speeds).for_each(|(count, stored)| *count = stored);
+    Ok(SyncHour {
+        hour: stored.id.into(),
+        good: stored.good,
+        failed: stored.failed,
+        files: stored.files,
+        errors: stored.errors,
+        speeds,
+        computed_at: stored.computed_at.into(),
+    })
+}
+
+/// A sum of the server is of any type of number.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts are whole and below 2^53")]
+fn whole(sum: f64) -> u64 {
+    sum as u64
+}
+
+#[derive(Deserialize)]
+struct Bucket {
+    #[serde(rename = "_id")]
+    from: Bson,
+    #[serde(deserialize_with = "super::number")]
+    syncs: f64,
+    #[serde(deserialize_with = "super::number")]
+    failed: f64,
+    #[serde(deserialize_with = "super::number")]
+    files: f64,
+    #[serde(deserialize_with = "super::number")]
+    errors: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Stored {
+    #[serde(rename = "_id")]
+    id: DateTime,
+    good: u64,
+    failed: u64,
+    files: u64,
+    errors: u64,
+    speeds: Vec<u64>,
+    computed_at: DateTime,
+}

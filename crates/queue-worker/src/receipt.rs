@@ -1,0 +1,150 @@
+//! What a batch tells of its devices beside their rows: when they were heard of, whether their
+//! clocks are believed, and which hours have got rows.
+
+use std::collections::{BTreeSet, HashMap};
+
+use jiff::Timestamp;
+use pisync_core::{
+    models::{DeviceId, FailureCounter, hour_of},
+    store::{Kept, Revision},
+};
+
+use crate::batch::Rested;
+
+/// What the events of one device in a batch tell, in the order in which they were accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Receipt {
+    /// When the newest was received.
+    pub(crate) last_at: Timestamp,
+    /// When the first of those at the end was received whose clock is not believed.
+    suspect_since: Option<Timestamp>,
+    /// Whether that is none of them, or all.
+    throughout: bool,
+}
+
+/// The receipts of a batch, by device.
+pub(crate) type Receipts = HashMap<DeviceId, Receipt>;
+
+/// The receipts of a batch.
+pub(crate) fn receipts(rested: &[Rested]) -> Receipts {
+    let mut receipts = Receipts::new();
+    for event in rested {
+        let (at, suspect) = (event.received_at, event.clock_suspect);
+        let first = Receipt { last_at: at, suspect_since: None, throughout: true };
+        let is_first = !receipts.contains_key(&event.device_id);
+        let receipt = receipts.entry(event.device_id.clone()).or_insert(first);
+        receipt.last_at = receipt.last_at.max(at);
+        receipt.throughout &= is_first || receipt.suspect_since.is_some() == suspect;
+        receipt.suspect_since = suspect.then(|| receipt.suspect_since.unwrap_or(at));
+    }
+    receipts
+}
+
+/// The hours in which the rows of a batch lie.
+pub(crate) fn hours(rested: &[Rested]) -> Vec<Timestamp> {
+    let hours: BTreeSet<_> = rested.iter().map(|event| hour_of(event.observation.id.time())).collect();
+    hours.into_iter().collect()
+}
+
+impl Receipt {
+    /// Since when the clock is not believed after this, where `before` was the word on it.
+    ///
+    /// The same batch again says the same, and one from before that word says nothing. An old one
+    /// that comes after newer ones (a dead letter, or a worker that slept) may raise a flag that
+    /// was taken down meanwhile; it stands until the device's next report.
+    fn clock_after(&self, before: Option<Timestamp>) -> Option<Timestamp> {
+        if before.is_some_and(|before| self.last_at < before) || (self.throughout && self.suspect_since.is_some()) {
+            return before.or(self.suspect_since);
+        }
+        self.suspect_since
+    }
+}
+
+/// Puts the word on the clocks into the counters that have to change for it or anyway.
+pub(crate) fn judge_clocks(
+    changes: &mut Vec<(FailureCounter, Revision)>,
+    receipts: &Receipts,
+    kept: &HashMap<DeviceId, Kept>,
+) {
+    let before = |device| kept.get(device).and_then(|kept| kept.counter.clock_suspect_since);
+    for (counter, _) in changes.iter_mut() {
+        if let Some(receipt) = receipts.get(&counter.device_id) {
+            counter.clock_suspect_since = receipt.clock_after(before(&counter.device_id));
+        }
+    }
+    let for_the_clock = |(device, receipt): (&DeviceId, &Receipt)| {
+        let kept = kept.get(device)?;
+        let after = receipt.clock_after(kept.counter.clock_suspect_since);
+        (after != kept.counter.clock_suspect_since).then(|| {
+            let counter = FailureCounter { clock_suspect_since: after, ..kept.counter.clone() };
+            (counter, kept.revision)
+        })
+    };
+    let more: Vec<_> = receipts.iter().filter_map(for_the_clock).collect();
+    if more.is_empty() {
+        return;
+    }
+    let saved: BTreeSet<_> = changes.iter().map(|(counter, _)| counter.device_id.clone()).collect();
+    changes.extend(more.into_iter().filter(|(counter, _)| !saved.contains(&counter.device_id)));
+}
+
+#[cfg(test)]
+mod tests {
+    use pisync_core::models::{EventId, Observation};
+
+    use super::*;
+
+    /// A batch of one device: seconds of receipt and whether the clock is not believed.
+    fn batch(events: &[(i64, bool)]) -> Receipt {
+        let device_id = DeviceId::parse("a").unwrap();
+        let rested = |(second, clock_suspect): &(i64, bool)| {
+            let received_at = at(*second);
+            let id = EventId::derive(&device_id, received_at);
+            let observation = Observation { timestamp: received_at, id, failed: false, internet_speed: 1.0 };
+            Rested {
+                device_id: device_id.clone(),
+                observation,
+                is_new: true,
+                received_at,
+                clock_suspect: *clock_suspect,
+            }
+        };
+        let rested: Vec<_> = events.iter().map(rested).collect();
+        receipts(&rested)[&device_id]
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn the_newest_report_tells_of_the_clock_and_says_the_same_again() {
+        for (events, before, after) in [
+            (&[(5, false)][..], None, None),
+            (&[(5, true)], None, Some(5)),
+            (&[(5, true), (6, true)], None, Some(5)),
+            (&[(5, true), (6, true)], Some(3), Some(3)),
+            (&[(5, true), (6, false)], Some(3), None),
+            (&[(5, true), (6, false)], None, None),
+            (&[(5, false), (6, true), (7, true)], Some(3), Some(6)),
+            (&[(5, true), (6, false), (7, true)], Some(3), Some(7)),
+        ] {
+            let receipt = batch(events);
+            let once = receipt.clock_after(before.map(at));
+            assert_eq!(once, after.map(at), "{events:?} after {before:?}");
+            assert_eq!(receipt.clock_after(once), once, "{events:?} twice");
+        }
+    }
+
+    #[test]
+    fn what_came_before_the_word_on_the_clock_does_not_change_it() {
+        for suspect in [true, false] {
+            assert_eq!(batch(&[(5, suspect)]).clock_after(Some(at(9))), Some(at(9)));
+        }
+    }
+
+    #[test]
+    fn a_device_was_heard_of_at_the_latest_receipt_whatever_the_order() {
+        assert_eq!(batch(&[(5, false), (9, false), (7, false)]).last_at, at(9));
+    }
+}
