@@ -1,11 +1,18 @@
 //! The HTTP side of `PiSync`: what a device reports goes through [`routes`] into the queue.
 //!
-//! In reading order: [`config`], [`server`], [`routes`], [`error`].
+//! In reading order: [`config`], [`server`], [`front`] (with [`auth`], [`cors`], [`tls`] and
+//! [`headers`]), [`routes`], [`error`]; [`admin`] for the operator's verbs.
 
+pub mod admin;
+pub mod auth;
 pub mod config;
+pub mod cors;
 pub mod error;
+pub mod front;
+pub mod headers;
 pub mod routes;
 pub mod server;
+pub mod tls;
 
 use std::net::TcpListener;
 
@@ -16,13 +23,15 @@ use pisync_core::{
     store::Store,
 };
 
-use crate::{config::Config, server::State};
+use crate::{config::Config, front::Front, server::State};
 
 /// Serves until a signal to stop comes.
 ///
 /// Fails where the address cannot be bound or Redis serves another queue; Redis or `MongoDB`
 /// being away is no failure, they may come.
 pub async fn run(config: Config) -> anyhow::Result<()> {
+    let front = Front::open(&config);
+    front.read_again_on_hangup().context("listening for SIGHUP")?;
     let stop = shutdown::on_signal().context("listening for signals")?;
     let listener = TcpListener::bind(config.bind).with_context(|| format!("binding {}", config.bind))?;
     let queue = Queue::new(&config.redis)?;
@@ -37,5 +46,6 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 
     let producer = Producer::start(queue.clone(), config.max_queue);
     log::info!(address:% = listener.local_addr()?; "listening");
-    server::serve(listener, State { queue, producer, crash: config.crash, store }, stop).await.context("serving")
+    let state = State { queue, producer, crash: config.crash, store };
+    server::serve(listener, front, state, stop).await.context("serving")
 }

@@ -10,7 +10,7 @@ use pisync_core::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::routes;
+use crate::{front::Front, headers, routes};
 
 /// How long requests may go on after the signal to stop.
 const SHUTDOWN_SECONDS: u64 = 10;
@@ -29,13 +29,24 @@ pub struct State {
 }
 
 /// Serves on `listener` until `stop`, then finishes the requests under way.
-pub async fn serve(listener: TcpListener, state: State, stop: CancellationToken) -> std::io::Result<()> {
+pub async fn serve(listener: TcpListener, front: Front, state: State, stop: CancellationToken) -> std::io::Result<()> {
     let state = web::Data::new(state);
-    let server = HttpServer::new(move || App::new().app_data(state.clone()).configure(routes::table))
-        .listen(listener)?
-        .disable_signals()
-        .shutdown_timeout(SHUTDOWN_SECONDS)
-        .run();
+    let certificate = front.certificate.clone();
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(state.clone())
+            .app_data(front.gate.clone())
+            .app_data(front.origins.clone())
+            .configure(routes::table)
+            .wrap(headers::careful(front.certificate.is_some()))
+    });
+    let server = match certificate {
+        Some(certificate) => {
+            server.listen_rustls_0_23(listener, certificate.server_config().map_err(std::io::Error::other)?)?
+        }
+        None => server.listen(listener)?,
+    };
+    let server = server.disable_signals().shutdown_timeout(SHUTDOWN_SECONDS).run();
     let handle = server.handle();
     tokio::spawn(async move {
         stop.cancelled().await;

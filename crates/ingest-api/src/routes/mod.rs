@@ -8,23 +8,38 @@ mod sync_history;
 
 use actix_web::web::{self, ServiceConfig, get, post, resource};
 
-use crate::error::ApiError;
+use crate::{
+    auth::{Demand, Scope},
+    cors::Cors,
+    error::ApiError,
+};
 
 /// The most bytes of a body.
 pub const BODY_LIMIT: usize = 1024 * 1024;
 
-/// Every route, and a problem for everything else.
+/// Every route with the scope that it demands, and a problem for everything else.
 pub fn table(config: &mut ServiceConfig) {
     config
         .app_data(web::PayloadConfig::new(BODY_LIMIT))
-        .service(resource("/api/sync-event").route(post().to(sync_event::post)).default_service(only("POST")))
         .service(
-            resource("/api/device/{id}/sync-history").route(get().to(sync_history::get)).default_service(only("GET")),
+            resource("/api/sync-event")
+                .route(post().to(sync_event::post))
+                .default_service(only("POST"))
+                .wrap(Demand(Scope::Ingest)),
+        )
+        .service(
+            resource("/api/device/{id}/sync-history")
+                .route(get().to(sync_history::get))
+                .default_service(only("GET"))
+                .wrap(Demand(Scope::Read))
+                .wrap(Cors),
         )
         .service(
             resource("/api/devices/repeated-failures")
                 .route(get().to(repeated_failures::get))
-                .default_service(only("GET")),
+                .default_service(only("GET"))
+                .wrap(Demand(Scope::Read))
+                .wrap(Cors),
         )
         .service(resource("/healthz").route(get().to(health::alive)).default_service(only("GET")))
         .service(resource("/readyz").route(get().to(health::ready)).default_service(only("GET")))

@@ -10,17 +10,19 @@ use jiff::Timestamp;
 use pisync_core::models::{FieldError, SyncEvent};
 
 use super::BODY_LIMIT;
-use crate::{error::ApiError, server::State};
+use crate::{auth::Caller, error::ApiError, server::State};
 
 /// Parses the event, queues it, and answers 202 once Redis has it; never before.
 pub(super) async fn post(
     request: HttpRequest,
     body: Result<Bytes, actix_web::Error>,
+    caller: Caller,
     state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     require_json(&request)?;
     let body = body.map_err(|error| unreadable(&error))?;
     let event = SyncEvent::from_json(&body, now())?;
+    caller.may_post_as(&event.device_id)?;
     state.crash.pass("before_push");
     state.producer.push(&event).await?;
     state.crash.pass("after_push");
