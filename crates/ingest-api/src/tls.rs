@@ -41,7 +41,7 @@ impl Certificate {
                 log::info!(what = "certificate"; "read again");
             }
             Err(error) => {
-                log::error!(what = "certificate", error:? = format!("{error:#}"); "not read again, the old one stays");
+                log::error!(what = "certificate", error:% = format!("{error:#}"); "not read again, the old one stays");
             }
         }
     }

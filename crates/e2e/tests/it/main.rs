@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that finds something else than it expects fails")]
 
 mod alerts;
+mod auth;
 mod dead_letters;
 mod effect;
 mod faults;
@@ -11,3 +12,4 @@ mod map;
 mod pipeline;
 mod queue_model;
 mod settings;
+mod tls;

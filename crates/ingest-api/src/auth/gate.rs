@@ -42,13 +42,13 @@ impl Gate {
     pub fn read_again(&self) {
         let read = [
             ("keys", self.keys.as_ref().map(Reread::again)),
-            ("device keys", self.device_keys.as_ref().map(Reread::again)),
+            ("device_keys", self.device_keys.as_ref().map(Reread::again)),
         ];
         for (what, read) in read {
             match read {
                 Some(Ok(())) => log::info!(what; "read again"),
                 Some(Err(error)) => {
-                    log::error!(what, error:? = format!("{error:#}"); "not read again, the old ones stay");
+                    log::error!(what, error:% = format!("{error:#}"); "not read again, the old ones stay");
                 }
                 None => {}
             }
