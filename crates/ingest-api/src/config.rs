@@ -1,19 +1,28 @@
-//! The settings of `ingest-api`.
+//! The settings of `ingest-api`, and the operator's verbs.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{CommandFactory, Parser, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use pisync_core::{
     crash::CrashSettings,
+    models::{DeviceId, InvalidDeviceId},
     settings::{self, LogSettings, MongoSettings, RedisSettings},
 };
 
-use crate::limits::LimitSettings;
+use crate::{
+    auth::{Auth, Scope},
+    cors::Origin,
+    limits::LimitSettings,
+};
 
-/// Accepts sync events over HTTP and queues them in Redis; serves history and fleet views
+/// Accepts sync events over HTTP and queues them in Redis; serves history and fleet views; with a
+/// command, makes and revokes keys instead
 #[derive(Debug, Clone, Parser)]
 #[command(name = "ingest-api", version)]
 pub struct Config {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// Address to listen on
     #[arg(long, env = "PISYNC_BIND", default_value = "127.0.0.1:8080")]
     pub bind: SocketAddr,
@@ -26,9 +35,12 @@ pub struct Config {
     /// How much a device and a key may send.
     #[command(flatten)]
     pub limits: LimitSettings,
-    /// Who may call: needed for an address beyond loopback
-    #[arg(long, env = "PISYNC_AUTH", value_enum)]
-    pub auth: Option<Auth>,
+    /// What stands before the routes.
+    #[command(flatten)]
+    pub front: FrontSettings,
+    /// Where keys are.
+    #[command(flatten)]
+    pub keys: KeySettings,
     /// Where events wait.
     #[command(flatten)]
     pub redis: RedisSettings,
@@ -43,23 +55,85 @@ pub struct Config {
     pub log: LogSettings,
 }
 
-/// Who may call the API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Auth {
-    /// Everyone who reaches the address.
-    Off,
+/// What stands before the routes.
+#[derive(Debug, Clone, Args)]
+pub struct FrontSettings {
+    /// Who may call: needed for an address beyond loopback
+    #[arg(long, env = "PISYNC_AUTH", value_enum)]
+    pub auth: Option<Auth>,
+    /// Certificates for TLS, PEM, the server's own first
+    #[arg(long, env = "PISYNC_TLS_CERT")]
+    pub tls_cert: Option<PathBuf>,
+    /// Key of the certificate, PEM
+    #[arg(long, env = "PISYNC_TLS_KEY")]
+    pub tls_key: Option<PathBuf>,
+    /// Origins whose pages may read, such as `https://fleet.example`; several with commas
+    #[arg(long = "cors-origin", env = "PISYNC_CORS_ORIGINS", value_delimiter = ',')]
+    pub cors_origins: Vec<Origin>,
+}
+
+/// Where keys are.
+#[derive(Debug, Clone, Args)]
+pub struct KeySettings {
+    /// File with the hashes of the keys
+    #[arg(long, global = true, env = "PISYNC_KEYS_FILE")]
+    pub keys_file: Option<PathBuf>,
+    /// File with the master keys of the device tokens
+    #[arg(long, global = true, env = "PISYNC_DEVICE_KEY_FILE")]
+    pub device_key_file: Option<PathBuf>,
+}
+
+/// The operator's verbs.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Make, show and revoke keys
+    #[command(subcommand)]
+    Keys(KeysCommand),
+}
+
+/// Verbs for keys.
+#[derive(Debug, Clone, Subcommand)]
+pub enum KeysCommand {
+    /// Add a key to the keys file and print it, this once
+    New {
+        /// What it may
+        #[arg(long, value_enum)]
+        scope: Scope,
+        /// Whose it is, or what for
+        #[arg(long)]
+        note: Option<String>,
+    },
+    /// The keys of the keys file, without secrets
+    List,
+    /// Mark a key as revoked
+    Revoke {
+        /// Its id: the third part of the key
+        id: String,
+    },
+    /// Add a master key to the device key file; tokens of older ones stay good
+    NewDeviceKey,
+    /// Print the token of a device
+    DeviceToken {
+        /// The device id
+        #[arg(value_parser = device_id)]
+        device_id: DeviceId,
+    },
 }
 
 impl Config {
     /// Ends the process where the API would be open to a network and nobody has said that it may.
     pub fn refuse_open_door(&self) {
-        if !self.bind.ip().is_loopback() && self.auth.is_none() {
+        if !self.bind.ip().is_loopback() && self.front.auth.is_none() {
             let message = format!(
-                "--bind (PISYNC_BIND) {} is beyond loopback: say --auth off (PISYNC_AUTH) to let everyone in \
-                 who reaches it, for example where a gateway checks callers",
+                "--bind (PISYNC_BIND) {} is beyond loopback: say --auth enforce (PISYNC_AUTH) to let in who has \
+                 a key, or --auth off to let everyone in who reaches it, for example where a gateway checks callers",
                 self.bind
             );
             settings::reject(&mut Self::command(), message);
         }
     }
+}
+
+fn device_id(text: &str) -> Result<DeviceId, InvalidDeviceId> {
+    DeviceId::parse(text)
 }

@@ -14,6 +14,8 @@ use pisync_core::{
 };
 use serde_json::{Value, json};
 
+use crate::auth::Refusal;
+
 /// A request that is not answered as it was meant.
 #[derive(Debug)]
 pub enum ApiError {
@@ -59,6 +61,8 @@ pub enum ApiError {
     Queue(PushError),
     /// The store does not answer. 503
     Store(StoreError),
+    /// The caller may not. 401 or 403
+    Refused(Refusal),
 }
 
 impl ApiError {
@@ -74,6 +78,16 @@ impl ApiError {
 
     fn fault(pointer: &'static str, code: &'static str, detail: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldError { pointer: pointer.into(), code, detail: detail.into() }])
+    }
+
+    /// A short stable word for a part of a batch that is refused.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid(faults) => faults.first().map_or("invalid", |fault| fault.code),
+            Self::Refused(_) => "forbidden",
+            Self::TooFast { .. } => "too_fast",
+            _ => "refused",
+        }
     }
 
     fn detail(&self) -> String {
@@ -93,6 +107,7 @@ impl ApiError {
             }
             Self::Queue(PushError::Queue(_)) => "the queue is not available; send the same event again later".into(),
             Self::Store(_) => "the store is not available; ask again later".into(),
+            Self::Refused(refusal) => refusal.to_string(),
         }
     }
 
@@ -138,6 +153,7 @@ impl ResponseError for ApiError {
             Self::Header { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::TooFast { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Queue(_) | Self::Store(_) | Self::Slow => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Refused(refusal) => refusal.status(),
         }
     }
 
@@ -145,11 +161,15 @@ impl ResponseError for ApiError {
         match self {
             Self::Queue(error) => log::debug!(error:% = error; "event refused"),
             Self::Store(error) => log::warn!(error:% = error; "read failed"),
+            Self::Refused(refusal) => log::debug!(reason:% = refusal; "call refused"),
             _ => {}
         }
         let mut response = HttpResponse::build(self.status_code());
         if let Self::Method { allow } = self {
             response.insert_header((header::ALLOW, *allow));
+        }
+        if self.status_code() == StatusCode::UNAUTHORIZED {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
         if let Some(seconds) = self.retry_after() {
             response.insert_header((header::RETRY_AFTER, seconds));
@@ -188,6 +208,12 @@ impl From<PushError> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
     }
 }
 

@@ -1,13 +1,20 @@
 //! The HTTP side of `PiSync`: what a device reports goes through [`routes`] into the queue.
 //!
-//! In reading order: [`config`], [`server`], [`routes`], [`limits`], [`hours`], [`error`].
+//! In reading order: [`config`], [`server`], [`front`] (with [`auth`], [`cors`], [`tls`] and
+//! [`headers`]), [`routes`], [`limits`], [`hours`], [`error`]; [`admin`] for the operator's verbs.
 
+pub mod admin;
+pub mod auth;
 pub mod config;
+pub mod cors;
 pub mod error;
+pub mod front;
+pub mod headers;
 pub mod hours;
 pub mod limits;
 pub mod routes;
 pub mod server;
+pub mod tls;
 
 use std::{net::TcpListener, sync::Arc};
 
@@ -18,13 +25,15 @@ use pisync_core::{
     store::Store,
 };
 
-use crate::{config::Config, limits::Limits, server::State};
+use crate::{config::Config, front::Front, limits::Limits, server::State};
 
 /// Serves until a signal to stop comes.
 ///
 /// Fails where the address cannot be bound or Redis serves another queue; Redis or `MongoDB`
 /// being away is no failure, they may come.
 pub async fn run(config: Config) -> anyhow::Result<()> {
+    let front = Front::open(&config);
+    front.read_again_on_hangup().context("listening for SIGHUP")?;
     let stop = shutdown::on_signal().context("listening for signals")?;
     let listener = TcpListener::bind(config.bind).with_context(|| format!("binding {}", config.bind))?;
     let queue = Queue::new(&config.redis)?;
@@ -43,5 +52,5 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let tidied = limits.clone();
     tokio::spawn(async move { tidied.tidy().await });
     let state = State { queue, producer, limits, crash: config.crash, store };
-    server::serve(listener, state, config.max_connections, stop).await.context("serving")
+    server::serve(listener, front, state, config.max_connections, stop).await.context("serving")
 }

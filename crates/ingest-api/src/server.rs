@@ -16,7 +16,7 @@ use pisync_core::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{error::ApiError, limits::Limits, routes, routes::Docs};
+use crate::{error::ApiError, front::Front, headers, limits::Limits, routes, routes::Docs};
 
 /// How long requests may go on after the signal to stop.
 const SHUTDOWN_SECONDS: u64 = 10;
@@ -46,26 +46,33 @@ pub struct State {
 /// Serves on `listener` until `stop`, then finishes the requests under way.
 pub async fn serve(
     listener: TcpListener,
+    front: Front,
     state: State,
     max_connections: u32,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     let state = web::Data::new(state);
     let docs = web::Data::new(Docs::new());
+    let certificate = front.certificate.clone();
     let app = move || {
-        let app = App::new().app_data(state.clone()).app_data(docs.clone()).configure(routes::table);
-        app.wrap(from_fn(refuse_long_headers))
+        let app = App::new().app_data(state.clone()).app_data(docs.clone());
+        let app = app.app_data(front.gate.clone()).app_data(front.origins.clone()).configure(routes::table);
+        // Outermost last.
+        app.wrap(from_fn(refuse_long_headers)).wrap(headers::careful(front.certificate.is_some()))
     };
     let threads = std::thread::available_parallelism()?.get();
     let server = HttpServer::new(app)
         .workers(threads)
         // The server counts them for each of its threads.
         .max_connections(usize::try_from(max_connections).unwrap_or(usize::MAX).div_ceil(threads))
-        .client_request_timeout(HEAD_PATIENCE)
-        .listen(listener)?
-        .disable_signals()
-        .shutdown_timeout(SHUTDOWN_SECONDS)
-        .run();
+        .client_request_timeout(HEAD_PATIENCE);
+    let server = match certificate {
+        Some(certificate) => {
+            server.listen_rustls_0_23(listener, certificate.server_config().map_err(std::io::Error::other)?)?
+        }
+        None => server.listen(listener)?,
+    };
+    let server = server.disable_signals().shutdown_timeout(SHUTDOWN_SECONDS).run();
     let handle = server.handle();
     tokio::spawn(async move {
         stop.cancelled().await;

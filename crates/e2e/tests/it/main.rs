@@ -4,6 +4,7 @@
 mod alerts;
 mod bad_input;
 mod batch;
+mod auth;
 mod dead_letters;
 mod docs;
 mod effect;
@@ -17,3 +18,4 @@ mod pipeline;
 mod queue_model;
 mod seen;
 mod settings;
+mod tls;

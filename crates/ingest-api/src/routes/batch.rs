@@ -1,12 +1,10 @@
 //! `POST /api/v1/sync-events`: many reports at once, of one device or of many.
 
-use std::time::Duration;
-
 use actix_web::{
     HttpRequest, HttpResponse,
     web::{Bytes, Data, Payload},
 };
-use pisync_core::models::{Batch, InvalidBatch, SyncEvent};
+use pisync_core::models::{Batch, InvalidBatch, InvalidEvent, SyncEvent};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -15,7 +13,7 @@ use super::{
     openapi::Reports,
     sync_event::now,
 };
-use crate::{error::ApiError, server::State};
+use crate::{auth::Caller, error::ApiError, server::State};
 
 /// What became of a batch.
 #[derive(Debug, Serialize, ToSchema)]
@@ -31,8 +29,8 @@ pub(super) struct Answer {
 pub(super) struct Rejected {
     /// Its place in the batch, from 0.
     index: usize,
-    /// A short stable word: `malformed`, `missing`, `invalid`, or `too_fast`, which may be sent
-    /// again later.
+    /// A short stable word: `malformed`, `missing`, `invalid`, `forbidden`, or `too_fast`, which
+    /// may be sent again later.
     code: &'static str,
     /// What is wrong, for people.
     detail: String,
@@ -52,17 +50,23 @@ pub(super) struct Rejected {
     )),
     responses((status = 202, description = "The good reports are queued", body = Answer))
 )]
-pub(super) async fn post(request: HttpRequest, payload: Payload, state: Data<State>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn post(
+    request: HttpRequest,
+    payload: Payload,
+    caller: Caller,
+    state: Data<State>,
+) -> Result<HttpResponse, ApiError> {
     let form =
         body::form(&request).ok_or(ApiError::MediaType { accept: "application/json or application/x-ndjson" })?;
     let batch = read(form, &body::read(&request, payload).await?)?;
     if batch.reports.iter().all(Result::is_err) {
         return Err(batch.faults().into());
     }
-    let (events, rejected, wait) = sort(batch, &state);
-    if let (true, Some(after)) = (events.is_empty(), wait) {
-        return Err(ApiError::TooFast { after });
+    let (events, rejected) = sort(batch, &caller, &state);
+    if events.is_empty() {
+        return Err(first_refusal(rejected));
     }
+    let rejected = rejected.into_iter().map(|(rejected, _)| rejected).collect();
     state.crash.pass("before_push");
     state.producer.push_all(&events).await?;
     state.crash.pass("after_push");
@@ -76,23 +80,29 @@ fn read(form: Form, body: &Bytes) -> Result<Batch, InvalidBatch> {
     }
 }
 
-/// The reports to queue, the others, and when the first of those that came too fast may come again.
-fn sort(batch: Batch, state: &State) -> (Vec<SyncEvent>, Vec<Rejected>, Option<Duration>) {
-    let (mut events, mut rejected, mut wait) = (Vec::with_capacity(batch.reports.len()), Vec::new(), None);
+/// The reports to queue, and the others with why.
+fn sort(batch: Batch, caller: &Caller, state: &State) -> (Vec<SyncEvent>, Vec<(Rejected, ApiError)>) {
+    let (mut events, mut rejected) = (Vec::with_capacity(batch.reports.len()), Vec::new());
     for (index, report) in batch.reports.into_iter().enumerate() {
-        match report {
-            Ok(event) => match state.limits.admit(&event.device_id, None) {
-                Ok(()) => events.push(event),
-                Err(too_fast) => {
-                    wait = Some(wait.map_or(too_fast.after, |wait: Duration| wait.min(too_fast.after)));
-                    rejected.push(Rejected { index, code: "too_fast", detail: too_fast.to_string() });
-                }
-            },
-            Err(invalid) => {
-                let code = invalid.errors.first().map_or("invalid", |fault| fault.code);
-                rejected.push(Rejected { index, code, detail: invalid.to_string() });
-            }
+        match admit(report, caller, state) {
+            Ok(event) => events.push(event),
+            Err(error) => rejected.push((Rejected { index, code: error.code(), detail: error.to_string() }, error)),
         }
     }
-    (events, rejected, wait)
+    (events, rejected)
+}
+
+fn admit(report: Result<SyncEvent, InvalidEvent>, caller: &Caller, state: &State) -> Result<SyncEvent, ApiError> {
+    let event = report?;
+    caller.may_post_as(&event.device_id)?;
+    state.limits.admit(&event.device_id, caller.key_id())?;
+    Ok(event)
+}
+
+/// The answer where nothing was taken though not all is invalid: to try again, if that helps any.
+fn first_refusal(rejected: Vec<(Rejected, ApiError)>) -> ApiError {
+    let (mut fast, mut others): (Vec<_>, Vec<_>) =
+        rejected.into_iter().map(|(_, error)| error).partition(|error| matches!(error, ApiError::TooFast { .. }));
+    others.retain(|error| !matches!(error, ApiError::Invalid(_)));
+    fast.pop().or(others.pop()).unwrap_or_else(|| ApiError::malformed("holds no events"))
 }

@@ -12,23 +12,42 @@ mod sync_history;
 use actix_web::web::{self, ServiceConfig, get, post, resource};
 
 pub(crate) use self::openapi::Docs;
+use crate::{
+    auth::{Demand, Scope},
+    cors::Cors,
+    error::ApiError,
+};
 
-use crate::error::ApiError;
-
-/// Every route, and a problem for everything else.
+/// Every route with the scope that it demands, and a problem for everything else.
 pub fn table(config: &mut ServiceConfig) {
     config
         .app_data(web::QueryConfig::default().error_handler(|error, _| bad_query(&error).into()))
         .app_data(web::PathConfig::default().error_handler(|_, _| bad_path().into()))
-        .service(resource("/api/sync-event").route(post().to(sync_event::post)).default_service(only("POST")))
-        .service(resource("/api/v1/sync-events").route(post().to(batch::post)).default_service(only("POST")))
         .service(
-            resource("/api/device/{id}/sync-history").route(get().to(sync_history::get)).default_service(only("GET")),
+            resource("/api/v1/sync-events")
+                .route(post().to(batch::post))
+                .default_service(only("POST"))
+                .wrap(Demand(Scope::Ingest)),
+        )
+        .service(
+            resource("/api/sync-event")
+                .route(post().to(sync_event::post))
+                .default_service(only("POST"))
+                .wrap(Demand(Scope::Ingest)),
+        )
+        .service(
+            resource("/api/device/{id}/sync-history")
+                .route(get().to(sync_history::get))
+                .default_service(only("GET"))
+                .wrap(Demand(Scope::Read))
+                .wrap(Cors),
         )
         .service(
             resource("/api/devices/repeated-failures")
                 .route(get().to(repeated_failures::get))
-                .default_service(only("GET")),
+                .default_service(only("GET"))
+                .wrap(Demand(Scope::Read))
+                .wrap(Cors),
         )
         .service(resource("/healthz").route(get().to(health::alive)).default_service(only("GET")))
         .service(resource("/readyz").route(get().to(health::ready)).default_service(only("GET")))

@@ -13,7 +13,7 @@ use super::{
     body::{self, Form},
     openapi::Report,
 };
-use crate::{error::ApiError, server::State};
+use crate::{auth::Caller, error::ApiError, server::State};
 
 /// The answer to a report that was taken.
 #[derive(ToSchema)]
@@ -33,13 +33,19 @@ struct Queued {
     request_body = Report,
     responses((status = 202, description = "Queued; the device may forget the report", body = Queued))
 )]
-pub(super) async fn post(request: HttpRequest, payload: Payload, state: Data<State>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn post(
+    request: HttpRequest,
+    payload: Payload,
+    caller: Caller,
+    state: Data<State>,
+) -> Result<HttpResponse, ApiError> {
     if body::form(&request) != Some(Form::Json) {
         return Err(ApiError::MediaType { accept: "application/json" });
     }
     let body = body::read(&request, payload).await?;
     let event = SyncEvent::from_json(&body, now())?;
-    state.limits.admit(&event.device_id, None)?;
+    caller.may_post_as(&event.device_id)?;
+    state.limits.admit(&event.device_id, caller.key_id())?;
     state.crash.pass("before_push");
     state.producer.push(&event).await?;
     state.crash.pass("after_push");

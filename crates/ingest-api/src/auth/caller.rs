@@ -1,0 +1,97 @@
+//! Who has called: what a handler may ask about it.
+
+use std::{convert::Infallible, future::Ready, sync::Arc};
+
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
+use pisync_core::models::DeviceId;
+
+use super::{Refusal, Scope, notice::Notice};
+use crate::error::ApiError;
+
+/// Who has called. A handler takes it as an argument.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    who: Who,
+    /// In observe: where to say what would be refused, in place of refusing it.
+    notice: Option<Arc<Notice>>,
+}
+
+#[derive(Debug, Clone)]
+enum Who {
+    /// No gate was passed: the route has no `Demand`.
+    Nobody,
+    Anyone,
+    Key {
+        id: Arc<str>,
+        scope: Scope,
+    },
+    Device(DeviceId),
+}
+
+impl Caller {
+    pub(super) fn anyone() -> Self {
+        Who::Anyone.into()
+    }
+
+    pub(super) fn key(id: Arc<str>, scope: Scope) -> Self {
+        Who::Key { id, scope }.into()
+    }
+
+    pub(super) fn device(device_id: DeviceId) -> Self {
+        Who::Device(device_id).into()
+    }
+
+    pub(super) fn observed(self, notice: &Arc<Notice>) -> Self {
+        Self { notice: Some(Arc::clone(notice)), ..self }
+    }
+
+    /// The id of the key, or the device id of the token; nothing where none was needed.
+    pub fn key_id(&self) -> Option<&str> {
+        match &self.who {
+            Who::Nobody | Who::Anyone => None,
+            Who::Key { id, .. } => Some(id),
+            Who::Device(device_id) => Some(device_id.as_str()),
+        }
+    }
+
+    /// Whether the caller may report for this device: a device may for itself alone. 401 and 403
+    pub fn may_post_as(&self, device_id: &DeviceId) -> Result<(), ApiError> {
+        let refusal = match &self.who {
+            Who::Device(own) if own != device_id => {
+                Refusal::OtherDevice { token_of: own.clone(), device_id: device_id.clone() }
+            }
+            Who::Nobody => Refusal::NoKey,
+            Who::Anyone | Who::Key { .. } | Who::Device(_) => return Ok(()),
+        };
+        let Some(notice) = &self.notice else { return Err(refusal.into()) };
+        notice.say(&refusal, format_args!("an event"));
+        Ok(())
+    }
+
+    pub(super) fn reaches(&self, demanded: Scope) -> Result<(), Refusal> {
+        let (id, has) = match &self.who {
+            Who::Nobody => return Err(Refusal::NoKey),
+            Who::Anyone => return Ok(()),
+            Who::Key { id, scope } => (&**id, *scope),
+            Who::Device(device_id) => (device_id.as_str(), Scope::Ingest),
+        };
+        if has.reaches(demanded) { Ok(()) } else { Err(Refusal::Scope { id: id.into(), has, demanded }) }
+    }
+}
+
+impl From<Who> for Caller {
+    fn from(who: Who) -> Self {
+        Self { who, notice: None }
+    }
+}
+
+impl FromRequest for Caller {
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
+
+    /// Where no gate was passed, nobody has called, and nobody may do anything.
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let caller = request.extensions().get::<Self>().cloned();
+        std::future::ready(Ok(caller.unwrap_or_else(|| Who::Nobody.into())))
+    }
+}

@@ -1,0 +1,177 @@
+//! `pdt_<epoch>_<device id in hex>_<mac>`: a token of one device, checked without a list of devices.
+
+use std::{collections::HashMap, fmt, path::Path};
+
+use anyhow::{Context, ensure};
+use hmac::{Hmac, KeyInit, Mac};
+use pisync_core::models::DeviceId;
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+use super::{file, hex};
+
+/// Bytes of a secret and of a MAC.
+const BYTES: usize = 32;
+/// The longest device id in bytes.
+const DEVICE_ID_BYTES: usize = 4 * DeviceId::MAX_CHARS;
+
+/// The master keys whose tokens are let in, by epoch; without one, a token of that epoch is none.
+pub struct DeviceKeys(HashMap<u32, Hmac<Sha256>>);
+
+/// The file as it is written.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeviceKeysFile {
+    #[serde(default, rename = "device_key")]
+    device_keys: Vec<Entry>,
+}
+
+/// One `[[device_key]]`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    epoch: u32,
+    secret: String,
+}
+
+impl DeviceKeys {
+    /// The master keys of a file.
+    ///
+    /// Fails where the file cannot be read or anything in it is not as it should be.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        DeviceKeysFile::parse(&file::read(path)?).and_then(Self::of).with_context(|| path.display().to_string())
+    }
+
+    /// Adds the master key of a new epoch to the file, which is made if need be; older ones stay.
+    pub(crate) fn add(path: &Path) -> anyhow::Result<u32> {
+        let _lock = file::lock(path)?;
+        let mut file =
+            DeviceKeysFile::parse(&file::read_if_there(path)?).with_context(|| path.display().to_string())?;
+        let newest = file.device_keys.iter().map(|entry| entry.epoch).max().unwrap_or(0);
+        let epoch = newest.checked_add(1).context("there is no epoch after the newest")?;
+        let secret = hex::random::<BYTES>().context("asking for random bytes")?;
+        file.device_keys.push(Entry { epoch, secret });
+        file::write(path, &toml::to_string(&file).context("writing TOML")?)?;
+        Ok(epoch)
+    }
+
+    /// The token of a device, of the newest epoch.
+    ///
+    /// Fails where there is no master key.
+    pub(crate) fn token(&self, device_id: &DeviceId) -> anyhow::Result<String> {
+        let epoch = self.0.keys().max().context("the file has no [[device_key]]")?;
+        let mac = mac(&self.0[epoch], &epoch.to_string(), device_id.as_str().as_bytes()).finalize().into_bytes();
+        Ok(format!("pdt_{epoch}_{}_{}", hex::encode(device_id.as_str().as_bytes()), hex::encode(&mac)))
+    }
+
+    /// The device whose token this is; nothing where it is none. Takes the same time whichever
+    /// byte of the MAC differs.
+    pub(super) fn find(&self, text: &str) -> Option<DeviceId> {
+        let (epoch, rest) = text.strip_prefix("pdt_")?.split_once('_')?;
+        let (device_id, given) = rest.split_once('_')?;
+        let (mut id_room, mut mac_room) = ([0; DEVICE_ID_BYTES], [0; BYTES]);
+        let device_id = hex::decode(device_id, &mut id_room)?;
+        let given = hex::decode(given, &mut mac_room)?;
+        // The MAC is over the epoch as it was written, so there is one way to write it.
+        let key = self.0.get(&epoch.parse().ok()?)?;
+        mac(key, epoch, device_id).verify_slice(given).ok()?;
+        DeviceId::parse(std::str::from_utf8(device_id).ok()?).ok()
+    }
+
+    fn of(file: DeviceKeysFile) -> anyhow::Result<Self> {
+        let mut keys = HashMap::new();
+        for Entry { epoch, secret } in file.device_keys {
+            let mut room = [0; BYTES];
+            let secret = hex::decode(&secret, &mut room).filter(|secret| secret.len() == BYTES);
+            let secret =
+                secret.with_context(|| format!("the secret of epoch {epoch} is not 64 lower-case hex digits"))?;
+            let twice = keys.insert(epoch, Hmac::new_from_slice(secret)?).is_some();
+            ensure!(!twice, "two [[device_key]] have the epoch {epoch}");
+        }
+        Ok(Self(keys))
+    }
+}
+
+fn mac(key: &Hmac<Sha256>, epoch: &str, device_id: &[u8]) -> Hmac<Sha256> {
+    // A keyed state is cloned: keying it anew would be half of the work.
+    key.clone().chain_update(epoch).chain_update([0]).chain_update(device_id)
+}
+
+impl DeviceKeysFile {
+    fn parse(text: &str) -> anyhow::Result<Self> {
+        file::parse(text, "[[device_key]] with epoch and secret")
+    }
+}
+
+impl fmt::Debug for DeviceKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn device(text: &str) -> DeviceId {
+        DeviceId::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_token_names_its_device_and_any_change_makes_it_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("device-keys.toml");
+        DeviceKeys::add(&path).unwrap();
+        let keys = DeviceKeys::read(&path).unwrap();
+        for name in ["pibook-1", "école_7", &"🍓".repeat(128)] {
+            let token = keys.token(&device(name)).unwrap();
+            assert_eq!(keys.find(&token), Some(device(name)));
+            for at in 0..token.len() {
+                let other = if &token[at..=at] == "1" { "2" } else { "1" };
+                let changed = format!("{}{other}{}", &token[..at], &token[at + 1..]);
+                assert_eq!(keys.find(&changed), None, "{changed}");
+            }
+            let (whole, mac) = token.rsplit_once('_').unwrap();
+            for other in [&token[..token.len() - 2], &format!("{whole}_"), &format!("{whole}_{}", mac.to_uppercase())] {
+                assert_eq!(keys.find(other), None, "{other}");
+            }
+            assert_eq!(keys.find(&token.replacen("pdt_1", "pdt_01", 1)), None);
+            assert_eq!(keys.find(&token.replacen("pdt_1", "pdt_+1", 1)), None);
+        }
+    }
+
+    #[test]
+    fn a_new_epoch_leaves_the_older_ones_until_they_are_taken_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("device-keys.toml");
+        assert_eq!(DeviceKeys::add(&path).unwrap(), 1);
+        let old = DeviceKeys::read(&path).unwrap().token(&device("a")).unwrap();
+        assert_eq!(DeviceKeys::add(&path).unwrap(), 2);
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let both = DeviceKeys::read(&path).unwrap();
+        let new = both.token(&device("a")).unwrap();
+        assert!(new.starts_with("pdt_2_") && both.find(&new).is_some() && both.find(&old).is_some());
+
+        let text = std::fs::read_to_string(&path).unwrap();
+        let second = text.rfind("[[device_key]]").unwrap();
+        std::fs::write(&path, &text[second..]).unwrap();
+        let one = DeviceKeys::read(&path).unwrap();
+        assert!(one.find(&new).is_some() && one.find(&old).is_none());
+    }
+
+    #[test]
+    fn a_secret_shows_neither_in_an_error_nor_in_debug() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("device-keys.toml");
+        for bad in ["secret = 'hunter2'", "epoch = 'hunter2'\nsecret = 'hunter2'", "epoch = 1\nsecret = 'hunter2'"] {
+            std::fs::write(&path, format!("[[device_key]]\n{bad}\n")).unwrap();
+            let error = format!("{:#}", DeviceKeys::read(&path).unwrap_err());
+            assert!(error.contains("device-keys.toml") && !error.contains("hunter2"), "{error}");
+        }
+        let secret = "ab".repeat(32);
+        std::fs::write(&path, format!("[[device_key]]\nepoch = 7\nsecret = '{secret}'\n")).unwrap();
+        assert_eq!(format!("{:?}", DeviceKeys::read(&path).unwrap()), "{7}");
+    }
+}

@@ -1,0 +1,174 @@
+//! The keys file: one `[[key]]` with the hash of each key, never a key itself.
+
+use std::{collections::HashMap, path::Path};
+
+use anyhow::{Context, bail, ensure};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Scope, file,
+    key::{Kept, NewKey, Presented},
+};
+
+/// The keys that are let in, by id.
+#[derive(Debug, Default)]
+pub struct Keys(HashMap<Box<str>, Kept>);
+
+/// The file as it is written.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KeysFile {
+    #[serde(default, rename = "key")]
+    pub(crate) keys: Vec<Entry>,
+}
+
+/// One `[[key]]`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Entry {
+    pub(crate) id: String,
+    pub(crate) scope: Scope,
+    pub(crate) sha256: String,
+    pub(crate) created: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) note: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) revoked: Option<Timestamp>,
+}
+
+impl Keys {
+    /// The keys of a file that are not revoked.
+    ///
+    /// Fails where the file cannot be read or anything in it is not as it should be.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        KeysFile::parse(&file::read(path)?).and_then(Self::of).with_context(|| path.display().to_string())
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nobody is let in.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The key that was presented, if it is one of these.
+    pub(super) fn find(&self, presented: &Presented<'_>) -> Option<&Kept> {
+        self.0.get(presented.id).filter(|kept| kept.is(presented))
+    }
+
+    fn of(file: KeysFile) -> anyhow::Result<Self> {
+        let mut keys = HashMap::new();
+        for entry in file.keys {
+            let kept = Kept::new(&entry.id, entry.scope, &entry.sha256);
+            let kept = kept.context("a [[key]] without an id, or whose sha256 is not 64 lower-case hex digits")?;
+            let twice = keys.insert(entry.id.into_boxed_str(), (kept, entry.revoked.is_some())).is_some();
+            ensure!(!twice, "two [[key]] have the same id");
+        }
+        let live = keys.into_iter().filter(|(_, (_, revoked))| !revoked);
+        Ok(Self(live.map(|(id, (kept, _))| (id, kept)).collect()))
+    }
+}
+
+impl KeysFile {
+    /// The file as it is.
+    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
+        Self::parse(&file::read(path)?).with_context(|| path.display().to_string())
+    }
+
+    /// Adds a key to the file, which is made if need be; the answer is the only copy of the key.
+    pub(crate) fn add(path: &Path, scope: Scope, note: Option<String>) -> anyhow::Result<String> {
+        let _lock = file::lock(path)?;
+        let mut file = Self::parse(&file::read_if_there(path)?).with_context(|| path.display().to_string())?;
+        let NewKey { text, id, sha256 } = NewKey::random(scope).context("asking for random bytes")?;
+        file.keys.push(Entry { id, scope, sha256, created: now(), note, revoked: None });
+        file.write(path)?;
+        Ok(text)
+    }
+
+    /// Marks a key as revoked; once is enough.
+    pub(crate) fn revoke(path: &Path, id: &str) -> anyhow::Result<()> {
+        let _lock = file::lock(path)?;
+        let mut file = Self::read(path)?;
+        let Some(entry) = file.keys.iter_mut().find(|entry| entry.id == id) else { bail!("there is no such key") };
+        entry.revoked.get_or_insert_with(now);
+        file.write(path)
+    }
+
+    fn parse(text: &str) -> anyhow::Result<Self> {
+        file::parse(text, "[[key]] with id, scope, sha256, created, and at will note and revoked")
+    }
+
+    fn write(&self, path: &Path) -> anyhow::Result<()> {
+        file::write(path, &toml::to_string(self).context("writing TOML")?)
+    }
+}
+
+/// To the second.
+fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn lets_in(path: &Path, key: &str) -> bool {
+        Keys::read(path).unwrap().find(&Presented::parse(key).unwrap()).is_some()
+    }
+
+    #[test]
+    fn keys_are_added_and_revoked_one_by_one_and_the_file_holds_no_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.toml");
+        let one = KeysFile::add(&path, Scope::Ingest, Some("the fleet \"A\"".into())).unwrap();
+        let other = KeysFile::add(&path, Scope::Ingest, None).unwrap();
+        assert!(lets_in(&path, &one) && lets_in(&path, &other));
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(!text.contains(one.rsplit('_').next().unwrap()), "{text}");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+
+        KeysFile::revoke(&path, one.split('_').nth(2).unwrap()).unwrap();
+        assert!(!lets_in(&path, &one) && lets_in(&path, &other));
+        assert!(KeysFile::revoke(&path, "nothing").is_err());
+        assert_eq!(KeysFile::read(&path).unwrap().keys.len(), 2);
+    }
+
+    #[test]
+    fn writers_at_the_same_time_lose_no_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.toml");
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| KeysFile::add(&path, Scope::Read, None).unwrap());
+            }
+        });
+        assert_eq!(Keys::read(&path).unwrap().len(), 8);
+    }
+
+    #[test]
+    fn a_file_that_is_not_right_is_refused_by_its_line_and_not_repeated() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.toml");
+        KeysFile::add(&path, Scope::Read, None).unwrap();
+        let good = std::fs::read_to_string(&path).unwrap();
+        for bad in [
+            good.replace("sha256", "hunter2"),
+            good.replace("sha256 = \"", "sha256 = \"hunter2"),
+            good.replace("\"read\"", "\"hunter2\""),
+            good.replace("id = ", "hunter2 ="),
+            format!("{good}{good}"),
+            format!("{good}revokd = \"hunter2\"\n"),
+        ] {
+            std::fs::write(&path, &bad).unwrap();
+            let error = format!("{:#}", Keys::read(&path).unwrap_err());
+            assert!(error.contains("keys.toml") && !error.contains("hunter2"), "{bad}: {error}");
+        }
+    }
+}

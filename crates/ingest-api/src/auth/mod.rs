@@ -1,0 +1,37 @@
+//! Who may call: keys and device tokens, and the gate that looks at them.
+//!
+//! In reading order: [`Scope`] (what a key may), [`Keys`] and [`DeviceKeys`] (what is let in),
+//! [`Gate`] (the look at one request), [`Demand`] (the middleware of a route), [`Caller`] (what a
+//! handler learns).
+
+mod caller;
+mod demand;
+pub(crate) mod device_token;
+mod file;
+mod gate;
+mod hex;
+pub(crate) mod key;
+pub(crate) mod keys_file;
+mod notice;
+mod refusal;
+
+pub use caller::Caller;
+pub use demand::Demand;
+pub use device_token::DeviceKeys;
+pub use gate::Gate;
+pub use key::Scope;
+pub use keys_file::Keys;
+pub use refusal::Refusal;
+
+use clap::ValueEnum;
+
+/// Who may call the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Auth {
+    /// Everyone who reaches the address
+    Off,
+    /// Everyone; the log says who would be refused
+    Observe,
+    /// Who has a key or a device token
+    Enforce,
+}

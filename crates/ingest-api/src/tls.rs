@@ -1,0 +1,75 @@
+//! TLS in the process: a certificate that is read again when asked.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use anyhow::{Context, ensure};
+use rustls::{
+    ServerConfig,
+    crypto::{CryptoProvider, ring},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
+};
+
+/// The certificate that new connections are shown.
+#[derive(Debug)]
+pub struct Certificate {
+    chain: PathBuf,
+    key: PathBuf,
+    provider: Arc<CryptoProvider>,
+    held: RwLock<Arc<CertifiedKey>>,
+}
+
+impl Certificate {
+    /// Reads a chain of certificates and its key, both PEM.
+    ///
+    /// Fails where either cannot be read or they do not belong together.
+    pub fn open(chain: &Path, key: &Path) -> anyhow::Result<Arc<Self>> {
+        let provider = Arc::new(ring::default_provider());
+        let held = RwLock::new(Arc::new(read(chain, key, &provider)?));
+        Ok(Arc::new(Self { chain: chain.to_owned(), key: key.to_owned(), provider, held }))
+    }
+
+    /// Reads the files again; what is not right leaves the old certificate.
+    pub fn read_again(&self) {
+        match read(&self.chain, &self.key, &self.provider) {
+            Ok(new) => {
+                *self.held.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+                log::info!(what = "certificate"; "read again");
+            }
+            Err(error) => {
+                log::error!(what = "certificate", error:% = format!("{error:#}"); "not read again, the old one stays");
+            }
+        }
+    }
+
+    /// What the server needs: TLS 1.2 and 1.3 with this certificate.
+    pub fn server_config(self: &Arc<Self>) -> Result<ServerConfig, rustls::Error> {
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&self.provider));
+        let builder = builder.with_safe_default_protocol_versions()?.with_no_client_auth();
+        Ok(builder.with_cert_resolver(Arc::clone(self) as Arc<dyn ResolvesServerCert>))
+    }
+}
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.held.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+fn read(chain: &Path, key: &Path, provider: &CryptoProvider) -> anyhow::Result<CertifiedKey> {
+    let of_chain = || format!("reading {}", chain.display());
+    let certificates: Vec<_> = CertificateDer::pem_file_iter(chain)
+        .with_context(of_chain)?
+        .collect::<Result<_, _>>()
+        .with_context(of_chain)?;
+    ensure!(!certificates.is_empty(), "{} holds no certificate in PEM", chain.display());
+    // The error of a key is not repeated: it may hold what it could not read.
+    let secret = PrivateKeyDer::from_pem_file(key).ok();
+    let secret = secret.with_context(|| format!("{} cannot be read or holds no key in PEM", key.display()))?;
+    CertifiedKey::from_der(certificates, secret, provider)
+        .with_context(|| format!("{} and {} do not belong together", chain.display(), key.display()))
+}
