@@ -107,3 +107,35 @@ async fn a_batch_that_is_refused_for_a_full_queue_can_be_sent_again_as_a_whole()
     assert_eq!(env.rows().await.len(), 200);
     env.finish().await;
 }
+
+#[tokio::test]
+async fn a_device_reports_for_itself_alone_and_its_own_reports_are_taken_all_the_same() {
+    let env = TestEnv::new();
+    let secrets = env.path("devices.toml").display().to_string();
+    let keys = async |args: &[&str]| {
+        let output = env.command("ingest-api", &[&["keys", "--device-key-file", &secrets], args].concat()).output();
+        let output = output.await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    keys(&["new-device-key"]).await;
+    let token = keys(&["device-token", "mine"]).await;
+    let keys_file = env.path("keys.toml").display().to_string();
+    std::fs::write(&keys_file, "").unwrap();
+    let args = ["--auth", "enforce", "--keys-file", &keys_file, "--device-key-file", &secrets];
+    let (api, _worker) = (env.api(&args).await, env.worker("worker.log", &[]).await);
+    let send = async |reports: Value| {
+        let request = Client::new().post(format!("{}/api/v1/sync-events", api.url)).bearer_auth(&token);
+        request.json(&reports).send().await.unwrap()
+    };
+    let (mine, other) = (body("mine", hours_ago(1), false), body("other", hours_ago(1), false));
+    let said = answer(send(json!([other, mine])).await, 202).await;
+    assert_eq!((&said["accepted"], &said["rejected"][0]["code"]), (&1.into(), &"forbidden".into()), "{said}");
+    answer(send(json!([other])).await, 403).await;
+    let unknown = post(&api, "application/json", json!([mine]).to_string()).await;
+    assert_eq!(unknown.headers()["www-authenticate"], "Bearer");
+    answer(unknown, 401).await;
+    env.drained().await;
+    assert_eq!(env.rows().await.len(), 1);
+    env.finish().await;
+}

@@ -2,9 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that finds something else than it expects fails")]
 
 mod alerts;
+mod auth;
 mod bad_input;
 mod batch;
-mod auth;
 mod dead_letters;
 mod docs;
 mod effect;
