@@ -1,5 +1,6 @@
 """Redis and MongoDB of the benchmark: emptied between measurements, asked for what they hold."""
 
+import os
 import socket
 import time
 
@@ -7,7 +8,7 @@ import pymongo
 
 from processes import Failed, await_true, cpu_seconds, peak_mb
 
-CACHE_GB = 4
+GB = 1 << 30
 
 
 class Redis:
@@ -85,6 +86,12 @@ class Redis:
         return peak_mb(self.pid)
 
 
+def usual_cache_gb():
+    """What MongoDB takes for its cache where nobody says otherwise: half of all memory but one GB."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, round((memory - GB) / 2 / GB))
+
+
 class Mongo:
     """The databases, for what is not measured."""
 
@@ -92,8 +99,8 @@ class Mongo:
         self.uri = uri
         self.pid = pid
         self.client = pymongo.MongoClient(uri)
-        ample = f"cache_size={CACHE_GB}G"
-        self.client.admin.command("setParameter", 1, wiredTigerEngineRuntimeConfig=ample)
+        self.cache_gb = usual_cache_gb()
+        self.client.admin.command("setParameter", 1, wiredTigerEngineRuntimeConfig=f"cache_size={self.cache_gb}G")
 
     def empty(self, database):
         """Drops a database and lets what is left of it reach the disk."""

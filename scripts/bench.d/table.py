@@ -86,6 +86,7 @@ def machine_of(stage, command):
         "kernel": platform.release(),
         "redis": stage.redis.version(),
         "mongodb": stage.mongo.version(),
+        "mongodbCacheGb": stage.mongo.cache_gb,
         "date": time.strftime("%Y-%m-%d"),
         "loadBefore": os.getloadavg()[0],
     }
@@ -105,7 +106,7 @@ def describe(plan, machine):
     return (
         f"`{machine['command']}` on {machine['date']}: {machine['cpu']}, {machine['cores']} cores, "
         f"{machine['memoryGb']:g} GB, Linux {machine['kernel']}, Redis {machine['redis']}, MongoDB "
-        f"{machine['mongodb']} (one-node replica set, majority); clients, services and servers all on this "
+        f"{machine['mongodb']} (one-node replica set, majority, its usual cache of {machine['mongodbCacheGb']} GB); clients, services and servers all on this "
         f"machine, whose load before was {machine['loadBefore']:.2f}. Figures are medians of {plan.repeats} runs "
         "(the worst for memory and faults), ratios medians over runs made in turn. The baseline is Express, "
         "BullMQ and Mongoose in one process with worker concurrency 10, and stores while it accepts.\n"
