@@ -8,7 +8,7 @@ import time
 
 import plan as plans
 
-GROUPS = ("accept", "drain", "sustained", "herd", "latency", "memory", "volume", "start", "idle")
+GROUPS = ("accept", "doors", "drain", "sustained", "herd", "latency", "memory", "volume", "start", "idle")
 
 
 def arguments():
