@@ -14,6 +14,8 @@ use pisync_core::{
 };
 use serde_json::{Value, json};
 
+use crate::cursor::BadCursor;
+
 /// A request that is not answered as it was meant.
 #[derive(Debug)]
 pub enum ApiError {
@@ -21,6 +23,8 @@ pub enum ApiError {
     Invalid(Vec<FieldError>),
     /// There is no such route. 404
     NoRoute,
+    /// There is no such thing. 404
+    Unknown(&'static str),
     /// The route takes other methods. 405
     Method {
         /// The methods it takes.
@@ -37,6 +41,8 @@ pub enum ApiError {
     Queue(PushError),
     /// The store does not answer. 503
     Store(StoreError),
+    /// Redis does not answer a read. 503
+    Redis(QueueError),
 }
 
 impl ApiError {
@@ -49,6 +55,7 @@ impl ApiError {
         match self {
             Self::Invalid(errors) => InvalidEvent { errors: errors.clone() }.to_string(),
             Self::NoRoute => "there is no such route".into(),
+            Self::Unknown(what) => format!("there is no such {what}"),
             Self::Method { allow } => format!("this route takes {allow}"),
             Self::TooLarge { limit } => format!("the body is over {limit} bytes"),
             Self::MediaType => "the body must be JSON: send Content-Type: application/json".into(),
@@ -57,6 +64,7 @@ impl ApiError {
             }
             Self::Queue(PushError::Queue(_)) => "the queue is not available; send the same event again later".into(),
             Self::Store(_) => "the store is not available; ask again later".into(),
+            Self::Redis(_) => "redis is not available; ask again later".into(),
         }
     }
 
@@ -68,7 +76,7 @@ impl ApiError {
         let at_least = match self {
             Self::Queue(PushError::Full { depth }) => (depth / DRAINED).clamp(2, 300),
             Self::Queue(PushError::Queue(QueueError::OutOfMemory)) => 10,
-            Self::Queue(PushError::Queue(_)) | Self::Store(_) => 2,
+            Self::Queue(PushError::Queue(_)) | Self::Store(_) | Self::Redis(_) => 2,
             _ => return None,
         };
         Some(at_least + fastrand::u64(0..=at_least))
@@ -94,11 +102,11 @@ impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
-            Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::NoRoute | Self::Unknown(_) => StatusCode::NOT_FOUND,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Queue(_) | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Queue(_) | Self::Store(_) | Self::Redis(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -106,6 +114,7 @@ impl ResponseError for ApiError {
         match self {
             Self::Queue(error) => log::debug!(error:% = error; "event refused"),
             Self::Store(error) => log::warn!(error:% = error; "read failed"),
+            Self::Redis(error) => log::warn!(error:% = error; "read failed"),
             _ => {}
         }
         let mut response = HttpResponse::build(self.status_code());
@@ -134,6 +143,18 @@ impl From<InvalidEvent> for ApiError {
 impl From<PushError> for ApiError {
     fn from(error: PushError) -> Self {
         Self::Queue(error)
+    }
+}
+
+impl From<QueueError> for ApiError {
+    fn from(error: QueueError) -> Self {
+        Self::Redis(error)
+    }
+}
+
+impl From<BadCursor> for ApiError {
+    fn from(error: BadCursor) -> Self {
+        Self::query("/cursor", error.to_string())
     }
 }
 

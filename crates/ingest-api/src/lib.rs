@@ -1,8 +1,11 @@
 //! The HTTP side of `PiSync`: what a device reports goes through [`routes`] into the queue.
 //!
-//! In reading order: [`config`], [`server`], [`routes`], [`hours`], [`error`].
+//! In reading order: [`config`], [`server`], [`routes`], [`hours`], [`error`]; [`cursor`] and
+//! [`cursor_key`] for lists.
 
 pub mod config;
+pub mod cursor;
+pub mod cursor_key;
 pub mod error;
 pub mod hours;
 pub mod routes;
@@ -12,12 +15,12 @@ use std::net::TcpListener;
 
 use anyhow::Context;
 use pisync_core::{
-    queue::{Producer, Queue, QueueError},
+    queue::{LastSeen, Producer, Queue, QueueError},
     shutdown,
     store::Store,
 };
 
-use crate::{config::Config, server::State};
+use crate::{config::Config, cursor_key::CursorKeys, hours::Hours, server::State};
 
 /// Serves until a signal to stop comes.
 ///
@@ -37,6 +40,16 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tokio::spawn(async move { indexes.ensure_indexes_in_time().await });
 
     let producer = Producer::start(queue.clone(), config.max_queue);
+    let state = State {
+        cursor_keys: CursorKeys::new(queue.clone(), config.cursor_key_file),
+        last_seen: LastSeen::new(queue.clone()),
+        hours: Hours::new(queue.clone(), store.clone()),
+        silent_after: config.silent_after,
+        queue,
+        producer,
+        crash: config.crash,
+        store,
+    };
     log::info!(address:% = listener.local_addr()?; "listening");
-    server::serve(listener, State { queue, producer, crash: config.crash, store }, stop).await.context("serving")
+    server::serve(listener, state, stop).await.context("serving")
 }

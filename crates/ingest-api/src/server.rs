@@ -3,14 +3,15 @@
 use std::net::TcpListener;
 
 use actix_web::{App, HttpServer, web};
+use jiff::SignedDuration;
 use pisync_core::{
     crash::CrashSettings,
-    queue::{Producer, Queue},
+    queue::{LastSeen, Producer, Queue},
     store::Store,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::routes;
+use crate::{cursor_key::CursorKeys, hours::Hours, routes};
 
 /// How long requests may go on after the signal to stop.
 const SHUTDOWN_SECONDS: u64 = 10;
@@ -26,6 +27,14 @@ pub struct State {
     pub crash: CrashSettings,
     /// Where reads are answered from.
     pub store: Store,
+    /// When devices were last heard of.
+    pub last_seen: LastSeen,
+    /// The hours, added up.
+    pub hours: Hours,
+    /// What cursors are sealed with.
+    pub cursor_keys: CursorKeys,
+    /// How long nothing is heard of a device until it is silent.
+    pub silent_after: SignedDuration,
 }
 
 /// Serves on `listener` until `stop`, then finishes the requests under way.
