@@ -4,6 +4,7 @@
 mod alerts;
 mod dead_letters;
 mod effect;
+mod explain;
 mod faults;
 mod hours;
 mod http;
@@ -11,5 +12,8 @@ mod limits;
 mod map;
 mod pipeline;
 mod queue_model;
+mod reads;
+mod reads_devices;
 mod seen;
 mod settings;
+mod world;
