@@ -121,7 +121,12 @@ impl TestEnv {
 
     /// Starts `ingest-api` and waits until it listens.
     pub async fn api(&self, args: &[&str]) -> Api {
-        let mut service = self.start("api.log", "ingest-api", &[&["--bind", "127.0.0.1:0"], args].concat());
+        self.api_named("api.log", args).await
+    }
+
+    /// The same with a log of its own name, for a test that has more than one.
+    pub async fn api_named(&self, name: &str, args: &[&str]) -> Api {
+        let mut service = self.start(name, "ingest-api", &[&["--bind", "127.0.0.1:0"], args].concat());
         let address = service.says("listening address=").await;
         Api { service, url: format!("http://{}", address.trim()), client: reqwest::Client::new() }
     }

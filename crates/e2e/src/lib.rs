@@ -13,6 +13,6 @@ mod servers;
 
 pub use env::{Api, TestEnv, setting};
 pub use fleet::{body, hours_ago};
-pub use mongo::{MongoServer, MongoSet, mongo_admin, mongo_command};
+pub use mongo::{MongoServer, MongoSet, mongo_admin, mongo_command, mongo_find};
 pub use process::{Service, workspace_root};
 pub use servers::RedisServer;

@@ -111,7 +111,23 @@ pub async fn mongo_command(env: &TestEnv, name: &str, value: impl Into<Value>, r
     run(env.mongo_uri(), env.name(), name, value.into(), rest).await;
 }
 
-/// The same on the database `admin`; waits until there is a primary again.
+/// The documents of a collection of `env` that fit a filter, in relaxed extended JSON.
+pub async fn mongo_find(env: &TestEnv, collection: &str, filter: Value) -> Vec<Value> {
+    const SCRIPT: &str = "
+import sys, pymongo
+from bson import json_util
+uri, database, collection, filter = sys.argv[1:]
+found = pymongo.MongoClient(uri, datetime_conversion='DATETIME_AUTO')[database][collection].find(json_util.loads(filter))
+print(json_util.dumps(list(found), json_options=json_util.RELAXED_JSON_OPTIONS))
+";
+    let mut command = python();
+    command.args(["-c", SCRIPT, env.mongo_uri(), env.name(), collection, &filter.to_string()]);
+    let output = command.output().await.expect("python3");
+    assert!(output.status.success(), "{collection}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+/// Runs a command on the database `admin`; waits until there is a primary again.
 pub async fn mongo_admin(uri: &str, name: &str, value: impl Into<Value>, rest: Value) {
     run(uri, "admin", name, value.into(), rest).await;
 }

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use jiff::SignedDuration;
 use pisync_core::{
     crash::CrashSettings,
     models::{DeviceId, InvalidDeviceId},
@@ -12,6 +13,8 @@ use pisync_core::{
 use crate::{
     auth::{Auth, Scope},
     cors::Origin,
+    cursor::CursorKey,
+    cursor_key,
     limits::LimitSettings,
 };
 
@@ -41,6 +44,12 @@ pub struct Config {
     /// Where keys are.
     #[command(flatten)]
     pub keys: KeySettings,
+    /// File with the key that cursors are sealed with, 32 bytes or more; else all processes share one in Redis
+    #[arg(long, env = "PISYNC_CURSOR_KEY_FILE", value_name = "FILE", value_parser = cursor_key::from_file)]
+    pub cursor_key_file: Option<CursorKey>,
+    /// How long nothing is heard of a device until it is silent: hours, or such as 90m
+    #[arg(long, env = "PISYNC_SILENT_AFTER", default_value = "24h", value_parser = silent_after)]
+    pub silent_after: SignedDuration,
     /// Where events wait.
     #[command(flatten)]
     pub redis: RedisSettings,
@@ -136,4 +145,12 @@ impl Config {
 
 fn device_id(text: &str) -> Result<DeviceId, InvalidDeviceId> {
     DeviceId::parse(text)
+}
+
+/// A number of hours, or a duration with its units, from a minute to 400 days.
+fn silent_after(text: &str) -> Result<SignedDuration, &'static str> {
+    let hours = text.parse::<u32>().ok().map(|hours| SignedDuration::from_hours(hours.into()));
+    let duration = hours.or_else(|| text.parse().ok());
+    let fits = SignedDuration::from_mins(1)..=SignedDuration::from_hours(400 * 24);
+    duration.filter(|duration| fits.contains(duration)).ok_or("hours, or such as 36h or 90m, from 1m to 9600h")
 }

@@ -14,7 +14,7 @@ use pisync_core::{
 };
 use serde_json::{Value, json};
 
-use crate::auth::Refusal;
+use crate::{auth::Refusal, cursor::BadCursor};
 
 /// A request that is not answered as it was meant.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub enum ApiError {
     Invalid(Vec<FieldError>),
     /// There is no such route. 404
     NoRoute,
+    /// There is no such thing. 404
+    Unknown(&'static str),
     /// The route takes other methods. 405
     Method {
         /// The methods it takes.
@@ -63,6 +65,8 @@ pub enum ApiError {
     Store(StoreError),
     /// The caller may not. 401 or 403
     Refused(Refusal),
+    /// Redis does not answer a read. 503
+    Redis(QueueError),
 }
 
 impl ApiError {
@@ -94,6 +98,7 @@ impl ApiError {
         match self {
             Self::Invalid(errors) => InvalidEvent { errors: errors.clone() }.to_string(),
             Self::NoRoute => "there is no such route".into(),
+            Self::Unknown(what) => format!("there is no such {what}"),
             Self::Method { allow } => format!("this route takes {allow}"),
             Self::TooLarge { limit } => format!("the body is over {limit} bytes"),
             Self::TooMany { limit } => format!("the batch has more than {limit} events: send it in parts"),
@@ -108,6 +113,7 @@ impl ApiError {
             Self::Queue(PushError::Queue(_)) => "the queue is not available; send the same event again later".into(),
             Self::Store(_) => "the store is not available; ask again later".into(),
             Self::Refused(refusal) => refusal.to_string(),
+            Self::Redis(_) => "redis is not available; ask again later".into(),
         }
     }
 
@@ -119,7 +125,7 @@ impl ApiError {
         let at_least = match self {
             Self::Queue(PushError::Full { depth }) => (depth / DRAINED).clamp(2, 300),
             Self::Queue(PushError::Queue(QueueError::OutOfMemory)) => 10,
-            Self::Queue(PushError::Queue(_)) | Self::Store(_) | Self::Slow => 2,
+            Self::Queue(PushError::Queue(_)) | Self::Store(_) | Self::Redis(_) | Self::Slow => 2,
             Self::TooFast { after } => (after.as_secs() + 1).clamp(2, 3_600),
             _ => return None,
         };
@@ -146,13 +152,13 @@ impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
-            Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::NoRoute | Self::Unknown(_) => StatusCode::NOT_FOUND,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge { .. } | Self::TooMany { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MediaType { .. } | Self::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Header { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::TooFast { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Queue(_) | Self::Store(_) | Self::Slow => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Queue(_) | Self::Store(_) | Self::Redis(_) | Self::Slow => StatusCode::SERVICE_UNAVAILABLE,
             Self::Refused(refusal) => refusal.status(),
         }
     }
@@ -162,6 +168,7 @@ impl ResponseError for ApiError {
             Self::Queue(error) => log::debug!(error:% = error; "event refused"),
             Self::Store(error) => log::warn!(error:% = error; "read failed"),
             Self::Refused(refusal) => log::debug!(reason:% = refusal; "call refused"),
+            Self::Redis(error) => log::warn!(error:% = error; "read failed"),
             _ => {}
         }
         let mut response = HttpResponse::build(self.status_code());
@@ -202,6 +209,18 @@ impl From<InvalidBatch> for ApiError {
 impl From<PushError> for ApiError {
     fn from(error: PushError) -> Self {
         Self::Queue(error)
+    }
+}
+
+impl From<QueueError> for ApiError {
+    fn from(error: QueueError) -> Self {
+        Self::Redis(error)
+    }
+}
+
+impl From<BadCursor> for ApiError {
+    fn from(error: BadCursor) -> Self {
+        Self::query("/cursor", error.to_string())
     }
 }
 

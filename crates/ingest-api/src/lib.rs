@@ -1,12 +1,15 @@
 //! The HTTP side of `PiSync`: what a device reports goes through [`routes`] into the queue.
 //!
 //! In reading order: [`config`], [`server`], [`front`] (with [`auth`], [`cors`], [`tls`] and
-//! [`headers`]), [`routes`], [`limits`], [`hours`], [`error`]; [`admin`] for the operator's verbs.
+//! [`headers`]), [`routes`], [`limits`], [`hours`], [`error`]; [`cursor`] and [`cursor_key`] for
+//! lists; [`admin`] for the operator's verbs.
 
 pub mod admin;
 pub mod auth;
 pub mod config;
 pub mod cors;
+pub mod cursor;
+pub mod cursor_key;
 pub mod error;
 pub mod front;
 pub mod headers;
@@ -20,12 +23,12 @@ use std::{net::TcpListener, sync::Arc};
 
 use anyhow::Context;
 use pisync_core::{
-    queue::{Producer, Queue, QueueError},
+    queue::{LastSeen, Producer, Queue, QueueError},
     shutdown,
     store::Store,
 };
 
-use crate::{config::Config, front::Front, limits::Limits, server::State};
+use crate::{config::Config, cursor_key::CursorKeys, front::Front, hours::Hours, limits::Limits, server::State};
 
 /// Serves until a signal to stop comes.
 ///
@@ -47,10 +50,20 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tokio::spawn(async move { indexes.ensure_indexes_in_time().await });
 
     let producer = Producer::start(queue.clone(), config.max_queue);
-    log::info!(address:% = listener.local_addr()?; "listening");
     let limits = Arc::new(Limits::new(&config.limits));
     let tidied = limits.clone();
     tokio::spawn(async move { tidied.tidy().await });
-    let state = State { queue, producer, limits, crash: config.crash, store };
+    let state = State {
+        limits,
+        cursor_keys: CursorKeys::new(queue.clone(), config.cursor_key_file),
+        last_seen: LastSeen::new(queue.clone()),
+        hours: Hours::new(queue.clone(), store.clone()),
+        silent_after: config.silent_after,
+        queue,
+        producer,
+        crash: config.crash,
+        store,
+    };
+    log::info!(address:% = listener.local_addr()?; "listening");
     server::serve(listener, front, state, config.max_connections, stop).await.context("serving")
 }

@@ -9,14 +9,17 @@ use actix_web::{
     middleware::{Next, from_fn},
     web,
 };
+use jiff::SignedDuration;
 use pisync_core::{
     crash::CrashSettings,
-    queue::{Producer, Queue},
+    queue::{LastSeen, Producer, Queue},
     store::Store,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{error::ApiError, front::Front, headers, limits::Limits, routes, routes::Docs};
+use crate::{
+    cursor_key::CursorKeys, error::ApiError, front::Front, headers, hours::Hours, limits::Limits, routes, routes::Docs,
+};
 
 /// How long requests may go on after the signal to stop.
 const SHUTDOWN_SECONDS: u64 = 10;
@@ -41,6 +44,14 @@ pub struct State {
     pub crash: CrashSettings,
     /// Where reads are answered from.
     pub store: Store,
+    /// When devices were last heard of.
+    pub last_seen: LastSeen,
+    /// The hours, added up.
+    pub hours: Hours,
+    /// What cursors are sealed with.
+    pub cursor_keys: CursorKeys,
+    /// How long nothing is heard of a device until it is silent.
+    pub silent_after: SignedDuration,
 }
 
 /// Serves on `listener` until `stop`, then finishes the requests under way.

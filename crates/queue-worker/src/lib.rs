@@ -1,8 +1,9 @@
 //! From the queue to the store: claims batches, writes rows, keeps the failure counters.
 //!
 //! In reading order: [`config`], [`worker`] (the loop), [`reading`] (what a batch holds),
-//! [`probe`] (which message kills), [`batch`] (its effect), `receipt` (what it tells beside), [`keeper`] (holding a lease meanwhile), [`audit`] (the slow look
-//! around), [`admin`] (the operator's verbs).
+//! [`probe`] (which message kills), [`batch`] (its effect), `receipt` (what it tells beside),
+//! [`keeper`] (holding a lease meanwhile), [`audit`] (the slow look around), [`admin`] (the
+//! operator's verbs).
 
 pub mod admin;
 pub mod audit;

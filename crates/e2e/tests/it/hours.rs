@@ -4,7 +4,7 @@ use e2e::{TestEnv, body, hours_ago};
 use ingest_api::hours::Hours;
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    models::{SyncHour, hour_of},
+    models::{Speeds, SyncHour, hour_of},
     queue::LastSeen,
 };
 use serde_json::{Value, json};
@@ -53,6 +53,7 @@ async fn hours_are_exact_after_late_and_resent_reports() {
             assert_eq!(sums(hour), plain_count(&env, hour.hour).await, "{} in round {round}", hour.hour);
             assert_eq!(hour.speeds.0.iter().sum::<u64>(), hour.good + hour.failed);
             // All have the same speed.
+            assert_eq!(hour.speeds.0[Speeds::bucket(97.5)], hour.good + hour.failed);
             assert!(hour.median_speed().is_none_or(|median| (63.0..=100.0).contains(&median)), "{hour:?}");
         }
         assert_eq!(hours.iter().map(|hour| hour.good + hour.failed).sum::<u64>(), env.rows().await.len() as u64);
@@ -143,6 +144,7 @@ async fn rows_of_other_programs_are_added_up_as_the_counters_see_them() {
     ]);
     e2e::mongo_command(&env, "insert", "SyncEvent", json!({ "documents": rows })).await;
     let hours = hours(&env, hour, hour + HOUR).await;
+    assert_eq!(hours[0].speeds.0[Speeds::bucket(5.0)], 1);
     assert_eq!((sums(&hours[0]), hours[0].speeds.0.iter().sum::<u64>()), ((2, 1, 3, 2), 1));
     env.finish().await;
 }

@@ -55,9 +55,20 @@ async fn a_page_is_asked_for_within_bounds() {
             problem(answer, 400).await;
         }
     }
-    let (status, empty) = api.get("/api/device/nobody/sync-history?page=1000000000&limit=200").await;
+    let (status, empty) = api.get("/api/device/nobody/sync-history?page=50&limit=200").await;
     assert_eq!(status.as_u16(), 200);
-    assert_eq!(empty["data"], json!({"page":1_000_000_000,"limit":200,"results":[],"totalPages":0,"totalResults":0}));
+    assert_eq!(empty["data"], json!({"page":50,"limit":200,"results":[],"totalPages":0,"totalResults":0}));
+    for (list, cursors) in [
+        ("/api/devices/repeated-failures", "/api/v1/devices?status=failing"),
+        ("/api/device/a/sync-history", "/api/v1/devices/{id}/sync-events"),
+    ] {
+        for query in ["page=51&limit=200", "page=1001", "page=4294967295&limit=200"] {
+            let answer = Client::new().get(format!("{}{list}?{query}", api.url)).send().await.unwrap();
+            let problem = problem(answer, 400).await;
+            assert_eq!(problem["errors"][0]["pointer"], "/page");
+            assert!(problem["detail"].as_str().unwrap().contains(cursors), "{problem}");
+        }
+    }
     env.finish().await;
 }
 

@@ -8,6 +8,7 @@ mod page;
 mod repeated_failures;
 mod sync_event;
 mod sync_history;
+mod v1;
 
 use actix_web::web::{self, ServiceConfig, get, post, resource};
 
@@ -49,6 +50,7 @@ pub fn table(config: &mut ServiceConfig) {
                 .wrap(Demand(Scope::Read))
                 .wrap(Cors),
         )
+        .configure(v1::table)
         .service(resource("/healthz").route(get().to(health::alive)).default_service(only("GET")))
         .service(resource("/readyz").route(get().to(health::ready)).default_service(only("GET")))
         .service(resource("/openapi.json").route(get().to(openapi::get)).default_service(only("GET")))

@@ -6,6 +6,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::error::ApiError;
 
+/// The most rows that a page lies deep: what is before it is walked through each time.
+const DEEPEST: u64 = 10_000;
+
 /// The query of a list, as it came.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -44,12 +47,18 @@ pub(super) struct Data<T> {
 }
 
 impl PageQuery {
-    /// Page 1 and 10 results unless asked otherwise; at most 200.
-    pub(super) fn parse(&self) -> Result<PageOf, ApiError> {
+    /// Page 1 and 10 results unless asked otherwise; at most 200, and not too deep: `by_cursor` is
+    /// the route that goes on from there.
+    pub(super) fn parse(&self, by_cursor: &str) -> Result<PageOf, ApiError> {
         let page = number(self.page.as_deref(), 1, 1..=u32::MAX)
             .ok_or_else(|| ApiError::query("/page", "must be an integer from 1"))?;
         let limit = number(self.limit.as_deref(), 10, 1..=200)
             .ok_or_else(|| ApiError::query("/limit", "must be an integer from 1 to 200"))?;
+        if u64::from(page) * u64::from(limit) > DEEPEST {
+            let detail =
+                format!("times limit is over {DEEPEST}: for what lies deeper, follow the cursors of {by_cursor}");
+            return Err(ApiError::query("/page", detail));
+        }
         Ok(PageOf { page, limit })
     }
 }

@@ -33,7 +33,7 @@ struct Failing {
     responses((status = 200, description = "A page", body = Envelope<Failing>))
 )]
 pub(super) async fn get(query: Query<PageQuery>, state: Data<State>) -> Result<HttpResponse, ApiError> {
-    let page = query.parse()?;
+    let page = query.parse("/api/v1/devices?status=failing")?;
     let found = state.store.failure_counters().failing_page(REPEATED, page.skip(), page.limit).await?;
     let results = found.results.into_iter();
     let results = results.map(|c| Failing { id: c.id, device_id: c.device_id, failure_count: c.failure_count });

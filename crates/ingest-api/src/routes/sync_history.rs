@@ -15,22 +15,23 @@ use super::{
 };
 use crate::{error::ApiError, server::State};
 
+/// A row as every route shows it.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct HistoryEntry {
+pub(super) struct HistoryEntry {
     #[serde(rename = "_id")]
-    id: String,
-    device_id: String,
-    timestamp: String,
-    total_files_synced: i64,
-    total_errors: i64,
-    internet_speed: f64,
+    pub(super) id: String,
+    pub(super) device_id: String,
+    pub(super) timestamp: String,
+    pub(super) total_files_synced: i64,
+    pub(super) total_errors: i64,
+    pub(super) internet_speed: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    device_timestamp: Option<String>,
+    pub(super) device_timestamp: Option<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    clock_suspect: bool,
-    created_at: String,
-    updated_at: String,
+    pub(super) clock_suspect: bool,
+    pub(super) created_at: String,
+    pub(super) updated_at: String,
 }
 
 /// A page of the history; an unknown device has none.
@@ -48,7 +49,7 @@ pub(super) async fn get(
     query: Query<PageQuery>,
     state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let page = query.parse()?;
+    let page = query.parse("/api/v1/devices/{id}/sync-events")?;
     let device_id = DeviceId::parse(&id).map_err(|error| ApiError::query("/id", error.to_string()))?;
     let found = state.store.sync_events().history(&device_id, page.skip(), page.limit).await?;
     Ok(page.answer(found.results.into_iter().map(HistoryEntry::from).collect(), found.total))
@@ -72,6 +73,6 @@ impl From<StoredEvent> for HistoryEntry {
 }
 
 /// With exactly three digits of a second, as JavaScript writes it.
-fn rfc3339(timestamp: Timestamp) -> String {
+pub(super) fn rfc3339(timestamp: Timestamp) -> String {
     format!("{timestamp:.3}")
 }

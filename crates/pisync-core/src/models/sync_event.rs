@@ -197,6 +197,16 @@ fn speed(json: &str) -> Result<f64, Cow<'static, str>> {
         .ok_or("must be a number from 0 to 1000000".into())
 }
 
+/// A time as people write it: RFC 3339 with an offset, or integer milliseconds since 1970.
+pub fn parse_time(text: &str) -> Option<Timestamp> {
+    let parsed: Option<Timestamp> = match text.parse() {
+        Ok(millis) => Timestamp::from_millisecond(millis).ok(),
+        Err(_) if is_rfc3339_shaped(text.as_bytes()) => text.parse().ok(),
+        Err(_) => None,
+    };
+    Timestamp::from_millisecond(parsed?.as_millisecond()).ok()
+}
+
 /// The ISO 8601 forms that RFC 3339 leaves out (basic format, bracketed zones) are refused.
 fn is_rfc3339_shaped(text: &[u8]) -> bool {
     text.len() >= 20

@@ -41,10 +41,32 @@ impl SyncHour {
 pub struct Speeds(pub [u64; Speeds::BUCKETS]);
 
 impl Speeds {
-    /// Where the buckets begin, in Mbps: five to each power of ten. The last one has no end.
+    /// Where the buckets begin, in Mbps: at 0, then five to each power of ten, from 0.1 to 1,000.
+    /// The last one has no end.
+    #[expect(clippy::unreadable_literal, reason = "powers of the fifth root of ten")]
     pub const FROM: [f64; Self::BUCKETS] = [
-        0.0, 0.1, 0.16, 0.25, 0.4, 0.63, 1.0, 1.6, 2.5, 4.0, 6.3, 10.0, 16.0, 25.0, 40.0, 63.0, 100.0, 160.0, 250.0,
-        400.0, 630.0, 1_000.0,
+        0.0,
+        0.1,
+        0.15848931924611134,
+        0.251188643150958,
+        0.3981071705534972,
+        0.6309573444801932,
+        1.0,
+        1.5848931924611136,
+        2.51188643150958,
+        3.9810717055349722,
+        6.309573444801933,
+        10.0,
+        15.848931924611133,
+        25.118864315095795,
+        39.810717055349734,
+        63.09573444801933,
+        100.0,
+        158.48931924611142,
+        251.18864315095797,
+        398.1071705534973,
+        630.957344480193,
+        1_000.0,
     ];
 
     /// How many there are.
@@ -109,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_bucket_holds_its_beginning_and_not_its_end() {
-        assert_eq!([0.0, 0.099, 0.1, 0.63, 1.0, 999.9, 1_000.0, 1e6].map(Speeds::bucket), [0, 0, 1, 5, 6, 20, 21, 21]);
+        assert_eq!([0.0, 0.099, 0.1, 0.64, 1.0, 999.9, 1_000.0, 1e6].map(Speeds::bucket), [0, 0, 1, 5, 6, 20, 21, 21]);
     }
 
     #[test]

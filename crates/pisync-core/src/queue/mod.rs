@@ -16,6 +16,7 @@
 //! | `pisync:{q:07}:hours` | sorted set | start of an hour of rows, s → when it last got rows, ms by Redis' clock |
 //! | `pisync:{q:07}:paused` | string | there while the partition hands out nothing |
 //! | `pisync:partitions` | string | the number of partitions, set by the first process |
+//! | `pisync:cursor-key` | string | what the API seals its cursors with, made by the first process that needs it |
 //! | `pisync:alerts` | list | hints: ids of devices that an alerter should look at now |
 //! | `pisync:wake` | channel | the number of a partition that was empty and got its first event |
 //!
@@ -26,6 +27,7 @@
 mod audit;
 mod claim;
 mod connection;
+mod cursor_key;
 mod dead_letters;
 mod envelope;
 mod error;

@@ -5,11 +5,14 @@
 //! 2018). Any alerter claims a message under a lease on the database's clock, sends it and marks
 //! it sent: a crash between means the same message again, never none.
 
+mod list;
+
 use std::time::Duration;
 
 use bson::{DateTime, Document, doc, oid::ObjectId};
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
+pub use list::{AlertFilter, ListedAlert};
 use mongodb::{
     Collection,
     options::{IndexOptions, ReturnDocument},
@@ -58,7 +61,7 @@ impl Alerts {
         let due =
             IndexOptions::builder().partial_filter_expression(doc! { "outboxDueAt": { "$exists": true } }).build();
         let indexes = [index(doc! { "fingerprint": 1 }, open), index(doc! { "outboxDueAt": 1 }, due)];
-        self.0.create_indexes(indexes).await?;
+        self.0.create_indexes(indexes.into_iter().chain(list::indexes())).await?;
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! The collection `FailureCounter`: one document per device, changed by compare-and-set.
 
+mod reads;
+
 use std::collections::HashMap;
 
 use bson::{Bson, DateTime, Document, doc, oid::ObjectId};
@@ -9,6 +11,7 @@ use mongodb::{
     Database,
     options::{Hint, IndexOptions},
 };
+pub use reads::Walked;
 use serde::Deserialize;
 
 use super::{Page, Raw, StoreError, index, malformed, number};

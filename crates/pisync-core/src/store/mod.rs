@@ -11,16 +11,16 @@ mod sync_hours;
 
 use std::time::Duration;
 
-pub use alerts::{Alerts, Message, Opened};
+pub use alerts::{AlertFilter, Alerts, ListedAlert, Message, Opened};
 use bson::{doc, raw::RawDocumentBuf};
 pub use dead_letters::DeadLetters;
 pub use error::StoreError;
-pub use failure_counters::{FailureCounters, Kept, ListedCounter, Revision, Saved};
+pub use failure_counters::{FailureCounters, Kept, ListedCounter, Revision, Saved, Walked};
 use mongodb::{
     Client, Database, IndexModel,
     options::{Acknowledgment, ClientOptions, IndexOptions, WriteConcern},
 };
-pub use sync_events::{Inserted, StoredEvent, SyncEvents};
+pub use sync_events::{Inserted, Step, StoredEvent, SyncEvents};
 pub use sync_hours::SyncHours;
 
 use serde::{Deserialize, Deserializer, de::IgnoredAny};

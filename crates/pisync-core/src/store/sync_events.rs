@@ -1,11 +1,14 @@
 //! The collection `SyncEvent`: one row per event, found by device, in order of time by `_id`.
 
+mod reads;
+
 use std::collections::HashSet;
 
 use bson::{DateTime, doc, oid::ObjectId, rawdoc};
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use mongodb::{error::ErrorKind, options::ReadConcern};
+pub use reads::Step;
 use serde::Deserialize;
 
 use super::{Page, Raw, StoreError, index, malformed, number, object_id};

@@ -1,0 +1,157 @@
+//! Every read is served by an index: the database's own profiler says what was really asked of it
+//! and how it found the answer.
+
+use e2e::{Api, TestEnv, hours_ago, mongo_command, mongo_find};
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use crate::world::{counter, event, heard_of, incident, store_counters, store_events, tied};
+
+/// The most documents that one command may look at, whatever the collections hold: a step of a
+/// walk, or a batch of a list that is streamed.
+const MOST: u64 = 601;
+
+/// The most that may be sorted in memory: what has the same time.
+const SORTED: u64 = 201;
+
+async fn filled(env: &TestEnv) {
+    let first = hours_ago(5_000);
+    let mut events = tied("one", hours_ago(5), 100);
+    events.extend((0..6_000).map(|i| event("one", first + SignedDuration::from_mins(i * 10), i % 3 == 0)));
+    for i in 0..400 {
+        events.extend((1..20).map(|hours| event(&format!("pibook-{i:04}"), hours_ago(hours * 20), false)));
+    }
+    store_events(env, &events).await;
+    let mut counters: Vec<_> = (0..4_000).map(|i| counter(&format!("pibook-{i:04}"), i % 5)).collect();
+    counters.push(counter("one", 7));
+    for suspect in counters.iter_mut().step_by(11) {
+        suspect.clock_suspect_since = Some(hours_ago(2));
+    }
+    let ids: Vec<_> = counters.iter().map(|counter| counter.device_id.to_string()).collect();
+    store_counters(env, counters).await;
+    let seen: Vec<_> = ids.iter().zip(0..).map(|(id, i)| (id.as_str(), hours_ago(i % 48))).collect();
+    heard_of(env, &seen).await;
+    for i in 0..300 {
+        incident(env, &format!("pibook-{:04}", i % 50), hours_ago(1_000 - i), true).await;
+    }
+    incident(env, "one", hours_ago(3), false).await;
+}
+
+/// Each read that the API has, with two pages where there are.
+async fn ask_everything(api: &Api) {
+    let time = hours_ago(5);
+    for path in [
+        "/api/device/one/sync-history?page=3&limit=200",
+        "/api/devices/repeated-failures?page=2&limit=100",
+        "/api/v1/devices/one",
+        "/api/v1/devices/one/sync-events",
+        "/api/v1/devices/one/sync-events?limit=10",
+        "/api/v1/devices/one/sync-events?limit=1",
+        &format!("/api/v1/devices/one/sync-events?limit=20&from={}&to={time}", hours_ago(900)),
+        "/api/v1/devices",
+        "/api/v1/devices?limit=200",
+        "/api/v1/devices?status=ok",
+        "/api/v1/devices?status=silent",
+        "/api/v1/devices?status=clock-suspect",
+        "/api/v1/devices?status=failing",
+        "/api/v1/devices?minFailures=2&limit=200",
+        "/api/v1/devices?q=pibook-00",
+        "/api/v1/devices?q=pibook&status=failing",
+        &format!("/api/v1/devices?seenBefore={time}"),
+        &format!("/api/v1/devices?seenAfter={time}&status=silent"),
+        "/api/v1/alerts",
+        "/api/v1/alerts?state=firing",
+        "/api/v1/alerts?state=resolved&limit=7",
+        "/api/v1/alerts?deviceId=pibook-0003&limit=2",
+        "/api/v1/alerts?deviceId=pibook-0003&state=resolved&limit=2",
+        "/api/v1/fleet/summary",
+        "/api/v1/fleet/summary?hours=168",
+    ] {
+        let (status, answer) = api.get(path).await;
+        assert_eq!(status.as_u16(), 200, "{path}: {answer}");
+        if let Some(cursor) = answer["nextCursor"].as_str() {
+            let join = if path.contains('?') { '&' } else { '?' };
+            assert_eq!(api.get(&format!("{path}{join}cursor={cursor}")).await.0.as_u16(), 200, "{path}");
+        }
+    }
+    for path in ["/api/v1/devices/one/sync-events.csv", "/api/v1/devices.csv?status=failing"] {
+        let answer = reqwest::get(format!("{}{path}", api.url)).await.unwrap();
+        assert!(answer.text().await.unwrap().lines().count() > 700, "{path}");
+    }
+}
+
+/// What the API has asked of the database since the profiler was turned on.
+async fn asked(env: &TestEnv) -> Vec<Value> {
+    let by_api = json!({ "appName": "ingest-api", "op": { "$in": ["query", "command", "getmore"] } });
+    let all = mongo_find(env, "system.profile", by_api).await;
+    let is_read = |entry: &Value| {
+        let command = &entry["command"];
+        ["find", "aggregate", "count", "getMore", "distinct"].iter().any(|name| command.get(name).is_some())
+    };
+    all.into_iter().filter(is_read).collect()
+}
+
+/// Whether an answer took a look at more than what it needed.
+fn is_unbounded(entry: &Value) -> bool {
+    let plan = entry["planSummary"].as_str().unwrap_or_default();
+    let looked_at = entry["docsExamined"].as_u64().unwrap_or_default();
+    let is_sorted = entry["hasSortStage"] == true;
+    let is_much = looked_at > if is_sorted { SORTED } else { MOST };
+    plan.contains("COLLSCAN") || is_much && !adds_up_an_hour(entry)
+}
+
+/// The sums of an hour read the rows of that hour, once, and sort the few sums.
+fn adds_up_an_hour(entry: &Value) -> bool {
+    let command = &entry["command"];
+    let command = if command.get("getMore").is_some() { &entry["originatingCommand"] } else { command };
+    command["pipeline"].to_string().contains("$bucket") && entry["planSummary"] == "IXSCAN { _id: 1 }"
+}
+
+async fn profile(env: &TestEnv) {
+    mongo_command(env, "create", "system.profile", json!({ "capped": true, "size": 64 * 1024 * 1024 })).await;
+    mongo_command(env, "profile", 2, json!({})).await;
+}
+
+#[tokio::test]
+async fn every_read_is_served_by_an_index_in_bounded_work() {
+    let env = TestEnv::new();
+    let api = env.api(&[]).await;
+    filled(&env).await;
+    // The hours are added up at the first time; there is no such collection before.
+    assert_eq!(api.get("/api/v1/fleet/summary?hours=1").await.0.as_u16(), 200);
+    profile(&env).await;
+    ask_everything(&api).await;
+    let asked = asked(&env).await;
+    assert!(asked.len() > 60, "only {} reads were seen", asked.len());
+    for entry in &asked {
+        assert!(!is_unbounded(entry), "{entry:#}");
+        let plan = entry["planSummary"].as_str().unwrap_or_default();
+        assert!(!plan.is_empty() && plan != "EOF", "nothing was looked at: {entry:#}");
+    }
+    env.finish().await;
+}
+
+/// The control: without their index, reads that name none to the server scan or sort, and the
+/// look at the profile finds it; those that name it are refused and scan nothing.
+#[tokio::test]
+async fn a_read_without_its_index_is_found() {
+    let env = TestEnv::new();
+    let api = env.api(&[]).await;
+    filled(&env).await;
+    profile(&env).await;
+    for (collection, index) in
+        [("SyncEvent", "deviceId_1_timestamp_1"), ("FailureCounter", "failureCount_-1_deviceId_1")]
+    {
+        mongo_command(&env, "dropIndexes", collection, json!({ "index": index })).await;
+    }
+    for path in ["/api/v1/devices/one/sync-events", "/api/v1/devices?status=failing"] {
+        assert_eq!(api.get(path).await.0.as_u16(), 503, "{path}");
+    }
+    assert!(!asked(&env).await.iter().any(is_unbounded));
+    for path in ["/api/device/one/sync-history", "/api/devices/repeated-failures"] {
+        assert_eq!(api.get(path).await.0.as_u16(), 200, "{path}");
+    }
+    let unbounded = asked(&env).await.into_iter().filter(is_unbounded).count();
+    assert!(unbounded >= 2, "{unbounded}");
+    env.finish().await;
+}

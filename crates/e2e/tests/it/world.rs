@@ -1,0 +1,106 @@
+//! What reads are tested on: put into the stores as the workers would, without waiting for them.
+
+use std::collections::HashSet;
+
+use e2e::{Api, TestEnv, body, hours_ago};
+use jiff::Timestamp;
+use pisync_core::{
+    models::{Alert, DeviceId, EventId, FailureCounter, FailureRun, SyncEvent},
+    queue::LastSeen,
+    store::{Revision, Saved},
+};
+use reqwest::StatusCode;
+use serde_json::Value;
+
+pub(crate) fn device(id: &str) -> DeviceId {
+    DeviceId::parse(id).unwrap()
+}
+
+/// An event of a device, received at the time it has.
+pub(crate) fn event(device_id: &str, at: Timestamp, failed: bool) -> (EventId, SyncEvent) {
+    let event = SyncEvent::from_json(body(device_id, at, failed).to_string().as_bytes(), at).unwrap();
+    (event.id(), event)
+}
+
+/// Events of a device that all have the time of their receipt, since its clock is not believed.
+pub(crate) fn tied(device_id: &str, at: Timestamp, count: i64) -> Vec<(EventId, SyncEvent)> {
+    let event = |i| {
+        let bad_clock = Timestamp::from_second(at.as_second() / 3_600 % 10_000 * 10_000 + i).unwrap();
+        SyncEvent::from_json(body(device_id, bad_clock, false).to_string().as_bytes(), at).unwrap()
+    };
+    (0..count).map(event).map(|event| (event.id(), event)).collect()
+}
+
+pub(crate) async fn store_events(env: &TestEnv, events: &[(EventId, SyncEvent)]) {
+    let store = env.store().await;
+    store.ensure_indexes().await.unwrap();
+    for some in events.chunks(5_000) {
+        store.sync_events().insert(some).await.unwrap();
+    }
+}
+
+/// A counter with so many failed syncs, the first of them so many hours ago.
+pub(crate) fn counter(device_id: &str, failures: i32) -> FailureCounter {
+    let run = FailureRun { count: failures, since: hours_ago(30), last_at: hours_ago(1), last_speed: 0.2 };
+    FailureCounter {
+        run: (failures > 0).then_some(run),
+        last_success_at: Some(hours_ago(40)),
+        watermark: Some(hours_ago(1)),
+        ..FailureCounter::new(device(device_id))
+    }
+}
+
+pub(crate) async fn store_counters(env: &TestEnv, counters: Vec<FailureCounter>) {
+    let store = env.store().await;
+    store.ensure_indexes().await.unwrap();
+    let counters: Vec<_> = counters.into_iter().map(|counter| (counter, Revision::Unset)).collect();
+    for some in counters.chunks(1_000) {
+        assert_eq!(store.failure_counters().save(some).await.unwrap(), Saved::All);
+    }
+}
+
+pub(crate) async fn heard_of(env: &TestEnv, devices: &[(&str, Timestamp)]) {
+    let devices: Vec<_> = devices.iter().map(|(id, at)| (device(id), *at)).collect();
+    LastSeen::new(env.queue()).restore(&devices).await.unwrap();
+}
+
+/// Opens an incident of a device that began at a time; closes it again if asked.
+pub(crate) async fn incident(env: &TestEnv, device_id: &str, since: Timestamp, is_over: bool) -> Alert {
+    let run = FailureRun { count: 3, since, last_at: since, last_speed: 0.2 };
+    let alert = Alert::device_sync_failing(device(device_id), &run);
+    let alerts = env.store().await.alerts();
+    alerts.open(&alert).await.unwrap();
+    if is_over {
+        alerts.resolve(alert.id, since).await.unwrap();
+    }
+    alert
+}
+
+/// All items of a list, by its cursors; none may come twice.
+pub(crate) async fn all(api: &Api, path: &str, id: &str) -> Vec<Value> {
+    let (mut items, mut seen, mut cursor) = (Vec::new(), HashSet::new(), String::new());
+    for _ in 0..1_000 {
+        let (status, page) = api.get(&format!("{path}{cursor}")).await;
+        assert_eq!(status, StatusCode::OK, "{page}");
+        for item in page["items"].as_array().unwrap() {
+            assert!(seen.insert(item[id].to_string()), "{item} came twice");
+            items.push(item.clone());
+        }
+        match page["nextCursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return items,
+        }
+    }
+    panic!("the list {path} has no end")
+}
+
+pub(crate) fn column<'a>(items: &'a [Value], name: &str) -> Vec<&'a str> {
+    items.iter().map(|item| item[name].as_str().unwrap()).collect()
+}
+
+/// A bad request: the status, and what it points to.
+pub(crate) async fn pointed_at(api: &Api, path: &str) -> (u16, String) {
+    let (status, problem) = api.get(path).await;
+    assert_eq!(problem["success"], false, "{path}: {problem}");
+    (status.as_u16(), problem["errors"][0]["pointer"].as_str().unwrap_or("none").to_owned())
+}

@@ -1,0 +1,243 @@
+//! Cursors: where a list goes on, sealed so that nobody can make one up or use it elsewhere.
+//!
+//! A cursor is base64url over the [`Position`] and the first 128 bits of HMAC-SHA256 (RFC 2104)
+//! over the [`Scope`] and the position. The scope is not in the cursor: who asks says it again.
+
+use std::fmt;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
+use sha2::Sha256;
+
+/// The layout of a [`Position`]; another one gets another number, and older cursors are refused.
+const VERSION: u8 = 1;
+
+/// Bytes of the seal.
+const SEAL: usize = 16;
+
+/// The longest cursor that is looked at: a device id of 128 characters fits.
+const LONGEST: usize = 1_024;
+
+/// What cursors are sealed with.
+#[derive(Clone)]
+pub struct CursorKey(Hmac<Sha256>);
+
+/// What a cursor is for: the route, and everything else that decides what is in the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope(Vec<u8>);
+
+/// The last item of a page, by what its list is ordered by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Position {
+    /// A document of `MongoDB` by a time and its id.
+    Document {
+        /// The time.
+        at: Timestamp,
+        /// The id, for documents of the same time.
+        id: [u8; 12],
+    },
+    /// A device by its id.
+    Device(String),
+    /// A device by how often it failed.
+    Count {
+        /// Failed syncs in a row.
+        count: i32,
+        /// The id, for devices of the same count.
+        device_id: String,
+    },
+    /// A device by when it was heard of.
+    Seen {
+        /// When.
+        at: Timestamp,
+        /// The id, for devices of the same time.
+        device_id: String,
+    },
+}
+
+/// The text is no cursor of this scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is no cursor of this list: take nextCursor of an answer to the same query, as it is")]
+pub struct BadCursor;
+
+impl CursorKey {
+    /// A key of any length; below 32 bytes it is easier to guess than the seal.
+    pub fn new(bytes: &[u8]) -> Self {
+        let Ok(hmac) = Hmac::new_from_slice(bytes) else { unreachable!("HMAC takes keys of any length") };
+        Self(hmac)
+    }
+
+    /// The cursor that goes on after `position` in the list of `scope`.
+    pub fn seal(&self, scope: &Scope, position: &Position) -> String {
+        let mut bytes = position.encode();
+        let seal = self.mac(scope, &bytes).finalize().into_bytes();
+        bytes.extend_from_slice(&seal[..SEAL]);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// The position in a cursor that was sealed with this key for this scope.
+    pub fn open(&self, scope: &Scope, cursor: &str) -> Result<Position, BadCursor> {
+        if cursor.len() > LONGEST {
+            return Err(BadCursor);
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| BadCursor)?;
+        let (position, seal) = bytes.split_last_chunk::<SEAL>().ok_or(BadCursor)?;
+        self.mac(scope, position).verify_truncated_left(seal).map_err(|_| BadCursor)?;
+        Position::decode(position).ok_or(BadCursor)
+    }
+
+    fn mac(&self, scope: &Scope, position: &[u8]) -> Hmac<Sha256> {
+        self.0.clone().chain_update((scope.0.len() as u64).to_be_bytes()).chain_update(&scope.0).chain_update(position)
+    }
+}
+
+impl fmt::Debug for CursorKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+impl Scope {
+    /// The list that a route answers with.
+    pub fn of(route: &str) -> Self {
+        Self(Vec::new()).with(Some(route))
+    }
+
+    /// The same list under a filter, or without it.
+    #[must_use]
+    pub fn with(mut self, filter: Option<impl fmt::Display>) -> Self {
+        match filter.map(|filter| filter.to_string()) {
+            Some(filter) => {
+                self.0.push(1);
+                self.0.extend_from_slice(&(filter.len() as u64).to_be_bytes());
+                self.0.extend_from_slice(filter.as_bytes());
+            }
+            None => self.0.push(0),
+        }
+        self
+    }
+}
+
+impl Position {
+    /// Version, kind, then the members: numbers as 8 bytes big-endian, a text at the end.
+    fn encode(&self) -> Vec<u8> {
+        let (kind, number, rest) = match self {
+            Self::Document { at, id } => (0, Some(at.as_millisecond()), &id[..]),
+            Self::Device(device_id) => (1, None, device_id.as_bytes()),
+            Self::Count { count, device_id } => (2, Some(i64::from(*count)), device_id.as_bytes()),
+            Self::Seen { at, device_id } => (3, Some(at.as_millisecond()), device_id.as_bytes()),
+        };
+        let number = number.map(i64::to_be_bytes);
+        [&[VERSION, kind][..], number.as_ref().map_or(&[][..], |number| &number[..]), rest].concat()
+    }
+
+    /// Reads any bytes: a position, or nothing.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let (head, rest) = bytes.split_first_chunk::<2>()?;
+        match head {
+            [VERSION, 0] => Some(Self::Document { at: time(rest)?.0, id: time(rest)?.1.try_into().ok()? }),
+            [VERSION, 1] => Some(Self::Device(text(rest)?)),
+            [VERSION, 2] => {
+                let (count, device_id) = number(rest)?;
+                Some(Self::Count { count: i32::try_from(count).ok()?, device_id: text(device_id)? })
+            }
+            [VERSION, 3] => Some(Self::Seen { at: time(rest)?.0, device_id: text(time(rest)?.1)? }),
+            _ => None,
+        }
+    }
+}
+
+fn number(bytes: &[u8]) -> Option<(i64, &[u8])> {
+    let (number, rest) = bytes.split_first_chunk::<8>()?;
+    Some((i64::from_be_bytes(*number), rest))
+}
+
+fn time(bytes: &[u8]) -> Option<(Timestamp, &[u8])> {
+    let (millis, rest) = number(bytes)?;
+    Some((Timestamp::from_millisecond(millis).ok()?, rest))
+}
+
+fn text(bytes: &[u8]) -> Option<String> {
+    std::str::from_utf8(bytes).ok().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key() -> CursorKey {
+        CursorKey::new(&[7; 32])
+    }
+
+    fn positions() -> [Position; 4] {
+        let (at, device_id) = (Timestamp::from_millisecond(1_763_888_263_469).unwrap(), "école/1".to_owned());
+        [
+            Position::Document { at, id: *b"twelve bytes" },
+            Position::Device(device_id.clone()),
+            Position::Count { count: 7, device_id: device_id.clone() },
+            Position::Seen { at, device_id },
+        ]
+    }
+
+    #[test]
+    fn a_cursor_opens_where_it_was_sealed_and_nowhere_else() {
+        let scope = Scope::of("events").with(Some("a")).with(None::<i64>);
+        for position in positions() {
+            let cursor = key().seal(&scope, &position);
+            assert_eq!(key().open(&scope, &cursor), Ok(position));
+            for other in [
+                Scope::of("events").with(Some("b")).with(None::<i64>),
+                Scope::of("events").with(Some("a")).with(Some(0)),
+                Scope::of("events").with(Some("a")),
+                Scope::of("alerts").with(Some("a")).with(None::<i64>),
+            ] {
+                assert_eq!(key().open(&other, &cursor), Err(BadCursor));
+            }
+            assert_eq!(CursorKey::new(&[8; 32]).open(&scope, &cursor), Err(BadCursor));
+        }
+    }
+
+    #[test]
+    fn members_of_a_scope_do_not_run_into_each_other() {
+        assert_ne!(Scope::of("a").with(Some("bc")), Scope::of("ab").with(Some("c")));
+        assert_ne!(Scope::of("a").with(Some("")), Scope::of("a").with(None::<&str>));
+    }
+
+    #[test]
+    fn a_cursor_with_any_character_changed_is_refused() {
+        let scope = Scope::of("events");
+        for position in positions() {
+            let cursor = key().seal(&scope, &position);
+            for at in 0..cursor.len() {
+                let other = if cursor.as_bytes()[at] == b'A' { "B" } else { "A" };
+                let changed = [&cursor[..at], other, &cursor[at + 1..]].concat();
+                assert_eq!(key().open(&scope, &changed), Err(BadCursor), "{changed}");
+            }
+            assert_eq!(key().open(&scope, &cursor[..cursor.len() - 1]), Err(BadCursor));
+            assert_eq!(key().open(&scope, &format!("{cursor}A")), Err(BadCursor));
+        }
+    }
+
+    #[test]
+    fn a_key_shows_nowhere() {
+        assert_eq!(format!("{:?}", key()), "(secret)");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_refused_and_any_bytes_are_read_to_the_same_or_nothing(
+            text in "\\PC{0,80}",
+            mut bytes in prop::collection::vec(any::<u8>(), 0..40),
+            kind in 0_u8..5,
+        ) {
+            prop_assert_eq!(key().open(&Scope::of("events"), &text), Err(BadCursor));
+            let _ = Position::decode(&bytes);
+            bytes.splice(..bytes.len().min(2), [VERSION, kind]);
+            if let Some(position) = Position::decode(&bytes) {
+                prop_assert_eq!(position.encode(), bytes);
+            }
+        }
+    }
+}

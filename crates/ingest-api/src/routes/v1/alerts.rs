@@ -1,0 +1,98 @@
+//! `GET /api/v1/alerts`: the incidents, those that began last first.
+
+use actix_web::{
+    HttpResponse,
+    web::{Data, Query},
+};
+use pisync_core::{
+    models::{AlertId, AlertState},
+    store::{AlertFilter, ListedAlert},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{super::sync_history::rfc3339, list, query};
+use crate::{
+    cursor::{BadCursor, Position, Scope},
+    error::ApiError,
+    server::State,
+};
+
+/// The query, as it came.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct AlertsQuery {
+    state: Option<String>,
+    device_id: Option<String>,
+    cursor: Option<String>,
+    limit: Option<String>,
+}
+
+/// An incident.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct AlertItem {
+    id: String,
+    alertname: &'static str,
+    device_id: String,
+    state: &'static str,
+    failure_count: i32,
+    cause: &'static str,
+    starts_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ends_at: Option<String>,
+    /// Messages that still have to leave, in their order; none once people know how it stands.
+    waiting: Vec<WaitingMessage>,
+}
+
+/// A message that still has to leave.
+#[derive(Serialize)]
+struct WaitingMessage {
+    /// What it says: firing or resolved.
+    status: &'static str,
+    /// How often its delivery was begun.
+    attempts: i32,
+}
+
+/// A page of the incidents that fit the query.
+pub(super) async fn get(query: Query<AlertsQuery>, state: Data<State>) -> Result<HttpResponse, ApiError> {
+    let filter = query.filter()?;
+    let limit = query::limit(query.limit.as_deref())?;
+    let scope = Scope::of("alerts").with(filter.state.map(AlertState::as_str)).with(filter.device_id.as_ref());
+    let after = match list::place(&state, &scope, query.cursor.as_deref()).await? {
+        Some(Position::Document { at, id }) => Some((at, AlertId::from_bytes(id))),
+        Some(_) => return Err(BadCursor.into()),
+        None => None,
+    };
+    let step = state.store.alerts().list(&filter, after, limit).await?;
+    let last = step.found.last().filter(|_| step.more);
+    let next = last.map(|listed| Position::Document { at: listed.alert.starts_at, id: listed.alert.id.bytes() });
+    list::answer(&state, &scope, step.found.into_iter().map(AlertItem::from).collect(), next).await
+}
+
+impl AlertsQuery {
+    fn filter(&self) -> Result<AlertFilter, ApiError> {
+        let state = self
+            .state
+            .as_deref()
+            .map(|word| AlertState::parse(word).ok_or_else(|| ApiError::query("/state", "must be firing or resolved")));
+        let device_id = self.device_id.as_deref().map(|id| query::device_id("/deviceId", id));
+        Ok(AlertFilter { state: state.transpose()?, device_id: device_id.transpose()? })
+    }
+}
+
+impl From<ListedAlert> for AlertItem {
+    fn from(ListedAlert { alert, waiting }: ListedAlert) -> Self {
+        let waiting = waiting.into_iter();
+        Self {
+            id: alert.id.to_string(),
+            alertname: alert.name.as_str(),
+            device_id: alert.device_id.to_string(),
+            state: alert.state.as_str(),
+            failure_count: alert.failure_count,
+            cause: alert.cause.as_str(),
+            starts_at: rfc3339(alert.starts_at),
+            ends_at: alert.ends_at.map(rfc3339),
+            waiting: waiting.map(|(said, attempts)| WaitingMessage { status: said.as_str(), attempts }).collect(),
+        }
+    }
+}

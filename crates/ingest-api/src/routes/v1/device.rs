@@ -1,0 +1,48 @@
+//! `GET /api/v1/devices/{id}`: one device, its last events and its open alert.
+
+use actix_web::{
+    HttpResponse,
+    web::{Data, Path},
+};
+use jiff::Timestamp;
+use pisync_core::models::FailureCounter;
+use serde::Serialize;
+
+use super::{
+    super::sync_history::HistoryEntry,
+    alerts::AlertItem,
+    device_item::{DeviceItem, Known, items},
+    query,
+};
+use crate::{error::ApiError, server::State};
+
+/// How many of the last events are shown.
+const LAST: u32 = 5;
+
+/// A device with what it did last.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DeviceAnswer {
+    #[serde(flatten)]
+    device: DeviceItem,
+    /// Newest first.
+    last_events: Vec<HistoryEntry>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    open_alert: Option<AlertItem>,
+}
+
+/// A device that was ever heard of.
+pub(super) async fn get(id: Path<String>, state: Data<State>) -> Result<HttpResponse, ApiError> {
+    let device_id = query::device_id("/id", &id)?;
+    let counters = state.store.failure_counters().readable(&[&device_id]).await?;
+    let counter = counters.into_values().next();
+    let range = Timestamp::MIN..Timestamp::MAX;
+    let events = state.store.sync_events().history_step(&device_id, range, None, LAST).await?.found;
+    let is_counted = counter.is_some();
+    let known = Known::of(&state, vec![counter.unwrap_or_else(|| FailureCounter::new(device_id.clone()))]).await?;
+    let is_heard_of = is_counted || !events.is_empty() || known.iter().any(|known| known.last_seen_at.is_some());
+    let device = items(&state, known).await?.pop().filter(|_| is_heard_of).ok_or(ApiError::Unknown("device"))?;
+    let open_alert = state.store.alerts().open_of(&device_id).await?.map(AlertItem::from);
+    let last_events = events.into_iter().map(HistoryEntry::from).collect();
+    Ok(HttpResponse::Ok().json(DeviceAnswer { device, last_events, open_alert }))
+}

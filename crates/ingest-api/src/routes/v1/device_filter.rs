@@ -1,0 +1,135 @@
+//! Which devices are asked for, and by which order they are found.
+
+use jiff::Timestamp;
+use pisync_core::models::DeviceStatus;
+use serde::Deserialize;
+
+use super::{device_item::Known, query};
+use crate::{cursor::Scope, error::ApiError};
+
+/// The query, as it came.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DevicesQuery {
+    status: Option<String>,
+    q: Option<String>,
+    min_failures: Option<String>,
+    seen_before: Option<String>,
+    seen_after: Option<String>,
+    pub(super) cursor: Option<String>,
+    pub(super) limit: Option<String>,
+}
+
+/// Which devices are asked for.
+#[derive(Debug, Clone, Default)]
+pub(super) struct DeviceFilter {
+    pub(super) status: Option<DeviceStatus>,
+    pub(super) prefix: Option<String>,
+    pub(super) min_failures: Option<i32>,
+    pub(super) seen_before: Option<Timestamp>,
+    pub(super) seen_after: Option<Timestamp>,
+}
+
+/// What the list is ordered by; each order is one that a server keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// By id.
+    Device,
+    /// By id, of those alone whose clock is not believed.
+    Suspect,
+    /// Failed most often in a row first, ties by id.
+    Count,
+    /// Not heard of for longest first, ties by id.
+    Seen,
+}
+
+impl DevicesQuery {
+    /// Fails with what cannot be read, and with what does not go together: a combination that no
+    /// order serves in bounded time is not answered.
+    pub(super) fn parse(&self) -> Result<DeviceFilter, ApiError> {
+        let words = "must be failing, silent, clock-suspect or ok";
+        let status = self
+            .status
+            .as_deref()
+            .map(|word| DeviceStatus::parse(word).ok_or_else(|| ApiError::query("/status", words)));
+        let most = i32::MAX.unsigned_abs();
+        let min_failures = query::number("/minFailures", self.min_failures.as_deref(), 1..=most)?;
+        let filter = DeviceFilter {
+            status: status.transpose()?,
+            prefix: self.q.clone(),
+            min_failures: min_failures.and_then(|count| i32::try_from(count).ok()),
+            seen_before: query::time("/seenBefore", self.seen_before.as_deref())?,
+            seen_after: query::time("/seenAfter", self.seen_after.as_deref())?,
+        };
+        filter.check()?;
+        Ok(filter)
+    }
+}
+
+impl DeviceFilter {
+    fn check(&self) -> Result<(), ApiError> {
+        let is = |status| self.status.is_none_or(|asked| asked == status);
+        if self.min_failures.is_some() && !is(DeviceStatus::Failing) {
+            return Err(ApiError::query("/minFailures", "goes with status=failing or without a status"));
+        }
+        let seen = if self.seen_before.is_some() { "/seenBefore" } else { "/seenAfter" };
+        if self.is_by_time() && (!is(DeviceStatus::Silent) || self.prefix.is_some() || self.min_failures.is_some()) {
+            return Err(ApiError::query(seen, "goes with status=silent or alone"));
+        }
+        if self.seen_before.zip(self.seen_after).is_some_and(|(before, after)| after > before) {
+            return Err(ApiError::query("/seenAfter", "must not lie after seenBefore"));
+        }
+        Ok(())
+    }
+
+    fn is_by_time(&self) -> bool {
+        self.seen_before.is_some() || self.seen_after.is_some()
+    }
+
+    /// What the list is ordered by.
+    pub(super) fn order(&self) -> Order {
+        if self.prefix.is_some() {
+            Order::Device
+        } else if self.is_by_time() || self.status == Some(DeviceStatus::Silent) {
+            Order::Seen
+        } else if self.min_failures.is_some() || self.status == Some(DeviceStatus::Failing) {
+            Order::Count
+        } else if self.status == Some(DeviceStatus::ClockSuspect) {
+            Order::Suspect
+        } else {
+            Order::Device
+        }
+    }
+
+    /// Whether all that the order finds fits, so that nothing has to be left out.
+    pub(super) fn is_exact(&self) -> bool {
+        match self.order() {
+            Order::Device => self.status.is_none() && self.min_failures.is_none(),
+            Order::Count => true,
+            Order::Suspect => false,
+            Order::Seen => self.status.is_none(),
+        }
+    }
+
+    /// How many failed syncs in a row a device must have.
+    pub(super) fn at_least(&self) -> i32 {
+        let by_status = if self.status == Some(DeviceStatus::Failing) { DeviceStatus::REPEATED } else { 0 };
+        by_status.max(self.min_failures.unwrap_or(0))
+    }
+
+    /// Whether a device that the order found is asked for.
+    pub(super) fn fits(&self, known: &Known) -> bool {
+        let by_status = self.status.is_none_or(|status| status == known.status);
+        by_status && known.counter.failure_count() >= self.at_least()
+    }
+
+    /// What cursors of this list are for.
+    pub(super) fn scope(&self) -> Scope {
+        Scope::of("devices")
+            .with(self.status.map(DeviceStatus::as_str))
+            .with(self.prefix.as_deref())
+            .with(self.min_failures)
+            .with(self.seen_before)
+            .with(self.seen_after)
+    }
+}

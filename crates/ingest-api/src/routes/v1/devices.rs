@@ -1,0 +1,59 @@
+//! `GET /api/v1/devices`: the devices and how they are, by cursor; the failing ones as CSV too.
+
+use actix_web::{
+    HttpResponse,
+    web::{Data, Query},
+};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use pisync_core::models::DeviceStatus;
+
+use super::{
+    csv::{self, Line},
+    device_filter::{DevicesQuery, Order},
+    device_item::{DeviceItem, Known, items},
+    device_walk, list, query,
+};
+use crate::{error::ApiError, server::State};
+
+const HEAD: &str = "deviceId,status,failureCount,failingSince,lastSeenAt,lastSuccessAt,cause,clockSuspectSince";
+
+/// How many devices are looked up together for the CSV.
+const TOGETHER: usize = 500;
+
+/// A page of the devices that fit the query.
+pub(super) async fn get(query: Query<DevicesQuery>, state: Data<State>) -> Result<HttpResponse, ApiError> {
+    let filter = query.parse()?;
+    let limit = query::limit(query.limit.as_deref())?;
+    let scope = filter.scope();
+    let after = list::place(&state, &scope, query.cursor.as_deref()).await?;
+    let (known, next) = device_walk::page(&state, &filter, after, limit as usize).await?;
+    list::answer(&state, &scope, items(&state, known).await?, next).await
+}
+
+/// All devices that fail, as CSV, worst first.
+pub(super) async fn get_csv(query: Query<DevicesQuery>, state: Data<State>) -> Result<HttpResponse, ApiError> {
+    let filter = query.parse()?;
+    if filter.status != Some(DeviceStatus::Failing) || filter.order() != Order::Count {
+        return Err(ApiError::query("/status", "must be failing, without q: the others are no list as CSV"));
+    }
+    let counters = state.store.failure_counters().all_worst(filter.at_least()).await?;
+    let lines = counters.map_err(ApiError::from).try_chunks(TOGETHER).map_err(|broken| broken.1);
+    let lines = lines.and_then(move |counters| {
+        let state = state.clone();
+        async move {
+            let lines = Known::of(&state, counters).await?.into_iter().map(|known| {
+                let last_success_at = known.counter.last_success_at;
+                Ok::<_, ApiError>(line(&known.item(last_success_at)))
+            });
+            Ok(stream::iter(lines.collect::<Vec<_>>()))
+        }
+    });
+    Ok(csv::answer("failing-devices.csv", HEAD, lines.try_flatten().boxed()))
+}
+
+fn line(device: &DeviceItem) -> Line {
+    let line = Line::default().text(&device.device_id).plain(device.status).plain(device.failure_count);
+    let line = line.maybe(device.failing_since.as_ref()).maybe(device.last_seen_at.as_ref());
+    let line = line.maybe(device.last_success_at.as_ref()).maybe(device.cause);
+    line.maybe(device.clock_suspect_since.as_ref())
+}

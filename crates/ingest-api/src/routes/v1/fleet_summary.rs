@@ -1,0 +1,95 @@
+//! `GET /api/v1/fleet/summary`: how many devices are how, and what was synced, hour by hour.
+
+use actix_web::{
+    HttpResponse,
+    web::{Data, Query},
+};
+use jiff::{SignedDuration, Timestamp};
+use pisync_core::models::{Speeds, SyncHour, hour_of};
+use serde::{Deserialize, Serialize};
+
+use super::{super::sync_history::rfc3339, device_counts::DeviceCounts, query};
+use crate::{error::ApiError, server::State};
+
+/// The most hours that can be asked for: a week.
+const MOST_HOURS: u32 = 168;
+
+/// The query, as it came.
+#[derive(Debug, Deserialize)]
+pub(super) struct SummaryQuery {
+    hours: Option<String>,
+}
+
+/// The fleet at one moment, and its last hours.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FleetSummary {
+    devices: DeviceCounts,
+    syncs: SyncCounts,
+    /// In Mbps, estimated; null without syncs.
+    median_speed: Option<f64>,
+    /// In order, the running one last.
+    hours: Vec<HourItem>,
+    computed_at: String,
+}
+
+/// The syncs of the hours together.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SyncCounts {
+    good: u64,
+    failed: u64,
+    /// Failed ones of all, 0 to 1; null without syncs.
+    failure_share: Option<f64>,
+}
+
+/// The syncs of an hour.
+#[derive(Serialize)]
+struct HourItem {
+    /// When it began.
+    hour: String,
+    good: u64,
+    failed: u64,
+}
+
+/// The fleet now, and the hours of the query: 24 unless asked otherwise.
+pub(super) async fn get(query: Query<SummaryQuery>, state: Data<State>) -> Result<HttpResponse, ApiError> {
+    let hours = query::number("/hours", query.hours.as_deref(), 1..=MOST_HOURS)?.unwrap_or(24);
+    let now = Timestamp::now();
+    let back = SignedDuration::from_hours(i64::from(hours) - 1);
+    let from = hour_of(now).checked_sub(back).unwrap_or(Timestamp::MIN);
+    let hours = state.hours.of(from, now).await?;
+    let summary = FleetSummary {
+        devices: DeviceCounts::of(&state).await?,
+        syncs: SyncCounts::of(&hours),
+        median_speed: median_speed(&hours),
+        hours: hours.iter().map(HourItem::from).collect(),
+        computed_at: rfc3339(now),
+    };
+    Ok(HttpResponse::Ok().json(summary))
+}
+
+impl SyncCounts {
+    fn of(hours: &[SyncHour]) -> Self {
+        let good = hours.iter().map(|hour| hour.good).sum();
+        let failed = hours.iter().map(|hour| hour.failed).sum();
+        #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
+        let failure_share = (good + failed > 0).then(|| failed as f64 / (good + failed) as f64);
+        Self { good, failed, failure_share }
+    }
+}
+
+/// Medians cannot be added up, the counts behind them can.
+fn median_speed(hours: &[SyncHour]) -> Option<f64> {
+    let mut all = Speeds::default();
+    for hour in hours {
+        all += hour.speeds;
+    }
+    all.median()
+}
+
+impl From<&SyncHour> for HourItem {
+    fn from(hour: &SyncHour) -> Self {
+        Self { hour: rfc3339(hour.hour), good: hour.good, failed: hour.failed }
+    }
+}

@@ -1,0 +1,40 @@
+//! The route table of `/api/v1`, the part that reads.
+
+mod alerts;
+mod csv;
+mod device;
+mod device_counts;
+mod device_filter;
+mod device_item;
+mod device_walk;
+mod devices;
+mod fleet_summary;
+mod list;
+mod query;
+mod sync_events;
+
+use actix_web::{
+    Route,
+    web::{ServiceConfig, get, resource},
+};
+
+use super::only;
+use crate::{
+    auth::{Demand, Scope},
+    cors::Cors,
+};
+
+/// Every reading route under `/api/v1`.
+pub(super) fn table(config: &mut ServiceConfig) {
+    let read = |path: &str, get: Route| {
+        resource(path).route(get).default_service(only("GET")).wrap(Demand(Scope::Read)).wrap(Cors)
+    };
+    config
+        .service(read("/api/v1/devices", get().to(devices::get)))
+        .service(read("/api/v1/devices.csv", get().to(devices::get_csv)))
+        .service(read("/api/v1/devices/{id}", get().to(device::get)))
+        .service(read("/api/v1/devices/{id}/sync-events", get().to(sync_events::get)))
+        .service(read("/api/v1/devices/{id}/sync-events.csv", get().to(sync_events::get_csv)))
+        .service(read("/api/v1/alerts", get().to(alerts::get)))
+        .service(read("/api/v1/fleet/summary", get().to(fleet_summary::get)));
+}

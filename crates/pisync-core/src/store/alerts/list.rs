@@ -1,0 +1,117 @@
+//! The incidents as a list for people, step by step along an index.
+
+use bson::{Bson, DateTime, Document, doc};
+use futures_util::{StreamExt, TryStreamExt};
+use jiff::Timestamp;
+use mongodb::{
+    IndexModel,
+    options::{Hint, IndexOptions},
+};
+
+use super::{Alerts, read};
+use crate::{
+    models::{Alert, AlertId, AlertName, AlertState, DeviceId},
+    store::{Step, StoreError, index, object_id},
+};
+
+/// Which incidents are asked for; all where nothing is said.
+#[derive(Debug, Clone, Default)]
+pub struct AlertFilter {
+    /// Those in this state.
+    pub state: Option<AlertState>,
+    /// Those of this device.
+    pub device_id: Option<DeviceId>,
+}
+
+/// An incident, and which of its messages still have to leave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListedAlert {
+    /// The incident.
+    pub alert: Alert,
+    /// What the messages say that still have to leave, and how often their delivery was begun, in
+    /// their order.
+    pub waiting: Vec<(AlertState, i32)>,
+}
+
+/// The order of the list; both indexes end with it.
+fn newest_first() -> Document {
+    doc! { "startsAt": -1, "_id": -1 }
+}
+
+pub(super) fn indexes() -> [IndexModel; 2] {
+    [keys(false), keys(true)].map(|keys| index(keys, IndexOptions::default()))
+}
+
+/// The state stands before the order: each state is a range of the index, and the server merges
+/// the two where both are asked for.
+fn keys(of_device: bool) -> Document {
+    let mut keys = if of_device {
+        doc! { "deviceId": 1, "state": 1 }
+    } else {
+        doc! { "state": 1 }
+    };
+    keys.extend(newest_first());
+    keys
+}
+
+impl Alerts {
+    /// Up to `limit` incidents, those that began last first, ties by id; those behind `after`
+    /// where it is given.
+    pub async fn list(
+        &self,
+        filter: &AlertFilter,
+        after: Option<(Timestamp, AlertId)>,
+        limit: u32,
+    ) -> Result<Step<ListedAlert>, StoreError> {
+        let most = limit as usize + 1;
+        let mut found = Vec::new();
+        if let Some((at, id)) = after {
+            let tied = [("startsAt", DateTime::from(at).into()), ("_id", before(object_id(id.bytes())))];
+            found = self.listed(filter, tied, most).await?;
+        }
+        if found.len() < most {
+            let end = after.map_or(DateTime::MAX, |(at, _)| at.into());
+            found.extend(self.listed(filter, [("startsAt", before(end))], most - found.len()).await?);
+        }
+        let more = found.len() == most;
+        found.truncate(limit as usize);
+        Ok(Step { found, more })
+    }
+
+    /// The open incident of a device.
+    pub async fn open_of(&self, device_id: &DeviceId) -> Result<Option<ListedAlert>, StoreError> {
+        let fingerprint = Alert::fingerprint(AlertName::DeviceSyncFailing, device_id);
+        let open = self.0.find_one(doc! { "fingerprint": fingerprint, "open": true });
+        let open = open.hint(Hint::Keys(doc! { "fingerprint": 1 })).await?;
+        Ok(open.map(read).transpose()?.map(ListedAlert::from))
+    }
+
+    async fn listed<const N: usize>(
+        &self,
+        filter: &AlertFilter,
+        place: [(&str, Bson); N],
+        most: usize,
+    ) -> Result<Vec<ListedAlert>, StoreError> {
+        let states = [AlertState::Firing, AlertState::Resolved].into_iter();
+        let states: Vec<_> = states.filter(|state| filter.state.is_none_or(|asked| asked == *state)).collect();
+        let mut asked = doc! { "state": { "$in": states.iter().map(|state| state.as_str()).collect::<Vec<_>>() } };
+        if let Some(device_id) = &filter.device_id {
+            asked.insert("deviceId", device_id.as_str());
+        }
+        asked.extend(place.map(|(field, value)| (field.to_owned(), value)));
+        let find = self.0.find(asked).sort(newest_first()).hint(Hint::Keys(keys(filter.device_id.is_some())));
+        let found = find.limit(i64::try_from(most).unwrap_or(i64::MAX)).await?;
+        found.map(|document| Ok(ListedAlert::from(read(document?)?))).try_collect().await
+    }
+}
+
+impl From<super::StoredAlert> for ListedAlert {
+    fn from(stored: super::StoredAlert) -> Self {
+        let waiting = stored.outbox.iter().map(|message| (message.reason, message.attempts)).collect();
+        Self { alert: stored.alert, waiting }
+    }
+}
+
+fn before(place: impl Into<Bson>) -> Bson {
+    doc! { "$lt": place.into() }.into()
+}

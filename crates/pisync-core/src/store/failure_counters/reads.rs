@@ -1,0 +1,128 @@
+//! What is read of the counters for people: step by step along an index, which is named to the
+//! server, so that what it cannot serve is an error and never a scan.
+
+use std::collections::HashMap;
+
+use bson::{Document, RawDocumentBuf, doc};
+use futures_util::{Stream, StreamExt, TryStreamExt, future};
+use mongodb::options::Hint;
+
+use super::{FailureCounters, Kept, is_malformed, read};
+use crate::{
+    models::{DeviceId, FailureCounter},
+    store::StoreError,
+};
+
+/// A step along an index.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Walked<P> {
+    /// The counters in the order of the index. Those that cannot be read are left out.
+    pub counters: Vec<FailureCounter>,
+    /// Behind what the next step begins, whether or not that can be read; none at the end.
+    pub last: Option<P>,
+}
+
+impl FailureCounters {
+    /// Up to `most` counters of devices whose id begins with `prefix`, in order of the ids, from
+    /// the first behind `after` on.
+    pub async fn by_device(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        most: usize,
+    ) -> Result<Walked<String>, StoreError> {
+        // Above every id that begins with the prefix: no id holds this character.
+        let end = format!("{prefix}\u{10FFFF}");
+        let (behind, start) = after.filter(|after| *after >= prefix).map_or(("$gte", prefix), |after| ("$gt", after));
+        let start = doc! { behind: start, "$lt": end };
+        let found = self.step(doc! { "deviceId": start }, doc! { "deviceId": 1 }, most).await?;
+        let last = if found.len() == most { found.last().and_then(device_id) } else { None };
+        Ok(Walked { counters: readable(found), last })
+    }
+
+    /// The counters of these devices, those that have one that can be read.
+    pub async fn readable(&self, devices: &[&DeviceId]) -> Result<HashMap<DeviceId, FailureCounter>, StoreError> {
+        let ids: Vec<_> = devices.iter().map(|device| device.as_str()).collect();
+        let find = self.collection.find(doc! { "deviceId": { "$in": ids } }).hint(Hint::Keys(doc! { "deviceId": 1 }));
+        let counters = readable(find.await?.try_collect().await?).into_iter();
+        Ok(counters.map(|counter| (counter.device_id.clone(), counter)).collect())
+    }
+
+    /// Up to `most` counters at or over `at_least`, highest first, ties by device, from the first
+    /// behind `after` on.
+    pub async fn worst(
+        &self,
+        at_least: i32,
+        after: Option<(i32, &str)>,
+        most: usize,
+    ) -> Result<Walked<(i32, String)>, StoreError> {
+        let by = || doc! { "failureCount": -1, "deviceId": 1 };
+        let mut found = match after {
+            Some((count, device_id)) => {
+                let tied = doc! { "failureCount": count, "deviceId": { "$gt": device_id } };
+                self.step(tied, by(), most).await?
+            }
+            None => Vec::new(),
+        };
+        if found.len() < most {
+            let mut lower = doc! { "$gte": at_least };
+            if let Some((count, _)) = after {
+                lower.insert("$lt", count);
+            }
+            found.extend(self.step(doc! { "failureCount": lower }, by(), most - found.len()).await?);
+        }
+        let place = |document: &RawDocumentBuf| Some((count(document)?, device_id(document)?));
+        let last = if found.len() == most { found.last().and_then(place) } else { None };
+        Ok(Walked { counters: readable(found), last })
+    }
+
+    /// All counters at or over `at_least`, highest first.
+    pub async fn all_worst(
+        &self,
+        at_least: i32,
+    ) -> Result<impl Stream<Item = Result<FailureCounter, StoreError>> + Send + Unpin + use<>, StoreError> {
+        let by = doc! { "failureCount": -1, "deviceId": 1 };
+        let find = self.collection.find(doc! { "failureCount": { "$gte": at_least } }).sort(by.clone());
+        let found = find.hint(Hint::Keys(by)).batch_size(500).await?;
+        let found = found.map(read).filter(|kept| future::ready(!is_malformed(kept)));
+        Ok(found.map_ok(|kept| kept.counter))
+    }
+
+    /// The ids of all devices at or over `at_least`, from the index alone.
+    pub async fn ids_of_worst(
+        &self,
+        at_least: i32,
+    ) -> Result<impl Stream<Item = Result<String, StoreError>> + Send + Unpin + use<>, StoreError> {
+        let find = self.collection.find(doc! { "failureCount": { "$gte": at_least } });
+        let find = find.projection(doc! { "_id": 0, "deviceId": 1 }).batch_size(10_000);
+        let found = find.hint(Hint::Keys(doc! { "failureCount": -1, "deviceId": 1 })).await?;
+        Ok(found.map_err(StoreError::from).try_filter_map(|document| future::ok(device_id(&document))))
+    }
+
+    /// How many counters there are, by what the server keeps of the collection.
+    pub async fn estimated_count(&self) -> Result<u64, StoreError> {
+        Ok(self.collection.estimated_document_count().await?)
+    }
+
+    /// Documents in the order of the index of these keys.
+    async fn step(&self, filter: Document, by: Document, most: usize) -> Result<Vec<RawDocumentBuf>, StoreError> {
+        let find = self.collection.find(filter).sort(by.clone()).hint(Hint::Keys(by));
+        Ok(find.limit(i64::try_from(most).unwrap_or(i64::MAX)).await?.try_collect().await?)
+    }
+}
+
+fn readable(found: Vec<RawDocumentBuf>) -> Vec<FailureCounter> {
+    let kept = found.into_iter().map(|document| read(Ok(document))).filter(|kept| !is_malformed(kept));
+    kept.flatten().map(|Kept { counter, .. }| counter).collect()
+}
+
+fn device_id(document: &RawDocumentBuf) -> Option<String> {
+    document.get_str("deviceId").ok().map(str::to_owned)
+}
+
+/// The count of a document, which another program may have written as a double.
+#[expect(clippy::cast_possible_truncation, reason = "a cast saturates")]
+fn count(document: &RawDocumentBuf) -> Option<i32> {
+    let count = document.get("failureCount").ok()??;
+    count.as_i32().or_else(|| count.as_f64().map(|count| count as i32))
+}

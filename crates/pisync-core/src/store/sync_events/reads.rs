@@ -1,0 +1,157 @@
+//! What is read of the events for people: by device and time, each by the index
+//! `deviceId_1_timestamp_1` alone, in either direction.
+//!
+//! The index is named to the server: what it cannot serve is an error, and never a scan.
+
+use std::ops::Range;
+
+use bson::{DateTime, Document, doc};
+use futures_util::{Stream, StreamExt, TryStreamExt};
+use jiff::Timestamp;
+use mongodb::options::Hint;
+use serde::Deserialize;
+
+use super::{StoreError, StoredEvent, SyncEvents, malformed, number, read};
+use crate::models::{DeviceId, EventId};
+
+/// How many rows of a whole history the server sends at a time.
+const AT_ONCE: u32 = 500;
+
+/// One step through a list: what was found, and whether more follows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step<T> {
+    /// What was found.
+    pub found: Vec<T>,
+    /// Whether there is something behind it.
+    pub more: bool,
+}
+
+impl SyncEvents {
+    /// Up to `limit` rows of a device with a time in `range`, newest first, ties by id, highest
+    /// first; those behind `after` where it is given.
+    ///
+    /// The index knows nothing of ids, so rows of one time (believed events have none, those of a
+    /// clock that is not believed may have some) are fetched by themselves where a step begins or
+    /// ends among them, and the server sorts no more than these.
+    pub async fn history_step(
+        &self,
+        device_id: &DeviceId,
+        range: Range<Timestamp>,
+        after: Option<(Timestamp, EventId)>,
+        limit: u32,
+    ) -> Result<Step<StoredEvent>, StoreError> {
+        let most = limit as usize + 1;
+        let mut found = match after {
+            Some((at, id)) if range.contains(&at) => self.tied(device_id, at, Some(id), most).await?,
+            _ => Vec::new(),
+        };
+        if found.len() < most {
+            let end = after.map_or(range.end, |(at, _)| at.min(range.end));
+            let rest = most - found.len();
+            let older = self.newest(device_id, range.start..end, rest).await?;
+            let is_cut = older.len() == rest;
+            found.extend(older);
+            if is_cut {
+                self.complete_last_tie(device_id, &mut found).await?;
+            }
+        }
+        let more = found.len() == most;
+        found.truncate(limit as usize);
+        Ok(Step { found, more })
+    }
+
+    /// Of rows that end among others of the same time, puts the right ones of these to the end.
+    async fn complete_last_tie(&self, device_id: &DeviceId, found: &mut Vec<StoredEvent>) -> Result<(), StoreError> {
+        let most = found.len();
+        let Some(at) = found.last().map(|row| row.timestamp) else { return Ok(()) };
+        let before = found.partition_point(|row| row.timestamp > at);
+        if most - before > 1 {
+            found.truncate(before);
+            found.extend(self.tied(device_id, at, None, most - before).await?);
+        }
+        Ok(())
+    }
+
+    /// The newest rows with a time in `range`; only the last of them may lack some of its time.
+    async fn newest(
+        &self,
+        device_id: &DeviceId,
+        range: Range<Timestamp>,
+        most: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let find = self.0.find(in_range(device_id, &range)).sort(doc! { "timestamp": -1 }).hint(by_time());
+        let mut rows: Vec<_> = find.limit(limit_of(most)).await?.map(read).try_collect().await?;
+        rows.sort_by_key(|row| std::cmp::Reverse((row.timestamp, row.id)));
+        Ok(rows)
+    }
+
+    /// Rows of one time, highest id first.
+    async fn tied(
+        &self,
+        device_id: &DeviceId,
+        at: Timestamp,
+        after: Option<EventId>,
+        most: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let mut tied = doc! { "deviceId": device_id.as_str(), "timestamp": DateTime::from(at) };
+        if let Some(id) = after {
+            tied.insert("_id", doc! { "$lt": super::object_id(id.bytes()) });
+        }
+        let find = self.0.find(tied).sort(doc! { "_id": -1 }).hint(by_time()).limit(limit_of(most));
+        find.await?.map(read).try_collect().await
+    }
+
+    /// All rows of a device with a time in `range`, newest first.
+    pub async fn whole_history(
+        &self,
+        device_id: &DeviceId,
+        range: Range<Timestamp>,
+    ) -> Result<impl Stream<Item = Result<StoredEvent, StoreError>> + Send + Unpin + use<>, StoreError> {
+        let find = self.0.find(in_range(device_id, &range)).sort(doc! { "timestamp": -1 });
+        Ok(find.hint(by_time()).batch_size(AT_ONCE).await?.map(read))
+    }
+
+    /// When the newest row of each of these devices has its time, of those where it is a good
+    /// sync: for a device that is well, its last good one. One step through the index for each.
+    pub async fn newest_if_good(&self, devices: &[&DeviceId]) -> Result<Vec<(String, Timestamp)>, StoreError> {
+        let ids: Vec<_> = devices.iter().map(|device| device.as_str()).collect();
+        let first = |field: &str| doc! { "$first": format!("${field}") };
+        let stages = [
+            doc! { "$match": { "deviceId": { "$in": ids } } },
+            doc! { "$sort": { "deviceId": -1, "timestamp": -1 } },
+            doc! { "$group": { "_id": "$deviceId", "timestamp": first("timestamp"), "totalErrors": first("totalErrors") } },
+        ];
+        let groups = self.0.aggregate(stages).hint(by_time()).await?;
+        let newest: Vec<Newest> = groups
+            .map_err(StoreError::from)
+            .and_then(async |group| bson::deserialize_from_document(group).map_err(malformed("SyncEvent")))
+            .try_collect()
+            .await?;
+        let good = newest.into_iter().filter(|newest| newest.total_errors <= 0.0);
+        Ok(good.filter_map(|newest| Some((newest.device_id, newest.timestamp?.into()))).collect())
+    }
+}
+
+/// The newest row of a device; one that another program wrote may have no time.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Newest {
+    #[serde(rename = "_id")]
+    device_id: String,
+    timestamp: Option<DateTime>,
+    #[serde(default, deserialize_with = "number")]
+    total_errors: f64,
+}
+
+fn in_range(device_id: &DeviceId, range: &Range<Timestamp>) -> Document {
+    let time = doc! { "$gte": DateTime::from(range.start), "$lt": DateTime::from(range.end) };
+    doc! { "deviceId": device_id.as_str(), "timestamp": time }
+}
+
+fn by_time() -> Hint {
+    Hint::Keys(doc! { "deviceId": 1, "timestamp": 1 })
+}
+
+fn limit_of(most: usize) -> i64 {
+    i64::try_from(most).unwrap_or(i64::MAX)
+}
