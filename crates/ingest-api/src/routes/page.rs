@@ -13,8 +13,8 @@ const DEEPEST: u64 = 10_000;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct PageQuery {
-    /// From 1, which is the default.
-    #[param(value_type = u64, required = false, minimum = 1, maximum = 4_294_967_295_i64)]
+    /// From 1, which is the default; within the first 10,000 rows.
+    #[param(value_type = u64, required = false, minimum = 1, maximum = 10_000)]
     page: Option<String>,
     /// 1 to 200; 10 unless set.
     #[param(value_type = u32, required = false, minimum = 1, maximum = 200)]

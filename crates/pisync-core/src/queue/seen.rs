@@ -61,6 +61,9 @@ impl LastSeen {
 
     /// When these devices were last heard of; those of which nothing is known are left out.
     pub async fn of(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, Timestamp>, QueueError> {
+        if devices.is_empty() {
+            return Ok(HashMap::new());
+        }
         let mut by_partition = BTreeMap::<_, Vec<_>>::new();
         for device in devices {
             by_partition.entry(self.0.partition_of(device)).or_default().push(device);
