@@ -1,15 +1,19 @@
 //! The HTTP side of `PiSync`: what a device reports goes through [`routes`] into the queue.
 //!
-//! In reading order: [`config`], [`server`], [`routes`], [`limits`], [`error`].
+//! In reading order: [`config`], [`server`], [`request_id`], [`routes`], [`limits`], [`error`],
+//! [`metrics`].
 
 pub mod config;
 pub mod error;
 pub mod limits;
+pub mod metrics;
+pub mod request_id;
 pub mod routes;
 pub mod server;
 
 use std::{net::TcpListener, sync::Arc};
 
+use actix_web::web::Data;
 use anyhow::Context;
 use pisync_core::{
     queue::{Producer, Queue, QueueError},
@@ -17,7 +21,7 @@ use pisync_core::{
     store::Store,
 };
 
-use crate::{config::Config, limits::Limits, server::State};
+use crate::{config::Config, limits::Limits, metrics::Metrics, server::State};
 
 /// Serves until a signal to stop comes.
 ///
@@ -41,6 +45,6 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let limits = Arc::new(Limits::new(&config.limits));
     let tidied = limits.clone();
     tokio::spawn(async move { tidied.tidy().await });
-    let state = State { queue, producer, limits, crash: config.crash, store };
+    let state = State { queue, producer, limits, crash: config.crash, store, metrics: Data::new(Metrics::new()) };
     server::serve(listener, state, config.max_connections, stop).await.context("serving")
 }

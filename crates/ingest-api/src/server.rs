@@ -16,7 +16,7 @@ use pisync_core::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{error::ApiError, limits::Limits, routes, routes::Docs};
+use crate::{error::ApiError, limits::Limits, metrics::Metrics, request_id, routes, routes::Docs};
 
 /// How long requests may go on after the signal to stop.
 const SHUTDOWN_SECONDS: u64 = 10;
@@ -41,6 +41,8 @@ pub struct State {
     pub crash: CrashSettings,
     /// Where reads are answered from.
     pub store: Store,
+    /// What is counted.
+    pub metrics: web::Data<Metrics>,
 }
 
 /// Serves on `listener` until `stop`, then finishes the requests under way.
@@ -50,11 +52,16 @@ pub async fn serve(
     max_connections: u32,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
+    let metrics = state.metrics.clone();
     let state = web::Data::new(state);
     let docs = web::Data::new(Docs::new());
     let app = move || {
-        let app = App::new().app_data(state.clone()).app_data(docs.clone()).configure(routes::table);
-        app.wrap(from_fn(refuse_long_headers))
+        let app = App::new()
+            .app_data(state.clone())
+            .app_data(metrics.clone())
+            .app_data(docs.clone())
+            .configure(routes::table);
+        app.wrap(from_fn(refuse_long_headers)).wrap(from_fn(request_id::note))
     };
     let threads = std::thread::available_parallelism()?.get();
     let server = HttpServer::new(app)

@@ -2,13 +2,14 @@
 //!
 //! In reading order: [`config`], [`worker`] (the loop), [`reading`] (what a batch holds),
 //! [`probe`] (which message kills), [`batch`] (its effect), [`keeper`] (holding a lease meanwhile), [`audit`] (the slow look
-//! around), [`admin`] (the operator's verbs).
+//! around), [`metrics`] (what is counted), [`admin`] (the operator's verbs).
 
 pub mod admin;
 pub mod audit;
 pub mod batch;
 pub mod config;
 pub mod keeper;
+pub mod metrics;
 pub mod probe;
 pub mod reading;
 pub mod worker;
@@ -17,6 +18,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use pisync_core::{
+    ops::OpsSettings,
     queue::{Queue, QueueError},
     shutdown,
     store::Store,
@@ -49,6 +51,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 
 async fn work(queue: Queue, store: Store, config: Config) -> anyhow::Result<()> {
     let stop = shutdown::on_signal().context("listening for signals")?;
+    let worker = Arc::new(Worker::new(queue.clone(), store.clone(), config.work));
+    open_ops(config.ops, &worker, &queue, &store).await.context("binding --ops-bind (PISYNC_OPS_BIND)")?;
     match queue.check().await {
         Err(error @ QueueError::Misconfigured(_)) => return Err(error.into()),
         Err(error) => log::warn!(error:% = error; "starting without redis"),
@@ -58,11 +62,22 @@ async fn work(queue: Queue, store: Store, config: Config) -> anyhow::Result<()> 
         () = store.ensure_indexes_in_time() => {}
         () = stop.cancelled() => return Ok(()),
     }
-    let auditor = tokio::spawn(audit::keep(queue.clone(), store.clone()));
-    let worker = Arc::new(Worker::new(queue, store, config.work));
+    let auditor = tokio::spawn(audit::keep(queue, store));
     log::info!(owner = worker.owner(); "working");
     worker::run(worker, stop).await;
     auditor.abort();
     log::info!("stopped");
     Ok(())
+}
+
+async fn open_ops(ops: OpsSettings, worker: &Worker, queue: &Queue, store: &Store) -> std::io::Result<()> {
+    let (queue, store) = (queue.clone(), store.clone());
+    let needs = move || {
+        let (queue, store) = (queue.clone(), store.clone());
+        async move {
+            let (redis, mongodb) = tokio::join!(queue.check(), store.answers());
+            vec![("redis", redis.is_ok()), ("mongodb", mongodb)]
+        }
+    };
+    ops.serve(worker.metrics().registry(), needs).await
 }

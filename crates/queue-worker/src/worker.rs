@@ -1,10 +1,13 @@
 //! The loop of a worker: it sleeps and stops; [`Worker::step`] decides.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use pisync_core::{
     backoff::Backoff,
-    models::{DeadLetter, Reason},
+    models::Reason,
     queue::{Batch, BatchId, Claim, Fenced, Hints, Lease, Partition, Queue, QueueError, Wake},
     store::{Store, StoreError},
 };
@@ -14,7 +17,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{batch, config::WorkSettings, keeper::Keeper, reading};
+use crate::{
+    batch,
+    config::WorkSettings,
+    keeper::Keeper,
+    metrics::{Effect, Metrics},
+    reading,
+};
 
 /// How long a worker waits for a notice before it looks by itself: for batches whose worker died,
 /// and for notices that were lost.
@@ -40,6 +49,7 @@ pub struct Worker {
     store: Store,
     settings: WorkSettings,
     owner: String,
+    metrics: Metrics,
 }
 
 /// What a step found.
@@ -64,12 +74,17 @@ impl Worker {
     /// A worker with a name of its own.
     pub fn new(queue: Queue, store: Store, settings: WorkSettings) -> Self {
         let owner = format!("{}-{:08x}", std::process::id(), fastrand::u32(..));
-        Self { hints: Hints::new(queue.clone()), queue, store, settings, owner }
+        Self { hints: Hints::new(queue.clone()), queue, store, settings, owner, metrics: Metrics::new() }
     }
 
     /// The name under which the worker claims.
     pub fn owner(&self) -> &str {
         &self.owner
+    }
+
+    /// What the worker counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Claims a batch of `only` that partition, or of the first that has one, and works on it to
@@ -106,10 +121,20 @@ impl Worker {
     }
 
     async fn work(&self, batch: Batch, stop: &CancellationToken) -> Result<(), QueueError> {
+        let start = Instant::now();
+        if batch.attempt > 1 {
+            self.metrics.redelivered(batch.messages.len());
+        }
         self.settings.crash.pass("after_claim");
         let keeper = Keeper::hold(self.queue.clone(), batch.lease.clone(), self.settings.lease());
         let fenced = match self.effect(&batch, keeper.lost(), stop).await {
-            Ok(dead) => self.queue.ack(&batch.lease, &dead).await?,
+            Ok(effect) => {
+                let fenced = self.queue.ack(&batch.lease, &effect.dead).await?;
+                if fenced != Fenced::Lost {
+                    self.metrics.finished(batch.messages.len(), &effect, start.elapsed());
+                }
+                fenced
+            }
             Err(Unfinished::Stopping) => self.queue.release(&batch.lease).await?,
             Err(Unfinished::LeaseLost) => Fenced::Lost,
         };
@@ -123,7 +148,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Rows, counters, hints, in this order; answers with the messages to bury. Everything may be
+    /// Rows, counters, hints, in this order; answers with what it came to. Everything may be
     /// done again, by this worker or another: rows have derived ids, and a counter whose events
     /// were seen before is made from the rows.
     async fn effect(
@@ -131,7 +156,7 @@ impl Worker {
         batch: &Batch,
         lost: &CancellationToken,
         stop: &CancellationToken,
-    ) -> Result<Vec<DeadLetter>, Unfinished> {
+    ) -> Result<Effect, Unfinished> {
         let crash = &self.settings.crash;
         let contents = reading::read(&self.queue, batch, crash).await;
         let mut dead = contents.dead;
@@ -150,19 +175,24 @@ impl Worker {
             dead.push(reading::bury(batch, places[index], Reason::Refused, error));
         }
         crash.pass("after_insert_before_counter");
+        let mut effect = Effect { dead, ..Effect::default() };
+        effect.stored = rested.iter().filter(|event| event.is_new).count();
+        effect.clock_suspects = rows.iter().filter(|(_, event)| event.time.device_timestamp.is_some()).count();
 
         let (rested, threshold) = (Arc::new(rested), self.settings.threshold);
         let count = |store| {
             let rested = rested.clone();
             tokio::spawn(async move { batch::keep_counters(&store, &rested, threshold).await })
         };
-        let crossed: Vec<_> = self.persist(lost, stop, count).await?.into_iter().collect();
+        let counted = self.persist(lost, stop, count).await?;
+        effect.recounts = counted.recounts;
+        let crossed: Vec<_> = counted.crossed.into_iter().collect();
         crash.pass("after_counter_before_ack");
 
         if let Err(error) = self.hints.leave(&crossed).await {
             log::debug!(error:% = error; "no hints left: the alerters look by themselves");
         }
-        Ok(dead)
+        Ok(effect)
     }
 
     /// Does one step on the store until it is done, for hours if need be. The lease is kept

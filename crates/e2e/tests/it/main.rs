@@ -11,6 +11,7 @@ mod faults;
 mod http;
 mod limits;
 mod map;
+mod metrics;
 mod openapi;
 mod pipeline;
 mod queue_model;

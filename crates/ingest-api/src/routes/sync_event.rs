@@ -42,6 +42,7 @@ pub(super) async fn post(request: HttpRequest, payload: Payload, state: Data<Sta
     state.limits.admit(&event.device_id, None)?;
     state.crash.pass("before_push");
     state.producer.push(&event).await?;
+    state.metrics.accepts.inc();
     state.crash.pass("after_push");
     Ok(HttpResponse::build(StatusCode::ACCEPTED)
         .content_type(ContentType::json())
