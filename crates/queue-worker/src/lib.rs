@@ -24,10 +24,15 @@ use pisync_core::{
     store::Store,
 };
 
+use tokio::time::timeout;
+
 use crate::{
     config::{Command, Config},
     worker::Worker,
 };
+
+/// How long Redis may take to say that it is there: less than the queue itself waits for it.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Works until a signal to stop comes, then gives back what it holds; or does what the operator
 /// asks.
@@ -75,8 +80,8 @@ async fn open_ops(ops: OpsSettings, worker: &Worker, queue: &Queue, store: &Stor
     let needs = move || {
         let (queue, store) = (queue.clone(), store.clone());
         async move {
-            let (redis, mongodb) = tokio::join!(queue.check(), store.answers());
-            vec![("redis", redis.is_ok()), ("mongodb", mongodb)]
+            let (redis, mongodb) = tokio::join!(timeout(PATIENCE, queue.check()), store.answers());
+            vec![("redis", matches!(redis, Ok(Ok(())))), ("mongodb", mongodb)]
         }
     };
     ops.serve(worker.metrics().registry(), needs).await

@@ -172,6 +172,41 @@ async fn the_rules_are_well_formed_and_fire_when_they_should() {
 }
 
 #[tokio::test]
+async fn a_batch_that_comes_again_counts_as_redelivered_and_its_rows_as_duplicates() {
+    let env = TestEnv::new();
+    let api = env.api(&[]).await;
+    api.accepts(&[body("a", hours_ago(2), true), body("a", hours_ago(1), true)]).await;
+    let dies = ["--lease-ms", "300", "--crash-at", "after_insert_before_counter"];
+    assert!(!env.start("first.log", "queue-worker", &dies).ended().await.success());
+    let mut second = env.worker("second.log", &OPS).await;
+    let url = ops(&mut second).await;
+    env.drained().await;
+    has(
+        &scrape(&url).await,
+        &[("pisync_redelivered_total", 2.0), ("pisync_stored_total", 0.0), ("pisync_duplicates_total", 2.0)],
+    );
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn an_alerter_that_cannot_look_is_not_ready() {
+    let env = TestEnv::new();
+    // It looks once at its start and then, by this schedule, not before the first of January.
+    let mut alerter = env.alerter("alerter.log", &["--schedule", "0 0 1 1 *", OPS[0], OPS[1]]).await;
+    let url = ops(&mut alerter).await;
+    env.until("a tick", async || get(&format!("{url}/readyz")).await.0 == StatusCode::OK).await;
+    let away = ["--mongo-uri", "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200", "--alert-log", "other.log"];
+    let mut other = env.start("other-alerter.log", "alerter", &[&away[..], &OPS].concat());
+    let (status, ready) = get(&format!("{}/readyz", ops(&mut other).await)).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        serde_json::from_str::<Value>(&ready).unwrap(),
+        json!({ "status": "unavailable", "mongodb": "down", "ticks": "down" })
+    );
+    env.finish().await;
+}
+
+#[tokio::test]
 async fn without_redis_the_metrics_are_served_and_say_so() {
     let folder = tempfile::tempdir().unwrap();
     let mut redis = RedisServer::start(folder.path().join("redis"), &[]).await;
