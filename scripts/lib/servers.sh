@@ -107,6 +107,21 @@ ensure_schemathesis() {
   cp "$list" "$dir/list.txt"
 }
 
+# promtool, which says whether the metrics and the rules are well-formed.
+ensure_promtool() {
+  local path dir=$STATE/prometheus
+  if path=$(on_path promtool); then
+    ln -sfn "$path" "$BIN/promtool"
+  elif ! works promtool; then
+    command -v apt-get >/dev/null || die "no promtool here, and no apt-get to fetch it with: install prometheus"
+    say "fetching promtool (Debian's prometheus package, unpacked under $STATE)"
+    fetch_debs "$dir" prometheus ||
+      die_with_log "$STATE/apt.log" "apt could not fetch promtool; as root: apt-get install prometheus"
+    wrap promtool "$dir" "$dir/usr/bin/promtool"
+    works promtool || die "the fetched promtool does not run: install prometheus"
+  fi
+}
+
 # The port of an earlier run if it is free, else a new one: what a person noted down stays
 # right, and a replica set remembers its member's port.
 port_for() {

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use croner::Cron;
-use pisync_core::settings::{LogSettings, MongoSettings, RedisSettings};
+use pisync_core::{
+    ops::OpsSettings,
+    settings::{LogSettings, MongoSettings, RedisSettings},
+};
 
 /// Turns failure counters into alerts, one message per incident
 #[derive(Debug, Clone, Parser)]
@@ -28,6 +31,9 @@ pub struct Config {
     /// Where events rest.
     #[command(flatten)]
     pub mongo: MongoSettings,
+    /// The port for operators.
+    #[command(flatten)]
+    pub ops: OpsSettings,
     /// Where the log goes.
     #[command(flatten)]
     pub log: LogSettings,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use croner::Cron;
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use pisync_core::{queue::Hints, store::Store};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -12,6 +12,9 @@ use crate::{outbox, receivers::log::AlertLog, tick::Alerter};
 
 /// How often hints are taken and the outbox is looked at.
 const BEAT: Duration = Duration::from_millis(500);
+
+/// How late a tick may be done: it takes its time, and so does what the beat does before it.
+const SLACK: SignedDuration = SignedDuration::from_secs(30);
 
 /// The most hints that are taken in one beat.
 const HINTS: usize = 10_000;
@@ -38,12 +41,17 @@ pub async fn watch(
             Ok(devices) => troubles.note("hints", alerter.look_at(&devices).await),
             Err(error) => troubles.note("hints", Err::<(), _>(error)),
         }
-        troubles.note("outbox", outbox::deliver(store, log).await);
+        troubles.note("outbox", outbox::deliver(store, log, alerter.metrics()).await);
         tokio::select! {
             () = sleep(BEAT) => {}
             () = stop.cancelled() => {}
         }
     }
+}
+
+/// Whether no tick is missing: the one that was due after `last` is done or due only just now.
+pub(crate) fn is_in_time(schedule: &Cron, last: Option<Timestamp>, now: Timestamp) -> bool {
+    last.is_some_and(|last| following(schedule, last).is_none_or(|due| now.duration_since(due) <= SLACK))
 }
 
 /// The schedule's next time, if it has any.
@@ -70,5 +78,21 @@ impl Troubles {
             }
             Ok(_) | Err(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tick_is_missing_when_the_next_one_by_the_schedule_was_not_done_half_a_minute_later() {
+        let hourly: Cron = "0 * * * *".parse().unwrap();
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let last = Some(at("2026-11-24T10:00:03Z"));
+        assert!(is_in_time(&hourly, last, at("2026-11-24T10:59:59Z")));
+        assert!(is_in_time(&hourly, last, at("2026-11-24T11:00:30Z")));
+        assert!(!is_in_time(&hourly, last, at("2026-11-24T11:00:31Z")));
+        assert!(!is_in_time(&hourly, None, at("2026-11-24T10:00:00Z")));
     }
 }

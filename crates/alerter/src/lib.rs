@@ -2,16 +2,18 @@
 //! the difference.
 //!
 //! In reading order: [`config`], [`daemon`] (when to look), [`tick`] (looking), [`rules`] (what
-//! it means), [`outbox`] (sending), [`receivers`] (where to).
+//! it means), [`outbox`] (sending), [`receivers`] (where to), [`metrics`] (what is counted).
 
 pub mod config;
 pub mod daemon;
+pub mod metrics;
 pub mod outbox;
 pub mod receivers;
 pub mod rules;
 pub mod tick;
 
 use anyhow::Context;
+use jiff::Timestamp;
 use pisync_core::{
     queue::{Hints, Queue, QueueError},
     shutdown,
@@ -33,13 +35,14 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     if config.once {
         store.ensure_indexes().await?;
         alerter.tick().await?;
-        outbox::deliver(&store, &log).await?;
+        outbox::deliver(&store, &log, alerter.metrics()).await?;
         return Ok(());
     }
     let queue = Queue::new(&config.redis)?;
     if let Err(error @ QueueError::Misconfigured(_)) = queue.check().await {
         return Err(error.into());
     }
+    open_ops(&config, &alerter, &store).await.context("binding --ops-bind (PISYNC_OPS_BIND)")?;
     tokio::select! {
         () = store.ensure_indexes_in_time() => {}
         () = stop.cancelled() => return Ok(()),
@@ -48,4 +51,14 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     daemon::watch(&alerter, &store, &Hints::new(queue), &log, &config.schedule, &stop).await;
     log::info!("stopped");
     Ok(())
+}
+
+async fn open_ops(config: &Config, alerter: &Alerter, store: &Store) -> std::io::Result<()> {
+    let (schedule, metrics, store) = (config.schedule.clone(), alerter.metrics().clone(), store.clone());
+    let needs = move || {
+        let ticks = daemon::is_in_time(&schedule, metrics.last_tick(), Timestamp::now());
+        let store = store.clone();
+        async move { vec![("mongodb", store.answers().await), ("ticks", ticks)] }
+    };
+    config.ops.serve(alerter.metrics().registry(), needs).await
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Context;
 use pisync_core::store::Store;
 
-use crate::receivers::log::AlertLog;
+use crate::{metrics::Metrics, receivers::log::AlertLog};
 
 /// How long a claimed message is left to the alerter that claimed it.
 const LEASE: Duration = Duration::from_secs(30);
@@ -14,11 +14,13 @@ const LEASE: Duration = Duration::from_secs(30);
 ///
 /// Fails where the store is away or a message cannot be sent; that one stays in the outbox and
 /// is due again when its lease is over.
-pub async fn deliver(store: &Store, log: &AlertLog) -> anyhow::Result<usize> {
+pub async fn deliver(store: &Store, log: &AlertLog, metrics: &Metrics) -> anyhow::Result<usize> {
     let alerts = store.alerts();
     let mut sent = 0;
     while let Some(message) = alerts.claim_message(LEASE).await? {
-        log.send(&message).await.with_context(|| format!("writing alert {} to the alert log", message.alert.id))?;
+        let outcome = log.send(&message).await;
+        metrics.notified(if outcome.is_ok() { "sent" } else { "failed" });
+        outcome.with_context(|| format!("writing alert {} to the alert log", message.alert.id))?;
         alerts.mark_sent(&message).await?;
         sent += 1;
     }

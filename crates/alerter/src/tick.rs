@@ -1,6 +1,9 @@
 //! Looking: reads counters and open incidents, lets the rule decide, and writes the difference.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Instant,
+};
 
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
@@ -9,7 +12,10 @@ use pisync_core::{
     store::{Opened, Store, StoreError},
 };
 
-use crate::rules::device_sync_failing::{Decision, decide};
+use crate::{
+    metrics::Metrics,
+    rules::device_sync_failing::{Decision, decide},
+};
 
 /// The most devices in one question to the store.
 const AT_ONCE: usize = 1_000;
@@ -22,6 +28,7 @@ const AT_ONCE: usize = 1_000;
 pub struct Alerter {
     store: Store,
     threshold: i32,
+    metrics: Metrics,
 }
 
 /// What a look has changed.
@@ -36,12 +43,18 @@ pub struct Changed {
 impl Alerter {
     /// An alerter that calls a device failing from `threshold` failed syncs in a row.
     pub fn new(store: Store, threshold: i32) -> Self {
-        Self { store, threshold }
+        Self { store, threshold, metrics: Metrics::new() }
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Looks at every device that is failing or has an open incident: what a tick costs is what
     /// is wrong, not what exists.
     pub async fn tick(&self) -> Result<Changed, StoreError> {
+        let start = Instant::now();
         let open = self.store.alerts().find_open(None).await?;
         let failing: Vec<_> = self.store.failure_counters().failing(self.threshold).await?.try_collect().await?;
         let failing: HashMap<_, _> =
@@ -54,7 +67,10 @@ impl Alerter {
             .collect();
         let mut counters = failing;
         counters.extend(self.counters(&recovered).await?);
-        self.close_the_difference(&counters, open).await
+        let changed = self.close_the_difference(&counters, open).await?;
+        self.metrics.look_at(&self.store, self.threshold).await?;
+        self.metrics.ticked(start.elapsed());
+        Ok(changed)
     }
 
     /// Looks at these devices only.

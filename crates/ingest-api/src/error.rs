@@ -132,6 +132,17 @@ impl ApiError {
         Some(at_least + fastrand::u64(0..=at_least))
     }
 
+    /// Says in the log what the servers said; the rest is said to the caller alone.
+    pub(crate) fn log(&self, request_id: &str) {
+        match self {
+            Self::Queue(error) => log::debug!(request_id = request_id, error:% = error; "event refused"),
+            Self::Store(error) => log::warn!(request_id = request_id, error:% = error; "read failed"),
+            Self::Redis(error) => log::warn!(request_id = request_id, error:% = error; "read failed"),
+            Self::Refused(refusal) => log::debug!(request_id = request_id, reason:% = refusal; "call refused"),
+            _ => {}
+        }
+    }
+
     fn body(&self) -> Value {
         let status = self.status_code();
         let title = status.canonical_reason().unwrap_or("Error");
@@ -164,13 +175,6 @@ impl ResponseError for ApiError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        match self {
-            Self::Queue(error) => log::debug!(error:% = error; "event refused"),
-            Self::Store(error) => log::warn!(error:% = error; "read failed"),
-            Self::Refused(refusal) => log::debug!(reason:% = refusal; "call refused"),
-            Self::Redis(error) => log::warn!(error:% = error; "read failed"),
-            _ => {}
-        }
         let mut response = HttpResponse::build(self.status_code());
         if let Self::Method { allow } = self {
             response.insert_header((header::ALLOW, *allow));

@@ -1,8 +1,8 @@
 //! The HTTP side of `PiSync`: what a device reports goes through [`routes`] into the queue.
 //!
-//! In reading order: [`config`], [`server`], [`front`] (with [`auth`], [`cors`], [`tls`] and
-//! [`headers`]), [`routes`], [`limits`], [`hours`], [`error`]; [`cursor`] and [`cursor_key`] for
-//! lists; [`admin`] for the operator's verbs.
+//! In reading order: [`config`], [`server`], [`request_id`], [`front`] (with [`auth`], [`cors`],
+//! [`tls`] and [`headers`]), [`routes`], [`limits`], [`hours`], [`error`], [`metrics`]; [`cursor`]
+//! and [`cursor_key`] for lists; [`admin`] for the operator's verbs.
 
 pub mod admin;
 pub mod auth;
@@ -15,12 +15,15 @@ pub mod front;
 pub mod headers;
 pub mod hours;
 pub mod limits;
+pub mod metrics;
+pub mod request_id;
 pub mod routes;
 pub mod server;
 pub mod tls;
 
 use std::{net::TcpListener, sync::Arc};
 
+use actix_web::web::Data;
 use anyhow::Context;
 use pisync_core::{
     queue::{LastSeen, Producer, Queue, QueueError},
@@ -28,7 +31,9 @@ use pisync_core::{
     store::Store,
 };
 
-use crate::{config::Config, cursor_key::CursorKeys, front::Front, hours::Hours, limits::Limits, server::State};
+use crate::{
+    config::Config, cursor_key::CursorKeys, front::Front, hours::Hours, limits::Limits, metrics::Metrics, server::State,
+};
 
 /// Serves until a signal to stop comes.
 ///
@@ -63,6 +68,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         producer,
         crash: config.crash,
         store,
+        metrics: Data::new(Metrics::new()),
     };
     log::info!(address:% = listener.local_addr()?; "listening");
     server::serve(listener, front, state, config.max_connections, stop).await.context("serving")

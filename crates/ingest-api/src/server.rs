@@ -18,7 +18,8 @@ use pisync_core::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cursor_key::CursorKeys, error::ApiError, front::Front, headers, hours::Hours, limits::Limits, routes, routes::Docs,
+    cursor_key::CursorKeys, error::ApiError, front::Front, headers, hours::Hours, limits::Limits, metrics::Metrics,
+    request_id, routes, routes::Docs,
 };
 
 /// How long requests may go on after the signal to stop.
@@ -52,6 +53,8 @@ pub struct State {
     pub cursor_keys: CursorKeys,
     /// How long nothing is heard of a device until it is silent.
     pub silent_after: SignedDuration,
+    /// What is counted.
+    pub metrics: web::Data<Metrics>,
 }
 
 /// Serves on `listener` until `stop`, then finishes the requests under way.
@@ -62,14 +65,16 @@ pub async fn serve(
     max_connections: u32,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
+    let metrics = state.metrics.clone();
     let state = web::Data::new(state);
     let docs = web::Data::new(Docs::new());
     let certificate = front.certificate.clone();
     let app = move || {
-        let app = App::new().app_data(state.clone()).app_data(docs.clone());
+        let app = App::new().app_data(state.clone()).app_data(metrics.clone()).app_data(docs.clone());
         let app = app.app_data(front.gate.clone()).app_data(front.origins.clone()).configure(routes::table);
         // Outermost last.
-        app.wrap(from_fn(refuse_long_headers)).wrap(headers::careful(front.certificate.is_some()))
+        let app = app.wrap(from_fn(refuse_long_headers)).wrap(headers::careful(front.certificate.is_some()));
+        app.wrap(from_fn(request_id::note))
     };
     let threads = std::thread::available_parallelism()?.get();
     let server = HttpServer::new(app)

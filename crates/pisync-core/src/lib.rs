@@ -6,6 +6,7 @@
 //! - [`store`]: the `MongoDB` collections.
 //! - [`settings`], [`logging`], [`shutdown`], [`backoff`]: what every binary needs to run; [`crash`]
 //!   for tests of the whole.
+//! - [`metrics`], [`ops`]: what operators see of a process, and the port for it.
 //!
 //! `queue` and `store` use `models` and do not know each other.
 
@@ -17,5 +18,7 @@ pub mod store;
 pub mod backoff;
 pub mod crash;
 pub mod logging;
+pub mod metrics;
+pub mod ops;
 pub mod settings;
 pub mod shutdown;

@@ -35,6 +35,15 @@ pub struct Rested {
     pub clock_suspect: bool,
 }
 
+/// What counting came to.
+#[derive(Debug, Default)]
+pub struct Counted {
+    /// The devices whose count crossed the threshold, upwards or downwards.
+    pub crossed: HashSet<DeviceId>,
+    /// How many counters were made from their rows, since an event was late or a duplicate.
+    pub recounts: usize,
+}
+
 /// Writes the rows. What `MongoDB` does not take as a document is left out of the answer and
 /// named by its place in `events` instead.
 pub async fn write_rows(
@@ -62,27 +71,27 @@ pub async fn write_rows(
     Ok((rested, refused))
 }
 
-/// Brings the counters of all devices in the batch up to their rows, and answers with the devices
-/// whose count crossed `threshold`, upwards or downwards.
+/// Brings the counters of all devices in the batch up to their rows.
 ///
 /// Read, fold, compare-and-set; where another worker was there first, all over again: what has
 /// been counted by then is late in the next round and answered by the rows.
-pub async fn keep_counters(store: &Store, rested: &[Rested], threshold: i32) -> Result<HashSet<DeviceId>, StoreError> {
+pub async fn keep_counters(store: &Store, rested: &[Rested], threshold: i32) -> Result<Counted, StoreError> {
     let (by_device, receipts) = (in_order(rested), receipts(rested));
     let devices: Vec<_> = by_device.keys().cloned().collect();
-    let mut crossed = HashSet::new();
+    let mut counted = Counted::default();
     loop {
         let kept = store.failure_counters().find(&devices).await?;
-        let mut changes = changes(store, &by_device, &kept).await?;
+        let (mut changes, recounts) = changes(store, &by_device, &kept).await?;
+        counted.recounts += recounts;
         judge_clocks(&mut changes, &receipts, &kept);
         for (counter, _) in &changes {
             let before = kept.get(&counter.device_id).map_or(0, |kept| kept.counter.failure_count());
             if (before >= threshold) != (counter.failure_count() >= threshold) {
-                crossed.insert(counter.device_id.clone());
+                counted.crossed.insert(counter.device_id.clone());
             }
         }
         match store.failure_counters().save(&changes).await? {
-            Saved::All => return Ok(crossed),
+            Saved::All => return Ok(counted),
             Saved::Outrun => after_a_moment().await,
         }
     }
@@ -100,12 +109,13 @@ fn in_order(rested: &[Rested]) -> BTreeMap<DeviceId, Vec<(Observation, bool)>> {
     by_device
 }
 
-/// The counters that have to change, with the revisions they are based on.
+/// The counters that have to change, with the revisions they are based on, and how many devices
+/// had an event that was late or a duplicate.
 async fn changes(
     store: &Store,
     by_device: &BTreeMap<DeviceId, Vec<(Observation, bool)>>,
     kept: &HashMap<DeviceId, Kept>,
-) -> Result<Vec<(FailureCounter, Revision)>, StoreError> {
+) -> Result<(Vec<(FailureCounter, Revision)>, usize), StoreError> {
     let (mut changes, mut beginnings) = (Vec::new(), Vec::new());
     let (mut recounts, mut newcomers) = (Vec::new(), Vec::new());
     for (device_id, events) in by_device {
@@ -118,6 +128,7 @@ async fn changes(
             Fold::NeedsRows => recounts.push(kept),
         }
     }
+    let late = recounts.len();
     let asked: Vec<_> = beginnings.iter().map(|(kept, _, since)| (&kept.counter.device_id, *since)).collect();
     let good = store.sync_events().good_since(&asked).await?;
     for (kept, counter, _) in beginnings {
@@ -136,7 +147,7 @@ async fn changes(
         recounts.extend(newcomers.into_iter().map(|(kept, _)| kept));
     }
     changes.extend(recounted(store, recounts).await?);
-    Ok(changes)
+    Ok((changes, late))
 }
 
 /// Whether all rows of these devices are those of this batch, which then are enough to count:

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use pisync_core::{
     crash::CrashSettings,
     models::{DeviceId, InvalidDeviceId},
+    ops::OpsSettings,
     settings::{LogSettings, MongoSettings, RedisSettings},
 };
 
@@ -26,6 +27,9 @@ pub struct Config {
     /// Where events rest.
     #[command(flatten)]
     pub mongo: MongoSettings,
+    /// The port for operators.
+    #[command(flatten)]
+    pub ops: OpsSettings,
     /// Where the log goes.
     #[command(flatten)]
     pub log: LogSettings,

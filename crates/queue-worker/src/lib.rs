@@ -2,14 +2,15 @@
 //!
 //! In reading order: [`config`], [`worker`] (the loop), [`reading`] (what a batch holds),
 //! [`probe`] (which message kills), [`batch`] (its effect), `receipt` (what it tells beside),
-//! [`keeper`] (holding a lease meanwhile), [`audit`] (the slow look around), [`admin`] (the
-//! operator's verbs).
+//! [`keeper`] (holding a lease meanwhile), [`audit`] (the slow look around), [`metrics`] (what is
+//! counted), [`admin`] (the operator's verbs).
 
 pub mod admin;
 pub mod audit;
 pub mod batch;
 pub mod config;
 pub mod keeper;
+pub mod metrics;
 pub mod probe;
 pub mod reading;
 mod receipt;
@@ -19,15 +20,21 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use pisync_core::{
+    ops::OpsSettings,
     queue::{Queue, QueueError},
     shutdown,
     store::Store,
 };
 
+use tokio::time::timeout;
+
 use crate::{
     config::{Command, Config},
     worker::Worker,
 };
+
+/// How long Redis may take to say that it is there: less than the queue itself waits for it.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Works until a signal to stop comes, then gives back what it holds; or does what the operator
 /// asks.
@@ -51,6 +58,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 
 async fn work(queue: Queue, store: Store, config: Config) -> anyhow::Result<()> {
     let stop = shutdown::on_signal().context("listening for signals")?;
+    let worker = Arc::new(Worker::new(queue.clone(), store.clone(), config.work));
+    open_ops(config.ops, &worker, &queue, &store).await.context("binding --ops-bind (PISYNC_OPS_BIND)")?;
     match queue.check().await {
         Err(error @ QueueError::Misconfigured(_)) => return Err(error.into()),
         Err(error) => log::warn!(error:% = error; "starting without redis"),
@@ -60,11 +69,22 @@ async fn work(queue: Queue, store: Store, config: Config) -> anyhow::Result<()> 
         () = store.ensure_indexes_in_time() => {}
         () = stop.cancelled() => return Ok(()),
     }
-    let auditor = tokio::spawn(audit::keep(queue.clone(), store.clone()));
-    let worker = Arc::new(Worker::new(queue, store, config.work));
+    let auditor = tokio::spawn(audit::keep(queue, store));
     log::info!(owner = worker.owner(); "working");
     worker::run(worker, stop).await;
     auditor.abort();
     log::info!("stopped");
     Ok(())
+}
+
+async fn open_ops(ops: OpsSettings, worker: &Worker, queue: &Queue, store: &Store) -> std::io::Result<()> {
+    let (queue, store) = (queue.clone(), store.clone());
+    let needs = move || {
+        let (queue, store) = (queue.clone(), store.clone());
+        async move {
+            let (redis, mongodb) = tokio::join!(timeout(PATIENCE, queue.check()), store.answers());
+            vec![("redis", matches!(redis, Ok(Ok(())))), ("mongodb", mongodb)]
+        }
+    };
+    ops.serve(worker.metrics().registry(), needs).await
 }

@@ -1,10 +1,13 @@
 //! The loop of a worker: it sleeps and stops; [`Worker::step`] decides.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use pisync_core::{
     backoff::Backoff,
-    models::{DeadLetter, Reason},
+    models::Reason,
     queue::{Batch, BatchId, Claim, Fenced, Hints, LastSeen, Lease, Partition, Queue, QueueError, Wake},
     store::{Store, StoreError},
 };
@@ -18,6 +21,7 @@ use crate::{
     batch::{self, Rested},
     config::WorkSettings,
     keeper::Keeper,
+    metrics::{Effect, Metrics},
     reading,
     receipt::{hours, receipts},
 };
@@ -47,6 +51,7 @@ pub struct Worker {
     store: Store,
     settings: WorkSettings,
     owner: String,
+    metrics: Metrics,
 }
 
 /// What a step found.
@@ -73,12 +78,18 @@ impl Worker {
     /// A worker with a name of its own.
     pub fn new(queue: Queue, store: Store, settings: WorkSettings) -> Self {
         let owner = format!("{}-{:08x}", std::process::id(), fastrand::u32(..));
-        Self { hints: Hints::new(queue.clone()), seen: LastSeen::new(queue.clone()), queue, store, settings, owner }
+        let (hints, seen) = (Hints::new(queue.clone()), LastSeen::new(queue.clone()));
+        Self { hints, seen, queue, store, settings, owner, metrics: Metrics::new() }
     }
 
     /// The name under which the worker claims.
     pub fn owner(&self) -> &str {
         &self.owner
+    }
+
+    /// What the worker counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Claims a batch of `only` that partition, or of the first that has one, and works on it to
@@ -115,10 +126,20 @@ impl Worker {
     }
 
     async fn work(&self, batch: Batch, stop: &CancellationToken) -> Result<(), QueueError> {
+        let start = Instant::now();
+        if batch.attempt > 1 {
+            self.metrics.redelivered(batch.messages.len());
+        }
         self.settings.crash.pass("after_claim");
         let keeper = Keeper::hold(self.queue.clone(), batch.lease.clone(), self.settings.lease());
         let fenced = match self.effect(&batch, keeper.lost(), stop).await {
-            Ok(dead) => self.queue.ack(&batch.lease, &dead).await?,
+            Ok(effect) => {
+                let fenced = self.queue.ack(&batch.lease, &effect.dead).await?;
+                if fenced != Fenced::Lost {
+                    self.metrics.finished(batch.messages.len(), &effect, start.elapsed());
+                }
+                fenced
+            }
             Err(Unfinished::Stopping) => self.queue.release(&batch.lease).await?,
             Err(Unfinished::LeaseLost) => Fenced::Lost,
             // As with an ack that fails: the lease ends, the batch comes again, and so does the note.
@@ -134,7 +155,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Rows, counters and notes, hints, in this order; answers with the messages to bury. Everything may be
+    /// Rows, counters and notes, hints, in this order; answers with what it came to. Everything may be
     /// done again, by this worker or another: rows have derived ids, and a counter whose events
     /// were seen before is made from the rows.
     async fn effect(
@@ -142,7 +163,7 @@ impl Worker {
         batch: &Batch,
         lost: &CancellationToken,
         stop: &CancellationToken,
-    ) -> Result<Vec<DeadLetter>, Unfinished> {
+    ) -> Result<Effect, Unfinished> {
         let crash = &self.settings.crash;
         let contents = reading::read(&self.queue, batch, crash).await;
         let mut dead = contents.dead;
@@ -161,6 +182,9 @@ impl Worker {
             dead.push(reading::bury(batch, places[index], Reason::Refused, error));
         }
         crash.pass("after_insert_before_counter");
+        let mut effect = Effect { dead, ..Effect::default() };
+        effect.stored = rested.iter().filter(|event| event.is_new).count();
+        effect.clock_suspects = rows.iter().filter(|(_, event)| event.time.device_timestamp.is_some()).count();
 
         let (rested, threshold) = (Arc::new(rested), self.settings.threshold);
         let count = |store| {
@@ -168,15 +192,17 @@ impl Worker {
             tokio::spawn(async move { batch::keep_counters(&store, &rested, threshold).await })
         };
         // The note needs no more than the rows, and takes no longer than the counters.
-        let (crossed, noted) = tokio::join!(self.persist(lost, stop, count), self.note(batch, &rested));
-        let crossed: Vec<_> = crossed?.into_iter().collect();
+        let (counted, noted) = tokio::join!(self.persist(lost, stop, count), self.note(batch, &rested));
+        let counted = counted?;
+        effect.recounts = counted.recounts;
+        let crossed: Vec<_> = counted.crossed.into_iter().collect();
         noted.map_err(Unfinished::NotNoted)?;
         crash.pass("after_counter_before_ack");
 
         if let Err(error) = self.hints.leave(&crossed).await {
             log::debug!(error:% = error; "no hints left: the alerters look by themselves");
         }
-        Ok(dead)
+        Ok(effect)
     }
 
     /// Says which devices were heard of and which hours have got rows: after the rows are stored,

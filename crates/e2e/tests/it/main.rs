@@ -14,6 +14,7 @@ mod hours;
 mod http;
 mod limits;
 mod map;
+mod metrics;
 mod openapi;
 mod pipeline;
 mod queue_model;

@@ -69,6 +69,7 @@ pub(super) async fn post(
     let rejected = rejected.into_iter().map(|(rejected, _)| rejected).collect();
     state.crash.pass("before_push");
     state.producer.push_all(&events).await?;
+    state.metrics.accepts.inc_by(events.len() as u64);
     state.crash.pass("after_push");
     Ok(HttpResponse::Accepted().json(Answer { accepted: events.len(), rejected }))
 }

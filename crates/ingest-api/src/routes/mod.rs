@@ -3,6 +3,7 @@
 mod batch;
 mod body;
 mod health;
+mod metrics;
 mod openapi;
 mod page;
 mod repeated_failures;
@@ -53,6 +54,9 @@ pub fn table(config: &mut ServiceConfig) {
         .configure(v1::table)
         .service(resource("/healthz").route(get().to(health::alive)).default_service(only("GET")))
         .service(resource("/readyz").route(get().to(health::ready)).default_service(only("GET")))
+        .service(
+            resource("/metrics").route(get().to(metrics::get)).default_service(only("GET")).wrap(Demand(Scope::Read)),
+        )
         .service(resource("/openapi.json").route(get().to(openapi::get)).default_service(only("GET")))
         .service(resource("/docs").route(get().to(openapi::to_page)).default_service(only("GET")))
         .service(resource("/docs/{file:.*}").route(get().to(openapi::page)).default_service(only("GET")))

@@ -48,6 +48,7 @@ pub(super) async fn post(
     state.limits.admit(&event.device_id, caller.key_id())?;
     state.crash.pass("before_push");
     state.producer.push(&event).await?;
+    state.metrics.accepts.inc();
     state.crash.pass("after_push");
     Ok(HttpResponse::build(StatusCode::ACCEPTED)
         .content_type(ContentType::json())

@@ -58,6 +58,11 @@ impl Producer {
         Self { queue, limit, waiting }
     }
 
+    /// How many events may wait in all partitions together.
+    pub fn max_queue(&self) -> u64 {
+        self.limit.saturating_mul(self.queue.partitions().len() as u64)
+    }
+
     /// Queues one event; when it returns, Redis has it.
     pub async fn push(&self, event: &SyncEvent) -> Result<(), PushError> {
         let (taken, answer) = oneshot::channel();

@@ -4,6 +4,8 @@ use std::{collections::HashMap, sync::LazyLock};
 
 use deadpool_redis::redis::{self, Script};
 
+use futures_util::future::try_join_all;
+
 use super::{Partition, Queue, QueueError, decode};
 use crate::models::SyncEvent;
 
@@ -72,13 +74,9 @@ impl Queue {
         Ok(PartitionStatus { partition, ready, batches, dead, paused, oldest: decode(&oldest).ok(), totals })
     }
 
-    /// The state of every partition, in order.
+    /// The state of every partition, in order; all are asked at once.
     pub async fn status_of_all(&self) -> Result<Vec<PartitionStatus>, QueueError> {
-        let mut all = Vec::new();
-        for partition in self.partitions() {
-            all.push(self.status(partition).await?);
-        }
-        Ok(all)
+        try_join_all(self.partitions().map(|partition| self.status(partition))).await
     }
 
     /// Removes every key of the queue: for tests, which have a prefix each.

@@ -110,6 +110,12 @@ impl Alerts {
         Ok(())
     }
 
+    /// How many incidents are open.
+    pub async fn count_open(&self) -> Result<u64, StoreError> {
+        let keys = mongodb::options::Hint::Keys(doc! { "fingerprint": 1 });
+        Ok(self.0.count_documents(doc! { "open": true }).hint(keys).await?)
+    }
+
     /// The open incidents, of these devices or of all.
     pub async fn find_open(&self, devices: Option<&[DeviceId]>) -> Result<Vec<Alert>, StoreError> {
         let mut filter = doc! { "open": true };

@@ -139,6 +139,11 @@ impl FailureCounters {
         Ok(Box::pin(found.map(read).filter(|kept| future::ready(!is_malformed(kept)))))
     }
 
+    /// How many counters are at or over `threshold`.
+    pub async fn count_failing(&self, threshold: i32) -> Result<u64, StoreError> {
+        Ok(self.collection.count_documents(doc! { "failureCount": { "$gte": threshold } }).await?)
+    }
+
     /// A page of the counters at or over `threshold`, highest first, ties by device.
     pub async fn failing_page(&self, threshold: i32, skip: u64, limit: u32) -> Result<Page<ListedCounter>, StoreError> {
         let failing = doc! { "failureCount": { "$gte": threshold } };

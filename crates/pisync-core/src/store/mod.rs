@@ -36,6 +36,9 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long a majority may take to have a write; then it counts as not written, and is tried again.
 const MAJORITY: Duration = Duration::from_secs(5);
 
+/// How long the server may take to say that it is there.
+const PING_PATIENCE: Duration = Duration::from_secs(1);
+
 /// The database. Cheap to clone; clones share a pool of connections.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -94,6 +97,14 @@ impl Store {
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.database.run_command(doc! { "ping": 1 }).await?;
         Ok(())
+    }
+
+    /// Whether the server answers now, and soon. The question is asked by a task of its own: a
+    /// driver's future must not be dropped half way.
+    pub async fn answers(&self) -> bool {
+        let store = self.clone();
+        let ping = tokio::spawn(async move { store.ping().await });
+        matches!(tokio::time::timeout(PING_PATIENCE, ping).await, Ok(Ok(Ok(()))))
     }
 
     /// The events.

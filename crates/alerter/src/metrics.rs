@@ -1,0 +1,97 @@
+//! What `alerter` counts.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use pisync_core::{
+    metrics::{registry_of, seconds},
+    store::{Store, StoreError},
+};
+use prometheus_client::{
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+
+/// A metric with one label.
+type By<M> = Family<[(&'static str, &'static str); 1], M>;
+
+/// What is counted. Cheap to clone; clones count together.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    last_tick: Gauge,
+    tick_durations: Histogram,
+    devices: By<Gauge>,
+    alerts: By<Gauge>,
+    notifications: By<Counter>,
+}
+
+impl Metrics {
+    /// Nothing counted yet.
+    pub fn new() -> Self {
+        let notifications = By::<Counter>::default();
+        for result in ["sent", "failed"] {
+            // There from the start: a rate needs the 0.
+            drop(notifications.get_or_create(&[("result", result)]));
+        }
+        Self {
+            last_tick: Gauge::default(),
+            tick_durations: seconds(),
+            devices: By::default(),
+            alerts: By::default(),
+            notifications,
+        }
+    }
+
+    /// Notes a tick that was done to its end just now.
+    pub(crate) fn ticked(&self, duration: Duration) {
+        self.last_tick.set(Timestamp::now().as_second());
+        self.tick_durations.observe(duration.as_secs_f64());
+    }
+
+    /// When the last tick was done, if there was one.
+    pub fn last_tick(&self) -> Option<Timestamp> {
+        Timestamp::from_second(self.last_tick.get()).ok().filter(|last| *last != Timestamp::UNIX_EPOCH)
+    }
+
+    /// Notes how many devices fail and how many alerts are firing, which the indexes tell.
+    pub(crate) async fn look_at(&self, store: &Store, threshold: i32) -> Result<(), StoreError> {
+        let failing = store.failure_counters().count_failing(threshold).await?;
+        let firing = store.alerts().count_open().await?;
+        for (family, label, count) in
+            [(&self.devices, ("status", "failing"), failing), (&self.alerts, ("state", "firing"), firing)]
+        {
+            family.get_or_create(&[label]).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        Ok(())
+    }
+
+    /// Notes what became of a message.
+    pub(crate) fn notified(&self, result: &'static str) {
+        self.notifications.get_or_create(&[("result", result)]).inc();
+    }
+
+    /// What this process has counted.
+    pub fn registry(&self) -> Registry {
+        let mut registry = registry_of(env!("CARGO_PKG_VERSION"));
+        registry.register("devices", "Devices by status, at the last tick", self.devices.clone());
+        registry.register("alerts", "Alerts by state, at the last tick", self.alerts.clone());
+        registry.register("notifications", "Messages to people by result", self.notifications.clone());
+        registry.register(
+            "alerter_last_tick_timestamp_seconds",
+            "When the last look at all counters was done; 0 before the first",
+            self.last_tick.clone(),
+        );
+        registry.register(
+            "alerter_tick_duration_seconds",
+            "Time of a look at all counters",
+            self.tick_durations.clone(),
+        );
+        registry
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
