@@ -3,7 +3,7 @@
 use std::future::{Ready, ready};
 
 use actix_web::{
-    Error, HttpMessage, ResponseError,
+    Error, HttpMessage, HttpResponse,
     body::{EitherBody, MessageBody},
     dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
     web::Data,
@@ -64,8 +64,10 @@ where
                 Either::Left(self.service.call(request).map_ok(as_it_is))
             }
             Err(refusal) => {
-                let refused = ApiError::from(refusal).error_response();
-                Either::Right(ready(Ok(request.into_response(refused).map_into_right_body())))
+                // With the error in it, which the outermost layer puts into the log.
+                let refused = HttpResponse::from_error(ApiError::from(refusal));
+                let refused = ServiceResponse::new(request.into_parts().0, refused);
+                Either::Right(ready(Ok(refused.map_into_right_body())))
             }
         }
     }
