@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{SyncHour, hour_of},
-    queue::{LastSeen, PushError, Queue},
+    queue::{LastSeen, Queue},
     store::{Store, StoreError},
 };
 use tokio::{sync::Mutex, time::Instant};
@@ -62,8 +62,8 @@ impl Hours {
 
     async fn refresh(&self, from: Timestamp, to: Timestamp) -> Result<Vec<SyncHour>, ApiError> {
         let mut rested_at = self.rested_at.lock().await;
-        let now = self.seen.now().await.map_err(PushError::from)?;
-        let touched = self.seen.touched(from, to).await.map_err(PushError::from)?;
+        let now = self.seen.now().await?;
+        let touched = self.seen.touched(from, to).await?;
         let stored = self.store.sync_hours().hours(from, to).await?;
         let mut hours: BTreeMap<_, _> = stored.into_iter().map(|hour| (hour.hour, hour)).collect();
         let (began, resting) = (Instant::now(), rested_at.is_some_and(|rested_at| Instant::now() < rested_at));

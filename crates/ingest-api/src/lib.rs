@@ -55,11 +55,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tokio::spawn(async move { indexes.ensure_indexes_in_time().await });
 
     let producer = Producer::start(queue.clone(), config.max_queue);
-    let limits = Arc::new(Limits::new(&config.limits));
-    let tidied = limits.clone();
-    tokio::spawn(async move { tidied.tidy().await });
     let state = State {
-        limits,
+        limits: Arc::new(Limits::new(&config.limits)),
         cursor_keys: CursorKeys::new(queue.clone(), config.cursor_key_file),
         last_seen: LastSeen::new(queue.clone()),
         hours: Hours::new(queue.clone(), store.clone()),

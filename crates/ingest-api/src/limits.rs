@@ -1,31 +1,28 @@
-//! How much a device and a key may send: the generic cell rate algorithm, with room for a device
-//! that was offline for a month.
+//! How much a device and a key may send, with room for a device that was offline for a month.
 //!
 //! Never by address: a school is one address. Each process counts for itself, so a fleet behind n
-//! processes has n times as much.
+//! processes has n times as much. What the queue then refuses is given back: that we were away is
+//! not the device's doing, and it must be able to send all it kept once we are there again.
 
 use std::{
     fmt,
-    hash::{BuildHasher, RandomState},
+    hash::{BuildHasher, Hash, RandomState},
     num::NonZeroU32,
-    time::Duration,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::{Duration, Instant},
 };
 
 use clap::Args;
-use governor::{
-    DefaultKeyedRateLimiter, Quota, RateLimiter,
-    clock::{Clock, DefaultClock},
-};
 use pisync_core::models::DeviceId;
 
 use crate::error::ApiError;
 
 /// How many devices are told apart. Beyond, some share a limit, which is so high above what a
 /// device sends that sharing does not show; memory is bounded however many names are made up.
-const TOLD_APART: u64 = 1 << 18;
+const DEVICES: usize = 1 << 18;
 
-/// How often what is full again is forgotten.
-const TIDY: Duration = Duration::from_mins(1);
+/// How many keys are told apart.
+const KEYS: usize = 1 << 12;
 
 /// How much may be sent.
 #[derive(Debug, Clone, Copy, Args)]
@@ -41,12 +38,14 @@ pub struct LimitSettings {
     pub key_rate: Option<NonZeroU32>,
 }
 
+/// How much more than its rate a key may send at once.
+const TEN: NonZeroU32 = NonZeroU32::new(10).expect("not zero");
+
 /// The limits of this process.
+#[derive(Debug)]
 pub struct Limits {
-    devices: DefaultKeyedRateLimiter<u32>,
-    keys: Option<DefaultKeyedRateLimiter<String>>,
-    hashed: RandomState,
-    clock: DefaultClock,
+    devices: Cells,
+    keys: Option<Cells>,
 }
 
 /// There is no room for the event now.
@@ -60,46 +59,77 @@ pub struct TooFast {
 impl Limits {
     /// Limits that nobody has come near yet.
     pub fn new(settings: &LimitSettings) -> Self {
-        let hour = Duration::from_hours(1);
-        let device = Quota::with_period(hour / settings.device_rate.get()).unwrap_or(Quota::per_hour(NonZeroU32::MAX));
-        let key = |rate: NonZeroU32| {
-            Quota::per_second(rate).allow_burst(rate.saturating_mul(NonZeroU32::MIN.saturating_add(9)))
-        };
-        Self {
-            devices: RateLimiter::keyed(device.allow_burst(settings.device_burst)),
-            keys: settings.key_rate.map(|rate| RateLimiter::keyed(key(rate))),
-            hashed: RandomState::new(),
-            clock: DefaultClock::default(),
-        }
+        let step = Duration::from_hours(1) / settings.device_rate.get();
+        let key = |rate: NonZeroU32| Cells::new(KEYS, Duration::from_secs(1) / rate.get(), rate.saturating_mul(TEN));
+        Self { devices: Cells::new(DEVICES, step, settings.device_burst), keys: settings.key_rate.map(key) }
     }
 
     /// Takes room for one event of this device, sent with this key.
     pub fn admit(&self, device_id: &DeviceId, key: Option<&str>) -> Result<(), TooFast> {
-        if let (Some(keys), Some(key)) = (&self.keys, key) {
-            keys.check_key(&key.to_owned())
-                .map_err(|until| TooFast { after: until.wait_time_from(self.clock.now()) })?;
-        }
-        let told = u32::try_from(self.hashed.hash_one(device_id) % TOLD_APART).unwrap_or_default();
-        self.devices.check_key(&told).map_err(|until| TooFast { after: until.wait_time_from(self.clock.now()) })
+        self.devices.take(device_id)?;
+        let of_key = self.keys.as_ref().zip(key).map_or(Ok(()), |(keys, key)| keys.take(key));
+        of_key.inspect_err(|_| self.devices.give_back(device_id))
     }
 
-    /// Forgets, now and then, those who have all their room again. Never ends.
-    pub async fn tidy(&self) {
-        loop {
-            tokio::time::sleep(TIDY).await;
-            self.devices.retain_recent();
-            self.devices.shrink_to_fit();
-            if let Some(keys) = &self.keys {
-                keys.retain_recent();
-            }
+    /// Gives back the room of an event that the queue did not take.
+    pub fn give_back(&self, device_id: &DeviceId, key: Option<&str>) {
+        self.devices.give_back(device_id);
+        if let Some((keys, key)) = self.keys.as_ref().zip(key) {
+            keys.give_back(key);
         }
     }
 }
 
-impl fmt::Debug for Limits {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Limits").finish_non_exhaustive()
+/// The generic cell rate algorithm (ITU-T I.371), a cell for each place: the time, in nanoseconds
+/// since the start, at which all that was taken is made good again. Own code, since the libraries
+/// for it give nothing back.
+struct Cells {
+    full_at: Box<[AtomicU64]>,
+    places: RandomState,
+    start: Instant,
+    /// How long one event takes to be made good.
+    step: u64,
+    /// How long all that may be taken at once does.
+    room: u64,
+}
+
+impl Cells {
+    fn new(places: usize, step: Duration, burst: NonZeroU32) -> Self {
+        let step = nanos(step).max(1);
+        let full_at = std::iter::repeat_with(AtomicU64::default).take(places).collect();
+        let room = step.saturating_mul(burst.get().into());
+        Self { full_at, places: RandomState::new(), start: Instant::now(), step, room }
     }
+
+    fn take(&self, name: &(impl Hash + ?Sized)) -> Result<(), TooFast> {
+        let now = nanos(self.start.elapsed());
+        let fits = |full_at: u64| Some(full_at.max(now) + self.step).filter(|next| *next <= now + self.room);
+        let taken = self.cell(name).fetch_update(Relaxed, Relaxed, fits);
+        taken.map(drop).map_err(|full_at| {
+            let after = (full_at + self.step).saturating_sub(now + self.room);
+            TooFast { after: Duration::from_nanos(after) }
+        })
+    }
+
+    fn give_back(&self, name: &(impl Hash + ?Sized)) {
+        let less = |full_at: u64| Some(full_at.saturating_sub(self.step));
+        let _ = self.cell(name).fetch_update(Relaxed, Relaxed, less);
+    }
+
+    fn cell(&self, name: &(impl Hash + ?Sized)) -> &AtomicU64 {
+        let place = self.places.hash_one(name) % self.full_at.len() as u64;
+        &self.full_at[usize::try_from(place).unwrap_or_default()]
+    }
+}
+
+impl fmt::Debug for Cells {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cells").field("step", &self.step).field("room", &self.room).finish_non_exhaustive()
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl From<TooFast> for ApiError {
@@ -145,11 +175,26 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_made_up_take_no_more_memory_than_there_are_places() {
-        let limits = limits(1, None);
-        for i in 0..600_000 {
-            let _ = limits.admit(&device(&format!("made-up-{i}")), None);
+    fn what_is_given_back_can_be_taken_again_and_no_more_than_that() {
+        let limits = limits(3, Some(1_000));
+        for _ in 0..100 {
+            limits.admit(&device("a"), Some("k1")).unwrap();
+            limits.give_back(&device("a"), Some("k1"));
         }
-        assert!(limits.devices.len() <= usize::try_from(TOLD_APART).unwrap());
+        let admitted = (0..100).filter(|_| limits.admit(&device("a"), Some("k1")).is_ok()).count();
+        assert_eq!(admitted, 3);
+        // Giving back what nobody took makes no room.
+        for _ in 0..100 {
+            limits.give_back(&device("b"), None);
+        }
+        assert_eq!((0..100).filter(|_| limits.admit(&device("b"), None).is_ok()).count(), 3);
+    }
+
+    #[test]
+    fn a_key_that_is_at_its_limit_costs_its_devices_nothing() {
+        let limits = limits(20, Some(1));
+        while limits.admit(&device("a"), Some("k1")).is_ok() {}
+        while limits.admit(&device("b"), Some("k1")).is_ok() {}
+        assert_eq!((0..100).filter(|_| limits.admit(&device("b"), None).is_ok()).count(), 20);
     }
 }

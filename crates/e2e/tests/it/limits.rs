@@ -31,6 +31,32 @@ async fn a_full_queue_is_503_and_takes_events_again_once_it_has_drained() {
     env.finish().await;
 }
 
+/// Room that a refused report took would be missing when the device sends all that it kept.
+#[tokio::test]
+async fn a_refusal_of_ours_costs_a_device_nothing_of_what_it_may_send() {
+    let env = TestEnv::new();
+    let api = env.api(&["--max-queue", "4", "--device-burst", "3"]).await;
+    let batch = async |reports: &[serde_json::Value]| {
+        let url = format!("{}/api/v1/sync-events", api.url);
+        reqwest::Client::new().post(url).json(reports).send().await.unwrap().status().as_u16()
+    };
+    let reports: Vec<_> = (0..3).map(|hour| body("pibook-1", hours_ago(hour), false)).collect();
+    // One fits into the partition; from then on it is full.
+    api.accepts(&reports[..1]).await;
+    for _ in 0..10 {
+        assert_eq!(api.post(&reports[1]).await.status().as_u16(), 503);
+        assert_eq!(batch(&reports[1..]).await, 503);
+    }
+    let _worker = env.worker("worker.log", &[]).await;
+    env.drained().await;
+    for report in &reports[1..] {
+        api.accepts(std::slice::from_ref(report)).await;
+        env.drained().await;
+    }
+    assert_eq!(api.post(&reports[0]).await.status().as_u16(), 429);
+    env.finish().await;
+}
+
 #[tokio::test]
 async fn a_full_redis_is_503_and_drains_by_itself_even_by_a_worker_that_comes_later() {
     let folder = tempfile::tempdir().unwrap();

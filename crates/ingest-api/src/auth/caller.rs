@@ -45,12 +45,11 @@ impl Caller {
         Self { notice: Some(Arc::clone(notice)), ..self }
     }
 
-    /// The id of the key, or the device id of the token; nothing where none was needed.
+    /// The id of the key; nothing where none was needed, and for a device, which is itself.
     pub fn key_id(&self) -> Option<&str> {
         match &self.who {
-            Who::Nobody | Who::Anyone => None,
+            Who::Nobody | Who::Anyone | Who::Device(_) => None,
             Who::Key { id, .. } => Some(id),
-            Who::Device(device_id) => Some(device_id.as_str()),
         }
     }
 

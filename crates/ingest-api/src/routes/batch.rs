@@ -68,7 +68,12 @@ pub(super) async fn post(
     }
     let rejected = rejected.into_iter().map(|(rejected, _)| rejected).collect();
     state.crash.pass("before_push");
-    state.producer.push_all(&events).await?;
+    if let Err(error) = state.producer.push_all(&events).await {
+        for event in &events {
+            state.limits.give_back(&event.device_id, caller.key_id());
+        }
+        return Err(error.into());
+    }
     state.metrics.accepts.inc_by(events.len() as u64);
     state.crash.pass("after_push");
     Ok(HttpResponse::Accepted().json(Answer { accepted: events.len(), rejected }))

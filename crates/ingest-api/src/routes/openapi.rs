@@ -11,7 +11,7 @@ use actix_web::{
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::{
-    Modify, OpenApi, ToSchema,
+    OpenApi, ToSchema,
     openapi::{
         ContentBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, Ref, RefOr, ResponseBuilder, Schema, SchemaFormat,
         path::Operation,
@@ -21,7 +21,7 @@ use utoipa::{
 };
 use utoipa_swagger_ui::Config;
 
-use super::{batch, health, repeated_failures, sync_event, sync_history};
+use super::{batch, health, repeated_failures, sync_event, sync_history, v1};
 use crate::error::ApiError;
 
 /// What the page needs, and nothing from elsewhere.
@@ -31,16 +31,8 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
 #[derive(OpenApi)]
 #[openapi(
     info(title = "PiSync", description = "Reports of devices in, the state of the fleet out."),
-    paths(
-        sync_event::post,
-        batch::post,
-        sync_history::get,
-        repeated_failures::get,
-        health::alive,
-        health::ready,
-    ),
-    components(schemas(Problem)),
-    modifiers(&Refusals)
+    paths(sync_event::post, batch::post, sync_history::get, repeated_failures::get, health::alive, health::ready,),
+    components(schemas(Problem))
 )]
 struct Document;
 
@@ -71,7 +63,7 @@ pub(super) struct Report {
 
 /// The name of a device: 1 to 128 printable characters.
 #[derive(Serialize, ToSchema)]
-#[schema(min_length = 1, max_length = 128, format = "device-id")]
+#[schema(min_length = 1, max_length = 128, format = "device-id", example = "pibook-1")]
 pub(super) struct DeviceName(String);
 
 /// A batch that says what the device's clock shows while it sends.
@@ -144,21 +136,17 @@ fn moment_or_null() -> Schema {
 }
 
 /// What any route may answer in place of what was asked, and who may ask.
-struct Refusals;
-
-impl Modify for Refusals {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-        document.components.get_or_insert_default().add_security_scheme("key", bearer);
-        for (path, item) in &mut document.paths.paths {
-            if let Some(post) = &mut item.post {
-                add(post, &[400, 401, 403, 413, 415, 429, 431, 503]);
-            }
-            if let Some(get) = &mut item.get
-                && path.starts_with("/api")
-            {
-                add(get, &[400, 401, 403, 404, 429, 431, 503]);
-            }
+fn add_refusals(document: &mut utoipa::openapi::OpenApi) {
+    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    document.components.get_or_insert_default().add_security_scheme("key", bearer);
+    for (path, item) in &mut document.paths.paths {
+        if let Some(post) = &mut item.post {
+            add(post, &[400, 401, 403, 413, 415, 429, 431, 503]);
+        }
+        if let Some(get) = &mut item.get
+            && path.starts_with("/api")
+        {
+            add(get, &[400, 401, 403, 404, 429, 431, 503]);
         }
     }
 }
@@ -178,7 +166,10 @@ fn add(operation: &mut Operation, statuses: &[u16]) {
 
 /// The document, as JSON.
 pub(crate) fn document() -> String {
-    Document::openapi().to_json().unwrap_or_default()
+    let mut document = Document::openapi();
+    document.merge(v1::Reads::openapi());
+    add_refusals(&mut document);
+    document.to_json().unwrap_or_default()
 }
 
 /// What of this module the routes need, made once.

@@ -47,7 +47,10 @@ pub(super) async fn post(
     caller.may_post_as(&event.device_id)?;
     state.limits.admit(&event.device_id, caller.key_id())?;
     state.crash.pass("before_push");
-    state.producer.push(&event).await?;
+    if let Err(error) = state.producer.push(&event).await {
+        state.limits.give_back(&event.device_id, caller.key_id());
+        return Err(error.into());
+    }
     state.metrics.accepts.inc();
     state.crash.pass("after_push");
     Ok(HttpResponse::build(StatusCode::ACCEPTED)

@@ -1,4 +1,5 @@
 //! `GET /api/v1/alerts`: the incidents, those that began last first.
+#![expect(unused_qualifications, reason = "what utoipa makes of params")]
 
 use actix_web::{
     HttpResponse,
@@ -9,8 +10,13 @@ use pisync_core::{
     store::{AlertFilter, ListedAlert},
 };
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
-use super::{super::sync_history::rfc3339, list, query};
+use super::{
+    super::sync_history::rfc3339,
+    list::{self, ListPage},
+    query,
+};
 use crate::{
     cursor::{BadCursor, Position, Scope},
     error::ApiError,
@@ -18,17 +24,25 @@ use crate::{
 };
 
 /// The query, as it came.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
 pub(super) struct AlertsQuery {
+    /// `firing` or `resolved`; both unless set.
+    #[param(pattern = "^(firing|resolved)$")]
     state: Option<String>,
+    /// Of this device alone.
+    #[param(min_length = 1, max_length = 128, format = "device-id")]
     device_id: Option<String>,
+    /// The `nextCursor` of the page before, for the same query.
     cursor: Option<String>,
+    /// 1 to 200; 50 unless set.
+    #[param(value_type = u32, required = false, minimum = 1, maximum = 200)]
     limit: Option<String>,
 }
 
 /// An incident.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct AlertItem {
     id: String,
@@ -45,7 +59,7 @@ pub(super) struct AlertItem {
 }
 
 /// A message that still has to leave.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct WaitingMessage {
     /// What it says: firing or resolved.
     status: &'static str,
@@ -54,6 +68,15 @@ struct WaitingMessage {
 }
 
 /// A page of the incidents that fit the query.
+#[utoipa::path(
+    get,
+    path = "/api/v1/alerts",
+    tag = "fleet",
+    operation_id = "alerts",
+    summary = "The incidents, those that began last first",
+    params(AlertsQuery),
+    responses((status = 200, description = "A page", body = ListPage<AlertItem>))
+)]
 pub(super) async fn get(query: Query<AlertsQuery>, state: Data<State>) -> Result<HttpResponse, ApiError> {
     let filter = query.filter()?;
     let limit = query::limit(query.limit.as_deref())?;

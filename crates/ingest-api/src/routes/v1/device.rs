@@ -7,9 +7,10 @@ use actix_web::{
 use jiff::Timestamp;
 use pisync_core::models::FailureCounter;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
-    super::sync_history::HistoryEntry,
+    super::{openapi::DeviceName, sync_history::HistoryEntry},
     alerts::AlertItem,
     device_item::{DeviceItem, Known, items},
     query,
@@ -20,7 +21,7 @@ use crate::{error::ApiError, server::State};
 const LAST: u32 = 5;
 
 /// A device with what it did last.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct DeviceAnswer {
     #[serde(flatten)]
@@ -32,6 +33,15 @@ struct DeviceAnswer {
 }
 
 /// A device that was ever heard of.
+#[utoipa::path(
+    get,
+    path = "/api/v1/devices/{id}",
+    tag = "devices",
+    operation_id = "device",
+    summary = "One device, its last events and its open alert",
+    params(("id" = inline(DeviceName), Path, description = "The device")),
+    responses((status = 200, description = "The device", body = DeviceAnswer))
+)]
 pub(super) async fn get(id: Path<String>, state: Data<State>) -> Result<HttpResponse, ApiError> {
     let device_id = query::device_id("/id", &id)?;
     let counters = state.store.failure_counters().readable(&[&device_id]).await?;

@@ -8,6 +8,7 @@ use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use pisync_core::models::{DeviceId, DeviceStatus};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::device_item::{Known, silent_before};
 use crate::{error::ApiError, server::State};
@@ -16,7 +17,7 @@ use crate::{error::ApiError, server::State};
 const TOGETHER: usize = 1_000;
 
 /// How many devices have which status; each has one.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct DeviceCounts {
     /// As the store keeps it of its collection, without a scan.

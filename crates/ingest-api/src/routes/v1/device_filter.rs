@@ -3,20 +3,34 @@
 use jiff::Timestamp;
 use pisync_core::models::DeviceStatus;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
-use super::{device_item::Known, query};
+use super::{super::openapi::moment, device_item::Known, query};
 use crate::{cursor::Scope, error::ApiError};
 
 /// The query, as it came.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
 pub(super) struct DevicesQuery {
+    /// `failing`, `silent`, `clock-suspect` or `ok`; all unless set.
+    #[param(pattern = "^(failing|silent|clock-suspect|ok)$")]
     status: Option<String>,
+    /// What the id begins with, as it is.
     q: Option<String>,
+    /// Failed syncs in a row at the least.
+    #[param(value_type = u32, required = false, minimum = 1, maximum = 2_147_483_647)]
     min_failures: Option<String>,
+    /// Heard of last before this time.
+    #[param(schema_with = moment, required = false)]
     seen_before: Option<String>,
+    /// Heard of last at this time or later.
+    #[param(schema_with = moment, required = false)]
     seen_after: Option<String>,
+    /// The `nextCursor` of the page before, for the same query.
     pub(super) cursor: Option<String>,
+    /// 1 to 200; 50 unless set.
+    #[param(value_type = u32, required = false, minimum = 1, maximum = 200)]
     pub(super) limit: Option<String>,
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use pisync_core::models::{Cause, DeviceStatus, FailureCounter};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::super::sync_history::rfc3339;
 use crate::{error::ApiError, server::State};
@@ -18,7 +19,7 @@ pub(super) struct Known {
 }
 
 /// A device.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct DeviceItem {
     pub(super) device_id: String,

@@ -11,7 +11,9 @@ use super::{
     csv::{self, Line},
     device_filter::{DevicesQuery, Order},
     device_item::{DeviceItem, Known, items},
-    device_walk, list, query,
+    device_walk,
+    list::{self, ListPage},
+    query,
 };
 use crate::{error::ApiError, server::State};
 
@@ -21,6 +23,16 @@ const HEAD: &str = "deviceId,status,failureCount,failingSince,lastSeenAt,lastSuc
 const TOGETHER: usize = 500;
 
 /// A page of the devices that fit the query.
+#[utoipa::path(
+    get,
+    path = "/api/v1/devices",
+    tag = "devices",
+    operation_id = "devices",
+    summary = "The devices and how they are",
+    description = "Not every filter goes with every other: a combination that no index serves is a 400.",
+    params(DevicesQuery),
+    responses((status = 200, description = "A page; it may be short, even empty, and go on", body = ListPage<DeviceItem>))
+)]
 pub(super) async fn get(query: Query<DevicesQuery>, state: Data<State>) -> Result<HttpResponse, ApiError> {
     let filter = query.parse()?;
     let limit = query::limit(query.limit.as_deref())?;
@@ -31,6 +43,18 @@ pub(super) async fn get(query: Query<DevicesQuery>, state: Data<State>) -> Resul
 }
 
 /// All devices that fail, as CSV, worst first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/devices.csv",
+    tag = "devices",
+    operation_id = "failingDevicesCsv",
+    summary = "The devices that fail, worst first, as CSV",
+    params(
+        ("status" = String, Query, pattern = "^failing$", description = "failing"),
+        ("minFailures" = Option<u32>, Query, minimum = 1, maximum = 2_147_483_647, description = "Failed syncs in a row at the least"),
+    ),
+    responses((status = 200, description = "All of them, streamed", body = String, content_type = "text/csv"))
+)]
 pub(super) async fn get_csv(query: Query<DevicesQuery>, state: Data<State>) -> Result<HttpResponse, ApiError> {
     let filter = query.parse()?;
     if filter.status != Some(DeviceStatus::Failing) || filter.order() != Order::Count {

@@ -1,4 +1,5 @@
 //! `GET /api/v1/fleet/summary`: how many devices are how, and what was synced, hour by hour.
+#![expect(unused_qualifications, reason = "what utoipa makes of params")]
 
 use actix_web::{
     HttpResponse,
@@ -7,6 +8,7 @@ use actix_web::{
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::{Speeds, SyncHour, hour_of};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{super::sync_history::rfc3339, device_counts::DeviceCounts, query};
 use crate::{error::ApiError, server::State};
@@ -15,13 +17,16 @@ use crate::{error::ApiError, server::State};
 const MOST_HOURS: u32 = 168;
 
 /// The query, as it came.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct SummaryQuery {
+    /// 1 to 168; 24 unless set.
+    #[param(value_type = u32, required = false, minimum = 1, maximum = 168)]
     hours: Option<String>,
 }
 
 /// The fleet at one moment, and its last hours.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct FleetSummary {
     devices: DeviceCounts,
@@ -34,7 +39,7 @@ struct FleetSummary {
 }
 
 /// The syncs of the hours together.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct SyncCounts {
     good: u64,
@@ -44,7 +49,7 @@ struct SyncCounts {
 }
 
 /// The syncs of an hour.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct HourItem {
     /// When it began.
     hour: String,
@@ -53,6 +58,15 @@ struct HourItem {
 }
 
 /// The fleet now, and the hours of the query: 24 unless asked otherwise.
+#[utoipa::path(
+    get,
+    path = "/api/v1/fleet/summary",
+    tag = "fleet",
+    operation_id = "fleetSummary",
+    summary = "How many devices are how, and what was synced, hour by hour",
+    params(SummaryQuery),
+    responses((status = 200, description = "The fleet now, and its last hours", body = FleetSummary))
+)]
 pub(super) async fn get(query: Query<SummaryQuery>, state: Data<State>) -> Result<HttpResponse, ApiError> {
     let hours = query::number("/hours", query.hours.as_deref(), 1..=MOST_HOURS)?.unwrap_or(24);
     let now = Timestamp::now();

@@ -2,6 +2,7 @@
 
 use actix_web::HttpResponse;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     cursor::{Position, Scope},
@@ -10,7 +11,7 @@ use crate::{
 };
 
 /// Some items of a list, and where it goes on.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ListPage<T> {
     items: Vec<T>,

@@ -17,12 +17,26 @@ use actix_web::{
     Route,
     web::{ServiceConfig, get, resource},
 };
+use utoipa::OpenApi;
 
 use super::only;
 use crate::{
     auth::{Demand, Scope},
     cors::Cors,
 };
+
+/// What these routes say of themselves.
+#[derive(OpenApi)]
+#[openapi(paths(
+    devices::get,
+    devices::get_csv,
+    device::get,
+    sync_events::get,
+    sync_events::get_csv,
+    alerts::get,
+    fleet_summary::get,
+))]
+pub(super) struct Reads;
 
 /// Every reading route under `/api/v1`.
 pub(super) fn table(config: &mut ServiceConfig) {

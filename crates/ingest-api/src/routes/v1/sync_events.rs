@@ -1,5 +1,6 @@
 //! `GET /api/v1/devices/{id}/sync-events`: what a device has reported, newest first, by cursor or
 //! as CSV.
+#![expect(unused_qualifications, reason = "what utoipa makes of params")]
 
 use std::ops::Range;
 
@@ -11,11 +12,16 @@ use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use pisync_core::{models::DeviceId, models::EventId, store::StoredEvent};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::{
-    super::sync_history::HistoryEntry,
+    super::{
+        openapi::{DeviceName, moment},
+        sync_history::HistoryEntry,
+    },
     csv::{self, Line},
-    list, query,
+    list::{self, ListPage},
+    query,
 };
 use crate::{
     cursor::{BadCursor, Position, Scope},
@@ -26,18 +32,32 @@ use crate::{
 const HEAD: &str = "_id,deviceId,timestamp,totalFilesSynced,totalErrors,internetSpeed,deviceTimestamp,clockSuspect,\
                     createdAt,updatedAt";
 
-/// The query, as it came.
-#[derive(Debug, Deserialize)]
-pub(super) struct EventsQuery {
+/// The bounds of the query, as they came.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RangeQuery {
+    /// From this time on.
+    #[param(schema_with = moment, required = false)]
     from: Option<String>,
+    /// Before this time.
+    #[param(schema_with = moment, required = false)]
     to: Option<String>,
+}
+
+/// The place in the list of the query, as it came.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PlaceQuery {
+    /// The `nextCursor` of the page before, for the same query.
     cursor: Option<String>,
+    /// 1 to 200; 50 unless set.
+    #[param(value_type = u32, required = false, minimum = 1, maximum = 200)]
     limit: Option<String>,
 }
 
-impl EventsQuery {
+impl RangeQuery {
     /// From the first time on, before the second; without bounds unless asked otherwise.
-    fn range(&self) -> Result<Range<Timestamp>, ApiError> {
+    fn parse(&self) -> Result<Range<Timestamp>, ApiError> {
         let from = query::time("/from", self.from.as_deref())?;
         let to = query::time("/to", self.to.as_deref())?;
         let range = from.unwrap_or(Timestamp::MIN)..to.unwrap_or(Timestamp::MAX);
@@ -49,20 +69,33 @@ impl EventsQuery {
 }
 
 /// A page of the history, or all of it where CSV is preferred; an unknown device has none.
+#[utoipa::path(
+    get,
+    path = "/api/v1/devices/{id}/sync-events",
+    tag = "devices",
+    operation_id = "syncEvents",
+    summary = "What a device reported, newest first",
+    params(("id" = inline(DeviceName), Path, description = "The device"), RangeQuery, PlaceQuery),
+    responses((status = 200, description = "A page, or all of it as CSV where that is preferred", content(
+        (ListPage<HistoryEntry> = "application/json"),
+        (String = "text/csv"),
+    )))
+)]
 pub(super) async fn get(
     request: HttpRequest,
     id: Path<String>,
-    query: Query<EventsQuery>,
+    range: Query<RangeQuery>,
+    place: Query<PlaceQuery>,
     state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     let device_id = query::device_id("/id", &id)?;
-    let range = query.range()?;
+    let range = range.parse()?;
     if csv::is_asked_for(&request) {
         return whole(&device_id, range, &state).await;
     }
-    let limit = query::limit(query.limit.as_deref())?;
+    let limit = query::limit(place.limit.as_deref())?;
     let scope = Scope::of("sync-events").with(Some(&device_id)).with(Some(range.start)).with(Some(range.end));
-    let after = match list::place(&state, &scope, query.cursor.as_deref()).await? {
+    let after = match list::place(&state, &scope, place.cursor.as_deref()).await? {
         Some(Position::Document { at, id }) => Some((at, EventId::from_bytes(id))),
         Some(_) => return Err(BadCursor.into()),
         None => None,
@@ -74,12 +107,24 @@ pub(super) async fn get(
 }
 
 /// The whole history as CSV.
+#[utoipa::path(
+    get,
+    path = "/api/v1/devices/{id}/sync-events.csv",
+    tag = "devices",
+    operation_id = "syncEventsCsv",
+    summary = "What a device reported, newest first, as CSV",
+    params(
+        ("id" = inline(DeviceName), Path, description = "The device"),
+        RangeQuery,
+    ),
+    responses((status = 200, description = "All of it, streamed", body = String, content_type = "text/csv"))
+)]
 pub(super) async fn get_csv(
     id: Path<String>,
-    query: Query<EventsQuery>,
+    range: Query<RangeQuery>,
     state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    whole(&query::device_id("/id", &id)?, query.range()?, &state).await
+    whole(&query::device_id("/id", &id)?, range.parse()?, &state).await
 }
 
 async fn whole(device_id: &DeviceId, range: Range<Timestamp>, state: &State) -> Result<HttpResponse, ApiError> {
