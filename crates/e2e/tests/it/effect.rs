@@ -175,6 +175,9 @@ async fn documents_of_another_shape_hold_up_nobody() {
     let old = DeviceId::parse("old").unwrap();
     let kept = env.store().await.failure_counters().find(std::slice::from_ref(&old)).await.unwrap();
     assert_eq!(kept[&old].counter.failure_count(), 3);
+    for history in ["/api/device/old/sync-history", "/api/v1/devices/old/sync-events"] {
+        assert_eq!(api.get(history).await.0.as_u16(), 200, "{history}");
+    }
     let mut look = env.start("once.log", "alerter", &["--once"]);
     assert!(look.ended().await.success(), "{}", look.log());
     assert!(std::fs::read_to_string(env.path("alerts.log")).unwrap().contains("old"));

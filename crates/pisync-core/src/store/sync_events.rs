@@ -182,7 +182,8 @@ impl SyncEvents {
 
     /// A page of a device's rows, newest first; `skip` and `limit` in rows.
     pub async fn history(&self, device_id: &DeviceId, skip: u64, limit: u32) -> Result<Page<StoredEvent>, StoreError> {
-        let of_device = doc! { "deviceId": device_id.as_str() };
+        // A row of another program without a time has no place in the order.
+        let of_device = doc! { "deviceId": device_id.as_str(), "timestamp": { "$type": "date" } };
         let rows = self.0.find(of_device.clone()).sort(doc! { "timestamp": -1 }).skip(skip).limit(i64::from(limit));
         let results = rows.await?.map(read).try_collect().await?;
         Ok(Page { results, total: self.0.count_documents(of_device).await? })
