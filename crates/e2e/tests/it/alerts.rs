@@ -8,7 +8,7 @@ use pisync_core::{
 };
 use serde_json::{Value, json};
 
-use crate::world::device;
+use crate::world::{device, incident};
 
 /// A schedule that does not come: what happens, happens by hints.
 const NEVER: [&str; 2] = ["--schedule", "0 0 29 2 1"];
@@ -173,6 +173,50 @@ async fn incidents_of_the_first_release_go_on() {
     env.drained().await;
     once(&env).await;
     assert_eq!(of(&env.alerts(), "resolved").len(), 2);
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn an_incident_is_taken_on_with_a_name_and_a_comment() {
+    let env = TestEnv::new();
+    let api = env.api(&[]).await;
+    env.store().await.ensure_indexes().await.unwrap();
+    let alert = incident(&env, "pibook-1", hours_ago(1), false).await;
+    let (status, acked) =
+        api.send("POST", &format!("/api/v1/alerts/{}/ack", alert.id), &json!({ "by": "me", "comment": "on it" })).await;
+    assert_eq!((status.as_u16(), &acked["acked"]["by"]), (200, &"me".into()), "{acked}");
+    let (_, listed) = api.get("/api/v1/alerts").await;
+    assert_eq!(listed["items"][0]["acked"]["comment"], "on it");
+    let unknown = format!("/api/v1/alerts/{}/ack", "0".repeat(24));
+    assert_eq!(api.send("POST", &unknown, &json!({})).await.0.as_u16(), 404);
+    let long = json!({ "by": "x".repeat(129) });
+    assert_eq!(api.send("POST", &format!("/api/v1/alerts/{}/ack", alert.id), &long).await.0.as_u16(), 400);
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_silenced_is_not_told_until_the_silence_is_over() {
+    let env = TestEnv::new();
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    for device_id in ["pibook-1", "pibook-2", "other"] {
+        fails(&api, device_id, &[30, 20, 10]).await;
+    }
+    env.drained().await;
+    let (_, reach) = api.get("/api/v1/silences/preview?matchers=deviceId%5E%3Dpibook-").await;
+    assert_eq!(reach["devices"], 2, "{reach}");
+    let wanted = json!({ "matchers": ["deviceId^=pibook-"], "comment": "moving", "by": "me" });
+    let (status, silence) = api.send("POST", "/api/v1/silences", &wanted).await;
+    assert_eq!((status.as_u16(), &silence["active"], &silence["by"]), (201, &true.into(), &"me".into()), "{silence}");
+    once(&env).await;
+    assert_eq!(env.alerts().len(), 1);
+    let (_, held) = api.get("/api/v1/alerts?deviceId=pibook-1").await;
+    assert_eq!(held["items"][0]["silencedBy"], json!([silence["id"]]));
+
+    let path = format!("/api/v1/silences/{}", silence["id"].as_str().unwrap());
+    assert_eq!(api.send("DELETE", &path, &Value::Null).await.0.as_u16(), 204);
+    assert_eq!(api.send("DELETE", &path, &Value::Null).await.0.as_u16(), 404);
+    once(&env).await;
+    assert_eq!(of(&env.alerts(), "firing").len(), 3);
     env.finish().await;
 }
 
