@@ -16,6 +16,9 @@ const BEAT: Duration = Duration::from_millis(500);
 /// How late a tick may be done: it takes its time, and so does what the beat does before it.
 const SLACK: SignedDuration = SignedDuration::from_secs(30);
 
+/// How often it is looked whether a new config has an Alertmanager, where there is none.
+const NO_ALERTMANAGER: Duration = Duration::from_secs(10);
+
 /// The most hints that are taken in one beat.
 const HINTS: usize = 10_000;
 
@@ -46,6 +49,15 @@ pub async fn watch(
             () = sleep(BEAT) => {}
             () = stop.cancelled() => {}
         }
+    }
+}
+
+/// Keeps alive what fires at Alertmanagers, for ever; a config that is put in meanwhile counts from
+/// the next round.
+pub async fn keep_alive(receivers: Receivers, store: Store) {
+    loop {
+        let next = receivers.keep_alive(&store).await;
+        sleep(next.unwrap_or(NO_ALERTMANAGER)).await;
     }
 }
 
