@@ -15,7 +15,7 @@ use pisync_core::{
 };
 
 use crate::{
-    incident::{self, SAME_INCIDENT},
+    incident::{self, SAME_INCIDENT, Seen},
     metrics::Metrics,
     receivers::Receivers,
     rules::device_sync_failing,
@@ -124,7 +124,7 @@ impl Alerter {
         let new: Vec<(DeviceId, AlertId)> = counters
             .values()
             .filter(|counter| !incidents.contains_key(&counter.device_id))
-            .map(|counter| device_sync_failing::look(Some(counter), self.threshold, now))
+            .map(|counter| self.seen(Some(counter), now))
             .filter(|seen| seen.is_recent)
             .filter_map(|seen| seen.wrong.and_then(|alert| Some((alert.device_id()?.clone(), alert.id))))
             .collect();
@@ -176,9 +176,13 @@ impl Alerter {
         devices.into_iter().filter_map(|device| self.change(sight, device, now)).collect()
     }
 
+    fn seen(&self, counter: Option<&FailureCounter>, now: Timestamp) -> Seen {
+        device_sync_failing::look(counter, self.threshold, self.receivers.connectivity_floor_mbps(), now)
+    }
+
     fn change(&self, sight: &Sight, device: &DeviceId, now: Timestamp) -> Option<KeptIncident> {
         let kept = sight.incidents.get(device);
-        let mut seen = device_sync_failing::look(sight.counters.get(device), self.threshold, now);
+        let mut seen = self.seen(sight.counters.get(device), now);
         let alert = seen.wrong.as_ref().or(kept.map(|kept| &kept.incident.alert))?;
         seen.silenced_by = silences::holding_back(&sight.silences, &alert.labels(), now);
         let routes = self.receivers.routes(alert);

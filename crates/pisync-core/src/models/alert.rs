@@ -191,14 +191,20 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// Below this speed, in Mbps, the connection itself is taken for the cause.
+    /// Below this speed, in Mbps, the connection itself is taken for the cause, unless a config
+    /// says otherwise.
     pub const CONNECTIVITY_FLOOR: f64 = 0.5;
 
     /// The cause that the speed at a failed sync points to, in Mbps.
     pub fn of_failed_sync(internet_speed: f64) -> Self {
+        Self::with_floor(internet_speed, Self::CONNECTIVITY_FLOOR)
+    }
+
+    /// The same with another floor, in Mbps.
+    pub fn with_floor(internet_speed: f64, floor: f64) -> Self {
         if internet_speed <= 0.0 {
             Self::Unknown
-        } else if internet_speed < Self::CONNECTIVITY_FLOOR {
+        } else if internet_speed < floor {
             Self::Connectivity
         } else {
             Self::Content
