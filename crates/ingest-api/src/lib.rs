@@ -32,7 +32,8 @@ use pisync_core::{
 };
 
 use crate::{
-    config::Config, cursor_key::CursorKeys, front::Front, hours::Hours, limits::Limits, metrics::Metrics, server::State,
+    config::Config, cursor_key::CursorKeys, front::Front, hours::Hours, limits::Limits, metrics::Metrics,
+    routes::Census, server::State,
 };
 
 /// Serves until a signal to stop comes.
@@ -59,6 +60,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         limits: Arc::new(Limits::new(&config.limits)),
         cursor_keys: CursorKeys::new(queue.clone(), config.cursor_key_file),
         last_seen: LastSeen::new(queue.clone()),
+        census: Census::default(),
         hours: Hours::new(queue.clone(), store.clone()),
         silent_after: config.silent_after,
         queue,

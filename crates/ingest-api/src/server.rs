@@ -18,8 +18,15 @@ use pisync_core::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cursor_key::CursorKeys, error::ApiError, front::Front, headers, hours::Hours, limits::Limits, metrics::Metrics,
-    request_id, routes, routes::Docs,
+    cursor_key::CursorKeys,
+    error::ApiError,
+    front::Front,
+    headers,
+    hours::Hours,
+    limits::Limits,
+    metrics::Metrics,
+    request_id, routes,
+    routes::{Census, Docs},
 };
 
 /// How long requests may go on after the signal to stop.
@@ -49,6 +56,8 @@ pub struct State {
     pub last_seen: LastSeen,
     /// The hours, added up.
     pub hours: Hours,
+    /// How many devices have which status.
+    pub census: Census,
     /// What cursors are sealed with.
     pub cursor_keys: CursorKeys,
     /// How long nothing is heard of a device until it is silent.

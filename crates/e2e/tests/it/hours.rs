@@ -89,14 +89,14 @@ async fn an_hour_that_nothing_touched_is_computed_once_and_one_that_was_is_compu
     tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     assert_eq!(hours(&env, from, to).await, first);
     let partition = env.queue().partitions().next().unwrap();
-    seen.note(partition, &[], &[from]).await.unwrap();
+    seen.note(partition, &[], &[from], u64::MAX).await.unwrap();
     assert!(hours(&env, from, to).await[0].computed_at > first[0].computed_at);
     // The last touch is what counts, in whichever partition it was.
     for partition in env.queue().partitions() {
         for _ in 0..2 {
             let before = seen.touched(from, to).await.unwrap();
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-            seen.note(partition, &[], &[from]).await.unwrap();
+            seen.note(partition, &[], &[from], u64::MAX).await.unwrap();
             assert!(seen.touched(from, to).await.unwrap()[&from] > before[&from]);
         }
     }
@@ -126,7 +126,7 @@ async fn hours_far_from_now_are_not_noted() {
     let seen = LastSeen::new(env.queue());
     let partition = env.queue().partitions().next().unwrap();
     let noted = [24 * 30, 24 * 8, 1, 0, -24].map(|hours| hour_of(hours_ago(hours)));
-    seen.note(partition, &[], &noted).await.unwrap();
+    seen.note(partition, &[], &noted, u64::MAX).await.unwrap();
     let touched = seen.touched(Timestamp::MIN, Timestamp::MAX).await.unwrap();
     assert_eq!(touched.keys().copied().collect::<Vec<_>>(), noted[1..4]);
     env.finish().await;

@@ -12,6 +12,8 @@ mod explain;
 mod faults;
 mod hours;
 mod http;
+mod http2;
+mod keys;
 mod limits;
 mod map;
 mod metrics;

@@ -19,6 +19,7 @@ use actix_web::{
 };
 use utoipa::OpenApi;
 
+pub use self::device_counts::Census;
 use super::only;
 use crate::{
     auth::{Demand, Scope},
