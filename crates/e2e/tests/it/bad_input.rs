@@ -167,7 +167,7 @@ async fn a_query_or_path_that_cannot_be_is_a_problem() {
             refused(&api, &url, 400, client.get(&url)).await;
         }
         // A device may be called so: it is looked for, and nothing else is.
-        for id in ["..%2f..%2fetc%2fpasswd", "a%2Fb", "%2e%2e", "%ff"] {
+        for id in ["..%2f..%2fetc%2fpasswd", "a%2Fb", "%ff"] {
             let answer = client.get(format!("{}/api/v1/devices/{id}{of_device}", api.url)).send().await.unwrap();
             assert!(matches!(answer.status().as_u16(), 200 | 404), "{id}{of_device}: {}", answer.status());
         }

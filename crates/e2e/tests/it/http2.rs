@@ -9,6 +9,7 @@ use hyper::{
     client::conn::http2::{SendRequest, handshake},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use jiff::Timestamp;
 
 use crate::tls::{certify, connect, start};
 
@@ -33,8 +34,8 @@ fn post(body: impl Into<Bytes>) -> Request<Full<Bytes>> {
     Request::post("https://localhost/api/sync-event").body(Full::new(body.into())).unwrap()
 }
 
-fn report(device: usize) -> Request<Full<Bytes>> {
-    post(body(&format!("pibook-{device}"), hours_ago(1), false).to_string())
+fn report(device: usize, at: Timestamp) -> Request<Full<Bytes>> {
+    post(body(&format!("pibook-{device}"), at, false).to_string())
 }
 
 #[tokio::test]
@@ -46,8 +47,9 @@ async fn events_come_in_over_http_2_many_at_once_beside_requests_that_are_refuse
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
     let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     let driven = tokio::spawn(connection);
-    answers(sender.clone(), report(0), 202).await;
-    let mut long = report(0);
+    let at = hours_ago(1);
+    answers(sender.clone(), report(0, at), 202).await;
+    let mut long = report(0, at);
     long.headers_mut().insert("x-long", "x".repeat(15_000).parse().unwrap());
     long.headers_mut().insert("x-longer", "x".repeat(2_000).parse().unwrap());
     for (refused, status) in [
@@ -58,9 +60,9 @@ async fn events_come_in_over_http_2_many_at_once_beside_requests_that_are_refuse
         (get("/nothing"), 404),
     ] {
         answers(sender.clone(), refused, status).await;
-        answers(sender.clone(), report(0), 202).await;
+        answers(sender.clone(), report(0, at), 202).await;
     }
-    join_all((1..100).map(|device| answers(sender.clone(), report(device), 202))).await;
+    join_all((1..100).map(|device| answers(sender.clone(), report(device, at), 202))).await;
     drop(sender);
     driven.await.unwrap().unwrap();
     let _worker = env.worker("worker.log", &[]).await;
