@@ -111,8 +111,10 @@ mod tests {
     }
 
     fn computed(computed_at: &str) -> SyncHour {
-        let (hour, computed_at, speeds) = (at("12:00:00"), at(computed_at), Speeds::default());
-        SyncHour { hour, good: 0, failed: 0, files: 0, errors: 0, speeds, computed_at }
+        let (hour, computed_at) = (at("12:00:00"), at(computed_at));
+        let (speeds, failed_speeds) = (Speeds::default(), Speeds::default());
+        let (good, failed, files, errors, connectivity, content) = Default::default();
+        SyncHour { hour, good, failed, files, errors, connectivity, content, speeds, failed_speeds, computed_at }
     }
 
     #[test]
