@@ -1,7 +1,7 @@
 //! Keys as an operator makes them, and what they bring about for all routes and for a fleet.
 
 use e2e::{Api, TestEnv, body, hours_ago, workspace_root};
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, redirect::Policy};
 
 /// An operator's verb, with the files of this world and no server; what it prints.
 pub(crate) async fn keys(env: &TestEnv, args: &[&str]) -> String {
@@ -41,6 +41,29 @@ fn routes() -> Vec<String> {
         .map(|file| std::fs::read_to_string(workspace_root().join("crates/ingest-api/src/routes").join(file)).unwrap());
     let texts = table.iter().flat_map(|table| table.split('"'));
     texts.filter(|text| text.starts_with('/') && !text.contains('\n')).map(str::to_owned).collect()
+}
+
+/// Every path of the dashboard but those that show nothing of the fleet.
+#[tokio::test]
+async fn no_page_is_shown_to_who_has_not_signed_in() {
+    let env = TestEnv::new();
+    key(&env, "read").await;
+    let api = api(&env, "enforce").await;
+    let table = std::fs::read_to_string(workspace_root().join("crates/ingest-api/src/dashboard/mod.rs")).unwrap();
+    let open = ["/sign-in", "/sign-out", "/assets/{file}"];
+    let pages: Vec<_> = table.split('"').filter(|text| text.starts_with('/') && !text.contains('\n')).collect();
+    let pages: Vec<_> = pages.into_iter().filter(|path| !open.contains(path)).collect();
+    assert!(pages.len() > 6, "{pages:?}");
+    let client = Client::builder().redirect(Policy::none()).build().unwrap();
+    for path in pages {
+        let methods = if path == "/dead-letters" { &[Method::GET, Method::POST][..] } else { &[Method::GET] };
+        for method in methods {
+            let answer = client.request(method.clone(), format!("{}{path}", api.url)).send().await.unwrap();
+            assert_eq!(answer.status().as_u16(), 303, "{method} {path}");
+            assert!(answer.headers()["location"].to_str().unwrap().starts_with("/sign-in?next="));
+        }
+    }
+    env.finish().await;
 }
 
 /// A route that is added without a scope would be open: it is found here.

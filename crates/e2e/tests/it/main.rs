@@ -5,6 +5,7 @@ mod alerts;
 mod auth;
 mod bad_input;
 mod batch;
+mod dashboard;
 mod dead_letters;
 mod docs;
 mod effect;

@@ -1,16 +1,16 @@
 //! The route table of `/api/v1`, the part that reads.
 
-mod alerts;
+pub(crate) mod alerts;
 mod csv;
 mod device;
 mod device_counts;
-mod device_filter;
-mod device_item;
-mod device_walk;
+pub(crate) mod device_filter;
+pub(crate) mod device_item;
+pub(crate) mod device_walk;
 mod devices;
 mod fleet_summary;
-mod list;
-mod query;
+pub(crate) mod list;
+pub(crate) mod query;
 mod sync_events;
 
 use actix_web::{
