@@ -1,13 +1,56 @@
-//! What of the dashboard needs no browser.
+//! The dashboard: in a real browser over a real system with a simulated fleet, and what of it
+//! needs no browser.
 
-use e2e::TestEnv;
+use e2e::{Api, TestEnv, body, hours_ago, setting, workspace_root};
 use reqwest::{Client, Response, redirect::Policy};
+use tokio::process::Command;
 
 use crate::keys::{api, key};
 
 /// A client that follows nothing, as a browser without its cookies.
 fn client() -> Client {
     Client::builder().redirect(Policy::none()).build().unwrap()
+}
+
+/// A fleet of which a part fails for either cause, with its incidents and two dead letters.
+async fn fleet(env: &TestEnv, api: &Api, key: &str) {
+    let args = ["run", "--api", &api.url, "--devices", "120", "--rounds", "30", "--failure-rate", "0.25"];
+    let more = ["--pattern", "burst", "--seed", "7", "--device-prefix", "pibook"];
+    let mut command = env.command("fleet-sim", &[&args[..], &more].concat());
+    let output = command.env("PISYNC_API_KEY", key).output().await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let post = Client::new().post(format!("{}/api/v1/sync-events", api.url)).bearer_auth(key);
+    let reports: Vec<_> = (1..5).map(|hour| body("école / 7", hours_ago(hour), true)).collect();
+    assert_eq!(post.json(&reports).send().await.unwrap().status().as_u16(), 202);
+    let queue = env.queue();
+    let letters = ["no event <script>alert(1)</script>", "no event either"].map(|text| text.as_bytes().to_vec());
+    queue.push(queue.partitions().next().unwrap(), &letters, 1_000).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_dashboard_is_looked_at_in_a_browser() {
+    let env = TestEnv::new();
+    let (ingest, read, operate) = (key(&env, "ingest").await, key(&env, "read").await, key(&env, "operate").await);
+    let api = api(&env, "enforce").await;
+    let _worker = env.worker("worker.log", &[]).await;
+    fleet(&env, &api, &ingest).await;
+    env.drained().await;
+    let log = env.path("alerts.log").display().to_string();
+    assert!(env.start("once.log", "alerter", &["--once", "--alert-log", &log]).ended().await.success());
+
+    let mut command = Command::new("node");
+    command.arg(workspace_root().join("crates/e2e/browser/dashboard.mjs"));
+    command.env("DASHBOARD_URL", &api.url).env("DASHBOARD_PREFIX", "pibook").env("DASHBOARD_DEVICE", "école / 7");
+    command
+        .env("DASHBOARD_INGEST_KEY", &ingest)
+        .env("DASHBOARD_READ_KEY", &read)
+        .env("DASHBOARD_OPERATE_KEY", &operate);
+    command.env("DASHBOARD_CHROMIUM", format!("{}/chromium", setting("PISYNC_TEST_BIN"))).kill_on_drop(true);
+    let output = command.output().await.unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{said}");
+    println!("{said}");
+    env.finish().await;
 }
 
 fn header<'a>(answer: &'a Response, name: &str) -> &'a str {

@@ -94,3 +94,43 @@ impl Hour {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pisync_core::models::{DeviceId, EventId};
+
+    use super::*;
+
+    fn row(time: &str, errors: i64) -> StoredEvent {
+        let at: Timestamp = format!("2026-{time}Z").parse().unwrap();
+        StoredEvent {
+            id: EventId::derive(&DeviceId::parse("a").unwrap(), at),
+            device_id: "a".into(),
+            timestamp: at,
+            total_files_synced: 1,
+            total_errors: errors,
+            internet_speed: 1.0,
+            device_timestamp: None,
+            created_at: at,
+            updated_at: at,
+        }
+    }
+
+    #[test]
+    fn a_line_is_a_day_and_hours_that_are_alike_are_one_cell() {
+        let rows = [
+            row("11-24T10:05:00", 0),
+            row("11-24T11:05:00", 0),
+            row("11-24T12:05:00", 1),
+            row("11-24T12:25:00", 0),
+            row("10-26T00:00:00", 7),
+            row("10-25T23:59:59", 7),
+            row("11-24T13:00:00", 7),
+        ];
+        let strip = Strip::of(&rows, "2026-11-24T12:30:00Z".parse().unwrap());
+        let cell = |x, y, width, class| Cell { x: x * WIDTH, y: y * HEIGHT, width: width * WIDTH, class };
+        assert_eq!(strip.cells, [cell(0, 0, 1, "failed"), cell(10, 29, 2, "good"), cell(12, 29, 1, "mixed")]);
+        assert_eq!((strip.good, strip.failed), (2, 2));
+        assert_eq!((strip.first_day.as_str(), strip.last_day.as_str()), ("26 Oct", "24 Nov"));
+    }
+}
