@@ -2,13 +2,13 @@
 
 mod bench;
 
-use std::{path::PathBuf, time::Duration};
+use std::{convert::Infallible, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::DeviceId,
-    settings::{LogSettings, MongoSettings},
+    settings::{LogSettings, MongoSettings, Secret},
 };
 use reqwest::Url;
 
@@ -114,6 +114,12 @@ pub struct PostSettings {
     /// The API, such as `http://127.0.0.1:8080`
     #[arg(long, default_value = "http://127.0.0.1:8080", value_parser = api)]
     pub api: Url,
+    /// The key or device token to post with
+    #[arg(long, env = "PISYNC_API_KEY", hide_env_values = true, value_name = "KEY", value_parser = key)]
+    pub api_key: Option<Secret>,
+    /// File with the key to post with
+    #[arg(long, env = "PISYNC_API_KEY_FILE", value_name = "FILE", conflicts_with = "api_key")]
+    pub api_key_file: Option<PathBuf>,
     /// File to append what was acknowledged to, for `verify`
     #[arg(long)]
     pub ledger: Option<PathBuf>,
@@ -166,6 +172,12 @@ fn device_prefix(text: &str) -> Result<String, &'static str> {
     DeviceId::parse(&longest).map(|_| text.to_owned()).map_err(|_| "up to 117 printable characters")
 }
 
+/// Any text, since whether it is a key is for the API to say.
+#[expect(clippy::unnecessary_wraps, reason = "it is what clap wants")]
+fn key(text: &str) -> Result<Secret, Infallible> {
+    Ok(Secret::new(text))
+}
+
 /// Plain HTTP only: a simulated fleet stands beside its API, or in front of a local gateway.
 fn api(text: &str) -> Result<Url, &'static str> {
     let url = Url::parse(text).ok().filter(|url| url.scheme() == "http" && url.has_host());
@@ -197,6 +209,14 @@ mod tests {
             let args = ["fleet-sim"].into_iter().chain(line.split(' '));
             assert!(Config::try_parse_from(args).is_ok(), "{line}");
         }
+    }
+
+    #[test]
+    fn a_key_shows_neither_in_help_nor_in_debug() {
+        let parsed = Config::try_parse_from(["fleet-sim", "run", "--api-key", "hunter2"]).unwrap();
+        assert!(!format!("{parsed:?}").contains("hunter2"));
+        assert!(refused(&["run", "--api-key", "hunter2", "--devices", "x"]).contains("--devices"));
+        assert!(!refused(&["run", "--api-key", "hunter2", "--api-key-file", "f"]).contains("hunter2"));
     }
 
     #[test]

@@ -26,6 +26,10 @@ pub fn run(command: Command, settings: &KeySettings) -> anyhow::Result<()> {
             let epoch = DeviceKeys::add(device_key_file(settings))?;
             say(format_args!("epoch {epoch} is in the file; send SIGHUP to each ingest-api"));
         }
+        KeysCommand::RevokeDeviceKey { epoch } => {
+            DeviceKeys::remove(device_key_file(settings), epoch)?;
+            say(format_args!("tokens of epoch {epoch} end; send SIGHUP to each ingest-api"));
+        }
         KeysCommand::DeviceToken { device_id } => {
             say(DeviceKeys::read(device_key_file(settings))?.token(&device_id)?);
         }

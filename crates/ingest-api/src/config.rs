@@ -121,6 +121,11 @@ pub enum KeysCommand {
     },
     /// Add a master key to the device key file; tokens of older ones stay good
     NewDeviceKey,
+    /// Take the master key of an epoch out of the device key file: its tokens end
+    RevokeDeviceKey {
+        /// The number that its tokens begin with, behind pdt_
+        epoch: u32,
+    },
     /// Print the token of a device
     DeviceToken {
         /// The device id

@@ -1,6 +1,6 @@
 //! The settings of `queue-worker`, and the operator's verbs.
 
-use std::{path::PathBuf, time::Duration};
+use std::{num::NonZeroU64, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use pisync_core::{
@@ -50,6 +50,9 @@ pub struct WorkSettings {
     /// Failed syncs in a row at which the alerter is told to look at a device
     #[arg(long, env = "PISYNC_ALERT_THRESHOLD", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..))]
     pub threshold: i32,
+    /// Devices of which Redis keeps when they were last heard of; what further ones report is stored all the same
+    #[arg(long, env = "PISYNC_MAX_DEVICES", default_value = "5000000")]
+    pub max_devices: NonZeroU64,
     /// Where to die, in tests of the system.
     #[command(flatten)]
     pub crash: CrashSettings,

@@ -17,6 +17,9 @@ use crate::models::DeviceId;
 
 static SEEN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/seen.lua")));
 
+/// More devices than there are; Lua counts exactly up to here.
+const MOST: u64 = 1 << 52;
+
 /// The sorted sets of when devices were last heard of, and of the hours that have got rows.
 #[derive(Debug, Clone)]
 pub struct LastSeen(pub(super) Queue);
@@ -29,22 +32,26 @@ impl LastSeen {
 
     /// Notes when devices of a partition were heard of, and the starts of the `hours` whose rows
     /// are in the store now: both in one step and one round trip, also in a Redis that is full.
+    ///
+    /// Of `most` devices at the most, since names can be made up: those that are known are noted
+    /// in any case. Answers with how many were left out.
     pub async fn note(
         &self,
         partition: Partition,
         devices: &[(DeviceId, Timestamp)],
         hours: &[Timestamp],
-    ) -> Result<(), QueueError> {
+        most: u64,
+    ) -> Result<usize, QueueError> {
         let keys = &self.0.keys;
         let mut script = SEEN.key(keys.of(partition, "seen"));
-        script.key(keys.of(partition, "hours")).arg(hours.len());
+        script.key(keys.of(partition, "hours")).arg(most.min(MOST)).arg(hours.len());
         for hour in hours {
             script.arg(hour.as_second());
         }
         for (device, at) in devices {
             script.arg(at.as_millisecond()).arg(device.as_str());
         }
-        self.0.redis.run::<()>(&script).await
+        self.0.redis.run(&script).await
     }
 
     /// Notes when devices of any partition were heard of, where that is not known or earlier.
@@ -54,7 +61,7 @@ impl LastSeen {
             by_partition.entry(self.0.partition_of(device)).or_default().push((device.clone(), *at));
         }
         for (partition, devices) in by_partition {
-            self.note(partition, &devices, &[]).await?;
+            self.note(partition, &devices, &[], MOST).await?;
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use mongodb::{
 use serde::Deserialize;
 
 use super::{Raw, StoreError, malformed, object_id};
-use crate::models::{EventId, Speeds, SyncHour, hour_of};
+use crate::models::{Cause, EventId, Speeds, SyncHour, hour_of};
 
 /// The server's code for an hour that has its document already.
 const DUPLICATE_KEY: i32 = 11000;
@@ -28,9 +28,10 @@ impl SyncHours {
     }
 
     /// The hours that begin at `from` or later and before `to`, as they were last computed, in
-    /// order. Those that never were are left out.
+    /// order. Those that never were, or by a version that did not tell causes, are left out.
     pub async fn hours(&self, from: Timestamp, to: Timestamp) -> Result<Vec<SyncHour>, StoreError> {
-        let within = doc! { "_id": { "$gte": DateTime::from(from), "$lt": DateTime::from(to) } };
+        let mut within = doc! { "_id": { "$gte": DateTime::from(from), "$lt": DateTime::from(to) } };
+        within.insert("failedSpeeds", doc! { "$exists": true });
         let found = self.hours.clone_with_type::<bson::RawDocumentBuf>().find(within).sort(doc! { "_id": 1 }).await?;
         found.map(read).try_collect().await
     }
@@ -64,20 +65,29 @@ impl SyncHours {
         let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);
         let buckets = buckets.hint(Hint::Keys(doc! { "_id": 1 })).selection_criteria(primary);
         let mut buckets = buckets.read_concern(ReadConcern::local()).await?;
-        let mut sum =
-            SyncHour { hour, good: 0, failed: 0, files: 0, errors: 0, speeds: Speeds::default(), computed_at };
+        let mut sum = empty(hour, computed_at);
         while let Some(bucket) = buckets.try_next().await? {
             let bucket: Bucket = bson::deserialize_from_document(bucket).map_err(malformed("SyncEvent"))?;
             sum.good += whole(bucket.syncs) - whole(bucket.failed);
             sum.failed += whole(bucket.failed);
             sum.files += whole(bucket.files);
             sum.errors += whole(bucket.errors);
+            sum.connectivity += whole(bucket.slow);
+            sum.content += whole(bucket.fast);
             if let Some(fifths) = bucket.fifths {
                 sum.speeds.0[self::bucket(fifths)] += whole(bucket.syncs);
+                sum.failed_speeds.0[self::bucket(fifths)] += whole(bucket.failed);
             }
         }
         Ok(sum)
     }
+}
+
+/// An hour of nothing.
+fn empty(hour: Timestamp, computed_at: Timestamp) -> SyncHour {
+    let (speeds, failed_speeds) = Default::default();
+    let (good, failed, files, errors, connectivity, content) = Default::default();
+    SyncHour { hour, good, failed, files, errors, connectivity, content, speeds, failed_speeds, computed_at }
 }
 
 /// The sums of each bucket of speeds, which are told apart by the logarithm: to compare with every
@@ -86,10 +96,16 @@ impl SyncHours {
 fn by_speed() -> Document {
     let fifths = doc! { "$multiply": [{ "$log10": { "$max": ["$internetSpeed", 0.01] } }, 5] };
     let failed = doc! { "$and": [{ "$isNumber": "$totalErrors" }, { "$gt": ["$totalErrors", 0] }] };
+    let is_slow = doc! { "$lt": ["$internetSpeed", Cause::CONNECTIVITY_FLOOR] };
+    let slow =
+        doc! { "$and": [&failed, { "$isNumber": "$internetSpeed" }, { "$gt": ["$internetSpeed", 0] }, &is_slow] };
+    let fast = doc! { "$and": [&failed, { "$isNumber": "$internetSpeed" }, { "$not": is_slow }] };
     doc! { "$group": {
         "_id": { "$cond": [{ "$isNumber": "$internetSpeed" }, { "$floor": fifths }, Bson::Null] },
         "syncs": { "$sum": 1 },
         "failed": { "$sum": { "$cond": [failed, 1, 0] } },
+        "slow": { "$sum": { "$cond": [slow, 1, 0] } },
+        "fast": { "$sum": { "$cond": [fast, 1, 0] } },
         "files": { "$sum": "$totalFilesSynced" },
         "errors": { "$sum": "$totalErrors" },
     } }
@@ -108,22 +124,31 @@ fn document(hour: &SyncHour) -> Document {
         "failed": count(hour.failed),
         "files": count(hour.files),
         "errors": count(hour.errors),
+        "connectivity": count(hour.connectivity),
+        "content": count(hour.content),
         "speeds": hour.speeds.0.map(count).to_vec(),
+        "failedSpeeds": hour.failed_speeds.0.map(count).to_vec(),
         "computedAt": DateTime::from(hour.computed_at),
     }
 }
 
 fn read(found: Result<bson::RawDocumentBuf, mongodb::error::Error>) -> Result<SyncHour, StoreError> {
     let stored: Stored = bson::deserialize_from_slice(found?.as_bytes()).map_err(malformed("SyncHour"))?;
-    let mut speeds = Speeds::default();
-    speeds.0.iter_mut().zip(stored.speeds).for_each(|(count, stored)| *count = stored);
+    let speeds = |stored: Vec<u64>| {
+        let mut speeds = Speeds::default();
+        speeds.0.iter_mut().zip(stored).for_each(|(count, stored)| *count = stored);
+        speeds
+    };
     Ok(SyncHour {
         hour: stored.id.into(),
         good: stored.good,
         failed: stored.failed,
         files: stored.files,
         errors: stored.errors,
-        speeds,
+        connectivity: stored.connectivity,
+        content: stored.content,
+        speeds: speeds(stored.speeds),
+        failed_speeds: speeds(stored.failed_speeds),
         computed_at: stored.computed_at.into(),
     })
 }
@@ -143,6 +168,10 @@ struct Bucket {
     #[serde(deserialize_with = "super::number")]
     failed: f64,
     #[serde(deserialize_with = "super::number")]
+    slow: f64,
+    #[serde(deserialize_with = "super::number")]
+    fast: f64,
+    #[serde(deserialize_with = "super::number")]
     files: f64,
     #[serde(deserialize_with = "super::number")]
     errors: f64,
@@ -157,7 +186,10 @@ struct Stored {
     failed: u64,
     files: u64,
     errors: u64,
+    connectivity: u64,
+    content: u64,
     speeds: Vec<u64>,
+    failed_speeds: Vec<u64>,
     computed_at: DateTime,
 }
 

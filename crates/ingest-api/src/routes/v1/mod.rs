@@ -1,16 +1,16 @@
 //! The route table of `/api/v1`, the part that reads.
 
-mod alerts;
+pub(crate) mod alerts;
 mod csv;
 mod device;
 mod device_counts;
-mod device_filter;
-mod device_item;
-mod device_walk;
+pub(crate) mod device_filter;
+pub(crate) mod device_item;
+pub(crate) mod device_walk;
 mod devices;
 mod fleet_summary;
-mod list;
-mod query;
+pub(crate) mod list;
+pub(crate) mod query;
 mod sync_events;
 
 use actix_web::{
@@ -19,6 +19,7 @@ use actix_web::{
 };
 use utoipa::OpenApi;
 
+pub use self::device_counts::Census;
 use super::only;
 use crate::{
     auth::{Demand, Scope},
