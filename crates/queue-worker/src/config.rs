@@ -88,6 +88,16 @@ pub enum QueueCommand {
     Pause,
     /// Hand out batches again
     Resume,
+    /// Change the number of partitions: refuse events, drain, switch. All processes are started
+    /// anew with the new number afterwards, and refuse to start with the old one
+    Repartition {
+        /// The new number, 1 to 1024
+        #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
+        number: u16,
+        /// How long draining may take, in seconds, before all is left as it was
+        #[arg(long, default_value_t = 600)]
+        wait: u64,
+    },
 }
 
 /// Verbs for the dead letters.

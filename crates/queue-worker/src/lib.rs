@@ -51,7 +51,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let queue = Queue::new(&redis)?;
     let store = Store::open(&config.mongo, "queue-worker").await.context("opening the store")?;
     match config.command {
-        Some(command) => admin::run(command, &queue, &store).await,
+        Some(command) => admin::run(command, &config.redis, &queue, &store).await,
         None => work(queue, store, config).await,
     }
 }

@@ -20,6 +20,8 @@ mod pipeline;
 mod queue_model;
 mod reads;
 mod reads_devices;
+mod redis_sets;
+mod repartition;
 mod seen;
 mod settings;
 mod tls;
