@@ -93,7 +93,7 @@ fn within(from: Timestamp, to: Timestamp, now: Timestamp) -> impl Iterator<Item 
 /// Whether an hour has to be computed again.
 fn is_stale(stored: &SyncHour, touched: Option<Timestamp>, now: Timestamp) -> bool {
     let rested = stored.hour < hour_of(now) || stored.computed_at + RUNNING_EVERY <= now;
-    rested && touched.is_some_and(|touched| touched + SLACK >= stored.computed_at)
+    !stored.closed && rested && touched.is_some_and(|touched| touched + SLACK >= stored.computed_at)
 }
 
 #[cfg(test)]
@@ -108,7 +108,7 @@ mod tests {
 
     fn computed(computed_at: &str) -> SyncHour {
         let (hour, computed_at, speeds) = (at("12:00:00"), at(computed_at), Speeds::default());
-        SyncHour { hour, good: 0, failed: 0, files: 0, errors: 0, speeds, computed_at }
+        SyncHour { hour, good: 0, failed: 0, files: 0, errors: 0, speeds, computed_at, closed: false }
     }
 
     #[test]
@@ -118,6 +118,8 @@ mod tests {
             assert_eq!(is_stale(&hour, Some(at(touched)), at("14:00:00")), stale, "{touched}");
         }
         assert!(!is_stale(&hour, None, at("14:00:00")));
+        let closed = SyncHour { closed: true, ..hour };
+        assert!(!is_stale(&closed, Some(at("14:00:00")), at("14:00:00")), "its rows may be gone");
     }
 
     #[test]

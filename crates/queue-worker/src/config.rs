@@ -50,6 +50,9 @@ pub struct WorkSettings {
     /// Failed syncs in a row at which the alerter is told to look at a device
     #[arg(long, env = "PISYNC_ALERT_THRESHOLD", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..))]
     pub threshold: i32,
+    /// Days for which events are kept, 1 to 3650, the same in every worker; for ever if it is left out
+    #[arg(long, env = "PISYNC_RETAIN_DAYS", value_parser = clap::value_parser!(u16).range(1..=3_650))]
+    pub retain_days: Option<u16>,
     /// Where to die, in tests of the system.
     #[command(flatten)]
     pub crash: CrashSettings,

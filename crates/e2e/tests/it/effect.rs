@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 fn settings(batch: u16) -> WorkSettings {
-    WorkSettings { batch, lease_ms: 60_000, lanes: 1, threshold: 3, crash: CrashSettings::default() }
+    WorkSettings { batch, lease_ms: 60_000, lanes: 1, threshold: 3, retain_days: None, crash: CrashSettings::default() }
 }
 
 /// Steps of one worker until nothing is left for it.

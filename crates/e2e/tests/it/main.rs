@@ -22,6 +22,7 @@ mod reads;
 mod reads_devices;
 mod redis_sets;
 mod repartition;
+mod retention;
 mod seen;
 mod settings;
 mod tls;

@@ -42,7 +42,8 @@ impl SyncHours {
     pub async fn compute(&self, hour: Timestamp, computed_at: Timestamp) -> Result<SyncHour, StoreError> {
         let computed = self.add_up(hour_of(hour), computed_at).await?;
         let begun = DateTime::from(computed_at);
-        let older = doc! { "_id": DateTime::from(computed.hour), "computedAt": { "$lte": begun } };
+        let older =
+            doc! { "_id": DateTime::from(computed.hour), "computedAt": { "$lte": begun }, "closed": { "$ne": true } };
         // The first try may lose the race to make the document against an older computation.
         for _ in 0..2 {
             let change = doc! { "$set": document(&computed) };
@@ -55,6 +56,26 @@ impl SyncHours {
         Ok(newer.unwrap_or(computed))
     }
 
+    /// Adds up the rows of an hour for the last time, before the first of them is removed for its
+    /// age; an hour that was closed before stays as it is.
+    pub async fn close(&self, hour: Timestamp, computed_at: Timestamp) -> Result<(), StoreError> {
+        let closed = self.hours(hour, hour + SignedDuration::from_hours(1)).await?;
+        if closed.iter().any(|hour| hour.closed) {
+            return Ok(());
+        }
+        let computed = SyncHour { closed: true, ..self.add_up(hour, computed_at).await? };
+        let open = doc! { "_id": DateTime::from(hour), "closed": { "$ne": true } };
+        let change = doc! { "$set": document(&computed) };
+        for _ in 0..2 {
+            match self.hours.update_one(open.clone(), change.clone()).upsert(true).await.map_err(StoreError::from) {
+                // Another process has closed it meanwhile, or made it: then it is closed now.
+                Err(StoreError::Refused { code: DUPLICATE_KEY, .. }) => {}
+                stored => return stored.map(|_| ()),
+            }
+        }
+        Ok(())
+    }
+
     /// Of the primary, with all it has: what is acknowledged is there. What would be lost with the
     /// primary belongs to a batch that comes again and touches the hour again.
     async fn add_up(&self, hour: Timestamp, computed_at: Timestamp) -> Result<SyncHour, StoreError> {
@@ -64,8 +85,16 @@ impl SyncHours {
         let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);
         let buckets = buckets.hint(Hint::Keys(doc! { "_id": 1 })).selection_criteria(primary);
         let mut buckets = buckets.read_concern(ReadConcern::local()).await?;
-        let mut sum =
-            SyncHour { hour, good: 0, failed: 0, files: 0, errors: 0, speeds: Speeds::default(), computed_at };
+        let mut sum = SyncHour {
+            hour,
+            good: 0,
+            failed: 0,
+            files: 0,
+            errors: 0,
+            speeds: Speeds::default(),
+            computed_at,
+            closed: false,
+        };
         while let Some(bucket) = buckets.try_next().await? {
             let bucket: Bucket = bson::deserialize_from_document(bucket).map_err(malformed("SyncEvent"))?;
             sum.good += whole(bucket.syncs) - whole(bucket.failed);
@@ -110,6 +139,7 @@ fn document(hour: &SyncHour) -> Document {
         "errors": count(hour.errors),
         "speeds": hour.speeds.0.map(count).to_vec(),
         "computedAt": DateTime::from(hour.computed_at),
+        "closed": hour.closed,
     }
 }
 
@@ -125,6 +155,7 @@ fn read(found: Result<bson::RawDocumentBuf, mongodb::error::Error>) -> Result<Sy
         errors: stored.errors,
         speeds,
         computed_at: stored.computed_at.into(),
+        closed: stored.closed,
     })
 }
 
@@ -159,6 +190,8 @@ struct Stored {
     errors: u64,
     speeds: Vec<u64>,
     computed_at: DateTime,
+    #[serde(default)]
+    closed: bool,
 }
 
 #[cfg(test)]
