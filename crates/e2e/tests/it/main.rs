@@ -25,5 +25,6 @@ mod repartition;
 mod retention;
 mod seen;
 mod settings;
+mod sharding;
 mod tls;
 mod world;
