@@ -7,6 +7,7 @@ mod dead_letters;
 mod error;
 mod failure_counters;
 mod retention;
+mod sizes;
 mod sync_events;
 mod sync_hours;
 
@@ -22,6 +23,7 @@ use mongodb::{
     options::{Acknowledgment, ClientOptions, IndexOptions, WriteConcern},
 };
 pub use retention::{Progress, Retention};
+pub use sizes::CollectionSize;
 pub use sync_events::{AgedRow, Inserted, NewestRow, Step, StoredEvent, SyncEvents};
 pub use sync_hours::SyncHours;
 
