@@ -9,10 +9,12 @@ mod fleet;
 mod mongo;
 mod process;
 mod proxy;
+mod redis_sets;
 mod servers;
 
 pub use env::{Api, TestEnv, setting};
 pub use fleet::{body, hours_ago};
-pub use mongo::{MongoServer, MongoSet, mongo_admin, mongo_command, mongo_find};
+pub use mongo::{MongoServer, MongoSet, mongo_admin, mongo_command, mongo_find, python};
 pub use process::{Service, workspace_root};
-pub use servers::RedisServer;
+pub use redis_sets::{Place, RedisSet};
+pub use servers::{RedisServer, free_port};

@@ -1,6 +1,7 @@
 //! The settings of `fleet-sim`: a verb, and the flags of each.
 
 mod bench;
+mod capacity;
 
 use std::{convert::Infallible, path::PathBuf, time::Duration};
 
@@ -12,7 +13,10 @@ use pisync_core::{
 };
 use reqwest::Url;
 
-pub use self::bench::{Counters, FillSettings, LatencySettings, LoadSettings};
+pub use self::{
+    bench::{Counters, FillSettings, LatencySettings, LoadSettings},
+    capacity::{CapacitySettings, SizesSettings},
+};
 
 /// Simulates a fleet of devices against a running API and verifies what became of its events
 #[derive(Debug, Clone, Parser)]
@@ -41,6 +45,10 @@ pub enum Command {
     Load(LoadSettings),
     /// Post at a steady rate and measure how long it takes from the 202 to the row
     Latency(LatencySettings),
+    /// Tell what fleets of any size need, by a model of the measured times
+    Capacity(CapacitySettings),
+    /// Tell how many bytes a row and its indexes take in `MongoDB`, and what that makes in 90 days
+    Sizes(SizesSettings),
 }
 
 /// How to post as a fleet.
@@ -204,6 +212,8 @@ mod tests {
             "verify --ledger f --mongo-uri mongodb://h:1 --mongo-db d --wait 30 --json",
             "fill --devices 9 --rounds 2 --redis-url redis://h:1 --key-prefix p --json",
             "load --devices 9 --counters last --batch 10 --tasks 2 --mongo-uri mongodb://h:1 --json",
+            "capacity --devices 100000 --devices 5 --within 10s --drained-after 1m --busy 0.5 --shard-cores 4 --json",
+            "sizes --mongo-uri mongodb://h:1 --days 30 --json",
             "latency --api http://h:1 --rate 100 --seconds 5 --devices 9 --mongo-uri mongodb://h:1 --json",
         ] {
             let args = ["fleet-sim"].into_iter().chain(line.split(' '));

@@ -29,11 +29,11 @@ const RUNNING_EVERY: SignedDuration = SignedDuration::from_secs(5);
 /// none any more: an hour that was touched so shortly before it was computed is computed again.
 const SLACK: SignedDuration = SignedDuration::from_secs(5);
 
-/// After computing for longer than [`BRIEF`], so many times as long passes before stale hours are
-/// computed again: a tenth of the time is spent on it, however many reports come late.
 /// How many hours are computed at the same time: the first question after an upgrade computes all.
 const AT_ONCE: usize = 4;
 
+/// After computing for longer than [`BRIEF`], so many times as long passes before stale hours are
+/// computed again: a tenth of the time is spent on it, however many reports come late.
 const REST: u32 = 9;
 const BRIEF: Duration = Duration::from_millis(250);
 
@@ -97,7 +97,7 @@ fn within(from: Timestamp, to: Timestamp, now: Timestamp) -> impl Iterator<Item 
 /// Whether an hour has to be computed again.
 fn is_stale(stored: &SyncHour, touched: Option<Timestamp>, now: Timestamp) -> bool {
     let rested = stored.hour < hour_of(now) || stored.computed_at + RUNNING_EVERY <= now;
-    rested && touched.is_some_and(|touched| touched + SLACK >= stored.computed_at)
+    !stored.closed && rested && touched.is_some_and(|touched| touched + SLACK >= stored.computed_at)
 }
 
 #[cfg(test)]
@@ -111,10 +111,22 @@ mod tests {
     }
 
     fn computed(computed_at: &str) -> SyncHour {
-        let (hour, computed_at) = (at("12:00:00"), at(computed_at));
+        let (hour, computed_at, closed) = (at("12:00:00"), at(computed_at), false);
         let (speeds, failed_speeds) = (Speeds::default(), Speeds::default());
         let (good, failed, files, errors, connectivity, content) = Default::default();
-        SyncHour { hour, good, failed, files, errors, connectivity, content, speeds, failed_speeds, computed_at }
+        SyncHour {
+            hour,
+            good,
+            failed,
+            files,
+            errors,
+            connectivity,
+            content,
+            speeds,
+            failed_speeds,
+            computed_at,
+            closed,
+        }
     }
 
     #[test]
@@ -124,6 +136,8 @@ mod tests {
             assert_eq!(is_stale(&hour, Some(at(touched)), at("14:00:00")), stale, "{touched}");
         }
         assert!(!is_stale(&hour, None, at("14:00:00")));
+        let closed = SyncHour { closed: true, ..hour };
+        assert!(!is_stale(&closed, Some(at("14:00:00")), at("14:00:00")), "its rows may be gone");
     }
 
     #[test]

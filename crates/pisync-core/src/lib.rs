@@ -13,6 +13,7 @@
 pub mod models;
 
 pub mod queue;
+mod redis_url;
 pub mod store;
 
 pub mod backoff;

@@ -7,10 +7,9 @@ use clap::{
     builder::TypedValueParser,
     error::{ContextKind, ContextValue, ErrorKind},
 };
-use deadpool_redis::redis::{ConnectionInfo, IntoConnectionInfo};
 use mongodb::options::ConnectionString;
 
-use crate::logging::LogFormat;
+use crate::{logging::LogFormat, redis_url::RedisUrl};
 
 /// Reads the settings of a binary from its arguments and environment.
 ///
@@ -78,7 +77,7 @@ pub struct MongoSettings {
 /// Where events wait.
 #[derive(Debug, Clone, Args)]
 pub struct RedisSettings {
-    /// Redis URL: `redis://` or `rediss://`
+    /// Redis URL: `redis://`, `redis+cluster://` or `redis+sentinel://`; `rediss` for TLS
     #[arg(
         long,
         global = true,
@@ -153,8 +152,11 @@ impl TypedValueParser for RedisUrlParser {
         arg: Option<&clap::Arg>,
         value: &std::ffi::OsStr,
     ) -> Result<Secret, clap::Error> {
-        let parsed = value.to_str().filter(|url| IntoConnectionInfo::into_connection_info(*url).is_ok());
-        secret(parsed, cmd, arg, "redis://[USER:PASSWORD@]HOST[:PORT][/DB]")
+        let parsed = value.to_str().filter(|url| RedisUrl::parse(url).is_ok());
+        let form = "redis://[USER:PASSWORD@]HOST[:PORT][/DB], \
+                    redis+cluster://[USER:PASSWORD@]HOST:PORT,HOST:PORT... or \
+                    redis+sentinel://[USER:PASSWORD@]HOST[:PORT],HOST[:PORT].../MASTER[/DB]";
+        secret(parsed, cmd, arg, form)
     }
 }
 
@@ -187,15 +189,6 @@ fn key_prefix(prefix: &str) -> Result<String, &'static str> {
     fits.then(|| prefix.to_owned()).ok_or("1 to 64 letters, digits, '_', '-', '.', ':' or '/'")
 }
 
-impl RedisSettings {
-    /// The URL in the driver's form, with Nagle's algorithm off.
-    pub(crate) fn connection_info(&self) -> deadpool_redis::redis::RedisResult<ConnectionInfo> {
-        let info = self.redis_url.expose().into_connection_info()?;
-        let tcp = info.tcp_settings().clone().set_nodelay(true);
-        Ok(info.set_tcp_settings(tcp))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,7 +212,11 @@ mod tests {
         let settings = All::try_parse_from(["test", "--mongo-uri", uri, "--redis-url", url]).unwrap();
         assert_eq!((settings.mongo.mongo_uri.expose(), settings.redis.redis_url.expose()), (uri, url));
         assert!(!format!("{settings:?}").contains("hunter2"));
-        for (flag, bad) in [("--mongo-uri", "mongodb://a:hunter2@:x/y z"), ("--redis-url", "http://a:hunter2@h")] {
+        for (flag, bad) in [
+            ("--mongo-uri", "mongodb://a:hunter2@:x/y z"),
+            ("--redis-url", "http://a:hunter2@h"),
+            ("--redis-url", "redis+ring://a:hunter2@h"),
+        ] {
             let error = refused(&[flag, bad]);
             assert!(error.contains(flag) && !error.contains("hunter2"), "{error}");
         }

@@ -227,10 +227,8 @@ pub async fn last_receipts(store: &Store, devices: &[DeviceId]) -> Result<Vec<(D
 async fn recounted(store: &Store, kept: Vec<Kept>) -> Result<Vec<(FailureCounter, Revision)>, StoreError> {
     let recounted: Vec<_> = stream::iter(kept)
         .map(async |kept| {
-            let device_id = kept.counter.device_id.clone();
-            let rows = store.sync_events().since_last_success(&device_id).await?;
-            let mut counter = recount(device_id, rows);
-            counter.clock_suspect_since = kept.counter.clock_suspect_since;
+            let rows = store.sync_events().since_last_success(&kept.counter.device_id).await?;
+            let counter = kept.counter.recount(rows);
             Ok::<_, StoreError>((counter != kept.counter).then_some((counter, kept.revision)))
         })
         .buffer_unordered(RECOUNTS)

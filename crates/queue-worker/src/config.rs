@@ -53,6 +53,9 @@ pub struct WorkSettings {
     /// Devices of which Redis keeps when they were last heard of; what further ones report is stored all the same
     #[arg(long, env = "PISYNC_MAX_DEVICES", default_value = "5000000")]
     pub max_devices: NonZeroU64,
+    /// Days for which events are kept, 1 to 3650, the same in every worker; for ever if it is left out
+    #[arg(long, env = "PISYNC_RETAIN_DAYS", value_parser = clap::value_parser!(u16).range(1..=3_650))]
+    pub retain_days: Option<u16>,
     /// Where to die, in tests of the system.
     #[command(flatten)]
     pub crash: CrashSettings,
@@ -91,6 +94,16 @@ pub enum QueueCommand {
     Pause,
     /// Hand out batches again
     Resume,
+    /// Change the number of partitions: refuse events, drain, switch. All processes are started
+    /// anew with the new number afterwards, and refuse to start with the old one
+    Repartition {
+        /// The new number, 1 to 1024
+        #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
+        number: u16,
+        /// How long draining may take, in seconds, before all is left as it was
+        #[arg(long, default_value_t = 600)]
+        wait: u64,
+    },
 }
 
 /// Verbs for the dead letters.

@@ -24,6 +24,7 @@ pub struct Metrics {
     not_noted: Counter,
     dead_letters: Family<[(&'static str, String); 1], Counter>,
     redelivered: Counter,
+    removed_rows: Counter,
 }
 
 /// What a batch came to.
@@ -57,7 +58,13 @@ impl Metrics {
             not_noted: Counter::default(),
             dead_letters: Family::default(),
             redelivered: Counter::default(),
+            removed_rows: Counter::default(),
         }
+    }
+
+    /// Notes that rows were removed for their age.
+    pub(crate) fn removed(&self, rows: u64) {
+        self.removed_rows.inc_by(rows);
     }
 
     /// Notes that a batch was handed out whose worker had died or given it back.
@@ -106,6 +113,7 @@ impl Metrics {
         );
         registry.register("dead_letters", "Messages buried, by reason", self.dead_letters.clone());
         registry.register("redelivered", "Messages in batches handed out once more", self.redelivered.clone());
+        registry.register("removed_rows", "Rows removed for their age", self.removed_rows.clone());
         registry
     }
 }

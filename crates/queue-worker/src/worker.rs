@@ -51,7 +51,7 @@ pub struct Worker {
     store: Store,
     settings: WorkSettings,
     owner: String,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
 }
 
 /// What a step found.
@@ -79,7 +79,7 @@ impl Worker {
     pub fn new(queue: Queue, store: Store, settings: WorkSettings) -> Self {
         let owner = format!("{}-{:08x}", std::process::id(), fastrand::u32(..));
         let (hints, seen) = (Hints::new(queue.clone()), LastSeen::new(queue.clone()));
-        Self { hints, seen, queue, store, settings, owner, metrics: Metrics::new() }
+        Self { hints, seen, queue, store, settings, owner, metrics: Arc::new(Metrics::new()) }
     }
 
     /// The name under which the worker claims.
@@ -88,7 +88,7 @@ impl Worker {
     }
 
     /// What the worker counts.
-    pub fn metrics(&self) -> &Metrics {
+    pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
     }
 

@@ -23,6 +23,7 @@ fn settings(batch: u16) -> WorkSettings {
         lanes: 1,
         threshold: 3,
         max_devices: NonZeroU64::MAX,
+        retain_days: None,
         crash: CrashSettings::default(),
     }
 }

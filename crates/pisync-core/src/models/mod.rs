@@ -18,6 +18,6 @@ pub use dead_letter::{DeadLetter, Reason};
 pub use device_id::{DeviceId, InvalidDeviceId};
 pub use device_status::DeviceStatus;
 pub use event_id::EventId;
-pub use failure_counter::{FailureCounter, FailureRun, Fold, Observation, recount};
+pub use failure_counter::{FailureCounter, FailureRun, Fold, Observation, Settled, recount};
 pub use sync_event::{FieldError, InvalidEvent, SyncEvent, parse_time};
 pub use sync_hour::{Speeds, SyncHour, hour_of};

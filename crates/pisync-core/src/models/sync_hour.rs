@@ -33,6 +33,8 @@ pub struct SyncHour {
     pub failed_speeds: Speeds,
     /// A time before the rows were read, by Redis' clock: later rows may be missing.
     pub computed_at: Timestamp,
+    /// Whether rows may have been removed for their age since, so that the sums stay as they are.
+    pub closed: bool,
 }
 
 impl SyncHour {

@@ -43,7 +43,8 @@ impl SyncHours {
     pub async fn compute(&self, hour: Timestamp, computed_at: Timestamp) -> Result<SyncHour, StoreError> {
         let computed = self.add_up(hour_of(hour), computed_at).await?;
         let begun = DateTime::from(computed_at);
-        let older = doc! { "_id": DateTime::from(computed.hour), "computedAt": { "$lte": begun } };
+        let older =
+            doc! { "_id": DateTime::from(computed.hour), "computedAt": { "$lte": begun }, "closed": { "$ne": true } };
         // The first try may lose the race to make the document against an older computation.
         for _ in 0..2 {
             let change = doc! { "$set": document(&computed) };
@@ -54,6 +55,26 @@ impl SyncHours {
         }
         let newer = self.hours(computed.hour, computed.hour + SignedDuration::from_hours(1)).await?.pop();
         Ok(newer.unwrap_or(computed))
+    }
+
+    /// Adds up the rows of an hour for the last time, before the first of them is removed for its
+    /// age; an hour that was closed before stays as it is.
+    pub async fn close(&self, hour: Timestamp, computed_at: Timestamp) -> Result<(), StoreError> {
+        let closed = self.hours(hour, hour + SignedDuration::from_hours(1)).await?;
+        if closed.iter().any(|hour| hour.closed) {
+            return Ok(());
+        }
+        let computed = SyncHour { closed: true, ..self.add_up(hour, computed_at).await? };
+        let open = doc! { "_id": DateTime::from(hour), "closed": { "$ne": true } };
+        let change = doc! { "$set": document(&computed) };
+        for _ in 0..2 {
+            match self.hours.update_one(open.clone(), change.clone()).upsert(true).await.map_err(StoreError::from) {
+                // Another process has closed it meanwhile, or made it: then it is closed now.
+                Err(StoreError::Refused { code: DUPLICATE_KEY, .. }) => {}
+                stored => return stored.map(|_| ()),
+            }
+        }
+        Ok(())
     }
 
     /// Of the primary, with all it has: what is acknowledged is there. What would be lost with the
@@ -86,8 +107,8 @@ impl SyncHours {
 /// An hour of nothing.
 fn empty(hour: Timestamp, computed_at: Timestamp) -> SyncHour {
     let (speeds, failed_speeds) = Default::default();
-    let (good, failed, files, errors, connectivity, content) = Default::default();
-    SyncHour { hour, good, failed, files, errors, connectivity, content, speeds, failed_speeds, computed_at }
+    let (good, failed, files, errors, connectivity, content, closed) = Default::default();
+    SyncHour { hour, good, failed, files, errors, connectivity, content, speeds, failed_speeds, computed_at, closed }
 }
 
 /// The sums of each bucket of speeds, which are told apart by the logarithm: to compare with every
@@ -129,6 +150,7 @@ fn document(hour: &SyncHour) -> Document {
         "speeds": hour.speeds.0.map(count).to_vec(),
         "failedSpeeds": hour.failed_speeds.0.map(count).to_vec(),
         "computedAt": DateTime::from(hour.computed_at),
+        "closed": hour.closed,
     }
 }
 
@@ -150,6 +172,7 @@ fn read(found: Result<bson::RawDocumentBuf, mongodb::error::Error>) -> Result<Sy
         speeds: speeds(stored.speeds),
         failed_speeds: speeds(stored.failed_speeds),
         computed_at: stored.computed_at.into(),
+        closed: stored.closed,
     })
 }
 
@@ -191,6 +214,8 @@ struct Stored {
     speeds: Vec<u64>,
     failed_speeds: Vec<u64>,
     computed_at: DateTime,
+    #[serde(default)]
+    closed: bool,
 }
 
 #[cfg(test)]
