@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::DeviceId,
-    settings::{LogSettings, MongoSettings},
+    settings::{LogSettings, MongoSettings, Secret},
 };
 use reqwest::Url;
 
@@ -114,6 +114,9 @@ pub struct PostSettings {
     /// The API, such as `http://127.0.0.1:8080`
     #[arg(long, default_value = "http://127.0.0.1:8080", value_parser = api)]
     pub api: Url,
+    /// File with the key that the API asks for
+    #[arg(long, value_name = "FILE", value_parser = Secret::from_file)]
+    pub key_file: Option<Secret>,
     /// File to append what was acknowledged to, for `verify`
     #[arg(long)]
     pub ledger: Option<PathBuf>,

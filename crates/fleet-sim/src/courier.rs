@@ -6,10 +6,10 @@ use std::{
 };
 
 use anyhow::Context;
-use pisync_core::backoff::Backoff;
+use pisync_core::{backoff::Backoff, settings::Secret};
 use reqwest::{
     Client, Response, StatusCode, Url,
-    header::{CONTENT_TYPE, RETRY_AFTER},
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
 };
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -79,6 +79,7 @@ impl Courier {
         let client = Client::builder()
             .timeout(settings.timeout)
             .pool_max_idle_per_host(usize::try_from(settings.concurrency)?)
+            .default_headers(headers(settings.key_file.as_ref())?)
             .user_agent(concat!("fleet-sim/", env!("CARGO_PKG_VERSION")))
             .build()
             .context("making an HTTP client")?;
@@ -135,6 +136,17 @@ impl Courier {
             log::warn!(api:% = self.route; "an event has to be sent again: {why}");
         }
     }
+}
+
+/// The key, where there is one.
+fn headers(key: Option<&Secret>) -> anyhow::Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    if let Some(key) = key {
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", key.expose())).context("--key-file")?;
+        bearer.set_sensitive(true);
+        headers.insert(AUTHORIZATION, bearer);
+    }
+    Ok(headers)
 }
 
 async fn read(response: Response) -> Answer {

@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`config`], [`server`], [`request_id`], [`front`] (with [`auth`], [`cors`],
 //! [`tls`] and [`headers`]), [`routes`], [`limits`], [`hours`], [`error`], [`metrics`]; [`cursor`]
-//! and [`cursor_key`] for lists; [`admin`] for the operator's verbs.
+//! and [`cursor_key`] for lists; [`admin`] and [`healthcheck`] for the operator's verbs.
 
 pub mod admin;
 pub mod auth;
@@ -13,6 +13,7 @@ pub mod cursor_key;
 pub mod error;
 pub mod front;
 pub mod headers;
+pub mod healthcheck;
 pub mod hours;
 pub mod limits;
 pub mod metrics;
