@@ -30,7 +30,7 @@ pub enum Unwell {
     #[error("there is no port to ask at: set --ops-bind (PISYNC_OPS_BIND) as the process has it")]
     NoPort,
     /// It cannot be reached or does not answer.
-    #[error("it does not answer: {0}")]
+    #[error("it does not answer")]
     Silent(#[from] io::Error),
     /// It answers, and not with 200.
     #[error("it answers {0}")]
