@@ -116,7 +116,7 @@ pub struct PostSettings {
     pub api: Url,
     /// File with the key that the API asks for
     #[arg(long, value_name = "FILE", value_parser = Secret::from_file)]
-    pub key_file: Option<Secret>,
+    pub api_key_file: Option<Secret>,
     /// File to append what was acknowledged to, for `verify`
     #[arg(long)]
     pub ledger: Option<PathBuf>,

@@ -79,7 +79,7 @@ impl Courier {
         let client = Client::builder()
             .timeout(settings.timeout)
             .pool_max_idle_per_host(usize::try_from(settings.concurrency)?)
-            .default_headers(headers(settings.key_file.as_ref())?)
+            .default_headers(headers(settings.api_key_file.as_ref())?)
             .user_agent(concat!("fleet-sim/", env!("CARGO_PKG_VERSION")))
             .build()
             .context("making an HTTP client")?;
@@ -142,7 +142,7 @@ impl Courier {
 fn headers(key: Option<&Secret>) -> anyhow::Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     if let Some(key) = key {
-        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", key.expose())).context("--key-file")?;
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", key.expose())).context("--api-key-file")?;
         bearer.set_sensitive(true);
         headers.insert(AUTHORIZATION, bearer);
     }

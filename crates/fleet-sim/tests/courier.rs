@@ -78,7 +78,7 @@ async fn read_request(stream: &mut TcpStream) {
 fn settings(api: &str) -> PostSettings {
     PostSettings {
         api: api.parse().unwrap(),
-        key_file: None,
+        api_key_file: None,
         ledger: None,
         concurrency: 1,
         tries: 4,

@@ -286,7 +286,7 @@ async fn a_simulated_fleet_sends_the_key_of_its_file() {
     let file = env.path("ingest.key").display().to_string();
     std::fs::write(&file, format!("{}\n", key(&env, "ingest").await)).unwrap();
     let api = api(&env, "enforce").await;
-    for (args, success) in [(&[][..], false), (&["--key-file", &file], true)] {
+    for (args, success) in [(&[][..], false), (&["--api-key-file", &file], true)] {
         let run = ["run", "--api", &api.url, "--devices", "2", "--rounds", "1", "--pattern", "burst"];
         let mut run = env.start("run.log", "fleet-sim", &[&run[..], args].concat());
         assert_eq!(run.ended().await.success(), success, "{}", run.log());
