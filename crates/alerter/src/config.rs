@@ -2,17 +2,21 @@
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use croner::Cron;
 use pisync_core::{
+    healthcheck::Healthcheck,
     ops::OpsSettings,
     settings::{LogSettings, MongoSettings, RedisSettings},
 };
 
-/// Turns failure counters into alerts, one message per incident
+/// Turns failure counters into alerts, one message per incident; with a command, does that instead
 #[derive(Debug, Clone, Parser)]
 #[command(name = "alerter", version)]
 pub struct Config {
+    /// What to do instead of watching.
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// When to look at all counters: five cron fields, in UTC
     #[arg(long, env = "PISYNC_ALERT_SCHEDULE", default_value = "* * * * *")]
     pub schedule: Cron,
@@ -37,4 +41,11 @@ pub struct Config {
     /// Where the log goes.
     #[command(flatten)]
     pub log: LogSettings,
+}
+
+/// The operator's verbs.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Ask the process at --ops-bind of this machine whether it is well: 0 if so, 1 if not
+    Healthcheck(Healthcheck),
 }

@@ -20,13 +20,21 @@ use pisync_core::{
     store::Store,
 };
 
-use crate::{config::Config, receivers::log::AlertLog, tick::Alerter};
+use crate::{
+    config::{Command, Config},
+    receivers::log::AlertLog,
+    tick::Alerter,
+};
 
-/// Watches until a signal to stop comes, or looks once and sends what is due.
+/// Watches until a signal to stop comes, or looks once and sends what is due, or does what the
+/// operator asks.
 ///
 /// Fails where the settings are wrong or the alert log cannot be written; `--once` also where
 /// `MongoDB` is away.
 pub async fn run(config: Config) -> anyhow::Result<()> {
+    if let Some(Command::Healthcheck(healthcheck)) = config.command {
+        return Ok(config.ops.ask(healthcheck)?);
+    }
     let stop = shutdown::on_signal().context("listening for signals")?;
     let store = Store::open(&config.mongo, "alerter").await.context("opening the store")?;
     let log = AlertLog::open(&config.alert_log)

@@ -2,7 +2,8 @@
 //!
 //! In reading order: [`config`], [`server`], [`request_id`], [`front`] (with [`auth`], [`cors`],
 //! [`tls`] and [`headers`]), [`routes`], [`limits`], [`hours`], [`error`], [`metrics`]; [`cursor`]
-//! and [`cursor_key`] for lists; [`dashboard`] for people; [`admin`] for the operator's verbs.
+//! and [`cursor_key`] for lists; [`dashboard`] for people; [`admin`] and [`healthcheck`] for the
+//! operator's verbs.
 
 pub mod admin;
 pub mod auth;
@@ -14,6 +15,7 @@ pub mod dashboard;
 pub mod error;
 pub mod front;
 pub mod headers;
+pub mod healthcheck;
 pub mod hours;
 pub mod limits;
 pub mod metrics;

@@ -1,6 +1,6 @@
 //! The settings that binaries share, as flags and environment variables.
 
-use std::{fmt, time::Duration};
+use std::{ffi::OsStr, fmt, fs, io, time::Duration};
 
 use clap::{
     Args, Parser,
@@ -53,7 +53,7 @@ pub struct LogSettings {
 /// Where events rest.
 #[derive(Debug, Clone, Args)]
 pub struct MongoSettings {
-    /// `MongoDB` connection string
+    /// `MongoDB` connection string, or `file:PATH` of a file that holds it
     #[arg(
         long,
         global = true,
@@ -77,7 +77,8 @@ pub struct MongoSettings {
 /// Where events wait.
 #[derive(Debug, Clone, Args)]
 pub struct RedisSettings {
-    /// Redis URL: `redis://`, `redis+cluster://` or `redis+sentinel://`; `rediss` for TLS
+    /// Redis URL: `redis://`, `redis+cluster://` or `redis+sentinel://`; `rediss` for TLS; or
+    /// `file:PATH` of a file that holds it
     #[arg(
         long,
         global = true,
@@ -101,7 +102,7 @@ pub struct RedisSettings {
     pub response_timeout: Duration,
 }
 
-/// A connection string: never printed, since it may hold a password.
+/// A connection string or a key: never printed, since it may be or hold a password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -111,7 +112,12 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The connection string itself, for the driver.
+    /// What a file holds, without the end of its line.
+    pub fn from_file(path: &str) -> io::Result<Self> {
+        Ok(Self(fs::read_to_string(path)?.trim_end().to_owned()))
+    }
+
+    /// The secret itself, for who needs it to speak with a server.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -129,14 +135,9 @@ struct MongoUriParser;
 impl TypedValueParser for MongoUriParser {
     type Value = Secret;
 
-    fn parse_ref(
-        &self,
-        cmd: &clap::Command,
-        arg: Option<&clap::Arg>,
-        value: &std::ffi::OsStr,
-    ) -> Result<Secret, clap::Error> {
-        let parsed = value.to_str().filter(|uri| ConnectionString::parse(uri).is_ok());
-        secret(parsed, cmd, arg, "mongodb://[USER:PASSWORD@]HOST[:PORT][/?OPTIONS]")
+    fn parse_ref(&self, cmd: &clap::Command, arg: Option<&clap::Arg>, value: &OsStr) -> Result<Secret, clap::Error> {
+        let is_uri = |uri: &str| ConnectionString::parse(uri).is_ok();
+        secret(value, is_uri, cmd, arg, "mongodb://[USER:PASSWORD@]HOST[:PORT][/?OPTIONS]")
     }
 }
 
@@ -146,36 +147,40 @@ struct RedisUrlParser;
 impl TypedValueParser for RedisUrlParser {
     type Value = Secret;
 
-    fn parse_ref(
-        &self,
-        cmd: &clap::Command,
-        arg: Option<&clap::Arg>,
-        value: &std::ffi::OsStr,
-    ) -> Result<Secret, clap::Error> {
-        let parsed = value.to_str().filter(|url| RedisUrl::parse(url).is_ok());
+    fn parse_ref(&self, cmd: &clap::Command, arg: Option<&clap::Arg>, value: &OsStr) -> Result<Secret, clap::Error> {
+        let is_url = |url: &str| RedisUrl::parse(url).is_ok();
         let form = "redis://[USER:PASSWORD@]HOST[:PORT][/DB], \
                     redis+cluster://[USER:PASSWORD@]HOST:PORT,HOST:PORT... or \
                     redis+sentinel://[USER:PASSWORD@]HOST[:PORT],HOST[:PORT].../MASTER[/DB]";
-        secret(parsed, cmd, arg, form)
+        secret(value, is_url, cmd, arg, form)
     }
 }
 
 /// The secret, or an error that does not repeat what was given, as clap's own would.
 fn secret(
-    parsed: Option<&str>,
+    value: &OsStr,
+    is_good: impl Fn(&str) -> bool,
     cmd: &clap::Command,
     arg: Option<&clap::Arg>,
     form: &str,
 ) -> Result<Secret, clap::Error> {
-    parsed.map(Secret::new).ok_or_else(|| {
-        let flag = arg.map(ToString::to_string).unwrap_or_default();
-        let message = format!(
+    let flag = arg.map(ToString::to_string).unwrap_or_default();
+    let message = match given(value) {
+        Ok(secret) if is_good(secret.expose()) => return Ok(secret),
+        Ok(_) => format!(
             "the value of '{flag}' is not of the form {form} (percent-encode what is reserved in USER and PASSWORD)\n"
-        );
-        let mut error = clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(cmd);
-        error.insert(ContextKind::InvalidArg, ContextValue::String(flag));
-        error
-    })
+        ),
+        Err(error) => format!("the file that '{flag}' names cannot be read: {error}\n"),
+    };
+    let mut error = clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(cmd);
+    error.insert(ContextKind::InvalidArg, ContextValue::String(flag));
+    Err(error)
+}
+
+/// The value itself, or what the file holds that it names with `file:PATH`.
+fn given(value: &OsStr) -> io::Result<Secret> {
+    let text = value.to_str().unwrap_or_default();
+    text.strip_prefix("file:").map_or_else(|| Ok(Secret::new(text)), Secret::from_file)
 }
 
 fn mongo_name(name: &str) -> Result<String, &'static str> {

@@ -5,6 +5,7 @@ use std::{num::NonZeroU64, path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand};
 use pisync_core::{
     crash::CrashSettings,
+    healthcheck::Healthcheck,
     models::{DeviceId, InvalidDeviceId},
     ops::OpsSettings,
     settings::{LogSettings, MongoSettings, RedisSettings},
@@ -80,6 +81,8 @@ pub enum Command {
     /// Make failure counters from the rows again
     #[command(subcommand)]
     Counters(CountersCommand),
+    /// Ask the process at --ops-bind of this machine whether it is well: 0 if so, 1 if not
+    Healthcheck(Healthcheck),
     /// Read messages from standard input: what a worker has a child do
     #[command(hide = true)]
     Probe,

@@ -44,8 +44,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Fails where the settings are wrong or a verb cannot be done; a worker waits for Redis and
 /// `MongoDB` to come.
 pub async fn run(config: Config) -> anyhow::Result<()> {
-    if matches!(config.command, Some(Command::Probe)) {
-        return Ok(probe::run(&config.work.crash)?);
+    match config.command {
+        Some(Command::Probe) => return Ok(probe::run(&config.work.crash)?),
+        Some(Command::Healthcheck(healthcheck)) => return Ok(config.ops.ask(healthcheck)?),
+        _ => {}
     }
     let mut redis = config.redis.clone();
     // A worker is in no hurry, and a slow answer is no reason to lose a batch.

@@ -255,3 +255,17 @@ async fn every_answer_tells_a_browser_to_be_careful() {
     }
     env.finish().await;
 }
+
+#[tokio::test]
+async fn a_simulated_fleet_sends_the_key_of_its_file() {
+    let env = TestEnv::new();
+    let file = env.path("ingest.key").display().to_string();
+    std::fs::write(&file, format!("{}\n", key(&env, "ingest").await)).unwrap();
+    let api = api(&env, "enforce").await;
+    for (args, success) in [(&[][..], false), (&["--api-key-file", &file], true)] {
+        let run = ["run", "--api", &api.url, "--devices", "2", "--rounds", "1", "--pattern", "burst"];
+        let mut run = env.start("run.log", "fleet-sim", &[&run[..], args].concat());
+        assert_eq!(run.ended().await.success(), success, "{}", run.log());
+    }
+    finish(env).await;
+}
