@@ -36,7 +36,7 @@ fn keys(command: &KeysCommand, settings: &KeySettings) -> anyhow::Result<()> {
             say(format_args!("epoch {epoch} is in the file; send SIGHUP to each ingest-api"));
         }
         KeysCommand::RevokeDeviceKey { epoch } => {
-            DeviceKeys::remove(device_key_file(settings), epoch)?;
+            DeviceKeys::remove(device_key_file(settings), *epoch)?;
             say(format_args!("tokens of epoch {epoch} end; send SIGHUP to each ingest-api"));
         }
         KeysCommand::DeviceToken { device_id } => {

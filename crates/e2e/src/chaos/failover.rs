@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use nix::sys::signal::Signal;
 use pisync_core::{
     models::DeviceId,
     queue::{LastSeen, Queue},
@@ -19,7 +18,7 @@ use crate::hours_ago;
 /// How long a server that was killed stays away.
 const AWAY: Duration = Duration::from_secs(8);
 
-/// How long the replicas get nothing before, where the master is to be ahead of them.
+/// How long the replicas are down before, where the master is to be ahead of them.
 const AHEAD: Duration = Duration::from_secs(4);
 
 /// The master of the first partition dies while the fleet sends, and comes back as a replica. What is
@@ -35,15 +34,16 @@ pub(super) async fn redis_master_killed(stage: &mut Stage, is_ahead: bool) -> an
     let set = stage.redis_set.as_mut().context("no servers of its own")?;
     let (master, replicas) = set.holders(&key).await;
     if is_ahead {
+        // Killed and not stopped: a replica that is stopped finds in its socket what its master had sent.
         for replica in &replicas {
-            set.server(*replica).service().signal(Signal::SIGSTOP);
+            kill(set.server(*replica).service()).await?;
         }
         sleep(AHEAD).await;
     }
     let killed = kill(set.server(master).service()).await?;
     if is_ahead {
         for replica in &replicas {
-            set.server(*replica).service().signal(Signal::SIGCONT);
+            set.server(*replica).restart().await;
         }
     }
     let comes_back = async {

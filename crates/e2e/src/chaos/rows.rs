@@ -142,7 +142,7 @@ pub(super) const ALL: &[Row] = {
         row("mongodb primary of three killed", OwnMongoSet, MongoPrimaryKilled),
         takeover("sentinels: redis master killed", OwnSentinels, RedisMasterKilled),
         takeover("cluster: redis master killed", OwnCluster(&[]), RedisMasterKilled),
-        takeover("cluster: killed when 4 s ahead of its replica", OwnCluster(&[]), RedisMasterKilledAhead),
+        takeover("cluster: master killed, its replica down for 4 s", OwnCluster(&[]), RedisMasterKilledAhead),
         takeover(
             "cluster: the same, min-replicas-to-write 1",
             OwnCluster(&["--min-replicas-to-write", "1", "--min-replicas-max-lag", "1"]),
