@@ -1,8 +1,8 @@
 //! The dashboard: pages for people, made on the server, that need no network and hardly a script.
 //!
-//! In reading order: [`viewer`] (who looks, by a [`session`] that [`sign_in`] begins), [`page`] (the
-//! frame of all pages), [`fleet`] (with its [`verdict`], [`pipeline`] and [`chart`]), [`devices`],
-//! [`device`] (with its [`strip`] of hours), [`alerts`], [`dead_letters`], [`badge`]; [`assets`] are
+//! In reading order: `viewer` (who looks, by a `session` that `sign_in` begins), `page` (the
+//! frame of all pages), `fleet` (with its `verdict`, `pipeline` and `chart`), `devices`,
+//! `device` (with its `strip` of hours), `alerts`, `dead_letters`, `badge`; `assets` are
 //! the files beside them.
 
 mod alerts;
