@@ -123,6 +123,9 @@ fn verdict(expect: Expect, outcome: &Outcome) -> Option<String> {
             let faults: Vec<_> = findings.faults.iter().map(ToString::to_string).collect();
             Some(format!("{dead} dead letters; faults: {}", faults.join(" ")))
         }
+        Expect::Recovery if findings.duplicated + findings.wrong_counters + *dead > 0 => {
+            Some(format!("{dead} dead letters, and what is there is not right: {:?}", findings.faults))
+        }
         Expect::Losses if findings.lost == 0 => Some("the control lost nothing".into()),
         Expect::WrongCounters if findings.wrong_counters == 0 => Some("the control miscounted nothing".into()),
         _ => None,
@@ -174,6 +177,8 @@ mod tests {
             (Expect::NoDamage, outcome(0, 0, 0), false),
             (Expect::NoDamage, outcome(1, 0, 1), false),
             (Expect::NoDamage, Outcome { dead: 1, ..outcome(0, 0, 1) }, false),
+            (Expect::Recovery, outcome(9, 0, 1), true),
+            (Expect::Recovery, outcome(9, 1, 1), false),
             (Expect::Losses, outcome(1, 0, 1), true),
             (Expect::Losses, outcome(0, 1, 1), false),
             (Expect::WrongCounters, outcome(0, 1, 1), true),

@@ -2,12 +2,13 @@
 //! its ledger is compared with `MongoDB`.
 //!
 //! In reading order: `settings`, `rows` (what is done to whom), `stage` (the world of one
-//! row) with `cast` (its processes), `workers`, `ingest`, `servers`, `replies` and
-//! `controls` (how it is done), `recovery` (how long a batch is without a worker), `line`
+//! row) with `cast` (its processes), `workers`, `ingest`, `servers`, `failover`,
+//! `replies` and `controls` (how it is done), `recovery` (how long a batch is without a worker), `line`
 //! (what is printed).
 
 mod cast;
 mod controls;
+mod failover;
 mod ingest;
 mod line;
 mod recovery;
@@ -35,7 +36,7 @@ use self::{line::Line, rows::Row, settings::Scale, stage::Stage};
 pub async fn run(settings: &Settings) -> anyhow::Result<bool> {
     let stop = shutdown::on_signal()?;
     let seed = settings.seed.unwrap_or_else(|| fastrand::u32(..).into());
-    let rows: Vec<_> = rows::ALL.iter().filter(|row| settings.wants(row.name)).collect();
+    let rows: Vec<_> = rows::ALL.iter().filter(|row| settings.wants(row)).collect();
     ensure!(!rows.is_empty(), "no row has a name like this; the rows are: {}", rows::names());
     log::info!(rows = rows.len(), seed = seed; "starting");
     let mut lines = Vec::new();
@@ -76,7 +77,8 @@ async fn play(row: &Row, settings: &Settings, seed: u64, stop: &CancellationToke
 }
 
 async fn act(row: &Row, scale: Scale, seed: u64, stage: &mut Option<Stage>) -> anyhow::Result<line::Outcome> {
-    let stage = stage.insert(Stage::set(row.servers, scale, seed).await);
-    let kills = row.havoc.wreak(stage).await?;
+    // Boxed: the compiler looks only so deep into what is awaited.
+    let stage = stage.insert(Box::pin(Stage::set(row.servers, scale, seed)).await);
+    let kills = Box::pin(row.havoc.wreak(stage)).await?;
     stage.settle(kills).await
 }

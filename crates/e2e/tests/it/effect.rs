@@ -1,6 +1,6 @@
 //! Rows and counters, whatever the database does and whoever works.
 
-use std::sync::Arc;
+use std::{num::NonZeroU64, sync::Arc};
 
 use e2e::{MongoServer, TestEnv, body, hours_ago, mongo_command};
 use pisync_core::{
@@ -17,7 +17,15 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 fn settings(batch: u16) -> WorkSettings {
-    WorkSettings { batch, lease_ms: 60_000, lanes: 1, threshold: 3, crash: CrashSettings::default() }
+    WorkSettings {
+        batch,
+        lease_ms: 60_000,
+        lanes: 1,
+        threshold: 3,
+        max_devices: NonZeroU64::MAX,
+        retain_days: None,
+        crash: CrashSettings::default(),
+    }
 }
 
 /// Steps of one worker until nothing is left for it.
