@@ -28,6 +28,9 @@ pub struct Settings {
     /// Devices in each row [default: 2000, quick 200]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub devices: Option<u32>,
+    /// Incidents in each row of the alerters [default: 10000, quick 500]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(10..))]
+    pub incidents: Option<u32>,
     /// Folder to copy the logs of rows that failed to
     #[arg(long, value_name = "FOLDER")]
     pub logs: Option<PathBuf>,
@@ -57,6 +60,12 @@ pub(super) struct Scale {
     pub(super) away: Duration,
     /// What a full Redis may hold beyond what it needs when it is empty, in bytes.
     pub(super) room: u64,
+    /// Devices that begin to fail, in the rows of the alerters.
+    pub(super) incidents: usize,
+    /// How often an alerter is killed.
+    pub(super) alerter_kills: usize,
+    /// How long the messages of a group are left to an alerter that died.
+    pub(super) alert_lease: Duration,
     /// How long a row may take.
     pub(super) limit: Duration,
 }
@@ -71,6 +80,7 @@ impl Settings {
         let events = self.events.unwrap_or(scale.devices * scale.rounds);
         scale.devices = self.devices.unwrap_or(scale.devices);
         scale.rounds = events.div_ceil(scale.devices);
+        scale.incidents = self.incidents.map_or(scale.incidents, |incidents| incidents as usize);
         scale
     }
 }
@@ -87,6 +97,9 @@ impl Scale {
             random_kills: 20,
             away: Duration::from_secs(30),
             room: 2_000_000,
+            incidents: 10_000,
+            alerter_kills: 20,
+            alert_lease: Duration::from_secs(5),
             limit: Duration::from_mins(5),
         }
     }
@@ -102,6 +115,9 @@ impl Scale {
             random_kills: 6,
             away: Duration::from_secs(5),
             room: 1_000_000,
+            incidents: 500,
+            alerter_kills: 3,
+            alert_lease: Duration::from_secs(2),
             limit: Duration::from_mins(1),
         }
     }
