@@ -141,18 +141,25 @@ pub(super) fn print(lines: &[Line], json: bool) -> anyhow::Result<()> {
         }
         return Ok(());
     }
-    let mut table = Table::new();
-    table.load_preset(ASCII_MARKDOWN).set_header(HEADS).add_rows(lines.iter().map(Line::cells));
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
+    if !lines.is_empty() {
+        writeln!(out, "{}", table(HEADS, lines.iter().map(Line::cells)))?;
     }
-    writeln!(out, "{table}")?;
     for line in lines {
         if let Some(failure) = &line.failure {
             writeln!(out, "FAILED: {}: {failure}", line.row)?;
         }
     }
     Ok(())
+}
+
+/// A table in Markdown.
+pub(super) fn table<const N: usize>(heads: [&str; N], rows: impl Iterator<Item = [String; N]>) -> Table {
+    let mut table = Table::new();
+    table.load_preset(ASCII_MARKDOWN).set_header(heads).add_rows(rows);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
 }
 
 #[cfg(test)]

@@ -155,8 +155,3 @@ pub(super) const ALL: &[Row] = {
         control("control: counts only new rows", NaiveCount, Expect::WrongCounters),
     ]
 };
-
-/// The names of all rows, for a message.
-pub(super) fn names() -> String {
-    ALL.iter().map(|row| row.name).collect::<Vec<_>>().join("; ")
-}

@@ -181,7 +181,8 @@ pub(super) async fn until(what: &str, mut reached: impl AsyncFnMut() -> bool) ->
     Ok(())
 }
 
-fn copy_logs(from: &Path, to: &Path) {
+/// Copies the files of a folder.
+pub(super) fn copy_logs(from: &Path, to: &Path) {
     let copied = std::fs::create_dir_all(to).and_then(|()| {
         for entry in std::fs::read_dir(from)?.flatten().filter(|entry| entry.path().is_file()) {
             std::fs::copy(entry.path(), to.join(entry.file_name()))?;
