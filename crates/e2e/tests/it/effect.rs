@@ -177,7 +177,7 @@ async fn documents_of_another_shape_hold_up_nobody() {
     mongo_command(&env, "insert", "FailureCounter", json!({ "documents": counters })).await;
 
     let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
-    let reports = [4, 3, 2].map(|hours| body("old", hours_ago(hours), true));
+    let reports = [3, 2, 1].map(|hours| body("old", hours_ago(hours), true));
     api.accepts(&reports).await;
     env.drained().await;
     let old = DeviceId::parse("old").unwrap();
