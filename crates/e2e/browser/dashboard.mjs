@@ -2,20 +2,12 @@
 // it); it ends with 1 and says why where anything is not as it should be.
 import assert from "node:assert/strict";
 import fs from "node:fs";
-import { createRequire } from "node:module";
-import os from "node:os";
 import path from "node:path";
 
-const env = process.env;
-const packages = createRequire(path.join(env.PISYNC_TEST_BROWSER, "node_modules", "x.js"));
-const { chromium } = packages("playwright-core");
-const axe = fs.readFileSync(packages.resolve("axe-core/axe.min.js"), "utf8");
-const base = env.DASHBOARD_URL;
+import { takesOn, shows, silences } from "./alerts.mjs";
+import { shares } from "./share.mjs";
+import { axe, base, env, signIn, troubles, watch, withBrowser } from "./stage.mjs";
 
-const FLAGS = [
-  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync",
-];
 const LOOKS = [
   ["desktop-light", { viewport: { width: 1280, height: 900 }, colorScheme: "light" }],
   ["desktop-dark", { viewport: { width: 1280, height: 900 }, colorScheme: "dark" }],
@@ -27,35 +19,10 @@ const AXE = ["desktop-light", "phone-dark"];
 const device = encodeURIComponent(env.DASHBOARD_DEVICE);
 const PAGES = [
   ["fleet", "/"], ["devices", "/devices"], ["failing", "/devices?status=failing"], ["device", `/device?id=${device}`],
-  ["alerts", "/alerts?state="], ["dead-letters", "/dead-letters"],
+  ["alerts", "/alerts?state="], ["silences", "/silences?kind=prefix&device=pi"], ["share", "/share"],
+  ["dead-letters", "/dead-letters"],
 ];
 const OWN_FILES_BELOW = 150_000;
-
-const troubles = [];
-
-// Everything that a page complains of, and every request that would leave the machine.
-function watch(page, expected = () => false) {
-  page.on("console", (message) => {
-    if (["error", "warning"].includes(message.type()) && !expected(message.text())) {
-      troubles.push(`console of ${page.url()}: ${message.text()}`);
-    }
-  });
-  page.on("pageerror", (error) => troubles.push(`error on ${page.url()}: ${error.message}`));
-  page.on("request", (request) => {
-    const url = request.url();
-    if (!url.startsWith(base + "/") && !url.startsWith("data:")) {
-      troubles.push(`${page.url()} asks for ${url}`);
-    }
-  });
-}
-
-async function signIn(page, key) {
-  await page.goto(base + "/devices?status=failing");
-  assert.match(page.url(), /\/sign-in\?next=/, "nothing is shown without a key");
-  assert.ok(!(await page.content()).includes(env.DASHBOARD_PREFIX), "no device is named before signing in");
-  await page.getByLabel(/Key with the scope/).fill(key);
-  await page.getByRole("button", { name: "Sign in" }).click();
-}
 
 async function isReadable(page, name) {
   await page.evaluate(axe);
@@ -90,7 +57,9 @@ async function everyPage(browser, state) {
       if (AXE.includes(look)) {
         await isReadable(page, `${name} ${look}`);
       }
-      await page.screenshot({ path: path.join(env.PISYNC_TEST_SCREENSHOTS, `${name}-${look}.png`), fullPage: name !== "device" });
+      // The others are very long.
+      const isWhole = name !== "device" && !(name === "alerts" && look.startsWith("phone"));
+      await page.screenshot({ path: path.join(env.PISYNC_TEST_SCREENSHOTS, `${name}-${look}.png`), fullPage: isWhole });
       await page.close();
     }
     await context.close();
@@ -153,6 +122,36 @@ async function findsDevices(browser, state) {
   await context.close();
 }
 
+async function sortsDevices(browser, state) {
+  const context = await browser.newContext({ storageState: state });
+  const page = await context.newPage();
+  watch(page);
+  await page.goto(base + "/devices");
+  const counts = async () => (await page.locator("tbody td.num").allInnerTexts()).map(Number);
+  const sortedBy = () => page.locator("th[aria-sort]").innerText();
+  assert.match(await sortedBy(), /^Device/);
+  await page.getByRole("link", { name: "Failed in a row" }).click();
+  await page.waitForURL(/sort=failures/);
+  assert.match(await sortedBy(), /^Failed/);
+  const first = await counts();
+  assert.deepEqual(first, [...first].sort((a, b) => b - a), "most first");
+  assert.ok(first[0] >= 3, `${first}`);
+  await page.getByRole("link", { name: "Next" }).click();
+  await page.waitForURL(/sort=failures.*cursor=/);
+  const second = await counts();
+  assert.ok(second.length > 0 && second[0] <= first.at(-1), "the next page goes on in this order");
+  await page.getByRole("link", { name: "To the first" }).click();
+  assert.deepEqual(await counts(), first, "the order is kept on the way back");
+  await page.getByLabel("Order").selectOption("seen");
+  await page.waitForURL(/sort=seen/);
+  await page.locator("th[aria-sort]", { hasText: "Last heard of" }).waitFor();
+  const seen = await page.locator("tbody time").evaluateAll((times) => times.map((time) => time.dateTime));
+  assert.deepEqual(seen, [...seen].sort(), "longest ago first");
+  await page.reload();
+  assert.equal(await page.getByLabel("Order").inputValue(), "seen", "the address holds the order");
+  await context.close();
+}
+
 async function treatsDeadLetters(browser, state) {
   const context = await browser.newContext({ storageState: state });
   const page = await context.newPage();
@@ -183,6 +182,24 @@ async function worksWithoutScript(browser, state) {
   await page.getByRole("button", { name: "Find" }).click();
   assert.match(page.url(), /status=failing/);
   assert.ok((await page.locator("tbody tr").count()) > 0);
+  // An incident is taken on, and a silence made and ended.
+  await page.goto(base + "/alerts");
+  await page.getByLabel("Comment").fill("without a script");
+  await page.getByRole("button", { name: "Take on" }).first().click();
+  await page.getByText("The incident is taken on").waitFor();
+  await page.getByText("without a script").waitFor();
+  await page.getByRole("button", { name: "Give back" }).first().click();
+  await page.getByText("The incident is given back").waitFor();
+  await page.goto(base + "/silences");
+  await page.getByLabel("Devices whose id").selectOption("prefix");
+  await page.getByLabel("Id (empty").fill(env.DASHBOARD_PREFIX);
+  await page.getByRole("button", { name: "How many" }).click();
+  await page.getByText("120 devices").waitFor();
+  await page.getByLabel("Why").fill("no script");
+  await page.getByRole("button", { name: "Silence them" }).click();
+  await page.getByText("The silence is in force").waitFor();
+  await page.getByRole("button", { name: "End it now" }).click();
+  await page.getByText("The silence is over").waitFor();
   await context.close();
 }
 
@@ -200,6 +217,9 @@ async function refuses(browser) {
   await page.getByRole("heading", { name: "Devices" }).waitFor();
   assert.equal(await page.getByRole("link", { name: "Dead letters" }).count(), 0);
   assert.equal((await page.goto(base + "/dead-letters")).status(), 403);
+  await page.goto(base + "/alerts");
+  assert.equal(await page.getByRole("button", { name: "Take on" }).count(), 0);
+  assert.equal(await page.getByRole("link", { name: /Share|Silence…/ }).count(), 0);
   await page.goto(base + "/");
   await page.getByRole("button", { name: "Sign out" }).click();
   await page.goto(base + "/");
@@ -222,9 +242,7 @@ async function isLight(browser, state) {
   await context.close();
 }
 
-const profile = fs.mkdtempSync(path.join(os.tmpdir(), "pisync-browser-"));
-const browser = await chromium.launch({ executablePath: env.DASHBOARD_CHROMIUM, headless: true, args: FLAGS, env: { ...env, HOME: profile } });
-try {
+await withBrowser(async (browser) => {
   const context = await browser.newContext();
   const page = await context.newPage();
   watch(page);
@@ -236,13 +254,15 @@ try {
   await everyPage(browser, state);
   await everyLink(browser, state);
   await findsDevices(browser, state);
+  await sortsDevices(browser, state);
+  await shows(browser, state);
+  await takesOn(browser, state);
+  await silences(browser, state);
+  await shares(browser, state);
   await worksWithoutScript(browser, state);
   await isLight(browser, state);
   await treatsDeadLetters(browser, state);
   await refuses(browser);
-} finally {
-  await browser.close();
-  fs.rmSync(profile, { recursive: true, force: true });
-}
+});
 assert.deepEqual(troubles, []);
 console.log("the dashboard is well");

@@ -106,6 +106,7 @@ fn queue(incident: &mut Incident, telling: Telling, route: &Route, now: Timestam
         attempts: 0,
         message: None,
         lease_until: None,
+        last_error: None,
         dead: None,
     });
 }
@@ -132,12 +133,13 @@ fn conclude(incident: &mut Incident, entry: Entry, trigger: &Trigger<'_>) {
         Delivery::Again { why, .. } if now.duration_since(entry.queued_at) >= PATIENCE => {
             bury(incident, entry, why, now);
         }
-        Delivery::Again { .. } => {
+        Delivery::Again { why, .. } => {
             let is_over = incident.alert.state == AlertState::Resolved;
             let is_still_so = is_over == (entry.telling == Telling::Resolved);
             // What was over before anyone heard of it is not worth another try, nor the reverse.
             if is_still_so && (is_over || !incident.is_held_back()) {
-                incident.outbox.push(Entry { next_at: trigger.next_at, lease_until: None, ..entry });
+                let last_error = Some(why.clone());
+                incident.outbox.push(Entry { next_at: trigger.next_at, lease_until: None, last_error, ..entry });
             }
         }
     }
@@ -154,7 +156,7 @@ fn remember(incident: &mut Incident, entry: Entry, now: Timestamp) {
 
 fn bury(incident: &mut Incident, entry: Entry, why: &str, now: Timestamp) {
     let dead = Some(Dead { at: now, why: why.to_owned() });
-    incident.dead.push(Entry { dead, lease_until: None, ..entry });
+    incident.dead.push(Entry { dead, lease_until: None, last_error: None, ..entry });
     let over = incident.dead.len().saturating_sub(DEAD_KEPT);
     incident.dead.drain(..over);
 }

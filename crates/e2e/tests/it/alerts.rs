@@ -187,8 +187,11 @@ async fn an_incident_is_taken_on_with_a_name_and_a_comment() {
     assert_eq!((status.as_u16(), &acked["acked"]["by"]), (200, &"me".into()), "{acked}");
     let (_, listed) = api.get("/api/v1/alerts").await;
     assert_eq!(listed["items"][0]["acked"]["comment"], "on it");
+    let (status, given_back) = api.send("DELETE", &format!("/api/v1/alerts/{}/ack", alert.id), &Value::Null).await;
+    assert_eq!((status.as_u16(), &given_back["acked"]), (200, &Value::Null), "{given_back}");
     let unknown = format!("/api/v1/alerts/{}/ack", "0".repeat(24));
     assert_eq!(api.send("POST", &unknown, &json!({})).await.0.as_u16(), 404);
+    assert_eq!(api.send("DELETE", &unknown, &Value::Null).await.0.as_u16(), 404);
     let long = json!({ "by": "x".repeat(129) });
     assert_eq!(api.send("POST", &format!("/api/v1/alerts/{}/ack", alert.id), &long).await.0.as_u16(), 400);
     env.finish().await;

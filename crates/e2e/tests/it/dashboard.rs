@@ -1,14 +1,21 @@
 //! The dashboard: in a real browser over a real system with a simulated fleet, and what of it
 //! needs no browser.
 
-use e2e::{Api, TestEnv, body, hours_ago, setting, workspace_root};
+use e2e::{Answer, Api, FarEnd, TestEnv, body, hours_ago, setting, workspace_root};
+use pisync_core::models::{AlertState, Incident};
 use reqwest::{Client, Response, redirect::Policy};
 use tokio::process::Command;
 
-use crate::keys::{api, key};
+use crate::{
+    keys::{api, key},
+    world::{device, failing, save},
+};
+
+/// A device with a name that has to be escaped wherever it stands.
+const DEVICE: &str = "école / 7";
 
 /// A client that follows nothing, as a browser without its cookies.
-fn client() -> Client {
+pub(crate) fn client() -> Client {
     Client::builder().redirect(Policy::none()).build().unwrap()
 }
 
@@ -20,11 +27,32 @@ async fn fleet(env: &TestEnv, api: &Api, key: &str) {
     let output = command.env("PISYNC_API_KEY", key).output().await.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let post = Client::new().post(format!("{}/api/v1/sync-events", api.url)).bearer_auth(key);
-    let reports: Vec<_> = (1..5).map(|hour| body("école / 7", hours_ago(hour), true)).collect();
+    let reports: Vec<_> = (1..5).map(|hour| body(DEVICE, hours_ago(hour), true)).collect();
     assert_eq!(post.json(&reports).send().await.unwrap().status().as_u16(), 202);
     let queue = env.queue();
     let letters = ["no event <script>alert(1)</script>", "no event either"].map(|text| text.as_bytes().to_vec());
     queue.push(queue.partitions().next().unwrap(), &letters, 1_000).await.unwrap();
+}
+
+/// Tells people of the incidents: the log takes it, one webhook is busy and another one gone. Of
+/// three further incidents nobody hears while the first one is open.
+async fn told(env: &TestEnv, busy: &FarEnd, gone: &FarEnd) {
+    let says = |status: u16| Answer::Says(status, String::new(), "no".to_owned());
+    busy.answers(vec![says(503); 100]);
+    gone.answers(vec![says(410); 100]);
+    let webhook = |name: &str, far_end: &FarEnd| {
+        let (receiver, route) = ("[[receiver]]\ntype = \"webhook\"", "[[route]]\ncontinue = true\ngroup_wait = \"0s\"");
+        format!("{receiver}\nname = \"{name}\"\nurl = \"{}\"\n\n{route}\nreceiver = \"{name}\"\n\n", far_end.url())
+    };
+    std::fs::write(env.path("alerts.toml"), webhook("busy", busy) + &webhook("gone", gone)).unwrap();
+    let (log, config) = (env.path("alerts.log").display().to_string(), env.path("alerts.toml").display().to_string());
+    let mut look = env.start("once.log", "alerter", &["--once", "--alert-log", &log, "--config", &config]);
+    assert_eq!(look.ended().await.code(), Some(1), "not all was delivered\n{}", look.log());
+    let open = env.store().await.alerts().open_of(&device(DEVICE)).await.unwrap().unwrap();
+    assert_eq!(open.alert.state, AlertState::Firing);
+    for i in 0..3 {
+        save(env, Incident { inhibited_by: Some(open.alert.id), ..failing(&format!("held-{i}")) }).await;
+    }
 }
 
 #[tokio::test]
@@ -35,12 +63,12 @@ async fn the_dashboard_is_looked_at_in_a_browser() {
     let _worker = env.worker("worker.log", &[]).await;
     fleet(&env, &api, &ingest).await;
     env.drained().await;
-    let log = env.path("alerts.log").display().to_string();
-    assert!(env.start("once.log", "alerter", &["--once", "--alert-log", &log]).ended().await.success());
+    let (busy, gone) = (FarEnd::start().await, FarEnd::start().await);
+    told(&env, &busy, &gone).await;
 
     let mut command = Command::new("node");
     command.arg(workspace_root().join("crates/e2e/browser/dashboard.mjs"));
-    command.env("DASHBOARD_URL", &api.url).env("DASHBOARD_PREFIX", "pibook").env("DASHBOARD_DEVICE", "école / 7");
+    command.env("DASHBOARD_URL", &api.url).env("DASHBOARD_PREFIX", "pibook").env("DASHBOARD_DEVICE", DEVICE);
     command
         .env("DASHBOARD_INGEST_KEY", &ingest)
         .env("DASHBOARD_READ_KEY", &read)
@@ -53,7 +81,7 @@ async fn the_dashboard_is_looked_at_in_a_browser() {
     env.finish().await;
 }
 
-fn header<'a>(answer: &'a Response, name: &str) -> &'a str {
+pub(crate) fn header<'a>(answer: &'a Response, name: &str) -> &'a str {
     answer.headers().get(name).map_or("", |value| value.to_str().unwrap())
 }
 

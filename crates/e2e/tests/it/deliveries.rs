@@ -83,6 +83,9 @@ async fn a_message_that_was_not_taken_comes_again_by_its_name_and_a_refused_one_
     report(&api, 1, false).await;
     let first = receives(&env, &far_end, 1).await;
     let asked = std::time::Instant::now();
+    let why = async || api.get("/api/v1/alerts").await.1["items"][0]["waiting"][0]["why"].clone();
+    env.until("a word on the last attempt", async || why().await.as_str().is_some_and(|why| why.starts_with("429")))
+        .await;
     let messages = receives(&env, &far_end, 2).await;
     assert!(asked.elapsed().as_secs() >= 5, "it asked for 6 s: {:?}", asked.elapsed());
     assert_eq!(messages[1].headers["webhook-id"], first[0].headers["webhook-id"]);

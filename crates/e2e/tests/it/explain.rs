@@ -3,9 +3,10 @@
 
 use e2e::{Api, TestEnv, hours_ago, mongo_command, mongo_find};
 use jiff::SignedDuration;
+use pisync_core::models::Incident;
 use serde_json::{Value, json};
 
-use crate::world::{counter, event, heard_of, incident, store_counters, store_events, tied};
+use crate::world::{counter, event, failing, heard_of, incident, save, silence, store_counters, store_events, tied};
 
 /// The most documents that one command may look at, whatever the collections hold: a step of a
 /// walk, or a batch of a list that is streamed.
@@ -34,7 +35,11 @@ async fn filled(env: &TestEnv) {
     for i in 0..300 {
         incident(env, &format!("pibook-{:04}", i % 50), hours_ago(1_000 - i), true).await;
     }
-    incident(env, "one", hours_ago(3), false).await;
+    let open = incident(env, "one", hours_ago(3), false).await;
+    for i in 100..300 {
+        save(env, Incident { inhibited_by: Some(open.id), ..failing(&format!("pibook-{i:04}")) }).await;
+    }
+    silence(env, "deviceId=one").await;
 }
 
 /// Each read that the API has, with two pages where there are.
@@ -63,6 +68,11 @@ async fn ask_everything(api: &Api) {
         "/api/v1/alerts?state=firing",
         "/api/v1/alerts?state=resolved&limit=7",
         "/api/v1/alerts?deviceId=pibook-0003&limit=2",
+        &format!("/api/v1/alerts?heldBy={}&limit=50", open_alert(api).await),
+        "/api/v1/devices?sort=failures",
+        "/api/v1/devices?sort=seen&limit=20",
+        "/api/v1/devices?sort=failures&q=pibook-39&status=ok",
+        "/api/v1/silences",
         "/api/v1/alerts?deviceId=pibook-0003&state=resolved&limit=2",
         "/api/v1/fleet/summary",
         "/api/v1/fleet/summary?hours=168",
@@ -78,6 +88,22 @@ async fn ask_everything(api: &Api) {
         let answer = reqwest::get(format!("{}{path}", api.url)).await.unwrap();
         assert!(answer.text().await.unwrap().lines().count() > 700, "{path}");
     }
+}
+
+/// The pages of the dashboard that do not read all rows of a device.
+async fn look_at_pages(api: &Api) {
+    let held = format!("/alerts?heldBy={}", open_alert(api).await);
+    for path in ["/alerts", "/alerts?state=", &held, "/silences?kind=prefix&device=pibook-00", "/devices?sort=failures"]
+    {
+        let answer = reqwest::get(format!("{}{path}", api.url)).await.unwrap();
+        assert_eq!(answer.status().as_u16(), 200, "{path}");
+    }
+}
+
+/// The id of the open alert that holds others back.
+async fn open_alert(api: &Api) -> String {
+    let (_, open) = api.get("/api/v1/alerts?deviceId=one&state=firing").await;
+    open["items"][0]["id"].as_str().unwrap().to_owned()
 }
 
 /// What the API has asked of the database since the profiler was turned on.
@@ -121,6 +147,7 @@ async fn every_read_is_served_by_an_index_in_bounded_work() {
     assert_eq!(api.get("/api/v1/fleet/summary?hours=1").await.0.as_u16(), 200);
     profile(&env).await;
     ask_everything(&api).await;
+    look_at_pages(&api).await;
     let asked = asked(&env).await;
     assert!(asked.len() > 60, "only {} reads were seen", asked.len());
     for entry in &asked {

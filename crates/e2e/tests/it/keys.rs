@@ -50,13 +50,14 @@ async fn no_page_is_shown_to_who_has_not_signed_in() {
     key(&env, "read").await;
     let api = api(&env, "enforce").await;
     let table = std::fs::read_to_string(workspace_root().join("crates/ingest-api/src/dashboard/mod.rs")).unwrap();
-    let open = ["/sign-in", "/sign-out", "/assets/{file}"];
+    let open = ["/sign-in", "/sign-out", "/assets/{file}", "/shared"];
     let pages: Vec<_> = table.split('"').filter(|text| text.starts_with('/') && !text.contains('\n')).collect();
     let pages: Vec<_> = pages.into_iter().filter(|path| !open.contains(path)).collect();
     assert!(pages.len() > 6, "{pages:?}");
     let client = Client::builder().redirect(Policy::none()).build().unwrap();
     for path in pages {
-        let methods = if path == "/dead-letters" { &[Method::GET, Method::POST][..] } else { &[Method::GET] };
+        let has_forms = ["/alerts", "/silences", "/share", "/dead-letters"].contains(&path);
+        let methods = if has_forms { &[Method::GET, Method::POST][..] } else { &[Method::GET] };
         for method in methods {
             let answer = client.request(method.clone(), format!("{}{path}", api.url)).send().await.unwrap();
             assert_eq!(answer.status().as_u16(), 303, "{method} {path}");

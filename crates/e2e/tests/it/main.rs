@@ -33,6 +33,7 @@ mod redis_sets;
 mod repartition;
 mod retention;
 mod seen;
+mod sessions;
 mod settings;
 mod sharding;
 mod tls;

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, HashSet};
 use e2e::{Api, TestEnv, body, hours_ago};
 use jiff::Timestamp;
 use pisync_core::{
-    models::{Alert, AlertState, DeviceId, Entry, EventId, FailureCounter, FailureRun, Incident, SyncEvent, Telling},
+    models::{
+        Alert, AlertState, DeviceId, Entry, EventId, FailureCounter, FailureRun, Incident, Silence, SilenceEnd,
+        SyncEvent, Telling,
+    },
     queue::LastSeen,
     store::{KeptIncident, Revision, Saved},
 };
@@ -64,6 +67,13 @@ pub(crate) async fn heard_of(env: &TestEnv, devices: &[(&str, Timestamp)]) {
     LastSeen::new(env.queue()).restore(&devices).await.unwrap();
 }
 
+/// An incident of a device that fails, as it begins.
+pub(crate) fn failing(device_id: &str) -> Incident {
+    let (since, last_speed) = (hours_ago(2), 0.2);
+    let run = FailureRun { count: 3, since, last_at: since, last_speed };
+    Incident::new(Alert::device_sync_failing(device(device_id), &run), since)
+}
+
 /// Opens an incident of a device that began at a time, of which the log still has to be told;
 /// ends it again in silence if asked.
 pub(crate) async fn incident(env: &TestEnv, device_id: &str, since: Timestamp, is_over: bool) -> Alert {
@@ -92,6 +102,7 @@ fn firing_to_the_log(queued_at: Timestamp) -> Entry {
         attempts: 0,
         message: None,
         lease_until: None,
+        last_error: None,
         dead: None,
     }
 }
@@ -100,6 +111,21 @@ fn firing_to_the_log(queued_at: Timestamp) -> Entry {
 pub(crate) async fn save(env: &TestEnv, incident: Incident) {
     let new = KeptIncident { incident, revision: Revision::Unset };
     assert_eq!(env.store().await.alerts().save(&[new]).await.unwrap(), Saved::All);
+}
+
+/// A silence without an end yet.
+pub(crate) async fn silence(env: &TestEnv, matcher: &str) {
+    let silences = env.store().await.silences();
+    let silence = Silence {
+        id: silences.new_id(),
+        matchers: vec![matcher.parse().unwrap()],
+        starts_at: hours_ago(1),
+        end: SilenceEnd::Resolved { has_matched: false },
+        by: "me".into(),
+        comment: "a test".into(),
+        created_at: hours_ago(1),
+    };
+    silences.add(&silence).await.unwrap();
 }
 
 /// All items of a list, by its cursors; none may come twice.

@@ -1,49 +1,34 @@
-//! `GET /alerts`: the incidents, and which messages about them have not left yet.
+//! `/alerts`: the incidents, what became of the messages about them, and who takes them on.
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    web::{Data, Query},
+    web::{Data, Form, Query},
 };
 use askama::Template;
 use jiff::Timestamp;
 use pisync_core::{
-    models::{AlertId, AlertState, Entry, Incident},
-    store::AlertFilter,
+    models::{Ack, AlertId, AlertState, Incident},
+    store::{AlertFilter, Held},
 };
+use serde::Deserialize;
 
 use super::{
-    devices::{href, next_page},
-    moment::{Moment, Span},
-    page::{Frame, PageError, render},
+    devices::next_page,
+    held::{self, HeldBack},
+    incidents::{Group, grouped},
+    page::{Frame, PageError, go_to, render_with},
+    sign_in::{begin_for_forms, is_of_this_site},
     viewer::Viewer,
 };
 use crate::{
-    cursor::{BadCursor, Position, Scope},
+    cursor::{BadCursor, Position},
     error::ApiError,
-    routes::v1::{alerts::AlertsQuery, list},
+    routes::v1::{ack, alerts::AlertsQuery, list, operator},
     server::State,
 };
 
 /// How many incidents a page has.
 const LIMIT: u32 = 100;
-
-/// Incidents of one rule, one cause and one state.
-struct Group {
-    name: &'static str,
-    cause: &'static str,
-    is_firing: bool,
-    count: usize,
-    incidents: Vec<Row>,
-}
-
-struct Row {
-    device_id: String,
-    href: String,
-    failures: i32,
-    began: Moment,
-    lasted: String,
-    waiting: Vec<String>,
-}
 
 #[derive(Template)]
 #[template(path = "alerts.html")]
@@ -51,14 +36,38 @@ struct AlertsPage {
     frame: Frame,
     state: &'static str,
     device_id: String,
+    /// The alert that holds back what is shown, where that was asked for.
+    held_by: String,
     groups: Vec<Group>,
+    held: Vec<HeldBack>,
+    silences: usize,
     next: Option<String>,
+    /// The query, to come back to.
+    back: String,
+    done: &'static str,
 }
 
-/// A page of the incidents: those that are open, unless others are asked for.
+/// What is to be done about an incident.
+#[derive(Deserialize)]
+pub(super) struct Order {
+    token: String,
+    #[serde(default)]
+    by: String,
+    #[serde(default)]
+    comment: String,
+    #[serde(default)]
+    back: String,
+    /// The incident that is taken on.
+    ack: Option<String>,
+    /// The incident that is given back.
+    unack: Option<String>,
+}
+
+/// A page of the incidents: those that are open, unless others are asked for. Those that another
+/// alert holds back are counted apart, so that they do not hide the others.
 pub(super) async fn get(
     request: HttpRequest,
-    viewer: Viewer,
+    mut viewer: Viewer,
     query: Query<AlertsQuery>,
     state: Data<State>,
 ) -> Result<HttpResponse, PageError> {
@@ -66,72 +75,110 @@ pub(super) async fn get(
     let asked = query.filter()?;
     let is_all = request.query_string().split('&').any(|member| member == "state=");
     let only = asked.state.or((!is_all).then_some(AlertState::Firing));
-    let filter = AlertFilter { state: only, ..asked };
-    let scope = Scope::of("alerts page").with(filter.state.map(AlertState::as_str)).with(filter.device_id.as_ref());
-    let after = match list::place(&state, &scope, query.cursor.as_deref()).await? {
-        Some(Position::Document { at, id }) => Some((at, AlertId::from_bytes(id))),
-        Some(_) => return Err(ApiError::from(BadCursor).into()),
-        None => None,
-    };
-    let step = state.store.alerts().list(&filter, after, LIMIT).await.map_err(ApiError::from)?;
-    let next = match step.found.last().filter(|_| step.more) {
-        Some(last) => {
-            let position = Position::Document { at: last.alert.starts_at, id: last.alert.id.bytes() };
-            Some(next_page(&request, &state.cursor_keys.key().await.map_err(ApiError::from)?.seal(&scope, &position)))
-        }
-        None => None,
-    };
-    Ok(render(&AlertsPage {
+    let is_plain = asked.held == Held::Any && asked.device_id.is_none();
+    let held = if is_plain { Held::Not } else { asked.held };
+    let filter = AlertFilter { state: only, held, ..asked };
+    let (step, next) = page(&request, &query, &filter, &state).await?;
+    let now = Timestamp::now();
+    let is_first = is_plain && query.cursor.is_none() && only != Some(AlertState::Resolved);
+    let held = if is_first { held::all(&state, now).await? } else { Vec::new() };
+    let silences = state.store.silences().not_over(now, LIMIT).await.map_err(ApiError::from)?.len();
+    // Without a key for it there are no forms, and the list is there all the same.
+    let cookie = if viewer.may_operate { begin_for_forms(&request, &mut viewer, &state).await } else { Ok(None) };
+    let page = AlertsPage {
         frame: Frame::new("Alerts", "/alerts", &viewer),
         state: filter.state.map_or("", AlertState::as_str),
         device_id: filter.device_id.as_ref().map(ToString::to_string).unwrap_or_default(),
-        groups: grouped(step.found, Timestamp::now()),
+        held_by: if let Held::By(id) = filter.held { id.to_string() } else { String::new() },
+        groups: grouped(&step, now),
+        held,
+        silences,
         next,
-    }))
+        back: without_done(request.query_string()),
+        done: done(request.query_string()),
+    };
+    Ok(render_with(cookie.unwrap_or_default(), &page))
 }
 
-/// Those that are alike together, each group in the order of the list.
-fn grouped(found: Vec<Incident>, now: Timestamp) -> Vec<Group> {
-    let mut groups = Vec::<Group>::new();
-    for listed in found {
-        let alert = &listed.alert;
-        let (name, cause) = (alert.name.as_str(), alert.cause.as_str());
-        let is_firing = alert.state == AlertState::Firing;
-        let place =
-            groups.iter().position(|group| (group.name, group.cause, group.is_firing) == (name, cause, is_firing));
-        let place = place.unwrap_or_else(|| {
-            groups.push(Group { name, cause, is_firing, count: 0, incidents: Vec::new() });
-            groups.len() - 1
-        });
-        groups[place].count += 1;
-        groups[place].incidents.push(Row::new(&listed, now));
-    }
-    groups
+/// Lets someone take an incident on, or give it back.
+pub(super) async fn post(
+    request: HttpRequest,
+    viewer: Viewer,
+    order: Form<Order>,
+    state: Data<State>,
+) -> Result<HttpResponse, PageError> {
+    is_of_this_site(&request)?;
+    viewer.may_do(&state, &order.token).await?;
+    let said = |text: &String| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+    let by = operator::name(viewer.key_id(), said(&order.by).as_deref())?;
+    let comment = operator::comment(order.comment.trim())?.to_owned();
+    let (id, ack, done) = match (&order.ack, &order.unack) {
+        (Some(id), None) => (id, Some(Ack { by, comment, at: Timestamp::now() }), "acked"),
+        (None, Some(id)) => (id, None, "unacked"),
+        _ => return Err(ApiError::malformed("the form asks to take on or to give back one incident").into()),
+    };
+    ack::set(&state, id, ack).await?;
+    log::info!(alert = id.as_str(), done, key_id = viewer.key_id().unwrap_or_default(); "an incident was treated");
+    let back = without_done(&order.back);
+    let join = if back.is_empty() { "" } else { "&" };
+    Ok(go_to(&format!("/alerts?{back}{join}done={done}")).finish())
 }
 
-impl Row {
-    fn new(Incident { alert, outbox, dead, .. }: &Incident, now: Timestamp) -> Self {
-        let device_id = alert.device_id().map(ToString::to_string).unwrap_or_default();
-        let end = alert.ends_at.unwrap_or(now);
-        let waits = |entry: &Entry| {
-            let (said, receiver) = (entry.telling.as_str(), &entry.receiver);
-            match entry.attempts {
-                0 => format!("\u{201c}{said}\u{201d} waits to be sent to {receiver}"),
-                1 => format!("\u{201c}{said}\u{201d}: sent once to {receiver}, not confirmed"),
-                tries => format!("\u{201c}{said}\u{201d}: {tries} tries to {receiver}, none confirmed"),
-            }
-        };
-        let given_up = |entry: &Entry| {
-            let why = entry.dead.as_ref().map_or("", |dead| dead.why.as_str());
-            format!("\u{201c}{}\u{201d} could not be delivered to {}: {why}", entry.telling.as_str(), entry.receiver)
-        };
-        Self {
-            href: href(&device_id),
-            device_id,
-            failures: alert.failure_count,
-            began: Moment::new(alert.starts_at, now),
-            lasted: Span((end.as_second() - alert.starts_at.as_second()).max(0)).to_string(),
-            waiting: outbox.iter().map(waits).chain(dead.iter().map(given_up)).collect(),
+/// The incidents of a page, and the address of the next one.
+async fn page(
+    request: &HttpRequest,
+    query: &AlertsQuery,
+    filter: &AlertFilter,
+    state: &State,
+) -> Result<(Vec<Incident>, Option<String>), ApiError> {
+    let scope = query.scope("alerts page").with(filter.state.map(AlertState::as_str));
+    let after = match list::place(state, &scope, query.cursor.as_deref()).await? {
+        Some(Position::Document { at, id }) => Some((at, AlertId::from_bytes(id))),
+        Some(_) => return Err(BadCursor.into()),
+        None => None,
+    };
+    let step = state.store.alerts().list(filter, after, LIMIT).await?;
+    let next = match step.found.last().filter(|_| step.more) {
+        Some(last) => {
+            let position = Position::Document { at: last.alert.starts_at, id: last.alert.id.bytes() };
+            Some(next_page(request, &state.cursor_keys.key().await?.seal(&scope, &position)))
         }
+        None => None,
+    };
+    Ok((step.found, next))
+}
+
+fn done(query: &str) -> &'static str {
+    match query.rsplit_once("done=").map(|(_, word)| word) {
+        Some("acked") => "The incident is taken on: it is not told again until it is over.",
+        Some("unacked") => "The incident is given back: it is told again as before.",
+        _ => "",
+    }
+}
+
+/// A query as it was before something was done, fit for a header.
+fn without_done(query: &str) -> String {
+    let is_plain = |member: &&str| member.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+    let kept = query.split('&').filter(|member| !member.is_empty() && !member.starts_with("done="));
+    kept.filter(is_plain).collect::<Vec<_>>().join("&")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_comes_back_to_the_same_list_and_nowhere_else() {
+        for (query, kept) in [
+            ("", ""),
+            ("done=acked", ""),
+            ("state=&deviceId=a%20b&done=acked", "state=&deviceId=a%20b"),
+            ("cursor=abc\r\nx: y", ""),
+            ("a=1#b&c=2", "c=2"),
+        ] {
+            assert_eq!(without_done(query), kept, "{query}");
+        }
+        assert!(done("state=&done=acked").contains("taken on"));
+        assert_eq!(done("state="), "");
     }
 }

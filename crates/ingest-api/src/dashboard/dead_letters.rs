@@ -2,7 +2,6 @@
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::SET_COOKIE,
     web::{Data, Form},
 };
 use askama::Template;
@@ -12,7 +11,7 @@ use serde::Deserialize;
 
 use super::{
     moment::{Moment, grouped},
-    page::{Frame, PageError, go_to, render},
+    page::{Frame, PageError, go_to, render_with},
     sign_in::{begin_for_forms, is_of_this_site},
     viewer::Viewer,
 };
@@ -72,7 +71,7 @@ pub(super) async fn get(
     letters.sort_by_key(|buried| std::cmp::Reverse(buried.letter.died_at));
     let total: u64 =
         state.queue.status_of_all().await.map_err(ApiError::from)?.iter().map(|partition| partition.dead).sum();
-    let mut answer = render(&DeadLettersPage {
+    let page = DeadLettersPage {
         frame: Frame::new("Dead letters", "/dead-letters", &viewer),
         letters: letters.iter().map(|buried| Letter::new(buried, now)).collect(),
         total: grouped(total),
@@ -82,11 +81,8 @@ pub(super) async fn get(
             "done=gone" => "This letter was not there any more.",
             _ => "",
         },
-    });
-    if let Some(cookie) = cookie.and_then(|cookie| cookie.parse().ok()) {
-        answer.headers_mut().insert(SET_COOKIE, cookie);
-    }
-    Ok(answer)
+    };
+    Ok(render_with(cookie, &page))
 }
 
 /// Puts one back, or throws it away.
@@ -106,8 +102,8 @@ pub(super) async fn post(
         _ => return Err(ApiError::malformed("the form asks for requeue or purge").into()),
     };
     let done = if treated { word } else { "gone" };
-    let who = viewer.session.map(|session| session.key_id).unwrap_or_default();
-    log::info!(dead_letter = order.id.as_str(), done, key_id:% = who; "dead letter treated");
+    let who = viewer.key_id().unwrap_or_default();
+    log::info!(dead_letter = order.id.as_str(), done, key_id = who; "dead letter treated");
     Ok(go_to(&format!("/dead-letters?done={done}")).finish())
 }
 

@@ -7,7 +7,7 @@ use actix_web::{
 use askama::Template;
 use jiff::Timestamp;
 use pisync_core::{
-    models::{Cause, DeviceId, DeviceStatus, FailureCounter, Incident},
+    models::{Cause, DeviceId, DeviceStatus, FailureCounter},
     store::{AlertFilter, StoredEvent},
 };
 use serde::Deserialize;
@@ -17,6 +17,7 @@ use super::{
     moment::{Moment, Span},
     page::{Frame, PageError, escaped, render},
     strip::{self, Strip},
+    timeline::{self, Line},
     viewer::Viewer,
 };
 use crate::{
@@ -28,11 +29,11 @@ use crate::{
 /// The most rows that the strip is made of: more than one an hour for 30 days.
 const ROWS: u32 = 2_000;
 
-/// How many of the newest lines the timeline has.
-const LINES: usize = 60;
-
 /// How many of the newest incidents are in it.
 const INCIDENTS: u32 = 30;
+
+/// How many silences are looked at, those that end or have ended last.
+const SILENCES: u32 = 1_000;
 
 /// A device may be called by anything that is printable, `..` too: its name is no part of a path.
 #[derive(Deserialize)]
@@ -57,15 +58,6 @@ struct DevicePage {
     lines: Vec<Line>,
 }
 
-/// A line of the timeline.
-struct Line {
-    at: Timestamp,
-    moment: Moment,
-    class: &'static str,
-    sign: &'static str,
-    said: String,
-}
-
 /// The page of a device that was ever heard of.
 pub(super) async fn get(
     viewer: Viewer,
@@ -81,8 +73,10 @@ pub(super) async fn get(
     let rows = rows(&state, &device_id, now).await?;
     let is_heard_of = |known: &Known| is_counted || !rows.is_empty() || known.last_seen_at.is_some();
     let known = known.into_iter().next().filter(is_heard_of).ok_or(ApiError::Unknown("device"))?;
-    let of_device = AlertFilter { state: None, device_id: Some(device_id.clone()) };
+    let of_device = AlertFilter { device_id: Some(device_id.clone()), ..AlertFilter::default() };
     let incidents = state.store.alerts().list(&of_device, None, INCIDENTS).await.map_err(ApiError::from)?.found;
+    let silences = state.store.silences().all(SILENCES).await.map_err(ApiError::from)?;
+    let silences: Vec<_> = silences.into_iter().filter(|silence| timeline::is_about(silence, &device_id)).collect();
     let (sign, label) = look(known.status);
     Ok(render(&DevicePage {
         frame: Frame::new(device_id.as_str(), "/devices", &viewer),
@@ -94,7 +88,7 @@ pub(super) async fn get(
         seen: known.last_seen_at.map(|at| Moment::new(at, now)),
         speed: usual_speed(&rows),
         strip: Strip::of(&rows, now),
-        lines: lines(&rows, &incidents, now),
+        lines: timeline::of(&rows, &incidents, &silences, now),
         id: device_id.to_string(),
     }))
 }
@@ -141,38 +135,4 @@ fn usual_speed(rows: &[StoredEvent]) -> String {
     speeds.sort_by(f64::total_cmp);
     let median = speeds.get(speeds.len() / 2);
     median.map_or_else(|| "never measured".into(), |median| format!("{median:.2} Mbps"))
-}
-
-/// Syncs and incidents in one list, newest first.
-fn lines(rows: &[StoredEvent], incidents: &[Incident], now: Timestamp) -> Vec<Line> {
-    let line = |at: Timestamp, class, sign, said: String| Line { at, moment: Moment::new(at, now), class, sign, said };
-    let sync = |row: &StoredEvent| {
-        let suspect = if row.device_timestamp.is_some() { ", with a clock that is not believed" } else { "" };
-        let (files, errors, speed) = (row.total_files_synced, row.total_errors, row.internet_speed);
-        if errors > 0 {
-            line(
-                row.timestamp,
-                "failed",
-                "\u{2715}",
-                format!("sync with {errors} errors, {files} files, {speed:.2} Mbps{suspect}"),
-            )
-        } else {
-            line(row.timestamp, "good", "\u{2713}", format!("good sync, {files} files, {speed:.2} Mbps{suspect}"))
-        }
-    };
-    let incident = |listed: &Incident| {
-        let (alert, end) = (&listed.alert, listed.alert.ends_at);
-        let begin = line(
-            alert.starts_at,
-            "alert",
-            "!",
-            format!("incident began: {}, {}", alert.name.as_str(), alert.cause.as_str()),
-        );
-        let end = end.map(|end| line(end, "alert", "\u{2713}", format!("incident ended: {}", alert.name.as_str())));
-        [Some(begin), end]
-    };
-    let mut lines: Vec<_> = rows.iter().map(sync).chain(incidents.iter().flat_map(incident).flatten()).collect();
-    lines.sort_by_key(|line| std::cmp::Reverse(line.at));
-    lines.truncate(LINES);
-    lines
 }

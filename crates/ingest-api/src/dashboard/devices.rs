@@ -16,7 +16,7 @@ use super::{
 use crate::{
     error::ApiError,
     routes::v1::{
-        device_filter::{DevicesQuery, Order},
+        device_filter::{DevicesQuery, Order, Sort},
         device_item::Known,
         device_walk, list, query,
     },
@@ -42,6 +42,15 @@ struct Choice {
     is_chosen: bool,
 }
 
+/// The head of a column that the list can be sorted by.
+struct Head {
+    label: &'static str,
+    class: &'static str,
+    href: String,
+    /// The word for who cannot see it, where the list is sorted so.
+    sorted: Option<&'static str>,
+}
+
 #[derive(Template)]
 #[template(path = "devices.html")]
 struct DevicesPage {
@@ -50,6 +59,9 @@ struct DevicesPage {
     min_failures: String,
     choices: Vec<Choice>,
     order: &'static str,
+    /// The order that was asked for, if one was.
+    sort: &'static str,
+    heads: [Head; 3],
     rows: Vec<Row>,
     next: Option<String>,
     is_first: bool,
@@ -112,6 +124,7 @@ pub(super) async fn get(
     let chosen = filter.status.map_or("", DeviceStatus::as_str);
     let choices = [("", "any")].into_iter().chain(DeviceStatus::ALL.map(|status| (status.as_str(), look(status).1)));
     let is_failing_list = filter.status == Some(DeviceStatus::Failing) && filter.order() == Order::Count;
+    let is_failing_list = is_failing_list && filter.prefix.is_none();
     Ok(render(&DevicesPage {
         frame: Frame::new("Devices", "/devices", &viewer),
         q: filter.prefix.clone().unwrap_or_default(),
@@ -122,17 +135,41 @@ pub(super) async fn get(
             Order::Count => "failed most often in a row first",
             Order::Seen => "not heard of for longest first",
         },
+        sort: filter.sort.map_or("", Sort::as_str),
+        heads: Sort::ALL.map(|sort| Head::new(sort, filter.order(), &request)),
         rows: known.into_iter().map(|known| Row::new(&known, now)).collect(),
         next,
         is_first: query.cursor.is_none(),
-        csv: is_failing_list.then_some("/api/v1/devices.csv?status=failing"),
+        csv: (is_failing_list && viewer.shared.is_none()).then_some("/api/v1/devices.csv?status=failing"),
     }))
+}
+
+impl Head {
+    fn new(sort: Sort, order: Order, request: &HttpRequest) -> Self {
+        let (label, class, direction) = match sort {
+            Sort::Id => ("Device", "", "ascending"),
+            Sort::Failures => ("Failed in a row", "num", "descending"),
+            Sort::Seen => ("Last heard of", "", "ascending"),
+        };
+        let is_sorted = match order {
+            Order::Device | Order::Suspect => sort == Sort::Id,
+            Order::Count => sort == Sort::Failures,
+            Order::Seen => sort == Sort::Seen,
+        };
+        let href = with(request, &["cursor", "sort"], &format!("sort={}", sort.as_str()));
+        Self { label, class, href, sorted: is_sorted.then_some(direction) }
+    }
 }
 
 /// The address of the same query, going on at a cursor.
 pub(super) fn next_page(request: &HttpRequest, cursor: &str) -> String {
-    let kept = request.query_string().split('&').filter(|member| !member.is_empty() && !member.starts_with("cursor="));
-    let cursor = format!("cursor={cursor}");
-    let members: Vec<_> = kept.chain([cursor.as_str()]).collect();
-    format!("{}?{}", request.path(), members.join("&"))
+    with(request, &["cursor"], &format!("cursor={cursor}"))
+}
+
+/// The address of the same query with another member in place of some.
+fn with(request: &HttpRequest, without: &[&str], member: &str) -> String {
+    let name = |member: &str| member.split('=').next().unwrap_or_default().to_owned();
+    let members = request.query_string().split('&').filter(|kept| !kept.is_empty());
+    let members = members.filter(|kept| !without.contains(&name(kept).as_str()) && name(kept) != "done");
+    format!("{}?{}", request.path(), members.chain([member]).collect::<Vec<_>>().join("&"))
 }

@@ -7,7 +7,7 @@ use askama::Template;
 use jiff::Timestamp;
 use pisync_core::{
     models::{AlertState, Cause, DeviceStatus, Speeds, SyncHour},
-    store::AlertFilter,
+    store::{AlertFilter, Held},
 };
 use tokio::time::timeout;
 
@@ -19,6 +19,7 @@ use super::{
     pipeline::Pipeline,
     verdict::{Incidents, Situation, Verdict},
     viewer::Viewer,
+    yesterday::Yesterday,
 };
 use crate::{
     error::ApiError,
@@ -46,6 +47,7 @@ struct FleetPage {
     pace: String,
     pipeline: Option<PipelineRow>,
     day: Option<Day>,
+    yesterday: Option<Yesterday>,
     week: Vec<HourRow>,
     speeds: Vec<SpeedRow>,
     worst: Vec<Row>,
@@ -125,6 +127,7 @@ pub(super) async fn get(viewer: Viewer, state: Data<State>) -> Result<HttpRespon
         pace: pace(&state, queue.as_ref()),
         pipeline: queue.as_ref().map(PipelineRow::from),
         day: (!day.is_empty()).then(|| Day::of(day, &hours)),
+        yesterday: Yesterday::of(&hours, now),
         week: hours.iter().rev().map(|hour| HourRow::new(hour, now)).collect(),
         speeds: speeds(day),
         worst: worst.unwrap_or_default().into_iter().map(|known| Row::new(&known, now)).collect(),
@@ -148,11 +151,13 @@ where
 }
 
 async fn open_incidents(state: State) -> Result<Incidents, ApiError> {
-    let firing = AlertFilter { state: Some(AlertState::Firing), device_id: None };
+    // What another alert holds back is no incident of its own.
+    let firing = AlertFilter { state: Some(AlertState::Firing), device_id: None, held: Held::Not };
     let open = state.store.alerts().list(&firing, None, COUNTED).await?;
     let mut incidents = Incidents { and_more: open.more, ..Incidents::default() };
     for listed in open.found {
         match listed.alert.cause {
+            _ if listed.alert.device_id().is_none() => incidents.fleet += 1,
             Cause::Connectivity => incidents.connectivity += 1,
             Cause::Content => incidents.content += 1,
             Cause::Unknown => incidents.unknown += 1,

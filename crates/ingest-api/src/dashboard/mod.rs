@@ -1,26 +1,37 @@
 //! The dashboard: pages for people, made on the server, that need no network and hardly a script.
 //!
-//! In reading order: `viewer` (who looks, by a `session` that `sign_in` begins), `page` (the
-//! frame of all pages), `fleet` (with its `verdict`, `pipeline` and `chart`), `devices`,
-//! `device` (with its `strip` of hours), `alerts`, `dead_letters`, `badge`; `assets` are
-//! the files beside them.
+//! In reading order: `viewer` (who looks, by a `session` that `sign_in` begins, or by a link that
+//! was made in `share`; both are texts with a `seal`, kept in a `cookie`), `page` (the frame of all
+//! pages), `fleet` (with its `verdict`, `pipeline`, `chart`, and `yesterday` to compare with), `devices`, `device` (with its
+//! `strip` of hours and its `timeline`), `alerts` (`incidents` with the `delivery` of their
+//! messages, and those that are `held`), `silences`, `dead_letters`, `badge`; `assets` are the
+//! files beside them.
 
 mod alerts;
 mod assets;
 mod badge;
 mod chart;
+mod cookie;
 mod dead_letters;
+mod delivery;
 mod device;
 mod devices;
 mod fleet;
+mod held;
+mod incidents;
 mod moment;
 mod page;
 mod pipeline;
+mod seal;
 mod session;
+mod share;
 mod sign_in;
+mod silences;
 mod strip;
+mod timeline;
 mod verdict;
 mod viewer;
+mod yesterday;
 
 pub(crate) use self::viewer::caller_by_session;
 pub use self::{assets::Assets, pipeline::Pace, sign_in::Attempts};
@@ -45,13 +56,31 @@ pub(crate) fn table(config: &mut ServiceConfig) {
         .service(resource("/chart/hours.json").route(get().to(chart::get)).default_service(only("GET")))
         .service(resource("/devices").route(get().to(devices::get)).default_service(only("GET")))
         .service(resource("/device").route(get().to(device::get)).default_service(only("GET")))
-        .service(resource("/alerts").route(get().to(alerts::get)).default_service(only("GET")))
+        .service(
+            resource("/alerts")
+                .route(get().to(alerts::get))
+                .route(post().to(alerts::post))
+                .default_service(only("GET, POST")),
+        )
+        .service(
+            resource("/silences")
+                .route(get().to(silences::get))
+                .route(post().to(silences::post))
+                .default_service(only("GET, POST")),
+        )
         .service(
             resource("/dead-letters")
                 .route(get().to(dead_letters::get))
                 .route(post().to(dead_letters::post))
                 .default_service(only("GET, POST")),
         )
+        .service(
+            resource("/share")
+                .route(get().to(share::get))
+                .route(post().to(share::post))
+                .default_service(only("GET, POST")),
+        )
+        .service(resource("/shared").route(get().to(share::follow)).default_service(only("GET")))
         .service(resource("/badge/fleet.svg").route(get().to(badge::get)).default_service(only("GET")))
         .service(
             resource("/sign-in")

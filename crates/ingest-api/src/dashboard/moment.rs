@@ -24,6 +24,12 @@ impl Moment {
         };
         Self { iso: format!("{at:.3}"), utc: at.strftime("%d %b %H:%M UTC").to_string(), ago }
     }
+
+    /// A time that is waited for.
+    pub(super) fn ahead(at: Timestamp, now: Timestamp) -> Self {
+        let left = at.as_second() - now.as_second();
+        Self { ago: if left > 0 { format!("in {}", Span(left)) } else { "now".into() }, ..Self::new(at, now) }
+    }
 }
 
 /// Seconds in the largest unit that fits.
@@ -76,6 +82,8 @@ mod tests {
         );
         let now = Timestamp::from_second(1_000).unwrap();
         let ago = |second| Moment::new(Timestamp::from_second(second).unwrap(), now).ago;
+        let ahead = |second| Moment::ahead(Timestamp::from_second(second).unwrap(), now).ago;
+        assert_eq!([ahead(1_000), ahead(1_030), ahead(2_000)], ["now", "in 30 s", "in 16 min"]);
         assert_eq!([ago(990), ago(1_010), ago(2_000)], ["10 s ago", "0 s ago", "in 16 min"]);
     }
 }

@@ -10,8 +10,9 @@ use actix_web::{
     },
 };
 use askama::{Template, filters::urlencode_strict};
+use jiff::Timestamp;
 
-use super::viewer::Viewer;
+use super::{moment::Moment, viewer::Viewer};
 use crate::error::ApiError;
 
 /// What pages need: files of this server, and nothing else.
@@ -33,6 +34,8 @@ pub(super) struct Frame {
     pub(super) is_signed_in: bool,
     /// What forms bear.
     pub(super) form_token: String,
+    /// Until when they may look, who have come by a link that was shared.
+    pub(super) shared_until: Option<Moment>,
 }
 
 impl Frame {
@@ -42,9 +45,15 @@ impl Frame {
             here,
             is_open: true,
             may_operate: viewer.may_operate,
-            is_signed_in: viewer.session.as_ref().is_some_and(|session| !session.key_id.is_empty()),
+            is_signed_in: viewer.key_id().is_some(),
             form_token: viewer.form_token.clone(),
+            shared_until: viewer.shared.map(|shared| Moment::ahead(shared.end, Timestamp::now())),
         }
+    }
+
+    /// Whether the page has forms that do something.
+    pub(super) fn may_act(&self) -> bool {
+        self.may_operate && !self.form_token.is_empty()
     }
 }
 
@@ -81,6 +90,15 @@ impl PageError {
 /// A page as it is sent.
 pub(super) fn render(page: &impl Template) -> HttpResponse {
     html(StatusCode::OK, page)
+}
+
+/// A page with the cookie of a session that was begun for it, if one was.
+pub(super) fn render_with(cookie: Option<String>, page: &impl Template) -> HttpResponse {
+    let mut answer = render(page);
+    if let Some(cookie) = cookie.and_then(|cookie| cookie.parse().ok()) {
+        answer.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    answer
 }
 
 /// To another page, after something was done.

@@ -1,9 +1,12 @@
-//! `<id of the key>.<end>.<random>.<signature>`: a session in a cookie, which every process reads
-//! and none has to keep. It lasts no longer than its key.
+//! A session in a cookie: sealed, so that no process has to keep it, and no longer than its key.
 
-use actix_web::{HttpRequest, http::header};
+use actix_web::HttpRequest;
 use jiff::{SignedDuration, Timestamp};
 
+use super::{
+    cookie,
+    seal::{Purpose, open, seal},
+};
 use crate::cursor::CursorKey;
 
 /// The name of the cookie.
@@ -12,8 +15,7 @@ const NAME: &str = "pisync_session";
 /// How long a session lasts: a working day.
 const LASTS: SignedDuration = SignedDuration::from_hours(12);
 
-/// What signatures are for, so that one is good for nothing else.
-const COOKIE: &str = "session cookie";
+/// What the token of a form is signed for.
 const FORM: &str = "form of a session";
 
 /// A session that is not over.
@@ -27,20 +29,15 @@ pub(super) struct Session {
 impl Session {
     /// A new session of the holder of a key, or of anyone where the id is empty.
     pub(super) fn begin(key: &CursorKey, key_id: &str, now: Timestamp) -> Self {
-        let end = now.saturating_add(LASTS).unwrap_or(now).as_second();
-        let said = format!("{key_id}.{end}.{:016x}", fastrand::u64(..));
-        let text = format!("{said}.{}", key.sign(COOKIE, &said)).into();
+        let text = seal(key, Purpose::Session, key_id, now.saturating_add(LASTS).unwrap_or(now)).into();
         Self { key_id: key_id.into(), text }
     }
 
     /// The session of a request, if it has one of ours that is not over.
     pub(super) fn of(key: &CursorKey, request: &HttpRequest, now: Timestamp) -> Option<Self> {
-        let text = cookie(request)?;
-        let (said, signature) = text.rsplit_once('.')?;
-        let mut parts = said.split('.');
-        let (key_id, end) = (parts.next()?, parts.next()?.parse::<i64>().ok()?);
-        let is_good = key.is_signed(COOKIE, said, signature) && now.as_second() < end;
-        is_good.then(|| Self { key_id: key_id.into(), text: text.into() })
+        let text = cookie::of(request, NAME)?;
+        let (key_id, _) = open(key, Purpose::Session, text, now)?;
+        Some(Self { key_id: key_id.into(), text: text.into() })
     }
 
     /// What a form of this session bears, and a page of anyone else cannot know.
@@ -53,35 +50,20 @@ impl Session {
         key.is_signed(FORM, &self.text, token)
     }
 
-    /// The header that begins it: no script reads the cookie, and no other site's page sends it.
+    /// The header that begins it: no other site's page sends the cookie.
     pub(super) fn cookie(&self, request: &HttpRequest) -> String {
-        format!("{NAME}={}; Max-Age={}; {}", self.text, LASTS.as_secs(), attributes(request))
+        cookie::set(request, NAME, &self.text, LASTS, "Strict")
     }
 }
 
 /// Whether a request bears a cookie by the name of a session at all.
 pub(super) fn is_begun(request: &HttpRequest) -> bool {
-    cookie(request).is_some()
+    cookie::of(request, NAME).is_some()
 }
 
 /// The header that ends a session.
 pub(super) fn end(request: &HttpRequest) -> String {
-    format!("{NAME}=; Max-Age=0; {}", attributes(request))
-}
-
-fn attributes(request: &HttpRequest) -> &'static str {
-    // Also where a gateway before us speaks TLS and says so.
-    if request.connection_info().scheme() == "https" {
-        "Path=/; HttpOnly; SameSite=Strict; Secure"
-    } else {
-        "Path=/; HttpOnly; SameSite=Strict"
-    }
-}
-
-fn cookie(request: &HttpRequest) -> Option<&str> {
-    let headers = request.headers().get_all(header::COOKIE);
-    let mut cookies = headers.filter_map(|header| header.to_str().ok()).flat_map(|header| header.split(';'));
-    cookies.find_map(|cookie| cookie.trim().strip_prefix(NAME)?.strip_prefix('='))
+    cookie::set(request, NAME, "", SignedDuration::ZERO, "Strict")
 }
 
 #[cfg(test)]
@@ -96,20 +78,12 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_good_until_its_end_and_any_change_makes_it_none() {
+    fn a_session_is_good_until_its_end() {
         let (key, now) = (CursorKey::new(&[7; 32]), Timestamp::now());
         let session = Session::begin(&key, "0123", now);
         assert_eq!(found(&key, &session.text, now), Some("0123".into()));
         assert_eq!(found(&key, &session.text, now + LASTS), None);
-        assert_eq!(found(&CursorKey::new(&[8; 32]), &session.text, now), None);
-        for at in 0..session.text.len() {
-            let other = if &session.text[at..=at] == "1" { "2" } else { "1" };
-            let changed = format!("{}{other}{}", &session.text[..at], &session.text[at + 1..]);
-            assert_eq!(found(&key, &changed, now), None, "{changed}");
-        }
-        for none in ["", ".", "...", "0123"] {
-            assert_eq!(found(&key, none, now), None, "{none}");
-        }
+        assert_eq!(found(&key, "", now), None);
     }
 
     #[test]

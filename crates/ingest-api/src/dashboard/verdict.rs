@@ -23,6 +23,8 @@ pub(super) struct Situation {
 /// Open incidents by their cause.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Incidents {
+    /// Those of no single device.
+    pub(super) fleet: u64,
     pub(super) connectivity: u64,
     pub(super) content: u64,
     pub(super) unknown: u64,
@@ -45,6 +47,10 @@ pub(super) struct Verdict {
 
 impl Incidents {
     fn all(self) -> u64 {
+        self.fleet + self.devices()
+    }
+
+    fn devices(self) -> u64 {
         self.connectivity + self.content + self.unknown
     }
 
@@ -89,7 +95,11 @@ impl Verdict {
         if count > 0 {
             let (more, s) = (if incidents.and_more { " and more" } else { "" }, if count == 1 { "" } else { "s" });
             let headline = format!("{}{more} open incident{s}", grouped(count));
-            return Self::new("act", "!", headline, format!("Devices that keep failing: {}.", incidents.causes()));
+            let fleet = (incidents.fleet > 0).then(|| format!("Of the whole fleet: {}.", grouped(incidents.fleet)));
+            let devices =
+                (incidents.devices() > 0).then(|| format!("Devices that keep failing: {}.", incidents.causes()));
+            let advice: Vec<_> = fleet.into_iter().chain(devices).collect();
+            return Self::new("act", "!", headline, advice.join(" "));
         }
         let said = [
             (situation.failing, "fail without an open incident"),
@@ -142,6 +152,11 @@ mod tests {
                 bad.clone(),
                 "act",
                 "3 open incidents. Devices that keep failing: 2 for the connection, 1 for the content.",
+            ),
+            (
+                Situation { incidents: Some(Incidents { fleet: 1, content: 1, ..Incidents::default() }), ..well() },
+                "act",
+                "2 open incidents. Of the whole fleet: 1. Devices that keep failing: 1 for the content.",
             ),
             (Situation { oldest_seconds: Some(300), ..bad.clone() }, "act", "3 open"),
             (Situation { oldest_seconds: Some(301), ..bad.clone() }, "blind", "waited for 5 min"),

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use super::{
     page::PageError,
     session::{self, Session},
+    share::Shared,
 };
 use crate::{
     auth::{Auth, Caller, Gate, Refusal, Scope},
@@ -24,7 +25,9 @@ use crate::{
 pub(super) struct Viewer {
     /// The session, if one was begun.
     pub(super) session: Option<Session>,
-    /// Whether dead letters may be seen and treated.
+    /// The link by which they have come, where they have no session.
+    pub(super) shared: Option<Shared>,
+    /// Whether they may do something about what they see.
     pub(super) may_operate: bool,
     /// What a form of the session bears.
     pub(super) form_token: String,
@@ -54,7 +57,8 @@ impl Viewer {
         let unset = || PageError::from(ApiError::from(Refusal::NoKey));
         let gate = request.app_data::<Data<Gate>>().ok_or_else(unset)?;
         let state = request.app_data::<Data<State>>().ok_or_else(unset)?;
-        let mut viewer = Self { session: None, may_operate: gate.mode() == Auth::Off, form_token: String::new() };
+        let may_operate = gate.mode() == Auth::Off;
+        let mut viewer = Self { session: None, shared: None, may_operate, form_token: String::new() };
         if session::is_begun(request) {
             match state.cursor_keys.key().await {
                 Ok(key) => {
@@ -78,9 +82,26 @@ impl Viewer {
                 viewer.may_operate = gate.admit(request, Scope::Operate).is_ok();
                 Ok(viewer)
             }
-            Err(_) if !request.headers().contains_key(header::AUTHORIZATION) => Err(PageError::sign_in(request)),
+            Err(_) if !request.headers().contains_key(header::AUTHORIZATION) => {
+                viewer.shared = Self::shared(request, gate, state).await?;
+                if viewer.shared.is_some() { Ok(viewer) } else { Err(PageError::sign_in(request)) }
+            }
             Err(refusal) => Err(ApiError::from(refusal).into()),
         }
+    }
+
+    /// Who follows a link that was shared sees pages, and can do nothing.
+    async fn shared(request: &HttpRequest, gate: &Gate, state: &State) -> Result<Option<Shared>, PageError> {
+        if request.method() != Method::GET || !Shared::is_followed(request) {
+            return Ok(None);
+        }
+        let key = state.cursor_keys.key().await.map_err(ApiError::from)?;
+        Ok(Shared::of(key, gate, request, Timestamp::now()))
+    }
+
+    /// The id of their key, if they have signed in with one.
+    pub(super) fn key_id(&self) -> Option<&str> {
+        self.session.as_ref().map(|session| &*session.key_id).filter(|key_id| !key_id.is_empty())
     }
 
     /// Whether what a form asks for may be done: by an operator, out of a page of ours.

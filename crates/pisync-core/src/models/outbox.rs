@@ -25,6 +25,8 @@ pub struct Entry {
     pub message: Option<MessageId>,
     /// Someone may be sending it, or have died while sending it.
     pub lease_until: Option<Timestamp>,
+    /// Why the last attempt failed, if one did and another will follow.
+    pub last_error: Option<String>,
     /// Why nobody will send it.
     pub dead: Option<Dead>,
 }

@@ -17,7 +17,10 @@ use mongodb::{
     options::{Hint, IndexOptions},
 };
 
-pub use self::{groups::HeldGroup, list::AlertFilter};
+pub use self::{
+    groups::HeldGroup,
+    list::{AlertFilter, Held, HeldCount},
+};
 use super::{Revision, Saved, StoreError, index, object_id, update};
 use crate::models::{AlertId, AlertName, DeviceId, Incident};
 

@@ -15,7 +15,7 @@ mod update;
 
 use std::time::Duration;
 
-pub use alerts::{AlertFilter, Alerts, HeldGroup, KeptIncident};
+pub use alerts::{AlertFilter, Alerts, Held, HeldCount, HeldGroup, KeptIncident};
 use bson::{doc, raw::RawDocumentBuf};
 pub use dead_letters::DeadLetters;
 pub use error::StoreError;

@@ -1,4 +1,4 @@
-//! `POST /api/v1/alerts/{id}/ack`: someone takes an incident on.
+//! `/api/v1/alerts/{id}/ack`: someone takes an incident on, or gives it back.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -6,7 +6,7 @@ use actix_web::{
 };
 use jiff::Timestamp;
 use pisync_core::{
-    models::{Ack, AlertId},
+    models::{Ack, AlertId, Incident},
     store::Saved,
 };
 use serde::{Deserialize, Serialize};
@@ -46,15 +46,34 @@ pub(super) async fn post(
     state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     let body: AckBody = operator::read(&request, payload).await?;
-    let by = operator::name(&caller, body.by.as_deref())?;
+    let by = operator::name(caller.key_id(), body.by.as_deref())?;
     let comment = operator::comment(&body.comment)?.to_owned();
-    let id = AlertId::parse(&id).ok_or(ApiError::Unknown("alert"))?;
     let ack = Ack { by, comment, at: Timestamp::now() };
+    Ok(HttpResponse::Ok().json(AlertItem::from(set(&state, &id, Some(ack)).await?)))
+}
+
+/// Nobody has taken it on any more: it is repeated again.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/alerts/{id}/ack",
+    tag = "fleet",
+    operation_id = "unackAlert",
+    summary = "Give an incident back",
+    params(("id" = String, Path, description = "The incident", pattern = "^[0-9a-f]{24}$")),
+    responses((status = 200, description = "The incident", body = AlertItem))
+)]
+pub(super) async fn delete(id: Path<String>, state: Data<State>) -> Result<HttpResponse, ApiError> {
+    Ok(HttpResponse::Ok().json(AlertItem::from(set(&state, &id, None).await?)))
+}
+
+/// Writes down who has taken an incident on, if anyone; the incident as it is then.
+pub(crate) async fn set(state: &State, id: &str, acked: Option<Ack>) -> Result<Incident, ApiError> {
+    let id = AlertId::parse(id).ok_or(ApiError::Unknown("alert"))?;
     loop {
         let mut kept = state.store.alerts().find(id).await?.ok_or(ApiError::Unknown("alert"))?;
-        kept.incident.acked = Some(ack.clone());
+        kept.incident.acked.clone_from(&acked);
         if state.store.alerts().save(std::slice::from_ref(&kept)).await? == Saved::All {
-            return Ok(HttpResponse::Ok().json(AlertItem::from(kept.incident)));
+            return Ok(kept.incident);
         }
     }
 }

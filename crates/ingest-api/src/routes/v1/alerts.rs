@@ -7,7 +7,7 @@ use actix_web::{
 };
 use pisync_core::{
     models::{AlertId, AlertState, DeviceId, Entry, Incident},
-    store::AlertFilter,
+    store::{AlertFilter, Held},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -34,6 +34,9 @@ pub(crate) struct AlertsQuery {
     /// Of this device alone.
     #[param(min_length = 1, max_length = 128, format = "device-id")]
     device_id: Option<String>,
+    /// Those alone that this alert holds back.
+    #[param(pattern = "^[0-9a-f]{24}$")]
+    held_by: Option<String>,
     /// The `nextCursor` of the page before, for the same query.
     pub(crate) cursor: Option<String>,
     /// 1 to 200; 50 unless set.
@@ -91,6 +94,9 @@ struct WaitingMessage {
     attempts: i32,
     /// Not before this time.
     next_at: String,
+    /// What came of the last attempt, if one failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
 }
 
 /// A message that could not be delivered.
@@ -121,8 +127,8 @@ struct DeadMessage {
 )]
 pub(crate) async fn get(query: Query<AlertsQuery>, state: Data<State>) -> Result<HttpResponse, ApiError> {
     let filter = query.filter()?;
+    let scope = query.scope("alerts");
     let limit = query::limit(query.limit.as_deref())?;
-    let scope = Scope::of("alerts").with(filter.state.map(AlertState::as_str)).with(filter.device_id.as_ref());
     let after = match list::place(&state, &scope, query.cursor.as_deref()).await? {
         Some(Position::Document { at, id }) => Some((at, AlertId::from_bytes(id))),
         Some(_) => return Err(BadCursor.into()),
@@ -141,6 +147,7 @@ impl AlertsQuery {
         Self {
             state: said(self.state),
             device_id: said(self.device_id),
+            held_by: said(self.held_by),
             cursor: said(self.cursor),
             limit: said(self.limit),
         }
@@ -151,7 +158,17 @@ impl AlertsQuery {
             AlertState::parse(word).ok_or_else(|| ApiError::query("/state", "must be pending, firing or resolved"))
         });
         let device_id = self.device_id.as_deref().map(|id| query::device_id("/deviceId", id));
-        Ok(AlertFilter { state: state.transpose()?, device_id: device_id.transpose()? })
+        let held_by = self
+            .held_by
+            .as_deref()
+            .map(|id| AlertId::parse(id).ok_or_else(|| ApiError::query("/heldBy", "must be the id of an alert")));
+        let held = held_by.transpose()?.map_or(Held::Any, Held::By);
+        Ok(AlertFilter { state: state.transpose()?, device_id: device_id.transpose()?, held })
+    }
+
+    /// What cursors of this list are for.
+    pub(crate) fn scope(&self, list: &str) -> Scope {
+        Scope::of(list).with(self.state.as_deref()).with(self.device_id.as_deref()).with(self.held_by.as_deref())
     }
 }
 
@@ -184,6 +201,7 @@ impl From<&Entry> for WaitingMessage {
             receiver: entry.receiver.clone(),
             attempts: entry.attempts,
             next_at: rfc3339(entry.next_at),
+            why: entry.last_error.clone(),
         }
     }
 }

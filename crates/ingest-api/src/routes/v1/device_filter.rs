@@ -27,6 +27,9 @@ pub(crate) struct DevicesQuery {
     /// Heard of last at this time or later.
     #[param(schema_with = moment, required = false)]
     seen_after: Option<String>,
+    /// `id`, `failures` (most first) or `seen` (longest ago first); what goes with the filter unless set.
+    #[param(pattern = "^(id|failures|seen)$")]
+    sort: Option<String>,
     /// The `nextCursor` of the page before, for the same query.
     pub(crate) cursor: Option<String>,
     /// 1 to 200; 50 unless set.
@@ -42,6 +45,18 @@ pub(crate) struct DeviceFilter {
     pub(crate) min_failures: Option<i32>,
     pub(crate) seen_before: Option<Timestamp>,
     pub(crate) seen_after: Option<Timestamp>,
+    pub(crate) sort: Option<Sort>,
+}
+
+/// What the list is to be ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sort {
+    /// By id.
+    Id,
+    /// Failed most often in a row first.
+    Failures,
+    /// Not heard of for longest first; none of which that is not known.
+    Seen,
 }
 
 /// What the list is ordered by; each order is one that a server keeps.
@@ -67,6 +82,7 @@ impl DevicesQuery {
             min_failures: said(self.min_failures),
             seen_before: said(self.seen_before),
             seen_after: said(self.seen_after),
+            sort: said(self.sort),
             cursor: said(self.cursor),
             limit: said(self.limit),
         }
@@ -88,6 +104,7 @@ impl DevicesQuery {
             min_failures: min_failures.and_then(|count| i32::try_from(count).ok()),
             seen_before: query::time("/seenBefore", self.seen_before.as_deref())?,
             seen_after: query::time("/seenAfter", self.seen_after.as_deref())?,
+            sort: self.sort.as_deref().map(Sort::parse).transpose()?,
         };
         filter.check()?;
         Ok(filter)
@@ -104,6 +121,9 @@ impl DeviceFilter {
         if self.is_by_time() && (!is(DeviceStatus::Silent) || self.prefix.is_some() || self.min_failures.is_some()) {
             return Err(ApiError::query(seen, "goes with status=silent or alone"));
         }
+        if self.is_by_time() && self.sort.is_some_and(|sort| sort != Sort::Seen) {
+            return Err(ApiError::query("/sort", "is seen, where a time is asked for"));
+        }
         if self.seen_before.zip(self.seen_after).is_some_and(|(before, after)| after > before) {
             return Err(ApiError::query("/seenAfter", "must not lie after seenBefore"));
         }
@@ -116,6 +136,18 @@ impl DeviceFilter {
 
     /// What the list is ordered by.
     pub(crate) fn order(&self) -> Order {
+        match self.sort {
+            Some(Sort::Failures) => Order::Count,
+            Some(Sort::Seen) => Order::Seen,
+            Some(Sort::Id) if self.status == Some(DeviceStatus::ClockSuspect) && self.prefix.is_none() => {
+                Order::Suspect
+            }
+            Some(Sort::Id) => Order::Device,
+            None => self.usual_order(),
+        }
+    }
+
+    fn usual_order(&self) -> Order {
         if self.prefix.is_some() {
             Order::Device
         } else if self.is_by_time() || self.status == Some(DeviceStatus::Silent) {
@@ -133,9 +165,9 @@ impl DeviceFilter {
     pub(crate) fn is_exact(&self) -> bool {
         match self.order() {
             Order::Device => self.status.is_none() && self.min_failures.is_none(),
-            Order::Count => true,
+            Order::Count => self.prefix.is_none() && self.status.is_none_or(|status| status == DeviceStatus::Failing),
             Order::Suspect => false,
-            Order::Seen => self.status.is_none(),
+            Order::Seen => self.status.is_none() && self.min_failures.is_none() && self.prefix.is_none(),
         }
     }
 
@@ -148,7 +180,9 @@ impl DeviceFilter {
     /// Whether a device that the order found is asked for.
     pub(crate) fn fits(&self, known: &Known) -> bool {
         let by_status = self.status.is_none_or(|status| status == known.status);
-        by_status && known.counter.failure_count() >= self.at_least()
+        let device_id = known.counter.device_id.as_str();
+        let by_prefix = self.prefix.as_deref().is_none_or(|prefix| device_id.starts_with(prefix));
+        by_status && by_prefix && known.counter.failure_count() >= self.at_least()
     }
 
     /// What cursors of this list are for.
@@ -159,5 +193,25 @@ impl DeviceFilter {
             .with(self.min_failures)
             .with(self.seen_before)
             .with(self.seen_after)
+            .with(self.sort.map(Sort::as_str))
+    }
+}
+
+impl Sort {
+    /// Every one.
+    pub(crate) const ALL: [Self; 3] = [Self::Id, Self::Failures, Self::Seen];
+
+    /// The word in queries.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::Failures => "failures",
+            Self::Seen => "seen",
+        }
+    }
+
+    fn parse(word: &str) -> Result<Self, ApiError> {
+        let found = Self::ALL.into_iter().find(|known| known.as_str() == word);
+        found.ok_or_else(|| ApiError::query("/sort", "must be id, failures or seen"))
     }
 }

@@ -57,7 +57,8 @@ pub(super) async fn get(query: Query<DevicesQuery>, state: Data<State>) -> Resul
 )]
 pub(super) async fn get_csv(query: Query<DevicesQuery>, state: Data<State>) -> Result<HttpResponse, ApiError> {
     let filter = query.parse()?;
-    if filter.status != Some(DeviceStatus::Failing) || filter.order() != Order::Count {
+    let is_list = filter.status == Some(DeviceStatus::Failing) && filter.order() == Order::Count;
+    if !is_list || filter.prefix.is_some() {
         return Err(ApiError::query("/status", "must be failing, without q: the others are no list as CSV"));
     }
     let counters = state.store.failure_counters().all_worst(filter.at_least()).await?;

@@ -1,6 +1,6 @@
 //! The route table of `/api/v1`: what is read there, and what people do about alerts.
 
-mod ack;
+pub(crate) mod ack;
 pub(crate) mod alerts;
 mod csv;
 mod device;
@@ -11,7 +11,7 @@ pub(crate) mod device_walk;
 mod devices;
 mod fleet_summary;
 pub(crate) mod list;
-mod operator;
+pub(crate) mod operator;
 pub(crate) mod query;
 mod silence_item;
 mod silences;
@@ -41,6 +41,7 @@ use crate::{
     sync_events::get_csv,
     alerts::get,
     ack::post,
+    ack::delete,
     silences::get,
     silences::post,
     silences::delete,
@@ -65,7 +66,8 @@ pub(super) fn table(config: &mut ServiceConfig) {
         .service(
             resource("/api/v1/alerts/{id}/ack")
                 .route(post().to(ack::post))
-                .default_service(only("POST"))
+                .route(delete().to(ack::delete))
+                .default_service(only("POST, DELETE"))
                 .wrap(Demand(Scope::Operate)),
         )
         .service(

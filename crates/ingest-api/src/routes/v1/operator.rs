@@ -5,7 +5,7 @@ use pisync_core::models::FieldError;
 use serde::de::DeserializeOwned;
 
 use super::super::body::{self, Form};
-use crate::{auth::Caller, error::ApiError};
+use crate::error::ApiError;
 
 /// The most characters of a name.
 const NAME: usize = 128;
@@ -22,10 +22,10 @@ pub(super) async fn read<T: DeserializeOwned>(request: &HttpRequest, payload: Pa
     serde_json::from_slice(&body).map_err(|error| ApiError::malformed(format!("the body cannot be read: {error}")))
 }
 
-/// Who does it: the key, and the name that they give themselves.
-pub(super) fn name(caller: &Caller, by: Option<&str>) -> Result<String, ApiError> {
+/// Who does it: the id of their key, and the name that they give themselves.
+pub(crate) fn name(key_id: Option<&str>, by: Option<&str>) -> Result<String, ApiError> {
     let by = by.map(|by| text("/by", by, 1..=NAME)).transpose()?;
-    Ok(match (caller.key_id(), by) {
+    Ok(match (key_id, by) {
         (Some(key), Some(by)) => format!("{by} (key {key})"),
         (Some(key), None) => format!("key {key}"),
         (None, Some(by)) => by.to_owned(),
@@ -34,7 +34,7 @@ pub(super) fn name(caller: &Caller, by: Option<&str>) -> Result<String, ApiError
 }
 
 /// Why.
-pub(super) fn comment(comment: &str) -> Result<&str, ApiError> {
+pub(crate) fn comment(comment: &str) -> Result<&str, ApiError> {
     text("/comment", comment, 0..=COMMENT)
 }
 
@@ -46,6 +46,6 @@ fn text<'a>(pointer: &str, text: &'a str, length: std::ops::RangeInclusive<usize
 }
 
 /// A fault of a member of the body.
-pub(super) fn fault(pointer: &str, detail: impl Into<String>) -> ApiError {
+pub(crate) fn fault(pointer: &str, detail: impl Into<String>) -> ApiError {
     ApiError::Invalid(vec![FieldError { pointer: pointer.to_owned().into(), code: "invalid", detail: detail.into() }])
 }

@@ -82,7 +82,7 @@ pub(super) async fn post(
         matchers: matchers(body.matchers.iter().map(String::as_str))?,
         starts_at,
         end,
-        by: operator::name(&caller, body.by.as_deref())?,
+        by: operator::name(caller.key_id(), body.by.as_deref())?,
         comment: operator::comment(&body.comment)?.to_owned(),
         created_at: now,
     };

@@ -208,6 +208,7 @@ struct StoredEntry {
     lease_until: Option<DateTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
     dead_at: Option<DateTime>,
+    /// Why it is dead, or why its last attempt failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
 }
@@ -226,7 +227,7 @@ impl From<&Entry> for StoredEntry {
             message_id: entry.message.as_ref().map(|message| message.as_str().to_owned()),
             lease_until: entry.lease_until.map(DateTime::from),
             dead_at: entry.dead.as_ref().map(|dead| dead.at.into()),
-            why: entry.dead.as_ref().map(|dead| dead.why.clone()),
+            why: entry.dead.as_ref().map(|dead| dead.why.clone()).or_else(|| entry.last_error.clone()),
         }
     }
 }
@@ -245,6 +246,7 @@ impl StoredEntry {
             attempts: self.attempts,
             message: self.message_id.map(MessageId::from_stored),
             lease_until: self.lease_until.map(Timestamp::from),
+            last_error: self.why.clone().filter(|_| self.dead_at.is_none()),
             dead: self.dead_at.map(|at| Dead { at: at.into(), why: self.why.unwrap_or_default() }),
         })
     }

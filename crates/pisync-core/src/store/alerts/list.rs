@@ -21,6 +21,29 @@ pub struct AlertFilter {
     pub state: Option<AlertState>,
     /// Those of this device.
     pub device_id: Option<DeviceId>,
+    /// Those that another alert holds back, or not.
+    pub held: Held,
+}
+
+/// Whether another alert holds it back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Held {
+    /// Whatever holds it back, if anything.
+    #[default]
+    Any,
+    /// None does.
+    Not,
+    /// This one does.
+    By(AlertId),
+}
+
+/// How many open incidents one alert holds back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeldCount {
+    /// The one that holds back.
+    pub by: AlertId,
+    /// How many.
+    pub count: u64,
 }
 
 /// The order of the list; both indexes end with it.
@@ -28,18 +51,14 @@ fn newest_first() -> Document {
     doc! { "startsAt": -1, "_id": -1 }
 }
 
-pub(super) fn indexes() -> [IndexModel; 2] {
-    [keys(false), keys(true)].map(|keys| index(keys, IndexOptions::default()))
+pub(super) fn indexes() -> [IndexModel; 3] {
+    [keys("state"), keys("deviceId"), keys("inhibitedBy")].map(|keys| index(keys, IndexOptions::default()))
 }
 
 /// The state stands before the order: each state is a range of the index, and the server merges
 /// them where all are asked for.
-fn keys(of_device: bool) -> Document {
-    let mut keys = if of_device {
-        doc! { "deviceId": 1, "state": 1 }
-    } else {
-        doc! { "state": 1 }
-    };
+fn keys(first: &str) -> Document {
+    let mut keys = doc! { first: 1, "state": 1 };
     keys.extend(newest_first());
     keys
 }
@@ -76,6 +95,25 @@ impl Alerts {
         Ok(open.map(document::read).transpose()?.map(incident))
     }
 
+    /// How many open incidents each alert holds back, by the index alone; the most first.
+    pub async fn held_counts(&self) -> Result<Vec<HeldCount>, StoreError> {
+        // Any id; `$type` would read each document.
+        let any = doc! { "$gte": object_id([0; 12]) };
+        let held = doc! { "inhibitedBy": any, "state": AlertState::Firing.as_str() };
+        let stages = [
+            doc! { "$match": held },
+            doc! { "$group": { "_id": "$inhibitedBy", "count": { "$sum": 1_i64 } } },
+            doc! { "$sort": { "count": -1, "_id": 1 } },
+        ];
+        let found = self.collection.aggregate(stages).hint(Hint::Keys(keys("inhibitedBy"))).await?;
+        let count = |group: Document| {
+            let by = AlertId::from_bytes(group.get_object_id("_id").ok()?.bytes());
+            Some(HeldCount { by, count: u64::try_from(group.get_i64("count").ok()?).ok()? })
+        };
+        let found: Vec<_> = found.try_collect().await?;
+        Ok(found.into_iter().filter_map(count).collect())
+    }
+
     async fn listed<const N: usize>(
         &self,
         filter: &AlertFilter,
@@ -88,8 +126,19 @@ impl Alerts {
         if let Some(device_id) = &filter.device_id {
             asked.insert("deviceId", device_id.as_str());
         }
+        match filter.held {
+            Held::Any => {}
+            Held::Not => _ = asked.insert("inhibitedBy", Bson::Null),
+            Held::By(id) => _ = asked.insert("inhibitedBy", object_id(id.bytes())),
+        }
         asked.extend(place.map(|(field, value)| (field.to_owned(), value)));
-        let find = self.collection.find(asked).sort(newest_first()).hint(Hint::Keys(keys(filter.device_id.is_some())));
+        // A device has few incidents, also those that are held back.
+        let by = match (&filter.device_id, filter.held) {
+            (Some(_), _) => "deviceId",
+            (None, Held::Any) => "state",
+            (None, Held::Not | Held::By(_)) => "inhibitedBy",
+        };
+        let find = self.collection.find(asked).sort(newest_first()).hint(Hint::Keys(keys(by)));
         let found = find.limit(i64::try_from(most).unwrap_or(i64::MAX)).await?;
         found.map(|document| document::read(document?).map(incident)).try_collect().await
     }

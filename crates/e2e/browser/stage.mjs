@@ -1,0 +1,66 @@
+// The browser, and what every look at a page has in common.
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import { createRequire } from "node:module";
+import os from "node:os";
+import path from "node:path";
+
+export const env = process.env;
+export const base = env.DASHBOARD_URL;
+const packages = createRequire(path.join(env.PISYNC_TEST_BROWSER, "node_modules", "x.js"));
+const { chromium } = packages("playwright-core");
+export const axe = fs.readFileSync(packages.resolve("axe-core/axe.min.js"), "utf8");
+
+const FLAGS = [
+  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync",
+];
+
+// What is not as it should be.
+export const troubles = [];
+
+// Everything that a page complains of, and every request that would leave the machine.
+export function watch(page, expected = () => false) {
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type()) && !expected(message.text())) {
+      troubles.push(`console of ${page.url()}: ${message.text()}`);
+    }
+  });
+  page.on("pageerror", (error) => troubles.push(`error on ${page.url()}: ${error.message}`));
+  page.on("request", (request) => {
+    const url = request.url();
+    if (!url.startsWith(base + "/") && !url.startsWith("data:")) {
+      troubles.push(`${page.url()} asks for ${url}`);
+    }
+  });
+}
+
+export async function signIn(page, key) {
+  await page.goto(base + "/devices?status=failing");
+  assert.match(page.url(), /\/sign-in\?next=/, "nothing is shown without a key");
+  assert.ok(!(await page.content()).includes(env.DASHBOARD_PREFIX), "no device is named before signing in");
+  await page.getByLabel(/Key with the scope/).fill(key);
+  await page.getByRole("button", { name: "Sign in" }).click();
+}
+
+// A page of a context of its own, closed at the end.
+export async function withPage(browser, options, look, expected) {
+  const context = await browser.newContext(options);
+  const page = await context.newPage();
+  watch(page, expected);
+  await look(page, context);
+  await context.close();
+}
+
+export async function withBrowser(look) {
+  const profile = fs.mkdtempSync(path.join(os.tmpdir(), "pisync-browser-"));
+  const browser = await chromium.launch({
+    executablePath: env.DASHBOARD_CHROMIUM, headless: true, args: FLAGS, env: { ...env, HOME: profile },
+  });
+  try {
+    await look(browser);
+  } finally {
+    await browser.close();
+    fs.rmSync(profile, { recursive: true, force: true });
+  }
+}

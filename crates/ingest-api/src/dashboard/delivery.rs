@@ -1,0 +1,160 @@
+//! What became of the messages about an incident, receiver by receiver.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use pisync_core::models::{Entry, Incident};
+
+use super::moment::Moment;
+
+/// How it stands with one receiver.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    pub(super) receiver: String,
+    /// The word for its look: `sent`, `waiting`, `retrying` or `dead`.
+    pub(super) class: &'static str,
+    /// A sign that tells them apart without colour.
+    pub(super) sign: &'static str,
+    /// What became of it.
+    pub(super) said: String,
+    /// When it did, or will go on.
+    pub(super) at: Option<Moment>,
+    /// What the receiver said last, where it did not take it.
+    pub(super) why: String,
+}
+
+/// Each receiver that has got a message about an incident, or has to, in the order of their names.
+pub(super) fn of(incident: &Incident, now: Timestamp) -> Vec<Delivery> {
+    let told = incident.told.iter().map(|told| told.receiver.as_str());
+    let entries = incident.outbox.iter().chain(&incident.dead).map(|entry| entry.receiver.as_str());
+    let receivers: BTreeSet<_> = told.chain(entries).collect();
+    receivers.into_iter().map(|receiver| to(receiver, incident, now)).collect()
+}
+
+/// What has to leave comes before what was given up, and that before what was sent earlier.
+fn to(receiver: &str, incident: &Incident, now: Timestamp) -> Delivery {
+    if let Some(entry) = incident.outbox.iter().find(|entry| entry.receiver == receiver) {
+        return leaving(entry, now);
+    }
+    let told = incident.told(receiver);
+    let dead = incident.dead.iter().rev().find(|entry| entry.receiver == receiver);
+    let dead = dead.and_then(|entry| Some((entry, entry.dead.as_ref()?)));
+    match (told, dead) {
+        (told, Some((entry, dead))) if told.is_none_or(|told| told.at < dead.at && !told.is_resolved) => Delivery {
+            at: Some(Moment::new(dead.at, now)),
+            why: dead.why.clone(),
+            ..Delivery::new(
+                receiver,
+                "dead",
+                "\u{2715}",
+                format!("\u{201c}{}\u{201d} given up", entry.telling.as_str()),
+            )
+        },
+        (Some(told), _) if told.is_resolved => {
+            Delivery::new(receiver, "sent", "\u{2713}", "was told that it is over".into())
+        }
+        (told, _) => Delivery {
+            at: told.map(|told| Moment::new(told.at, now)),
+            ..Delivery::new(receiver, "sent", "\u{2713}", "was told".into())
+        },
+    }
+}
+
+fn leaving(entry: &Entry, now: Timestamp) -> Delivery {
+    let telling = entry.telling.as_str();
+    let (receiver, at) = (entry.receiver.as_str(), Some(Moment::ahead(entry.next_at, now)));
+    if entry.lease_until.is_some_and(|until| until > now) {
+        return Delivery::new(receiver, "waiting", "\u{2197}", format!("\u{201c}{telling}\u{201d} is being sent"));
+    }
+    if entry.attempts == 0 {
+        let said = format!("\u{201c}{telling}\u{201d} leaves");
+        return Delivery { at, ..Delivery::new(receiver, "waiting", "\u{25d4}", said) };
+    }
+    let (count, tries) = (entry.attempts, if entry.attempts == 1 { "try" } else { "tries" });
+    let said = format!("\u{201c}{telling}\u{201d} retrying after {count} {tries}, next");
+    let why = entry.last_error.clone().unwrap_or_else(|| "its sender ended before it knew".into());
+    Delivery { at, why, ..Delivery::new(receiver, "retrying", "\u{21bb}", said) }
+}
+
+impl Delivery {
+    fn new(receiver: &str, class: &'static str, sign: &'static str, said: String) -> Self {
+        Self { receiver: receiver.into(), class, sign, said, at: None, why: String::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use pisync_core::models::{Alert, Dead, DeviceId, FailureRun, Telling, Told};
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn incident() -> Incident {
+        let run = FailureRun { count: 3, since: at(0), last_at: at(0), last_speed: 0.2 };
+        Incident::new(Alert::device_sync_failing(DeviceId::parse("a").unwrap(), &run), at(0))
+    }
+
+    fn entry(receiver: &str, attempts: i32) -> Entry {
+        Entry {
+            seq: 1,
+            telling: Telling::Firing,
+            receiver: receiver.into(),
+            group: BTreeMap::new(),
+            queued_at: at(0),
+            next_at: at(1_300),
+            attempts,
+            message: None,
+            lease_until: None,
+            last_error: (attempts > 0).then(|| "503 no".into()),
+            dead: None,
+        }
+    }
+
+    fn told(receiver: &str, second: i64, is_resolved: bool) -> Told {
+        Told { receiver: receiver.into(), group: BTreeMap::new(), at: at(second), is_resolved }
+    }
+
+    #[test]
+    fn each_receiver_has_one_line_with_its_time_and_its_error() {
+        let mut incident = incident();
+        let given_up = |receiver: &str, second| Entry {
+            dead: Some(Dead { at: at(second), why: "400 gone".into() }),
+            ..entry(receiver, 1)
+        };
+        incident.told = vec![told("f", 900, false), told("e", 400, true), told("g", 900, false), told("b", 10, false)];
+        incident.outbox = vec![entry("b", 2), entry("a", 0), Entry { lease_until: Some(at(1_001)), ..entry("c", 1) }];
+        incident.outbox.push(Entry { lease_until: Some(at(999)), last_error: None, ..entry("h", 1) });
+        incident.dead = vec![given_up("d", 100), given_up("f", 950), given_up("g", 100), given_up("b", 100)];
+        let lines: Vec<_> = of(&incident, at(1_000))
+            .into_iter()
+            .map(|one| {
+                format!(
+                    "{} {} {} {} {}",
+                    one.receiver,
+                    one.class,
+                    one.said,
+                    one.at.map_or(String::new(), |at| at.ago),
+                    one.why
+                )
+            })
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "a waiting \u{201c}firing\u{201d} leaves in 5 min ",
+                "b retrying \u{201c}firing\u{201d} retrying after 2 tries, next in 5 min 503 no",
+                "c waiting \u{201c}firing\u{201d} is being sent  ",
+                "d dead \u{201c}firing\u{201d} given up 15 min ago 400 gone",
+                "e sent was told that it is over  ",
+                "f dead \u{201c}firing\u{201d} given up 50 s ago 400 gone",
+                "g sent was told 1 min ago ",
+                "h retrying \u{201c}firing\u{201d} retrying after 1 try, next in 5 min its sender ended before it knew",
+            ]
+        );
+    }
+}

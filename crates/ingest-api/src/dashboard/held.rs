@@ -1,0 +1,53 @@
+//! Alerts that another one holds back: a line for all of them, so that they do not hide the rest.
+
+use jiff::Timestamp;
+use pisync_core::{
+    models::AlertState,
+    store::{AlertFilter, Held, HeldCount},
+};
+
+use super::{
+    incidents::{Row, in_words},
+    moment,
+};
+use crate::{error::ApiError, server::State};
+
+/// How many alerts are shown with those that they hold back.
+const HOLDING: usize = 10;
+
+/// How many of those are named.
+const NAMED: u32 = 20;
+
+/// What one alert holds back.
+pub(super) struct HeldBack {
+    pub(super) by: String,
+    /// What the one that holds back is about, in words.
+    pub(super) because: String,
+    pub(super) count: String,
+    pub(super) newest: Vec<Row>,
+    /// Whether there are more than are named.
+    pub(super) and_more: bool,
+}
+
+/// All that is held back now, the most first.
+pub(super) async fn all(state: &State, now: Timestamp) -> Result<Vec<HeldBack>, ApiError> {
+    let counts = state.store.alerts().held_counts().await?;
+    let mut held = Vec::new();
+    for count in counts.into_iter().take(HOLDING) {
+        held.push(one(state, count, now).await?);
+    }
+    Ok(held)
+}
+
+async fn one(state: &State, HeldCount { by, count }: HeldCount, now: Timestamp) -> Result<HeldBack, ApiError> {
+    let filter = AlertFilter { state: Some(AlertState::Firing), device_id: None, held: Held::By(by) };
+    let newest = state.store.alerts().list(&filter, None, NAMED).await?;
+    let holding = state.store.alerts().find(by).await?.map(|kept| in_words(&kept.incident));
+    Ok(HeldBack {
+        by: by.to_string(),
+        because: holding.unwrap_or_else(|| "an alert that is gone".into()),
+        count: moment::grouped(count),
+        and_more: newest.more,
+        newest: newest.found.iter().map(|incident| Row::new(incident, now)).collect(),
+    })
+}

@@ -1,0 +1,250 @@
+//! `/silences`: what nobody is to hear of: those that are not over, and a new one with a preview.
+//!
+//! What a silence is about is asked for by a `GET`; its answer says how much that is, and has the
+//! form that adds it. So nobody silences what they have not seen counted.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    web::{Data, Form, Query},
+};
+use askama::Template;
+use jiff::{SignedDuration, Timestamp};
+use pisync_core::models::{ALERTNAME, AlertName, DEVICE_ID, Matcher, MatcherKind, Silence, SilenceEnd, SilenceId};
+use serde::Deserialize;
+
+use super::{
+    moment::{Moment, grouped},
+    page::{Frame, PageError, go_to, render_with},
+    sign_in::{begin_for_forms, is_of_this_site},
+    viewer::Viewer,
+};
+use crate::{
+    error::ApiError,
+    routes::v1::{operator, query},
+    server::State,
+};
+
+/// The most silences that are listed.
+const LISTED: u32 = 1_000;
+
+/// The longest silence with an end, in hours: a year.
+const LONGEST: u32 = 366 * 24;
+
+/// What a silence is to be about, as it came.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct About {
+    /// How the device is compared: `exact`, `prefix` or `pattern`.
+    kind: String,
+    device: String,
+    rule: String,
+}
+
+/// What is to be done, as it came.
+#[derive(Deserialize)]
+pub(super) struct Order {
+    token: String,
+    action: String,
+    #[serde(default)]
+    id: String,
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    device: String,
+    #[serde(default)]
+    rule: String,
+    /// Hours; until its alerts are resolved where it is empty.
+    #[serde(default)]
+    hours: String,
+    #[serde(default)]
+    by: String,
+    #[serde(default)]
+    comment: String,
+}
+
+#[derive(Template)]
+#[template(path = "silences.html")]
+struct SilencesPage {
+    frame: Frame,
+    kind: String,
+    device: String,
+    rule: String,
+    rules: Vec<&'static str>,
+    preview: Option<Preview>,
+    rows: Vec<Row>,
+    done: &'static str,
+}
+
+/// How much a silence would be about, or why it can be none.
+enum Preview {
+    Reach { matchers: String, devices: String, open_alerts: String },
+    Fault(String),
+}
+
+/// A silence that is not over.
+struct Row {
+    id: String,
+    matchers: String,
+    is_active: bool,
+    starts: Moment,
+    /// Nothing until its alerts are resolved.
+    ends: Option<Moment>,
+    by: String,
+    comment: String,
+}
+
+/// The silences, and what a new one would be about.
+pub(super) async fn get(
+    request: HttpRequest,
+    mut viewer: Viewer,
+    about: Query<About>,
+    state: Data<State>,
+) -> Result<HttpResponse, PageError> {
+    let (about, now) = (about.into_inner(), Timestamp::now());
+    let silences = state.store.silences().not_over(now, LISTED).await.map_err(ApiError::from)?;
+    let preview = about.preview(&state).await?;
+    let cookie = if viewer.may_operate { begin_for_forms(&request, &mut viewer, &state).await } else { Ok(None) };
+    let page = SilencesPage {
+        frame: Frame::new("Silences", "/alerts", &viewer),
+        rules: AlertName::ALL.iter().map(|name| name.as_str()).collect(),
+        preview,
+        kind: about.kind,
+        device: about.device,
+        rule: about.rule,
+        rows: silences.iter().map(|silence| Row::new(silence, now)).collect(),
+        done: match request.query_string() {
+            "done=added" => "The silence is in force: its alerts go on, and nobody is told of them.",
+            "done=ended" => "The silence is over.",
+            "done=gone" => "This silence was over already.",
+            _ => "",
+        },
+    };
+    Ok(render_with(cookie.unwrap_or_default(), &page))
+}
+
+/// Adds a silence, or ends one now.
+pub(super) async fn post(
+    request: HttpRequest,
+    viewer: Viewer,
+    order: Form<Order>,
+    state: Data<State>,
+) -> Result<HttpResponse, PageError> {
+    is_of_this_site(&request)?;
+    viewer.may_do(&state, &order.token).await?;
+    let done = match order.action.as_str() {
+        "add" => {
+            add(&order, &viewer, &state).await?;
+            "added"
+        }
+        "end" => {
+            let id = SilenceId::parse(&order.id).ok_or(ApiError::Unknown("silence"))?;
+            let ended = state.store.silences().expire(id, Timestamp::now()).await.map_err(ApiError::from)?;
+            if ended { "ended" } else { "gone" }
+        }
+        _ => return Err(ApiError::malformed("the form asks to add or to end a silence").into()),
+    };
+    let key_id = viewer.key_id().unwrap_or_default();
+    log::info!(done, silence = order.id.as_str(), key_id; "a silence was treated");
+    Ok(go_to(&format!("/silences?done={done}")).finish())
+}
+
+async fn add(order: &Order, viewer: &Viewer, state: &State) -> Result<(), ApiError> {
+    let about = About { kind: order.kind.clone(), device: order.device.clone(), rule: order.rule.clone() };
+    let now = Timestamp::now();
+    let hours = Some(order.hours.as_str()).filter(|hours| !hours.is_empty());
+    let end = match query::number("/hours", hours, 1..=LONGEST)? {
+        Some(hours) => {
+            let lasts = SignedDuration::from_hours(hours.into());
+            SilenceEnd::At(now.saturating_add(lasts).unwrap_or(Timestamp::MAX))
+        }
+        None => SilenceEnd::Resolved { has_matched: false },
+    };
+    let by = Some(order.by.trim()).filter(|by| !by.is_empty());
+    let silence = Silence {
+        id: state.store.silences().new_id(),
+        matchers: about.matchers().map_err(|why| operator::fault("/matchers", why))?,
+        starts_at: now,
+        end,
+        by: operator::name(viewer.key_id(), by)?,
+        comment: operator::comment(order.comment.trim())?.to_owned(),
+        created_at: now,
+    };
+    Ok(state.store.silences().add(&silence).await?)
+}
+
+impl About {
+    /// All that has to match: at least one thing.
+    fn matchers(&self) -> Result<Vec<Matcher>, String> {
+        let kind = match self.kind.as_str() {
+            "" | "exact" => MatcherKind::Exact,
+            "prefix" => MatcherKind::Prefix,
+            "pattern" => MatcherKind::Pattern,
+            _ => return Err("a device is compared by exact, prefix or pattern".into()),
+        };
+        let device = (!self.device.is_empty()).then(|| Matcher::new(DEVICE_ID, kind, &self.device));
+        let rule = (!self.rule.is_empty()).then(|| Matcher::new(ALERTNAME, MatcherKind::Exact, &self.rule));
+        let matchers: Vec<_> = device.into_iter().chain(rule).collect();
+        if matchers.is_empty() {
+            return Err("say which devices, or which alerts".into());
+        }
+        matchers.into_iter().collect::<Result<_, _>>().map_err(|error| error.to_string())
+    }
+
+    /// Nothing where nothing was asked.
+    async fn preview(&self, state: &State) -> Result<Option<Preview>, ApiError> {
+        if self.kind.is_empty() && self.device.is_empty() && self.rule.is_empty() {
+            return Ok(None);
+        }
+        let matchers = match self.matchers() {
+            Ok(matchers) => matchers,
+            Err(why) => return Ok(Some(Preview::Fault(why))),
+        };
+        let reach = state.store.silences().reach(&matchers).await?;
+        Ok(Some(Preview::Reach {
+            matchers: in_words(&matchers),
+            devices: grouped(reach.devices),
+            open_alerts: grouped(reach.open_alerts),
+        }))
+    }
+}
+
+impl Row {
+    fn new(silence: &Silence, now: Timestamp) -> Self {
+        let until = match silence.end {
+            SilenceEnd::At(end) => Some(Moment::ahead(end, now)),
+            SilenceEnd::Resolved { .. } => None,
+        };
+        Self {
+            id: silence.id.to_string(),
+            matchers: in_words(&silence.matchers),
+            is_active: silence.is_active(now),
+            starts: Moment::ahead(silence.starts_at, now),
+            ends: until,
+            by: silence.by.clone(),
+            comment: silence.comment.clone(),
+        }
+    }
+}
+
+fn in_words(matchers: &[Matcher]) -> String {
+    matchers.iter().map(Matcher::to_string).collect::<Vec<_>>().join(" and ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silence_is_about_something_and_says_what_is_wrong_with_it() {
+        let matchers = |kind: &str, device: &str, rule: &str| {
+            let about = About { kind: kind.into(), device: device.into(), rule: rule.into() };
+            about.matchers().map(|matchers| in_words(&matchers))
+        };
+        assert_eq!(matchers("", "a", ""), Ok("deviceId=a".into()));
+        assert_eq!(matchers("prefix", "a", ""), Ok("deviceId^=a".into()));
+        assert_eq!(matchers("pattern", "a.", "b"), Ok("deviceId=~a. and alertname=b".into()));
+        for (kind, device, rule) in [("exact", "", ""), ("x", "a", ""), ("pattern", "(", ""), ("prefix", "", "")] {
+            assert!(matchers(kind, device, rule).is_err(), "{kind} {device} {rule}");
+        }
+    }
+}
