@@ -95,6 +95,19 @@ def alerts():
     )
 
 
+def pages():
+    """The rows of the dashboard."""
+    return (
+        Row("fleet page, as the server makes it: p50, p99", ("page.fleet.p50", "page.fleet.p99"), "ms", most=300),
+        Row("data of its charts: p50, p99", ("page.chart.p50", "page.chart.p99"), "ms", most=300),
+        Row("its first paint in a browser that has kept nothing: p50, worst", ("page.paint.p50", "page.paint.max"), "ms", most=1_000),
+        Row("its charts drawn: p50, worst", ("page.charts.p50", "page.charts.max"), "ms"),
+        Row("all that it loads", ("page.kb",), "kB", most=150, worst=True),
+        Row("devices, rows there at these", ("page.devices", "page.rows"), ""),
+        Row("hours of these rows added up for the first time", ("page.hours",), "s"),
+    )
+
+
 ROWS = (
     *accepts("always", 64, least=25_000, ratio=15),
     *accepts("always", 1_000),
@@ -138,6 +151,7 @@ ROWS = (
         "ms",
         most=10,
     ),
+    *pages(),
     Row("cold start of ingest-api to the first 202", ("start.api",), "ms", most=300),
     Row("peak memory of ingest-api", ("peak.ingest-api",), "MB", most=50, worst=True),
     Row("peak memory of queue-worker", ("peak.queue-worker",), "MB", most=80, worst=True),

@@ -8,7 +8,7 @@ import time
 
 import plan as plans
 
-GROUPS = ("accept", "doors", "drain", "sustained", "herd", "latency", "memory", "volume", "start", "idle", "alerts")
+GROUPS = ("accept", "doors", "drain", "sustained", "herd", "latency", "memory", "volume", "pages", "start", "idle", "alerts")
 
 
 def arguments():
@@ -30,6 +30,7 @@ def groups():
     import costs
     import doors
     import drain
+    import pages
     import volume
     import whole
 
@@ -42,6 +43,7 @@ def groups():
         "latency": whole.latency,
         "memory": costs.queue_memory,
         "volume": volume.run,
+        "pages": pages.run,
         "start": costs.cold_start,
         "idle": costs.idle,
         "alerts": alerts.run,
