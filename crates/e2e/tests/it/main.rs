@@ -24,6 +24,7 @@ mod mail;
 mod map;
 mod metrics;
 mod openapi;
+mod outbox;
 mod pipeline;
 mod queue_model;
 mod reads;
