@@ -5,6 +5,7 @@ mod alert_config;
 mod alertmanager;
 mod alerts;
 mod auth;
+mod backup;
 mod bad_input;
 mod batch;
 mod dashboard;
