@@ -77,7 +77,7 @@ impl Alerter {
     /// Looks at every device that is failing or has an open incident: what a tick costs is what
     /// is wrong, not what exists.
     pub async fn tick(&self) -> Result<Changed, StoreError> {
-        let (start, now) = (Instant::now(), Timestamp::now());
+        let (start, now) = (Instant::now(), self.store.now().await?);
         let open = self.store.alerts().find_open(None).await?;
         let failing: Vec<_> = self.store.failure_counters().failing(self.threshold).await?.try_collect().await?;
         let mut counters: HashMap<_, _> =
@@ -98,7 +98,7 @@ impl Alerter {
     pub async fn look_at(&self, devices: &[DeviceId]) -> Result<Changed, StoreError> {
         let mut changed = Changed::default();
         for some in devices.chunks(AT_ONCE) {
-            let now = Timestamp::now();
+            let now = self.store.now().await?;
             let sight = self.sight_of(some, now).await?;
             changed += self.close_the_difference(sight, now).await?;
         }
@@ -162,7 +162,7 @@ impl Alerter {
             if outrun.is_empty() {
                 break;
             }
-            now = now.max(Timestamp::now());
+            now = now.max(self.store.now().await?);
             due.clear();
             for some in outrun.chunks(AT_ONCE) {
                 due.extend(self.changes(&self.sight_of(some, now).await?, now));

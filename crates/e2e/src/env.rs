@@ -78,6 +78,11 @@ impl TestEnv {
         &self.mongo_uri
     }
 
+    /// Lets what is started from now on find this world on other servers.
+    pub fn move_to(&mut self, redis: &RedisServer, mongo: &MongoServer) {
+        (self.redis_url, self.mongo_uri) = (redis.url(), mongo.uri());
+    }
+
     /// Lets what is started from now on have so many partitions.
     pub fn set_partitions(&mut self, partitions: u16) {
         self.partitions = partitions;

@@ -120,6 +120,15 @@ fn two_receivers_of_a_name_or_one_called_log_are_refused() {
     assert!(wrong(&TWO.replace("chat", "log")).contains("receiver.name: is another"));
 }
 
+/// The outbox finds the receiver of a group of messages by what its key begins with.
+#[test]
+fn a_name_with_what_ends_it_in_the_key_of_a_group_is_refused_by_line_and_key() {
+    let wrong = wrong(&TWO.replace("chat", "chat{blue}"));
+    assert_eq!(wrong, "2: receiver.name: must have no { in it\n");
+    let other = TWO.replace("chat", "chat \\\"blue\\\", école 7}");
+    assert_eq!(names(&other, "a")[1], "chat \"blue\", école 7}");
+}
+
 #[test]
 fn a_secret_is_not_in_the_file_and_is_shown_by_nothing() {
     let folder = tempfile::tempdir().unwrap();

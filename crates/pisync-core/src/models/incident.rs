@@ -10,7 +10,7 @@ use super::{Alert, AlertId, AlertState, Entry, SilenceId, Told};
 pub struct Incident {
     /// What is wrong, or was.
     pub alert: Alert,
-    /// Since when it is in its state, by the alerter's clock.
+    /// Since when it is in its state, by the database's clock.
     pub state_since: Timestamp,
     /// Who has taken it on, if someone has.
     pub acked: Option<Ack>,

@@ -53,6 +53,17 @@ pub struct ListedCounter {
     pub failure_count: i32,
 }
 
+impl Revision {
+    /// The version that a save of this one makes.
+    #[must_use]
+    pub fn saved(self) -> Self {
+        match self {
+            Self::Unset => Self::At(1),
+            Self::At(revision) => Self::At(revision + 1),
+        }
+    }
+}
+
 impl Kept {
     /// The state of a device that has no document.
     pub fn none(device_id: DeviceId) -> Self {
