@@ -21,7 +21,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Context;
 use pisync_core::{
     ops::OpsSettings,
-    queue::{Queue, QueueError},
+    queue::{Pulse, Queue, QueueError, Role},
     shutdown,
     store::Store,
 };
@@ -69,10 +69,12 @@ async fn work(queue: Queue, store: Store, config: Config) -> anyhow::Result<()> 
         () = store.ensure_indexes_in_time() => {}
         () = stop.cancelled() => return Ok(()),
     }
+    let pulse = tokio::spawn(Pulse::new(queue.clone()).keep(Role::Worker));
     let auditor = tokio::spawn(audit::keep(queue, store));
     log::info!(owner = worker.owner(); "working");
     worker::run(worker, stop).await;
     auditor.abort();
+    pulse.abort();
     log::info!("stopped");
     Ok(())
 }

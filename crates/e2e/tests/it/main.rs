@@ -10,6 +10,7 @@ mod docs;
 mod effect;
 mod explain;
 mod faults;
+mod fleet_window;
 mod hours;
 mod http;
 mod limits;

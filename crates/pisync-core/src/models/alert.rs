@@ -148,9 +148,14 @@ impl Cause {
 
     /// The cause that the speed at a failed sync points to, in Mbps.
     pub fn of_failed_sync(internet_speed: f64) -> Self {
+        Self::at_speed(internet_speed, Self::CONNECTIVITY_FLOOR)
+    }
+
+    /// The same with another floor, in Mbps.
+    pub fn at_speed(internet_speed: f64, floor: f64) -> Self {
         if internet_speed <= 0.0 {
             Self::Unknown
-        } else if internet_speed < Self::CONNECTIVITY_FLOOR {
+        } else if internet_speed < floor {
             Self::Connectivity
         } else {
             Self::Content

@@ -8,6 +8,8 @@ mod device_id;
 mod device_status;
 mod event_id;
 mod failure_counter;
+mod fleet_window;
+mod listening;
 mod sync_event;
 mod sync_hour;
 
@@ -19,5 +21,7 @@ pub use device_id::{DeviceId, InvalidDeviceId};
 pub use device_status::DeviceStatus;
 pub use event_id::EventId;
 pub use failure_counter::{FailureCounter, FailureRun, Fold, Observation, recount};
+pub use fleet_window::{FleetWindow, FleetWindowFold};
+pub use listening::{Gap, Listening};
 pub use sync_event::{FieldError, InvalidEvent, SyncEvent, parse_time};
 pub use sync_hour::{Speeds, SyncHour, hour_of};

@@ -18,6 +18,7 @@
 //! | `pisync:partitions` | string | the number of partitions, set by the first process |
 //! | `pisync:cursor-key` | string | what the API seals its cursors with, made by the first process that needs it |
 //! | `pisync:alerts` | list | hints: ids of devices that an alerter should look at now |
+//! | `pisync:pulse` | hash | `ingest`, `worker` → when any such process was last alive; `gap:<from>` → until when no API was; ms by Redis' clock |
 //! | `pisync:wake` | channel | the number of a partition that was empty and got its first event |
 //!
 //! A message is in exactly one of `ready`, `p:<batch>`, `dead`, or acknowledged. A batch is
@@ -37,6 +38,7 @@ mod keys;
 mod lease;
 mod pause;
 mod producer;
+mod pulse;
 mod push;
 mod seen;
 mod seen_page;
@@ -53,6 +55,7 @@ pub use hints::Hints;
 pub use keys::Partition;
 pub use lease::{Fenced, Lease};
 pub use producer::{Producer, PushError};
+pub use pulse::{Pulse, Role, Signs};
 pub use push::Pushed;
 pub use seen::LastSeen;
 pub use status::{BatchStatus, PartitionStatus};

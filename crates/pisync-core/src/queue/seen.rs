@@ -84,6 +84,11 @@ impl LastSeen {
         self.sum(|key| redis::cmd("ZCOUNT").arg(key).arg("-inf").arg(&before).clone()).await
     }
 
+    /// How many devices were last heard of at `at` or later.
+    pub async fn count_since(&self, at: Timestamp) -> Result<u64, QueueError> {
+        self.sum(|key| redis::cmd("ZCOUNT").arg(key).arg(at.as_millisecond()).arg("+inf").clone()).await
+    }
+
     /// How many devices were ever heard of.
     pub async fn count(&self) -> Result<u64, QueueError> {
         self.sum(|key| redis::cmd("ZCARD").arg(key).clone()).await

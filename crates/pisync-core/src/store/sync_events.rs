@@ -1,6 +1,7 @@
 //! The collection `SyncEvent`: one row per event, found by device, in order of time by `_id`.
 
 mod reads;
+mod window;
 
 use std::collections::HashSet;
 
