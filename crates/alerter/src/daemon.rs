@@ -8,7 +8,7 @@ use pisync_core::{queue::Hints, store::Store};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::{outbox, receivers::log::AlertLog, tick::Alerter};
+use crate::{outbox, receivers::Receivers, tick::Alerter};
 
 /// How often hints are taken and the outbox is looked at.
 const BEAT: Duration = Duration::from_millis(500);
@@ -25,7 +25,7 @@ pub async fn watch(
     alerter: &Alerter,
     store: &Store,
     hints: &Hints,
-    log: &AlertLog,
+    receivers: &Receivers,
     schedule: &Cron,
     stop: &CancellationToken,
 ) {
@@ -41,7 +41,7 @@ pub async fn watch(
             Ok(devices) => troubles.note("hints", alerter.look_at(&devices).await),
             Err(error) => troubles.note("hints", Err::<(), _>(error)),
         }
-        troubles.note("outbox", outbox::deliver(store, log, alerter.metrics()).await);
+        troubles.note("outbox", outbox::deliver(store, receivers, alerter.metrics()).await);
         tokio::select! {
             () = sleep(BEAT) => {}
             () = stop.cancelled() => {}

@@ -2,11 +2,14 @@
 //! the difference.
 //!
 //! In reading order: [`config`], [`daemon`] (when to look), [`tick`] (looking), [`rules`] (what
-//! it means), [`outbox`] (sending), [`receivers`] (where to), [`metrics`] (what is counted).
+//! it means), [`outbox`] (what is to leave), [`notification`] (one message), [`facts`] (what people
+//! want to know), [`receivers`] (where to), [`metrics`] (what is counted).
 
 pub mod config;
 pub mod daemon;
+pub mod facts;
 pub mod metrics;
+pub mod notification;
 pub mod outbox;
 pub mod receivers;
 pub mod rules;
@@ -20,7 +23,11 @@ use pisync_core::{
     store::Store,
 };
 
-use crate::{config::Config, receivers::log::AlertLog, tick::Alerter};
+use crate::{
+    config::Config,
+    receivers::{Receivers, log::AlertLog},
+    tick::Alerter,
+};
 
 /// Watches until a signal to stop comes, or looks once and sends what is due.
 ///
@@ -31,11 +38,12 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let store = Store::open(&config.mongo, "alerter").await.context("opening the store")?;
     let log = AlertLog::open(&config.alert_log)
         .with_context(|| format!("opening the alert log {}", config.alert_log.display()))?;
+    let receivers = Receivers::log_only(log);
     let alerter = Alerter::new(store.clone(), config.threshold);
     if config.once {
         store.ensure_indexes().await?;
         alerter.tick().await?;
-        outbox::deliver(&store, &log, alerter.metrics()).await?;
+        outbox::deliver(&store, &receivers, alerter.metrics()).await?;
         return Ok(());
     }
     let queue = Queue::new(&config.redis)?;
@@ -48,7 +56,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         () = stop.cancelled() => return Ok(()),
     }
     log::info!(schedule:% = config.schedule, threshold = config.threshold; "watching");
-    daemon::watch(&alerter, &store, &Hints::new(queue), &log, &config.schedule, &stop).await;
+    daemon::watch(&alerter, &store, &Hints::new(queue), &receivers, &config.schedule, &stop).await;
     log::info!("stopped");
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! The alert log: one JSON object per line, on disk before it counts as sent; and a log record.
+//! The alert log: one JSON object per alert and line, on disk before it counts as sent; and a log
+//! record.
 
 use std::{
     fs::{File, OpenOptions},
@@ -8,11 +9,13 @@ use std::{
 };
 
 use jiff::Timestamp;
-use pisync_core::{
-    models::{Alert, AlertState, Cause},
-    store::Message,
-};
+use pisync_core::models::{Alert, Cause};
 use serde::Serialize;
+
+use crate::notification::{Delivery, Notice, Notification, Reason};
+
+/// The name of this receiver, which is always there.
+pub const NAME: &str = "log";
 
 /// The file. Several processes may append to the same one: each line is one write.
 #[derive(Debug, Clone)]
@@ -40,45 +43,58 @@ impl AlertLog {
         Ok(Self(Arc::new(OpenOptions::new().create(true).append(true).open(path)?)))
     }
 
-    /// Writes the message; when it returns, the line is on disk.
-    pub async fn send(&self, message: &Message) -> io::Result<()> {
-        let mut line = line(message, Timestamp::now())?;
-        line.push(b'\n');
+    /// Writes a line for each alert; when it is sent, all lines are on disk (one fsync).
+    ///
+    /// Alerts beyond the listed ones cannot be told here: a message to the log lists all.
+    pub(crate) async fn send(&self, notification: &Notification) -> Delivery {
+        match self.write(notification).await {
+            Ok(()) => Delivery::Sent,
+            Err(error) => Delivery::Again { after: None, why: format!("writing to the alert log: {error}") },
+        }
+    }
+
+    async fn write(&self, notification: &Notification) -> io::Result<()> {
+        let mut lines = Vec::new();
+        for notice in &notification.notices {
+            serde_json::to_writer(&mut lines, &line(notice, Timestamp::now()))?;
+            lines.push(b'\n');
+        }
         let file = self.0.clone();
         tokio::task::spawn_blocking(move || {
-            (&*file).write_all(&line)?;
+            (&*file).write_all(&lines)?;
             file.sync_data()
         })
         .await??;
-        let Alert { id, name, device_id, .. } = &message.alert;
-        log::warn!(alert:% = id, alertname:% = name, status = message.reason.as_str(), device_id:% = device_id;
-            "{}", sentence(message));
+        for notice in &notification.notices {
+            let Alert { id, name, device_id, .. } = &notice.alert;
+            log::warn!(alert:% = id, alertname:% = name, status = notice.reason.status(), device_id:% = device_id;
+                "{}", sentence(notice));
+        }
         Ok(())
     }
 }
 
-fn line(message: &Message, now: Timestamp) -> io::Result<Vec<u8>> {
-    let alert = &message.alert;
-    let ends_at = alert.ends_at.filter(|_| message.reason == AlertState::Resolved);
-    Ok(serde_json::to_vec(&Line {
+fn line(notice: &Notice, now: Timestamp) -> Line<'_> {
+    let alert = &notice.alert;
+    Line {
         time: rfc3339(now),
         id: alert.id.to_string(),
         alertname: alert.name.as_str(),
-        status: message.reason.as_str(),
+        status: notice.reason.status(),
         device_id: alert.device_id.as_str(),
         failure_count: alert.failure_count,
         cause: alert.cause.as_str(),
         starts_at: rfc3339(alert.starts_at),
-        ends_at: ends_at.map(rfc3339),
-        message: sentence(message),
-    })?)
+        ends_at: alert.ends_at.filter(|_| notice.reason == Reason::Resolved).map(rfc3339),
+        message: sentence(notice),
+    }
 }
 
 /// What happened, for people.
-fn sentence(message: &Message) -> String {
-    let Alert { device_id, failure_count, cause, starts_at, ends_at, .. } = &message.alert;
-    match message.reason {
-        AlertState::Firing => {
+fn sentence(notice: &Notice) -> String {
+    let Alert { device_id, failure_count, cause, starts_at, ends_at, .. } = &notice.alert;
+    match notice.reason {
+        Reason::Firing | Reason::Repeat => {
             let why = match cause {
                 Cause::Connectivity => "the connection was slow at the last one",
                 Cause::Content => "the connection was fine at the last one",
@@ -86,7 +102,7 @@ fn sentence(message: &Message) -> String {
             };
             format!("{device_id} failed {failure_count} syncs in a row since {}: {why}", rfc3339(*starts_at))
         }
-        AlertState::Resolved => {
+        Reason::Resolved => {
             let at = ends_at.map(rfc3339).unwrap_or_default();
             format!("{device_id} is well again: a good sync at {at}, failing since {}", rfc3339(*starts_at))
         }
@@ -102,8 +118,9 @@ mod tests {
     use pisync_core::models::{AlertName, DeviceId, FailureRun};
 
     use super::*;
+    use crate::facts::Facts;
 
-    fn message(reason: AlertState) -> Message {
+    fn notice(reason: Reason) -> Notice {
         let run = FailureRun {
             count: 3,
             since: "2026-11-23T08:00:00Z".parse().unwrap(),
@@ -113,17 +130,17 @@ mod tests {
         let mut alert = Alert::device_sync_failing(DeviceId::parse("pibook-1").unwrap(), &run);
         alert.ends_at = Some("2026-11-23T11:00:00Z".parse().unwrap());
         assert_eq!(alert.name, AlertName::DeviceSyncFailing);
-        Message { seq: 1, reason, attempts: 1, alert }
+        Notice { reason, alert, facts: Facts::default() }
     }
 
-    fn written(reason: AlertState) -> serde_json::Value {
+    fn written(reason: Reason) -> serde_json::Value {
         let now = "2026-11-23T10:00:01.5Z".parse().unwrap();
-        serde_json::from_slice(&line(&message(reason), now).unwrap()).unwrap()
+        serde_json::to_value(line(&notice(reason), now)).unwrap()
     }
 
     #[test]
     fn a_firing_line_has_the_members_of_the_contract_and_no_end() {
-        let line = written(AlertState::Firing);
+        let line = written(Reason::Firing);
         let members: Vec<_> = line.as_object().unwrap().keys().map(String::as_str).collect();
         let expected =
             ["alertname", "cause", "deviceId", "failureCount", "id", "message", "startsAt", "status", "time"];
@@ -135,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_resolved_line_has_the_same_id_and_an_end() {
-        let (firing, resolved) = (written(AlertState::Firing), written(AlertState::Resolved));
+        let (firing, resolved) = (written(Reason::Firing), written(Reason::Resolved));
         assert_eq!(firing["id"], resolved["id"]);
         assert_eq!(resolved["endsAt"], "2026-11-23T11:00:00.000Z");
     }

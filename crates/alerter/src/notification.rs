@@ -1,0 +1,74 @@
+//! One message to one receiver: what it is made of, and what became of it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use pisync_core::models::Alert;
+
+use crate::facts::Facts;
+
+/// One message to one receiver: what leaves at once.
+#[derive(Debug, Clone)]
+pub struct Notification {
+    /// The same in every attempt to deliver it, so that a receiver can tell a message that comes
+    /// again from another.
+    pub id: String,
+    /// The name of the receiver.
+    pub receiver: String,
+    /// The labels that its alerts have in common, by the route's `group_by`.
+    pub group: BTreeMap<String, String>,
+    /// What it tells, at most 50 alerts.
+    pub notices: Vec<Notice>,
+    /// How many further alerts are counted and not listed.
+    pub more: usize,
+}
+
+/// One alert in a message.
+#[derive(Debug, Clone)]
+pub struct Notice {
+    /// Why it is told.
+    pub reason: Reason,
+    /// What is wrong, or was.
+    pub alert: Alert,
+    /// What else is known, for people.
+    pub facts: Facts,
+}
+
+/// Why an alert is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// It began.
+    Firing,
+    /// It is still so, long after it was told last.
+    Repeat,
+    /// It is over.
+    Resolved,
+}
+
+impl Reason {
+    /// The state that the alert is in, in the words of every format that leaves here.
+    pub fn status(self) -> &'static str {
+        match self {
+            Self::Firing | Self::Repeat => "firing",
+            Self::Resolved => "resolved",
+        }
+    }
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    /// The receiver has it.
+    Sent,
+    /// It does not, and may take it later.
+    Again {
+        /// When it asks to be tried again, if it says so.
+        after: Option<Duration>,
+        /// What happened, without any secret.
+        why: String,
+    },
+    /// It will never take this message.
+    Dead {
+        /// What happened, without any secret.
+        why: String,
+    },
+}

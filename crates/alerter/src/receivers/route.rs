@@ -1,0 +1,37 @@
+//! Where an alert goes, and how its messages are grouped on that way.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::log;
+
+/// How long until a device's alert that is still firing is told again.
+pub(crate) const REPEAT_DEVICE: Duration = Duration::from_hours(24);
+
+/// One way of one alert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The name of the receiver.
+    pub receiver: String,
+    /// The labels of the alert that make its group. With the receiver it is the group's key:
+    /// alerts of the same group may leave in one message.
+    pub group: BTreeMap<String, String>,
+    /// How long the first alert of a group waits for others.
+    pub group_wait: Duration,
+    /// How long after a message of a group the next may leave.
+    pub group_interval: Duration,
+    /// After how long an alert that is still firing, and not acknowledged, is told again.
+    pub repeat_interval: Duration,
+}
+
+impl Route {
+    /// The way to the alert log: nothing waits.
+    pub(super) fn log() -> Self {
+        Self {
+            receiver: log::NAME.to_owned(),
+            group: BTreeMap::new(),
+            group_wait: Duration::ZERO,
+            group_interval: Duration::ZERO,
+            repeat_interval: REPEAT_DEVICE,
+        }
+    }
+}
