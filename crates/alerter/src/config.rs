@@ -1,10 +1,13 @@
 //! The settings of `alerter`.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use croner::Cron;
+use jiff::SignedDuration;
 use pisync_core::{
+    crash::CrashSettings,
+    models::{Matcher, SilenceId},
     ops::OpsSettings,
     settings::{LogSettings, MongoSettings, RedisSettings},
 };
@@ -13,6 +16,9 @@ use pisync_core::{
 #[derive(Debug, Clone, Parser)]
 #[command(name = "alerter", version)]
 pub struct Config {
+    /// What to do instead of watching.
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// When to look at all counters: five cron fields, in UTC
     #[arg(long, env = "PISYNC_ALERT_SCHEDULE", default_value = "* * * * *")]
     pub schedule: Cron,
@@ -25,6 +31,13 @@ pub struct Config {
     /// Look once, send what is due, and end: 0 if all went well, 1 if not
     #[arg(long)]
     pub once: bool,
+    /// For tests of the system: how long a group of messages is left to a sender that died, in
+    /// milliseconds
+    #[arg(long, env = "PISYNC_ALERT_LEASE_MS", default_value_t = 30_000, hide = true, value_parser = clap::value_parser!(u64).range(100..=600_000))]
+    pub lease_ms: u64,
+    /// Where to die, in tests of the system.
+    #[command(flatten)]
+    pub crash: CrashSettings,
     /// Where events wait; only the hints of the workers are read.
     #[command(flatten)]
     pub redis: RedisSettings,
@@ -37,4 +50,65 @@ pub struct Config {
     /// Where the log goes.
     #[command(flatten)]
     pub log: LogSettings,
+}
+
+/// The operator's verbs.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Shows and changes what nobody wants to hear of
+    #[command(subcommand)]
+    Silence(SilenceCommand),
+}
+
+/// Silences.
+#[derive(Debug, Clone, Subcommand)]
+pub enum SilenceCommand {
+    /// Adds a silence, and says how many devices and open alerts it matches
+    Add {
+        /// What it is about: label=value, label^=beginning or label=~regular-expression, all of
+        /// which have to fit; the labels are alertname and deviceId
+        #[arg(required = true)]
+        matchers: Vec<Matcher>,
+        /// How long, as in "2h" or "3d"; without it until its alerts are resolved
+        #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+        lasts: Option<SignedDuration>,
+        /// Why
+        #[arg(long)]
+        comment: String,
+        /// Who
+        #[arg(long, env = "USER", default_value = "operator")]
+        by: String,
+    },
+    /// Lists the silences that are not over
+    List {
+        /// Also those that are over
+        #[arg(long)]
+        all: bool,
+        /// As one line of JSON each
+        #[arg(long)]
+        json: bool,
+    },
+    /// Ends a silence now
+    Expire {
+        /// Its id
+        #[arg(value_parser = silence_id)]
+        id: SilenceId,
+    },
+}
+
+impl Config {
+    /// How long a group of messages is left to a sender that died.
+    pub fn lease(&self) -> Duration {
+        Duration::from_millis(self.lease_ms)
+    }
+}
+
+fn duration(text: &str) -> Result<SignedDuration, String> {
+    let span: jiff::Span = text.parse().map_err(|error: jiff::Error| error.to_string())?;
+    let whole = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|error| error.to_string())?;
+    if whole > SignedDuration::ZERO { Ok(whole) } else { Err("must be longer than nothing".into()) }
+}
+
+fn silence_id(text: &str) -> Result<SilenceId, String> {
+    SilenceId::parse(text).ok_or_else(|| "an id has 24 hexadecimal digits".into())
 }

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use croner::Cron;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use pisync_core::{queue::Hints, store::Store};
+use pisync_core::queue::Hints;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::{outbox, receivers::Receivers, tick::Alerter};
+use crate::{
+    outbox::{Outbox, Sending},
+    tick::Alerter,
+};
 
 /// How often hints are taken and the outbox is looked at.
 const BEAT: Duration = Duration::from_millis(500);
@@ -20,15 +23,13 @@ const SLACK: SignedDuration = SignedDuration::from_secs(30);
 const HINTS: usize = 10_000;
 
 /// Watches until `stop`. A server that is away is tried again with the next beat; what was not
-/// seen then is seen by the next tick, since that compares everything.
-pub async fn watch(
-    alerter: &Alerter,
-    store: &Store,
-    hints: &Hints,
-    receivers: &Receivers,
-    schedule: &Cron,
-    stop: &CancellationToken,
-) {
+/// seen then is seen by the next tick, since that compares everything. Looking and sending do not
+/// wait for each other.
+pub async fn watch(alerter: &Alerter, outbox: &Outbox, hints: &Hints, schedule: &Cron, stop: &CancellationToken) {
+    tokio::join!(look(alerter, hints, schedule, stop), send(outbox, stop));
+}
+
+async fn look(alerter: &Alerter, hints: &Hints, schedule: &Cron, stop: &CancellationToken) {
     let mut troubles = Troubles::default();
     // At once, then by the schedule.
     let mut next_tick = Some(Timestamp::now());
@@ -41,11 +42,33 @@ pub async fn watch(
             Ok(devices) => troubles.note("hints", alerter.look_at(&devices).await),
             Err(error) => troubles.note("hints", Err::<(), _>(error)),
         }
-        troubles.note("outbox", outbox::deliver(store, receivers, alerter.metrics()).await);
-        tokio::select! {
-            () = sleep(BEAT) => {}
-            () = stop.cancelled() => {}
+        beat(stop).await;
+    }
+}
+
+/// What is being sent when `stop` comes is sent to its end.
+async fn send(outbox: &Outbox, stop: &CancellationToken) {
+    let (mut troubles, mut sending) = (Troubles::default(), Sending::default());
+    while !stop.is_cancelled() {
+        let begun = sending.begin(outbox).await;
+        troubles.note("outbox", begun);
+        let mut beat = std::pin::pin!(beat(stop));
+        loop {
+            tokio::select! {
+                () = &mut beat => break,
+                Some(over) = sending.next() => troubles.note("outbox", over),
+            }
         }
+    }
+    while let Some(over) = sending.next().await {
+        troubles.note("outbox", over);
+    }
+}
+
+async fn beat(stop: &CancellationToken) {
+    tokio::select! {
+        () = sleep(BEAT) => {}
+        () = stop.cancelled() => {}
     }
 }
 

@@ -50,7 +50,7 @@ pub struct FailedSync {
 /// The facts of these alerts, in their order. Never fails: what cannot be read in time is left
 /// out, since a message that waits for it helps nobody.
 pub async fn look_up(store: &Store, alerts: &[Alert]) -> Vec<Facts> {
-    let looks = stream::iter(alerts).map(|alert| of_device(store, &alert.device_id)).buffered(AT_ONCE);
+    let looks = stream::iter(alerts).map(|alert| of_alert(store, alert)).buffered(AT_ONCE);
     let mut facts = Vec::with_capacity(alerts.len());
     let all = looks.for_each(|found| {
         facts.push(found.unwrap_or_else(|error| {
@@ -64,6 +64,13 @@ pub async fn look_up(store: &Store, alerts: &[Alert]) -> Vec<Facts> {
     }
     facts.resize(alerts.len(), Facts::default());
     facts
+}
+
+async fn of_alert(store: &Store, alert: &Alert) -> Result<Facts, StoreError> {
+    match alert.device_id() {
+        Some(device) => of_device(store, device).await,
+        None => Ok(Facts::default()),
+    }
 }
 
 async fn of_device(store: &Store, device: &DeviceId) -> Result<Facts, StoreError> {

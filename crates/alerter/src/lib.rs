@@ -2,20 +2,23 @@
 //! the difference.
 //!
 //! In reading order: [`config`], [`daemon`] (when to look), [`tick`] (looking), [`rules`] (what
-//! it means), [`outbox`] (what is to leave), [`notification`] (one message), [`facts`] (what people
+//! it means), [`incident`] (how it goes on), [`silences`] (what nobody wants to hear of), [`outbox`] (what is to leave), [`notification`] (one message), [`facts`] (what people
 //! want to know), [`receivers`] (where to), [`metrics`] (what is counted).
 
+pub mod admin;
 pub mod config;
 pub mod daemon;
 pub mod facts;
+pub mod incident;
 pub mod metrics;
 pub mod notification;
 pub mod outbox;
 pub mod receivers;
 pub mod rules;
+pub mod silences;
 pub mod tick;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use jiff::Timestamp;
 use pisync_core::{
     queue::{Hints, Queue, QueueError},
@@ -25,26 +28,30 @@ use pisync_core::{
 
 use crate::{
     config::Config,
+    outbox::Outbox,
     receivers::{Receivers, log::AlertLog},
     tick::Alerter,
 };
 
-/// Watches until a signal to stop comes, or looks once and sends what is due.
+/// Watches until a signal to stop comes; or looks once and sends what is due; or does what the
+/// operator asks.
 ///
-/// Fails where the settings are wrong or the alert log cannot be written; `--once` also where
-/// `MongoDB` is away.
+/// Fails where the settings are wrong or the alert log cannot be opened; `--once` also where
+/// `MongoDB` is away or a message could not be delivered.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let stop = shutdown::on_signal().context("listening for signals")?;
     let store = Store::open(&config.mongo, "alerter").await.context("opening the store")?;
+    if let Some(command) = config.command {
+        return admin::run(command, &store).await;
+    }
     let log = AlertLog::open(&config.alert_log)
         .with_context(|| format!("opening the alert log {}", config.alert_log.display()))?;
     let receivers = Receivers::log_only(log);
-    let alerter = Alerter::new(store.clone(), config.threshold);
+    let alerter = Alerter::new(store.clone(), config.threshold, receivers.clone(), config.crash.clone());
+    let (lease, metrics) = (config.lease(), alerter.metrics().clone());
+    let outbox = Outbox::new(store.clone(), receivers, lease, config.crash.clone(), metrics)?;
     if config.once {
-        store.ensure_indexes().await?;
-        alerter.tick().await?;
-        outbox::deliver(&store, &receivers, alerter.metrics()).await?;
-        return Ok(());
+        return once(&store, &alerter, &outbox).await;
     }
     let queue = Queue::new(&config.redis)?;
     if let Err(error @ QueueError::Misconfigured(_)) = queue.check().await {
@@ -56,8 +63,17 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         () = stop.cancelled() => return Ok(()),
     }
     log::info!(schedule:% = config.schedule, threshold = config.threshold; "watching");
-    daemon::watch(&alerter, &store, &Hints::new(queue), &receivers, &config.schedule, &stop).await;
+    daemon::watch(&alerter, &outbox, &Hints::new(queue), &config.schedule, &stop).await;
     log::info!("stopped");
+    Ok(())
+}
+
+/// One tick, and the delivery of what is due.
+async fn once(store: &Store, alerter: &Alerter, outbox: &Outbox) -> anyhow::Result<()> {
+    store.ensure_indexes().await?;
+    alerter.tick().await?;
+    let outcome = outbox.deliver().await?;
+    ensure!(outcome.failed == 0, "{} messages could not be delivered", outcome.failed);
     Ok(())
 }
 

@@ -12,6 +12,8 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use crate::notification::Delivery;
+
 /// A metric with one label.
 type By<M> = Family<[(&'static str, &'static str); 1], M>;
 
@@ -29,7 +31,7 @@ impl Metrics {
     /// Nothing counted yet.
     pub fn new() -> Self {
         let notifications = By::<Counter>::default();
-        for result in ["sent", "failed"] {
+        for result in ["sent", "retried", "dead"] {
             // There from the start: a rate needs the 0.
             drop(notifications.get_or_create(&[("result", result)]));
         }
@@ -66,7 +68,12 @@ impl Metrics {
     }
 
     /// Notes what became of a message.
-    pub(crate) fn notified(&self, result: &'static str) {
+    pub(crate) fn delivered(&self, delivery: &Delivery) {
+        let result = match delivery {
+            Delivery::Sent => "sent",
+            Delivery::Again { .. } => "retried",
+            Delivery::Dead { .. } => "dead",
+        };
         self.notifications.get_or_create(&[("result", result)]).inc();
     }
 
@@ -75,7 +82,7 @@ impl Metrics {
         let mut registry = registry_of(env!("CARGO_PKG_VERSION"));
         registry.register("devices", "Devices by status, at the last tick", self.devices.clone());
         registry.register("alerts", "Alerts by state, at the last tick", self.alerts.clone());
-        registry.register("notifications", "Messages to people by result", self.notifications.clone());
+        registry.register("notifications", "Attempts to deliver a message by result", self.notifications.clone());
         registry.register(
             "alerter_last_tick_timestamp_seconds",
             "When the last look at all counters was done; 0 before the first",

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use pisync_core::models::Alert;
+use pisync_core::models::{Alert, Telling};
 
 use crate::facts::Facts;
 
@@ -50,6 +50,16 @@ impl Reason {
         match self {
             Self::Firing | Self::Repeat => "firing",
             Self::Resolved => "resolved",
+        }
+    }
+}
+
+impl From<Telling> for Reason {
+    fn from(telling: Telling) -> Self {
+        match telling {
+            Telling::Firing => Self::Firing,
+            Telling::Repeat => Self::Repeat,
+            Telling::Resolved => Self::Resolved,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Looking: reads counters and open incidents, lets the rule decide, and writes the difference.
+//! Looking: reads counters and incidents, lets the rule and the incident decide, and writes the
+//! difference.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -8,26 +9,40 @@ use std::{
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use pisync_core::{
-    models::{Alert, DeviceId, FailureCounter},
-    store::{Opened, Store, StoreError},
+    crash::CrashSettings,
+    models::{AlertId, DeviceId, FailureCounter, Incident, Silence},
+    store::{KeptIncident, Revision, Saved, Store, StoreError},
 };
 
 use crate::{
+    incident::{self, SAME_INCIDENT},
     metrics::Metrics,
-    rules::device_sync_failing::{Decision, decide},
+    receivers::Receivers,
+    rules::device_sync_failing,
+    silences::{self, Silences},
 };
 
 /// The most devices in one question to the store.
 const AT_ONCE: usize = 1_000;
 
-/// Compares the state of the fleet with the open incidents.
+/// The most incidents in one write.
+const SAVED_AT_ONCE: usize = 500;
+
+/// How often a look is begun again for what others changed meanwhile; then the next tick sees to
+/// it.
+const ROUNDS: usize = 5;
+
+/// Compares the state of the fleet with the incidents.
 ///
 /// Level-triggered: what a look finds depends on how things are, not on what it was told before,
-/// so a look that was missed is made good by the next.
+/// so a look that was missed is made good by the next. Hints and ticks go the same way; a hint
+/// only says which devices.
 #[derive(Debug, Clone)]
 pub struct Alerter {
     store: Store,
     threshold: i32,
+    receivers: Receivers,
+    crash: CrashSettings,
     metrics: Metrics,
 }
 
@@ -40,10 +55,18 @@ pub struct Changed {
     pub resolved: usize,
 }
 
+/// What there is to compare of the devices that are looked at.
+struct Sight {
+    counters: HashMap<DeviceId, FailureCounter>,
+    /// The open incident of each, or else the last one.
+    incidents: HashMap<DeviceId, KeptIncident>,
+    silences: Vec<Silence>,
+}
+
 impl Alerter {
     /// An alerter that calls a device failing from `threshold` failed syncs in a row.
-    pub fn new(store: Store, threshold: i32) -> Self {
-        Self { store, threshold, metrics: Metrics::new() }
+    pub fn new(store: Store, threshold: i32, receivers: Receivers, crash: CrashSettings) -> Self {
+        Self { store, threshold, receivers, crash, metrics: Metrics::new() }
     }
 
     /// What is counted.
@@ -54,20 +77,18 @@ impl Alerter {
     /// Looks at every device that is failing or has an open incident: what a tick costs is what
     /// is wrong, not what exists.
     pub async fn tick(&self) -> Result<Changed, StoreError> {
-        let start = Instant::now();
+        let (start, now) = (Instant::now(), Timestamp::now());
         let open = self.store.alerts().find_open(None).await?;
         let failing: Vec<_> = self.store.failure_counters().failing(self.threshold).await?.try_collect().await?;
-        let failing: HashMap<_, _> =
+        let mut counters: HashMap<_, _> =
             failing.into_iter().map(|kept| (kept.counter.device_id.clone(), kept.counter)).collect();
-        let recovered: Vec<_> = open
-            .iter()
-            .map(|alert| &alert.device_id)
-            .filter(|device| !failing.contains_key(*device))
-            .cloned()
-            .collect();
-        let mut counters = failing;
+        let recovered: Vec<_> =
+            open.iter().filter_map(device).filter(|device| !counters.contains_key(*device)).cloned().collect();
         counters.extend(self.counters(&recovered).await?);
-        let changed = self.close_the_difference(&counters, open).await?;
+        let silences = silences::in_force(&self.store, now).await?;
+        let sight = self.sight(counters, open, silences.clone(), now).await?;
+        let changed = self.close_the_difference(sight, now).await?;
+        Silences::new(self.store.clone()).end_what_is_resolved(&silences, now).await?;
         self.metrics.look_at(&self.store, self.threshold).await?;
         self.metrics.ticked(start.elapsed());
         Ok(changed)
@@ -75,15 +96,45 @@ impl Alerter {
 
     /// Looks at these devices only.
     pub async fn look_at(&self, devices: &[DeviceId]) -> Result<Changed, StoreError> {
-        if devices.is_empty() {
-            return Ok(Changed::default());
-        }
-        let mut open = Vec::new();
+        let mut changed = Changed::default();
         for some in devices.chunks(AT_ONCE) {
-            open.extend(self.store.alerts().find_open(Some(some)).await?);
+            let now = Timestamp::now();
+            let sight = self.sight_of(some, now).await?;
+            changed += self.close_the_difference(sight, now).await?;
         }
+        Ok(changed)
+    }
+
+    async fn sight_of(&self, devices: &[DeviceId], now: Timestamp) -> Result<Sight, StoreError> {
+        let open = self.store.alerts().find_open(Some(devices)).await?;
         let counters = self.counters(devices).await?;
-        self.close_the_difference(&counters, open).await
+        self.sight(counters, open, silences::in_force(&self.store, now).await?, now).await
+    }
+
+    /// Adds the last incidents of those that fail and have none that is open.
+    async fn sight(
+        &self,
+        counters: HashMap<DeviceId, FailureCounter>,
+        open: Vec<KeptIncident>,
+        silences: Vec<Silence>,
+        now: Timestamp,
+    ) -> Result<Sight, StoreError> {
+        let mut incidents: HashMap<_, _> =
+            open.into_iter().filter_map(|kept| Some((device(&kept)?.clone(), kept))).collect();
+        let new: Vec<(DeviceId, AlertId)> = counters
+            .values()
+            .filter(|counter| !incidents.contains_key(&counter.device_id))
+            .map(|counter| device_sync_failing::look(Some(counter), self.threshold, now))
+            .filter(|seen| seen.is_recent)
+            .filter_map(|seen| seen.wrong.and_then(|alert| Some((alert.device_id()?.clone(), alert.id))))
+            .collect();
+        for some in new.chunks(AT_ONCE) {
+            let (devices, ids): (Vec<_>, Vec<_>) = some.iter().cloned().unzip();
+            for ended in self.store.alerts().find_ended(&devices, now - SAME_INCIDENT, &ids).await? {
+                remember_latest(&mut incidents, ended);
+            }
+        }
+        Ok(Sight { counters, incidents, silences })
     }
 
     async fn counters(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, FailureCounter>, StoreError> {
@@ -95,27 +146,72 @@ impl Alerter {
         Ok(counters)
     }
 
-    async fn close_the_difference(
-        &self,
-        counters: &HashMap<DeviceId, FailureCounter>,
-        open: Vec<Alert>,
-    ) -> Result<Changed, StoreError> {
-        let open: HashMap<_, _> = open.into_iter().map(|alert| (alert.device_id.clone(), alert)).collect();
-        let devices: HashSet<_> = counters.keys().chain(open.keys()).collect();
-        let (now, mut changed) = (Timestamp::now(), Changed::default());
-        for device in devices {
-            match decide(counters.get(device), open.get(device), self.threshold, now) {
-                Decision::Nothing => {}
-                Decision::Open(alert) => {
-                    let opened = self.store.alerts().open(&alert).await?;
-                    changed.opened += usize::from(opened == Opened::Now);
+    /// Saves what has to change. Where someone else changed an incident meanwhile, its device is
+    /// looked at again.
+    async fn close_the_difference(&self, sight: Sight, mut now: Timestamp) -> Result<Changed, StoreError> {
+        let (mut changed, mut due) = (Changed::default(), self.changes(&sight, now));
+        for _ in 0..ROUNDS {
+            let mut outrun = Vec::new();
+            for some in due.chunks(SAVED_AT_ONCE) {
+                match self.store.alerts().save(some).await? {
+                    Saved::All => changed += Changed::of(some),
+                    Saved::Outrun => outrun.extend(some.iter().filter_map(device).cloned()),
                 }
-                Decision::Resolve { id, ends_at } => {
-                    self.store.alerts().resolve(id, ends_at).await?;
-                    changed.resolved += 1;
-                }
+                self.crash.pass("after_open");
+            }
+            if outrun.is_empty() {
+                break;
+            }
+            now = now.max(Timestamp::now());
+            due.clear();
+            for some in outrun.chunks(AT_ONCE) {
+                due.extend(self.changes(&self.sight_of(some, now).await?, now));
             }
         }
         Ok(changed)
+    }
+
+    fn changes(&self, sight: &Sight, now: Timestamp) -> Vec<KeptIncident> {
+        let devices: HashSet<_> = sight.counters.keys().chain(sight.incidents.keys()).collect();
+        devices.into_iter().filter_map(|device| self.change(sight, device, now)).collect()
+    }
+
+    fn change(&self, sight: &Sight, device: &DeviceId, now: Timestamp) -> Option<KeptIncident> {
+        let kept = sight.incidents.get(device);
+        let mut seen = device_sync_failing::look(sight.counters.get(device), self.threshold, now);
+        let alert = seen.wrong.as_ref().or(kept.map(|kept| &kept.incident.alert))?;
+        seen.silenced_by = silences::holding_back(&sight.silences, &alert.labels(), now);
+        let routes = self.receivers.routes(alert);
+        let incident = incident::next(kept.map(|kept| &kept.incident), &seen, &routes, now)?;
+        let is_same = kept.filter(|kept| kept.incident.alert.id == incident.alert.id);
+        Some(KeptIncident { incident, revision: is_same.map_or(Revision::Unset, |kept| kept.revision) })
+    }
+}
+
+fn device(kept: &KeptIncident) -> Option<&DeviceId> {
+    kept.incident.alert.device_id()
+}
+
+/// The open incident comes before those that are over, and of these the last.
+fn remember_latest(incidents: &mut HashMap<DeviceId, KeptIncident>, kept: KeptIncident) {
+    let rank = |incident: &Incident| (incident.is_open(), incident.state_since);
+    let Some(device) = device(&kept).cloned() else { return };
+    if incidents.get(&device).is_none_or(|known| rank(&known.incident) < rank(&kept.incident)) {
+        incidents.insert(device, kept);
+    }
+}
+
+impl Changed {
+    fn of(saved: &[KeptIncident]) -> Self {
+        let is_new = |kept: &&KeptIncident| kept.revision == Revision::Unset;
+        let resolved = saved.iter().filter(|kept| !kept.incident.is_open()).count();
+        Self { opened: saved.iter().filter(is_new).count(), resolved }
+    }
+}
+
+impl std::ops::AddAssign for Changed {
+    fn add_assign(&mut self, other: Self) {
+        self.opened += other.opened;
+        self.resolved += other.resolved;
     }
 }

@@ -250,6 +250,15 @@ impl Api {
         }
     }
 
+    /// Sends a body to a path; the status and the JSON of the answer, null where there is none.
+    pub async fn send(&self, method: &str, path: &str, body: &Value) -> (StatusCode, Value) {
+        let method = method.parse().expect("a method");
+        let request = self.client.request(method, format!("{}{path}", self.url)).json(body);
+        let answer = request.send().await.expect("an answer");
+        let status = answer.status();
+        (status, answer.json().await.unwrap_or_default())
+    }
+
     /// Asks for a path; the status and the JSON of the answer.
     pub async fn get(&self, path: &str) -> (StatusCode, Value) {
         let answer = self.client.get(format!("{}{path}", self.url)).send().await.expect("an answer");

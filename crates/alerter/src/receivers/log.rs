@@ -9,7 +9,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use pisync_core::models::{Alert, Cause};
+use pisync_core::models::{Alert, Cause, DeviceId};
 use serde::Serialize;
 
 use crate::notification::{Delivery, Notice, Notification, Reason};
@@ -28,7 +28,8 @@ struct Line<'a> {
     id: String,
     alertname: &'a str,
     status: &'a str,
-    device_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_id: Option<&'a str>,
     failure_count: i32,
     cause: &'a str,
     starts_at: String,
@@ -66,8 +67,9 @@ impl AlertLog {
         })
         .await??;
         for notice in &notification.notices {
-            let Alert { id, name, device_id, .. } = &notice.alert;
-            log::warn!(alert:% = id, alertname:% = name, status = notice.reason.status(), device_id:% = device_id;
+            let Alert { id, name, .. } = &notice.alert;
+            let device_id = notice.alert.device_id().map(DeviceId::as_str);
+            log::warn!(alert:% = id, alertname:% = name, status = notice.reason.status(), device_id = device_id;
                 "{}", sentence(notice));
         }
         Ok(())
@@ -81,7 +83,7 @@ fn line(notice: &Notice, now: Timestamp) -> Line<'_> {
         id: alert.id.to_string(),
         alertname: alert.name.as_str(),
         status: notice.reason.status(),
-        device_id: alert.device_id.as_str(),
+        device_id: alert.device_id().map(DeviceId::as_str),
         failure_count: alert.failure_count,
         cause: alert.cause.as_str(),
         starts_at: rfc3339(alert.starts_at),
@@ -92,7 +94,8 @@ fn line(notice: &Notice, now: Timestamp) -> Line<'_> {
 
 /// What happened, for people.
 fn sentence(notice: &Notice) -> String {
-    let Alert { device_id, failure_count, cause, starts_at, ends_at, .. } = &notice.alert;
+    let Alert { failure_count, cause, starts_at, ends_at, .. } = &notice.alert;
+    let device_id = notice.alert.device_id().map_or("the fleet", DeviceId::as_str);
     match notice.reason {
         Reason::Firing | Reason::Repeat => {
             let why = match cause {

@@ -1,35 +1,25 @@
 //! `DeviceSyncFailing`: a device failed as many times in a row as the threshold says.
 
-use jiff::Timestamp;
-use pisync_core::models::{Alert, AlertId, FailureCounter};
+use jiff::{SignedDuration, Timestamp};
+use pisync_core::models::{Alert, FailureCounter};
 
-/// What to do about one device.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Decision {
-    /// All is as it is known.
-    Nothing,
-    /// A new incident.
-    Open(Alert),
-    /// The incident is over.
-    Resolve {
-        /// Which.
-        id: AlertId,
-        /// Since when.
-        ends_at: Timestamp,
-    },
-}
+use crate::incident::Seen;
 
-/// Opens at the threshold, and resolves below it: a count only ever falls because a good sync
+/// How old the newest failed sync may be to begin with: late data never pages.
+const RECENT: SignedDuration = SignedDuration::from_hours(2);
+
+/// Wrong from the threshold on, and well below it: a count only ever falls because a good sync
 /// came in, be it a late one.
-pub fn decide(counter: Option<&FailureCounter>, open: Option<&Alert>, threshold: i32, now: Timestamp) -> Decision {
-    let failing = counter.and_then(|counter| counter.run).filter(|run| run.count >= threshold);
-    match (failing, counter, open) {
-        (Some(run), Some(counter), None) => Decision::Open(Alert::device_sync_failing(counter.device_id.clone(), &run)),
-        (None, _, Some(alert)) => Decision::Resolve {
-            id: alert.id,
-            ends_at: counter.and_then(|counter| counter.last_success_at).unwrap_or(now),
-        },
-        _ => Decision::Nothing,
+pub fn look(counter: Option<&FailureCounter>, threshold: i32, now: Timestamp) -> Seen {
+    let failing = counter.and_then(|counter| Some((counter, counter.run.filter(|run| run.count >= threshold)?)));
+    Seen {
+        wrong: failing.map(|(counter, run)| Alert::device_sync_failing(counter.device_id.clone(), &run)),
+        well_since: counter.and_then(|counter| counter.last_success_at).unwrap_or(now),
+        is_recent: failing.is_some_and(|(_, run)| now.duration_since(run.last_at) <= RECENT),
+        lasts: SignedDuration::ZERO,
+        silenced_by: Vec::new(),
+        inhibited_by: None,
+        flapping: false,
     }
 }
 
@@ -51,44 +41,32 @@ mod tests {
         counter
     }
 
-    fn opened(count: i32) -> Alert {
-        match decide(Some(&counter(count, 10)), None, 3, at(500)) {
-            Decision::Open(alert) => alert,
-            other => panic!("{other:?}"),
-        }
-    }
-
     #[test]
-    fn opens_at_the_threshold_with_what_is_known() {
-        assert_eq!(decide(Some(&counter(2, 10)), None, 3, at(500)), Decision::Nothing);
-        let alert = opened(3);
+    fn is_wrong_from_the_threshold_on_with_what_is_known() {
+        assert_eq!(look(Some(&counter(2, 10)), 3, at(500)).wrong, None);
+        let alert = look(Some(&counter(3, 10)), 3, at(500)).wrong.unwrap();
         assert_eq!((alert.failure_count, alert.starts_at, alert.cause.as_str()), (3, at(10), "connectivity"));
     }
 
     #[test]
-    fn an_open_incident_is_not_opened_again() {
-        assert_eq!(decide(Some(&counter(4, 10)), Some(&opened(3)), 3, at(500)), Decision::Nothing);
-    }
-
-    #[test]
     fn the_same_failures_are_the_same_incident_and_later_ones_another() {
-        assert_eq!(opened(3).id, opened(5).id);
-        let Decision::Open(later) = decide(Some(&counter(3, 90)), None, 3, at(500)) else { panic!() };
-        assert_ne!(later.id, opened(3).id);
+        let id = |count, since| look(Some(&counter(count, since)), 3, at(500)).wrong.unwrap().id;
+        assert_eq!(id(3, 10), id(5, 10));
+        assert_ne!(id(3, 10), id(3, 90));
     }
 
     #[test]
-    fn resolves_below_the_threshold_at_the_good_sync() {
-        let alert = opened(3);
-        let resolved = Decision::Resolve { id: alert.id, ends_at: at(199) };
-        assert_eq!(decide(Some(&counter(0, 200)), Some(&alert), 3, at(500)), resolved);
-        assert_eq!(decide(Some(&counter(1, 200)), Some(&alert), 3, at(500)), resolved);
-        assert_eq!(decide(None, Some(&alert), 3, at(500)), Decision::Resolve { id: alert.id, ends_at: at(500) });
+    fn is_well_below_the_threshold_since_the_good_sync() {
+        assert_eq!(look(Some(&counter(0, 200)), 3, at(500)).well_since, at(199));
+        assert_eq!(look(Some(&counter(1, 200)), 3, at(500)).well_since, at(199));
+        assert_eq!(look(None, 3, at(500)).well_since, at(500));
     }
 
     #[test]
-    fn nothing_known_is_nothing_to_do() {
-        assert_eq!(decide(None, None, 3, at(0)), Decision::Nothing);
-        assert_eq!(decide(Some(&counter(0, 10)), None, 3, at(0)), Decision::Nothing);
+    fn is_recent_for_two_hours_after_the_newest_failed_sync() {
+        let newest = 10 + 100;
+        for (now, is_recent) in [(newest, true), (newest + 7_200, true), (newest + 7_201, false), (0, true)] {
+            assert_eq!(look(Some(&counter(3, 10)), 3, at(now)).is_recent, is_recent, "{now}");
+        }
     }
 }

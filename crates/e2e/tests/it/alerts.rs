@@ -1,17 +1,24 @@
 //! From the counter to the message: one when it begins, one when it is over.
 
-use e2e::{Api, TestEnv, body, hours_ago};
+use e2e::{Api, TestEnv, body, hours_ago, mongo_command};
+use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    models::{Alert, DeviceId, FailureRun},
-    store::Opened,
+    models::{Alert, FailureRun, Incident},
+    store::{KeptIncident, Revision, Saved},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::world::{device, incident};
 
 /// A schedule that does not come: what happens, happens by hints.
 const NEVER: [&str; 2] = ["--schedule", "0 0 29 2 1"];
 
-async fn fails(api: &Api, device_id: &str, hours: &[i64]) {
-    let reports: Vec<_> = hours.iter().map(|hours| body(device_id, hours_ago(*hours), true)).collect();
+fn minutes_ago(minutes: i64) -> Timestamp {
+    Timestamp::now() - SignedDuration::from_mins(minutes)
+}
+
+async fn fails(api: &Api, device_id: &str, minutes: &[i64]) {
+    let reports: Vec<_> = minutes.iter().map(|minutes| body(device_id, minutes_ago(*minutes), true)).collect();
     api.accepts(&reports).await;
 }
 
@@ -34,7 +41,7 @@ async fn three_failures_are_one_message_and_the_recovery_another_with_two_alerte
     assert_eq!((&line["failureCount"], &line["cause"]), (&3.into(), &"content".into()));
 
     fails(&api, "pibook-1", &[2]).await;
-    api.accepts(&[body("pibook-1", hours_ago(1), false)]).await;
+    api.accepts(&[body("pibook-1", minutes_ago(1), false)]).await;
     let lines = env.has_alerts(2).await;
     assert_eq!((&lines[1]["status"], &lines[1]["id"]), (&"resolved".into(), &line["id"]));
 
@@ -69,12 +76,13 @@ async fn one_incident_of_a_device_is_open_whenever_it_is_said_to_have_begun() {
     let env = TestEnv::new();
     let store = env.store().await;
     store.ensure_indexes().await.unwrap();
-    let alert = |hours| {
+    let new = |hours| {
         let run = FailureRun { count: 3, since: hours_ago(hours), last_at: hours_ago(1), last_speed: 1.0 };
-        Alert::device_sync_failing(DeviceId::parse("a").unwrap(), &run)
+        let incident = Incident::new(Alert::device_sync_failing(device("a"), &run), hours_ago(1));
+        [KeptIncident { incident, revision: Revision::Unset }]
     };
-    assert_eq!(store.alerts().open(&alert(5)).await.unwrap(), Opened::Now);
-    assert_eq!(store.alerts().open(&alert(6)).await.unwrap(), Opened::Before);
+    assert_eq!(store.alerts().save(&new(5)).await.unwrap(), Saved::All);
+    assert_eq!(store.alerts().save(&new(6)).await.unwrap(), Saved::Outrun);
     env.finish().await;
 }
 
@@ -91,18 +99,28 @@ async fn without_any_hint_a_tick_finds_it() {
 }
 
 #[tokio::test]
-async fn a_later_run_of_failures_is_another_incident() {
+async fn a_later_run_of_failures_is_another_incident_unless_it_comes_within_half_an_hour() {
     let env = TestEnv::new();
     let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
-    fails(&api, "pibook-1", &[9, 8, 7]).await;
-    env.drained().await;
-    once(&env).await;
-    api.accepts(&[body("pibook-1", hours_ago(6), false)]).await;
-    env.drained().await;
-    once(&env).await;
-    fails(&api, "pibook-1", &[5, 4, 3]).await;
-    env.drained().await;
-    once(&env).await;
+    let looks = async |reports: &[Value]| {
+        api.accepts(reports).await;
+        env.drained().await;
+        once(&env).await;
+    };
+    let failed = |minutes: &[i64]| {
+        minutes.iter().map(|minutes| body("pibook-1", minutes_ago(*minutes), true)).collect::<Vec<_>>()
+    };
+    looks(&failed(&[60, 59, 58])).await;
+    looks(&[body("pibook-1", minutes_ago(50), false)]).await;
+    looks(&failed(&[40, 39, 38])).await;
+    looks(&[body("pibook-1", minutes_ago(30), false)]).await;
+    assert_eq!(env.alerts().len(), 2, "it came back at once");
+
+    // As if it had been over for a while.
+    let earlier = json!({ "$date": { "$numberLong": minutes_ago(31).as_millisecond().to_string() } });
+    let age = json!({ "updates": [{ "q": {}, "u": { "$set": { "stateSince": earlier } } }] });
+    mongo_command(&env, "update", "Alert", age).await;
+    looks(&failed(&[20, 19, 18])).await;
     let lines = env.alerts();
     let seen: Vec<_> = lines.iter().map(|line| line["status"].as_str().unwrap()).collect();
     assert_eq!(seen, ["firing", "resolved", "firing"]);
@@ -111,13 +129,141 @@ async fn a_later_run_of_failures_is_another_incident() {
 }
 
 #[tokio::test]
+async fn a_month_of_failures_that_comes_late_pages_nobody() {
+    let env = TestEnv::new();
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    fails(&api, "pibook-1", &[1_000, 500, 121]).await;
+    fails(&api, "pibook-2", &[1_000, 500, 118]).await;
+    env.drained().await;
+    once(&env).await;
+    let lines = env.alerts();
+    assert_eq!((lines.len(), &lines[0]["deviceId"]), (1, &"pibook-2".into()));
+    env.finish().await;
+}
+
+/// As the first release has left it: one incident of which the log knows, and one with a message
+/// that still has to leave.
+#[tokio::test]
+async fn incidents_of_the_first_release_go_on() {
+    let env = TestEnv::new();
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    env.store().await.ensure_indexes().await.unwrap();
+    let date = |minutes| json!({ "$date": { "$numberLong": minutes_ago(minutes).as_millisecond().to_string() } });
+    let old = |device_id: &str, byte: &str, more: Value| {
+        let mut document = json!({
+            "_id": { "$oid": byte.repeat(24) }, "fingerprint": format!("DeviceSyncFailing/{device_id}"), "open": true,
+            "alertname": "DeviceSyncFailing", "deviceId": device_id, "state": "firing", "failureCount": 3,
+            "cause": "content", "startsAt": date(50), "createdAt": date(20), "updatedAt": date(20), "outbox": [],
+        });
+        document.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        document
+    };
+    let waiting = json!({ "outbox": [{ "seq": 1, "reason": "firing", "attempts": 0 }], "outboxDueAt": date(20) });
+    let documents = [old("told", "a", json!({})), old("waits", "b", waiting)];
+    mongo_command(&env, "insert", "Alert", json!({ "documents": documents })).await;
+    for device_id in ["told", "waits"] {
+        fails(&api, device_id, &[50, 40, 30]).await;
+    }
+    env.drained().await;
+    once(&env).await;
+    once(&env).await;
+    let lines = env.alerts();
+    assert_eq!((lines.len(), &lines[0]["deviceId"]), (1, &"waits".into()));
+    api.accepts(&[body("told", minutes_ago(1), false), body("waits", minutes_ago(1), false)]).await;
+    env.drained().await;
+    once(&env).await;
+    assert_eq!(of(&env.alerts(), "resolved").len(), 2);
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn an_incident_is_taken_on_with_a_name_and_a_comment() {
+    let env = TestEnv::new();
+    let api = env.api(&[]).await;
+    env.store().await.ensure_indexes().await.unwrap();
+    let alert = incident(&env, "pibook-1", hours_ago(1), false).await;
+    let (status, acked) =
+        api.send("POST", &format!("/api/v1/alerts/{}/ack", alert.id), &json!({ "by": "me", "comment": "on it" })).await;
+    assert_eq!((status.as_u16(), &acked["acked"]["by"]), (200, &"me".into()), "{acked}");
+    let (_, listed) = api.get("/api/v1/alerts").await;
+    assert_eq!(listed["items"][0]["acked"]["comment"], "on it");
+    let unknown = format!("/api/v1/alerts/{}/ack", "0".repeat(24));
+    assert_eq!(api.send("POST", &unknown, &json!({})).await.0.as_u16(), 404);
+    let long = json!({ "by": "x".repeat(129) });
+    assert_eq!(api.send("POST", &format!("/api/v1/alerts/{}/ack", alert.id), &long).await.0.as_u16(), 400);
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_silenced_is_not_told_until_the_silence_is_over() {
+    let env = TestEnv::new();
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    for device_id in ["pibook-1", "pibook-2", "other"] {
+        fails(&api, device_id, &[30, 20, 10]).await;
+    }
+    env.drained().await;
+    let (_, reach) = api.get("/api/v1/silences/preview?matchers=deviceId%5E%3Dpibook-").await;
+    assert_eq!(reach["devices"], 2, "{reach}");
+    let wanted = json!({ "matchers": ["deviceId^=pibook-"], "comment": "moving", "by": "me" });
+    let (status, silence) = api.send("POST", "/api/v1/silences", &wanted).await;
+    assert_eq!((status.as_u16(), &silence["active"], &silence["by"]), (201, &true.into(), &"me".into()), "{silence}");
+    once(&env).await;
+    assert_eq!(env.alerts().len(), 1);
+    let (_, held) = api.get("/api/v1/alerts?deviceId=pibook-1").await;
+    assert_eq!(held["items"][0]["silencedBy"], json!([silence["id"]]));
+
+    let path = format!("/api/v1/silences/{}", silence["id"].as_str().unwrap());
+    assert_eq!(api.send("DELETE", &path, &Value::Null).await.0.as_u16(), 204);
+    assert_eq!(api.send("DELETE", &path, &Value::Null).await.0.as_u16(), 404);
+    once(&env).await;
+    assert_eq!(of(&env.alerts(), "firing").len(), 3);
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn a_silence_of_the_command_line_lasts_until_its_alerts_are_resolved() {
+    let env = TestEnv::new();
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let verb = async |args: &[&str]| {
+        let output = env.command("alerter", &[&["silence"], args].concat()).output().await.unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    fails(&api, "pibook-1", &[30, 20, 10]).await;
+    env.drained().await;
+    let (is_done, said) = verb(&["add", "deviceId=pibook-1", "--comment", "mine", "--by", "me"]).await;
+    assert!(is_done && said.contains("1 devices"), "{said}");
+    once(&env).await;
+    let (_, listed) = verb(&["list", "--json"]).await;
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!((&listed["endsAt"], &listed["comment"]), (&Value::Null, &"mine".into()));
+    api.accepts(&[body("pibook-1", minutes_ago(1), false)]).await;
+    env.drained().await;
+    once(&env).await;
+    assert_eq!((verb(&["list", "--json"]).await.1.as_str(), env.alerts().len()), ("", 0));
+    assert!(!verb(&["expire", listed["id"].as_str().unwrap()]).await.0, "it is over");
+    assert!(!verb(&["add", "room=7", "--comment", "x"]).await.0);
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn a_look_that_cannot_deliver_says_so_by_its_end() {
+    let env = TestEnv::new();
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    fails(&api, "pibook-1", &[30, 20, 10]).await;
+    env.drained().await;
+    let mut look = env.start("once.log", "alerter", &["--once", "--alert-log", "/dev/full"]);
+    assert_eq!(look.ended().await.code(), Some(1), "{}", look.log());
+    env.finish().await;
+}
+
+#[tokio::test]
 async fn a_good_sync_that_arrives_late_resolves_too() {
     let env = TestEnv::new();
     let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
-    fails(&api, "pibook-1", &[9, 7, 5]).await;
+    fails(&api, "pibook-1", &[90, 70, 50]).await;
     env.drained().await;
     once(&env).await;
-    api.accepts(&[body("pibook-1", hours_ago(6), false)]).await;
+    api.accepts(&[body("pibook-1", minutes_ago(60), false)]).await;
     env.drained().await;
     assert_eq!(env.failure_count("pibook-1").await, 1);
     once(&env).await;

@@ -6,7 +6,8 @@ use reqwest::{Client, Method, Response, header::HeaderMap};
 use serde_json::Value;
 
 const EVENT: &str = "/api/sync-event";
-const LISTS: [&str; 2] = ["/api/device/pibook-1/sync-history", "/api/devices/repeated-failures"];
+const LISTS: [&str; 3] = ["/api/device/pibook-1/sync-history", "/api/devices/repeated-failures", SILENCES];
+const SILENCES: &str = "/api/v1/silences";
 
 /// An operator's verb, with the files of this world and no server; what it prints.
 async fn keys(env: &TestEnv, args: &[&str]) -> String {
@@ -61,17 +62,19 @@ async fn each_scope_opens_its_routes_and_no_others() {
     let device = keys(&env, &["device-token", "pibook-1"]).await;
     let unknown = ingest.replace("psk_ingest_", "psk_admin_");
     let api = api(&env, "enforce").await;
-    for (name, key, event, list) in [
-        ("ingest", Some(&ingest), 202, 403),
-        ("read", Some(&read), 403, 200),
-        ("operate", Some(&operate), 403, 200),
-        ("admin", Some(&admin), 202, 200),
-        ("a device", Some(&device), 202, 403),
-        ("another scope than its own", Some(&unknown), 401, 401),
-        ("nobody", None, 401, 401),
+    // An event is no silence: who may make one is told so.
+    for (name, key, event, list, silence) in [
+        ("ingest", Some(&ingest), 202, 403, 403),
+        ("read", Some(&read), 403, 200, 403),
+        ("operate", Some(&operate), 403, 200, 400),
+        ("admin", Some(&admin), 202, 200, 400),
+        ("a device", Some(&device), 202, 403, 403),
+        ("another scope than its own", Some(&unknown), 401, 401, 401),
+        ("nobody", None, 401, 401, 401),
     ] {
         let key = key.map(String::as_str);
         let mut answers = vec![(event, call(&api, Method::POST, EVENT, key, "pibook-1").await)];
+        answers.push((silence, call(&api, Method::POST, SILENCES, key, "pibook-1").await));
         for path in LISTS {
             answers.push((list, call(&api, Method::GET, path, key, "").await));
         }

@@ -131,7 +131,7 @@ async fn the_metrics_of_all_processes_tell_what_happened() {
             ("pisync_devices{status=\"failing\"}", 1.0),
             ("pisync_alerts{state=\"firing\"}", 1.0),
             ("pisync_notifications_total{result=\"sent\"}", 1.0),
-            ("pisync_notifications_total{result=\"failed\"}", 0.0),
+            ("pisync_notifications_total{result=\"retried\"}", 0.0),
         ],
     );
     let all = [ingest, stored, told].concat();

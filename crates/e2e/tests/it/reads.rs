@@ -169,14 +169,16 @@ async fn alerts_come_newest_first_with_what_still_has_to_leave() {
     assert!(resolved.iter().all(|alert| alert["state"] == "resolved" && alert["endsAt"].is_string()));
     let of_one = all(&api, "/api/v1/alerts?deviceId=pibook-3&limit=1", "id").await;
     assert_eq!(column(&of_one, "deviceId"), ["pibook-3"]);
-    let waiting = serde_json::json!([{"status":"firing","attempts":0},{"status":"resolved","attempts":0}]);
-    assert_eq!(of_one[0]["waiting"], waiting);
     assert_eq!(all(&api, "/api/v1/alerts?deviceId=pibook-3&state=firing", "id").await.len(), 0);
+    let of_one = all(&api, "/api/v1/alerts?deviceId=pibook-4&limit=1", "id").await;
+    let waiting = &of_one[0]["waiting"][0];
+    assert_eq!((&waiting["status"], &waiting["receiver"]), (&"firing".into(), &"log".into()));
+    assert_eq!((&waiting["attempts"], of_one[0]["waiting"].as_array().unwrap().len()), (&0.into(), 1));
 
     let log = env.path("alerts.log").display().to_string();
     assert!(env.start("once.log", "alerter", &["--once", "--alert-log", &log]).ended().await.success());
-    let of_one = all(&api, "/api/v1/alerts?deviceId=pibook-3&limit=1", "id").await;
-    assert_eq!(of_one[0]["waiting"], serde_json::json!([]));
+    let of_one = all(&api, "/api/v1/alerts?deviceId=pibook-4&limit=1", "id").await;
+    assert_eq!((&of_one[0]["waiting"], &of_one[0]["dead"]), (&serde_json::json!([]), &serde_json::json!([])));
     assert_eq!(pointed_at(&api, "/api/v1/alerts?state=open").await, (400, "/state".into()));
     assert_eq!(pointed_at(&api, "/api/v1/alerts?deviceId=").await, (400, "/deviceId".into()));
     env.finish().await;

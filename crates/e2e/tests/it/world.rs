@@ -1,13 +1,13 @@
 //! What reads are tested on: put into the stores as the workers would, without waiting for them.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use e2e::{Api, TestEnv, body, hours_ago};
 use jiff::Timestamp;
 use pisync_core::{
-    models::{Alert, DeviceId, EventId, FailureCounter, FailureRun, SyncEvent},
+    models::{Alert, AlertState, DeviceId, Entry, EventId, FailureCounter, FailureRun, Incident, SyncEvent, Telling},
     queue::LastSeen,
-    store::{Revision, Saved},
+    store::{KeptIncident, Revision, Saved},
 };
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -64,16 +64,42 @@ pub(crate) async fn heard_of(env: &TestEnv, devices: &[(&str, Timestamp)]) {
     LastSeen::new(env.queue()).restore(&devices).await.unwrap();
 }
 
-/// Opens an incident of a device that began at a time; closes it again if asked.
+/// Opens an incident of a device that began at a time, of which the log still has to be told;
+/// ends it again in silence if asked.
 pub(crate) async fn incident(env: &TestEnv, device_id: &str, since: Timestamp, is_over: bool) -> Alert {
     let run = FailureRun { count: 3, since, last_at: since, last_speed: 0.2 };
     let alert = Alert::device_sync_failing(device(device_id), &run);
-    let alerts = env.store().await.alerts();
-    alerts.open(&alert).await.unwrap();
+    let mut incident = Incident::new(alert.clone(), since);
     if is_over {
-        alerts.resolve(alert.id, since).await.unwrap();
+        incident.alert.state = AlertState::Resolved;
+        incident.alert.ends_at = Some(since);
+    } else {
+        incident.last_seq = 1;
+        incident.outbox.push(firing_to_the_log(since));
     }
+    save(env, incident).await;
     alert
+}
+
+fn firing_to_the_log(queued_at: Timestamp) -> Entry {
+    Entry {
+        seq: 1,
+        telling: Telling::Firing,
+        receiver: "log".into(),
+        group: BTreeMap::new(),
+        queued_at,
+        next_at: queued_at,
+        attempts: 0,
+        message: None,
+        lease_until: None,
+        dead: None,
+    }
+}
+
+/// Stores an incident that is not there yet.
+pub(crate) async fn save(env: &TestEnv, incident: Incident) {
+    let new = KeptIncident { incident, revision: Revision::Unset };
+    assert_eq!(env.store().await.alerts().save(&[new]).await.unwrap(), Saved::All);
 }
 
 /// All items of a list, by its cursors; none may come twice.

@@ -141,7 +141,10 @@ fn add_refusals(document: &mut utoipa::openapi::OpenApi) {
     document.components.get_or_insert_default().add_security_scheme("key", bearer);
     for (path, item) in &mut document.paths.paths {
         if let Some(post) = &mut item.post {
-            add(post, &[400, 401, 403, 413, 415, 429, 431, 503]);
+            add(post, &[400, 401, 403, 404, 413, 415, 429, 431, 503]);
+        }
+        if let Some(delete) = &mut item.delete {
+            add(delete, &[400, 401, 403, 404, 429, 431, 503]);
         }
         if let Some(get) = &mut item.get
             && path.starts_with("/api")

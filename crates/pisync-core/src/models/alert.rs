@@ -1,10 +1,16 @@
 //! One incident: something that is wrong, from when it began to when it was over.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use jiff::Timestamp;
 
 use super::{DeviceId, FailureRun, event_id::derived_id};
+
+/// The label that names the rule.
+pub const ALERTNAME: &str = "alertname";
+
+/// The label that names the device.
+pub const DEVICE_ID: &str = "deviceId";
 
 /// What an operator is told about, once when it begins and once when it ends.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,8 +19,8 @@ pub struct Alert {
     pub id: AlertId,
     /// Which rule raised it.
     pub name: AlertName,
-    /// The device it is about.
-    pub device_id: DeviceId,
+    /// What it is about.
+    pub subject: Subject,
     /// Whether it is still so.
     pub state: AlertState,
     /// Failed syncs in a row when the state was last changed.
@@ -34,7 +40,7 @@ impl Alert {
         Self {
             id: AlertId::derive(&Self::fingerprint(name, &device_id), run.since),
             name,
-            device_id,
+            subject: Subject::Device(device_id),
             state: AlertState::Firing,
             failure_count: run.count,
             cause: Cause::of_failed_sync(run.last_speed),
@@ -43,11 +49,34 @@ impl Alert {
         }
     }
 
+    /// The device it is about, if it is about one.
+    pub fn device_id(&self) -> Option<&DeviceId> {
+        match &self.subject {
+            Subject::Device(device_id) => Some(device_id),
+        }
+    }
+
+    /// What routes and silences match on: `alertname`, and `deviceId` where it is about a device.
+    pub fn labels(&self) -> BTreeMap<String, String> {
+        let mut labels = BTreeMap::from([(ALERTNAME.to_owned(), self.name.to_string())]);
+        if let Some(device_id) = self.device_id() {
+            labels.insert(DEVICE_ID.to_owned(), device_id.to_string());
+        }
+        labels
+    }
+
     /// The same thing wrong with the same device has the same fingerprint; an open incident
     /// is unique by it. The cause is not in it: an incident may change its cause.
     pub fn fingerprint(name: AlertName, device_id: &DeviceId) -> String {
         format!("{name}/{device_id}")
     }
+}
+
+/// What an alert is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// One device.
+    Device(DeviceId),
 }
 
 /// The id of an incident, derived from what is wrong and since when: two alerters that look at
@@ -72,6 +101,16 @@ impl AlertId {
     pub fn bytes(self) -> [u8; 12] {
         self.0
     }
+
+    /// An id as it is shown: 24 hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_hex = text.len() == 24 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let mut bytes = [0; 12];
+        for (byte, at) in bytes.iter_mut().zip((0..24).step_by(2)).take_while(|_| is_hex) {
+            *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
+        }
+        is_hex.then_some(Self(bytes))
+    }
 }
 
 impl fmt::Display for AlertId {
@@ -88,6 +127,9 @@ pub enum AlertName {
 }
 
 impl AlertName {
+    /// Every rule.
+    pub const ALL: [Self; 1] = [Self::DeviceSyncFailing];
+
     /// The name in messages, labels and the store.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -97,7 +139,7 @@ impl AlertName {
 
     /// The rule of that name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::DeviceSyncFailing].into_iter().find(|known| known.as_str() == name)
+        Self::ALL.into_iter().find(|known| known.as_str() == name)
     }
 }
 
@@ -110,6 +152,8 @@ impl fmt::Display for AlertName {
 /// Where an incident stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AlertState {
+    /// It is so, but not for long enough to be told.
+    Pending,
     /// It is so now.
     Firing,
     /// It is over.
@@ -117,9 +161,13 @@ pub enum AlertState {
 }
 
 impl AlertState {
+    /// Every state.
+    pub const ALL: [Self; 3] = [Self::Pending, Self::Firing, Self::Resolved];
+
     /// The word in messages and the store.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Pending => "pending",
             Self::Firing => "firing",
             Self::Resolved => "resolved",
         }
@@ -127,7 +175,7 @@ impl AlertState {
 
     /// The state of that word.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Firing, Self::Resolved].into_iter().find(|known| known.as_str() == word)
+        Self::ALL.into_iter().find(|known| known.as_str() == word)
     }
 }
 

@@ -14,11 +14,8 @@ use mongodb::{
 pub use reads::Walked;
 use serde::Deserialize;
 
-use super::{Page, Raw, StoreError, index, malformed, number};
+use super::{Page, Raw, Saved, StoreError, index, malformed, number, update};
 use crate::models::{DeviceId, FailureCounter, FailureRun};
-
-/// The server's code for a device that has its counter already.
-const DUPLICATE_KEY: i32 = 11000;
 
 /// The counters.
 #[derive(Debug, Clone)]
@@ -43,16 +40,6 @@ pub enum Revision {
     Unset,
     /// The revision in the document.
     At(i64),
-}
-
-/// What became of a save.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub enum Saved {
-    /// All counters are as they were given.
-    All,
-    /// Someone else was there first with at least one of them: read, fold and save again.
-    Outrun,
 }
 
 /// A counter as the list of repeated failures shows it.
@@ -103,30 +90,9 @@ impl FailureCounters {
 
     /// Saves counters where their documents are still at the given revision. All or some are
     /// saved; after [`Saved::Outrun`] or an error, read and fold again.
-    ///
-    /// One `update` command with a statement for each. `MongoDB` 6 has no bulk write over a
-    /// client; a raw command neither inherits the write concern nor fails for write errors, so
-    /// both are seen to here.
     pub async fn save(&self, counters: &[(FailureCounter, Revision)]) -> Result<Saved, StoreError> {
-        if counters.is_empty() {
-            return Ok(Saved::All);
-        }
-        let command = doc! {
-            "update": self.collection.name(),
-            "updates": counters.iter().map(|(counter, revision)| statement(counter, *revision)).collect::<Vec<_>>(),
-            "ordered": false,
-            "writeConcern": { "w": "majority", "wtimeout": i64::try_from(super::MAJORITY.as_millis()).unwrap_or(i64::MAX) },
-        };
-        let reply = self.database.run_command(command).await?;
-        let reply: Reply = bson::deserialize_from_document(reply).map_err(malformed("a reply to update"))?;
-        if let Some(error) = reply.write_errors.iter().find(|error| error.code != DUPLICATE_KEY) {
-            return Err(StoreError::refused(error.code, "write error in an update"));
-        }
-        if let Some(error) = reply.write_concern_error {
-            return Err(StoreError::Unavailable(format!("write concern failed: code {}", error.code)));
-        }
-        let all = reply.write_errors.is_empty() && usize::try_from(reply.n) == Ok(counters.len());
-        Ok(if all { Saved::All } else { Saved::Outrun })
+        let statements = counters.iter().map(|(counter, revision)| statement(counter, *revision)).collect();
+        update::save(&self.database, self.collection.name(), statements).await
     }
 
     /// The counters at or over `threshold`, in no order. One that cannot be read is left out, and
@@ -278,18 +244,4 @@ impl Stored {
     fn failure_count(&self) -> i32 {
         self.failure_count as i32
     }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Reply {
-    n: i64,
-    #[serde(default)]
-    write_errors: Vec<ReplyError>,
-    write_concern_error: Option<ReplyError>,
-}
-
-#[derive(Deserialize)]
-struct ReplyError {
-    code: i32,
 }

@@ -6,20 +6,23 @@ mod alerts;
 mod dead_letters;
 mod error;
 mod failure_counters;
+mod silences;
 mod sync_events;
 mod sync_hours;
+mod update;
 
 use std::time::Duration;
 
-pub use alerts::{AlertFilter, Alerts, ListedAlert, Message, Opened};
+pub use alerts::{AlertFilter, Alerts, HeldGroup, KeptIncident};
 use bson::{doc, raw::RawDocumentBuf};
 pub use dead_letters::DeadLetters;
 pub use error::StoreError;
-pub use failure_counters::{FailureCounters, Kept, ListedCounter, Revision, Saved, Walked};
+pub use failure_counters::{FailureCounters, Kept, ListedCounter, Revision, Walked};
 use mongodb::{
     Client, Database, IndexModel,
     options::{Acknowledgment, ClientOptions, IndexOptions, WriteConcern},
 };
+pub use silences::{Reach, Silences};
 pub use sync_events::{Inserted, Step, StoredEvent, SyncEvents};
 pub use sync_hours::SyncHours;
 
@@ -45,6 +48,16 @@ pub struct Store {
     database: Database,
     sync_events: String,
     failure_counters: String,
+}
+
+/// What became of a save.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Saved {
+    /// All is as it was given.
+    All,
+    /// Someone else was there first with at least one of them: read, decide and save again.
+    Outrun,
 }
 
 /// One page of a longer list.
@@ -79,7 +92,8 @@ impl Store {
     pub async fn ensure_indexes(&self) -> Result<(), StoreError> {
         self.sync_events().ensure_indexes().await?;
         self.failure_counters().ensure_indexes().await?;
-        self.alerts().ensure_indexes().await
+        self.alerts().ensure_indexes().await?;
+        self.silences().ensure_index().await
     }
 
     /// Makes the indexes as soon as the server answers, however long that takes.
@@ -119,7 +133,12 @@ impl Store {
 
     /// The alerts.
     pub fn alerts(&self) -> Alerts {
-        Alerts::new(&self.database.collection("Alert"))
+        Alerts::new(&self.database)
+    }
+
+    /// The silences.
+    pub fn silences(&self) -> Silences {
+        Silences::new(self)
     }
 
     /// The hours, added up.

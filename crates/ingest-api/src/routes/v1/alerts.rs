@@ -6,8 +6,8 @@ use actix_web::{
     web::{Data, Query},
 };
 use pisync_core::{
-    models::{AlertId, AlertState},
-    store::{AlertFilter, ListedAlert},
+    models::{AlertId, AlertState, DeviceId, Entry, Incident},
+    store::AlertFilter,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -28,8 +28,8 @@ use crate::{
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 pub(super) struct AlertsQuery {
-    /// `firing` or `resolved`; both unless set.
-    #[param(pattern = "^(firing|resolved)$")]
+    /// `pending`, `firing` or `resolved`; all unless set.
+    #[param(pattern = "^(pending|firing|resolved)$")]
     state: Option<String>,
     /// Of this device alone.
     #[param(min_length = 1, max_length = 128, format = "device-id")]
@@ -47,24 +47,66 @@ pub(super) struct AlertsQuery {
 pub(super) struct AlertItem {
     id: String,
     alertname: &'static str,
-    device_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_id: Option<String>,
     state: &'static str,
     failure_count: i32,
     cause: &'static str,
     starts_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     ends_at: Option<String>,
+    /// Who has taken it on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acked: Option<AckItem>,
+    /// The silences that held it back at the last look.
+    silenced_by: Vec<String>,
+    /// The alert that held it back at the last look.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inhibited_by: Option<String>,
+    /// Whether its device goes up and down too often to be told of each time.
+    flapping: bool,
     /// Messages that still have to leave, in their order; none once people know how it stands.
     waiting: Vec<WaitingMessage>,
+    /// Messages that could not be delivered and are not tried any more, oldest first.
+    dead: Vec<DeadMessage>,
+}
+
+/// Someone has taken it on.
+#[derive(Serialize, ToSchema)]
+struct AckItem {
+    by: String,
+    comment: String,
+    at: String,
 }
 
 /// A message that still has to leave.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 struct WaitingMessage {
-    /// What it says: firing or resolved.
+    /// What it says: firing, repeat or resolved.
     status: &'static str,
+    /// To whom.
+    receiver: String,
     /// How often its delivery was begun.
     attempts: i32,
+    /// Not before this time.
+    next_at: String,
+}
+
+/// A message that could not be delivered.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct DeadMessage {
+    /// What it says: firing, repeat or resolved.
+    status: &'static str,
+    /// To whom.
+    receiver: String,
+    /// How often its delivery was begun.
+    attempts: i32,
+    /// When it was given up.
+    at: String,
+    /// What the receiver said last.
+    why: String,
 }
 
 /// A page of the incidents that fit the query.
@@ -94,28 +136,56 @@ pub(super) async fn get(query: Query<AlertsQuery>, state: Data<State>) -> Result
 
 impl AlertsQuery {
     fn filter(&self) -> Result<AlertFilter, ApiError> {
-        let state = self
-            .state
-            .as_deref()
-            .map(|word| AlertState::parse(word).ok_or_else(|| ApiError::query("/state", "must be firing or resolved")));
+        let state = self.state.as_deref().map(|word| {
+            AlertState::parse(word).ok_or_else(|| ApiError::query("/state", "must be pending, firing or resolved"))
+        });
         let device_id = self.device_id.as_deref().map(|id| query::device_id("/deviceId", id));
         Ok(AlertFilter { state: state.transpose()?, device_id: device_id.transpose()? })
     }
 }
 
-impl From<ListedAlert> for AlertItem {
-    fn from(ListedAlert { alert, waiting }: ListedAlert) -> Self {
-        let waiting = waiting.into_iter();
+impl From<Incident> for AlertItem {
+    fn from(incident: Incident) -> Self {
+        let alert = &incident.alert;
         Self {
             id: alert.id.to_string(),
             alertname: alert.name.as_str(),
-            device_id: alert.device_id.to_string(),
+            device_id: alert.device_id().map(DeviceId::to_string),
             state: alert.state.as_str(),
             failure_count: alert.failure_count,
             cause: alert.cause.as_str(),
             starts_at: rfc3339(alert.starts_at),
             ends_at: alert.ends_at.map(rfc3339),
-            waiting: waiting.map(|(said, attempts)| WaitingMessage { status: said.as_str(), attempts }).collect(),
+            silenced_by: incident.silenced_by.iter().map(AlertId::to_string).collect(),
+            inhibited_by: incident.inhibited_by.map(|id| id.to_string()),
+            flapping: incident.flapping,
+            waiting: incident.outbox.iter().map(WaitingMessage::from).collect(),
+            dead: incident.dead.iter().map(DeadMessage::from).collect(),
+            acked: incident.acked.map(|ack| AckItem { by: ack.by, comment: ack.comment, at: rfc3339(ack.at) }),
+        }
+    }
+}
+
+impl From<&Entry> for WaitingMessage {
+    fn from(entry: &Entry) -> Self {
+        Self {
+            status: entry.telling.as_str(),
+            receiver: entry.receiver.clone(),
+            attempts: entry.attempts,
+            next_at: rfc3339(entry.next_at),
+        }
+    }
+}
+
+impl From<&Entry> for DeadMessage {
+    fn from(entry: &Entry) -> Self {
+        let dead = entry.dead.as_ref();
+        Self {
+            status: entry.telling.as_str(),
+            receiver: entry.receiver.clone(),
+            attempts: entry.attempts,
+            at: dead.map(|dead| rfc3339(dead.at)).unwrap_or_default(),
+            why: dead.map(|dead| dead.why.clone()).unwrap_or_default(),
         }
     }
 }

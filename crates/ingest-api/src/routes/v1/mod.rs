@@ -1,5 +1,6 @@
-//! The route table of `/api/v1`, the part that reads.
+//! The route table of `/api/v1`: what is read there, and what people do about alerts.
 
+mod ack;
 mod alerts;
 mod csv;
 mod device;
@@ -10,12 +11,16 @@ mod device_walk;
 mod devices;
 mod fleet_summary;
 mod list;
+mod operator;
 mod query;
+mod silence_item;
+mod silences;
 mod sync_events;
 
 use actix_web::{
     Route,
-    web::{ServiceConfig, get, resource},
+    guard::Post,
+    web::{ServiceConfig, delete, get, post, resource},
 };
 use utoipa::OpenApi;
 
@@ -34,11 +39,16 @@ use crate::{
     sync_events::get,
     sync_events::get_csv,
     alerts::get,
+    ack::post,
+    silences::get,
+    silences::post,
+    silences::delete,
+    silences::preview,
     fleet_summary::get,
 ))]
 pub(super) struct Reads;
 
-/// Every reading route under `/api/v1`.
+/// Every route under `/api/v1` but that of batches.
 pub(super) fn table(config: &mut ServiceConfig) {
     let read = |path: &str, get: Route| {
         resource(path).route(get).default_service(only("GET")).wrap(Demand(Scope::Read)).wrap(Cors)
@@ -50,5 +60,28 @@ pub(super) fn table(config: &mut ServiceConfig) {
         .service(read("/api/v1/devices/{id}/sync-events", get().to(sync_events::get)))
         .service(read("/api/v1/devices/{id}/sync-events.csv", get().to(sync_events::get_csv)))
         .service(read("/api/v1/alerts", get().to(alerts::get)))
+        .service(read("/api/v1/silences/preview", get().to(silences::preview)))
+        .service(
+            resource("/api/v1/alerts/{id}/ack")
+                .route(post().to(ack::post))
+                .default_service(only("POST"))
+                .wrap(Demand(Scope::Operate)),
+        )
+        .service(
+            resource("/api/v1/silences/{id}")
+                .route(delete().to(silences::delete))
+                .default_service(only("DELETE"))
+                .wrap(Demand(Scope::Operate)),
+        )
+        .service(
+            resource("/api/v1/silences").guard(Post()).route(post().to(silences::post)).wrap(Demand(Scope::Operate)),
+        )
+        .service(
+            resource("/api/v1/silences")
+                .route(get().to(silences::get))
+                .default_service(only("GET, POST"))
+                .wrap(Demand(Scope::Read))
+                .wrap(Cors),
+        )
         .service(read("/api/v1/fleet/summary", get().to(fleet_summary::get)));
 }

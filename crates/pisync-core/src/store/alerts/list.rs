@@ -8,9 +8,9 @@ use mongodb::{
     options::{Hint, IndexOptions},
 };
 
-use super::{Alerts, read};
+use super::{Alerts, KeptIncident, document};
 use crate::{
-    models::{Alert, AlertId, AlertName, AlertState, DeviceId},
+    models::{Alert, AlertId, AlertName, AlertState, DeviceId, Incident},
     store::{Step, StoreError, index, object_id},
 };
 
@@ -23,16 +23,6 @@ pub struct AlertFilter {
     pub device_id: Option<DeviceId>,
 }
 
-/// An incident, and which of its messages still have to leave.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ListedAlert {
-    /// The incident.
-    pub alert: Alert,
-    /// What the messages say that still have to leave, and how often their delivery was begun, in
-    /// their order.
-    pub waiting: Vec<(AlertState, i32)>,
-}
-
 /// The order of the list; both indexes end with it.
 fn newest_first() -> Document {
     doc! { "startsAt": -1, "_id": -1 }
@@ -43,7 +33,7 @@ pub(super) fn indexes() -> [IndexModel; 2] {
 }
 
 /// The state stands before the order: each state is a range of the index, and the server merges
-/// the two where both are asked for.
+/// them where all are asked for.
 fn keys(of_device: bool) -> Document {
     let mut keys = if of_device {
         doc! { "deviceId": 1, "state": 1 }
@@ -62,7 +52,7 @@ impl Alerts {
         filter: &AlertFilter,
         after: Option<(Timestamp, AlertId)>,
         limit: u32,
-    ) -> Result<Step<ListedAlert>, StoreError> {
+    ) -> Result<Step<Incident>, StoreError> {
         let most = limit as usize + 1;
         let mut found = Vec::new();
         if let Some((at, id)) = after {
@@ -79,11 +69,11 @@ impl Alerts {
     }
 
     /// The open incident of a device.
-    pub async fn open_of(&self, device_id: &DeviceId) -> Result<Option<ListedAlert>, StoreError> {
+    pub async fn open_of(&self, device_id: &DeviceId) -> Result<Option<Incident>, StoreError> {
         let fingerprint = Alert::fingerprint(AlertName::DeviceSyncFailing, device_id);
-        let open = self.0.find_one(doc! { "fingerprint": fingerprint, "open": true });
+        let open = self.collection.find_one(doc! { "fingerprint": fingerprint, "open": true });
         let open = open.hint(Hint::Keys(doc! { "fingerprint": 1 })).await?;
-        Ok(open.map(read).transpose()?.map(ListedAlert::from))
+        Ok(open.map(document::read).transpose()?.map(incident))
     }
 
     async fn listed<const N: usize>(
@@ -91,25 +81,22 @@ impl Alerts {
         filter: &AlertFilter,
         place: [(&str, Bson); N],
         most: usize,
-    ) -> Result<Vec<ListedAlert>, StoreError> {
-        let states = [AlertState::Firing, AlertState::Resolved].into_iter();
+    ) -> Result<Vec<Incident>, StoreError> {
+        let states = AlertState::ALL.into_iter();
         let states: Vec<_> = states.filter(|state| filter.state.is_none_or(|asked| asked == *state)).collect();
         let mut asked = doc! { "state": { "$in": states.iter().map(|state| state.as_str()).collect::<Vec<_>>() } };
         if let Some(device_id) = &filter.device_id {
             asked.insert("deviceId", device_id.as_str());
         }
         asked.extend(place.map(|(field, value)| (field.to_owned(), value)));
-        let find = self.0.find(asked).sort(newest_first()).hint(Hint::Keys(keys(filter.device_id.is_some())));
+        let find = self.collection.find(asked).sort(newest_first()).hint(Hint::Keys(keys(filter.device_id.is_some())));
         let found = find.limit(i64::try_from(most).unwrap_or(i64::MAX)).await?;
-        found.map(|document| Ok(ListedAlert::from(read(document?)?))).try_collect().await
+        found.map(|document| document::read(document?).map(incident)).try_collect().await
     }
 }
 
-impl From<super::StoredAlert> for ListedAlert {
-    fn from(stored: super::StoredAlert) -> Self {
-        let waiting = stored.outbox.iter().map(|message| (message.reason, message.attempts)).collect();
-        Self { alert: stored.alert, waiting }
-    }
+fn incident(kept: KeptIncident) -> Incident {
+    kept.incident
 }
 
 fn before(place: impl Into<Bson>) -> Bson {

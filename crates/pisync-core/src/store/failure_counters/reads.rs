@@ -40,6 +40,17 @@ impl FailureCounters {
         Ok(Walked { counters: readable(found), last })
     }
 
+    /// The ids of all devices that begin with `prefix`, from the index alone.
+    pub async fn ids_with(
+        &self,
+        prefix: &str,
+    ) -> Result<impl Stream<Item = Result<String, StoreError>> + Send + Unpin + use<>, StoreError> {
+        let range = doc! { "$gte": prefix, "$lt": format!("{prefix}\u{10FFFF}") };
+        let find = self.collection.find(doc! { "deviceId": range }).projection(doc! { "_id": 0, "deviceId": 1 });
+        let found = find.batch_size(10_000).hint(Hint::Keys(doc! { "deviceId": 1 })).await?;
+        Ok(found.map_err(StoreError::from).try_filter_map(|document| future::ok(device_id(&document))))
+    }
+
     /// The counters of these devices, those that have one that can be read.
     pub async fn readable(&self, devices: &[&DeviceId]) -> Result<HashMap<DeviceId, FailureCounter>, StoreError> {
         let ids: Vec<_> = devices.iter().map(|device| device.as_str()).collect();

@@ -1,0 +1,444 @@
+//! Every step that an incident can take, and whole stories by a clock of their own.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use pisync_core::models::{Ack, Cause, DeviceId, Entry, FailureRun, MessageId, Telling};
+
+use super::*;
+use crate::notification::Delivery;
+
+const MINUTE: i64 = 60;
+const HOUR: i64 = 60 * MINUTE;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_000_000 + second).unwrap()
+}
+
+fn alert(since: i64) -> Alert {
+    let run = FailureRun { count: 3, since: at(since), last_at: at(since), last_speed: 1.0 };
+    Alert::device_sync_failing(DeviceId::parse("a").unwrap(), &run)
+}
+
+fn seen(wrong: Option<Alert>) -> Seen {
+    Seen {
+        wrong,
+        well_since: at(0),
+        is_recent: true,
+        lasts: SignedDuration::ZERO,
+        silenced_by: Vec::new(),
+        inhibited_by: None,
+        flapping: false,
+    }
+}
+
+fn well() -> Seen {
+    seen(None)
+}
+
+fn wrong() -> Seen {
+    seen(Some(alert(0)))
+}
+
+fn route(receiver: &str) -> Route {
+    Route {
+        receiver: receiver.into(),
+        group: BTreeMap::new(),
+        group_wait: Duration::ZERO,
+        group_interval: Duration::ZERO,
+        repeat_interval: Duration::from_hours(24),
+    }
+}
+
+fn again() -> Delivery {
+    Delivery::Again { after: None, why: "away".into() }
+}
+
+fn dead() -> Delivery {
+    Delivery::Dead { why: "400".into() }
+}
+
+/// One device, its alerter and its receiver.
+struct World {
+    incident: Option<Incident>,
+    /// All that were there before.
+    earlier: Vec<Incident>,
+    routes: Vec<Route>,
+    answer: Delivery,
+    delivered: Vec<(i64, Telling)>,
+    messages: i32,
+}
+
+impl World {
+    fn new() -> Self {
+        let (incident, answer) = (None, Delivery::Sent);
+        Self { incident, earlier: Vec::new(), routes: vec![route("r")], answer, delivered: Vec::new(), messages: 0 }
+    }
+
+    fn incident(&self) -> &Incident {
+        self.incident.as_ref().unwrap()
+    }
+
+    fn state(&self) -> AlertState {
+        self.incident().alert.state
+    }
+
+    /// A look at this time.
+    fn look(&mut self, seen: &Seen, second: i64) -> &mut Self {
+        if let Some(after) = next(self.incident.as_ref(), seen, &self.routes, at(second)) {
+            let before = self.incident.replace(after);
+            self.earlier.extend(before.filter(|before| before.alert.id != self.incident().alert.id));
+        }
+        assert_eq!(next(self.incident.as_ref(), seen, &self.routes, at(second)), None, "a second look changes nothing");
+        self
+    }
+
+    fn claim(&mut self, second: i64) -> Option<(MessageId, i32)> {
+        let incident = self.incident.as_mut()?;
+        let entry = incident.outbox.first_mut().filter(|entry| entry.next_at <= at(second))?;
+        self.messages += 1;
+        let fresh = MessageId::from_stored(self.messages.to_string());
+        let message = entry.message.get_or_insert(fresh).clone();
+        entry.lease_until = Some(at(second + 30));
+        entry.attempts += 1;
+        Some((message, entry.attempts))
+    }
+
+    fn conclude(&mut self, message: &MessageId, attempts: i32, second: i64) {
+        let telling = |entry: &&Entry| entry.message.as_ref() == Some(message);
+        let telling = self.incident().outbox.iter().find(telling).map(|entry| entry.telling);
+        let next_at = at(second).saturating_add(wait(attempts, &self.answer, 0.0)).unwrap();
+        let trigger = Trigger { message, delivery: &self.answer, now: at(second), next_at };
+        let after = delivered(self.incident(), &trigger);
+        if self.answer == Delivery::Sent {
+            self.delivered.extend(telling.map(|telling| (second, telling)));
+        }
+        self.incident = Some(after);
+    }
+
+    /// Sends what is due.
+    fn send(&mut self, second: i64) -> &mut Self {
+        while let Some((message, attempts)) = self.claim(second) {
+            self.conclude(&message, attempts, second);
+        }
+        self
+    }
+
+    /// A tick.
+    fn tick(&mut self, seen: &Seen, second: i64) -> &mut Self {
+        self.look(seen, second).send(second)
+    }
+
+    fn tellings(&self) -> Vec<Telling> {
+        self.delivered.iter().map(|(_, telling)| *telling).collect()
+    }
+
+    fn waiting(&self) -> Vec<Telling> {
+        self.incident().outbox.iter().map(|entry| entry.telling).collect()
+    }
+}
+
+use AlertState::{Firing, Pending, Resolved};
+
+#[test]
+fn nothing_is_said_of_what_is_well_or_late() {
+    let mut world = World::new();
+    world.tick(&well(), 0).tick(&Seen { is_recent: false, ..wrong() }, 60);
+    assert_eq!(world.incident, None);
+}
+
+#[test]
+fn what_is_wrong_is_firing_at_once_and_told() {
+    let mut world = World::new();
+    world.tick(&wrong(), 0).tick(&wrong(), 60);
+    assert_eq!((world.state(), world.tellings()), (Firing, vec![Telling::Firing]));
+}
+
+#[test]
+fn what_has_to_last_is_pending_until_it_has_lasted_and_is_gone_in_silence_before() {
+    let lasting = Seen { lasts: SignedDuration::from_mins(5), ..wrong() };
+    let mut world = World::new();
+    world.tick(&lasting, 0).tick(&lasting, 299);
+    assert_eq!((world.state(), world.delivered.len()), (Pending, 0));
+    world.tick(&lasting, 300);
+    assert_eq!((world.state(), world.tellings()), (Firing, vec![Telling::Firing]));
+
+    let mut world = World::new();
+    world.tick(&lasting, 0).tick(&well(), 60);
+    assert_eq!((world.state(), world.delivered.len(), world.waiting().len()), (Resolved, 0, 0));
+}
+
+#[test]
+fn what_is_over_is_told_with_its_end_to_who_was_told_that_it_began() {
+    let mut world = World::new();
+    world.tick(&wrong(), 0).tick(&Seen { well_since: at(50), ..well() }, 60).tick(&well(), 120);
+    assert_eq!((world.state(), world.incident().alert.ends_at), (Resolved, Some(at(50))));
+    assert_eq!(world.delivered, [(0, Telling::Firing), (60, Telling::Resolved)]);
+    assert!(!world.incident().is_open());
+}
+
+#[test]
+fn an_incident_stays_open_when_its_device_falls_silent() {
+    let mut world = World::new();
+    world.tick(&wrong(), 0).tick(&Seen { is_recent: false, ..wrong() }, 3 * HOUR);
+    assert_eq!((world.state(), world.delivered.len()), (Firing, 1));
+}
+
+#[test]
+fn what_was_over_before_anyone_heard_of_it_is_not_told_at_all() {
+    let mut world = World::new();
+    world.answer = again();
+    world.tick(&wrong(), 0).look(&well(), 60);
+    assert_eq!(world.waiting(), []);
+    world.answer = Delivery::Sent;
+    world.send(3_600);
+    assert_eq!(world.delivered, []);
+}
+
+#[test]
+fn what_is_over_while_it_is_being_told_is_told_afterwards_if_it_was_told() {
+    for (answer, tellings) in
+        [(Delivery::Sent, vec![Telling::Firing, Telling::Resolved]), (again(), vec![]), (dead(), vec![])]
+    {
+        let mut world = World::new();
+        let (message, attempts) = world.look(&wrong(), 0).claim(0).unwrap();
+        world.look(&well(), 10);
+        assert_eq!(world.waiting(), [Telling::Firing, Telling::Resolved]);
+        world.answer = answer;
+        world.conclude(&message, attempts, 20);
+        world.answer = Delivery::Sent;
+        world.send(3_600);
+        assert_eq!(world.tellings(), tellings);
+    }
+}
+
+/// A sender that died may have sent it.
+#[test]
+fn a_message_whose_sender_died_is_sent_again_by_its_name() {
+    let mut world = World::new();
+    let (first, _) = world.look(&wrong(), 0).claim(0).unwrap();
+    let (second, attempts) = world.look(&well(), 60).claim(90).unwrap();
+    assert_eq!((&second, attempts), (&first, 2));
+    world.conclude(&second, attempts, 91);
+    world.send(92);
+    assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved]);
+}
+
+#[test]
+fn what_comes_back_within_half_an_hour_is_the_same_incident_and_no_news() {
+    let mut world = World::new();
+    world.tick(&wrong(), 0).tick(&well(), 60);
+    let back = seen(Some(alert(MINUTE)));
+    world.tick(&back, 60 + 30 * MINUTE);
+    assert_eq!(
+        (world.state(), world.incident().alert.starts_at, world.incident().alert.ends_at),
+        (Firing, at(0), None)
+    );
+    world.tick(&well(), HOUR);
+    assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved]);
+    assert_eq!(world.earlier, []);
+}
+
+#[test]
+fn what_comes_back_before_its_end_was_told_has_not_ended_for_anyone() {
+    let mut world = World::new();
+    world.tick(&wrong(), 0).look(&well(), 60).tick(&wrong(), 120).tick(&well(), 180);
+    assert_eq!(world.delivered, [(0, Telling::Firing), (180, Telling::Resolved)]);
+}
+
+#[test]
+fn what_comes_back_and_lasts_is_told_as_a_repeat_and_its_end_too() {
+    let mut world = World::new();
+    world.tick(&wrong(), 0).tick(&well(), 60).tick(&wrong(), 120).tick(&wrong(), 120 + 24 * HOUR - 1);
+    assert_eq!(world.delivered.len(), 2);
+    world.tick(&wrong(), 120 + 24 * HOUR).tick(&well(), 120 + 25 * HOUR);
+    assert_eq!(world.tellings()[2..], [Telling::Repeat, Telling::Resolved]);
+}
+
+#[test]
+fn what_comes_back_later_is_another_incident() {
+    let mut world = World::new();
+    world.tick(&wrong(), 0).tick(&well(), 60).tick(&seen(Some(alert(HOUR))), 60 + 30 * MINUTE + 1);
+    assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved, Telling::Firing]);
+    assert_eq!((world.earlier.len(), world.incident().alert.starts_at), (1, at(HOUR)));
+}
+
+/// Late rows can take a run below the threshold and back, with the beginning it had.
+#[test]
+fn what_comes_back_later_with_the_same_beginning_is_told_again() {
+    let mut world = World::new();
+    world.tick(&wrong(), 0).tick(&well(), 60).tick(&wrong(), HOUR);
+    assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved, Telling::Firing]);
+    assert_eq!((world.earlier.len(), world.state()), (0, Firing));
+}
+
+#[test]
+fn late_data_does_not_bring_an_incident_back() {
+    let mut world = World::new();
+    world.tick(&wrong(), 0).tick(&well(), 60).tick(&Seen { is_recent: false, ..wrong() }, 120);
+    assert_eq!((world.state(), world.delivered.len()), (Resolved, 2));
+}
+
+#[test]
+fn an_incident_that_someone_took_on_is_not_repeated_and_its_end_is_told() {
+    let mut world = World::new();
+    world.tick(&wrong(), 0);
+    let ack = Ack { by: "me".into(), comment: "on it".into(), at: at(60) };
+    world.incident.as_mut().unwrap().acked = Some(ack.clone());
+    for hour in 1..100 {
+        world.tick(&wrong(), hour * HOUR);
+    }
+    assert_eq!((world.delivered.len(), &world.incident().acked), (1, &Some(ack)));
+    world.tick(&well(), 100 * HOUR);
+    assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved]);
+}
+
+/// The three reasons to hold a message back, and what they leave in the incident.
+#[test]
+fn what_is_held_back_is_told_when_it_is_not_any_more_if_it_is_still_so() {
+    let id = AlertId::from_bytes([7; 12]);
+    for held in [
+        Seen { silenced_by: vec![id], ..wrong() },
+        Seen { inhibited_by: Some(id), ..wrong() },
+        Seen { flapping: true, ..wrong() },
+    ] {
+        let mut world = World::new();
+        world.tick(&held, 0);
+        assert_eq!((world.state(), world.delivered.len()), (Firing, 0));
+        let flags =
+            (!world.incident().silenced_by.is_empty(), world.incident().inhibited_by, world.incident().flapping);
+        assert_eq!(flags, (held.silenced_by == [id], held.inhibited_by, held.flapping));
+        world.tick(&wrong(), 60);
+        assert_eq!((world.tellings(), world.incident().is_held_back()), (vec![Telling::Firing], false));
+
+        let mut world = World::new();
+        world.tick(&held, 0).tick(&well(), 60);
+        assert_eq!(world.delivered, [], "over in silence");
+
+        let mut world = World::new();
+        world.look(&wrong(), 0).look(&held, 1);
+        assert_eq!(world.waiting(), [], "it had not left yet");
+
+        let mut world = World::new();
+        world.tick(&wrong(), 0).tick(&held, 25 * HOUR).tick(&well(), 26 * HOUR);
+        assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved], "no repeat, and the end for who was told");
+    }
+}
+
+#[test]
+fn each_receiver_is_told_by_itself_and_by_its_own_waits() {
+    let mut world = World::new();
+    let people = Route { group_wait: Duration::from_mins(2), ..route("people") };
+    world.routes = vec![route("log"), people];
+    world.look(&wrong(), 0);
+    let due: Vec<_> = world.incident().outbox.iter().map(|entry| (entry.receiver.as_str(), entry.next_at)).collect();
+    assert_eq!(due, [("log", at(0)), ("people", at(120))]);
+    world.send(0).tick(&well(), 60);
+    assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved], "the log alone has heard of it");
+    // A receiver that is no more in the config is told the end all the same.
+    let mut world = World::new();
+    world.tick(&wrong(), 0);
+    world.routes = vec![];
+    world.tick(&well(), 60);
+    assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved]);
+}
+
+#[test]
+fn waits_double_from_5_s_to_15_minutes_and_a_receiver_may_ask_for_longer() {
+    let seconds = |attempts, delivery: &Delivery, jitter| wait(attempts, delivery, jitter).as_secs();
+    let plain: Vec<_> = (1..=10).map(|attempts| seconds(attempts, &again(), 0.0)).collect();
+    assert_eq!(plain, [5, 10, 20, 40, 80, 160, 320, 640, 900, 900]);
+    assert_eq!(seconds(9, &again(), 1.0), 450);
+    let asks = |seconds| Delivery::Again { after: Some(Duration::from_secs(seconds)), why: String::new() };
+    assert_eq!((seconds(1, &asks(60), 0.0), seconds(9, &asks(60), 0.0)), (60, 900));
+    assert_eq!(seconds(1, &asks(1_000_000), 0.0), 3_600);
+}
+
+#[test]
+fn a_message_that_will_never_be_taken_is_dead_at_once_and_one_that_is_not_in_a_day_then() {
+    let mut world = World::new();
+    world.answer = dead();
+    world.tick(&wrong(), 0);
+    assert_eq!((world.waiting(), world.incident().dead.len()), (vec![], 1));
+    assert_eq!(world.incident().dead[0].dead.as_ref().unwrap().why, "400");
+    world.answer = Delivery::Sent;
+    world.tick(&wrong(), 24 * HOUR - 1);
+    assert_eq!(world.delivered, []);
+    world.tick(&wrong(), 24 * HOUR).tick(&well(), 25 * HOUR);
+    assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved], "it is tried again when a repeat would be due");
+
+    let mut world = World::new();
+    world.answer = again();
+    for minute in 0..=24 * 60 + 15 {
+        world.tick(&wrong(), minute * MINUTE);
+    }
+    let attempts = world.incident().dead[0].attempts;
+    assert_eq!((world.incident().dead.len(), world.waiting()), (1, vec![]));
+    assert!((100..=110).contains(&attempts), "{attempts}");
+}
+
+/// A receiver is away for 3 hours; meanwhile some devices come and go, and some stay.
+#[test]
+fn when_a_receiver_is_back_all_that_is_still_true_is_told_and_nothing_that_was_over_unseen() {
+    for (ends, tellings) in [
+        (None, vec![Telling::Firing]),
+        (Some(2 * HOUR), vec![]),
+        (Some(4 * HOUR), vec![Telling::Firing, Telling::Resolved]),
+    ] {
+        let mut world = World::new();
+        for minute in 0..6 * 60 {
+            let second = minute * MINUTE;
+            world.answer = if second < 3 * HOUR { again() } else { Delivery::Sent };
+            let is_over = ends.is_some_and(|end| second >= end);
+            world.tick(if is_over { WELL.get_or_init(well) } else { WRONG.get_or_init(wrong) }, second);
+        }
+        assert_eq!(world.tellings(), tellings, "{ends:?}");
+        let in_time = world.delivered.first().is_none_or(|(second, _)| *second <= 3 * HOUR + 16 * MINUTE);
+        assert!(in_time, "{:?}", world.delivered);
+    }
+}
+
+static WELL: std::sync::OnceLock<Seen> = std::sync::OnceLock::new();
+static WRONG: std::sync::OnceLock<Seen> = std::sync::OnceLock::new();
+
+#[test]
+fn a_device_that_fails_for_a_week_is_told_once_a_day() {
+    let mut world = World::new();
+    for minute in 0..7 * 24 * 60 {
+        world.tick(WRONG.get_or_init(wrong), minute * MINUTE);
+    }
+    world.tick(&well(), 7 * 24 * HOUR);
+    let expected: Vec<_> = [(0, Telling::Firing)]
+        .into_iter()
+        .chain((1..7).map(|day| (day * 24 * HOUR, Telling::Repeat)))
+        .chain([(7 * 24 * HOUR, Telling::Resolved)])
+        .collect();
+    assert_eq!(world.delivered, expected);
+}
+
+#[test]
+fn a_repeat_tells_how_it_is_by_then() {
+    let mut worse = alert(0);
+    (worse.failure_count, worse.cause) = (30, Cause::Unknown);
+    let worse = seen(Some(worse));
+    let mut world = World::new();
+    world.tick(&wrong(), 0).tick(&worse, HOUR);
+    assert_ne!(world.incident().alert.failure_count, 30, "nobody is told, and nothing is written");
+    world.tick(&worse, 24 * HOUR);
+    assert_eq!((world.tellings().len(), world.incident().alert.failure_count), (2, 30));
+    assert_eq!(world.incident().alert.cause, Cause::Unknown);
+}
+
+/// Up and down every few minutes or quarters of an hour, for two days.
+#[test]
+fn a_device_that_alternates_for_two_days_is_two_messages_at_the_most() {
+    for period in [1, 5, 15, 29, 30] {
+        let mut world = World::new();
+        for minute in 0..48 * 60 {
+            let back = seen(Some(alert(minute / period * period * MINUTE)));
+            let is_wrong = minute / period % 2 == 0;
+            world.tick(if is_wrong { &back } else { WELL.get_or_init(well) }, minute * MINUTE);
+        }
+        assert!(world.delivered.len() <= 2, "{period}: {:?}", world.delivered);
+        assert_eq!((world.tellings()[0], world.earlier.len()), (Telling::Firing, 0));
+    }
+}

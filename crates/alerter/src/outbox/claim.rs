@@ -1,0 +1,107 @@
+//! Claiming: which entries leave together, under which id.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use pisync_core::{
+    models::{Entry, Incident, MessageId},
+    store::{HeldGroup, KeptIncident, Saved, StoreError},
+};
+
+use super::{LISTED, Outbox, SAVED_AT_ONCE, entry_of};
+use crate::receivers;
+
+/// The most incidents in one message, listed and counted.
+const MOST: usize = 10_000;
+
+/// A message whose entries are all claimed.
+pub(super) struct Claimed {
+    pub(super) message: MessageId,
+    pub(super) receiver: String,
+    pub(super) group: BTreeMap<String, String>,
+    /// The incidents with an entry that is part of it.
+    pub(super) entries: Vec<KeptIncident>,
+    /// How many of them the message lists.
+    pub(super) listed: usize,
+    /// How often its delivery was begun, this time included.
+    pub(super) attempts: i32,
+    /// How long after it the next of its group may leave.
+    pub(super) interval: Duration,
+}
+
+impl Outbox {
+    /// Claims the next message of a group that is held: one that was claimed before, or else a new
+    /// one of all that waits.
+    pub(super) async fn claim(&self, group: &str, held: &HeldGroup) -> Result<Option<Claimed>, StoreError> {
+        let alerts = self.store.alerts();
+        let again = alerts.claimed(group).await?;
+        let known = again.iter().find_map(|kept| first_of(&kept.incident, group)?.message.clone());
+        let (message, waiting) = if let Some(message) = known {
+            let is_part = |kept: &KeptIncident| entry_of(&kept.incident, &message).is_some();
+            let part = again.into_iter().filter(is_part).collect();
+            (message, part)
+        } else {
+            let message = MessageId::random()
+                .map_err(|_| StoreError::Unavailable("the operating system gives no random bytes".into()))?;
+            (message, self.unclaimed(group).await?)
+        };
+        if !waiting.iter().any(|kept| first_of(&kept.incident, group).is_some_and(|entry| entry.next_at <= held.now)) {
+            return Ok(None);
+        }
+        for some in waiting.chunks(SAVED_AT_ONCE.min(LISTED)) {
+            let mut some = some.to_vec();
+            for kept in &mut some {
+                claim_first(&mut kept.incident, group, &message, held);
+            }
+            // Who was outrun is read below as it is: part of this message, or not yet.
+            let (Saved::All | Saved::Outrun) = alerts.save(&some).await?;
+            self.crash.pass("during_message_claim");
+        }
+        let mut entries = alerts.of_message(group, &message).await?;
+        entries.retain(|kept| entry_of(&kept.incident, &message).is_some_and(Entry::is_in_flight));
+        Ok(self.claimed(message, entries))
+    }
+
+    async fn unclaimed(&self, group: &str) -> Result<Vec<KeptIncident>, StoreError> {
+        let is_log = group.split_once('{').is_some_and(|(receiver, _)| receiver == receivers::log::NAME);
+        let most = if is_log { LISTED } else { MOST };
+        let mut waiting = self.store.alerts().unclaimed(group, most).await?;
+        waiting.retain(|kept| first_of(&kept.incident, group).is_some_and(|entry| entry.message.is_none()));
+        Ok(waiting)
+    }
+
+    fn claimed(&self, message: MessageId, entries: Vec<KeptIncident>) -> Option<Claimed> {
+        let first = entries.first()?;
+        let entry = entry_of(&first.incident, &message)?.clone();
+        let attempts = entries.iter().filter_map(|kept| entry_of(&kept.incident, &message)).map(|entry| entry.attempts);
+        let attempts = attempts.max().unwrap_or(1);
+        let routes = self.receivers.routes(&first.incident.alert);
+        let interval = routes.iter().find(|route| route.receiver == entry.receiver).map(|route| route.group_interval);
+        Some(Claimed {
+            message,
+            receiver: entry.receiver,
+            group: entry.group,
+            entries,
+            listed: LISTED,
+            attempts,
+            interval: interval.unwrap_or_default(),
+        })
+    }
+}
+
+/// The entry of an incident that may leave to the group's receiver: those of one incident leave in
+/// their order.
+fn first_of<'a>(incident: &'a Incident, group: &str) -> Option<&'a Entry> {
+    let of_group = incident.outbox.iter().find(|entry| entry.group_key() == group)?;
+    incident.outbox.iter().find(|entry| entry.receiver == of_group.receiver).filter(|entry| entry.group_key() == group)
+}
+
+fn claim_first(incident: &mut Incident, group: &str, message: &MessageId, held: &HeldGroup) {
+    let Some(seq) = first_of(incident, group).map(|entry| entry.seq) else { return };
+    for entry in incident.outbox.iter_mut().filter(|entry| entry.seq == seq) {
+        entry.message = Some(message.clone());
+        entry.lease_until = Some(held.lease_until);
+        // Not due again before this sender may be taken for dead.
+        entry.next_at = held.lease_until;
+        entry.attempts += 1;
+    }
+}

@@ -1,0 +1,251 @@
+//! The BSON shape of an incident. Documents of the first release have no receivers in their outbox
+//! and do not say what was told; they are read as what they meant.
+
+use std::collections::BTreeMap;
+
+use bson::{Bson, DateTime, Document, doc, oid::ObjectId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::KeptIncident;
+use crate::{
+    models::{
+        Ack, Alert, AlertId, AlertName, AlertState, Cause, Dead, DeviceId, Entry, Incident, MessageId, Subject,
+        Telling, Told,
+    },
+    store::{Revision, StoreError, malformed, object_id},
+};
+
+/// The only receiver that the first release had.
+const FIRST_RECEIVER: &str = "log";
+
+/// The statement that saves an incident, whole.
+pub(super) fn statement(kept: &KeptIncident) -> Document {
+    let (at, next) = match kept.revision {
+        Revision::Unset => (doc! { "$exists": false }.into(), 1),
+        Revision::At(revision) => (Bson::Int64(revision), revision + 1),
+    };
+    let id = object_id(kept.incident.alert.id.bytes());
+    let upsert = kept.revision == Revision::Unset;
+    doc! { "q": { "_id": id, "revision": at }, "u": written(&kept.incident, next), "upsert": upsert }
+}
+
+fn written(incident: &Incident, revision: i64) -> Document {
+    let Incident { alert, .. } = incident;
+    let Subject::Device(device_id) = &alert.subject;
+    let mut document = doc! {
+        "_id": object_id(alert.id.bytes()),
+        "fingerprint": Alert::fingerprint(alert.name, device_id),
+        "alertname": alert.name.as_str(),
+        "deviceId": device_id.as_str(),
+        "state": alert.state.as_str(),
+        "failureCount": alert.failure_count,
+        "cause": alert.cause.as_str(),
+        "startsAt": DateTime::from(alert.starts_at),
+        "stateSince": DateTime::from(incident.state_since),
+        "updatedAt": DateTime::now(),
+        "told": list(incident.told.iter().map(StoredTold::from)),
+        "outbox": list(incident.outbox.iter().map(StoredEntry::from)),
+        "lastSeq": incident.last_seq,
+        "revision": revision,
+    };
+    let ack = incident.acked.as_ref();
+    let dead: Vec<_> = incident.dead.iter().map(StoredEntry::from).collect();
+    let silences: Vec<_> = incident.silenced_by.iter().map(|id| object_id(id.bytes())).collect();
+    for (field, value) in [
+        ("open", incident.is_open().then_some(Bson::Boolean(true))),
+        ("endsAt", alert.ends_at.map(date)),
+        ("outboxDueAt", incident.due_at().map(date)),
+        ("acked", ack.map(|ack| doc! { "by": &ack.by, "comment": &ack.comment, "at": date(ack.at) }.into())),
+        ("silencedBy", (!silences.is_empty()).then(|| silences.into())),
+        ("inhibitedBy", incident.inhibited_by.map(|id| object_id(id.bytes()).into())),
+        ("flapping", incident.flapping.then_some(Bson::Boolean(true))),
+        ("dead", (!dead.is_empty()).then(|| list(dead.into_iter()))),
+    ] {
+        if let Some(value) = value {
+            document.insert(field, value);
+        }
+    }
+    document
+}
+
+/// What is made here has no key that is no text and nothing else that BSON cannot hold.
+fn list(items: impl Iterator<Item = impl Serialize>) -> Bson {
+    Bson::Array(items.map(|item| bson::serialize_to_bson(&item).unwrap_or(Bson::Null)).collect())
+}
+
+fn date(timestamp: Timestamp) -> Bson {
+    DateTime::from(timestamp).into()
+}
+
+/// Reads a document.
+pub(super) fn read(document: Document) -> Result<KeptIncident, StoreError> {
+    let detail = |what: &str| StoreError::Malformed { collection: "Alert", detail: format!("unknown {what}") };
+    let stored: Stored = bson::deserialize_from_document(document).map_err(malformed("Alert"))?;
+    let state = AlertState::parse(&stored.state).ok_or_else(|| detail("state"))?;
+    let alert = Alert {
+        id: AlertId::from_bytes(stored.id.bytes()),
+        name: AlertName::parse(&stored.alertname).ok_or_else(|| detail("alertname"))?,
+        subject: Subject::Device(DeviceId::parse(&stored.device_id).map_err(|_| detail("device id"))?),
+        state,
+        failure_count: stored.failure_count,
+        cause: Cause::parse(&stored.cause),
+        starts_at: stored.starts_at.into(),
+        ends_at: stored.ends_at.map(Timestamp::from),
+    };
+    let updated_at: Timestamp = stored.updated_at.unwrap_or(stored.starts_at).into();
+    let entries = |entries: Vec<StoredEntry>| -> Result<Vec<_>, StoreError> {
+        entries.into_iter().map(|entry| entry.read(updated_at).ok_or_else(|| detail("reason"))).collect()
+    };
+    let outbox = entries(stored.outbox)?;
+    let told = stored
+        .told
+        .map_or_else(|| told_before(&alert, &outbox, updated_at), |told| told.into_iter().map(Told::from).collect());
+    let incident = Incident {
+        state_since: stored.state_since.map_or(updated_at, Timestamp::from),
+        acked: stored.acked.map(Ack::from),
+        silenced_by: stored.silenced_by.iter().map(|id| AlertId::from_bytes(id.bytes())).collect(),
+        inhibited_by: stored.inhibited_by.map(|id| AlertId::from_bytes(id.bytes())),
+        flapping: stored.flapping,
+        told,
+        last_seq: stored.last_seq.max(outbox.iter().map(|entry| entry.seq).max().unwrap_or(0)),
+        outbox,
+        dead: entries(stored.dead)?,
+        alert,
+    };
+    Ok(KeptIncident { incident, revision: stored.revision.map_or(Revision::Unset, Revision::At) })
+}
+
+/// What the first release had told: what is no more in its outbox.
+fn told_before(alert: &Alert, outbox: &[Entry], at: Timestamp) -> Vec<Told> {
+    if outbox.iter().any(|entry| entry.telling == Telling::Firing) {
+        return Vec::new();
+    }
+    let is_resolved = alert.state == AlertState::Resolved && outbox.is_empty();
+    vec![Told { receiver: FIRST_RECEIVER.into(), group: BTreeMap::new(), at, is_resolved }]
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Stored {
+    #[serde(rename = "_id")]
+    id: ObjectId,
+    alertname: String,
+    device_id: String,
+    state: String,
+    failure_count: i32,
+    cause: String,
+    starts_at: DateTime,
+    ends_at: Option<DateTime>,
+    state_since: Option<DateTime>,
+    updated_at: Option<DateTime>,
+    acked: Option<StoredAck>,
+    #[serde(default)]
+    silenced_by: Vec<ObjectId>,
+    inhibited_by: Option<ObjectId>,
+    #[serde(default)]
+    flapping: bool,
+    told: Option<Vec<StoredTold>>,
+    #[serde(default)]
+    outbox: Vec<StoredEntry>,
+    #[serde(default)]
+    dead: Vec<StoredEntry>,
+    #[serde(default)]
+    last_seq: i32,
+    revision: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct StoredAck {
+    by: String,
+    comment: String,
+    at: DateTime,
+}
+
+impl From<StoredAck> for Ack {
+    fn from(StoredAck { by, comment, at }: StoredAck) -> Self {
+        Self { by, comment, at: at.into() }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredTold {
+    receiver: String,
+    group: BTreeMap<String, String>,
+    at: DateTime,
+    resolved: bool,
+}
+
+impl From<&Told> for StoredTold {
+    fn from(told: &Told) -> Self {
+        let Told { receiver, group, at, is_resolved } = told.clone();
+        Self { receiver, group, at: at.into(), resolved: is_resolved }
+    }
+}
+
+impl From<StoredTold> for Told {
+    fn from(StoredTold { receiver, group, at, resolved }: StoredTold) -> Self {
+        Self { receiver, group, at: at.into(), is_resolved: resolved }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StoredEntry {
+    seq: i32,
+    reason: String,
+    attempts: i32,
+    receiver: Option<String>,
+    #[serde(default)]
+    group: BTreeMap<String, String>,
+    /// What entries are found by.
+    group_key: Option<String>,
+    queued_at: Option<DateTime>,
+    next_at: Option<DateTime>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease_until: Option<DateTime>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dead_at: Option<DateTime>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+}
+
+impl From<&Entry> for StoredEntry {
+    fn from(entry: &Entry) -> Self {
+        Self {
+            seq: entry.seq,
+            reason: entry.telling.as_str().into(),
+            attempts: entry.attempts,
+            receiver: Some(entry.receiver.clone()),
+            group: entry.group.clone(),
+            group_key: Some(entry.group_key()),
+            queued_at: Some(entry.queued_at.into()),
+            next_at: Some(entry.next_at.into()),
+            message_id: entry.message.as_ref().map(|message| message.as_str().to_owned()),
+            lease_until: entry.lease_until.map(DateTime::from),
+            dead_at: entry.dead.as_ref().map(|dead| dead.at.into()),
+            why: entry.dead.as_ref().map(|dead| dead.why.clone()),
+        }
+    }
+}
+
+impl StoredEntry {
+    /// The entry; `None` where it tells something unknown.
+    fn read(self, updated_at: Timestamp) -> Option<Entry> {
+        let queued_at = self.queued_at.map_or(updated_at, Timestamp::from);
+        Some(Entry {
+            seq: self.seq,
+            telling: Telling::parse(&self.reason)?,
+            receiver: self.receiver.unwrap_or_else(|| FIRST_RECEIVER.into()),
+            group: self.group,
+            queued_at,
+            next_at: self.next_at.map_or(queued_at, Timestamp::from),
+            attempts: self.attempts,
+            message: self.message_id.map(MessageId::from_stored),
+            lease_until: self.lease_until.map(Timestamp::from),
+            dead: self.dead_at.map(|at| Dead { at: at.into(), why: self.why.unwrap_or_default() }),
+        })
+    }
+}

@@ -1,0 +1,74 @@
+//! The collection `AlertGroup`: who sends the messages of a group now, and when the next may leave.
+//!
+//! Messages of one group leave one after the other. So a message that spans many incidents has
+//! one sender at a time, and what it is made of cannot be claimed in halves.
+
+use std::time::Duration;
+
+use bson::{Bson, DateTime, doc};
+use jiff::{SignedDuration, Timestamp};
+use mongodb::options::ReturnDocument;
+
+use super::{Alerts, StoreError};
+
+/// A group that is held by one alerter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldGroup {
+    key: String,
+    owner: String,
+    /// The time by the database.
+    pub now: Timestamp,
+    /// Until when it is held, by the database.
+    pub lease_until: Timestamp,
+    /// Before this time none of its messages may leave.
+    pub not_before: Timestamp,
+}
+
+impl Alerts {
+    /// Takes a group for `lease` on the database's clock; `None` where another has it.
+    pub async fn hold_group(&self, key: &str, owner: &str, lease: Duration) -> Result<Option<HeldGroup>, StoreError> {
+        // An upsert may not compare fields of the document, so the update does it: a group that is
+        // not free stays as it is.
+        let is_free = doc! { "$or": [
+            { "$lte": [{ "$ifNull": ["$leaseUntil", DateTime::MIN] }, "$$NOW"] },
+            { "$eq": ["$owner", owner] },
+        ] };
+        let lease_ms = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
+        let take = vec![
+            doc! { "$set": { "free": is_free } },
+            doc! { "$set": {
+                "owner": { "$cond": ["$free", owner, "$owner"] },
+                "leaseUntil": { "$cond": ["$free", { "$add": ["$$NOW", lease_ms] }, "$leaseUntil"] },
+            } },
+            doc! { "$unset": "free" },
+        ];
+        let taken = self.groups.find_one_and_update(doc! { "_id": key }, take);
+        let taken = match taken.upsert(true).return_document(ReturnDocument::After).await {
+            Ok(taken) => taken.filter(|group| group.get_str("owner").is_ok_and(|holder| holder == owner)),
+            Err(error) if is_duplicate(&error) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let Some(taken) = taken else { return Ok(None) };
+        let time = |field| taken.get_datetime(field).ok().map(|time| Timestamp::from(*time));
+        let lease_until = time("leaseUntil").unwrap_or_default();
+        let now = lease_until - SignedDuration::from_millis(lease_ms);
+        let not_before = time("notBefore").unwrap_or(Timestamp::UNIX_EPOCH);
+        Ok(Some(HeldGroup { key: key.into(), owner: owner.into(), now, lease_until, not_before }))
+    }
+
+    /// Gives a group back; none of its messages may leave for `rest` from now on.
+    pub async fn release_group(&self, held: &HeldGroup, rest: Duration) -> Result<(), StoreError> {
+        let mut set = doc! { "leaseUntil": "$$NOW" };
+        if !rest.is_zero() {
+            let rest_ms = i64::try_from(rest.as_millis()).unwrap_or(i64::MAX);
+            set.insert("notBefore", doc! { "$add": ["$$NOW", Bson::Int64(rest_ms)] });
+        }
+        let ours = doc! { "_id": &held.key, "owner": &held.owner };
+        self.groups.update_one(ours, vec![doc! { "$set": set }]).await?;
+        Ok(())
+    }
+}
+
+fn is_duplicate(error: &mongodb::error::Error) -> bool {
+    matches!(StoreError::from(error.clone()), StoreError::Refused { code: 11000, .. })
+}

@@ -1,0 +1,109 @@
+//! What of all incidents is to leave: found by group, and by message once it was claimed.
+
+use bson::{DateTime, Document, doc};
+use futures_util::{StreamExt, TryStreamExt};
+use jiff::Timestamp;
+use mongodb::{
+    IndexModel,
+    options::{Hint, IndexOptions},
+};
+
+use super::{Alerts, KeptIncident, document};
+use crate::{
+    models::MessageId,
+    store::{Saved, StoreError, index},
+};
+
+/// The most documents that one look at what is due reads.
+const LOOK: i64 = 20_000;
+
+pub(super) fn indexes() -> [IndexModel; 2] {
+    [doc! { "outboxDueAt": 1 }, group_keys()].map(|keys| {
+        let waiting = doc! { "outboxDueAt": { "$exists": true } };
+        index(keys, IndexOptions::builder().partial_filter_expression(waiting).build())
+    })
+}
+
+fn group_keys() -> Document {
+    doc! { "outbox.groupKey": 1, "outbox.messageId": 1 }
+}
+
+impl Alerts {
+    /// The groups of which something is due, by the database's clock.
+    pub async fn due_groups(&self) -> Result<Vec<String>, StoreError> {
+        let is_due = |field| doc! { "$expr": { "$lte": [field, "$$NOW"] } };
+        let mut due = is_due("$outboxDueAt");
+        due.insert("outboxDueAt", doc! { "$exists": true });
+        let stages = [
+            doc! { "$match": due },
+            doc! { "$sort": { "outboxDueAt": 1 } },
+            doc! { "$limit": LOOK },
+            doc! { "$unwind": "$outbox" },
+            doc! { "$match": is_due("$outbox.nextAt") },
+            doc! { "$group": { "_id": "$outbox.groupKey" } },
+        ];
+        let found: Vec<_> = self.collection.aggregate(stages).await?.try_collect().await?;
+        let keys: Vec<_> = found.iter().map(|group| group.get_str("_id").ok().map(str::to_owned)).collect();
+        if keys.contains(&None) {
+            self.adopt_first_release().await?;
+        }
+        Ok(keys.into_iter().flatten().collect())
+    }
+
+    /// Incidents of the first release get the shape of now, in which their messages are found.
+    async fn adopt_first_release(&self) -> Result<(), StoreError> {
+        let old = doc! { "outboxDueAt": { "$exists": true }, "outbox": { "$elemMatch": { "groupKey": null } } };
+        let old: Vec<_> = self.waiting(old, LOOK).await?;
+        for some in old.chunks(500) {
+            // Who was outrun is adopted by the other, or by the next look.
+            let (Saved::All | Saved::Outrun) = self.save(some).await?;
+        }
+        Ok(())
+    }
+
+    /// Up to `most` incidents with something of this group that is in no message yet.
+    pub async fn unclaimed(&self, group: &str, most: usize) -> Result<Vec<KeptIncident>, StoreError> {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        self.waiting(of_group(group, doc! { "messageId": null }), most).await
+    }
+
+    /// The incidents with something of this group that is part of any message already.
+    pub async fn claimed(&self, group: &str) -> Result<Vec<KeptIncident>, StoreError> {
+        self.waiting(of_group(group, doc! { "messageId": { "$type": "string" } }), LOOK).await
+    }
+
+    /// The incidents that this message tells of.
+    pub async fn of_message(&self, group: &str, message: &MessageId) -> Result<Vec<KeptIncident>, StoreError> {
+        self.waiting(of_group(group, doc! { "messageId": message.as_str() }), LOOK).await
+    }
+
+    /// Lets nothing of a group be due before a time.
+    pub async fn put_off(&self, group: &str, until: Timestamp) -> Result<(), StoreError> {
+        let until = DateTime::from(until);
+        let is_early = doc! { "$and": [
+            { "$eq": ["$$entry.groupKey", group] }, { "$lt": ["$$entry.nextAt", until] },
+        ] };
+        let moved = doc! { "$mergeObjects": ["$$entry", { "nextAt": until }] };
+        let each = doc! { "$cond": [is_early, moved, "$$entry"] };
+        let change = vec![
+            doc! { "$set": { "outbox": { "$map": { "input": "$outbox", "as": "entry", "in": each } } } },
+            doc! { "$set": {
+                "outboxDueAt": { "$min": "$outbox.nextAt" },
+                "revision": { "$add": [{ "$ifNull": ["$revision", 0_i64] }, 1_i64] },
+            } },
+        ];
+        let early = of_group(group, doc! { "nextAt": { "$lt": until } });
+        self.collection.update_many(early, change).hint(Hint::Keys(group_keys())).await?;
+        Ok(())
+    }
+
+    async fn waiting(&self, filter: Document, most: i64) -> Result<Vec<KeptIncident>, StoreError> {
+        let found = self.collection.find(filter).hint(Hint::Keys(group_keys())).limit(most).await?;
+        found.map(|found| document::read(found?)).try_collect().await
+    }
+}
+
+fn of_group(group: &str, mut entry: Document) -> Document {
+    entry.insert("groupKey", group);
+    doc! { "outboxDueAt": { "$exists": true }, "outbox": { "$elemMatch": entry } }
+}

@@ -1,0 +1,205 @@
+//! The collection `Silence`: what nobody wants to hear of, and until when.
+
+mod reach;
+
+use std::time::Duration;
+
+use bson::{Bson, DateTime, Document, doc, oid::ObjectId};
+use futures_util::{StreamExt, TryStreamExt};
+use jiff::Timestamp;
+use mongodb::{
+    Collection,
+    options::{Hint, IndexOptions},
+};
+use serde::Deserialize;
+
+pub use self::reach::Reach;
+use super::{Alerts, FailureCounters, Store, StoreError, index, malformed, object_id};
+use crate::models::{Matcher, MatcherKind, Silence, SilenceEnd, SilenceId};
+
+/// How long a silence that is over is kept, to be looked at.
+const KEPT: Duration = Duration::from_hours(24 * 90);
+
+/// The end of a silence that has none yet: the last day of the year 9999.
+const OPEN_END: DateTime = DateTime::from_millis(253_402_214_400_000);
+
+/// The silences.
+#[derive(Debug, Clone)]
+pub struct Silences {
+    collection: Collection<Document>,
+    store: Store,
+}
+
+impl Silences {
+    pub(super) fn new(store: &Store) -> Self {
+        Self { collection: store.database.collection("Silence"), store: store.clone() }
+    }
+
+    fn alerts(&self) -> Alerts {
+        self.store.alerts()
+    }
+
+    fn counters(&self) -> FailureCounters {
+        self.store.failure_counters()
+    }
+
+    /// Makes what is missing of the index.
+    pub async fn ensure_index(&self) -> Result<(), StoreError> {
+        let kept = IndexOptions::builder().expire_after(KEPT).build();
+        self.collection.create_index(index(keys(), kept)).await?;
+        Ok(())
+    }
+
+    /// A new id.
+    pub fn new_id(&self) -> SilenceId {
+        SilenceId::from_bytes(ObjectId::new().bytes())
+    }
+
+    /// Adds a silence.
+    pub async fn add(&self, silence: &Silence) -> Result<(), StoreError> {
+        self.collection.insert_one(written(silence)).await?;
+        Ok(())
+    }
+
+    /// Up to `most` silences that are not over at a time, those that end last first.
+    pub async fn not_over(&self, now: Timestamp, most: u32) -> Result<Vec<Silence>, StoreError> {
+        self.list(doc! { "endsAt": { "$gt": DateTime::from(now) } }, most).await
+    }
+
+    /// Up to `most` silences, those that end or have ended last first.
+    pub async fn all(&self, most: u32) -> Result<Vec<Silence>, StoreError> {
+        self.list(doc! {}, most).await
+    }
+
+    /// Lets a silence be over at a time; whether there is one of that id that was not over.
+    pub async fn expire(&self, id: SilenceId, now: Timestamp) -> Result<bool, StoreError> {
+        let there = doc! { "_id": object_id(id.bytes()), "endsAt": { "$gt": DateTime::from(now) } };
+        let done = self.collection.update_one(there, doc! { "$set": end(SilenceEnd::At(now)) }).await?;
+        Ok(done.matched_count == 1)
+    }
+
+    /// Another end of a silence that was to last until its alerts are resolved.
+    pub async fn set_end(&self, id: SilenceId, at: SilenceEnd) -> Result<(), StoreError> {
+        let there = doc! { "_id": object_id(id.bytes()), "untilResolved": true };
+        self.collection.update_one(there, doc! { "$set": end(at) }).await?;
+        Ok(())
+    }
+
+    async fn list(&self, filter: Document, most: u32) -> Result<Vec<Silence>, StoreError> {
+        let found = self
+            .collection
+            .find(filter)
+            .sort(doc! { "endsAt": -1 })
+            .hint(Hint::Keys(keys()))
+            .limit(most.into())
+            .await?;
+        // One that cannot be read must not hide the others.
+        let is_readable = |silence: &Result<Silence, StoreError>| {
+            let malformed = silence.as_ref().err().filter(|error| matches!(error, StoreError::Malformed { .. }));
+            let malformed = malformed.inspect(|error| log::warn!(error:% = error; "a silence is left out"));
+            std::future::ready(malformed.is_none())
+        };
+        found.map(|document| read(document?)).filter(is_readable).try_collect().await
+    }
+}
+
+fn keys() -> Document {
+    doc! { "endsAt": 1 }
+}
+
+fn written(silence: &Silence) -> Document {
+    let matchers = silence.matchers.iter().map(|matcher| {
+        doc! { "label": matcher.label(), "operator": matcher.kind().as_str(), "value": matcher.value() }
+    });
+    let mut document = doc! {
+        "_id": object_id(silence.id.bytes()),
+        "matchers": matchers.collect::<Vec<_>>(),
+        "startsAt": DateTime::from(silence.starts_at),
+        "by": &silence.by,
+        "comment": &silence.comment,
+        "createdAt": DateTime::from(silence.created_at),
+    };
+    document.extend(end(silence.end));
+    document
+}
+
+fn end(end: SilenceEnd) -> Document {
+    match end {
+        SilenceEnd::At(at) => doc! { "endsAt": DateTime::from(at), "untilResolved": false },
+        SilenceEnd::Resolved { has_matched } => {
+            doc! { "endsAt": OPEN_END, "untilResolved": true, "hasMatched": Bson::Boolean(has_matched) }
+        }
+    }
+}
+
+fn read(document: Document) -> Result<Silence, StoreError> {
+    let detail = |detail: String| StoreError::Malformed { collection: "Silence", detail };
+    let stored: Stored = bson::deserialize_from_document(document).map_err(malformed("Silence"))?;
+    let matcher = |matcher: StoredMatcher| {
+        let kind = MatcherKind::parse(&matcher.operator).ok_or_else(|| detail("unknown operator".into()))?;
+        Matcher::new(&matcher.label, kind, &matcher.value).map_err(|error| detail(error.to_string()))
+    };
+    Ok(Silence {
+        id: SilenceId::from_bytes(stored.id.bytes()),
+        matchers: stored.matchers.into_iter().map(matcher).collect::<Result<_, StoreError>>()?,
+        starts_at: stored.starts_at.into(),
+        end: if stored.until_resolved {
+            SilenceEnd::Resolved { has_matched: stored.has_matched }
+        } else {
+            SilenceEnd::At(stored.ends_at.into())
+        },
+        by: stored.by,
+        comment: stored.comment,
+        created_at: stored.created_at.into(),
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Stored {
+    #[serde(rename = "_id")]
+    id: ObjectId,
+    matchers: Vec<StoredMatcher>,
+    starts_at: DateTime,
+    ends_at: DateTime,
+    #[serde(default)]
+    until_resolved: bool,
+    #[serde(default)]
+    has_matched: bool,
+    by: String,
+    comment: String,
+    created_at: DateTime,
+}
+
+#[derive(Deserialize)]
+struct StoredMatcher {
+    label: String,
+    operator: String,
+    value: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silence_is_read_as_it_was_written() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        for end in [
+            SilenceEnd::At(at(20)),
+            SilenceEnd::Resolved { has_matched: false },
+            SilenceEnd::Resolved { has_matched: true },
+        ] {
+            let silence = Silence {
+                id: SilenceId::from_bytes([1; 12]),
+                matchers: ["deviceId^=a", "deviceId=~.*b", "alertname=x"].map(|text| text.parse().unwrap()).into(),
+                starts_at: at(10),
+                end,
+                by: "me".into(),
+                comment: "moving".into(),
+                created_at: at(5),
+            };
+            assert_eq!(read(written(&silence)).unwrap(), silence);
+        }
+    }
+}
