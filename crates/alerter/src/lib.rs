@@ -1,14 +1,15 @@
 //! From the counters to the people: compares what is failing with what is known to be, and tells
 //! the difference.
 //!
-//! In reading order: [`config`], [`daemon`] (when to look), [`tick`] (looking), [`rules`] (what
-//! it means), [`incident`] (how it goes on), [`silences`] (what nobody wants to hear of), [`outbox`] (what is to leave), [`notification`] (one message), [`facts`] (what people
+//! In reading order: [`config`], [`daemon`] (when to look), [`tick`] (looking), `fleet` (looking at all of it first), [`rules`] (what
+//! it means), [`incident`] (how it goes on), `silent` (who was not heard of), [`silences`] (what nobody wants to hear of), [`outbox`] (what is to leave), [`notification`] (one message), [`facts`] (what people
 //! want to know), [`receivers`] (where to), [`metrics`] (what is counted).
 
 pub mod admin;
 pub mod config;
 pub mod daemon;
 pub mod facts;
+mod fleet;
 pub mod incident;
 pub mod metrics;
 pub mod notification;
@@ -16,6 +17,7 @@ pub mod outbox;
 pub mod receivers;
 pub mod rules;
 pub mod silences;
+mod silent;
 pub mod tick;
 
 use anyhow::{Context, ensure};
@@ -30,6 +32,7 @@ use crate::{
     config::Config,
     outbox::Outbox,
     receivers::{Receivers, log::AlertLog},
+    rules::Rules,
     tick::Alerter,
 };
 
@@ -47,13 +50,14 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let log = AlertLog::open(&config.alert_log)
         .with_context(|| format!("opening the alert log {}", config.alert_log.display()))?;
     let receivers = Receivers::log_only(log);
-    let alerter = Alerter::new(store.clone(), config.threshold, receivers.clone(), config.crash.clone());
+    let (queue, rules) = (Queue::new(&config.redis)?, Rules::default());
+    let alerter =
+        Alerter::new(store.clone(), queue.clone(), config.threshold, receivers.clone(), rules, config.crash.clone());
     let (lease, metrics) = (config.lease(), alerter.metrics().clone());
     let outbox = Outbox::new(store.clone(), receivers, lease, config.crash.clone(), metrics)?;
     if config.once {
         return once(&store, &alerter, &outbox).await;
     }
-    let queue = Queue::new(&config.redis)?;
     if let Err(error @ QueueError::Misconfigured(_)) = queue.check().await {
         return Err(error.into());
     }

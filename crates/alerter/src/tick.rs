@@ -10,16 +10,22 @@ use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use pisync_core::{
     crash::CrashSettings,
-    models::{AlertId, DeviceId, FailureCounter, Incident, Silence},
+    models::{AlertId, AlertName, DeviceId, FailureCounter, Incident, Silence},
+    queue::Queue,
     store::{KeptIncident, Revision, Saved, Store, StoreError},
 };
 
 use crate::{
+    fleet::Fleet,
     incident::{self, SAME_INCIDENT},
     metrics::Metrics,
     receivers::Receivers,
-    rules::device_sync_failing,
+    rules::{
+        Rules, device_sync_failing,
+        holding::{self, Episode},
+    },
     silences::{self, Silences},
+    silent::Silent,
 };
 
 /// The most devices in one question to the store.
@@ -32,6 +38,10 @@ const SAVED_AT_ONCE: usize = 500;
 /// it.
 const ROUNDS: usize = 5;
 
+/// How many incidents one hinted look may open before the fleet is looked at: so many at once are
+/// seldom many reasons.
+const MANY: usize = 10;
+
 /// Compares the state of the fleet with the incidents.
 ///
 /// Level-triggered: what a look finds depends on how things are, not on what it was told before,
@@ -42,6 +52,8 @@ pub struct Alerter {
     store: Store,
     threshold: i32,
     receivers: Receivers,
+    fleet: Fleet,
+    silent: Silent,
     crash: CrashSettings,
     metrics: Metrics,
 }
@@ -61,12 +73,23 @@ struct Sight {
     /// The open incident of each, or else the last one.
     incidents: HashMap<DeviceId, KeptIncident>,
     silences: Vec<Silence>,
+    /// What of the fleet holds them back.
+    episodes: Vec<Episode>,
 }
 
 impl Alerter {
     /// An alerter that calls a device failing from `threshold` failed syncs in a row.
-    pub fn new(store: Store, threshold: i32, receivers: Receivers, crash: CrashSettings) -> Self {
-        Self { store, threshold, receivers, crash, metrics: Metrics::new() }
+    pub fn new(
+        store: Store,
+        queue: Queue,
+        threshold: i32,
+        receivers: Receivers,
+        rules: Rules,
+        crash: CrashSettings,
+    ) -> Self {
+        let fleet = Fleet::new(store.clone(), queue.clone(), receivers.clone(), rules);
+        let silent = Silent::new(store.clone(), queue, receivers.clone(), rules);
+        Self { store, threshold, receivers, fleet, silent, crash, metrics: Metrics::new() }
     }
 
     /// What is counted.
@@ -77,7 +100,15 @@ impl Alerter {
     /// Looks at every device that is failing or has an open incident: what a tick costs is what
     /// is wrong, not what exists.
     pub async fn tick(&self) -> Result<Changed, StoreError> {
-        let (start, now) = (Instant::now(), Timestamp::now());
+        self.tick_at(Timestamp::now()).await
+    }
+
+    /// The same as if it were another time.
+    pub async fn tick_at(&self, now: Timestamp) -> Result<Changed, StoreError> {
+        let start = Instant::now();
+        // The fleet first: it holds back what is looked at after it.
+        let episodes = Box::pin(self.fleet.look(now)).await?;
+        Box::pin(self.silent.look(&episodes, self.fleet.stalled().await?, now)).await?;
         let open = self.store.alerts().find_open(None).await?;
         let failing: Vec<_> = self.store.failure_counters().failing(self.threshold).await?.try_collect().await?;
         let mut counters: HashMap<_, _> =
@@ -86,7 +117,7 @@ impl Alerter {
             open.iter().filter_map(device).filter(|device| !counters.contains_key(*device)).cloned().collect();
         counters.extend(self.counters(&recovered).await?);
         let silences = silences::in_force(&self.store, now).await?;
-        let sight = self.sight(counters, open, silences.clone(), now).await?;
+        let sight = self.sight(counters, open, silences.clone(), episodes, now).await?;
         let changed = self.close_the_difference(sight, now).await?;
         Silences::new(self.store.clone()).end_what_is_resolved(&silences, now).await?;
         self.metrics.look_at(&self.store, self.threshold).await?;
@@ -99,7 +130,10 @@ impl Alerter {
         let mut changed = Changed::default();
         for some in devices.chunks(AT_ONCE) {
             let now = Timestamp::now();
-            let sight = self.sight_of(some, now).await?;
+            let mut sight = self.sight_of(some, now).await?;
+            if self.opens_many(&sight, now) {
+                sight.episodes = Box::pin(self.fleet.look(now)).await?;
+            }
             changed += self.close_the_difference(sight, now).await?;
         }
         Ok(changed)
@@ -108,7 +142,16 @@ impl Alerter {
     async fn sight_of(&self, devices: &[DeviceId], now: Timestamp) -> Result<Sight, StoreError> {
         let open = self.store.alerts().find_open(Some(devices)).await?;
         let counters = self.counters(devices).await?;
-        self.sight(counters, open, silences::in_force(&self.store, now).await?, now).await
+        let (silences, episodes) = (silences::in_force(&self.store, now).await?, self.fleet.episodes(now).await?);
+        self.sight(counters, open, silences, episodes, now).await
+    }
+
+    /// Whether so many incidents would begin, with nothing known of the fleet, that it has to be
+    /// looked at before they do.
+    fn opens_many(&self, sight: &Sight, now: Timestamp) -> bool {
+        let is_known = sight.episodes.iter().any(|episode| episode.over.is_none());
+        let begins = |kept: &&KeptIncident| kept.revision == Revision::Unset;
+        !is_known && self.changes(sight, now).iter().filter(begins).count() >= MANY
     }
 
     /// Adds the last incidents of those that fail and have none that is open.
@@ -117,6 +160,7 @@ impl Alerter {
         counters: HashMap<DeviceId, FailureCounter>,
         open: Vec<KeptIncident>,
         silences: Vec<Silence>,
+        episodes: Vec<Episode>,
         now: Timestamp,
     ) -> Result<Sight, StoreError> {
         let mut incidents: HashMap<_, _> =
@@ -134,7 +178,7 @@ impl Alerter {
                 remember_latest(&mut incidents, ended);
             }
         }
-        Ok(Sight { counters, incidents, silences })
+        Ok(Sight { counters, incidents, silences, episodes })
     }
 
     async fn counters(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, FailureCounter>, StoreError> {
@@ -181,6 +225,9 @@ impl Alerter {
         let mut seen = device_sync_failing::look(sight.counters.get(device), self.threshold, now);
         let alert = seen.wrong.as_ref().or(kept.map(|kept| &kept.incident.alert))?;
         seen.silenced_by = silences::holding_back(&sight.silences, &alert.labels(), now);
+        let since =
+            kept.filter(|kept| kept.incident.is_open()).map_or(alert.starts_at, |kept| kept.incident.alert.starts_at);
+        seen.inhibited_by = holding::holder(&sight.episodes, AlertName::DeviceSyncFailing, since, now);
         let routes = self.receivers.routes(alert);
         let incident = incident::next(kept.map(|kept| &kept.incident), &seen, &routes, now)?;
         let is_same = kept.filter(|kept| kept.incident.alert.id == incident.alert.id);
@@ -188,8 +235,10 @@ impl Alerter {
     }
 }
 
+/// The device of an incident of this rule.
 fn device(kept: &KeptIncident) -> Option<&DeviceId> {
-    kept.incident.alert.device_id()
+    let alert = &kept.incident.alert;
+    alert.device_id().filter(|_| alert.name == AlertName::DeviceSyncFailing)
 }
 
 /// The open incident comes before those that are over, and of these the last.

@@ -6,6 +6,7 @@
 pub mod chaos;
 mod env;
 mod fleet;
+pub mod fleet_first;
 mod mongo;
 mod process;
 mod proxy;

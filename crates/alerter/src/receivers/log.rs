@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use pisync_core::models::{Alert, Cause, DeviceId};
 use serde::Serialize;
 
+use super::fleet_wording;
 use crate::notification::{Delivery, Notice, Notification, Reason};
 
 /// The name of this receiver, which is always there.
@@ -94,6 +95,9 @@ fn line(notice: &Notice, now: Timestamp) -> Line<'_> {
 
 /// What happened, for people.
 fn sentence(notice: &Notice) -> String {
+    if let Some(sentence) = fleet_wording::sentence(notice) {
+        return sentence;
+    }
     let Alert { failure_count, cause, starts_at, ends_at, .. } = &notice.alert;
     let device_id = notice.alert.device_id().map_or("the fleet", DeviceId::as_str);
     match notice.reason {

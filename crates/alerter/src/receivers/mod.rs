@@ -1,5 +1,6 @@
 //! Where messages go: which receivers an alert is for, and the sending.
 
+mod fleet_wording;
 pub mod log;
 mod route;
 
@@ -22,8 +23,8 @@ impl Receivers {
     }
 
     /// Whom this alert is for, each with what its messages are grouped by.
-    pub fn routes(&self, _alert: &Alert) -> Vec<Route> {
-        vec![Route::log()]
+    pub fn routes(&self, alert: &Alert) -> Vec<Route> {
+        vec![Route::log().of(alert)]
     }
 
     /// Delivers one message to its receiver. The same message may be sent again by the same id.

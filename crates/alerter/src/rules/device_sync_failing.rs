@@ -17,6 +17,7 @@ pub fn look(counter: Option<&FailureCounter>, threshold: i32, now: Timestamp) ->
         well_since: counter.and_then(|counter| counter.last_success_at).unwrap_or(now),
         is_recent: failing.is_some_and(|(_, run)| now.duration_since(run.last_at) <= RECENT),
         lasts: SignedDuration::ZERO,
+        clears_after: SignedDuration::ZERO,
         silenced_by: Vec::new(),
         inhibited_by: None,
         flapping: false,

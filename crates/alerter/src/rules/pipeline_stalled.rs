@@ -61,6 +61,11 @@ impl Settings {
         .collect()
     }
 
+    /// Whether anyone listens: an API is alive, or there never was one that says so.
+    pub fn listens(&self, ingest: Option<Timestamp>, now: Timestamp) -> bool {
+        ingest.is_none_or(|at| now.duration_since(at) <= self.longest_absence)
+    }
+
     /// Whether it stalls.
     pub fn judge(&self, pipeline: &Pipeline, now: Timestamp) -> Verdict {
         if self.stalls(pipeline, now).is_empty() { Verdict::Well } else { Verdict::Wrong }

@@ -10,6 +10,8 @@ mod docs;
 mod effect;
 mod explain;
 mod faults;
+mod fleet_first;
+mod fleet_silent;
 mod fleet_window;
 mod hours;
 mod http;

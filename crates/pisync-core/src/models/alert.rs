@@ -31,28 +31,50 @@ pub struct Alert {
     pub starts_at: Timestamp,
     /// When the device was found well again.
     pub ends_at: Option<Timestamp>,
+    /// What was found, where it is about more than a device.
+    pub finding: Option<Finding>,
+}
+
+/// What a rule found out about many devices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How many of them it is about.
+    pub part: u64,
+    /// How many there are.
+    pub whole: u64,
+    /// What else there is to say.
+    pub detail: Option<String>,
+    /// Some of them by name.
+    pub named: Vec<DeviceId>,
 }
 
 impl Alert {
+    /// A new incident of a rule.
+    pub fn new(name: AlertName, subject: Subject, starts_at: Timestamp) -> Self {
+        Self {
+            id: AlertId::derive(&subject.fingerprint(name), starts_at),
+            name,
+            subject,
+            state: AlertState::Firing,
+            failure_count: 0,
+            cause: Cause::Unknown,
+            starts_at,
+            ends_at: None,
+            finding: None,
+        }
+    }
+
     /// A new incident of [`AlertName::DeviceSyncFailing`].
     pub fn device_sync_failing(device_id: DeviceId, run: &FailureRun) -> Self {
-        let name = AlertName::DeviceSyncFailing;
-        Self {
-            id: AlertId::derive(&Self::fingerprint(name, &device_id), run.since),
-            name,
-            subject: Subject::Device(device_id),
-            state: AlertState::Firing,
-            failure_count: run.count,
-            cause: Cause::of_failed_sync(run.last_speed),
-            starts_at: run.since,
-            ends_at: None,
-        }
+        let alert = Self::new(AlertName::DeviceSyncFailing, Subject::Device(device_id), run.since);
+        Self { failure_count: run.count, cause: Cause::of_failed_sync(run.last_speed), ..alert }
     }
 
     /// The device it is about, if it is about one.
     pub fn device_id(&self) -> Option<&DeviceId> {
         match &self.subject {
             Subject::Device(device_id) => Some(device_id),
+            Subject::Fleet | Subject::After(_) => None,
         }
     }
 
@@ -70,6 +92,11 @@ impl Alert {
     pub fn fingerprint(name: AlertName, device_id: &DeviceId) -> String {
         format!("{name}/{device_id}")
     }
+
+    /// The fingerprint of this one.
+    pub fn own_fingerprint(&self) -> String {
+        self.subject.fingerprint(self.name)
+    }
 }
 
 /// What an alert is about.
@@ -77,6 +104,20 @@ impl Alert {
 pub enum Subject {
     /// One device.
     Device(DeviceId),
+    /// All of them.
+    Fleet,
+    /// What is left of an alert of the fleet that is over.
+    After(AlertId),
+}
+
+impl Subject {
+    fn fingerprint(&self, name: AlertName) -> String {
+        match self {
+            Self::Device(device_id) => Alert::fingerprint(name, device_id),
+            Self::Fleet => format!("{name}/fleet"),
+            Self::After(id) => format!("{name}/{id}"),
+        }
+    }
 }
 
 /// The id of an incident, derived from what is wrong and since when: two alerters that look at
@@ -124,16 +165,38 @@ impl fmt::Display for AlertId {
 pub enum AlertName {
     /// A device failed as many times in a row as the threshold says.
     DeviceSyncFailing,
+    /// Of the devices that reported in the last minutes, too many failed.
+    FleetSyncFailing,
+    /// Of the devices that are expected to report, too many are absent.
+    FleetSilent,
+    /// Who is still failing or silent some time after the fleet was well again.
+    FleetDigest,
+    /// Nothing was received from a device for a day.
+    DeviceSilent,
+    /// What devices report does not get through.
+    PipelineStalled,
 }
 
 impl AlertName {
     /// Every rule.
-    pub const ALL: [Self; 1] = [Self::DeviceSyncFailing];
+    pub const ALL: [Self; 6] = [
+        Self::DeviceSyncFailing,
+        Self::FleetSyncFailing,
+        Self::FleetSilent,
+        Self::FleetDigest,
+        Self::DeviceSilent,
+        Self::PipelineStalled,
+    ];
 
     /// The name in messages, labels and the store.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::DeviceSyncFailing => "DeviceSyncFailing",
+            Self::FleetSyncFailing => "FleetSyncFailing",
+            Self::FleetSilent => "FleetSilent",
+            Self::FleetDigest => "FleetDigest",
+            Self::DeviceSilent => "DeviceSilent",
+            Self::PipelineStalled => "PipelineStalled",
         }
     }
 
