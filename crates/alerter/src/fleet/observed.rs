@@ -17,6 +17,9 @@ use crate::rules::{
 /// How long ago a device may have been heard of to count as part of the fleet.
 const PART_OF_IT: SignedDuration = SignedDuration::from_hours(24);
 
+/// How far back the beginning is looked for.
+const LOOKS_BACK: SignedDuration = SignedDuration::from_hours(6);
+
 impl Fleet {
     /// Looks at each rule of the fleet in turn.
     pub(super) async fn look_at_rules(&self, now: Timestamp) -> Result<(), StoreError> {
@@ -81,8 +84,30 @@ impl Fleet {
         let window = self.store.sync_events().window(rule.window_at(now), self.rules.connectivity_floor_mbps).await?;
         let Some(fleet) = note("the size of the fleet", self.size(now).await) else { return Ok(()) };
         let verdict = rule.judge(is_open(before.as_ref()), &window, fleet);
-        let alert = failing(alert, &window);
+        let mut alert = failing(alert, &window);
+        if verdict == Verdict::Wrong && !is_open(before.as_ref()) {
+            let since = self.failing_since(fleet, now).await?;
+            alert = Alert { starts_at: since, ..alert }.with_own_id();
+        }
         self.settle(before, Judged { alert, verdict, clears_after: rule.clears_after(), inhibited_by: None }, now).await
+    }
+
+    /// Since when too many fail: an alerter that comes late, or was started late, goes back window
+    /// by window to the last that was well. Windows that say nothing lie between those of a herd.
+    async fn failing_since(&self, fleet: u64, now: Timestamp) -> Result<Timestamp, StoreError> {
+        let rule = &self.rules.fleet_sync_failing;
+        let (mut since, mut end, oldest) = (now, now - rule.window, now - LOOKS_BACK);
+        while end > oldest && since.duration_since(end) <= self.rules.report_interval {
+            let start = end - rule.window;
+            let window = self.store.sync_events().window(start..end, self.rules.connectivity_floor_mbps).await?;
+            match rule.judge(false, &window, fleet) {
+                Verdict::Wrong => since = start,
+                Verdict::Well => break,
+                Verdict::Unknown => {}
+            }
+            end = start;
+        }
+        Ok(since)
     }
 
     async fn size(&self, now: Timestamp) -> Result<u64, QueueError> {

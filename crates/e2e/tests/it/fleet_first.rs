@@ -2,9 +2,13 @@
 //! size of a real fleet.
 
 use e2e::{
-    TestEnv,
-    fleet_first::{Story, content_release},
+    TestEnv, body,
+    fleet_first::{Looker, Story, content_release, push},
 };
+use jiff::{SignedDuration, Timestamp};
+use pisync_core::models::SyncEvent;
+
+use crate::world::device;
 
 async fn one_message_and_a_digest(is_herd: bool) {
     let (env, story) = (TestEnv::new(), Story::of(2_000, is_herd));
@@ -28,4 +32,28 @@ async fn a_fifth_of_a_fleet_that_reports_over_the_hour_is_one_message_and_a_dige
 #[tokio::test]
 async fn a_fifth_of_a_fleet_that_reports_as_a_herd_is_one_message_and_a_digest() {
     one_message_and_a_digest(true).await;
+}
+
+/// The third failures of 200 devices come all at once, and hints with them, before any tick.
+#[tokio::test]
+async fn hints_of_many_devices_have_the_fleet_looked_at_first() {
+    let (env, now) = (TestEnv::new(), Timestamp::now());
+    let (looker, _worker) = (Looker::new(&env).await.unwrap(), env.worker("worker.log", &[]).await);
+    let name = |number: u32| format!("pibook-{number:04}");
+    for minutes in [122, 62, 2] {
+        let at = now - SignedDuration::from_mins(minutes);
+        let report = |number| {
+            let report = body(&name(number), at, number < 200).to_string();
+            SyncEvent::from_json(report.as_bytes(), at).unwrap()
+        };
+        push(&env.queue(), &(0..1_000).map(report).collect::<Vec<_>>()).await.unwrap();
+        env.drained().await;
+    }
+    let failing: Vec<_> = (0..200).map(|number| device(&name(number))).collect();
+    looker.look_at(&failing).await.unwrap();
+    looker.deliver().await.unwrap();
+    let told: Vec<_> = env.alerts().iter().map(|line| line["alertname"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(told, ["FleetSyncFailing"]);
+    assert_eq!(env.store().await.alerts().count_of_devices().await.unwrap(), 200);
+    env.finish().await;
 }

@@ -93,6 +93,13 @@ impl Alert {
         format!("{name}/{device_id}")
     }
 
+    /// The same with the id that goes with when it began.
+    #[must_use]
+    pub fn with_own_id(mut self) -> Self {
+        self.id = AlertId::derive(&self.own_fingerprint(), self.starts_at);
+        self
+    }
+
     /// The fingerprint of this one.
     pub fn own_fingerprint(&self) -> String {
         self.subject.fingerprint(self.name)
