@@ -122,6 +122,49 @@ ensure_promtool() {
   fi
 }
 
+# Alertmanager and amtool, which say whether what the alerter pushes is right.
+ensure_alertmanager() {
+  local dir=$STATE/alertmanager
+  if works alertmanager && works amtool; then return; fi
+  if on_path prometheus-alertmanager >/dev/null && on_path amtool >/dev/null; then
+    ln -sfn "$(on_path prometheus-alertmanager)" "$BIN/alertmanager"
+    ln -sfn "$(on_path amtool)" "$BIN/amtool"
+    return
+  fi
+  command -v apt-get >/dev/null ||
+    die "no Alertmanager here, and no apt-get to fetch it with: install prometheus-alertmanager"
+  say "fetching Alertmanager (Debian's prometheus-alertmanager package, unpacked under $STATE)"
+  fetch_debs "$dir" prometheus-alertmanager ||
+    die_with_log "$STATE/apt.log" "apt could not fetch Alertmanager; as root: apt-get install prometheus-alertmanager"
+  link_alertmanager "$dir"
+  wrap amtool "$dir" "$dir/usr/bin/amtool"
+  works alertmanager && works amtool || die "the fetched Alertmanager does not run: install prometheus-alertmanager"
+}
+
+# Debian's Alertmanager opens its templates under /usr/share, where only root can put them: here it
+# opens them under the folder it is started in, by a path of the same length.
+link_alertmanager() {
+  LC_ALL=C sed -i 's#/usr/share/prometheus/alertmanager#usr//share/prometheus/alertmanager#g' \
+    "$1/usr/bin/prometheus-alertmanager"
+  cat >"$BIN/alertmanager" <<EOF_WRAP
+#!/bin/sh
+cd '$1' && exec '$1/usr/bin/prometheus-alertmanager' "\$@"
+EOF_WRAP
+  chmod +x "$BIN/alertmanager"
+}
+
+# A mail server for the tests of the mail that the alerter sends.
+ensure_aiosmtpd() {
+  local dir=$STATE/aiosmtpd list=$ROOT/scripts/lib/aiosmtpd.txt
+  if cmp --silent "$list" "$dir/list.txt"; then return; fi
+  say "fetching aiosmtpd"
+  rm -rf "$dir"
+  python3 -m pip --disable-pip-version-check install --quiet --no-deps --target "$dir" \
+    --requirement "$list" >"$STATE/pip.log" 2>&1 ||
+    die_with_log "$STATE/pip.log" "pip could not fetch aiosmtpd"
+  cp "$list" "$dir/list.txt"
+}
+
 # The port of an earlier run if it is free, else a new one: what a person noted down stays
 # right, and a replica set remembers its member's port.
 port_for() {

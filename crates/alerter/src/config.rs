@@ -11,6 +11,9 @@ use pisync_core::{
     ops::OpsSettings,
     settings::{LogSettings, MongoSettings, RedisSettings},
 };
+use reqwest::Url;
+
+use crate::alert_config::field;
 
 /// Turns failure counters into alerts, one message per incident
 #[derive(Debug, Clone, Parser)]
@@ -26,8 +29,14 @@ pub struct Config {
     #[arg(long, env = "PISYNC_ALERT_THRESHOLD", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..))]
     pub threshold: i32,
     /// File that gets one JSON line per message, appended and flushed to disk
-    #[arg(long, env = "PISYNC_ALERT_LOG", default_value = "alerts.log")]
+    #[arg(long, global = true, env = "PISYNC_ALERT_LOG", default_value = "alerts.log")]
     pub alert_log: PathBuf,
+    /// TOML file with receivers, routes and rules; read again at SIGHUP. Without it alerts go to the log
+    #[arg(long, global = true, env = "PISYNC_ALERT_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Address of the dashboard, as people reach it, for the links in messages
+    #[arg(long, global = true, env = "PISYNC_EXTERNAL_URL", value_parser = field::web_address)]
+    pub external_url: Option<Url>,
     /// Look once, send what is due, and end: 0 if all went well, 1 if not
     #[arg(long)]
     pub once: bool,
@@ -55,6 +64,16 @@ pub struct Config {
 /// The operator's verbs.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
+    /// Say whether a config file is right: 0 if it is, 2 with lines and keys if not
+    CheckConfig {
+        /// The file
+        file: PathBuf,
+    },
+    /// Send the two messages of a made-up incident to a receiver of the config
+    Test {
+        /// The name of the receiver
+        receiver: String,
+    },
     /// Shows and changes what nobody wants to hear of
     #[command(subcommand)]
     Silence(SilenceCommand),

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use croner::Cron;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use pisync_core::queue::Hints;
+use pisync_core::{queue::Hints, store::Store};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     outbox::{Outbox, Sending},
+    receivers::Receivers,
     tick::Alerter,
 };
 
@@ -18,6 +19,9 @@ const BEAT: Duration = Duration::from_millis(500);
 
 /// How late a tick may be done: it takes its time, and so does what the beat does before it.
 const SLACK: SignedDuration = SignedDuration::from_secs(30);
+
+/// How often it is looked whether a new config has an Alertmanager, where there is none.
+const NO_ALERTMANAGER: Duration = Duration::from_secs(10);
 
 /// The most hints that are taken in one beat.
 const HINTS: usize = 10_000;
@@ -51,7 +55,7 @@ async fn send(outbox: &Outbox, stop: &CancellationToken) {
     let (mut troubles, mut sending) = (Troubles::default(), Sending::default());
     while !stop.is_cancelled() {
         let begun = sending.begin(outbox).await;
-        troubles.note("outbox", begun);
+        troubles.note("due messages", begun);
         let mut beat = std::pin::pin!(beat(stop));
         loop {
             tokio::select! {
@@ -69,6 +73,15 @@ async fn beat(stop: &CancellationToken) {
     tokio::select! {
         () = sleep(BEAT) => {}
         () = stop.cancelled() => {}
+    }
+}
+
+/// Keeps alive what fires at Alertmanagers, for ever; a config that is put in meanwhile counts from
+/// the next round.
+pub async fn keep_alive(receivers: Receivers, store: Store) {
+    loop {
+        let next = receivers.keep_alive(&store).await;
+        sleep(next.unwrap_or(NO_ALERTMANAGER)).await;
     }
 }
 

@@ -15,7 +15,7 @@ use pisync_core::{
 use crate::{
     incident::{self, SAME_INCIDENT, Seen},
     receivers::Receivers,
-    rules::{Rules, holding::Episode, verdict::Verdict},
+    rules::{holding::Episode, verdict::Verdict},
     silences,
 };
 
@@ -25,7 +25,6 @@ pub(crate) struct Fleet {
     store: Store,
     queue: Queue,
     receivers: Receivers,
-    rules: Rules,
 }
 
 /// What a rule says of the fleet.
@@ -39,8 +38,8 @@ struct Judged {
 }
 
 impl Fleet {
-    pub(crate) fn new(store: Store, queue: Queue, receivers: Receivers, rules: Rules) -> Self {
-        Self { store, queue, receivers, rules }
+    pub(crate) fn new(store: Store, queue: Queue, receivers: Receivers) -> Self {
+        Self { store, queue, receivers }
     }
 
     /// Looks at all that is said of the fleet, and answers with what holds back devices now.

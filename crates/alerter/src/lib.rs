@@ -1,11 +1,14 @@
 //! From the counters to the people: compares what is failing with what is known to be, and tells
 //! the difference.
 //!
-//! In reading order: [`config`], [`daemon`] (when to look), [`tick`] (looking), `fleet` (looking at all of it first), [`rules`] (what
-//! it means), [`incident`] (how it goes on), `silent` (who was not heard of), [`silences`] (what nobody wants to hear of), [`outbox`] (what is to leave), [`notification`] (one message), [`facts`] (what people
-//! want to know), [`receivers`] (where to), [`metrics`] (what is counted).
+//! In reading order: [`config`], [`daemon`] (when to look), [`tick`] (looking), `fleet` (looking at
+//! all of it first), [`rules`] (what it means), [`incident`] (how it goes on), `silent` (who was not
+//! heard of), [`silences`] (what nobody wants to hear of), [`outbox`] (what is to leave),
+//! [`notification`] (one message), [`facts`] (what people want to know), [`receivers`] (where to),
+//! [`alert_config`] (which there are), [`metrics`] (what is counted); [`verbs`] and [`trial`] for
+//! the operator.
 
-pub mod admin;
+pub mod alert_config;
 pub mod config;
 pub mod daemon;
 pub mod facts;
@@ -19,6 +22,8 @@ pub mod rules;
 pub mod silences;
 mod silent;
 pub mod tick;
+pub mod trial;
+pub mod verbs;
 
 use anyhow::{Context, ensure};
 use jiff::Timestamp;
@@ -29,10 +34,9 @@ use pisync_core::{
 };
 
 use crate::{
-    config::Config,
+    config::{Command, Config},
     outbox::Outbox,
-    receivers::{Receivers, log::AlertLog},
-    rules::Rules,
+    receivers::{Links, Receivers, log::AlertLog},
     tick::Alerter,
 };
 
@@ -42,22 +46,29 @@ use crate::{
 /// Fails where the settings are wrong or the alert log cannot be opened; `--once` also where
 /// `MongoDB` is away or a message could not be delivered.
 pub async fn run(config: Config) -> anyhow::Result<()> {
+    match &config.command {
+        Some(Command::CheckConfig { file }) => {
+            verbs::check_config(file);
+            Ok(())
+        }
+        Some(Command::Test { receiver }) => verbs::test(&open_receivers(&config)?, receiver).await,
+        Some(Command::Silence(verb)) => verbs::silence(verb.clone(), &open_store(&config).await?).await,
+        None => look(config).await,
+    }
+}
+
+async fn look(config: Config) -> anyhow::Result<()> {
+    let receivers = open_receivers(&config)?;
     let stop = shutdown::on_signal().context("listening for signals")?;
-    let store = Store::open(&config.mongo, "alerter").await.context("opening the store")?;
-    if let Some(command) = config.command {
-        return admin::run(command, &store).await;
-    }
-    let log = AlertLog::open(&config.alert_log)
-        .with_context(|| format!("opening the alert log {}", config.alert_log.display()))?;
-    let receivers = Receivers::log_only(log);
-    let (queue, rules) = (Queue::new(&config.redis)?, Rules::default());
-    let alerter =
-        Alerter::new(store.clone(), queue.clone(), config.threshold, receivers.clone(), rules, config.crash.clone());
+    let store = open_store(&config).await?;
+    let queue = Queue::new(&config.redis)?;
+    let alerter = Alerter::new(store.clone(), queue.clone(), config.threshold, receivers.clone(), config.crash.clone());
     let (lease, metrics) = (config.lease(), alerter.metrics().clone());
-    let outbox = Outbox::new(store.clone(), receivers, lease, config.crash.clone(), metrics)?;
+    let outbox = Outbox::new(store.clone(), receivers.clone(), lease, config.crash.clone(), metrics)?;
     if config.once {
-        return once(&store, &alerter, &outbox).await;
+        return once(&store, &alerter, &outbox, &receivers).await;
     }
+    alert_config::read_again_on_hangup(config.config.clone(), receivers.clone()).context("listening for SIGHUP")?;
     if let Err(error @ QueueError::Misconfigured(_)) = queue.check().await {
         return Err(error.into());
     }
@@ -67,18 +78,33 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         () = stop.cancelled() => return Ok(()),
     }
     log::info!(schedule:% = config.schedule, threshold = config.threshold; "watching");
+    let keeper = tokio::spawn(daemon::keep_alive(receivers, store));
     daemon::watch(&alerter, &outbox, &Hints::new(queue), &config.schedule, &stop).await;
+    keeper.abort();
     log::info!("stopped");
     Ok(())
 }
 
 /// One tick, and the delivery of what is due.
-async fn once(store: &Store, alerter: &Alerter, outbox: &Outbox) -> anyhow::Result<()> {
+async fn once(store: &Store, alerter: &Alerter, outbox: &Outbox, receivers: &Receivers) -> anyhow::Result<()> {
     store.ensure_indexes().await?;
     alerter.tick().await?;
     let outcome = outbox.deliver().await?;
+    receivers.keep_alive(store).await;
     ensure!(outcome.failed == 0, "{} messages could not be delivered", outcome.failed);
     Ok(())
+}
+
+async fn open_store(config: &Config) -> anyhow::Result<Store> {
+    Store::open(&config.mongo, "alerter").await.context("opening the store")
+}
+
+fn open_receivers(config: &Config) -> anyhow::Result<Receivers> {
+    let alert_config = alert_config::open(config.config.as_ref());
+    let log = AlertLog::open(&config.alert_log)
+        .with_context(|| format!("opening the alert log {}", config.alert_log.display()))?;
+    let links = config.external_url.clone().map(Links::to).unwrap_or_default();
+    Ok(Receivers::new(log, links, alert_config))
 }
 
 async fn open_ops(config: &Config, alerter: &Alerter, store: &Store) -> std::io::Result<()> {

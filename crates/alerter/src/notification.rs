@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use pisync_core::models::{Alert, Telling};
+use pisync_core::{
+    models::{Alert, Telling},
+    settings::Secret,
+};
 
 use crate::facts::Facts;
 
@@ -81,4 +84,16 @@ pub enum Delivery {
         /// What happened, without any secret.
         why: String,
     },
+}
+
+impl Delivery {
+    /// The same without a secret in what is said of it.
+    pub(crate) fn without(self, secret: &Secret) -> Self {
+        let clear = |why: String| why.replace(secret.expose(), "(secret)");
+        match self {
+            Self::Sent => Self::Sent,
+            Self::Again { after, why } => Self::Again { after, why: clear(why) },
+            Self::Dead { why } => Self::Dead { why: clear(why) },
+        }
+    }
 }

@@ -14,7 +14,7 @@ use crate::{
     incident::{self, SAME_INCIDENT, Seen},
     receivers::Receivers,
     rules::{
-        Rules, device_silent,
+        device_silent,
         holding::{self, Episode},
         verdict::Verdict,
     },
@@ -30,7 +30,6 @@ pub(crate) struct Silent {
     store: Store,
     queue: Queue,
     receivers: Receivers,
-    rules: Rules,
 }
 
 /// What was heard.
@@ -42,8 +41,8 @@ struct Ears {
 }
 
 impl Silent {
-    pub(crate) fn new(store: Store, queue: Queue, receivers: Receivers, rules: Rules) -> Self {
-        Self { store, queue, receivers, rules }
+    pub(crate) fn new(store: Store, queue: Queue, receivers: Receivers) -> Self {
+        Self { store, queue, receivers }
     }
 
     /// Compares who is silent with the open incidents. While nobody listens, or Redis does not say
@@ -75,7 +74,7 @@ impl Silent {
         now: Timestamp,
     ) -> Result<Option<(Listening, HashMap<DeviceId, Timestamp>)>, QueueError> {
         let signs = Pulse::new(self.queue.clone()).signs().await?;
-        if !self.rules.pipeline_stalled.listens(signs.ingest, now) {
+        if !self.receivers.rules().pipeline_stalled.listens(signs.ingest, now) {
             return Ok(None);
         }
         let seen = LastSeen::new(self.queue.clone());
@@ -84,7 +83,7 @@ impl Silent {
         for some in devices.chunks(AT_ONCE) {
             heard.extend(seen.of(some).await?);
         }
-        let range = device_silent::newly_silent(self.rules.device_silent_after, &signs.listening, now);
+        let range = device_silent::newly_silent(self.receivers.rules().device_silent_after, &signs.listening, now);
         let mut after = None;
         loop {
             let page = seen.page(Some(range.start), Some(range.end), after, AT_ONCE).await?;
@@ -148,7 +147,7 @@ impl Silent {
     ) -> Option<(Alert, Verdict)> {
         let last_word = ears.heard.get(device).copied();
         let since = open.map(|kept| kept.incident.alert.starts_at).or(last_word)?;
-        let verdict = device_silent::judge(last_word, self.rules.device_silent_after, &ears.listening, now);
+        let verdict = device_silent::judge(last_word, self.receivers.rules().device_silent_after, &ears.listening, now);
         Some((Alert::new(AlertName::DeviceSilent, Subject::Device(device.clone()), since), verdict))
     }
 

@@ -17,11 +17,11 @@ use pisync_core::{
 
 use crate::{
     fleet::Fleet,
-    incident::{self, SAME_INCIDENT},
+    incident::{self, SAME_INCIDENT, Seen},
     metrics::Metrics,
     receivers::Receivers,
     rules::{
-        Rules, device_sync_failing,
+        device_sync_failing,
         holding::{self, Episode},
     },
     silences::{self, Silences},
@@ -79,16 +79,9 @@ struct Sight {
 
 impl Alerter {
     /// An alerter that calls a device failing from `threshold` failed syncs in a row.
-    pub fn new(
-        store: Store,
-        queue: Queue,
-        threshold: i32,
-        receivers: Receivers,
-        rules: Rules,
-        crash: CrashSettings,
-    ) -> Self {
-        let fleet = Fleet::new(store.clone(), queue.clone(), receivers.clone(), rules);
-        let silent = Silent::new(store.clone(), queue, receivers.clone(), rules);
+    pub fn new(store: Store, queue: Queue, threshold: i32, receivers: Receivers, crash: CrashSettings) -> Self {
+        let fleet = Fleet::new(store.clone(), queue.clone(), receivers.clone());
+        let silent = Silent::new(store.clone(), queue, receivers.clone());
         Self { store, threshold, receivers, fleet, silent, crash, metrics: Metrics::new() }
     }
 
@@ -168,7 +161,7 @@ impl Alerter {
         let new: Vec<(DeviceId, AlertId)> = counters
             .values()
             .filter(|counter| !incidents.contains_key(&counter.device_id))
-            .map(|counter| device_sync_failing::look(Some(counter), self.threshold, now))
+            .map(|counter| self.seen(Some(counter), now))
             .filter(|seen| seen.is_recent)
             .filter_map(|seen| seen.wrong.and_then(|alert| Some((alert.device_id()?.clone(), alert.id))))
             .collect();
@@ -220,9 +213,13 @@ impl Alerter {
         devices.into_iter().filter_map(|device| self.change(sight, device, now)).collect()
     }
 
+    fn seen(&self, counter: Option<&FailureCounter>, now: Timestamp) -> Seen {
+        device_sync_failing::look(counter, self.threshold, self.receivers.rules().connectivity_floor_mbps, now)
+    }
+
     fn change(&self, sight: &Sight, device: &DeviceId, now: Timestamp) -> Option<KeptIncident> {
         let kept = sight.incidents.get(device);
-        let mut seen = device_sync_failing::look(sight.counters.get(device), self.threshold, now);
+        let mut seen = self.seen(sight.counters.get(device), now);
         let alert = seen.wrong.as_ref().or(kept.map(|kept| &kept.incident.alert))?;
         seen.silenced_by = silences::holding_back(&sight.silences, &alert.labels(), now);
         let since =

@@ -65,6 +65,8 @@ impl TestEnv {
     }
 
     fn on(redis_url: String, mongo_uri: String) -> Self {
+        // Whatever speaks TLS uses it; only a second call could fail.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::Builder::new().prefix("pisync-e2e-").tempdir().expect("a folder");
         let name = folder.path().file_name().expect("its name").to_string_lossy().replace('.', "");
         Self { name, redis_url, mongo_uri, partitions: 4, folder }

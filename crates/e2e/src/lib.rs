@@ -3,17 +3,23 @@
 //! `scripts/test` provides the servers and says where they are in the environment. A test takes
 //! a database, a key prefix, ports and a folder of its own, and ends only what it started.
 
+mod alertmanager;
 pub mod chaos;
 mod env;
+mod far_end;
 mod fleet;
 pub mod fleet_first;
+mod mail_server;
 mod mongo;
 mod process;
 mod proxy;
 mod servers;
 
+pub use alertmanager::AlertmanagerServer;
 pub use env::{Api, TestEnv, setting};
+pub use far_end::{Answer, FarEnd, Received};
 pub use fleet::{body, hours_ago};
+pub use mail_server::MailServer;
 pub use mongo::{MongoServer, MongoSet, mongo_admin, mongo_command, mongo_find};
 pub use process::{Service, workspace_root};
 pub use servers::RedisServer;

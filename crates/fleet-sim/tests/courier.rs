@@ -36,6 +36,8 @@ use Step::{Answer, AnswerLater, Drop, Hang};
 
 /// A server that takes the steps and then accepts everything; how many requests it has seen.
 async fn server(steps: &'static [Step]) -> (PostSettings, Arc<AtomicUsize>) {
+    // Whatever speaks TLS uses it; only a second call could fail.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let settings = settings(&format!("http://{}/", listener.local_addr().unwrap()));
     let seen = Arc::new(AtomicUsize::new(0));

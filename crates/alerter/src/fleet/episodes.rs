@@ -30,7 +30,7 @@ impl Fleet {
             .filter_map(|kept| digest_of(&kept.incident))
             .collect();
         let fingerprints = HOLDS.map(|(name, _)| Alert::new(name, Subject::Fleet, now).own_fingerprint());
-        let since = now - self.rules.digest_after() - LATE;
+        let since = now - self.receivers.rules().digest_after() - LATE;
         let mut found = alerts.open_by_fingerprint(&fingerprints).await?;
         found.extend(alerts.ended_by_fingerprint(&fingerprints, since).await?);
         for id in digests.keys() {
@@ -49,7 +49,10 @@ impl Fleet {
         let (_, holds) = HOLDS.into_iter().find(|(name, _)| *name == alert.name)?;
         let over = (!incident.is_open()).then(|| Over {
             ends_at: alert.ends_at.unwrap_or(incident.state_since),
-            digest_at: incident.state_since.saturating_add(self.rules.digest_after()).unwrap_or(Timestamp::MAX),
+            digest_at: incident
+                .state_since
+                .saturating_add(self.receivers.rules().digest_after())
+                .unwrap_or(Timestamp::MAX),
         });
         Some(Episode { id: alert.id, holds, starts_at: alert.starts_at, over, digest: digests.get(&alert.id).copied() })
     }

@@ -30,7 +30,7 @@ impl Fleet {
     }
 
     async fn look_at_pipeline(&self, signs: &Signs, now: Timestamp) -> Result<(), StoreError> {
-        let rule = &self.rules.pipeline_stalled;
+        let rule = self.receivers.rules().pipeline_stalled;
         let Some(status) = note("what is queued", self.queue.status_of_all().await) else { return Ok(()) };
         let oldest = status.iter().filter_map(|partition| Some(partition.oldest.as_ref()?.received_at)).min();
         let pipeline = Pipeline { oldest, worker: signs.worker, ingest: signs.ingest };
@@ -46,7 +46,7 @@ impl Fleet {
 
     /// While the pipeline stalls, nobody knows who is silent: it holds the fleet's silence back.
     async fn look_at_silence(&self, signs: &Signs, now: Timestamp) -> Result<(), StoreError> {
-        let rule = &self.rules.fleet_silent;
+        let rule = self.receivers.rules().fleet_silent;
         let reach = rule.reach(&signs.listening, now);
         let Some(presence) = note("who is absent", self.presence(reach).await) else { return Ok(()) };
         // When they fell silent, which was some time ago.
@@ -58,7 +58,7 @@ impl Fleet {
             named: Vec::new(),
         });
         let before = self.last(alert.own_fingerprint(), now).await?;
-        let listens = self.rules.pipeline_stalled.listens(signs.ingest, now);
+        let listens = self.receivers.rules().pipeline_stalled.listens(signs.ingest, now);
         let verdict = if listens { rule.judge(is_open(before.as_ref()), presence) } else { Verdict::Unknown };
         let inhibited_by = self.stalled().await?;
         self.settle(before, Judged { alert, verdict, clears_after: SignedDuration::ZERO, inhibited_by }, now).await
@@ -78,10 +78,14 @@ impl Fleet {
     }
 
     async fn look_at_failing(&self, now: Timestamp) -> Result<(), StoreError> {
-        let rule = &self.rules.fleet_sync_failing;
+        let rule = self.receivers.rules().fleet_sync_failing;
         let alert = Alert::new(AlertName::FleetSyncFailing, Subject::Fleet, now);
         let before = self.last(alert.own_fingerprint(), now).await?;
-        let window = self.store.sync_events().window(rule.window_at(now), self.rules.connectivity_floor_mbps).await?;
+        let window = self
+            .store
+            .sync_events()
+            .window(rule.window_at(now), self.receivers.rules().connectivity_floor_mbps)
+            .await?;
         let Some(fleet) = note("the size of the fleet", self.size(now).await) else { return Ok(()) };
         let verdict = rule.judge(is_open(before.as_ref()), &window, fleet);
         let mut alert = failing(alert, &window);
@@ -95,11 +99,12 @@ impl Fleet {
     /// Since when too many fail: an alerter that comes late, or was started late, goes back window
     /// by window to the last that was well. Windows that say nothing lie between those of a herd.
     async fn failing_since(&self, fleet: u64, now: Timestamp) -> Result<Timestamp, StoreError> {
-        let rule = &self.rules.fleet_sync_failing;
+        let rule = self.receivers.rules().fleet_sync_failing;
         let (mut since, mut end, oldest) = (now, now - rule.window, now - LOOKS_BACK);
-        while end > oldest && since.duration_since(end) <= self.rules.report_interval {
+        while end > oldest && since.duration_since(end) <= self.receivers.rules().report_interval {
             let start = end - rule.window;
-            let window = self.store.sync_events().window(start..end, self.rules.connectivity_floor_mbps).await?;
+            let window =
+                self.store.sync_events().window(start..end, self.receivers.rules().connectivity_floor_mbps).await?;
             match rule.judge(false, &window, fleet) {
                 Verdict::Wrong => since = start,
                 Verdict::Well => break,

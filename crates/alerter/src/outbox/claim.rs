@@ -7,8 +7,7 @@ use pisync_core::{
     store::{HeldGroup, KeptIncident, Saved, StoreError},
 };
 
-use super::{LISTED, Outbox, SAVED_AT_ONCE, entry_of};
-use crate::receivers;
+use super::{LISTED, Outbox, SAVED_AT_ONCE, entry_of, receiver_of};
 
 /// The most incidents in one message, listed and counted.
 const MOST: usize = 10_000;
@@ -34,39 +33,63 @@ impl Outbox {
     pub(super) async fn claim(&self, group: &str, held: &HeldGroup) -> Result<Option<Claimed>, StoreError> {
         let alerts = self.store.alerts();
         let again = alerts.claimed(group).await?;
-        let known = again.iter().find_map(|kept| first_of(&kept.incident, group)?.message.clone());
-        let (message, waiting) = if let Some(message) = known {
-            let is_part = |kept: &KeptIncident| entry_of(&kept.incident, &message).is_some();
-            let part = again.into_iter().filter(is_part).collect();
-            (message, part)
-        } else {
-            let message = MessageId::random()
-                .map_err(|_| StoreError::Unavailable("the operating system gives no random bytes".into()))?;
-            (message, self.unclaimed(group).await?)
+        let again = again.iter().find_map(|kept| first_of(&kept.incident, group)?.message.clone());
+        let message = again.clone().map_or_else(fresh, Ok)?;
+        let is_ours = |kept: &KeptIncident| {
+            entry_of(&kept.incident, &message).is_some_and(|entry| entry.lease_until == Some(held.lease_until))
         };
+        let mut waiting = self.waiting(group, again.as_ref()).await?;
         if !waiting.iter().any(|kept| first_of(&kept.incident, group).is_some_and(|entry| entry.next_at <= held.now)) {
             return Ok(None);
         }
-        for some in waiting.chunks(SAVED_AT_ONCE.min(LISTED)) {
-            let mut some = some.to_vec();
-            for kept in &mut some {
-                claim_first(&mut kept.incident, group, &message, held);
+        while self.claim_each(waiting, group, &message, held).await? == Saved::Outrun {
+            // Others wrote to the same incidents. What was in this message before has to be in it
+            // again, or it would leave by an id that the receiver has seen.
+            waiting = self.waiting(group, again.as_ref()).await?;
+            waiting.retain(|kept| !is_ours(kept));
+            if again.is_none() {
+                waiting.truncate(self.most(group).saturating_sub(alerts.of_message(group, &message).await?.len()));
             }
-            // Who was outrun is read below as it is: part of this message, or not yet.
-            let (Saved::All | Saved::Outrun) = alerts.save(&some).await?;
-            self.crash.pass("during_message_claim");
         }
         let mut entries = alerts.of_message(group, &message).await?;
-        entries.retain(|kept| entry_of(&kept.incident, &message).is_some_and(Entry::is_in_flight));
+        entries.retain(is_ours);
         Ok(self.claimed(message, entries))
     }
 
-    async fn unclaimed(&self, group: &str) -> Result<Vec<KeptIncident>, StoreError> {
-        let is_log = group.split_once('{').is_some_and(|(receiver, _)| receiver == receivers::log::NAME);
-        let most = if is_log { LISTED } else { MOST };
-        let mut waiting = self.store.alerts().unclaimed(group, most).await?;
-        waiting.retain(|kept| first_of(&kept.incident, group).is_some_and(|entry| entry.message.is_none()));
+    /// What may be part of a message: all that was in it, or what is in none yet.
+    async fn waiting(&self, group: &str, again: Option<&MessageId>) -> Result<Vec<KeptIncident>, StoreError> {
+        let alerts = self.store.alerts();
+        let mut waiting = match again {
+            Some(message) => alerts.of_message(group, message).await?,
+            None => alerts.unclaimed(group, self.most(group)).await?,
+        };
+        waiting.retain(|kept| first_of(&kept.incident, group).is_some_and(|entry| entry.message.as_ref() == again));
         Ok(waiting)
+    }
+
+    /// Writes the message to what is to be part of it.
+    async fn claim_each(
+        &self,
+        mut waiting: Vec<KeptIncident>,
+        group: &str,
+        message: &MessageId,
+        held: &HeldGroup,
+    ) -> Result<Saved, StoreError> {
+        let mut all = Saved::All;
+        for some in waiting.chunks_mut(SAVED_AT_ONCE) {
+            for kept in &mut *some {
+                claim_first(&mut kept.incident, group, message, held);
+            }
+            if self.store.alerts().save(some).await? == Saved::Outrun {
+                all = Saved::Outrun;
+            }
+            self.crash.pass("during_message_claim");
+        }
+        Ok(all)
+    }
+
+    fn most(&self, group: &str) -> usize {
+        if self.receivers.lists_all(receiver_of(group)) { LISTED } else { MOST }
     }
 
     fn claimed(&self, message: MessageId, entries: Vec<KeptIncident>) -> Option<Claimed> {
@@ -93,6 +116,10 @@ impl Outbox {
 fn first_of<'a>(incident: &'a Incident, group: &str) -> Option<&'a Entry> {
     let of_group = incident.outbox.iter().find(|entry| entry.group_key() == group)?;
     incident.outbox.iter().find(|entry| entry.receiver == of_group.receiver).filter(|entry| entry.group_key() == group)
+}
+
+fn fresh() -> Result<MessageId, StoreError> {
+    MessageId::random().map_err(|_| StoreError::Unavailable("the operating system gives no random bytes".into()))
 }
 
 fn claim_first(incident: &mut Incident, group: &str, message: &MessageId, held: &HeldGroup) {

@@ -9,10 +9,10 @@ use std::{
 };
 
 use jiff::Timestamp;
-use pisync_core::models::{Alert, Cause, DeviceId};
+use pisync_core::models::{Alert, DeviceId};
 use serde::Serialize;
 
-use super::fleet_wording;
+use super::{fleet_wording, payload::rfc3339, wording, wording::Wording};
 use crate::notification::{Delivery, Notice, Notification, Reason};
 
 /// The name of this receiver, which is always there.
@@ -48,17 +48,17 @@ impl AlertLog {
     /// Writes a line for each alert; when it is sent, all lines are on disk (one fsync).
     ///
     /// Alerts beyond the listed ones cannot be told here: a message to the log lists all.
-    pub(crate) async fn send(&self, notification: &Notification) -> Delivery {
-        match self.write(notification).await {
+    pub(crate) async fn send(&self, notification: &Notification, wording: &Wording) -> Delivery {
+        match self.write(notification, wording).await {
             Ok(()) => Delivery::Sent,
             Err(error) => Delivery::Again { after: None, why: format!("writing to the alert log: {error}") },
         }
     }
 
-    async fn write(&self, notification: &Notification) -> io::Result<()> {
+    async fn write(&self, notification: &Notification, wording: &Wording) -> io::Result<()> {
         let mut lines = Vec::new();
         for notice in &notification.notices {
-            serde_json::to_writer(&mut lines, &line(notice, Timestamp::now()))?;
+            serde_json::to_writer(&mut lines, &line(notice, wording, Timestamp::now()))?;
             lines.push(b'\n');
         }
         let file = self.0.clone();
@@ -71,13 +71,13 @@ impl AlertLog {
             let Alert { id, name, .. } = &notice.alert;
             let device_id = notice.alert.device_id().map(DeviceId::as_str);
             log::warn!(alert:% = id, alertname:% = name, status = notice.reason.status(), device_id = device_id;
-                "{}", sentence(notice));
+                "{}", sentence(notice, wording));
         }
         Ok(())
     }
 }
 
-fn line(notice: &Notice, now: Timestamp) -> Line<'_> {
+fn line<'a>(notice: &'a Notice, wording: &Wording, now: Timestamp) -> Line<'a> {
     let alert = &notice.alert;
     Line {
         time: rfc3339(now),
@@ -89,35 +89,30 @@ fn line(notice: &Notice, now: Timestamp) -> Line<'_> {
         cause: alert.cause.as_str(),
         starts_at: rfc3339(alert.starts_at),
         ends_at: alert.ends_at.filter(|_| notice.reason == Reason::Resolved).map(rfc3339),
-        message: sentence(notice),
+        message: sentence(notice, wording),
     }
 }
 
-/// What happened, for people.
-fn sentence(notice: &Notice) -> String {
+/// What happened, for people. Times are as exact as in the line's own members.
+fn sentence(notice: &Notice, wording: &Wording) -> String {
     if let Some(sentence) = fleet_wording::sentence(notice) {
         return sentence;
     }
-    let Alert { failure_count, cause, starts_at, ends_at, .. } = &notice.alert;
-    let device_id = notice.alert.device_id().map_or("the fleet", DeviceId::as_str);
+    let Alert { failure_count, starts_at, ends_at, .. } = &notice.alert;
+    let (subject, since) = (wording::subject(&notice.alert), rfc3339(*starts_at));
     match notice.reason {
-        Reason::Firing | Reason::Repeat => {
-            let why = match cause {
-                Cause::Connectivity => "the connection was slow at the last one",
-                Cause::Content => "the connection was fine at the last one",
-                Cause::Unknown => "no speed was measured at the last one",
-            };
-            format!("{device_id} failed {failure_count} syncs in a row since {}: {why}", rfc3339(*starts_at))
+        Reason::Firing => {
+            format!("{subject} failed {failure_count} syncs in a row since {since}: {}", wording.why(notice))
+        }
+        Reason::Repeat => {
+            format!("{subject} still fails, {failure_count} syncs in a row since {since}: {}", wording.why(notice))
         }
         Reason::Resolved => {
             let at = ends_at.map(rfc3339).unwrap_or_default();
-            format!("{device_id} is well again: a good sync at {at}, failing since {}", rfc3339(*starts_at))
+            let lasted = wording::lasted(&notice.alert).unwrap_or_default();
+            format!("{subject} is well again: a good sync at {at}, failing since {since}, for {lasted}")
         }
     }
-}
-
-fn rfc3339(timestamp: Timestamp) -> String {
-    format!("{timestamp:.3}")
 }
 
 #[cfg(test)]
@@ -142,7 +137,8 @@ mod tests {
 
     fn written(reason: Reason) -> serde_json::Value {
         let now = "2026-11-23T10:00:01.5Z".parse().unwrap();
-        serde_json::to_value(line(&notice(reason), now)).unwrap()
+        let wording = Wording { links: crate::receivers::Links::default(), floor_mbps: 0.5 };
+        serde_json::to_value(line(&notice(reason), &wording, now)).unwrap()
     }
 
     #[test]

@@ -4,10 +4,19 @@ use std::{collections::BTreeMap, time::Duration};
 
 use pisync_core::models::Alert;
 
-use super::log;
+use super::labels;
 
 /// How long until a device's alert that is still firing is told again.
-pub(crate) const REPEAT_DEVICE: Duration = Duration::from_hours(24);
+const REPEAT_DEVICE: Duration = Duration::from_hours(24);
+
+/// How long the first alert of a group waits for others, where a program reads it.
+const WAIT_PROGRAMS: Duration = Duration::from_secs(10);
+
+/// The same where people do: they are better told once of all.
+const WAIT_PEOPLE: Duration = Duration::from_mins(2);
+
+/// How long after a message the next of the same group may leave.
+const INTERVAL: Duration = Duration::from_mins(15);
 
 /// The same where it is about more than a device.
 const REPEAT_FLEET: Duration = Duration::from_hours(4);
@@ -28,11 +37,58 @@ pub struct Route {
     pub repeat_interval: Duration,
 }
 
+/// How the messages to a receiver are grouped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Grouping {
+    pub(crate) by: Vec<String>,
+    pub(crate) wait: Duration,
+    pub(crate) interval: Duration,
+    pub(crate) repeat_interval: Duration,
+}
+
+impl Grouping {
+    /// For receivers that people read.
+    pub(crate) fn for_people() -> Self {
+        let by = vec![labels::ALERTNAME.to_owned()];
+        Self { by, wait: WAIT_PEOPLE, interval: INTERVAL, repeat_interval: REPEAT_DEVICE }
+    }
+
+    /// For receivers that a program reads.
+    pub(crate) fn for_programs() -> Self {
+        Self { wait: WAIT_PROGRAMS, ..Self::for_people() }
+    }
+
+    /// For receivers that take no more than one alert at a time, or put them together by
+    /// themselves: nothing waits, and none is only counted.
+    pub(crate) fn each_alone() -> Self {
+        let by = labels::ALL.map(str::to_owned).to_vec();
+        Self { by, wait: Duration::ZERO, interval: Duration::ZERO, repeat_interval: REPEAT_DEVICE }
+    }
+
+    /// Whether each alert is a group of its own.
+    pub(crate) fn is_each_alone(&self) -> bool {
+        labels::ALL.iter().all(|label| self.by.iter().any(|by| by == label))
+    }
+
+    /// The way of this alert to the receiver.
+    pub(crate) fn route(&self, receiver: &str, alert: &Alert) -> Route {
+        let labels = labels::of(alert).into_iter();
+        let group = labels.filter(|(label, _)| self.by.iter().any(|by| by == label));
+        Route {
+            receiver: receiver.to_owned(),
+            group: group.map(|(label, value)| (label.to_owned(), value)).collect(),
+            group_wait: self.wait,
+            group_interval: self.interval,
+            repeat_interval: self.repeat_interval,
+        }
+    }
+}
+
 impl Route {
-    /// The way to the alert log: nothing waits.
+    /// The way to the alert log: nothing waits, and lines of any alerts go together.
     pub(super) fn log() -> Self {
         Self {
-            receiver: log::NAME.to_owned(),
+            receiver: super::log::NAME.to_owned(),
             group: BTreeMap::new(),
             group_wait: Duration::ZERO,
             group_interval: Duration::ZERO,

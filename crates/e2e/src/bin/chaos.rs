@@ -7,6 +7,8 @@ use pisync_core::{logging, settings};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
+    // Whatever speaks TLS uses it; only a second call could fail.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let settings: Settings = settings::parse();
     logging::init(settings.log.log_format);
     let is_right = chaos::run(&settings).await?;

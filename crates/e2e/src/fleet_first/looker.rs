@@ -5,7 +5,6 @@ use std::time::Duration;
 use alerter::{
     outbox::Outbox,
     receivers::{Receivers, log::AlertLog},
-    rules::Rules,
     tick::Alerter,
 };
 use anyhow::ensure;
@@ -30,7 +29,7 @@ impl Looker {
         let (store, crash) = (env.store().await, CrashSettings::default());
         store.ensure_indexes().await?;
         let receivers = Receivers::log_only(AlertLog::open(&env.path("alerts.log"))?);
-        let alerter = Alerter::new(store.clone(), env.queue(), 3, receivers.clone(), Rules::default(), crash.clone());
+        let alerter = Alerter::new(store.clone(), env.queue(), 3, receivers.clone(), crash.clone());
         let outbox = Outbox::new(store, receivers, LEASE, crash, alerter.metrics().clone())?;
         Ok(Self { alerter, outbox })
     }

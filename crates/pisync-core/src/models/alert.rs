@@ -261,16 +261,17 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// Below this speed, in Mbps, the connection itself is taken for the cause.
+    /// Below this speed, in Mbps, the connection itself is taken for the cause, unless a config
+    /// says otherwise.
     pub const CONNECTIVITY_FLOOR: f64 = 0.5;
 
     /// The cause that the speed at a failed sync points to, in Mbps.
     pub fn of_failed_sync(internet_speed: f64) -> Self {
-        Self::at_speed(internet_speed, Self::CONNECTIVITY_FLOOR)
+        Self::with_floor(internet_speed, Self::CONNECTIVITY_FLOOR)
     }
 
     /// The same with another floor, in Mbps.
-    pub fn at_speed(internet_speed: f64, floor: f64) -> Self {
+    pub fn with_floor(internet_speed: f64, floor: f64) -> Self {
         if internet_speed <= 0.0 {
             Self::Unknown
         } else if internet_speed < floor {

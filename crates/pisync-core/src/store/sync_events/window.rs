@@ -38,7 +38,7 @@ impl SyncEvents {
         while let Some(row) = rows.try_next().await? {
             if let Ok(device_id) = row.get_str("deviceId") {
                 let failed = number(&row, "totalErrors") > 0.0;
-                fold.add(device_id, failed.then(|| Cause::at_speed(number(&row, "internetSpeed"), floor_mbps)));
+                fold.add(device_id, failed.then(|| Cause::with_floor(number(&row, "internetSpeed"), floor_mbps)));
             }
         }
         Ok(fold.window())

@@ -1,4 +1,4 @@
-//! The operator's verbs: they show and change what nobody wants to hear of, and end.
+//! The operator's verbs about silences: they show and change what nobody wants to hear of.
 
 use anyhow::ensure;
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
@@ -9,7 +9,8 @@ use pisync_core::{
 };
 use serde_json::{Value, json};
 
-use crate::config::{Command, SilenceCommand};
+use super::say;
+use crate::config::SilenceCommand;
 
 /// The most silences in a list.
 const LISTED: u32 = 1_000;
@@ -17,8 +18,7 @@ const LISTED: u32 = 1_000;
 /// Does what the operator asks.
 ///
 /// Fails where the store does not answer or what was named is not there.
-pub async fn run(command: Command, store: &Store) -> anyhow::Result<()> {
-    let Command::Silence(command) = command;
+pub async fn silence(command: SilenceCommand, store: &Store) -> anyhow::Result<()> {
     match command {
         SilenceCommand::Add { matchers, lasts, comment, by } => add(store, matchers, lasts, comment, by).await,
         SilenceCommand::List { all, json } => list(store, all, json).await,
@@ -106,10 +106,4 @@ fn until(end: SilenceEnd) -> String {
 
 fn rfc3339(timestamp: Timestamp) -> String {
     format!("{timestamp:.3}")
-}
-
-/// The answer to the operator.
-#[expect(clippy::print_stdout, reason = "it is what was asked for")]
-fn say(answer: impl std::fmt::Display) {
-    println!("{answer}");
 }

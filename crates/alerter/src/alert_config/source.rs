@@ -1,0 +1,45 @@
+//! Where the config comes from, and reading it again.
+
+use std::path::PathBuf;
+
+use pisync_core::settings;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::AlertConfig;
+use crate::{config::Config, receivers::Receivers};
+
+/// The config of the file that the settings name; that of no file where they name none. A bad one
+/// ends the process with status 2.
+pub fn open(path: Option<&PathBuf>) -> AlertConfig {
+    let Some(path) = path else { return AlertConfig::default() };
+    let reject = |problems| {
+        let mut command = <Config as clap::CommandFactory>::command();
+        settings::reject(&mut command, format_args!("--config (PISYNC_ALERT_CONFIG):\n{problems}"))
+    };
+    AlertConfig::read(path).unwrap_or_else(reject)
+}
+
+/// Reads the file again at each SIGHUP: what is not right leaves the old config in force.
+///
+/// Fails where the process may not install signal handlers.
+pub fn read_again_on_hangup(path: Option<PathBuf>, receivers: Receivers) -> std::io::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            let Some(path) = &path else {
+                log::info!(what = "alert config"; "there is none to read again");
+                continue;
+            };
+            match AlertConfig::read(path) {
+                Ok(config) => {
+                    receivers.replace(config);
+                    log::info!(what = "alert config"; "read again");
+                }
+                Err(problems) => {
+                    log::error!(what = "alert config", error:% = problems; "not read again, the old one stays");
+                }
+            }
+        }
+    });
+    Ok(())
+}

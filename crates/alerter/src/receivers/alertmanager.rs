@@ -1,0 +1,137 @@
+//! A real Alertmanager, or several that know each other: alerts are pushed to the API v2 of each,
+//! as Prometheus does.
+//!
+//! Alertmanager takes an alert for resolved when its `endsAt` has come, and forgets all when it is
+//! restarted. So what is firing is pushed again and again, each time with a later end.
+
+use std::{collections::HashMap, time::Duration};
+
+use jiff::Timestamp;
+use pisync_core::{
+    models::{Alert, AlertId, AlertState, Incident},
+    store::{Store, StoreError},
+};
+use reqwest::Url;
+use serde_json::{Value, json};
+
+use super::{
+    http::{Access, Endpoint},
+    labels, payload,
+    wording::Wording,
+};
+use crate::{
+    alert_config::{Section, field},
+    facts::Facts,
+    notification::{Delivery, Notice, Notification, Reason},
+};
+
+/// After how long without a word an alert counts as resolved there.
+const RESOLVE_AFTER: Duration = Duration::from_mins(15);
+
+/// How often what is firing is pushed again.
+const RESEND: Duration = Duration::from_mins(1);
+
+/// How many alerts are pushed at a time.
+const AT_ONCE: usize = 500;
+
+/// One Alertmanager, or the members of its cluster.
+#[derive(Debug)]
+pub(super) struct Alertmanager {
+    members: Vec<Endpoint>,
+    resolve_after: Duration,
+    resend: Duration,
+}
+
+impl Alertmanager {
+    pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
+        let access = Access::read(section);
+        let urls = section.need("urls", urls);
+        let within = || field::duration_within(Duration::from_secs(1), Duration::from_hours(24));
+        let resolve_after = section.take("resolve_after", within()).unwrap_or(RESOLVE_AFTER);
+        let line = section.line_of("resend");
+        let resend = section.take("resend", within()).unwrap_or_else(|| RESEND.min(resolve_after / 4));
+        if resend > resolve_after / 2 {
+            section.problem(line, "resend", "must be at most half of resolve_after, or a late one resolves alerts");
+        }
+        let members: Vec<_> = urls?.into_iter().filter_map(|url| Endpoint::new(section, url, &access)).collect();
+        (!members.is_empty()).then_some(Self { members, resolve_after, resend })
+    }
+
+    /// How often [`Alertmanager::keep_alive`] is due.
+    pub(super) fn resend(&self) -> Duration {
+        self.resend
+    }
+
+    /// Pushes to every member, as Prometheus does: they tell people once all the same. One that is
+    /// away gets what is firing when it is back, by [`Alertmanager::keep_alive`]; so one that has
+    /// the alerts is enough.
+    pub(super) async fn send(&self, notification: &Notification, wording: &Wording) -> Delivery {
+        let alerts = notification.notices.iter().map(|notice| self.alert(notice, wording)).collect();
+        self.push(alerts).await
+    }
+
+    /// Pushes again what is firing and was told to the receiver of this name, and is not held back
+    /// now; and corrects what has ended meanwhile: what was read before it ended and is pushed
+    /// after would else fire there for [`RESOLVE_AFTER`].
+    pub(super) async fn keep_alive(&self, store: &Store, name: &str, wording: &Wording) -> anyhow::Result<()> {
+        let firing: Vec<_> = firing_there(store, name).await?.into_values().collect();
+        self.push_all(&firing, Reason::Firing, wording).await?;
+        let still = firing_there(store, name).await?;
+        let mut ended: Vec<_> = firing.into_iter().filter(|alert| !still.contains_key(&alert.id)).collect();
+        for alert in &mut ended {
+            alert.ends_at = Some(Timestamp::now());
+        }
+        self.push_all(&ended, Reason::Resolved, wording).await
+    }
+
+    async fn push_all(&self, alerts: &[Alert], reason: Reason, wording: &Wording) -> anyhow::Result<()> {
+        for some in alerts.chunks(AT_ONCE) {
+            let notice = |alert: &Alert| Notice { reason, alert: alert.clone(), facts: Facts::default() };
+            let some = some.iter().map(|alert| self.alert(&notice(alert), wording)).collect();
+            if let Delivery::Again { why, .. } | Delivery::Dead { why } = self.push(some).await {
+                anyhow::bail!(why);
+            }
+        }
+        Ok(())
+    }
+
+    async fn push(&self, alerts: Vec<Value>) -> Delivery {
+        let body = Value::from(alerts).to_string().into_bytes();
+        let pushes = self.members.iter().map(|member| member.post(body.clone(), &[]));
+        let all = futures_util::future::join_all(pushes).await;
+        let worst = all.iter().find(|delivery| **delivery != Delivery::Sent).cloned();
+        if all.contains(&Delivery::Sent) { Delivery::Sent } else { worst.unwrap_or(Delivery::Sent) }
+    }
+
+    fn alert(&self, notice: &Notice, wording: &Wording) -> Value {
+        let end = payload::ends_at(notice).or_else(|| Timestamp::now().checked_add(self.resolve_after).ok());
+        json!({
+            "labels": labels::of(&notice.alert),
+            "annotations": payload::annotations(notice, wording),
+            "startsAt": payload::rfc3339(notice.alert.starts_at),
+            "endsAt": end.map(payload::rfc3339),
+            "generatorURL": wording.link(notice).unwrap_or_default(),
+        })
+    }
+}
+
+/// What fires at the receiver of this name.
+async fn firing_there(store: &Store, name: &str) -> Result<HashMap<AlertId, Alert>, StoreError> {
+    let open = store.alerts().find_open(None).await?.into_iter().map(|kept| kept.incident);
+    let is_firing_there = |incident: &Incident| {
+        let is_told = incident.told(name).is_some_and(|told| !told.is_resolved);
+        incident.alert.state == AlertState::Firing && is_told && !incident.is_held_back()
+    };
+    Ok(open.filter(is_firing_there).map(|incident| (incident.alert.id, incident.alert)).collect())
+}
+
+/// The addresses of the members, each with the path of the API.
+fn urls(value: &toml::de::DeValue<'_>) -> Result<Vec<Url>, String> {
+    let of_api = |text: String| {
+        let mut url = field::web_address(&text)?;
+        let segments = url.path_segments_mut().map_err(|()| "must have a path".to_owned());
+        segments?.pop_if_empty().extend(["api", "v2", "alerts"]);
+        Ok(url)
+    };
+    field::texts(value)?.into_iter().map(of_api).collect()
+}

@@ -1,0 +1,69 @@
+//! An alert as Prometheus and Alertmanager write it: labels, annotations, times.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{labels, wording::Wording};
+use crate::notification::{Notice, Reason};
+
+/// The time that Go writes where there is none.
+pub(super) const NO_TIME: &str = "0001-01-01T00:00:00Z";
+
+/// What people read of an alert, by name.
+pub(super) type Annotations = BTreeMap<&'static str, String>;
+
+/// One alert in the webhook of Alertmanager, version 4.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct AlertItem {
+    pub(super) status: &'static str,
+    pub(super) labels: BTreeMap<&'static str, String>,
+    pub(super) annotations: Annotations,
+    pub(super) starts_at: String,
+    pub(super) ends_at: String,
+    #[serde(rename = "generatorURL")]
+    pub(super) generator_url: String,
+    pub(super) fingerprint: String,
+}
+
+impl AlertItem {
+    pub(super) fn of(notice: &Notice, wording: &Wording) -> Self {
+        let labels = labels::of(&notice.alert);
+        Self {
+            status: notice.reason.status(),
+            annotations: annotations(notice, wording),
+            starts_at: rfc3339(notice.alert.starts_at),
+            ends_at: ends_at(notice).map_or_else(|| NO_TIME.to_owned(), rfc3339),
+            generator_url: wording.link(notice).unwrap_or_default(),
+            fingerprint: labels::fingerprint(&labels),
+            labels,
+        }
+    }
+}
+
+/// When it was over, if it is; never before it began, which Alertmanager refuses.
+pub(super) fn ends_at(notice: &Notice) -> Option<Timestamp> {
+    let ends_at = notice.alert.ends_at.filter(|_| notice.reason == Reason::Resolved);
+    ends_at.map(|at| at.max(notice.alert.starts_at))
+}
+
+/// `summary`, `description`, and each detail by itself for templates.
+pub(super) fn annotations(notice: &Notice, wording: &Wording) -> Annotations {
+    let mut annotations = BTreeMap::from([
+        ("summary", Wording::headline(notice)),
+        ("description", wording.lines(notice).join("\n")),
+        ("alertId", notice.alert.id.to_string()),
+        ("cause", notice.alert.cause.as_str().to_owned()),
+        ("failureCount", notice.alert.failure_count.to_string()),
+    ]);
+    let last = notice.facts.last_good_sync.map(|at| ("lastGoodSync", rfc3339(at)));
+    annotations.extend(last);
+    annotations
+}
+
+/// In milliseconds, as everything here.
+pub(super) fn rfc3339(timestamp: Timestamp) -> String {
+    format!("{timestamp:.3}")
+}

@@ -1,0 +1,141 @@
+//! A webhook: the JSON of Alertmanager's own (version 4), so that whatever reads those reads these,
+//! with the headers of Standard Webhooks.
+//!
+//! Sources: "Alerting configuration", `<webhook_config>`, prometheus.io; standardwebhooks.com.
+
+use std::collections::BTreeMap;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
+use serde::Serialize;
+use sha2::Sha256;
+
+use super::{
+    http::Endpoint,
+    labels,
+    payload::{AlertItem, Annotations},
+    wording::Wording,
+};
+use crate::{
+    alert_config::Section,
+    notification::{Delivery, Notification},
+};
+
+/// What a secret may begin with, as the libraries write it.
+const SECRET_PREFIX: &str = "whsec_";
+
+/// A receiver that gets Alertmanager's JSON.
+#[derive(Debug)]
+pub(super) struct Webhook {
+    endpoint: Endpoint,
+    key: Option<Key>,
+}
+
+/// The key of the signatures.
+struct Key(Vec<u8>);
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Payload<'a> {
+    receiver: &'a str,
+    status: &'static str,
+    alerts: Vec<AlertItem>,
+    group_labels: &'a BTreeMap<String, String>,
+    common_labels: BTreeMap<&'static str, String>,
+    common_annotations: Annotations,
+    #[serde(rename = "externalURL")]
+    external_url: &'a str,
+    version: &'static str,
+    group_key: String,
+    truncated_alerts: usize,
+}
+
+impl Webhook {
+    pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
+        let line = section.line();
+        let key = section.secret("secret").map(|secret| Key::parse(secret.expose()));
+        if key.as_ref().is_some_and(Option::is_none) {
+            section.problem(line, "secret", "must be whsec_ and 24 to 64 bytes in base64");
+        }
+        Some(Self { endpoint: Endpoint::read(section)?, key: key.flatten() })
+    }
+
+    pub(super) async fn send(&self, notification: &Notification, wording: &Wording) -> Delivery {
+        let body = match serde_json::to_vec(&payload(notification, wording)) {
+            Ok(body) => body,
+            Err(error) => return Delivery::Dead { why: format!("no JSON can be made of it: {error}") },
+        };
+        let (id, at) = (&notification.id, Timestamp::now().as_second());
+        let mut headers = vec![("webhook-id", id.clone()), ("webhook-timestamp", at.to_string())];
+        headers.extend(self.key.as_ref().map(|key| ("webhook-signature", key.sign(id, at, &body))));
+        self.endpoint.post(body, &headers).await
+    }
+}
+
+fn payload<'a>(notification: &'a Notification, wording: &'a Wording) -> Payload<'a> {
+    let alerts: Vec<_> = notification.notices.iter().map(|notice| AlertItem::of(notice, wording)).collect();
+    let is_firing = alerts.iter().any(|alert| alert.status == "firing");
+    let all = |part: fn(&AlertItem) -> &BTreeMap<&'static str, String>| {
+        labels::common(&alerts.iter().map(|alert| part(alert).clone()).collect::<Vec<_>>())
+    };
+    Payload {
+        receiver: &notification.receiver,
+        status: if is_firing { "firing" } else { "resolved" },
+        group_labels: &notification.group,
+        common_labels: all(|alert| &alert.labels),
+        common_annotations: all(|alert| &alert.annotations),
+        external_url: wording.links.base().unwrap_or_default(),
+        version: "4",
+        group_key: group_key(&notification.group),
+        truncated_alerts: notification.more,
+        alerts,
+    }
+}
+
+/// As Alertmanager writes it for its first route.
+fn group_key(group: &BTreeMap<String, String>) -> String {
+    let labels: Vec<_> = group.iter().map(|(label, value)| format!("{label}={value:?}")).collect();
+    format!("{{}}:{{{}}}", labels.join(", "))
+}
+
+impl Key {
+    fn parse(secret: &str) -> Option<Self> {
+        let bytes = STANDARD.decode(secret.strip_prefix(SECRET_PREFIX).unwrap_or(secret)).ok()?;
+        (24..=64).contains(&bytes.len()).then_some(Self(bytes))
+    }
+
+    /// The signature of a body, of the scheme `v1`.
+    fn sign(&self, id: &str, at: i64, body: &[u8]) -> String {
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return String::new() };
+        mac.update(format!("{id}.{at}.").as_bytes());
+        mac.update(body);
+        format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+    }
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of the specification's own libraries.
+    #[test]
+    fn a_signature_is_that_of_the_standard() {
+        let key = Key::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let signature = key.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#);
+        assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+        assert_eq!(format!("{key:?}"), "(secret)");
+    }
+
+    #[test]
+    fn a_key_that_is_too_short_or_no_base64_is_none() {
+        assert!(Key::parse("whsec_aHVudGVyMg==").is_none());
+        assert!(Key::parse("hunter2 hunter2 hunter2 hunter2 hunter2").is_none());
+    }
+}

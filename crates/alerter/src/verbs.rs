@@ -1,0 +1,31 @@
+//! The operator's verbs: they answer and end. Those about the config need no server.
+
+mod silence;
+
+use std::path::Path;
+
+use pisync_core::settings;
+
+pub use self::silence::silence;
+use crate::{alert_config::AlertConfig, config::Config, receivers::Receivers, trial};
+
+/// Says whether a config file is right; one that is not ends the process with status 2.
+pub fn check_config(file: &Path) {
+    let config = AlertConfig::read(file).unwrap_or_else(|problems| {
+        settings::reject(&mut <Config as clap::CommandFactory>::command(), format_args!("not right:\n{problems}"))
+    });
+    let (receivers, routes) = (config.receivers.len(), config.routes.len());
+    say(format_args!("{}: right; receivers {receivers} and the log, routes {routes}", file.display()));
+}
+
+/// Sends a test message.
+pub async fn test(receivers: &Receivers, name: &str) -> anyhow::Result<()> {
+    say(trial::run(receivers, name).await?);
+    Ok(())
+}
+
+/// The answer to the operator.
+#[expect(clippy::print_stdout, reason = "it is what was asked for")]
+fn say(answer: impl std::fmt::Display) {
+    println!("{answer}");
+}

@@ -1,0 +1,135 @@
+//! The far end of a notification: takes what is posted, and answers as a test says.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
+
+/// How a request is answered.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// With this status, these header lines (each with its end) and this body.
+    Says(u16, String, String),
+    /// Never: the connection stays open.
+    Hangs,
+    /// With the end of the connection.
+    Cuts,
+}
+
+/// A request that came in.
+#[derive(Debug, Clone)]
+pub struct Received {
+    /// Its path.
+    pub path: String,
+    /// Its headers; the names are in lower case.
+    pub headers: HashMap<String, String>,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+/// A server on loopback that says 200 unless it is told otherwise.
+#[derive(Debug)]
+pub struct FarEnd {
+    url: String,
+    state: Arc<Mutex<State>>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    answers: VecDeque<Answer>,
+    received: Vec<Received>,
+}
+
+impl FarEnd {
+    /// Starts one.
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let state = Arc::new(Mutex::new(State::default()));
+        let shared = state.clone();
+        let task = tokio::spawn(async move {
+            while let Ok((connection, _)) = listener.accept().await {
+                tokio::spawn(serve(connection, shared.clone()));
+            }
+        });
+        Self { url, state, task }
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Answers the next requests so, in this order.
+    pub fn answers(&self, answers: impl IntoIterator<Item = Answer>) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).answers.extend(answers);
+    }
+
+    /// All that came in.
+    pub fn received(&self) -> Vec<Received> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).received.clone()
+    }
+}
+
+impl Drop for FarEnd {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Received {
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).expect("JSON")
+    }
+}
+
+/// One request for each connection.
+async fn serve(mut connection: TcpStream, state: Arc<Mutex<State>>) -> Option<()> {
+    let received = read(&mut connection).await?;
+    let answer = {
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.received.push(received);
+        state.answers.pop_front().unwrap_or(Answer::Says(200, String::new(), String::new()))
+    };
+    match answer {
+        Answer::Says(status, headers, body) => {
+            let head =
+                format!("HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n", body.len());
+            connection.write_all(format!("{head}{body}").as_bytes()).await.ok()
+        }
+        Answer::Hangs => std::future::pending().await,
+        Answer::Cuts => Some(()),
+    }
+}
+
+async fn read(connection: &mut TcpStream) -> Option<Received> {
+    let mut bytes = Vec::new();
+    loop {
+        if let Some(received) = parse(&bytes) {
+            return Some(received);
+        }
+        (connection.read_buf(&mut bytes).await.ok()? > 0).then_some(())?;
+    }
+}
+
+/// The request, once all of it is there.
+fn parse(bytes: &[u8]) -> Option<Received> {
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    let mut lines = head.lines();
+    let path = lines.next()?.split(' ').nth(1)?.to_owned();
+    let pair = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned()));
+    let headers: HashMap<_, _> = lines.filter_map(pair).collect();
+    let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    let body = bytes[end + 4..].get(..length)?.to_vec();
+    Some(Received { path, headers, body })
+}

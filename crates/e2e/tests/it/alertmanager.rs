@@ -1,0 +1,131 @@
+//! A real Alertmanager: what is pushed to it fires there and is resolved, and what it sends to
+//! webhooks is what we send.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use alerter::{
+    notification::{Delivery, Notice, Reason},
+    receivers::Receivers,
+};
+use e2e::{AlertmanagerServer, FarEnd, TestEnv, hours_ago};
+use pisync_core::{
+    models::{Alert, Incident, Told},
+    store::{Saved, Store},
+};
+use serde_json::Value;
+
+use crate::{
+    receivers::{message, notice, receivers},
+    world::incident,
+};
+
+/// One there that gets what is firing again every second.
+fn pushing(env: &TestEnv, server: &AlertmanagerServer, more: &str) -> Receivers {
+    let keys = "name = \"there\"\ntype = \"alertmanager\"\nresend = \"1s\"\nresolve_after = \"3s\"\n";
+    receivers(env, &format!("[[receiver]]\n{keys}urls = [\"{}\"]\n{more}", server.url()))
+}
+
+async fn fires(env: &TestEnv, server: &AlertmanagerServer, count: usize) -> Vec<Value> {
+    env.until("alerts in Alertmanager", async || server.firing().await.len() == count).await;
+    server.firing().await
+}
+
+/// What is different in form: members, and what they are.
+fn differences(path: &str, theirs: &Value, ours: &Value) -> Vec<String> {
+    match (theirs, ours) {
+        (Value::Object(theirs), Value::Object(ours)) => {
+            let names: std::collections::BTreeSet<_> = theirs.keys().chain(ours.keys()).collect();
+            let null = Value::Null;
+            let of = |object: &serde_json::Map<String, Value>, name: &str| object.get(name).unwrap_or(&null).clone();
+            let parts = names
+                .into_iter()
+                .map(|name| differences(&format!("{path}/{name}"), &of(theirs, name), &of(ours, name)));
+            parts.flatten().collect()
+        }
+        (Value::Array(theirs), Value::Array(ours)) if theirs.len() == ours.len() => {
+            theirs.iter().zip(ours).flat_map(|(theirs, ours)| differences(&format!("{path}/0"), theirs, ours)).collect()
+        }
+        _ if theirs == ours || is_same_time(theirs, ours) => Vec::new(),
+        _ => vec![format!("{path}: {theirs} there, {ours} here")],
+    }
+}
+
+/// It leaves the zeros at the end of a time out.
+fn is_same_time(theirs: &Value, ours: &Value) -> bool {
+    let time = |value: &Value| value.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    time(theirs).is_some() && time(theirs) == time(ours)
+}
+
+#[tokio::test]
+async fn what_is_pushed_fires_there_and_is_resolved_and_our_webhook_says_what_its_own_does() {
+    let (env, far_end) = (TestEnv::new(), FarEnd::start().await);
+    let server = AlertmanagerServer::start(env.path("alertmanager"), far_end.url()).await;
+    let webhook = format!("[[receiver]]\nname = \"people\"\ntype = \"webhook\"\nurl = \"{}\"\n", far_end.url());
+    let receivers = pushing(&env, &server, &webhook);
+    let firing = notice("école 7 \"x\"", Reason::Firing);
+    let mut resolved = Notice { reason: Reason::Resolved, ..firing.clone() };
+    resolved.alert.ends_at = Some(hours_ago(1));
+    for (seen, notice) in [firing, resolved].into_iter().enumerate() {
+        assert_eq!(receivers.send(&message(vec![notice.clone()])).await, Delivery::Sent);
+        let there = fires(&env, &server, 1 - seen).await;
+        if seen == 0 {
+            assert_eq!(there[0]["labels"]["deviceId"], "école 7 \"x\"");
+            assert_eq!(there[0]["annotations"]["cause"], "connectivity");
+        }
+        env.until("its webhook", async || far_end.received().len() == 2 * seen + 1).await;
+        let mut ours = message(vec![notice]);
+        ours.receiver = "people".into();
+        assert_eq!(receivers.send(&ours).await, Delivery::Sent);
+        let (theirs, ours) = (far_end.received()[2 * seen].json(), far_end.received()[2 * seen + 1].json());
+        let mut differences = differences("", &theirs, &ours);
+        // It shows its own address.
+        differences.retain(|difference| !difference.starts_with("/externalURL: "));
+        assert!(differences.is_empty(), "{differences:#?}");
+        assert!(ours["externalURL"].is_string() && theirs["externalURL"].is_string());
+    }
+    env.remove().await;
+}
+
+fn told() -> Told {
+    Told { receiver: "there".into(), group: BTreeMap::new(), at: hours_ago(2), is_resolved: false }
+}
+
+async fn change(store: &Store, alert: &Alert, change: impl FnOnce(&mut Incident)) {
+    let mut kept = store.alerts().find(alert.id).await.unwrap().unwrap();
+    change(&mut kept.incident);
+    assert_eq!(store.alerts().save(&[kept]).await.unwrap(), Saved::All);
+}
+
+#[tokio::test]
+async fn an_open_incident_is_kept_alive_there_even_if_it_forgets_and_ends_when_nobody_does() {
+    let (env, far_end) = (TestEnv::new(), FarEnd::start().await);
+    let mut server = AlertmanagerServer::start(env.path("alertmanager"), far_end.url()).await;
+    let (receivers, store) = (pushing(&env, &server, ""), env.store().await);
+    store.ensure_indexes().await.unwrap();
+    let alert = incident(&env, "pibook-1", hours_ago(3), false).await;
+    receivers.keep_alive(&store).await;
+    assert_eq!(server.firing().await.len(), 0, "nobody was told there");
+    change(&store, &alert, |incident| incident.told.push(told())).await;
+    assert_eq!(receivers.keep_alive(&store).await, Some(Duration::from_secs(1)));
+    fires(&env, &server, 1).await;
+
+    // Longer than it would live by itself.
+    let start = std::time::Instant::now();
+    while start.elapsed() < Duration::from_secs(4) {
+        receivers.keep_alive(&store).await;
+        assert_eq!(server.firing().await.len(), 1);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    server.restart().await;
+    assert_eq!(server.firing().await.len(), 0);
+    receivers.keep_alive(&store).await;
+    fires(&env, &server, 1).await;
+    fires(&env, &server, 0).await;
+
+    change(&store, &alert, |incident| incident.silenced_by.push(alert.id)).await;
+    let other = incident(&env, "pibook-2", hours_ago(3), false).await;
+    change(&store, &other, |incident| incident.told.push(told())).await;
+    receivers.keep_alive(&store).await;
+    assert_eq!(fires(&env, &server, 1).await[0]["labels"]["deviceId"], "pibook-2", "the other is silenced");
+    env.remove().await;
+}

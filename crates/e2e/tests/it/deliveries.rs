@@ -1,0 +1,98 @@
+//! From the incident to the far end of a receiver: what leaves together, what comes again, and what
+//! is given up.
+
+use e2e::{Answer, Api, FarEnd, Received, TestEnv, body};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+/// A schedule that does not come: what happens, happens at the start and by hints.
+const NEVER: [&str; 2] = ["--schedule", "0 0 29 2 1"];
+
+/// One webhook, whose messages wait for each other for a second.
+fn webhook(env: &TestEnv, far_end: &FarEnd) -> String {
+    let config = format!(
+        "[[receiver]]\nname = \"there\"\ntype = \"webhook\"\nurl = \"{}\"\n\n[[route]]\nreceiver = \"there\"\n\
+         group_wait = \"1s\"\ngroup_interval = \"0s\"\n",
+        far_end.url(),
+    );
+    std::fs::write(env.path("alerts.toml"), config).unwrap();
+    env.path("alerts.toml").display().to_string()
+}
+
+/// Three failed syncs of each of so many devices, and at last a good one if asked.
+async fn report(api: &Api, devices: usize, is_well: bool) {
+    let minutes = if is_well { vec![1] } else { vec![9, 8, 7] };
+    let at = |minutes: i64| Timestamp::now() - SignedDuration::from_mins(minutes);
+    let reports = (0..devices).flat_map(|device| {
+        minutes.iter().map(move |minutes| body(&format!("pibook-{device}"), at(*minutes), !is_well))
+    });
+    api.accepts(&reports.collect::<Vec<_>>()).await;
+}
+
+async fn receives(env: &TestEnv, far_end: &FarEnd, count: usize) -> Vec<Received> {
+    env.until("messages at the far end", async || far_end.received().len() >= count).await;
+    far_end.received()
+}
+
+async fn nothing_waits(env: &TestEnv, api: &Api) {
+    env.until("messages that left", async || {
+        let (_, listed) = api.get("/api/v1/alerts?limit=100").await;
+        listed["items"].as_array().unwrap().iter().all(|alert| alert["waiting"].as_array().unwrap().is_empty())
+    })
+    .await;
+}
+
+fn alerts(message: &Received) -> Vec<Value> {
+    message.json()["alerts"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn incidents_that_open_together_are_one_message_that_lists_fifty_and_their_ends_another() {
+    let (env, far_end) = (TestEnv::new(), FarEnd::start().await);
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    report(&api, 60, false).await;
+    env.drained().await;
+    let file = webhook(&env, &far_end);
+    let one = env.alerter("one.log", &[&NEVER[..], &["--config", &file]].concat()).await;
+    let messages = receives(&env, &far_end, 1).await;
+    assert_eq!((alerts(&messages[0]).len(), &messages[0].json()["truncatedAlerts"]), (50, &10.into()));
+    nothing_waits(&env, &api).await;
+    drop(one);
+
+    // All ends are there when the next one looks.
+    report(&api, 60, true).await;
+    env.drained().await;
+    let _two = env.alerter("two.log", &[&NEVER[..], &["--config", &file]].concat()).await;
+    let messages = receives(&env, &far_end, 2).await;
+    let ended: Vec<_> = alerts(&messages[1]).iter().map(|alert| alert["status"].clone()).collect();
+    assert_eq!((ended.len(), ended.iter().all(|status| status == "resolved")), (50, true));
+    nothing_waits(&env, &api).await;
+    assert_eq!((env.alerts().len(), far_end.received().len()), (120, 2), "the log lists each");
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn a_message_that_was_not_taken_comes_again_by_its_name_and_a_refused_one_is_shown_as_dead() {
+    let (env, far_end) = (TestEnv::new(), FarEnd::start().await);
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let says = |status, headers: &str| Answer::Says(status, headers.to_owned(), "no".to_owned());
+    far_end.answers([says(429, "retry-after: 6\r\n"), says(200, ""), says(400, "")]);
+    let file = webhook(&env, &far_end);
+    let _alerter = env.alerter("alerter.log", &[&NEVER[..], &["--config", &file]].concat()).await;
+    report(&api, 1, false).await;
+    let first = receives(&env, &far_end, 1).await;
+    let asked = std::time::Instant::now();
+    let messages = receives(&env, &far_end, 2).await;
+    assert!(asked.elapsed().as_secs() >= 5, "it asked for 6 s: {:?}", asked.elapsed());
+    assert_eq!(messages[1].headers["webhook-id"], first[0].headers["webhook-id"]);
+
+    report(&api, 1, true).await;
+    let messages = receives(&env, &far_end, 3).await;
+    assert_ne!(messages[2].headers["webhook-id"], first[0].headers["webhook-id"]);
+    let dead = async || api.get("/api/v1/alerts").await.1["items"][0]["dead"].as_array().unwrap().clone();
+    env.until("a message that is given up", async || dead().await.len() == 1).await;
+    let dead = dead().await.remove(0);
+    assert_eq!((&dead["receiver"], &dead["status"]), (&"there".into(), &"resolved".into()));
+    assert!(dead["why"].as_str().unwrap().starts_with("400"), "{dead}");
+    env.finish().await;
+}

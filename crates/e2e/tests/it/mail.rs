@@ -1,0 +1,112 @@
+//! Mail, to a real server that demands STARTTLS and a login.
+
+use alerter::notification::{Delivery, Notification, Reason};
+use e2e::{MailServer, TestEnv};
+
+use crate::receivers::{message, notice, receivers};
+
+fn config(env: &TestEnv, port: u16, to: &str, more: &str) -> String {
+    let (ca, password) = (env.path("cert.pem"), env.path("password"));
+    format!(
+        "[[receiver]]\nname = \"there\"\ntype = \"email\"\nhost = \"localhost\"\nport = {port}\n\
+         from = \"PiSync <pisync@example.org>\"\nto = [\"{to}\"]\nusername = \"pisync\"\n\
+         password_file = \"{}\"\nca_file = \"{}\"\n{more}",
+        password.display(),
+        ca.display(),
+    )
+}
+
+async fn server(env: &TestEnv) -> MailServer {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(env.path("cert.pem"), made.cert.pem()).unwrap();
+    std::fs::write(env.path("key.pem"), made.signing_key.serialize_pem()).unwrap();
+    std::fs::write(env.path("password"), "hunter2\n").unwrap();
+    MailServer::start(&env.path("cert.pem"), &env.path("key.pem"), env.path("mail.log")).await
+}
+
+#[tokio::test]
+async fn a_mail_arrives_over_starttls_with_all_that_people_need() {
+    let env = TestEnv::new();
+    let server = server(&env).await;
+    let receivers = receivers(&env, &config(&env, server.port, "people@example.org", ""));
+    for (id, reason) in [("msg_1", Reason::Firing), ("msg_2", Reason::Resolved)] {
+        let message = Notification { id: id.into(), ..message(vec![notice("école-7", reason)]) };
+        assert_eq!(receivers.send(&message).await, Delivery::Sent);
+    }
+    assert!(!format!("{receivers:?}").contains("hunter2"), "{receivers:?}");
+    let mails = server.mails();
+    assert_eq!(mails.len(), 2);
+    for mail in &mails {
+        assert_eq!((&mail["tls"], &mail["login"]), (&true.into(), &true.into()), "{mail}");
+        assert_eq!((&mail["from"], &mail["to"][0]), (&"pisync@example.org".into(), &"people@example.org".into()));
+    }
+    let parsed = parse(&env, mails[0]["data"].as_str().unwrap()).await;
+    for part in [
+        "Message-ID: <msg_1@example.org>",
+        "Auto-Submitted: auto-generated",
+        "Subject: [FIRING] école-7 failed 3 syncs in a row since",
+        "cause: connectivity",
+        "0.2 Mbps",
+        "last errors: ",
+        "last good sync: ",
+        "device: https://pisync.example.org/devices/%C3%A9cole-7",
+    ] {
+        assert!(parsed.contains(part), "{part}: {parsed}");
+    }
+    let resolved = parse(&env, mails[1]["data"].as_str().unwrap()).await;
+    assert!(resolved.contains("Subject: [RESOLVED] école-7 is well again"), "{resolved}");
+    assert!(resolved.contains("for 3 h 0 min"), "{resolved}");
+    let thread = |mail: &str| mail.lines().find(|line| line.starts_with("References: ")).map(str::to_owned);
+    assert_eq!(thread(&parsed), thread(&resolved));
+    assert!(thread(&parsed).is_some());
+    env.remove().await;
+}
+
+/// A mail as Python reads it: its headers, decoded, and its text.
+async fn parse(env: &TestEnv, mail: &str) -> String {
+    std::fs::write(env.path("mail"), mail).unwrap();
+    let script = "import email,email.policy,sys\n\
+                  mail=email.message_from_bytes(open(sys.argv[1],'rb').read(),policy=email.policy.default)\n\
+                  for name,value in mail.items(): print(f'{name}: {value}')\n\
+                  print(mail.get_content())";
+    let mut python = tokio::process::Command::new("python3");
+    let output =
+        python.env("PYTHONIOENCODING", "utf-8").args(["-c", script]).arg(env.path("mail")).output().await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn a_full_mailbox_is_tried_again_and_one_that_is_not_there_is_not() {
+    let env = TestEnv::new();
+    let mut server = server(&env).await;
+    let port = server.port;
+    let send = async |config: String| receivers(&env, &config).send(&message(vec![notice("a", Reason::Firing)])).await;
+    let full = send(config(&env, port, "full@example.org", "")).await;
+    assert!(matches!(&full, Delivery::Again { why, .. } if why.contains("full")), "{full:?}");
+    let nobody = send(config(&env, port, "nobody@example.org", "")).await;
+    assert!(matches!(&nobody, Delivery::Dead { why } if why.contains("no such mailbox")), "{nobody:?}");
+
+    std::fs::write(env.path("password"), "hunter3").unwrap();
+    let stranger = send(config(&env, port, "people@example.org", "")).await;
+    assert!(matches!(&stranger, Delivery::Dead { why } if !why.contains("hunter3")), "{stranger:?}");
+    assert!(server.mails().is_empty());
+    server.service().kill().await;
+    let away = send(config(&env, port, "people@example.org", "")).await;
+    assert!(matches!(away, Delivery::Again { .. }), "{away:?}");
+    env.remove().await;
+}
+
+#[tokio::test]
+async fn no_password_is_given_to_a_server_that_cannot_show_who_it_is() {
+    let env = TestEnv::new();
+    let server = server(&env).await;
+    // The certificate of another.
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(env.path("cert.pem"), made.cert.pem()).unwrap();
+    let receivers = receivers(&env, &config(&env, server.port, "people@example.org", ""));
+    let delivery = receivers.send(&message(vec![notice("a", Reason::Firing)])).await;
+    assert!(matches!(delivery, Delivery::Again { .. }), "{delivery:?}");
+    assert!(server.mails().is_empty());
+    env.remove().await;
+}
