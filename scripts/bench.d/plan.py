@@ -19,6 +19,10 @@ class Plan:
     many_devices: int
     reads: int
     idle_seconds: int
+    counters: int
+    failing: int
+    incidents: int
+    thirds: int
     fleet: int = 20_000
     insert_rows: int = 100_000
     queued_events: int = 100_000
@@ -37,6 +41,10 @@ QUICK = Plan(
     many_devices=50_000,
     reads=1_000,
     idle_seconds=20,
+    counters=200_000,
+    failing=1_000,
+    incidents=2_000,
+    thirds=100,
 )
 
 FULL = Plan(
@@ -52,6 +60,10 @@ FULL = Plan(
     many_devices=100_000,
     reads=5_000,
     idle_seconds=20,
+    counters=1_000_000,
+    failing=1_000,
+    incidents=10_000,
+    thirds=500,
     insert_rows=300_000,
 )
 
@@ -69,6 +81,10 @@ TINY = Plan(
     many_devices=2_000,
     reads=50,
     idle_seconds=1,
+    counters=3_000,
+    failing=100,
+    incidents=200,
+    thirds=10,
     fleet=4_000,
     insert_rows=8_000,
     queued_events=5_000,

@@ -78,6 +78,23 @@ def latencies():
     yield Row("rows that did not come, of these", ("row.missing",), "", most=0, worst=True)
 
 
+def alerts():
+    """The rows of the alerter."""
+    return (
+        Row("counters, and those of them that fail, at the next two rows", ("alert.counters", "alert.failing"), ""),
+        Row("a tick that opens an incident for each", ("alert.tick.opens",), "ms", most=1_000),
+        Row("a tick that finds them open", ("alert.tick.finds",), "ms", most=1_000),
+        Row("incidents opened, claimed, sent and marked, one alerter", ("alert.told",), "/s"),
+        Row(
+            "from the 202 of a third failure to the line in the alert log: p50, p99",
+            ("alert.hinted.p50", "alert.hinted.p99"),
+            "ms",
+            most=2_000,
+        ),
+        Row("the same with all hints deleted: the last of some", ("alert.unhinted.max",), "s", most=61),
+    )
+
+
 ROWS = (
     *accepts("always", 64, least=25_000, ratio=15),
     *accepts("always", 1_000),
@@ -134,4 +151,5 @@ ROWS = (
     ),
     Row("CPU per million drained: baseline's worker", ("cpu.baseline.drain",), "s"),
     Row("idle: ingest-api, alerter, queue-worker", ("idle.ingest-api", "idle.alerter", "idle.queue-worker"), "%"),
+    *alerts(),
 )

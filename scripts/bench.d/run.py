@@ -8,7 +8,7 @@ import time
 
 import plan as plans
 
-GROUPS = ("accept", "doors", "drain", "sustained", "herd", "latency", "memory", "volume", "start", "idle")
+GROUPS = ("accept", "doors", "drain", "sustained", "herd", "latency", "memory", "volume", "start", "idle", "alerts")
 
 
 def arguments():
@@ -26,6 +26,7 @@ def arguments():
 def groups():
     """What measures each group; imported late, so that --help needs no packages."""
     import accept
+    import alerts
     import costs
     import doors
     import drain
@@ -43,6 +44,7 @@ def groups():
         "volume": volume.run,
         "start": costs.cold_start,
         "idle": costs.idle,
+        "alerts": alerts.run,
     }
 
 

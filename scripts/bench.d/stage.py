@@ -27,6 +27,7 @@ class Stage:
         self.bin = os.path.join(os.environ["BENCH_STATE"], "bin")
         self.run_dir = os.environ["BENCH_RUN"]
         self.binaries = os.environ["BENCH_BINARIES"]
+        self.alert_log = os.path.join(self.run_dir, "alerts.log")
         self.database = "pisync"
         self.started = []
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("PISYNC_")}
@@ -100,9 +101,9 @@ class Stage:
         """Lets the operator's tool do something to the queue: `pause` or `resume`."""
         subprocess.run([self.binary("queue-worker"), "queue", verb], env=self.env, check=True, capture_output=True)
 
-    def alerter(self):
+    def alerter(self, *arguments):
         """An `alerter`."""
-        return self.service("alerter", "--alert-log", os.path.join(self.run_dir, "alerts.log"))
+        return self.service("alerter", "--alert-log", self.alert_log, *arguments)
 
     def binary(self, name):
         """The path of one of our programs."""

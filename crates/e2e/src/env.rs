@@ -82,6 +82,22 @@ impl TestEnv {
         &self.mongo_uri
     }
 
+    /// Lets what is started from now on have so many partitions.
+    pub fn set_partitions(&mut self, partitions: u16) {
+        self.partitions = partitions;
+    }
+
+    /// The settings of the queue, as the processes of this world have them.
+    pub fn redis_settings(&self) -> RedisSettings {
+        RedisSettings {
+            redis_url: Secret::new(&self.redis_url),
+            key_prefix: self.name.clone(),
+            partitions: self.partitions,
+            allow_eviction: false,
+            response_timeout: Duration::from_secs(5),
+        }
+    }
+
     /// A file in the folder of this world.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -89,14 +105,7 @@ impl TestEnv {
 
     /// The queue.
     pub fn queue(&self) -> Queue {
-        let settings = RedisSettings {
-            redis_url: Secret::new(&self.redis_url),
-            key_prefix: self.name.clone(),
-            partitions: self.partitions,
-            allow_eviction: false,
-            response_timeout: Duration::from_secs(5),
-        };
-        Queue::new(&settings).expect("a queue")
+        Queue::new(&self.redis_settings()).expect("a queue")
     }
 
     /// The store.

@@ -13,6 +13,7 @@ mod mail_server;
 mod mongo;
 mod process;
 mod proxy;
+mod redis_sets;
 mod servers;
 
 pub use alertmanager::AlertmanagerServer;
@@ -20,6 +21,7 @@ pub use env::{Api, TestEnv, setting};
 pub use far_end::{Answer, FarEnd, Received};
 pub use fleet::{body, hours_ago};
 pub use mail_server::MailServer;
-pub use mongo::{MongoServer, MongoSet, mongo_admin, mongo_command, mongo_find};
+pub use mongo::{MongoServer, MongoSet, mongo_admin, mongo_command, mongo_find, python};
 pub use process::{Service, workspace_root};
-pub use servers::RedisServer;
+pub use redis_sets::{Place, RedisSet};
+pub use servers::{RedisServer, free_port};

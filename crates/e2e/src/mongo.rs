@@ -88,6 +88,35 @@ impl MongoSet {
         format!("mongodb://{}/?replicaSet=rs0", hosts.join(","))
     }
 
+    /// The place of the primary; none while there is none.
+    pub async fn primary(&self) -> Option<usize> {
+        const SCRIPT: &str = "
+import sys, pymongo
+for place, port in enumerate(sys.argv[1:]):
+    try:
+        client = pymongo.MongoClient('127.0.0.1', int(port), directConnection=True, serverSelectionTimeoutMS=500)
+        if client.admin.command('hello').get('isWritablePrimary'):
+            print(place)
+    except pymongo.errors.PyMongoError:
+        pass  # that node is dead
+";
+        let mut command = python();
+        command.args(["-c", SCRIPT]).args(self.nodes.iter().map(|node| node.port.to_string()));
+        let output = command.output().await.expect("python3");
+        String::from_utf8_lossy(&output.stdout).lines().next()?.parse().ok()
+    }
+
+    /// The process of a node.
+    pub fn service(&mut self, place: usize) -> &mut Service {
+        &mut self.nodes[place].service
+    }
+
+    /// Starts a node again where it was; the others know it.
+    pub fn restart(&mut self, place: usize) {
+        let node = &mut self.nodes[place];
+        node.service = MongoServer::service_on(node.port, &node.folder, &node.options);
+    }
+
     /// Makes the primary step down, and waits until another node is primary.
     pub async fn step_down(&self) {
         let rest = serde_json::json!({ "secondaryCatchUpPeriodSecs": 3 });
@@ -151,7 +180,7 @@ client.admin.command('ping', read_preference=pymongo.ReadPreference.PRIMARY)
 }
 
 /// A Python that has the driver which the scripts fetch.
-fn python() -> Command {
+pub fn python() -> Command {
     let mut command = Command::new("python3");
     command.env("PYTHONPATH", PathBuf::from(setting("PISYNC_TEST_BIN")).join("../python"));
     command

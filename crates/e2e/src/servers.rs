@@ -22,8 +22,12 @@ pub struct RedisServer {
 impl RedisServer {
     /// Starts one with its data in `folder` and further `options` of `redis-server`.
     pub async fn start(folder: PathBuf, options: &[&'static str]) -> Self {
+        Self::start_on(free_port(), folder, options).await
+    }
+
+    /// The same on a port of the caller's choice.
+    pub async fn start_on(port: u16, folder: PathBuf, options: &[&'static str]) -> Self {
         std::fs::create_dir_all(&folder).expect("a folder for Redis");
-        let port = free_port();
         let service = Self::launch(port, &folder, options);
         let server = Self { port, folder, options: options.to_vec(), service };
         answers(port).await;
@@ -41,6 +45,16 @@ impl RedisServer {
     /// Where it is.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its address.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     /// The process.
@@ -66,9 +80,11 @@ pub(crate) fn server_binary(name: &str) -> PathBuf {
     PathBuf::from(setting("PISYNC_TEST_BIN")).join(name)
 }
 
+/// A port for a server of a test.
+///
 /// Below 32768, where Linux takes the ports of outgoing connections: none of those can slip onto
 /// the port between this look and the server's start.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let ports = std::iter::repeat_with(|| fastrand::u16(20_000..32_000)).take(100);
     let free = ports.into_iter().find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
     free.expect("a free port")

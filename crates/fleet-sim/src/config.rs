@@ -1,18 +1,22 @@
 //! The settings of `fleet-sim`: a verb, and the flags of each.
 
 mod bench;
+mod capacity;
 
-use std::{path::PathBuf, time::Duration};
+use std::{convert::Infallible, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::DeviceId,
-    settings::{LogSettings, MongoSettings},
+    settings::{LogSettings, MongoSettings, Secret},
 };
 use reqwest::Url;
 
-pub use self::bench::{Counters, FillSettings, LatencySettings, LoadSettings};
+pub use self::{
+    bench::{Counters, FillSettings, LatencySettings, LoadSettings},
+    capacity::{CapacitySettings, SizesSettings},
+};
 
 /// Simulates a fleet of devices against a running API and verifies what became of its events
 #[derive(Debug, Clone, Parser)]
@@ -41,6 +45,10 @@ pub enum Command {
     Load(LoadSettings),
     /// Post at a steady rate and measure how long it takes from the 202 to the row
     Latency(LatencySettings),
+    /// Tell what fleets of any size need, by a model of the measured times
+    Capacity(CapacitySettings),
+    /// Tell how many bytes a row and its indexes take in `MongoDB`, and what that makes in 90 days
+    Sizes(SizesSettings),
 }
 
 /// How to post as a fleet.
@@ -114,6 +122,12 @@ pub struct PostSettings {
     /// The API, such as `http://127.0.0.1:8080`
     #[arg(long, default_value = "http://127.0.0.1:8080", value_parser = api)]
     pub api: Url,
+    /// The key or device token to post with
+    #[arg(long, env = "PISYNC_API_KEY", hide_env_values = true, value_name = "KEY", value_parser = key)]
+    pub api_key: Option<Secret>,
+    /// File with the key to post with
+    #[arg(long, env = "PISYNC_API_KEY_FILE", value_name = "FILE", conflicts_with = "api_key")]
+    pub api_key_file: Option<PathBuf>,
     /// File to append what was acknowledged to, for `verify`
     #[arg(long)]
     pub ledger: Option<PathBuf>,
@@ -166,6 +180,12 @@ fn device_prefix(text: &str) -> Result<String, &'static str> {
     DeviceId::parse(&longest).map(|_| text.to_owned()).map_err(|_| "up to 117 printable characters")
 }
 
+/// Any text, since whether it is a key is for the API to say.
+#[expect(clippy::unnecessary_wraps, reason = "it is what clap wants")]
+fn key(text: &str) -> Result<Secret, Infallible> {
+    Ok(Secret::new(text))
+}
+
 /// Plain HTTP only: a simulated fleet stands beside its API, or in front of a local gateway.
 fn api(text: &str) -> Result<Url, &'static str> {
     let url = Url::parse(text).ok().filter(|url| url.scheme() == "http" && url.has_host());
@@ -192,11 +212,21 @@ mod tests {
             "verify --ledger f --mongo-uri mongodb://h:1 --mongo-db d --wait 30 --json",
             "fill --devices 9 --rounds 2 --redis-url redis://h:1 --key-prefix p --json",
             "load --devices 9 --counters last --batch 10 --tasks 2 --mongo-uri mongodb://h:1 --json",
+            "capacity --devices 100000 --devices 5 --within 10s --drained-after 1m --busy 0.5 --shard-cores 4 --json",
+            "sizes --mongo-uri mongodb://h:1 --days 30 --json",
             "latency --api http://h:1 --rate 100 --seconds 5 --devices 9 --mongo-uri mongodb://h:1 --json",
         ] {
             let args = ["fleet-sim"].into_iter().chain(line.split(' '));
             assert!(Config::try_parse_from(args).is_ok(), "{line}");
         }
+    }
+
+    #[test]
+    fn a_key_shows_neither_in_help_nor_in_debug() {
+        let parsed = Config::try_parse_from(["fleet-sim", "run", "--api-key", "hunter2"]).unwrap();
+        assert!(!format!("{parsed:?}").contains("hunter2"));
+        assert!(refused(&["run", "--api-key", "hunter2", "--devices", "x"]).contains("--devices"));
+        assert!(!refused(&["run", "--api-key", "hunter2", "--api-key-file", "f"]).contains("hunter2"));
     }
 
     #[test]

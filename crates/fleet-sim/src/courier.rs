@@ -9,7 +9,7 @@ use anyhow::Context;
 use pisync_core::backoff::Backoff;
 use reqwest::{
     Client, Response, StatusCode, Url,
-    header::{CONTENT_TYPE, RETRY_AFTER},
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
 };
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -77,6 +77,7 @@ impl Courier {
     /// A courier to the API of these settings; once `stop` is cancelled it tries nothing again.
     pub fn new(settings: &PostSettings, stop: CancellationToken) -> anyhow::Result<Self> {
         let client = Client::builder()
+            .default_headers(authorization(settings)?)
             .timeout(settings.timeout)
             .pool_max_idle_per_host(usize::try_from(settings.concurrency)?)
             .user_agent(concat!("fleet-sim/", env!("CARGO_PKG_VERSION")))
@@ -135,6 +136,19 @@ impl Courier {
             log::warn!(api:% = self.route; "an event has to be sent again: {why}");
         }
     }
+}
+
+/// The key of the settings as a header.
+fn authorization(settings: &PostSettings) -> anyhow::Result<HeaderMap> {
+    let key = match (&settings.api_key, &settings.api_key_file) {
+        (Some(key), _) => key.expose().to_owned(),
+        (None, Some(path)) => std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?,
+        (None, None) => return Ok(HeaderMap::new()),
+    };
+    // The key itself is not in the error.
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", key.trim())).context("the key to post with")?;
+    value.set_sensitive(true);
+    Ok(HeaderMap::from_iter([(AUTHORIZATION, value)]))
 }
 
 async fn read(response: Response) -> Answer {

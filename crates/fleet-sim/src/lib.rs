@@ -8,8 +8,10 @@
 //! - [`lanes`]: many bodies at once; their [`tally`] and the [`ledger`] of what was acknowledged.
 //! - [`simulate`], [`replay`], [`verify`]: the verbs.
 //! - [`fill`], [`load`], [`latency`]: the verbs of the benchmark.
+//! - [`capacity`], [`sizes`]: what fleets need.
 //! - [`report`]: the closing table.
 
+pub mod capacity;
 pub mod config;
 pub mod courier;
 pub mod fill;
@@ -21,6 +23,7 @@ pub mod load;
 pub mod replay;
 pub mod report;
 pub mod simulate;
+pub mod sizes;
 pub mod tally;
 pub mod verify;
 
@@ -40,6 +43,8 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Fill(settings) => fill::run(settings).await?,
         Command::Load(settings) => load::run(settings).await?,
         Command::Latency(settings) => latency::run(settings).await?,
+        Command::Capacity(settings) => capacity::run(&settings)?,
+        Command::Sizes(settings) => sizes::run(settings).await?,
     };
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

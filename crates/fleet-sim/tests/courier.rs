@@ -14,12 +14,14 @@ use fleet_sim::{
     config::PostSettings,
     courier::{Courier, Delivery, Outcome},
 };
+use pisync_core::settings::Secret;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
 use tokio_util::sync::CancellationToken;
 
+const KEY: &str = "psk_ingest_of-a-test";
 const BODY: &str = r#"{"deviceId":"pibook-1"}"#;
 
 /// What the server does with one request after the other: a status with a `Retry-After`, or a
@@ -75,11 +77,14 @@ async fn read_request(stream: &mut TcpStream) {
     let request = String::from_utf8(request).unwrap();
     assert!(request.starts_with("POST /api/sync-event HTTP/1.1\r\n"), "{request}");
     assert!(request.contains("content-type: application/json\r\n"), "{request}");
+    assert!(request.contains(&format!("authorization: Bearer {KEY}\r\n")), "{request}");
 }
 
 fn settings(api: &str) -> PostSettings {
     PostSettings {
         api: api.parse().unwrap(),
+        api_key: Some(Secret::new(KEY)),
+        api_key_file: None,
         ledger: None,
         concurrency: 1,
         tries: 4,

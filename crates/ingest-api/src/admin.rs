@@ -1,4 +1,5 @@
-//! The operator's verbs: they make, show and revoke keys, and end. They need the files alone.
+//! The operator's verbs: they make, show and revoke keys, for which they need the files alone, or
+//! ask a process whether it is well; and end.
 
 use std::path::Path;
 
@@ -8,26 +9,38 @@ use pisync_core::settings;
 use crate::{
     auth::{DeviceKeys, keys_file::KeysFile},
     config::{Command, Config, KeySettings, KeysCommand},
+    healthcheck,
 };
 
 /// Does what the operator asks.
 ///
-/// Fails where a file cannot be read or written or what was named is not there.
-pub fn run(command: Command, settings: &KeySettings) -> anyhow::Result<()> {
-    let Command::Keys(command) = command;
+/// Fails where a file cannot be read or written or what was named is not there, or the process is
+/// not well.
+pub fn run(command: &Command, config: &Config) -> anyhow::Result<()> {
     match command {
-        KeysCommand::New { scope, note } => say(KeysFile::add(keys_file(settings), scope, note)?),
+        Command::Keys(command) => keys(command, &config.keys),
+        Command::Healthcheck(healthcheck) => Ok(healthcheck::run(*healthcheck, config.bind, &config.front)?),
+    }
+}
+
+fn keys(command: &KeysCommand, settings: &KeySettings) -> anyhow::Result<()> {
+    match command {
+        KeysCommand::New { scope, note } => say(KeysFile::add(keys_file(settings), *scope, note.clone())?),
         KeysCommand::List => list(&KeysFile::read(keys_file(settings))?),
         KeysCommand::Revoke { id } => {
-            KeysFile::revoke(keys_file(settings), &id)?;
+            KeysFile::revoke(keys_file(settings), id)?;
             say(format_args!("{id} is revoked; send SIGHUP to each ingest-api"));
         }
         KeysCommand::NewDeviceKey => {
             let epoch = DeviceKeys::add(device_key_file(settings))?;
             say(format_args!("epoch {epoch} is in the file; send SIGHUP to each ingest-api"));
         }
+        KeysCommand::RevokeDeviceKey { epoch } => {
+            DeviceKeys::remove(device_key_file(settings), *epoch)?;
+            say(format_args!("tokens of epoch {epoch} end; send SIGHUP to each ingest-api"));
+        }
         KeysCommand::DeviceToken { device_id } => {
-            say(DeviceKeys::read(device_key_file(settings))?.token(&device_id)?);
+            say(DeviceKeys::read(device_key_file(settings))?.token(device_id)?);
         }
     }
     Ok(())

@@ -6,6 +6,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use jiff::SignedDuration;
 use pisync_core::{
     crash::CrashSettings,
+    healthcheck::Healthcheck,
     models::{DeviceId, InvalidDeviceId},
     settings::{self, LogSettings, MongoSettings, RedisSettings},
 };
@@ -19,7 +20,7 @@ use crate::{
 };
 
 /// Accepts sync events over HTTP and queues them in Redis; serves history and fleet views; with a
-/// command, makes and revokes keys instead
+/// command, does that instead
 #[derive(Debug, Clone, Parser)]
 #[command(name = "ingest-api", version)]
 pub struct Config {
@@ -98,6 +99,8 @@ pub enum Command {
     /// Make, show and revoke keys
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Ask the process at --bind of this machine whether it is well: 0 if so, 1 if not
+    Healthcheck(Healthcheck),
 }
 
 /// Verbs for keys.
@@ -121,6 +124,11 @@ pub enum KeysCommand {
     },
     /// Add a master key to the device key file; tokens of older ones stay good
     NewDeviceKey,
+    /// Take the master key of an epoch out of the device key file: its tokens end
+    RevokeDeviceKey {
+        /// The number that its tokens begin with, behind pdt_
+        epoch: u32,
+    },
     /// Print the token of a device
     DeviceToken {
         /// The device id

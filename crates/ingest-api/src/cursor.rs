@@ -86,6 +86,17 @@ impl CursorKey {
         Position::decode(position).ok_or(BadCursor)
     }
 
+    /// A signature of a text, good for one purpose alone.
+    pub(crate) fn sign(&self, purpose: &str, text: &str) -> String {
+        URL_SAFE_NO_PAD.encode(self.mac(&Scope::of(purpose), text.as_bytes()).finalize().into_bytes())
+    }
+
+    /// Whether a text was signed with this key for this purpose.
+    pub(crate) fn is_signed(&self, purpose: &str, text: &str, signature: &str) -> bool {
+        let signature = URL_SAFE_NO_PAD.decode(signature);
+        signature.is_ok_and(|bytes| self.mac(&Scope::of(purpose), text.as_bytes()).verify_slice(&bytes).is_ok())
+    }
+
     fn mac(&self, scope: &Scope, position: &[u8]) -> Hmac<Sha256> {
         self.0.clone().chain_update((scope.0.len() as u64).to_be_bytes()).chain_update(&scope.0).chain_update(position)
     }

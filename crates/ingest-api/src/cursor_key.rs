@@ -27,6 +27,11 @@ impl CursorKeys {
     pub async fn key(&self) -> Result<&CursorKey, QueueError> {
         self.key.get_or_try_init(async || Ok(CursorKey::new(&self.queue.cursor_key().await?))).await
     }
+
+    /// The key, if it was needed before.
+    pub(crate) fn known(&self) -> Option<&CursorKey> {
+        self.key.get()
+    }
 }
 
 /// Reads a key from a file; what is around it in white space is no part of it.

@@ -6,6 +6,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{SyncHour, hour_of},
@@ -28,12 +29,15 @@ const RUNNING_EVERY: SignedDuration = SignedDuration::from_secs(5);
 /// none any more: an hour that was touched so shortly before it was computed is computed again.
 const SLACK: SignedDuration = SignedDuration::from_secs(5);
 
+/// How many hours are computed at the same time: the first question after an upgrade computes all.
+const AT_ONCE: usize = 4;
+
 /// After computing for longer than [`BRIEF`], so many times as long passes before stale hours are
 /// computed again: a tenth of the time is spent on it, however many reports come late.
 const REST: u32 = 9;
 const BRIEF: Duration = Duration::from_millis(250);
 
-/// The hours. Clones share one turn: a process computes one hour at a time.
+/// The hours. Clones share one turn: a process computes for one question at a time.
 #[derive(Debug, Clone)]
 pub struct Hours {
     seen: LastSeen,
@@ -67,15 +71,15 @@ impl Hours {
         let stored = self.store.sync_hours().hours(from, to).await?;
         let mut hours: BTreeMap<_, _> = stored.into_iter().map(|hour| (hour.hour, hour)).collect();
         let (began, resting) = (Instant::now(), rested_at.is_some_and(|rested_at| Instant::now() < rested_at));
-        for hour in within(from, to, now) {
-            let due = match hours.get(&hour) {
-                None => true,
-                Some(stored) => !resting && is_stale(stored, touched.get(&hour).copied(), now),
-            };
-            if due {
-                hours.insert(hour, self.store.sync_hours().compute(hour, now).await?);
-            }
-        }
+        let is_due = |hour: &Timestamp| match hours.get(hour) {
+            None => true,
+            Some(stored) => !resting && is_stale(stored, touched.get(hour).copied(), now),
+        };
+        let due: Vec<_> = within(from, to, now).filter(is_due).collect();
+        let store = self.store.sync_hours();
+        let computed = stream::iter(due).map(async |hour| store.compute(hour, now).await);
+        let computed: Vec<_> = computed.buffer_unordered(AT_ONCE).try_collect().await?;
+        hours.extend(computed.into_iter().map(|hour| (hour.hour, hour)));
         if began.elapsed() > BRIEF {
             *rested_at = Some(Instant::now() + REST * began.elapsed());
         }
@@ -93,7 +97,7 @@ fn within(from: Timestamp, to: Timestamp, now: Timestamp) -> impl Iterator<Item 
 /// Whether an hour has to be computed again.
 fn is_stale(stored: &SyncHour, touched: Option<Timestamp>, now: Timestamp) -> bool {
     let rested = stored.hour < hour_of(now) || stored.computed_at + RUNNING_EVERY <= now;
-    rested && touched.is_some_and(|touched| touched + SLACK >= stored.computed_at)
+    !stored.closed && rested && touched.is_some_and(|touched| touched + SLACK >= stored.computed_at)
 }
 
 #[cfg(test)]
@@ -107,8 +111,22 @@ mod tests {
     }
 
     fn computed(computed_at: &str) -> SyncHour {
-        let (hour, computed_at, speeds) = (at("12:00:00"), at(computed_at), Speeds::default());
-        SyncHour { hour, good: 0, failed: 0, files: 0, errors: 0, speeds, computed_at }
+        let (hour, computed_at, closed) = (at("12:00:00"), at(computed_at), false);
+        let (speeds, failed_speeds) = (Speeds::default(), Speeds::default());
+        let (good, failed, files, errors, connectivity, content) = Default::default();
+        SyncHour {
+            hour,
+            good,
+            failed,
+            files,
+            errors,
+            connectivity,
+            content,
+            speeds,
+            failed_speeds,
+            computed_at,
+            closed,
+        }
     }
 
     #[test]
@@ -118,6 +136,8 @@ mod tests {
             assert_eq!(is_stale(&hour, Some(at(touched)), at("14:00:00")), stale, "{touched}");
         }
         assert!(!is_stale(&hour, None, at("14:00:00")));
+        let closed = SyncHour { closed: true, ..hour };
+        assert!(!is_stale(&closed, Some(at("14:00:00")), at("14:00:00")), "its rows may be gone");
     }
 
     #[test]

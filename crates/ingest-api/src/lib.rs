@@ -2,7 +2,8 @@
 //!
 //! In reading order: [`config`], [`server`], [`request_id`], [`front`] (with [`auth`], [`cors`],
 //! [`tls`] and [`headers`]), [`routes`], [`limits`], [`hours`], [`error`], [`metrics`]; [`cursor`]
-//! and [`cursor_key`] for lists; [`admin`] for the operator's verbs.
+//! and [`cursor_key`] for lists; [`dashboard`] for people; [`admin`] and [`healthcheck`] for the
+//! operator's verbs.
 
 pub mod admin;
 pub mod auth;
@@ -10,9 +11,11 @@ pub mod config;
 pub mod cors;
 pub mod cursor;
 pub mod cursor_key;
+pub mod dashboard;
 pub mod error;
 pub mod front;
 pub mod headers;
+pub mod healthcheck;
 pub mod hours;
 pub mod limits;
 pub mod metrics;
@@ -32,7 +35,8 @@ use pisync_core::{
 };
 
 use crate::{
-    config::Config, cursor_key::CursorKeys, front::Front, hours::Hours, limits::Limits, metrics::Metrics, server::State,
+    config::Config, cursor_key::CursorKeys, dashboard::Pace, front::Front, hours::Hours, limits::Limits,
+    metrics::Metrics, routes::Census, server::State,
 };
 
 /// Serves until a signal to stop comes.
@@ -60,6 +64,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         limits: Arc::new(Limits::new(&config.limits)),
         cursor_keys: CursorKeys::new(queue.clone(), config.cursor_key_file),
         last_seen: LastSeen::new(queue.clone()),
+        census: Census::default(),
+        pace: Pace::default(),
         hours: Hours::new(queue.clone(), store.clone()),
         silent_after: config.silent_after,
         queue,

@@ -83,7 +83,7 @@ impl Limits {
 /// The generic cell rate algorithm (ITU-T I.371), a cell for each place: the time, in nanoseconds
 /// since the start, at which all that was taken is made good again. Own code, since the libraries
 /// for it give nothing back.
-struct Cells {
+pub(crate) struct Cells {
     full_at: Box<[AtomicU64]>,
     places: RandomState,
     start: Instant,
@@ -94,14 +94,14 @@ struct Cells {
 }
 
 impl Cells {
-    fn new(places: usize, step: Duration, burst: NonZeroU32) -> Self {
+    pub(crate) fn new(places: usize, step: Duration, burst: NonZeroU32) -> Self {
         let step = nanos(step).max(1);
         let full_at = std::iter::repeat_with(AtomicU64::default).take(places).collect();
         let room = step.saturating_mul(burst.get().into());
         Self { full_at, places: RandomState::new(), start: Instant::now(), step, room }
     }
 
-    fn take(&self, name: &(impl Hash + ?Sized)) -> Result<(), TooFast> {
+    pub(crate) fn take(&self, name: &(impl Hash + ?Sized)) -> Result<(), TooFast> {
         let now = nanos(self.start.elapsed());
         let fits = |full_at: u64| Some(full_at.max(now) + self.step).filter(|next| *next <= now + self.room);
         let taken = self.cell(name).fetch_update(Relaxed, Relaxed, fits);
@@ -111,7 +111,7 @@ impl Cells {
         })
     }
 
-    fn give_back(&self, name: &(impl Hash + ?Sized)) {
+    pub(crate) fn give_back(&self, name: &(impl Hash + ?Sized)) {
         let less = |full_at: u64| Some(full_at.saturating_sub(self.step));
         let _ = self.cell(name).fetch_update(Relaxed, Relaxed, less);
     }

@@ -6,8 +6,8 @@ use pisync_core::{logging, settings};
 fn main() -> anyhow::Result<()> {
     let config: Config = settings::parse();
     logging::init(config.log.log_format);
-    if let Some(command) = config.command {
-        return admin::run(command, &config.keys);
+    if let Some(command) = &config.command {
+        return admin::run(command, &config);
     }
     config.refuse_open_door();
     actix_web::rt::System::new().block_on(ingest_api::run(config))

@@ -5,6 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use jiff::Timestamp;
 use pisync_core::{
     metrics::{registry, registry_of, seconds},
+    models::DeviceStatus,
     queue::{PartitionStatus, QueueError},
 };
 use prometheus_client::{
@@ -109,6 +110,17 @@ pub(crate) fn queue_registry(status: &Result<Vec<PartitionStatus>, QueueError>, 
     gauge("queue_dead_letters", "Dead letters that lie in the queue", &|status| signed(status.dead));
     gauge("queue_paused", "1 while the partition hands out nothing", &|status| i64::from(status.paused));
     gauge("queue_oldest_age_seconds", "How long the oldest event has waited; 0 where none does", &oldest_age);
+    registry
+}
+
+/// How many devices have which status.
+pub(crate) fn devices_registry(counts: [(DeviceStatus, u64); 4]) -> Registry {
+    let mut registry = registry();
+    let devices = Family::<[(&'static str, &'static str); 1], Gauge>::default();
+    for (status, count) in counts {
+        devices.get_or_create(&[("status", status.as_str())]).set(signed(count));
+    }
+    registry.register("devices", "Devices by status, each counted once", devices);
     registry
 }
 

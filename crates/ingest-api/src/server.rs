@@ -18,8 +18,16 @@ use pisync_core::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cursor_key::CursorKeys, error::ApiError, front::Front, headers, hours::Hours, limits::Limits, metrics::Metrics,
-    request_id, routes, routes::Docs,
+    cursor_key::CursorKeys,
+    dashboard::{Assets, Attempts, Pace},
+    error::ApiError,
+    front::Front,
+    headers,
+    hours::Hours,
+    limits::Limits,
+    metrics::Metrics,
+    request_id, routes,
+    routes::{Census, Docs},
 };
 
 /// How long requests may go on after the signal to stop.
@@ -49,6 +57,10 @@ pub struct State {
     pub last_seen: LastSeen,
     /// The hours, added up.
     pub hours: Hours,
+    /// How many devices have which status.
+    pub census: Census,
+    /// How fast events come.
+    pub pace: Pace,
     /// What cursors are sealed with.
     pub cursor_keys: CursorKeys,
     /// How long nothing is heard of a device until it is silent.
@@ -68,9 +80,12 @@ pub async fn serve(
     let metrics = state.metrics.clone();
     let state = web::Data::new(state);
     let docs = web::Data::new(Docs::new());
+    let assets = web::Data::new(Assets::new()?);
+    let attempts = web::Data::new(Attempts::new());
     let certificate = front.certificate.clone();
     let app = move || {
         let app = App::new().app_data(state.clone()).app_data(metrics.clone()).app_data(docs.clone());
+        let app = app.app_data(assets.clone()).app_data(attempts.clone());
         let app = app.app_data(front.gate.clone()).app_data(front.origins.clone()).configure(routes::table);
         // Outermost last.
         let app = app.wrap(from_fn(refuse_long_headers)).wrap(headers::careful(front.certificate.is_some()));

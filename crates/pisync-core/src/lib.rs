@@ -6,17 +6,20 @@
 //! - [`store`]: the `MongoDB` collections.
 //! - [`settings`], [`logging`], [`shutdown`], [`backoff`]: what every binary needs to run; [`crash`]
 //!   for tests of the whole.
-//! - [`metrics`], [`ops`]: what operators see of a process, and the port for it.
+//! - [`metrics`], [`ops`], [`healthcheck`]: what operators see of a process, the port for it, and
+//!   how a process asks itself.
 //!
 //! `queue` and `store` use `models` and do not know each other.
 
 pub mod models;
 
 pub mod queue;
+mod redis_url;
 pub mod store;
 
 pub mod backoff;
 pub mod crash;
+pub mod healthcheck;
 pub mod logging;
 pub mod metrics;
 pub mod ops;

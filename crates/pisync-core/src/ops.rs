@@ -17,7 +17,10 @@ use prometheus_client::registry::Registry;
 use serde_json::{Map, Value};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::metrics;
+use crate::{
+    healthcheck::{Healthcheck, Unwell},
+    metrics,
+};
 
 /// How long the head of a request may take.
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
@@ -37,6 +40,11 @@ pub struct OpsSettings {
 pub type Needs = Vec<(&'static str, bool)>;
 
 impl OpsSettings {
+    /// Asks the process that has these settings whether it is well.
+    pub fn ask(self, healthcheck: Healthcheck) -> Result<(), Unwell> {
+        healthcheck.ask(self.ops_bind.ok_or(Unwell::NoPort)?)
+    }
+
     /// Serves where the settings say so, until the process ends; `needs` is asked for `/readyz`.
     ///
     /// Fails where the address cannot be bound.

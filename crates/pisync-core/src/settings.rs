@@ -1,16 +1,15 @@
 //! The settings that binaries share, as flags and environment variables.
 
-use std::{fmt, time::Duration};
+use std::{ffi::OsStr, fmt, fs, io, time::Duration};
 
 use clap::{
     Args, Parser,
     builder::TypedValueParser,
     error::{ContextKind, ContextValue, ErrorKind},
 };
-use deadpool_redis::redis::{ConnectionInfo, IntoConnectionInfo};
 use mongodb::options::ConnectionString;
 
-use crate::logging::LogFormat;
+use crate::{logging::LogFormat, redis_url::RedisUrl};
 
 /// Reads the settings of a binary from its arguments and environment.
 ///
@@ -54,7 +53,7 @@ pub struct LogSettings {
 /// Where events rest.
 #[derive(Debug, Clone, Args)]
 pub struct MongoSettings {
-    /// `MongoDB` connection string
+    /// `MongoDB` connection string, or `file:PATH` of a file that holds it
     #[arg(
         long,
         global = true,
@@ -78,7 +77,8 @@ pub struct MongoSettings {
 /// Where events wait.
 #[derive(Debug, Clone, Args)]
 pub struct RedisSettings {
-    /// Redis URL: `redis://` or `rediss://`
+    /// Redis URL: `redis://`, `redis+cluster://` or `redis+sentinel://`; `rediss` for TLS; or
+    /// `file:PATH` of a file that holds it
     #[arg(
         long,
         global = true,
@@ -102,7 +102,7 @@ pub struct RedisSettings {
     pub response_timeout: Duration,
 }
 
-/// A connection string: never printed, since it may hold a password.
+/// A connection string or a key: never printed, since it may be or hold a password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -112,7 +112,12 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The connection string itself, for the driver.
+    /// What a file holds, without the end of its line.
+    pub fn from_file(path: &str) -> io::Result<Self> {
+        Ok(Self(fs::read_to_string(path)?.trim_end().to_owned()))
+    }
+
+    /// The secret itself, for who needs it to speak with a server.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -130,14 +135,9 @@ struct MongoUriParser;
 impl TypedValueParser for MongoUriParser {
     type Value = Secret;
 
-    fn parse_ref(
-        &self,
-        cmd: &clap::Command,
-        arg: Option<&clap::Arg>,
-        value: &std::ffi::OsStr,
-    ) -> Result<Secret, clap::Error> {
-        let parsed = value.to_str().filter(|uri| ConnectionString::parse(uri).is_ok());
-        secret(parsed, cmd, arg, "mongodb://[USER:PASSWORD@]HOST[:PORT][/?OPTIONS]")
+    fn parse_ref(&self, cmd: &clap::Command, arg: Option<&clap::Arg>, value: &OsStr) -> Result<Secret, clap::Error> {
+        let is_uri = |uri: &str| ConnectionString::parse(uri).is_ok();
+        secret(value, is_uri, cmd, arg, "mongodb://[USER:PASSWORD@]HOST[:PORT][/?OPTIONS]")
     }
 }
 
@@ -147,33 +147,40 @@ struct RedisUrlParser;
 impl TypedValueParser for RedisUrlParser {
     type Value = Secret;
 
-    fn parse_ref(
-        &self,
-        cmd: &clap::Command,
-        arg: Option<&clap::Arg>,
-        value: &std::ffi::OsStr,
-    ) -> Result<Secret, clap::Error> {
-        let parsed = value.to_str().filter(|url| IntoConnectionInfo::into_connection_info(*url).is_ok());
-        secret(parsed, cmd, arg, "redis://[USER:PASSWORD@]HOST[:PORT][/DB]")
+    fn parse_ref(&self, cmd: &clap::Command, arg: Option<&clap::Arg>, value: &OsStr) -> Result<Secret, clap::Error> {
+        let is_url = |url: &str| RedisUrl::parse(url).is_ok();
+        let form = "redis://[USER:PASSWORD@]HOST[:PORT][/DB], \
+                    redis+cluster://[USER:PASSWORD@]HOST:PORT,HOST:PORT... or \
+                    redis+sentinel://[USER:PASSWORD@]HOST[:PORT],HOST[:PORT].../MASTER[/DB]";
+        secret(value, is_url, cmd, arg, form)
     }
 }
 
 /// The secret, or an error that does not repeat what was given, as clap's own would.
 fn secret(
-    parsed: Option<&str>,
+    value: &OsStr,
+    is_good: impl Fn(&str) -> bool,
     cmd: &clap::Command,
     arg: Option<&clap::Arg>,
     form: &str,
 ) -> Result<Secret, clap::Error> {
-    parsed.map(Secret::new).ok_or_else(|| {
-        let flag = arg.map(ToString::to_string).unwrap_or_default();
-        let message = format!(
+    let flag = arg.map(ToString::to_string).unwrap_or_default();
+    let message = match given(value) {
+        Ok(secret) if is_good(secret.expose()) => return Ok(secret),
+        Ok(_) => format!(
             "the value of '{flag}' is not of the form {form} (percent-encode what is reserved in USER and PASSWORD)\n"
-        );
-        let mut error = clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(cmd);
-        error.insert(ContextKind::InvalidArg, ContextValue::String(flag));
-        error
-    })
+        ),
+        Err(error) => format!("the file that '{flag}' names cannot be read: {error}\n"),
+    };
+    let mut error = clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(cmd);
+    error.insert(ContextKind::InvalidArg, ContextValue::String(flag));
+    Err(error)
+}
+
+/// The value itself, or what the file holds that it names with `file:PATH`.
+fn given(value: &OsStr) -> io::Result<Secret> {
+    let text = value.to_str().unwrap_or_default();
+    text.strip_prefix("file:").map_or_else(|| Ok(Secret::new(text)), Secret::from_file)
 }
 
 fn mongo_name(name: &str) -> Result<String, &'static str> {
@@ -185,15 +192,6 @@ fn key_prefix(prefix: &str) -> Result<String, &'static str> {
     let fits =
         (1..=64).contains(&prefix.len()) && prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.:/".contains(&b));
     fits.then(|| prefix.to_owned()).ok_or("1 to 64 letters, digits, '_', '-', '.', ':' or '/'")
-}
-
-impl RedisSettings {
-    /// The URL in the driver's form, with Nagle's algorithm off.
-    pub(crate) fn connection_info(&self) -> deadpool_redis::redis::RedisResult<ConnectionInfo> {
-        let info = self.redis_url.expose().into_connection_info()?;
-        let tcp = info.tcp_settings().clone().set_nodelay(true);
-        Ok(info.set_tcp_settings(tcp))
-    }
 }
 
 #[cfg(test)]
@@ -219,7 +217,11 @@ mod tests {
         let settings = All::try_parse_from(["test", "--mongo-uri", uri, "--redis-url", url]).unwrap();
         assert_eq!((settings.mongo.mongo_uri.expose(), settings.redis.redis_url.expose()), (uri, url));
         assert!(!format!("{settings:?}").contains("hunter2"));
-        for (flag, bad) in [("--mongo-uri", "mongodb://a:hunter2@:x/y z"), ("--redis-url", "http://a:hunter2@h")] {
+        for (flag, bad) in [
+            ("--mongo-uri", "mongodb://a:hunter2@:x/y z"),
+            ("--redis-url", "http://a:hunter2@h"),
+            ("--redis-url", "redis+ring://a:hunter2@h"),
+        ] {
             let error = refused(&[flag, bad]);
             assert!(error.contains(flag) && !error.contains("hunter2"), "{error}");
         }

@@ -42,6 +42,8 @@ pub struct Counted {
     pub crossed: HashSet<DeviceId>,
     /// How many counters were made from their rows, since an event was late or a duplicate.
     pub recounts: usize,
+    /// How many new events came after a newer one of their device.
+    pub late: usize,
 }
 
 /// Writes the rows. What `MongoDB` does not take as a document is left out of the answer and
@@ -78,9 +80,13 @@ pub async fn write_rows(
 pub async fn keep_counters(store: &Store, rested: &[Rested], threshold: i32) -> Result<Counted, StoreError> {
     let (by_device, receipts) = (in_order(rested), receipts(rested));
     let devices: Vec<_> = by_device.keys().cloned().collect();
-    let mut counted = Counted::default();
+    let (mut counted, mut is_first) = (Counted::default(), true);
     loop {
         let kept = store.failure_counters().find(&devices).await?;
+        if is_first {
+            counted.late = late(rested, &kept);
+            is_first = false;
+        }
         let (mut changes, recounts) = changes(store, &by_device, &kept).await?;
         counted.recounts += recounts;
         judge_clocks(&mut changes, &receipts, &kept);
@@ -95,6 +101,21 @@ pub async fn keep_counters(store: &Store, rested: &[Rested], threshold: i32) -> 
             Saved::Outrun => after_a_moment().await,
         }
     }
+}
+
+/// How many new events are older than what was counted of their device, or than one before them
+/// in the batch. A counter of a device that is well does not follow its good syncs, so what is
+/// late against these alone is not seen.
+fn late(rested: &[Rested], kept: &HashMap<DeviceId, Kept>) -> usize {
+    let (mut newest, mut late) = (HashMap::new(), 0);
+    for event in rested {
+        let counted = || kept.get(&event.device_id).and_then(|kept| kept.counter.watermark);
+        let newest = newest.entry(&event.device_id).or_insert_with(counted);
+        let at = Some(event.observation.timestamp);
+        late += usize::from(event.is_new && at < *newest);
+        *newest = at.max(*newest);
+    }
+    late
 }
 
 /// Each device's events in order of time.
@@ -206,10 +227,8 @@ pub async fn last_receipts(store: &Store, devices: &[DeviceId]) -> Result<Vec<(D
 async fn recounted(store: &Store, kept: Vec<Kept>) -> Result<Vec<(FailureCounter, Revision)>, StoreError> {
     let recounted: Vec<_> = stream::iter(kept)
         .map(async |kept| {
-            let device_id = kept.counter.device_id.clone();
-            let rows = store.sync_events().since_last_success(&device_id).await?;
-            let mut counter = recount(device_id, rows);
-            counter.clock_suspect_since = kept.counter.clock_suspect_since;
+            let rows = store.sync_events().since_last_success(&kept.counter.device_id).await?;
+            let counter = kept.counter.recount(rows);
             Ok::<_, StoreError>((counter != kept.counter).then_some((counter, kept.revision)))
         })
         .buffer_unordered(RECOUNTS)

@@ -1,10 +1,11 @@
 //! The settings of `queue-worker`, and the operator's verbs.
 
-use std::{path::PathBuf, time::Duration};
+use std::{num::NonZeroU64, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use pisync_core::{
     crash::CrashSettings,
+    healthcheck::Healthcheck,
     models::{DeviceId, InvalidDeviceId},
     ops::OpsSettings,
     settings::{LogSettings, MongoSettings, RedisSettings},
@@ -50,6 +51,12 @@ pub struct WorkSettings {
     /// Failed syncs in a row at which the alerter is told to look at a device
     #[arg(long, env = "PISYNC_ALERT_THRESHOLD", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..))]
     pub threshold: i32,
+    /// Devices of which Redis keeps when they were last heard of; what further ones report is stored all the same
+    #[arg(long, env = "PISYNC_MAX_DEVICES", default_value = "5000000")]
+    pub max_devices: NonZeroU64,
+    /// Days for which events are kept, 1 to 3650, the same in every worker; for ever if it is left out
+    #[arg(long, env = "PISYNC_RETAIN_DAYS", value_parser = clap::value_parser!(u16).range(1..=3_650))]
+    pub retain_days: Option<u16>,
     /// Where to die, in tests of the system.
     #[command(flatten)]
     pub crash: CrashSettings,
@@ -74,6 +81,8 @@ pub enum Command {
     /// Make failure counters from the rows again
     #[command(subcommand)]
     Counters(CountersCommand),
+    /// Ask the process at --ops-bind of this machine whether it is well: 0 if so, 1 if not
+    Healthcheck(Healthcheck),
     /// Read messages from standard input: what a worker has a child do
     #[command(hide = true)]
     Probe,
@@ -88,6 +97,16 @@ pub enum QueueCommand {
     Pause,
     /// Hand out batches again
     Resume,
+    /// Change the number of partitions: refuse events, drain, switch. All processes are started
+    /// anew with the new number afterwards, and refuse to start with the old one
+    Repartition {
+        /// The new number, 1 to 1024
+        #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
+        number: u16,
+        /// How long draining may take, in seconds, before all is left as it was
+        #[arg(long, default_value_t = 600)]
+        wait: u64,
+    },
 }
 
 /// Verbs for the dead letters.

@@ -2,8 +2,8 @@
 //!
 //! In reading order: [`config`], [`worker`] (the loop), [`reading`] (what a batch holds),
 //! [`probe`] (which message kills), [`batch`] (its effect), `receipt` (what it tells beside),
-//! [`keeper`] (holding a lease meanwhile), [`audit`] (the slow look around), [`metrics`] (what is
-//! counted), [`admin`] (the operator's verbs).
+//! [`keeper`] (holding a lease meanwhile), [`audit`] (the slow look around), [`retention`] (old rows
+//! go), [`metrics`] (what is counted), [`admin`] (the operator's verbs).
 
 pub mod admin;
 pub mod audit;
@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod probe;
 pub mod reading;
 mod receipt;
+pub mod retention;
 pub mod worker;
 
 use std::{sync::Arc, time::Duration};
@@ -30,6 +31,7 @@ use tokio::time::timeout;
 
 use crate::{
     config::{Command, Config},
+    retention::Retention,
     worker::Worker,
 };
 
@@ -42,8 +44,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Fails where the settings are wrong or a verb cannot be done; a worker waits for Redis and
 /// `MongoDB` to come.
 pub async fn run(config: Config) -> anyhow::Result<()> {
-    if matches!(config.command, Some(Command::Probe)) {
-        return Ok(probe::run(&config.work.crash)?);
+    match config.command {
+        Some(Command::Probe) => return Ok(probe::run(&config.work.crash)?),
+        Some(Command::Healthcheck(healthcheck)) => return Ok(config.ops.ask(healthcheck)?),
+        _ => {}
     }
     let mut redis = config.redis.clone();
     // A worker is in no hurry, and a slow answer is no reason to lose a batch.
@@ -51,13 +55,14 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let queue = Queue::new(&redis)?;
     let store = Store::open(&config.mongo, "queue-worker").await.context("opening the store")?;
     match config.command {
-        Some(command) => admin::run(command, &queue, &store).await,
+        Some(command) => admin::run(command, &config.redis, &queue, &store).await,
         None => work(queue, store, config).await,
     }
 }
 
 async fn work(queue: Queue, store: Store, config: Config) -> anyhow::Result<()> {
     let stop = shutdown::on_signal().context("listening for signals")?;
+    let retain_days = config.work.retain_days;
     let worker = Arc::new(Worker::new(queue.clone(), store.clone(), config.work));
     open_ops(config.ops, &worker, &queue, &store).await.context("binding --ops-bind (PISYNC_OPS_BIND)")?;
     match queue.check().await {
@@ -70,11 +75,17 @@ async fn work(queue: Queue, store: Store, config: Config) -> anyhow::Result<()> 
         () = stop.cancelled() => return Ok(()),
     }
     let pulse = tokio::spawn(Pulse::new(queue.clone()).keep(Role::Worker));
-    let auditor = tokio::spawn(audit::keep(queue, store));
+    let auditor = tokio::spawn(audit::keep(queue.clone(), store.clone()));
+    let retention =
+        retain_days.map(|days| Retention::new(queue, store, worker.owner(), days, worker.metrics().clone()));
+    let remover = retention.map(|retention| tokio::spawn(retention.keep(stop.clone())));
     log::info!(owner = worker.owner(); "working");
     worker::run(worker, stop).await;
     auditor.abort();
     pulse.abort();
+    if let Some(remover) = remover {
+        remover.abort();
+    }
     log::info!("stopped");
     Ok(())
 }

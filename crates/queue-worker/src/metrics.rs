@@ -20,8 +20,11 @@ pub struct Metrics {
     duplicates: Counter,
     clock_suspects: Counter,
     recounts: Counter,
+    late: Counter,
+    not_noted: Counter,
     dead_letters: Family<[(&'static str, String); 1], Counter>,
     redelivered: Counter,
+    removed_rows: Counter,
 }
 
 /// What a batch came to.
@@ -35,6 +38,10 @@ pub struct Effect {
     pub clock_suspects: usize,
     /// Devices whose counter had to be made from their rows.
     pub recounts: usize,
+    /// New events that came after a newer one of their device.
+    pub late: usize,
+    /// Devices of which it was not noted that they were heard of.
+    pub not_noted: usize,
 }
 
 impl Metrics {
@@ -47,9 +54,17 @@ impl Metrics {
             duplicates: Counter::default(),
             clock_suspects: Counter::default(),
             recounts: Counter::default(),
+            late: Counter::default(),
+            not_noted: Counter::default(),
             dead_letters: Family::default(),
             redelivered: Counter::default(),
+            removed_rows: Counter::default(),
         }
+    }
+
+    /// Notes that rows were removed for their age.
+    pub(crate) fn removed(&self, rows: u64) {
+        self.removed_rows.inc_by(rows);
     }
 
     /// Notes that a batch was handed out whose worker had died or given it back.
@@ -66,6 +81,8 @@ impl Metrics {
         self.duplicates.inc_by(messages.saturating_sub(effect.stored + effect.dead.len()) as u64);
         self.clock_suspects.inc_by(effect.clock_suspects as u64);
         self.recounts.inc_by(effect.recounts as u64);
+        self.late.inc_by(effect.late as u64);
+        self.not_noted.inc_by(effect.not_noted as u64);
         for letter in &effect.dead {
             self.dead_letters.get_or_create(&[("reason", letter.reason.to_string())]).inc();
         }
@@ -88,8 +105,15 @@ impl Metrics {
             "Counters made from their rows, since an event was late or a duplicate",
             self.recounts.clone(),
         );
+        registry.register("late", "New events that came after a newer one of their device", self.late.clone());
+        registry.register(
+            "devices_not_noted",
+            "Times that a device's last word was not noted, since as many devices as may be are known",
+            self.not_noted.clone(),
+        );
         registry.register("dead_letters", "Messages buried, by reason", self.dead_letters.clone());
         registry.register("redelivered", "Messages in batches handed out once more", self.redelivered.clone());
+        registry.register("removed_rows", "Rows removed for their age", self.removed_rows.clone());
         registry
     }
 }

@@ -51,7 +51,7 @@ pub struct Worker {
     store: Store,
     settings: WorkSettings,
     owner: String,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
 }
 
 /// What a step found.
@@ -79,7 +79,7 @@ impl Worker {
     pub fn new(queue: Queue, store: Store, settings: WorkSettings) -> Self {
         let owner = format!("{}-{:08x}", std::process::id(), fastrand::u32(..));
         let (hints, seen) = (Hints::new(queue.clone()), LastSeen::new(queue.clone()));
-        Self { hints, seen, queue, store, settings, owner, metrics: Metrics::new() }
+        Self { hints, seen, queue, store, settings, owner, metrics: Arc::new(Metrics::new()) }
     }
 
     /// The name under which the worker claims.
@@ -88,7 +88,7 @@ impl Worker {
     }
 
     /// What the worker counts.
-    pub fn metrics(&self) -> &Metrics {
+    pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
     }
 
@@ -194,9 +194,9 @@ impl Worker {
         // The note needs no more than the rows, and takes no longer than the counters.
         let (counted, noted) = tokio::join!(self.persist(lost, stop, count), self.note(batch, &rested));
         let counted = counted?;
-        effect.recounts = counted.recounts;
+        (effect.recounts, effect.late) = (counted.recounts, counted.late);
         let crossed: Vec<_> = counted.crossed.into_iter().collect();
-        noted.map_err(Unfinished::NotNoted)?;
+        effect.not_noted = noted.map_err(Unfinished::NotNoted)?;
         crash.pass("after_counter_before_ack");
 
         if let Err(error) = self.hints.leave(&crossed).await {
@@ -207,13 +207,14 @@ impl Worker {
 
     /// Says which devices were heard of and which hours have got rows: after the rows are stored,
     /// so that who adds up an hour meanwhile will do so again, and before the ack, so that it is
-    /// said in the end, whoever dies.
-    async fn note(&self, batch: &Batch, rested: &[Rested]) -> Result<(), QueueError> {
+    /// said in the end, whoever dies. Answers with how many devices there was no room for.
+    async fn note(&self, batch: &Batch, rested: &[Rested]) -> Result<usize, QueueError> {
         let seen: Vec<_> = receipts(rested).into_iter().map(|(device, receipt)| (device, receipt.last_at)).collect();
         if seen.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
-        self.seen.note(batch.lease.partition, &seen, &hours(rested)).await
+        let most = self.settings.max_devices.get().div_ceil(self.queue.partitions().len() as u64);
+        self.seen.note(batch.lease.partition, &seen, &hours(rested), most).await
     }
 
     /// Does one step on the store until it is done, for hours if need be. The lease is kept

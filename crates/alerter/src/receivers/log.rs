@@ -4,6 +4,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
+    os::unix::fs::FileExt,
     path::Path,
     sync::Arc,
 };
@@ -42,7 +43,9 @@ struct Line<'a> {
 impl AlertLog {
     /// Opens the file for appending, and makes it where there is none.
     pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self(Arc::new(OpenOptions::new().create(true).append(true).open(path)?)))
+        // A pipe or a terminal is not to be read.
+        let is_file = path.metadata().map_or(true, |found| found.is_file());
+        Ok(Self(Arc::new(OpenOptions::new().create(true).read(is_file).append(true).open(path)?)))
     }
 
     /// Writes a line for each alert; when it is sent, all lines are on disk (one fsync).
@@ -63,6 +66,9 @@ impl AlertLog {
         }
         let file = self.0.clone();
         tokio::task::spawn_blocking(move || {
+            if ends_within_a_line(&file)? {
+                lines.insert(0, b'\n');
+            }
             (&*file).write_all(&lines)?;
             file.sync_data()
         })
@@ -75,6 +81,15 @@ impl AlertLog {
         }
         Ok(())
     }
+}
+
+/// Whether the last writer was killed within a line, of which the next must not become a part.
+fn ends_within_a_line(file: &File) -> io::Result<bool> {
+    let (end, mut last) = (file.metadata()?.len(), [b'\n']);
+    if end > 0 {
+        file.read_exact_at(&mut last, end - 1)?;
+    }
+    Ok(last != [b'\n'])
 }
 
 fn line<'a>(notice: &'a Notice, wording: &Wording, now: Timestamp) -> Line<'a> {
@@ -135,10 +150,13 @@ mod tests {
         Notice { reason, alert, facts: Facts::default() }
     }
 
+    fn wording() -> Wording {
+        Wording { links: crate::receivers::Links::default(), floor_mbps: 0.5 }
+    }
+
     fn written(reason: Reason) -> serde_json::Value {
         let now = "2026-11-23T10:00:01.5Z".parse().unwrap();
-        let wording = Wording { links: crate::receivers::Links::default(), floor_mbps: 0.5 };
-        serde_json::to_value(line(&notice(reason), &wording, now)).unwrap()
+        serde_json::to_value(line(&notice(reason), &wording(), now)).unwrap()
     }
 
     #[test]
@@ -158,5 +176,21 @@ mod tests {
         let (firing, resolved) = (written(Reason::Firing), written(Reason::Resolved));
         assert_eq!(firing["id"], resolved["id"]);
         assert_eq!(resolved["endsAt"], "2026-11-23T11:00:00.000Z");
+    }
+    #[tokio::test]
+    async fn what_comes_after_half_a_line_is_a_line_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("alerts.log");
+        std::fs::write(&path, "{\"time\":\"20").unwrap();
+        let log = AlertLog::open(&path).unwrap();
+        let notices = vec![notice(Reason::Firing), notice(Reason::Resolved)];
+        let group = std::collections::BTreeMap::new();
+        let notification = Notification { id: "1".into(), receiver: NAME.into(), group, notices, more: 0 };
+        for _ in 0..2 {
+            assert_eq!(log.send(&notification, &wording()).await, Delivery::Sent);
+        }
+        let is_json = |line: &str| serde_json::from_str::<serde_json::Value>(line).is_ok();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().map(is_json).collect::<Vec<_>>(), [false, true, true, true, true]);
     }
 }

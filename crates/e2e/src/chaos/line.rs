@@ -123,6 +123,9 @@ fn verdict(expect: Expect, outcome: &Outcome) -> Option<String> {
             let faults: Vec<_> = findings.faults.iter().map(ToString::to_string).collect();
             Some(format!("{dead} dead letters; faults: {}", faults.join(" ")))
         }
+        Expect::Recovery if findings.duplicated + findings.wrong_counters + *dead > 0 => {
+            Some(format!("{dead} dead letters, and what is there is not right: {:?}", findings.faults))
+        }
         Expect::Losses if findings.lost == 0 => Some("the control lost nothing".into()),
         Expect::WrongCounters if findings.wrong_counters == 0 => Some("the control miscounted nothing".into()),
         _ => None,
@@ -138,18 +141,25 @@ pub(super) fn print(lines: &[Line], json: bool) -> anyhow::Result<()> {
         }
         return Ok(());
     }
-    let mut table = Table::new();
-    table.load_preset(ASCII_MARKDOWN).set_header(HEADS).add_rows(lines.iter().map(Line::cells));
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
+    if !lines.is_empty() {
+        writeln!(out, "{}", table(HEADS, lines.iter().map(Line::cells)))?;
     }
-    writeln!(out, "{table}")?;
     for line in lines {
         if let Some(failure) = &line.failure {
             writeln!(out, "FAILED: {}: {failure}", line.row)?;
         }
     }
     Ok(())
+}
+
+/// A table in Markdown.
+pub(super) fn table<const N: usize>(heads: [&str; N], rows: impl Iterator<Item = [String; N]>) -> Table {
+    let mut table = Table::new();
+    table.load_preset(ASCII_MARKDOWN).set_header(heads).add_rows(rows);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
 }
 
 #[cfg(test)]
@@ -174,6 +184,8 @@ mod tests {
             (Expect::NoDamage, outcome(0, 0, 0), false),
             (Expect::NoDamage, outcome(1, 0, 1), false),
             (Expect::NoDamage, Outcome { dead: 1, ..outcome(0, 0, 1) }, false),
+            (Expect::Recovery, outcome(9, 0, 1), true),
+            (Expect::Recovery, outcome(9, 1, 1), false),
             (Expect::Losses, outcome(1, 0, 1), true),
             (Expect::Losses, outcome(0, 1, 1), false),
             (Expect::WrongCounters, outcome(0, 1, 1), true),

@@ -1,13 +1,16 @@
 //! The kill matrix: everything that can be killed is killed while a fleet sends, and afterwards
-//! its ledger is compared with `MongoDB`.
+//! its ledger is compared with `MongoDB`; and alerters, whose log is compared with what they had to
+//! tell.
 //!
 //! In reading order: `settings`, `rows` (what is done to whom), `stage` (the world of one
-//! row) with `cast` (its processes), `workers`, `ingest`, `servers`, `replies` and
-//! `controls` (how it is done), `recovery` (how long a batch is without a worker), `line`
-//! (what is printed).
+//! row) with `cast` (its processes), `workers`, `ingest`, `servers`, `failover`,
+//! `replies` and `controls` (how it is done), `recovery` (how long a batch is without a worker), `line`
+//! (what is printed); `alerts` (the same for the alerters).
 
+mod alerts;
 mod cast;
 mod controls;
+mod failover;
 mod ingest;
 mod line;
 mod recovery;
@@ -18,7 +21,10 @@ mod settings;
 mod stage;
 mod workers;
 
-use std::{panic::AssertUnwindSafe, time::Instant};
+use std::{
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
 
 use anyhow::{anyhow, ensure};
 use futures_util::FutureExt;
@@ -27,7 +33,12 @@ pub use settings::Settings;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use self::{line::Line, rows::Row, settings::Scale, stage::Stage};
+use self::{
+    line::Line,
+    rows::{Row, Servers},
+    settings::Scale,
+    stage::Stage,
+};
 
 /// Runs the matrix, prints its table, and says whether every row is as it must be.
 ///
@@ -35,21 +46,36 @@ use self::{line::Line, rows::Row, settings::Scale, stage::Stage};
 pub async fn run(settings: &Settings) -> anyhow::Result<bool> {
     let stop = shutdown::on_signal()?;
     let seed = settings.seed.unwrap_or_else(|| fastrand::u32(..).into());
-    let rows: Vec<_> = rows::ALL.iter().filter(|row| settings.wants(row.name)).collect();
-    ensure!(!rows.is_empty(), "no row has a name like this; the rows are: {}", rows::names());
-    log::info!(rows = rows.len(), seed = seed; "starting");
-    let mut lines = Vec::new();
+    let rows: Vec<_> = rows::ALL.iter().filter(|row| settings.wants(row.name, row.servers)).collect();
+    let of_alerters: Vec<_> = alerts::ALL.iter().filter(|row| settings.wants(row.name, Servers::Shared)).collect();
+    let count = rows.len() + of_alerters.len();
+    ensure!(count > 0, "no row has a name like this; the rows are: {}", names());
+    log::info!(rows = count, seed = seed; "starting");
+    let (mut lines, mut told) = (Vec::new(), Vec::new());
     for row in rows {
-        let line = play(row, settings, seed, &stop).await;
-        line.log();
-        lines.push(line);
-        if stop.is_cancelled() {
-            break;
+        if !stop.is_cancelled() {
+            let line = play(row, settings, seed, &stop).await;
+            line.log();
+            lines.push(line);
+        }
+    }
+    for row in of_alerters {
+        if !stop.is_cancelled() {
+            let line = alerts::play(row, settings, seed, &stop).await;
+            line.log();
+            told.push(line);
         }
     }
     line::print(&lines, settings.json)?;
+    alerts::print(&told, settings.json)?;
     ensure!(!stop.is_cancelled(), "stopped by a signal");
-    Ok(lines.iter().all(|line| line.failure.is_none()))
+    Ok(lines.iter().all(|line| line.failure.is_none()) && told.iter().all(|line| line.failure.is_none()))
+}
+
+/// The names of all rows, for a message.
+fn names() -> String {
+    let names = rows::ALL.iter().map(|row| row.name).chain(alerts::ALL.iter().map(|row| row.name));
+    names.collect::<Vec<_>>().join("; ")
 }
 
 /// One row from an empty world to its line. Whatever happens in it, its world is taken down.
@@ -58,15 +84,7 @@ async fn play(row: &Row, settings: &Settings, seed: u64, stop: &CancellationToke
     let (scale, started) = (row.havoc.sized(&settings.scale()), Instant::now());
     let limit = scale.limit;
     let mut stage = None;
-    let played = timeout(limit, AssertUnwindSafe(act(row, scale, seed, &mut stage)).catch_unwind());
-    let outcome = tokio::select! {
-        played = played => match played {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(anyhow!("a process broke down; its log is above")),
-            Err(_) => Err(anyhow!("not done after {} s", limit.as_secs())),
-        },
-        () = stop.cancelled() => Err(anyhow!("stopped by a signal")),
-    };
+    let outcome = bounded(Box::pin(act(row, scale, seed, &mut stage)), limit, stop).await;
     let line = Line::new(row, outcome, started.elapsed());
     if let Some(stage) = stage {
         let keep = settings.logs.as_deref().filter(|_| line.failure.is_some());
@@ -76,7 +94,24 @@ async fn play(row: &Row, settings: &Settings, seed: u64, stop: &CancellationToke
 }
 
 async fn act(row: &Row, scale: Scale, seed: u64, stage: &mut Option<Stage>) -> anyhow::Result<line::Outcome> {
-    let stage = stage.insert(Stage::set(row.servers, scale, seed).await);
-    let kills = row.havoc.wreak(stage).await?;
+    // Boxed: the compiler looks only so deep into what is awaited.
+    let stage = stage.insert(Box::pin(Stage::set(row.servers, scale, seed)).await);
+    let kills = Box::pin(row.havoc.wreak(stage)).await?;
     stage.settle(kills).await
+}
+
+/// What comes of an act that breaks down, takes too long or is stopped by a signal is an error.
+async fn bounded<T>(
+    act: impl Future<Output = anyhow::Result<T>>,
+    limit: Duration,
+    stop: &CancellationToken,
+) -> anyhow::Result<T> {
+    tokio::select! {
+        played = timeout(limit, AssertUnwindSafe(act).catch_unwind()) => match played {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(anyhow!("a process broke down; its log is above")),
+            Err(_) => Err(anyhow!("not done after {} s", limit.as_secs())),
+        },
+        () = stop.cancelled() => Err(anyhow!("stopped by a signal")),
+    }
 }

@@ -44,6 +44,11 @@ impl Recovery {
         lock(&self.seen).orphans.extend(batches_of(&status, pid).map(|batch| (batch, when)));
     }
 
+    /// Takes note of a time that was measured otherwise.
+    pub(super) fn took(&self, time: Duration) {
+        lock(&self.seen).times.push(time);
+    }
+
     /// The times to recovery so far, shortest first.
     pub(super) fn times(&self) -> Vec<Duration> {
         let mut times = lock(&self.seen).times.clone();

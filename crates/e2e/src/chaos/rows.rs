@@ -1,6 +1,6 @@
 //! The rows of the matrix: what is done to whom, and what must come of it.
 
-use super::{controls, ingest, replies, replies::Reply, servers, settings::Scale, stage::Stage, workers};
+use super::{controls, failover, ingest, replies, replies::Reply, servers, settings::Scale, stage::Stage, workers};
 
 /// One row.
 #[derive(Debug)]
@@ -24,6 +24,19 @@ pub(super) enum Servers {
     OwnRedis,
     /// A `MongoDB`.
     OwnMongo,
+    /// A Redis cluster of three masters and three replicas, with these options.
+    OwnCluster(&'static [&'static str]),
+    /// A Redis with two replicas and three sentinels.
+    OwnSentinels,
+    /// A `MongoDB` of three nodes.
+    OwnMongoSet,
+}
+
+impl Servers {
+    /// Whether they take long to start.
+    pub(super) fn are_many(self) -> bool {
+        matches!(self, Self::OwnCluster(_) | Self::OwnSentinels | Self::OwnMongoSet)
+    }
 }
 
 /// What must come of a row.
@@ -31,6 +44,8 @@ pub(super) enum Servers {
 pub(super) enum Expect {
     /// Nothing lost, nothing twice, every counter right, no dead letters.
     NoDamage,
+    /// It goes on by itself, and what is there is right; what was lost is told by the number.
+    Recovery,
     /// A control: events are lost.
     Losses,
     /// A control: counters are wrong.
@@ -48,7 +63,10 @@ pub(super) enum Havoc {
     IngestAtRandom,
     RedisKilled,
     RedisFull,
+    RedisMasterKilled,
+    RedisMasterKilledAhead,
     MongoAway,
+    MongoPrimaryKilled,
     RepliesDropped(Reply),
     NaivePop,
     NaiveCount,
@@ -75,7 +93,10 @@ impl Havoc {
             Self::IngestAtRandom => ingest::killed_at_random(stage).await,
             Self::RedisKilled => servers::redis_killed(stage).await,
             Self::RedisFull => servers::redis_full(stage).await,
+            Self::RedisMasterKilled => failover::redis_master_killed(stage, false).await,
+            Self::RedisMasterKilledAhead => failover::redis_master_killed(stage, true).await,
             Self::MongoAway => servers::mongo_away(stage).await,
+            Self::MongoPrimaryKilled => failover::mongo_primary_killed(stage).await,
             Self::RepliesDropped(reply) => replies::dropped(stage, reply).await,
             Self::NaivePop => controls::naive_pop(stage).await,
             Self::NaiveCount => controls::naive_count(stage).await,
@@ -87,6 +108,10 @@ const fn row(name: &'static str, servers: Servers, havoc: Havoc) -> Row {
     Row { name, servers, havoc, expect: Expect::NoDamage }
 }
 
+const fn takeover(name: &'static str, servers: Servers, havoc: Havoc) -> Row {
+    Row { name, servers, havoc, expect: Expect::Recovery }
+}
+
 const fn control(name: &'static str, havoc: Havoc, expect: Expect) -> Row {
     Row { name, servers: Servers::Shared, havoc, expect }
 }
@@ -94,10 +119,11 @@ const fn control(name: &'static str, havoc: Havoc, expect: Expect) -> Row {
 /// The matrix.
 pub(super) const ALL: &[Row] = {
     use Havoc::{
-        IngestAt, IngestAtRandom, MongoAway, NaiveCount, NaivePop, RedisFull, RedisKilled, RepliesDropped, WorkerAt,
-        WorkerAtRandom, WorkerStopped, WorkersRace,
+        IngestAt, IngestAtRandom, MongoAway, MongoPrimaryKilled, NaiveCount, NaivePop, RedisFull, RedisKilled,
+        RedisMasterKilled, RedisMasterKilledAhead, RepliesDropped, WorkerAt, WorkerAtRandom, WorkerStopped,
+        WorkersRace,
     };
-    use Servers::{OwnMongo, OwnRedis, Shared};
+    use Servers::{OwnCluster, OwnMongo, OwnMongoSet, OwnRedis, OwnSentinels, Shared};
     &[
         row("worker killed after_claim", Shared, WorkerAt("after_claim")),
         row("worker killed before_insert", Shared, WorkerAt("before_insert")),
@@ -113,6 +139,15 @@ pub(super) const ALL: &[Row] = {
         row("redis killed", OwnRedis, RedisKilled),
         row("redis full", OwnRedis, RedisFull),
         row("mongodb killed and away", OwnMongo, MongoAway),
+        row("mongodb primary of three killed", OwnMongoSet, MongoPrimaryKilled),
+        takeover("sentinels: redis master killed", OwnSentinels, RedisMasterKilled),
+        takeover("cluster: redis master killed", OwnCluster(&[]), RedisMasterKilled),
+        takeover("cluster: master killed, its replica down for 4 s", OwnCluster(&[]), RedisMasterKilledAhead),
+        takeover(
+            "cluster: the same, min-replicas-to-write 1",
+            OwnCluster(&["--min-replicas-to-write", "1", "--min-replicas-max-lag", "1"]),
+            RedisMasterKilledAhead,
+        ),
         row("replies to push dropped", OwnRedis, RepliesDropped(Reply::Push)),
         row("replies to claim dropped", OwnRedis, RepliesDropped(Reply::Claim)),
         row("replies to ack dropped", OwnRedis, RepliesDropped(Reply::Ack)),
@@ -120,8 +155,3 @@ pub(super) const ALL: &[Row] = {
         control("control: counts only new rows", NaiveCount, Expect::WrongCounters),
     ]
 };
-
-/// The names of all rows, for a message.
-pub(super) fn names() -> String {
-    ALL.iter().map(|row| row.name).collect::<Vec<_>>().join("; ")
-}

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tokio::{process::Command, time::sleep};
 
 use super::{cast::Cast, line::Outcome, recovery::Recovery, rows::Servers, settings::Scale};
-use crate::{MongoServer, RedisServer, TestEnv};
+use crate::{MongoServer, MongoSet, RedisServer, RedisSet, TestEnv};
 
 /// How long the system may take to a state that is waited for.
 const PATIENCE: Duration = Duration::from_secs(100);
@@ -42,6 +42,10 @@ pub(super) struct Stage {
     pub(super) redis: Option<RedisServer>,
     /// A `MongoDB` of its own.
     pub(super) mongo: Option<MongoServer>,
+    /// Several Redis servers of its own.
+    pub(super) redis_set: Option<RedisSet>,
+    /// A `MongoDB` of three nodes of its own.
+    pub(super) mongo_set: Option<MongoSet>,
     /// The processes of the system.
     pub(super) cast: Cast,
     env: Arc<TestEnv>,
@@ -68,7 +72,8 @@ impl Stage {
     /// Starts the servers of the row.
     pub(super) async fn set(servers: Servers, scale: Scale, seed: u64) -> Self {
         let folder = tempfile::Builder::new().prefix("pisync-chaos-").tempdir().expect("a folder");
-        let (mut redis, mut mongo) = (None, None);
+        let (mut redis, mut mongo, mut redis_set, mut mongo_set) = (None, None, None, None);
+        let own = |set: &RedisSet| TestEnv::at(Some(set.url()), None);
         let env = match servers {
             Servers::Shared => TestEnv::new(),
             Servers::OwnRedis => {
@@ -77,12 +82,23 @@ impl Stage {
             Servers::OwnMongo => {
                 TestEnv::on_mongo(mongo.insert(MongoServer::start(folder.path().join("mongodb")).await))
             }
+            Servers::OwnCluster(options) => own(redis_set.insert(RedisSet::cluster(folder.path(), options).await)),
+            Servers::OwnSentinels => own(redis_set.insert(RedisSet::sentinels(folder.path(), &[]).await)),
+            Servers::OwnMongoSet => {
+                let set = mongo_set.insert(MongoSet::start(folder.path()).await);
+                TestEnv::at(None, Some(set.uri()))
+            }
         };
         let (queue, mut rng) = (env.queue(), Rng::with_seed(seed));
         let env = Arc::new(env);
         let cast = Cast::new(Arc::clone(&env), scale.clone(), &mut rng);
         let recovery = Recovery::watch(queue.clone());
-        Self { scale, rng, queue, recovery, redis, mongo, cast, env, servers: folder }
+        Self { scale, rng, queue, recovery, redis, mongo, redis_set, mongo_set, cast, env, servers: folder }
+    }
+
+    /// The prefix of the keys.
+    pub(super) fn prefix(&self) -> &str {
+        self.env.name()
     }
 
     /// A random duration from `least` to `most` milliseconds.
@@ -126,7 +142,7 @@ impl Stage {
 
     /// Takes everything down; the logs are copied to `keep` first.
     pub(super) async fn strike(self, row: &str, keep: Option<&Path>) {
-        let Self { queue, recovery, redis, mongo, cast, env, servers, .. } = self;
+        let Self { queue, recovery, redis, mongo, redis_set, mongo_set, cast, env, servers, .. } = self;
         drop((cast, recovery));
         let folder = env.path("");
         if let Some(keep) = keep {
@@ -134,11 +150,13 @@ impl Stage {
         }
         let remove = async {
             if redis.is_none()
+                && redis_set.is_none()
                 && let Err(error) = queue.remove().await
             {
                 log::warn!(error:% = error; "keys were left behind");
             }
             if mongo.is_none()
+                && mongo_set.is_none()
                 && let Err(error) = env.store().await.remove().await
             {
                 log::warn!(error:% = error; "a database was left behind");
@@ -147,7 +165,7 @@ impl Stage {
         if tokio::time::timeout(STRIKE, remove).await.is_err() {
             log::warn!("keys or a database were left behind");
         }
-        drop((redis, mongo));
+        drop((redis, mongo, redis_set, mongo_set));
         sleep(LAST_WRITES).await;
         drop((env, servers));
     }
@@ -163,7 +181,8 @@ pub(super) async fn until(what: &str, mut reached: impl AsyncFnMut() -> bool) ->
     Ok(())
 }
 
-fn copy_logs(from: &Path, to: &Path) {
+/// Copies the files of a folder.
+pub(super) fn copy_logs(from: &Path, to: &Path) {
     let copied = std::fs::create_dir_all(to).and_then(|()| {
         for entry in std::fs::read_dir(from)?.flatten().filter(|entry| entry.path().is_file()) {
             std::fs::copy(entry.path(), to.join(entry.file_name()))?;

@@ -5,33 +5,11 @@ use nix::sys::signal::Signal;
 use reqwest::{Client, Method, Response, header::HeaderMap};
 use serde_json::Value;
 
+use crate::keys::{api, key, keys};
+
 const EVENT: &str = "/api/sync-event";
 const LISTS: [&str; 3] = ["/api/device/pibook-1/sync-history", "/api/devices/repeated-failures", SILENCES];
 const SILENCES: &str = "/api/v1/silences";
-
-/// An operator's verb, with the files of this world and no server; what it prints.
-async fn keys(env: &TestEnv, args: &[&str]) -> String {
-    let mut command = env.command("ingest-api", &[&["keys"], args].concat());
-    command.env("PISYNC_KEYS_FILE", env.path("keys.toml")).env("PISYNC_DEVICE_KEY_FILE", env.path("device-keys.toml"));
-    command.env("PISYNC_REDIS_URL", "redis://127.0.0.1:1").env("PISYNC_MONGO_URI", "mongodb://127.0.0.1:1");
-    let output = command.output().await.unwrap();
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
-async fn key(env: &TestEnv, scope: &str) -> String {
-    keys(env, &["new", "--scope", scope, "--note", "a test"]).await
-}
-
-/// An API that looks at callers by the files of this world.
-async fn api(env: &TestEnv, mode: &str) -> Api {
-    let (keys, device_keys) = (env.path("keys.toml"), env.path("device-keys.toml"));
-    let mut args = vec!["--auth", mode, "--keys-file", keys.to_str().unwrap()];
-    if device_keys.exists() {
-        args.extend(["--device-key-file", device_keys.to_str().unwrap()]);
-    }
-    env.api(&args).await
-}
 
 async fn call(api: &Api, method: Method, path: &str, key: Option<&str>, device_id: &str) -> Response {
     let mut request = Client::new().request(method.clone(), format!("{}{path}", api.url));
@@ -103,9 +81,7 @@ async fn a_device_posts_for_itself_alone_and_only_while_its_epoch_lives() {
     key(&env, "read").await;
     keys(&env, &["new-device-key"]).await;
     let old = keys(&env, &["device-token", "a"]).await;
-    let first = std::fs::read_to_string(env.path("device-keys.toml")).unwrap();
     keys(&env, &["new-device-key"]).await;
-    let both = std::fs::read_to_string(env.path("device-keys.toml")).unwrap();
     let new = keys(&env, &["device-token", "a"]).await;
     let mut api = api(&env, "enforce").await;
     for token in [&old, &new] {
@@ -114,7 +90,7 @@ async fn a_device_posts_for_itself_alone_and_only_while_its_epoch_lives() {
     // "a" is 61 in hex: another device's name over the same MAC is no token at all.
     assert_eq!(posts(&api, &new.replace("_61_", "_62_"), "b").await, 401);
 
-    std::fs::write(env.path("device-keys.toml"), both.strip_prefix(&first).unwrap()).unwrap();
+    keys(&env, &["revoke-device-key", "1"]).await;
     api.service.signal(Signal::SIGHUP);
     api.service.says("read again what=device_keys").await;
     assert_eq!((posts(&api, &old, "a").await, posts(&api, &new, "a").await), (401, 202));
@@ -281,4 +257,18 @@ async fn every_answer_tells_a_browser_to_be_careful() {
         }
     }
     env.finish().await;
+}
+
+#[tokio::test]
+async fn a_simulated_fleet_sends_the_key_of_its_file() {
+    let env = TestEnv::new();
+    let file = env.path("ingest.key").display().to_string();
+    std::fs::write(&file, format!("{}\n", key(&env, "ingest").await)).unwrap();
+    let api = api(&env, "enforce").await;
+    for (args, success) in [(&[][..], false), (&["--api-key-file", &file], true)] {
+        let run = ["run", "--api", &api.url, "--devices", "2", "--rounds", "1", "--pattern", "burst"];
+        let mut run = env.start("run.log", "fleet-sim", &[&run[..], args].concat());
+        assert_eq!(run.ended().await.success(), success, "{}", run.log());
+    }
+    finish(env).await;
 }

@@ -143,12 +143,34 @@ async fn a_query_or_path_that_cannot_be_is_a_problem() {
     let api = env.api(&[]).await;
     let client = Client::new();
     let list = "/api/devices/repeated-failures";
-    for query in ["page=0", "page=-1", "page=x", "page=1&page=2", "limit=0", "limit=1000000000", "page=", "page=%ff"] {
+    for query in [
+        "page=0",
+        "page=-1",
+        "page=x",
+        "page=1&page=2",
+        "page=1000000000",
+        "page=1e9",
+        "limit=0",
+        "limit=1000000000",
+        "page=",
+        "page=%ff",
+    ] {
         refused(&api, query, 400, client.get(format!("{}{list}?{query}", api.url))).await;
     }
     let history = |id: &str| client.get(format!("{}/api/device/{id}/sync-history", api.url));
     for id in ["%00", "%E2%80%AE", "a%0Ab", &"x".repeat(129)] {
         refused(&api, id, 400, history(id)).await;
+    }
+    for of_device in ["", "/sync-events", "/sync-events.csv"] {
+        for id in ["%00", "a%0Ab"] {
+            let url = format!("{}/api/v1/devices/{id}{of_device}", api.url);
+            refused(&api, &url, 400, client.get(&url)).await;
+        }
+        // A device may be called so: it is looked for, and nothing else is.
+        for id in ["..%2f..%2fetc%2fpasswd", "a%2Fb", "%ff"] {
+            let answer = client.get(format!("{}/api/v1/devices/{id}{of_device}", api.url)).send().await.unwrap();
+            assert!(matches!(answer.status().as_u16(), 200 | 404), "{id}{of_device}: {}", answer.status());
+        }
     }
     for path in ["/api", "/api/v2/x", "/api/device//sync-history", "/..%2f..%2fetc/passwd", "/favicon.ico"] {
         refused(&api, path, 404, client.get(format!("{}{path}", api.url))).await;
@@ -187,6 +209,14 @@ async fn what_breaks_the_rules_of_http_is_refused_and_harms_nobody() {
         (
             "a chunk of a wrong length",
             head(&format!("Transfer-Encoding: chunked\r\n{close}")) + "zz\r\nabc\r\n0\r\n\r\n",
+        ),
+        (
+            "a chunk that is longer than it says",
+            head(&format!("Transfer-Encoding: chunked\r\n{close}")) + "2\r\nabcdef\r\n0\r\n\r\n",
+        ),
+        (
+            "a chunk of a length beyond all numbers",
+            head(&format!("Transfer-Encoding: chunked\r\n{close}")) + "fffffffffffffffffff\r\nabc",
         ),
         ("two lengths", head("Content-Length: 1\r\nContent-Length: 2\r\n") + "ab"),
         ("a length that is none", head("Content-Length: -5\r\n")),

@@ -8,10 +8,11 @@ use serde_json::Value;
 /// A schedule that does not come: what happens, happens at the start and by hints.
 const NEVER: [&str; 2] = ["--schedule", "0 0 29 2 1"];
 
-/// One webhook, whose messages wait for each other for a second.
+/// One webhook, which may take four seconds, and whose messages wait for each other for one.
 fn webhook(env: &TestEnv, far_end: &FarEnd) -> String {
     let config = format!(
-        "[[receiver]]\nname = \"there\"\ntype = \"webhook\"\nurl = \"{}\"\n\n[[route]]\nreceiver = \"there\"\n\
+        "[[receiver]]\nname = \"there\"\ntype = \"webhook\"\nurl = \"{}\"\ntimeout = \"4s\"\n\n\
+         [[route]]\nreceiver = \"there\"\n\
          group_wait = \"1s\"\ngroup_interval = \"0s\"\n",
         far_end.url(),
     );
@@ -19,9 +20,10 @@ fn webhook(env: &TestEnv, far_end: &FarEnd) -> String {
     env.path("alerts.toml").display().to_string()
 }
 
-/// Three failed syncs of each of so many devices, and at last a good one if asked.
+/// Three failed syncs of each of so many devices, too long ago to be told of the fleet as a whole,
+/// and at last a good one if asked.
 async fn report(api: &Api, devices: usize, is_well: bool) {
-    let minutes = if is_well { vec![1] } else { vec![9, 8, 7] };
+    let minutes = if is_well { vec![1] } else { vec![29, 28, 27] };
     let at = |minutes: i64| Timestamp::now() - SignedDuration::from_mins(minutes);
     let reports = (0..devices).flat_map(|device| {
         minutes.iter().map(move |minutes| body(&format!("pibook-{device}"), at(*minutes), !is_well))
@@ -94,5 +96,22 @@ async fn a_message_that_was_not_taken_comes_again_by_its_name_and_a_refused_one_
     let dead = dead().await.remove(0);
     assert_eq!((&dead["receiver"], &dead["status"]), (&"there".into(), &"resolved".into()));
     assert!(dead["why"].as_str().unwrap().starts_with("400"), "{dead}");
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn a_receiver_that_takes_longer_than_a_lease_gets_its_message_from_one_alerter_alone() {
+    let (env, far_end) = (TestEnv::new(), FarEnd::start().await);
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    far_end.answers([Answer::Hangs]);
+    let file = webhook(&env, &far_end);
+    let args = [&NEVER[..], &["--config", &file, "--lease-ms", "1500"]].concat();
+    let _alerters = (env.alerter("one.log", &args).await, env.alerter("two.log", &args).await);
+    report(&api, 1, false).await;
+    receives(&env, &far_end, 1).await;
+    let begun = std::time::Instant::now();
+    let messages = receives(&env, &far_end, 2).await;
+    assert!(begun.elapsed().as_secs_f64() > 3.5, "while the first was waited for: {:?}", begun.elapsed());
+    assert_eq!(messages[0].headers["webhook-id"], messages[1].headers["webhook-id"]);
     env.finish().await;
 }

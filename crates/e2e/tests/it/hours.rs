@@ -54,6 +54,8 @@ async fn hours_are_exact_after_late_and_resent_reports() {
             assert_eq!(hour.speeds.0.iter().sum::<u64>(), hour.good + hour.failed);
             // All have the same speed.
             assert_eq!(hour.speeds.0[Speeds::bucket(97.5)], hour.good + hour.failed);
+            assert_eq!(hour.failed_speeds.0[Speeds::bucket(97.5)], hour.failed);
+            assert_eq!((hour.connectivity, hour.content), (0, hour.failed));
             assert!(hour.median_speed().is_none_or(|median| (63.0..=100.0).contains(&median)), "{hour:?}");
         }
         assert_eq!(hours.iter().map(|hour| hour.good + hour.failed).sum::<u64>(), env.rows().await.len() as u64);
@@ -89,14 +91,14 @@ async fn an_hour_that_nothing_touched_is_computed_once_and_one_that_was_is_compu
     tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     assert_eq!(hours(&env, from, to).await, first);
     let partition = env.queue().partitions().next().unwrap();
-    seen.note(partition, &[], &[from]).await.unwrap();
+    seen.note(partition, &[], &[from], u64::MAX).await.unwrap();
     assert!(hours(&env, from, to).await[0].computed_at > first[0].computed_at);
     // The last touch is what counts, in whichever partition it was.
     for partition in env.queue().partitions() {
         for _ in 0..2 {
             let before = seen.touched(from, to).await.unwrap();
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-            seen.note(partition, &[], &[from]).await.unwrap();
+            seen.note(partition, &[], &[from], u64::MAX).await.unwrap();
             assert!(seen.touched(from, to).await.unwrap()[&from] > before[&from]);
         }
     }
@@ -126,9 +128,32 @@ async fn hours_far_from_now_are_not_noted() {
     let seen = LastSeen::new(env.queue());
     let partition = env.queue().partitions().next().unwrap();
     let noted = [24 * 30, 24 * 8, 1, 0, -24].map(|hours| hour_of(hours_ago(hours)));
-    seen.note(partition, &[], &noted).await.unwrap();
+    seen.note(partition, &[], &noted, u64::MAX).await.unwrap();
     let touched = seen.touched(Timestamp::MIN, Timestamp::MAX).await.unwrap();
     assert_eq!(touched.keys().copied().collect::<Vec<_>>(), noted[1..4]);
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn failed_syncs_are_told_apart_by_their_cause_as_alerts_are() {
+    let env = TestEnv::new();
+    let hour = hour_of(hours_ago(2));
+    let speeds = [(0.0, true), (0.01, true), (0.499, true), (0.5, true), (97.5, true), (0.2, false), (9.0, false)];
+    let rows = speeds.iter().enumerate().map(|(i, (speed, failed))| {
+        let id = json!({ "$oid": format!("{:08x}{i:016x}", hour.as_second()) });
+        json!({ "_id": id, "deviceId": "a", "totalErrors": i32::from(*failed), "totalFilesSynced": 1, "internetSpeed": speed })
+    });
+    e2e::mongo_command(&env, "insert", "SyncEvent", json!({ "documents": rows.collect::<Vec<_>>() })).await;
+    let found = hours(&env, hour, hour + HOUR).await.remove(0);
+    assert_eq!((found.good, found.failed, found.connectivity, found.content), (2, 5, 2, 2));
+    let failed: Vec<_> = speeds.iter().filter(|(_, failed)| *failed).map(|(speed, _)| Speeds::bucket(*speed)).collect();
+    for (bucket, count) in found.failed_speeds.0.iter().enumerate() {
+        assert_eq!(*count, failed.iter().filter(|found| **found == bucket).count() as u64, "{bucket}");
+    }
+    // An hour that a version before this one has stored is added up again.
+    let unset = json!({ "updates": [{ "q": {}, "u": { "$unset": { "failedSpeeds": 1 }, "$set": { "good": 99 } }, "multi": true }] });
+    e2e::mongo_command(&env, "update", "SyncHour", unset).await;
+    assert_eq!(hours(&env, hour, hour + HOUR).await.remove(0).good, 2);
     env.finish().await;
 }
 

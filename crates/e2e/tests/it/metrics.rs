@@ -7,6 +7,7 @@ use std::{
 };
 
 use e2e::{Api, RedisServer, Service, TestEnv, body, hours_ago, setting, workspace_root};
+use pisync_core::queue::LastSeen;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, process::Command};
@@ -63,6 +64,14 @@ fn has(metrics: &str, expected: &[(&str, f64)]) {
     }
 }
 
+/// The metrics of a worker once it has counted so many events: it counts a batch just after the
+/// acknowledgement that empties the queue.
+async fn scrape_after(env: &TestEnv, url: &str, events: f64) -> String {
+    let metrics = format!("{url}/metrics");
+    env.until("counted batches", async || sum(&get(&metrics).await.1, "pisync_batch_events_sum") >= events).await;
+    scrape(url).await
+}
+
 /// Four failed syncs of which two are the same, a good one, one with a wrong clock, one refused;
 /// a message that is no event.
 async fn traffic(env: &TestEnv, api: &Api) {
@@ -96,6 +105,8 @@ async fn the_metrics_of_all_processes_tell_what_happened() {
     })
     .await;
 
+    let failing = "pisync_devices{status=\"failing\"}";
+    env.until("devices counted", async || sum(&get(&format!("{}/metrics", api.url)).await.1, failing) > 0.5).await;
     api.get("/api/device/pibook-7/sync-history").await;
     let ingest = scrape(&api.url).await;
     has(
@@ -109,10 +120,14 @@ async fn the_metrics_of_all_processes_tell_what_happened() {
             ("pisync_queue_waiting_events", 0.0),
             ("pisync_queue_in_flight_events", 0.0),
             ("pisync_queue_dead_letters", 1.0),
+            (failing, 1.0),
+            ("pisync_devices{status=\"clock-suspect\"}", 1.0),
+            ("pisync_devices{status=\"silent\"}", 0.0),
+            ("pisync_devices{status=\"ok\"}", 1.0),
             ("pisync_build_info", 1.0),
         ],
     );
-    let stored = scrape(&worker_url).await;
+    let stored = scrape_after(&env, &worker_url, 7.0).await;
     has(
         &stored,
         &[
@@ -122,6 +137,7 @@ async fn the_metrics_of_all_processes_tell_what_happened() {
             ("pisync_clock_suspects_total", 1.0),
             ("pisync_dead_letters_total{reason=\"malformed\"}", 1.0),
             ("pisync_redelivered_total", 0.0),
+            ("pisync_late_total", 0.0),
         ],
     );
     let told = scrape(&alerter_url).await;
@@ -180,11 +196,76 @@ async fn a_batch_that_comes_again_counts_as_redelivered_and_its_rows_as_duplicat
     assert!(!env.start("first.log", "queue-worker", &dies).ended().await.success());
     let mut second = env.worker("second.log", &OPS).await;
     let url = ops(&mut second).await;
-    env.drained().await;
     has(
-        &scrape(&url).await,
+        &scrape_after(&env, &url, 2.0).await,
         &[("pisync_redelivered_total", 2.0), ("pisync_stored_total", 0.0), ("pisync_duplicates_total", 2.0)],
     );
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn an_event_that_comes_after_a_newer_one_counts_as_late_and_one_that_comes_twice_does_not() {
+    let env = TestEnv::new();
+    let api = env.api(&[]).await;
+    let mut worker = env.worker("worker.log", &OPS).await;
+    let url = ops(&mut worker).await;
+    let failed = |hour| body("a", hours_ago(hour), true);
+    for (reports, events, late, duplicates) in [
+        (&[failed(5), failed(3)][..], 2.0, 0.0, 0.0),
+        (&[failed(4)], 3.0, 1.0, 0.0),
+        (&[failed(4), failed(3), failed(5)], 6.0, 1.0, 3.0),
+        (&[failed(2), body("b", hours_ago(9), false)], 8.0, 1.0, 3.0),
+        (&[failed(7)], 9.0, 2.0, 3.0),
+    ] {
+        api.accepts(reports).await;
+        has(
+            &scrape_after(&env, &url, events).await,
+            &[("pisync_late_total", late), ("pisync_duplicates_total", duplicates)],
+        );
+    }
+    assert_eq!(env.failure_count("a").await, 5);
+    env.finish().await;
+}
+
+/// Before a worker is there, all come in one batch: the order within it tells as well.
+#[tokio::test]
+async fn an_event_is_late_within_its_batch_too() {
+    let env = TestEnv::new();
+    let api = env.api(&[]).await;
+    api.accepts(&[1, 3, 2, 0].map(|hour| body("a", hours_ago(hour), false))).await;
+    let mut worker = env.worker("worker.log", &OPS).await;
+    let url = ops(&mut worker).await;
+    has(&scrape_after(&env, &url, 4.0).await, &[("pisync_late_total", 2.0), ("pisync_stored_total", 4.0)]);
+    env.finish().await;
+}
+
+/// Made-up names cannot fill Redis: beyond the limit the last word of a new device is not noted.
+#[tokio::test]
+async fn beyond_the_most_devices_events_are_stored_and_only_their_last_word_is_left_out() {
+    let env = TestEnv::new();
+    let api = env.api(&[]).await;
+    let mut worker = env.worker("worker.log", &[&OPS[..], &["--max-devices", "8"]].concat()).await;
+    let url = ops(&mut worker).await;
+    let seen = LastSeen::new(env.queue());
+    let reports = |hour| (0..60).map(|i| body(&format!("pibook-{i}"), hours_ago(hour), true)).collect::<Vec<_>>();
+    api.accepts(&reports(2)).await;
+    env.drained().await;
+    // Two for each of the four partitions.
+    assert_eq!(seen.count().await.unwrap(), 8);
+    assert_eq!((env.rows().await.len(), env.failure_count("pibook-59").await), (60, 1));
+    has(
+        &scrape_after(&env, &url, 60.0).await,
+        &[("pisync_devices_not_noted_total", 52.0), ("pisync_stored_total", 60.0)],
+    );
+
+    let at = hours_ago(0);
+    api.accepts(&reports(1)).await;
+    env.drained().await;
+    let known = seen.page(None, None, None, 100).await.unwrap();
+    assert!(known.len() == 8 && known.iter().all(|(_, heard)| *heard >= at), "{known:?}");
+    has(&scrape_after(&env, &url, 120.0).await, &[("pisync_devices_not_noted_total", 104.0)]);
+    let (status, device) = api.get("/api/v1/devices?limit=60").await;
+    assert_eq!((status.as_u16(), device["items"].as_array().unwrap().len()), (200, 60));
     env.finish().await;
 }
 

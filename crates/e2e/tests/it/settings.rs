@@ -64,3 +64,26 @@ async fn another_number_of_partitions_is_refused() {
     assert!(error.contains("4 partitions") && error.contains("PISYNC_PARTITIONS"), "{error}");
     env.finish().await;
 }
+
+#[tokio::test]
+async fn a_secret_may_stand_in_a_file() {
+    let env = TestEnv::new();
+    let (redis, mongo) = (env.path("redis_url"), env.path("mongo_uri"));
+    std::fs::write(&redis, format!("{}\n", e2e::setting("PISYNC_TEST_REDIS_URL"))).unwrap();
+    std::fs::write(&mongo, format!("{}\n", env.mongo_uri())).unwrap();
+    let status = async |redis: &str| {
+        let mut command = env.command("queue-worker", &["queue", "status"]);
+        command.env("PISYNC_REDIS_URL", redis).env("PISYNC_MONGO_URI", format!("file:{}", mongo.display()));
+        ends(command).await
+    };
+    let (code, error) = status(&format!("file:{}", redis.display())).await;
+    assert_eq!(code, Some(0), "{error}");
+    let (code, error) = status("file:/no/such/file").await;
+    assert_eq!(code, Some(2), "{error}");
+    assert!(error.contains("--redis-url") && error.contains("No such file"), "{error}");
+    std::fs::write(&redis, "http://a:hunter2@host").unwrap();
+    let (code, error) = status(&format!("file:{}", redis.display())).await;
+    assert_eq!(code, Some(2), "{error}");
+    assert!(!error.contains("hunter2"), "{error}");
+    env.finish().await;
+}

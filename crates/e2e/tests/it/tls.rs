@@ -12,7 +12,7 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 /// Writes a new certificate for localhost into the files of this world.
-fn certify(env: &TestEnv) -> CertificateDer<'static> {
+pub(crate) fn certify(env: &TestEnv) -> CertificateDer<'static> {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     std::fs::write(env.path("cert.pem"), made.cert.pem()).unwrap();
     std::fs::write(env.path("key.pem"), made.signing_key.serialize_pem()).unwrap();
@@ -20,7 +20,7 @@ fn certify(env: &TestEnv) -> CertificateDer<'static> {
 }
 
 /// A connection by someone who believes `root` and speaks `protocol`.
-async fn connect(
+pub(crate) async fn connect(
     address: &str,
     root: &CertificateDer<'static>,
     protocol: &[u8],
@@ -35,7 +35,7 @@ async fn connect(
     TlsConnector::from(Arc::new(config)).connect("localhost".try_into().unwrap(), stream).await
 }
 
-async fn start(env: &TestEnv) -> (Service, String) {
+pub(crate) async fn start(env: &TestEnv) -> (Service, String) {
     let (cert, key) = (env.path("cert.pem").display().to_string(), env.path("key.pem").display().to_string());
     let args = ["--bind", "127.0.0.1:0", "--tls-cert", &cert, "--tls-key", &key];
     let mut service = env.start("api.log", "ingest-api", &args);
@@ -64,21 +64,6 @@ async fn an_event_comes_in_over_tls_and_the_answer_demands_it_for_the_future() {
     let _ = plain.read_to_end(&mut answer).await;
     assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
     let _worker = env.worker("worker.log", &[]).await;
-    env.finish().await;
-}
-
-#[tokio::test]
-async fn http_2_is_spoken_with_who_asks_for_it() {
-    const SETTINGS: u8 = 4;
-    let env = TestEnv::new();
-    let root = certify(&env);
-    let (_service, address) = start(&env).await;
-    let mut stream = connect(&address, &root, b"h2").await.unwrap();
-    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
-    let mut frame = [0; 9];
-    stream.read_exact(&mut frame).await.unwrap();
-    assert_eq!(frame[3], SETTINGS);
     env.finish().await;
 }
 

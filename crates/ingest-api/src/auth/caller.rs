@@ -33,7 +33,7 @@ impl Caller {
         Who::Anyone.into()
     }
 
-    pub(super) fn key(id: Arc<str>, scope: Scope) -> Self {
+    pub(crate) fn key(id: Arc<str>, scope: Scope) -> Self {
         Who::Key { id, scope }.into()
     }
 

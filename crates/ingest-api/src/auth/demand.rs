@@ -11,7 +11,7 @@ use actix_web::{
 use futures_util::future::{Either, MapOk, TryFutureExt};
 
 use super::{Caller, Gate, Refusal, Scope};
-use crate::error::ApiError;
+use crate::{dashboard::caller_by_session, error::ApiError};
 
 /// Lets through who has this scope, and tells the handler who it is ([`Caller`]). Without a
 /// [`Gate`] in the application it lets nobody through.
@@ -74,5 +74,7 @@ where
 }
 
 fn admit(request: &ServiceRequest, demanded: Scope) -> Result<Caller, Refusal> {
-    request.app_data::<Data<Gate>>().ok_or(Refusal::NoKey)?.admit(request.request(), demanded)
+    let (request, gate) = (request.request(), request.app_data::<Data<Gate>>().ok_or(Refusal::NoKey)?);
+    let by_session = (demanded == Scope::Read).then(|| caller_by_session(request, gate));
+    by_session.flatten().map_or_else(|| gate.admit(request, demanded), Ok)
 }

@@ -45,14 +45,25 @@ impl DeviceKeys {
     /// Adds the master key of a new epoch to the file, which is made if need be; older ones stay.
     pub(crate) fn add(path: &Path) -> anyhow::Result<u32> {
         let _lock = file::lock(path)?;
-        let mut file =
-            DeviceKeysFile::parse(&file::read_if_there(path)?).with_context(|| path.display().to_string())?;
+        let mut file = DeviceKeysFile::read_if_there(path)?;
         let newest = file.device_keys.iter().map(|entry| entry.epoch).max().unwrap_or(0);
         let epoch = newest.checked_add(1).context("there is no epoch after the newest")?;
         let secret = hex::random::<BYTES>().context("asking for random bytes")?;
         file.device_keys.push(Entry { epoch, secret });
-        file::write(path, &toml::to_string(&file).context("writing TOML")?)?;
+        file.write(path)?;
         Ok(epoch)
+    }
+
+    /// Takes the master key of an epoch out of the file.
+    ///
+    /// Fails where there is none of this epoch.
+    pub(crate) fn remove(path: &Path, epoch: u32) -> anyhow::Result<()> {
+        let _lock = file::lock(path)?;
+        let mut file = DeviceKeysFile::read_if_there(path)?;
+        let count = file.device_keys.len();
+        file.device_keys.retain(|entry| entry.epoch != epoch);
+        ensure!(file.device_keys.len() < count, "{} has no [[device_key]] of epoch {epoch}", path.display());
+        file.write(path)
     }
 
     /// The token of a device, of the newest epoch.
@@ -100,6 +111,14 @@ fn mac(key: &Hmac<Sha256>, epoch: &str, device_id: &[u8]) -> Hmac<Sha256> {
 impl DeviceKeysFile {
     fn parse(text: &str) -> anyhow::Result<Self> {
         file::parse(text, "[[device_key]] with epoch and secret")
+    }
+
+    fn read_if_there(path: &Path) -> anyhow::Result<Self> {
+        Self::parse(&file::read_if_there(path)?).with_context(|| path.display().to_string())
+    }
+
+    fn write(&self, path: &Path) -> anyhow::Result<()> {
+        file::write(path, &toml::to_string(self).context("writing TOML")?)
     }
 }
 
@@ -154,9 +173,8 @@ mod tests {
         let new = both.token(&device("a")).unwrap();
         assert!(new.starts_with("pdt_2_") && both.find(&new).is_some() && both.find(&old).is_some());
 
-        let text = std::fs::read_to_string(&path).unwrap();
-        let second = text.rfind("[[device_key]]").unwrap();
-        std::fs::write(&path, &text[second..]).unwrap();
+        DeviceKeys::remove(&path, 1).unwrap();
+        assert!(DeviceKeys::remove(&path, 1).unwrap_err().to_string().contains("epoch 1"));
         let one = DeviceKeys::read(&path).unwrap();
         assert!(one.find(&new).is_some() && one.find(&old).is_none());
     }

@@ -55,8 +55,24 @@ impl Gate {
         }
     }
 
+    /// Who may call.
+    pub(crate) fn mode(&self) -> Auth {
+        self.mode
+    }
+
+    /// The id and the scope of a key.
+    pub(crate) fn key_of(&self, text: &str) -> Option<(Arc<str>, Scope)> {
+        let key = Presented::parse(text)?;
+        self.keys.as_ref()?.look(|keys| keys.find(&key).map(|kept| (Arc::clone(&kept.id), kept.scope)))
+    }
+
+    /// The scope of the key of this id, while it is not revoked: for a session that began with it.
+    pub(crate) fn scope_of(&self, id: &str) -> Option<Scope> {
+        self.keys.as_ref()?.look(|keys| keys.by_id(id).map(|kept| kept.scope))
+    }
+
     /// Who calls, if they may do what `demanded` says.
-    pub(super) fn admit(&self, request: &HttpRequest, demanded: Scope) -> Result<Caller, Refusal> {
+    pub(crate) fn admit(&self, request: &HttpRequest, demanded: Scope) -> Result<Caller, Refusal> {
         if self.mode == Auth::Off {
             return Ok(Caller::anyone());
         }

@@ -60,6 +60,11 @@ impl Keys {
         self.0.get(presented.id).filter(|kept| kept.is(presented))
     }
 
+    /// The key of an id.
+    pub(super) fn by_id(&self, id: &str) -> Option<&Kept> {
+        self.0.get(id)
+    }
+
     fn of(file: KeysFile) -> anyhow::Result<Self> {
         let mut keys = HashMap::new();
         for entry in file.keys {

@@ -10,21 +10,24 @@ use pisync_core::{
 use tokio::time::timeout;
 
 use crate::{
-    metrics::{Metrics, queue_registry},
+    metrics::{Metrics, devices_registry, queue_registry},
+    routes::Census,
     server::State,
 };
 
-/// How long Redis may take: less than a scrape.
+/// How long Redis and `MongoDB` may take: less than a scrape.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Everything in the text format of Prometheus; without what Redis knows while it is away.
+/// Everything in the text format of Prometheus; without what a server knows while it is away.
 pub(super) async fn get(state: Data<State>, metrics: Data<Metrics>) -> HttpResponse {
-    let status = timeout(PATIENCE, state.queue.status_of_all())
-        .await
-        .unwrap_or_else(|_| Err(QueueError::Unavailable("no state of the queue in time".into())));
+    let status = timeout(PATIENCE, state.queue.status_of_all());
+    let (status, devices) = tokio::join!(status, timeout(PATIENCE, Census::of(&state)));
+    let status = status.unwrap_or_else(|_| Err(QueueError::Unavailable("no state of the queue in time".into())));
     let queue = queue_registry(&status, state.producer.max_queue());
-    match (render(&metrics.registry()), render(&queue)) {
-        (Ok(counted), Ok(waiting)) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(counted + &waiting),
-        _ => HttpResponse::InternalServerError().finish(),
+    let devices = devices.ok().and_then(Result::ok).map(|counts| devices_registry(counts.by_status()));
+    let registries = [Some(metrics.registry()), Some(queue), devices];
+    match registries.iter().flatten().map(render).collect::<Result<String, _>>() {
+        Ok(text) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(text),
+        Err(_) => HttpResponse::InternalServerError().finish(),
     }
 }

@@ -9,14 +9,16 @@ mod page;
 mod repeated_failures;
 mod sync_event;
 mod sync_history;
-mod v1;
+pub(crate) mod v1;
 
 use actix_web::web::{self, ServiceConfig, get, post, resource};
 
 pub(crate) use self::openapi::Docs;
+pub use self::v1::Census;
 use crate::{
     auth::{Demand, Scope},
     cors::Cors,
+    dashboard,
     error::ApiError,
 };
 
@@ -52,6 +54,7 @@ pub fn table(config: &mut ServiceConfig) {
                 .wrap(Cors),
         )
         .configure(v1::table)
+        .configure(dashboard::table)
         .service(resource("/healthz").route(get().to(health::alive)).default_service(only("GET")))
         .service(resource("/readyz").route(get().to(health::ready)).default_service(only("GET")))
         .service(
@@ -64,7 +67,7 @@ pub fn table(config: &mut ServiceConfig) {
 }
 
 /// The answer to any other method.
-fn only(allow: &'static str) -> actix_web::Route {
+pub(crate) fn only(allow: &'static str) -> actix_web::Route {
     web::to(move || async move { Err::<&'static str, _>(ApiError::Method { allow }) })
 }
 

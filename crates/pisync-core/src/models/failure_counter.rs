@@ -21,6 +21,18 @@ pub struct FailureCounter {
     pub watermark: Option<Timestamp>,
     /// Time of receipt since which the device's clock is not believed; no part of the fold.
     pub clock_suspect_since: Option<Timestamp>,
+    /// The part of the run whose rows were removed for their age, while it lasts.
+    pub settled: Option<Settled>,
+}
+
+/// What the rows of a run before some time came to: they may be gone, and nothing that comes late
+/// changes it any more.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Settled {
+    /// The failed syncs before that time.
+    pub run: FailureRun,
+    /// The time.
+    pub before: Timestamp,
 }
 
 /// Failed syncs one after the other, with no good one between or after them.
@@ -71,7 +83,7 @@ pub enum Fold {
 impl FailureCounter {
     /// A device of which nothing is known.
     pub fn new(device_id: DeviceId) -> Self {
-        Self { device_id, run: None, last_success_at: None, watermark: None, clock_suspect_since: None }
+        Self { device_id, run: None, last_success_at: None, watermark: None, clock_suspect_since: None, settled: None }
     }
 
     /// The number of failed syncs after the last good one.
@@ -117,6 +129,9 @@ impl FailureCounter {
     fn fold_failing(&self, mut watermark: Timestamp, events: &[(Observation, bool)]) -> Fold {
         let mut counter = self.clone();
         for (event, is_new) in events {
+            if self.is_settled(event) {
+                continue;
+            }
             if *is_new && event.timestamp > watermark {
                 counter.count(event);
                 watermark = event.timestamp;
@@ -131,6 +146,42 @@ impl FailureCounter {
         self.last_success_at.is_some_and(|success| event.timestamp < success)
     }
 
+    fn is_settled(&self, event: &Observation) -> bool {
+        self.settled.is_some_and(|settled| event.timestamp < settled.before)
+    }
+
+    /// The counter from the device's rows, with those before a time settled: afterwards they may
+    /// be removed. `rows` are what [`FailureCounter::recount`] takes.
+    ///
+    /// `None` where no run began before that time, so that there is nothing to settle.
+    #[must_use]
+    pub fn settle(&self, rows: Vec<Observation>, before: Timestamp) -> Option<Self> {
+        let (early, late) = rows.into_iter().partition(|row| row.timestamp < before);
+        let early = self.recount(early);
+        let settled = Settled { run: early.run?, before };
+        Some(Self { settled: Some(settled), ..early }.recount(late))
+    }
+
+    /// The counter from the device's rows: those after the last good sync and that sync itself
+    /// are enough, in any order. What is settled needs none, and rows from its time are left out.
+    #[must_use]
+    pub fn recount(&self, mut rows: Vec<Observation>) -> Self {
+        rows.retain(|row| !self.is_settled(row));
+        rows.sort_by_key(|row| (row.timestamp, row.id));
+        let mut counter = Self::new(self.device_id.clone());
+        if let Some(settled) = self.settled {
+            counter.run = Some(settled.run);
+            counter.last_success_at = self.last_success_at;
+            counter.watermark = Some(settled.run.last_at);
+            counter.settled = Some(settled);
+        }
+        for row in &rows {
+            counter.count(row);
+        }
+        counter.clock_suspect_since = self.clock_suspect_since;
+        counter
+    }
+
     /// Counts the event that follows all that were counted before.
     fn count(&mut self, event: &Observation) {
         if event.failed {
@@ -143,21 +194,17 @@ impl FailureCounter {
             });
         } else {
             self.run = None;
+            self.settled = None;
             self.last_success_at = Some(event.timestamp);
         }
         self.watermark = Some(event.timestamp);
     }
 }
 
-/// The counter of a device from its rows: those after the last good sync and that sync itself
-/// are enough, in any order.
-pub fn recount(device_id: DeviceId, mut rows: Vec<Observation>) -> FailureCounter {
-    rows.sort_by_key(|row| (row.timestamp, row.id));
-    let mut counter = FailureCounter::new(device_id);
-    for row in &rows {
-        counter.count(row);
-    }
-    counter
+/// The counter of a device of which nothing is known but its rows; see
+/// [`FailureCounter::recount`].
+pub fn recount(device_id: DeviceId, rows: Vec<Observation>) -> FailureCounter {
+    FailureCounter::new(device_id).recount(rows)
 }
 
 impl From<&SyncEvent> for Observation {
@@ -218,8 +265,27 @@ mod tests {
             Fold::Unchanged => {}
             Fold::Counted(next) => *counter = next,
             Fold::CountedUnlessGood { counter: next, since } if !is_good_since(rows, since) => *counter = next,
-            Fold::CountedUnlessGood { .. } | Fold::NeedsRows => *counter = recount(device(), tail(rows)),
+            Fold::CountedUnlessGood { .. } | Fold::NeedsRows => *counter = counter.recount(tail(rows)),
         }
+    }
+
+    /// Rows before a second go, as the worker removes them.
+    fn age(rows: &mut Events, counter: &mut FailureCounter, before: i64) {
+        let Some((newest, failed)) = rows.iter().next_back() else { return };
+        let limit = match counter.run {
+            _ if !failed => (*newest).min(before),
+            None => return,
+            Some(run) if run.since.as_second() >= before => match rows.range(..run.since.as_second()).next_back() {
+                Some((last, false)) => (*last).min(before),
+                _ => return,
+            },
+            Some(_) => {
+                let Some(settled) = counter.settle(tail(rows), Timestamp::from_second(before).unwrap()) else { return };
+                *counter = settled;
+                before
+            }
+        };
+        rows.retain(|second, _| *second >= limit);
     }
 
     /// What the store answers about a run that seems to begin.
@@ -263,6 +329,61 @@ mod tests {
             }
             prop_assert_eq!(rows, history);
         }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        /// However rows are removed for their age, the counter is that of all rows there ever
+        /// were: reports that are younger than what is removed come in any order and again.
+        #[test]
+        fn removing_old_rows_changes_no_counter(
+            history in prop::collection::btree_map(0_i64..60, prop::bool::weighted(0.8), 1..40),
+            shuffle in prop::collection::vec(0_i64..6, 40),
+            ages in prop::collection::vec((0_usize..40, 6_i64..20), 0..12),
+        ) {
+            // No report comes more than 6 s late, and the youngest row that is removed is that old.
+            let mut stream: Vec<_> = history.clone().into_iter().zip(&shuffle).collect();
+            stream.sort_by_key(|((second, _), late)| second + *late);
+            let (mut rows, mut all, mut counter) = (Events::new(), Events::new(), FailureCounter::new(device()));
+            let mut newest = 0;
+            for (place, ((second, failed), late)) in stream.into_iter().enumerate() {
+                // A worker that dies between rows and counter has its batch done again.
+                let dies = late % 2 == 0;
+                work(&mut rows, &mut counter, &[(second, failed)], dies);
+                all.insert(second, failed);
+                newest = newest.max(second + *late);
+                if let Some((_, kept)) = ages.iter().find(|(at, _)| *at == place) {
+                    age(&mut rows, &mut counter, newest - kept);
+                }
+                if dies {
+                    work(&mut rows, &mut counter, &[(second, failed)], false);
+                }
+                prop_assert_eq!(counter.failure_count(), expected(&all));
+                let exact = recount(device(), tail(&all));
+                prop_assert_eq!(&counter.run, &exact.run);
+                prop_assert_eq!(&counter.recount(tail(&rows)).run, &exact.run, "made from the rows that are left");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_settled_is_not_counted_again_and_ends_with_the_run() {
+        let rows: Vec<_> = (0..10).map(|second| observation(second, second > 0)).collect();
+        let before = Timestamp::from_second(6).unwrap();
+        let settled = recount(device(), rows.clone()).settle(rows.clone(), before).unwrap();
+        assert_eq!((settled.failure_count(), settled.settled.unwrap().run.count), (9, 5));
+        let left: Vec<_> = rows[6..].to_vec();
+        assert_eq!(settled.recount(left.clone()), settled);
+        // A resend whose row is gone, and one that comes years late, good or not.
+        for (late, is_new) in [(observation(3, true), true), (observation(2, false), true)] {
+            assert_eq!(settled.fold(&[(late, is_new)]), Fold::Unchanged);
+            assert_eq!(settled.recount([left.clone(), vec![late]].concat()), settled);
+        }
+        let again = settled.settle(left, Timestamp::from_second(8).unwrap()).unwrap();
+        assert_eq!((again.failure_count(), again.settled.unwrap().run.count), (9, 7));
+        let Fold::Counted(well) = again.fold(&[(observation(20, false), true)]) else { panic!() };
+        assert_eq!((well.failure_count(), well.settled), (0, None));
     }
 
     #[test]

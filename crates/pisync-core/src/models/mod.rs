@@ -23,7 +23,7 @@ pub use dead_letter::{DeadLetter, Reason};
 pub use device_id::{DeviceId, InvalidDeviceId};
 pub use device_status::DeviceStatus;
 pub use event_id::EventId;
-pub use failure_counter::{FailureCounter, FailureRun, Fold, Observation, recount};
+pub use failure_counter::{FailureCounter, FailureRun, Fold, Observation, Settled, recount};
 pub use fleet_window::{FleetWindow, FleetWindowFold};
 pub use incident::{Ack, Incident};
 pub use listening::{Gap, Listening};

@@ -23,10 +23,18 @@ pub struct SyncHour {
     pub files: u64,
     /// Errors met.
     pub errors: u64,
+    /// Failed syncs with a connection that was too slow, as [`super::Cause`] has it.
+    pub connectivity: u64,
+    /// Failed syncs with one that was not; the cause of the others is not known.
+    pub content: u64,
     /// How fast the connections were.
     pub speeds: Speeds,
+    /// How fast those of failed syncs were.
+    pub failed_speeds: Speeds,
     /// A time before the rows were read, by Redis' clock: later rows may be missing.
     pub computed_at: Timestamp,
+    /// Whether rows may have been removed for their age since, so that the sums stay as they are.
+    pub closed: bool,
 }
 
 impl SyncHour {

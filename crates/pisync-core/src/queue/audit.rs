@@ -19,7 +19,7 @@ impl Queue {
         loop {
             let mut scan = redis::cmd("SCAN");
             scan.arg(cursor).arg("MATCH").arg(format!("{start}*")).arg("COUNT").arg(1_000);
-            let (next, found): (u64, Vec<String>) = self.redis.query(&scan).await?;
+            let (next, found): (u64, Vec<String>) = self.redis.query_at(&start, &scan).await?;
             for batch in found.iter().filter_map(|key| key.strip_prefix(&start)) {
                 healed += usize::from(self.heal(partition, &BatchId(batch.to_owned())).await?);
             }

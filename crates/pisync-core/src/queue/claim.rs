@@ -72,8 +72,9 @@ impl Queue {
     ) -> Result<Claim, QueueError> {
         let mut script = CLAIM.key(self.keys.of(partition, "ready"));
         script.key(self.keys.of(partition, "leases")).key(self.keys.of(partition, "paused"));
-        script.key(self.keys.of(partition, "stats")).arg(self.keys.base(partition)).arg(&batch.0);
-        script.arg(max).arg(duration_ms(lease)).arg(owner);
+        script.key(self.keys.of(partition, "stats")).key(self.keys.of(partition, "count"));
+        script.arg(self.keys.base(partition)).arg(&batch.0);
+        script.arg(max).arg(duration_ms(lease)).arg(owner).arg(self.keys.count());
         let (found, batch, epoch, attempt, cursor, messages): (String, String, u64, u32, i64, Vec<Vec<u8>>) =
             self.redis.run(&script).await?;
         match found.as_str() {
@@ -84,6 +85,7 @@ impl Queue {
             "empty" => Ok(Claim::Empty),
             "busy" => Ok(Claim::Busy { left: Duration::from_millis(epoch) }),
             "paused" => Ok(Claim::Paused),
+            "changed" => Err(QueueError::PartitionsChanged),
             _ => Err(RedisError::from((ErrorKind::UnexpectedReturnType, "unknown answer to a claim")).into()),
         }
     }

@@ -23,7 +23,7 @@ pub struct BuriedLetter {
     pub partition: Partition,
     /// What it says.
     pub letter: DeadLetter,
-    raw: Vec<u8>,
+    pub(super) raw: Vec<u8>,
 }
 
 impl Queue {
@@ -67,11 +67,15 @@ impl Queue {
     async fn take_out(&self, buried: &BuriedLetter, total: &str, message: Option<&[u8]>) -> Result<bool, QueueError> {
         let mut script = REMOVE.key(self.keys.of(buried.partition, "dead"));
         script.key(self.keys.of(buried.partition, "ready")).key(self.keys.of(buried.partition, "stats"));
-        script.arg(&buried.raw).arg(total).arg(self.keys.shared("wake")).arg(buried.partition.number());
+        script.key(self.keys.of(buried.partition, "count")).arg(&buried.raw).arg(total);
+        script.arg(self.keys.shared("wake")).arg(buried.partition.number()).arg(self.keys.count());
         if let Some(message) = message {
             script.arg(message);
         }
-        self.redis.run(&script).await
+        match self.redis.run(&script).await? {
+            -1 => Err(QueueError::PartitionsChanged),
+            taken => Ok(taken == 1),
+        }
     }
 }
 

@@ -11,6 +11,10 @@ pub enum QueueError {
     /// Redis is at its `maxmemory` and takes no more; the workers will drain it.
     #[error("redis is full: it has reached its maxmemory")]
     OutOfMemory,
+    /// The queue has got another number of partitions since the process was started, or is about
+    /// to: nothing is taken or handed out by the old one.
+    #[error("the number of partitions is being changed, or was: start the process with the new --partitions")]
+    PartitionsChanged,
     /// Redis or the settings are such that waiting will not help.
     #[error("redis cannot be used as it is set up: {0}")]
     Misconfigured(String),

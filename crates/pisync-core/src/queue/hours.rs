@@ -26,7 +26,8 @@ impl LastSeen {
 
     /// The time by Redis' clock, in milliseconds, as the notes have it.
     pub async fn now(&self) -> Result<Timestamp, QueueError> {
-        let (seconds, micros): (i64, i64) = self.0.redis.query(&redis::cmd("TIME")).await?;
+        let key = self.0.keys.shared("partitions");
+        let (seconds, micros): (i64, i64) = self.0.redis.query_at(&key, &redis::cmd("TIME")).await?;
         Timestamp::from_millisecond(seconds * 1_000 + micros / 1_000)
             .map_err(|error| QueueError::Unavailable(format!("its clock cannot be read: {error}")))
     }

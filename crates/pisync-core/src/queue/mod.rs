@@ -2,7 +2,8 @@
 //! atomic script.
 //!
 //! All keys begin with the prefix of the settings. Those of one partition share a hash tag, so
-//! that Redis Cluster keeps them on one node. No key has a TTL.
+//! that Redis Cluster keeps them on one node; no script and no command touches keys of two
+//! partitions, or one of these and another. No key has a TTL.
 //!
 //! | key | type | what |
 //! | --- | --- | --- |
@@ -15,7 +16,9 @@
 //! | `pisync:{q:07}:seen` | sorted set | device → when it was last heard of, ms of receipt |
 //! | `pisync:{q:07}:hours` | sorted set | start of an hour of rows, s → when it last got rows, ms by Redis' clock |
 //! | `pisync:{q:07}:paused` | string | there while the partition hands out nothing |
+//! | `pisync:{q:07}:count` | string | the number of partitions since it was first changed; `>` behind it while it changes |
 //! | `pisync:partitions` | string | the number of partitions, set by the first process |
+//! | `pisync:repartition` | string | there while that number changes: how many partitions may hold something |
 //! | `pisync:cursor-key` | string | what the API seals its cursors with, made by the first process that needs it |
 //! | `pisync:alerts` | list | hints: ids of devices that an alerter should look at now |
 //! | `pisync:pulse` | hash | `ingest`, `worker` → when any such process was last alive; `gap:<from>` → until when no API was; ms by Redis' clock |
@@ -36,10 +39,12 @@ mod hints;
 mod hours;
 mod keys;
 mod lease;
+mod link;
 mod pause;
 mod producer;
 mod pulse;
 mod push;
+mod repartition;
 mod seen;
 mod seen_page;
 mod status;
@@ -57,6 +62,7 @@ pub use lease::{Fenced, Lease};
 pub use producer::{Producer, PushError};
 pub use pulse::{Pulse, Role, Signs};
 pub use push::Pushed;
+pub use repartition::{Moved, Repartition};
 pub use seen::LastSeen;
 pub use status::{BatchStatus, PartitionStatus};
 pub use wake::Wake;
@@ -76,14 +82,14 @@ impl Queue {
     /// Fails where the settings cannot make a connection at all.
     pub fn new(settings: &RedisSettings) -> Result<Self, QueueError> {
         let keys = Arc::new(keys::Keys::new(&settings.key_prefix, settings.partitions));
-        Ok(Self { redis: connection::Redis::new(settings, keys.clone())?, keys })
+        Ok(Self { redis: connection::Redis::new(settings, Some(keys.clone()))?, keys })
     }
 
     /// Whether Redis answers and serves a queue of this many partitions.
     ///
     /// Fails with [`QueueError::Misconfigured`] where waiting will not help.
     pub async fn check(&self) -> Result<(), QueueError> {
-        self.redis.ping().await
+        self.redis.check().await
     }
 
     /// Every partition, in order.

@@ -24,9 +24,10 @@ impl Queue {
     /// may be there or not: pushing them again is right, since equal events are one row.
     pub async fn push(&self, partition: Partition, messages: &[Vec<u8>], limit: u64) -> Result<Pushed, QueueError> {
         let mut script = PUSH.key(self.keys.of(partition, "ready"));
-        script.key(self.keys.of(partition, "stats"));
-        script.arg(limit).arg(self.keys.shared("wake")).arg(partition.number()).arg(messages);
-        let (accepted, depth) = self.redis.run(&script).await?;
+        script.key(self.keys.of(partition, "stats")).key(self.keys.of(partition, "count"));
+        script.arg(limit).arg(self.keys.shared("wake")).arg(partition.number()).arg(self.keys.count()).arg(messages);
+        let (accepted, depth): (i64, u64) = self.redis.run(&script).await?;
+        let accepted = usize::try_from(accepted).map_err(|_| QueueError::PartitionsChanged)?;
         Ok(Pushed { accepted, depth })
     }
 }

@@ -17,6 +17,9 @@ use crate::models::DeviceId;
 
 static SEEN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/seen.lua")));
 
+/// More devices than there are; Lua counts exactly up to here.
+const MOST: u64 = 1 << 52;
+
 /// The sorted sets of when devices were last heard of, and of the hours that have got rows.
 #[derive(Debug, Clone)]
 pub struct LastSeen(pub(super) Queue);
@@ -29,22 +32,28 @@ impl LastSeen {
 
     /// Notes when devices of a partition were heard of, and the starts of the `hours` whose rows
     /// are in the store now: both in one step and one round trip, also in a Redis that is full.
+    ///
+    /// Of `most` devices at the most, since names can be made up: those that are known are noted
+    /// in any case. Answers with how many were left out.
     pub async fn note(
         &self,
         partition: Partition,
         devices: &[(DeviceId, Timestamp)],
         hours: &[Timestamp],
-    ) -> Result<(), QueueError> {
+        most: u64,
+    ) -> Result<usize, QueueError> {
         let keys = &self.0.keys;
         let mut script = SEEN.key(keys.of(partition, "seen"));
-        script.key(keys.of(partition, "hours")).arg(hours.len());
+        script.key(keys.of(partition, "hours")).key(keys.of(partition, "count"));
+        script.arg(keys.count()).arg(most.min(MOST)).arg(hours.len());
         for hour in hours {
             script.arg(hour.as_second());
         }
         for (device, at) in devices {
             script.arg(at.as_millisecond()).arg(device.as_str());
         }
-        self.0.redis.run::<()>(&script).await
+        let left_out: i64 = self.0.redis.run(&script).await?;
+        usize::try_from(left_out).map_err(|_| QueueError::PartitionsChanged)
     }
 
     /// Notes when devices of any partition were heard of, where that is not known or earlier.
@@ -54,7 +63,7 @@ impl LastSeen {
             by_partition.entry(self.0.partition_of(device)).or_default().push((device.clone(), *at));
         }
         for (partition, devices) in by_partition {
-            self.note(partition, &devices, &[]).await?;
+            self.note(partition, &devices, &[], MOST).await?;
         }
         Ok(())
     }
@@ -68,12 +77,11 @@ impl LastSeen {
         for device in devices {
             by_partition.entry(self.0.partition_of(device)).or_default().push(device);
         }
-        let mut pipeline = redis::pipe();
-        for (partition, devices) in &by_partition {
+        let scores = by_partition.iter().map(|(partition, devices)| {
             let ids: Vec<_> = devices.iter().map(|device| device.as_str()).collect();
-            pipeline.cmd("ZMSCORE").arg(self.0.keys.of(*partition, "seen")).arg(ids);
-        }
-        let scores: Vec<Vec<Option<f64>>> = self.0.redis.pipeline(&pipeline).await?;
+            redis::cmd("ZMSCORE").arg(self.0.keys.of(*partition, "seen")).arg(ids).clone()
+        });
+        let scores: Vec<Vec<Option<f64>>> = self.0.redis.query_each(&scores.collect::<Vec<_>>()).await?;
         let seen = by_partition.values().flatten().zip(scores.into_iter().flatten());
         Ok(seen.filter_map(|(device, score)| Some(((*device).clone(), timestamp(score?)?))).collect())
     }
@@ -105,17 +113,14 @@ impl LastSeen {
         Ok(counts.into_iter().sum())
     }
 
-    /// Asks one thing of a key of every partition, in one round trip.
+    /// Asks one thing of a key of every partition, all at once.
     pub(super) async fn of_each<T: FromRedisValue>(
         &self,
         key: &str,
         command: impl Fn(String) -> redis::Cmd,
     ) -> Result<Vec<T>, QueueError> {
-        let mut pipeline = redis::pipe();
-        for partition in self.0.partitions() {
-            pipeline.add_command(command(self.0.keys.of(partition, key)));
-        }
-        self.0.redis.pipeline(&pipeline).await
+        let commands = self.0.partitions().map(|partition| command(self.0.keys.of(partition, key)));
+        self.0.redis.query_each(&commands.collect::<Vec<_>>()).await
     }
 }
 

@@ -15,7 +15,7 @@ pub use reads::Walked;
 use serde::Deserialize;
 
 use super::{Page, Raw, Saved, StoreError, index, malformed, number, update};
-use crate::models::{DeviceId, FailureCounter, FailureRun};
+use crate::models::{DeviceId, FailureCounter, FailureRun, Settled};
 
 /// The counters.
 #[derive(Debug, Clone)]
@@ -171,6 +171,10 @@ fn statement(counter: &FailureCounter, revision: Revision) -> Document {
         ("failingSince", run.map(|run| date(run.since))),
         ("lastFailureAt", run.map(|run| date(run.last_at))),
         ("lastFailureSpeed", run.map(|run| Bson::Double(run.last_speed))),
+        ("settledBefore", counter.settled.map(|settled| date(settled.before))),
+        ("settledCount", counter.settled.map(|settled| Bson::Int32(settled.run.count))),
+        ("settledLastAt", counter.settled.map(|settled| date(settled.run.last_at))),
+        ("settledLastSpeed", counter.settled.map(|settled| Bson::Double(settled.run.last_speed))),
     ] {
         match value {
             Some(value) => set.insert(field, value),
@@ -211,9 +215,11 @@ fn read(found: Result<bson::RawDocumentBuf, mongodb::error::Error>) -> Result<Ke
             last_speed: stored.last_failure_speed.unwrap_or_default(),
         }
     });
+    let settled = run.and_then(|run| stored.settled(run.since));
     let counter = FailureCounter {
         device_id,
         run,
+        settled,
         last_success_at: stored.last_success_at.map(Timestamp::from),
         watermark: stored.watermark.map(Timestamp::from),
         clock_suspect_since: stored.clock_suspect_since.map(Timestamp::from),
@@ -237,9 +243,20 @@ struct Stored {
     failing_since: Option<DateTime>,
     last_failure_at: Option<DateTime>,
     last_failure_speed: Option<f64>,
+    settled_before: Option<DateTime>,
+    settled_count: Option<i32>,
+    settled_last_at: Option<DateTime>,
+    settled_last_speed: Option<f64>,
 }
 
 impl Stored {
+    /// The settled part of a run began when the run did.
+    fn settled(&self, since: Timestamp) -> Option<Settled> {
+        let (count, last_at) = (self.settled_count?, self.settled_last_at?.into());
+        let run = FailureRun { count, since, last_at, last_speed: self.settled_last_speed? };
+        Some(Settled { run, before: self.settled_before?.into() })
+    }
+
     #[expect(clippy::cast_possible_truncation, reason = "a cast saturates")]
     fn failure_count(&self) -> i32 {
         self.failure_count as i32

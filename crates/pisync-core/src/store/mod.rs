@@ -6,7 +6,9 @@ mod alerts;
 mod dead_letters;
 mod error;
 mod failure_counters;
+mod retention;
 mod silences;
+mod sizes;
 mod sync_events;
 mod sync_hours;
 mod update;
@@ -22,8 +24,10 @@ use mongodb::{
     Client, Database, IndexModel,
     options::{Acknowledgment, ClientOptions, IndexOptions, WriteConcern},
 };
+pub use retention::{Progress, Retention};
 pub use silences::{Reach, Silences};
-pub use sync_events::{Inserted, Step, StoredEvent, SyncEvents};
+pub use sizes::CollectionSize;
+pub use sync_events::{AgedRow, Inserted, NewestRow, Step, StoredEvent, SyncEvents};
 pub use sync_hours::SyncHours;
 
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
@@ -144,6 +148,11 @@ impl Store {
     /// The hours, added up.
     pub fn sync_hours(&self) -> SyncHours {
         SyncHours::new(self.database.collection(&self.sync_events), &self.database.collection("SyncHour"))
+    }
+
+    /// How far the removal of old rows has come, and who is at it.
+    pub fn retention(&self) -> Retention {
+        Retention::new(&self.database.collection("Retention"))
     }
 
     /// The dead letters that are no longer in the queue.

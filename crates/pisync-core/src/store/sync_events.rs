@@ -1,6 +1,7 @@
 //! The collection `SyncEvent`: one row per event, found by device, in order of time by `_id`.
 
 mod reads;
+mod removal;
 mod window;
 
 use std::collections::HashSet;
@@ -10,6 +11,7 @@ use futures_util::{Stream, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use mongodb::{error::ErrorKind, options::ReadConcern};
 pub use reads::Step;
+pub use removal::{AgedRow, NewestRow};
 use serde::Deserialize;
 
 use super::{Page, Raw, StoreError, index, malformed, number, object_id};

@@ -10,7 +10,7 @@ use mongodb::{
 use serde::Deserialize;
 
 use super::{Raw, StoreError, malformed, object_id};
-use crate::models::{EventId, Speeds, SyncHour, hour_of};
+use crate::models::{Cause, EventId, Speeds, SyncHour, hour_of};
 
 /// The server's code for an hour that has its document already.
 const DUPLICATE_KEY: i32 = 11000;
@@ -28,9 +28,10 @@ impl SyncHours {
     }
 
     /// The hours that begin at `from` or later and before `to`, as they were last computed, in
-    /// order. Those that never were are left out.
+    /// order. Those that never were, or by a version that did not tell causes, are left out.
     pub async fn hours(&self, from: Timestamp, to: Timestamp) -> Result<Vec<SyncHour>, StoreError> {
-        let within = doc! { "_id": { "$gte": DateTime::from(from), "$lt": DateTime::from(to) } };
+        let mut within = doc! { "_id": { "$gte": DateTime::from(from), "$lt": DateTime::from(to) } };
+        within.insert("failedSpeeds", doc! { "$exists": true });
         let found = self.hours.clone_with_type::<bson::RawDocumentBuf>().find(within).sort(doc! { "_id": 1 }).await?;
         found.map(read).try_collect().await
     }
@@ -42,7 +43,8 @@ impl SyncHours {
     pub async fn compute(&self, hour: Timestamp, computed_at: Timestamp) -> Result<SyncHour, StoreError> {
         let computed = self.add_up(hour_of(hour), computed_at).await?;
         let begun = DateTime::from(computed_at);
-        let older = doc! { "_id": DateTime::from(computed.hour), "computedAt": { "$lte": begun } };
+        let older =
+            doc! { "_id": DateTime::from(computed.hour), "computedAt": { "$lte": begun }, "closed": { "$ne": true } };
         // The first try may lose the race to make the document against an older computation.
         for _ in 0..2 {
             let change = doc! { "$set": document(&computed) };
@@ -55,6 +57,26 @@ impl SyncHours {
         Ok(newer.unwrap_or(computed))
     }
 
+    /// Adds up the rows of an hour for the last time, before the first of them is removed for its
+    /// age; an hour that was closed before stays as it is.
+    pub async fn close(&self, hour: Timestamp, computed_at: Timestamp) -> Result<(), StoreError> {
+        let closed = self.hours(hour, hour + SignedDuration::from_hours(1)).await?;
+        if closed.iter().any(|hour| hour.closed) {
+            return Ok(());
+        }
+        let computed = SyncHour { closed: true, ..self.add_up(hour, computed_at).await? };
+        let open = doc! { "_id": DateTime::from(hour), "closed": { "$ne": true } };
+        let change = doc! { "$set": document(&computed) };
+        for _ in 0..2 {
+            match self.hours.update_one(open.clone(), change.clone()).upsert(true).await.map_err(StoreError::from) {
+                // Another process has closed it meanwhile, or made it: then it is closed now.
+                Err(StoreError::Refused { code: DUPLICATE_KEY, .. }) => {}
+                stored => return stored.map(|_| ()),
+            }
+        }
+        Ok(())
+    }
+
     /// Of the primary, with all it has: what is acknowledged is there. What would be lost with the
     /// primary belongs to a batch that comes again and touches the hour again.
     async fn add_up(&self, hour: Timestamp, computed_at: Timestamp) -> Result<SyncHour, StoreError> {
@@ -64,20 +86,29 @@ impl SyncHours {
         let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);
         let buckets = buckets.hint(Hint::Keys(doc! { "_id": 1 })).selection_criteria(primary);
         let mut buckets = buckets.read_concern(ReadConcern::local()).await?;
-        let mut sum =
-            SyncHour { hour, good: 0, failed: 0, files: 0, errors: 0, speeds: Speeds::default(), computed_at };
+        let mut sum = empty(hour, computed_at);
         while let Some(bucket) = buckets.try_next().await? {
             let bucket: Bucket = bson::deserialize_from_document(bucket).map_err(malformed("SyncEvent"))?;
             sum.good += whole(bucket.syncs) - whole(bucket.failed);
             sum.failed += whole(bucket.failed);
             sum.files += whole(bucket.files);
             sum.errors += whole(bucket.errors);
+            sum.connectivity += whole(bucket.slow);
+            sum.content += whole(bucket.fast);
             if let Some(fifths) = bucket.fifths {
                 sum.speeds.0[self::bucket(fifths)] += whole(bucket.syncs);
+                sum.failed_speeds.0[self::bucket(fifths)] += whole(bucket.failed);
             }
         }
         Ok(sum)
     }
+}
+
+/// An hour of nothing.
+fn empty(hour: Timestamp, computed_at: Timestamp) -> SyncHour {
+    let (speeds, failed_speeds) = Default::default();
+    let (good, failed, files, errors, connectivity, content, closed) = Default::default();
+    SyncHour { hour, good, failed, files, errors, connectivity, content, speeds, failed_speeds, computed_at, closed }
 }
 
 /// The sums of each bucket of speeds, which are told apart by the logarithm: to compare with every
@@ -86,10 +117,16 @@ impl SyncHours {
 fn by_speed() -> Document {
     let fifths = doc! { "$multiply": [{ "$log10": { "$max": ["$internetSpeed", 0.01] } }, 5] };
     let failed = doc! { "$and": [{ "$isNumber": "$totalErrors" }, { "$gt": ["$totalErrors", 0] }] };
+    let is_slow = doc! { "$lt": ["$internetSpeed", Cause::CONNECTIVITY_FLOOR] };
+    let slow =
+        doc! { "$and": [&failed, { "$isNumber": "$internetSpeed" }, { "$gt": ["$internetSpeed", 0] }, &is_slow] };
+    let fast = doc! { "$and": [&failed, { "$isNumber": "$internetSpeed" }, { "$not": is_slow }] };
     doc! { "$group": {
         "_id": { "$cond": [{ "$isNumber": "$internetSpeed" }, { "$floor": fifths }, Bson::Null] },
         "syncs": { "$sum": 1 },
         "failed": { "$sum": { "$cond": [failed, 1, 0] } },
+        "slow": { "$sum": { "$cond": [slow, 1, 0] } },
+        "fast": { "$sum": { "$cond": [fast, 1, 0] } },
         "files": { "$sum": "$totalFilesSynced" },
         "errors": { "$sum": "$totalErrors" },
     } }
@@ -108,23 +145,34 @@ fn document(hour: &SyncHour) -> Document {
         "failed": count(hour.failed),
         "files": count(hour.files),
         "errors": count(hour.errors),
+        "connectivity": count(hour.connectivity),
+        "content": count(hour.content),
         "speeds": hour.speeds.0.map(count).to_vec(),
+        "failedSpeeds": hour.failed_speeds.0.map(count).to_vec(),
         "computedAt": DateTime::from(hour.computed_at),
+        "closed": hour.closed,
     }
 }
 
 fn read(found: Result<bson::RawDocumentBuf, mongodb::error::Error>) -> Result<SyncHour, StoreError> {
     let stored: Stored = bson::deserialize_from_slice(found?.as_bytes()).map_err(malformed("SyncHour"))?;
-    let mut speeds = Speeds::default();
-    speeds.0.iter_mut().zip(stored.speeds).for_each(|(count, stored)| *count = stored);
+    let speeds = |stored: Vec<u64>| {
+        let mut speeds = Speeds::default();
+        speeds.0.iter_mut().zip(stored).for_each(|(count, stored)| *count = stored);
+        speeds
+    };
     Ok(SyncHour {
         hour: stored.id.into(),
         good: stored.good,
         failed: stored.failed,
         files: stored.files,
         errors: stored.errors,
-        speeds,
+        connectivity: stored.connectivity,
+        content: stored.content,
+        speeds: speeds(stored.speeds),
+        failed_speeds: speeds(stored.failed_speeds),
         computed_at: stored.computed_at.into(),
+        closed: stored.closed,
     })
 }
 
@@ -143,6 +191,10 @@ struct Bucket {
     #[serde(deserialize_with = "super::number")]
     failed: f64,
     #[serde(deserialize_with = "super::number")]
+    slow: f64,
+    #[serde(deserialize_with = "super::number")]
+    fast: f64,
+    #[serde(deserialize_with = "super::number")]
     files: f64,
     #[serde(deserialize_with = "super::number")]
     errors: f64,
@@ -157,8 +209,13 @@ struct Stored {
     failed: u64,
     files: u64,
     errors: u64,
+    connectivity: u64,
+    content: u64,
     speeds: Vec<u64>,
+    failed_speeds: Vec<u64>,
     computed_at: DateTime,
+    #[serde(default)]
+    closed: bool,
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ async fn touch_hours(queue: &Queue, seen: &LastSeen) -> anyhow::Result<()> {
     let running = hour_of(Timestamp::now());
     let hours: Vec<_> = (0..KEPT_HOURS).map(|back| running - SignedDuration::from_hours(back)).collect();
     if let Some(partition) = queue.partitions().next() {
-        seen.note(partition, &[], &hours).await?;
+        seen.note(partition, &[], &hours, u64::MAX).await?;
     }
     Ok(())
 }

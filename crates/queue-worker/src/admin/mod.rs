@@ -3,9 +3,10 @@
 mod counters;
 mod dead_letters;
 mod queue;
+mod repartition;
 
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
-use pisync_core::{queue::Queue, store::Store};
+use pisync_core::{queue::Queue, settings::RedisSettings, store::Store};
 use serde_json::Value;
 
 use crate::config::{Command, QueueCommand};
@@ -13,15 +14,16 @@ use crate::config::{Command, QueueCommand};
 /// Does what the operator asks.
 ///
 /// Fails where a server does not answer or what was named is not there.
-pub async fn run(command: Command, of: &Queue, store: &Store) -> anyhow::Result<()> {
+pub async fn run(command: Command, redis: &RedisSettings, of: &Queue, store: &Store) -> anyhow::Result<()> {
     match command {
         Command::Queue(QueueCommand::Status(output)) => queue::status(of, output).await,
         Command::Queue(QueueCommand::Pause) => queue::pause(of).await,
         Command::Queue(QueueCommand::Resume) => queue::resume(of).await,
+        Command::Queue(QueueCommand::Repartition { number, wait }) => repartition::run(redis, number, wait).await,
         Command::DeadLetters(command) => dead_letters::run(command, of, store).await,
         Command::Counters(command) => counters::run(command, of, store).await,
-        // It is no verb for an operator, and was done before the servers were looked for.
-        Command::Probe => Ok(()),
+        // They need no server, and were done before one was looked for.
+        Command::Probe | Command::Healthcheck(_) => Ok(()),
     }
 }
 

@@ -27,7 +27,7 @@ use crate::{
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
-pub(super) struct AlertsQuery {
+pub(crate) struct AlertsQuery {
     /// `pending`, `firing` or `resolved`; all unless set.
     #[param(pattern = "^(pending|firing|resolved)$")]
     state: Option<String>,
@@ -35,7 +35,7 @@ pub(super) struct AlertsQuery {
     #[param(min_length = 1, max_length = 128, format = "device-id")]
     device_id: Option<String>,
     /// The `nextCursor` of the page before, for the same query.
-    cursor: Option<String>,
+    pub(crate) cursor: Option<String>,
     /// 1 to 200; 50 unless set.
     #[param(value_type = u32, required = false, minimum = 1, maximum = 200)]
     limit: Option<String>,
@@ -44,7 +44,7 @@ pub(super) struct AlertsQuery {
 /// An incident.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct AlertItem {
+pub(crate) struct AlertItem {
     id: String,
     alertname: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -136,7 +136,7 @@ struct DeadMessage {
     params(AlertsQuery),
     responses((status = 200, description = "A page", body = ListPage<AlertItem>))
 )]
-pub(super) async fn get(query: Query<AlertsQuery>, state: Data<State>) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn get(query: Query<AlertsQuery>, state: Data<State>) -> Result<HttpResponse, ApiError> {
     let filter = query.filter()?;
     let limit = query::limit(query.limit.as_deref())?;
     let scope = Scope::of("alerts").with(filter.state.map(AlertState::as_str)).with(filter.device_id.as_ref());
@@ -152,7 +152,18 @@ pub(super) async fn get(query: Query<AlertsQuery>, state: Data<State>) -> Result
 }
 
 impl AlertsQuery {
-    fn filter(&self) -> Result<AlertFilter, ApiError> {
+    /// The query of a form, whose fields are there and empty where nothing is said.
+    pub(crate) fn without_empty(self) -> Self {
+        let said = |field: Option<String>| field.filter(|text| !text.is_empty());
+        Self {
+            state: said(self.state),
+            device_id: said(self.device_id),
+            cursor: said(self.cursor),
+            limit: said(self.limit),
+        }
+    }
+
+    pub(crate) fn filter(&self) -> Result<AlertFilter, ApiError> {
         let state = self.state.as_deref().map(|word| {
             AlertState::parse(word).ok_or_else(|| ApiError::query("/state", "must be pending, firing or resolved"))
         });

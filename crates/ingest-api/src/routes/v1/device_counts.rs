@@ -4,10 +4,16 @@
 //! of which two are true counts as the worse alone, so those that fail and those whose clock is
 //! not believed are looked at; the many that are well are not.
 
+use std::{sync::Arc, time::Duration};
+
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
-use pisync_core::models::{DeviceId, DeviceStatus};
+use pisync_core::{
+    models::{DeviceId, DeviceStatus},
+    store::StoreError,
+};
 use serde::Serialize;
+use tokio::{sync::Mutex, time::Instant};
 use utoipa::ToSchema;
 
 use super::device_item::{Known, silent_before};
@@ -16,10 +22,13 @@ use crate::{error::ApiError, server::State};
 /// How many devices are asked after together.
 const TOGETHER: usize = 1_000;
 
+/// How old the counts of a [`Census`] may be.
+const LAG: Duration = Duration::from_secs(5);
+
 /// How many devices have which status; each has one.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct DeviceCounts {
+pub(crate) struct DeviceCounts {
     /// As the store keeps it of its collection, without a scan.
     total: u64,
     failing: u64,
@@ -40,6 +49,40 @@ impl DeviceCounts {
         let clock_suspect = clock_suspect(state).await?;
         let ok = total.saturating_sub(failing + silent + clock_suspect);
         Ok(Self { total, failing, silent, clock_suspect, ok })
+    }
+
+    /// Each status and how many devices have it, worst first.
+    pub(crate) fn by_status(&self) -> [(DeviceStatus, u64); 4] {
+        DeviceStatus::ALL.map(|status| {
+            let count = match status {
+                DeviceStatus::Failing => self.failing,
+                DeviceStatus::Silent => self.silent,
+                DeviceStatus::ClockSuspect => self.clock_suspect,
+                DeviceStatus::Ok => self.ok,
+            };
+            (status, count)
+        })
+    }
+}
+
+/// The counts of a moment ago, for those who ask again and again: whoever asks first counts for
+/// all.
+#[derive(Debug, Clone, Default)]
+pub struct Census(Arc<Mutex<Option<(Instant, DeviceCounts)>>>);
+
+impl Census {
+    /// The devices as they were a few seconds ago.
+    pub(crate) async fn of(state: &State) -> Result<DeviceCounts, ApiError> {
+        let state = state.clone();
+        // Spawned, since a driver's future must not be dropped when whoever asks gives up.
+        let taking = tokio::spawn(async move {
+            let mut taken = state.census.0.lock().await;
+            match *taken {
+                Some((at, counts)) if at.elapsed() < LAG => Ok(counts),
+                _ => Ok(taken.insert((Instant::now(), DeviceCounts::of(&state).await?)).1),
+            }
+        });
+        taking.await.map_err(|panic| StoreError::Unavailable(panic.to_string()))?
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{cursor::Scope, error::ApiError};
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
-pub(super) struct DevicesQuery {
+pub(crate) struct DevicesQuery {
     /// `failing`, `silent`, `clock-suspect` or `ok`; all unless set.
     #[param(pattern = "^(failing|silent|clock-suspect|ok)$")]
     status: Option<String>,
@@ -28,25 +28,25 @@ pub(super) struct DevicesQuery {
     #[param(schema_with = moment, required = false)]
     seen_after: Option<String>,
     /// The `nextCursor` of the page before, for the same query.
-    pub(super) cursor: Option<String>,
+    pub(crate) cursor: Option<String>,
     /// 1 to 200; 50 unless set.
     #[param(value_type = u32, required = false, minimum = 1, maximum = 200)]
-    pub(super) limit: Option<String>,
+    pub(crate) limit: Option<String>,
 }
 
 /// Which devices are asked for.
 #[derive(Debug, Clone, Default)]
-pub(super) struct DeviceFilter {
-    pub(super) status: Option<DeviceStatus>,
-    pub(super) prefix: Option<String>,
-    pub(super) min_failures: Option<i32>,
-    pub(super) seen_before: Option<Timestamp>,
-    pub(super) seen_after: Option<Timestamp>,
+pub(crate) struct DeviceFilter {
+    pub(crate) status: Option<DeviceStatus>,
+    pub(crate) prefix: Option<String>,
+    pub(crate) min_failures: Option<i32>,
+    pub(crate) seen_before: Option<Timestamp>,
+    pub(crate) seen_after: Option<Timestamp>,
 }
 
 /// What the list is ordered by; each order is one that a server keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
+pub(crate) enum Order {
     /// By id.
     Device,
     /// By id, of those alone whose clock is not believed.
@@ -58,9 +58,23 @@ pub(super) enum Order {
 }
 
 impl DevicesQuery {
+    /// The query of a form, whose fields are there and empty where nothing is said.
+    pub(crate) fn without_empty(self) -> Self {
+        let said = |field: Option<String>| field.filter(|text| !text.is_empty());
+        Self {
+            status: said(self.status),
+            q: said(self.q),
+            min_failures: said(self.min_failures),
+            seen_before: said(self.seen_before),
+            seen_after: said(self.seen_after),
+            cursor: said(self.cursor),
+            limit: said(self.limit),
+        }
+    }
+
     /// Fails with what cannot be read, and with what does not go together: a combination that no
     /// order serves in bounded time is not answered.
-    pub(super) fn parse(&self) -> Result<DeviceFilter, ApiError> {
+    pub(crate) fn parse(&self) -> Result<DeviceFilter, ApiError> {
         let words = "must be failing, silent, clock-suspect or ok";
         let status = self
             .status
@@ -101,7 +115,7 @@ impl DeviceFilter {
     }
 
     /// What the list is ordered by.
-    pub(super) fn order(&self) -> Order {
+    pub(crate) fn order(&self) -> Order {
         if self.prefix.is_some() {
             Order::Device
         } else if self.is_by_time() || self.status == Some(DeviceStatus::Silent) {
@@ -116,7 +130,7 @@ impl DeviceFilter {
     }
 
     /// Whether all that the order finds fits, so that nothing has to be left out.
-    pub(super) fn is_exact(&self) -> bool {
+    pub(crate) fn is_exact(&self) -> bool {
         match self.order() {
             Order::Device => self.status.is_none() && self.min_failures.is_none(),
             Order::Count => true,
@@ -126,19 +140,19 @@ impl DeviceFilter {
     }
 
     /// How many failed syncs in a row a device must have.
-    pub(super) fn at_least(&self) -> i32 {
+    pub(crate) fn at_least(&self) -> i32 {
         let by_status = if self.status == Some(DeviceStatus::Failing) { DeviceStatus::REPEATED } else { 0 };
         by_status.max(self.min_failures.unwrap_or(0))
     }
 
     /// Whether a device that the order found is asked for.
-    pub(super) fn fits(&self, known: &Known) -> bool {
+    pub(crate) fn fits(&self, known: &Known) -> bool {
         let by_status = self.status.is_none_or(|status| status == known.status);
         by_status && known.counter.failure_count() >= self.at_least()
     }
 
     /// What cursors of this list are for.
-    pub(super) fn scope(&self) -> Scope {
+    pub(crate) fn scope(&self) -> Scope {
         Scope::of("devices")
             .with(self.status.map(DeviceStatus::as_str))
             .with(self.prefix.as_deref())

@@ -12,44 +12,44 @@ use crate::{error::ApiError, server::State};
 
 /// What is known of a device, before its rows are asked.
 #[derive(Debug, Clone)]
-pub(super) struct Known {
-    pub(super) counter: FailureCounter,
-    pub(super) last_seen_at: Option<Timestamp>,
-    pub(super) status: DeviceStatus,
+pub(crate) struct Known {
+    pub(crate) counter: FailureCounter,
+    pub(crate) last_seen_at: Option<Timestamp>,
+    pub(crate) status: DeviceStatus,
 }
 
 /// A device.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct DeviceItem {
-    pub(super) device_id: String,
-    pub(super) status: &'static str,
-    pub(super) failure_count: i32,
+pub(crate) struct DeviceItem {
+    pub(crate) device_id: String,
+    pub(crate) status: &'static str,
+    pub(crate) failure_count: i32,
     /// Time of the first failed sync after the last good one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) failing_since: Option<String>,
+    pub(crate) failing_since: Option<String>,
     /// When a report of the device was received last.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) last_seen_at: Option<String>,
+    pub(crate) last_seen_at: Option<String>,
     /// Time of the last good sync.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) last_success_at: Option<String>,
+    pub(crate) last_success_at: Option<String>,
     /// What the newest failed sync points to, while there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) cause: Option<&'static str>,
+    pub(crate) cause: Option<&'static str>,
     /// Since when the device's clock is not believed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) clock_suspect_since: Option<String>,
+    pub(crate) clock_suspect_since: Option<String>,
 }
 
 /// The time before which a device must have been heard of to be silent.
-pub(super) fn silent_before(state: &State) -> Timestamp {
+pub(crate) fn silent_before(state: &State) -> Timestamp {
     Timestamp::now().checked_sub(state.silent_after).unwrap_or(Timestamp::MIN)
 }
 
 impl Known {
     /// Of these counters, with when their devices were last heard of.
-    pub(super) async fn of(state: &State, counters: Vec<FailureCounter>) -> Result<Vec<Self>, ApiError> {
+    pub(crate) async fn of(state: &State, counters: Vec<FailureCounter>) -> Result<Vec<Self>, ApiError> {
         if counters.is_empty() {
             return Ok(Vec::new());
         }
@@ -64,14 +64,14 @@ impl Known {
     }
 
     /// With the status that follows.
-    pub(super) fn new(counter: FailureCounter, last_seen_at: Option<Timestamp>, silent_before: Timestamp) -> Self {
+    pub(crate) fn new(counter: FailureCounter, last_seen_at: Option<Timestamp>, silent_before: Timestamp) -> Self {
         let is_suspect = counter.clock_suspect_since.is_some();
         let status = DeviceStatus::of(counter.failure_count(), last_seen_at, silent_before, is_suspect);
         Self { counter, last_seen_at, status }
     }
 
     /// As it is shown, with the time of the last good sync.
-    pub(super) fn item(self, last_success_at: Option<Timestamp>) -> DeviceItem {
+    pub(crate) fn item(self, last_success_at: Option<Timestamp>) -> DeviceItem {
         let (counter, run) = (&self.counter, self.counter.run);
         DeviceItem {
             device_id: counter.device_id.to_string(),
@@ -88,7 +88,7 @@ impl Known {
 
 /// These devices as they are shown. The counter of a device that fails knows its last good sync;
 /// that of a device that is well does not, but then its newest row is one.
-pub(super) async fn items(state: &State, known: Vec<Known>) -> Result<Vec<DeviceItem>, ApiError> {
+pub(crate) async fn items(state: &State, known: Vec<Known>) -> Result<Vec<DeviceItem>, ApiError> {
     let well = known.iter().map(|known| &known.counter).filter(|counter| counter.run.is_none());
     let well: Vec<_> = well.map(|counter| &counter.device_id).collect();
     let newest = if well.is_empty() { Vec::new() } else { state.store.sync_events().newest_if_good(&well).await? };

@@ -25,7 +25,7 @@ type Found = (Vec<(Position, Known)>, Option<Position>);
 /// Up to `limit` devices behind `after`, and where the list goes on.
 ///
 /// A page may be short, even empty, and go on all the same.
-pub(super) async fn page(
+pub(crate) async fn page(
     state: &State,
     filter: &DeviceFilter,
     mut after: Option<Position>,

@@ -13,20 +13,20 @@ use crate::{
 /// Some items of a list, and where it goes on.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ListPage<T> {
+pub(crate) struct ListPage<T> {
     items: Vec<T>,
     /// What to ask with for what follows; null at the end.
     next_cursor: Option<String>,
 }
 
 /// Where the list of `scope` is to go on, by the cursor of the query.
-pub(super) async fn place(state: &State, scope: &Scope, cursor: Option<&str>) -> Result<Option<Position>, ApiError> {
+pub(crate) async fn place(state: &State, scope: &Scope, cursor: Option<&str>) -> Result<Option<Position>, ApiError> {
     let Some(cursor) = cursor else { return Ok(None) };
     Ok(Some(state.cursor_keys.key().await?.open(scope, cursor)?))
 }
 
 /// The answer with these items; more follow behind `next`.
-pub(super) async fn answer<T: Serialize>(
+pub(crate) async fn answer<T: Serialize>(
     state: &State,
     scope: &Scope,
     items: Vec<T>,

@@ -1,18 +1,18 @@
 //! The route table of `/api/v1`: what is read there, and what people do about alerts.
 
 mod ack;
-mod alerts;
+pub(crate) mod alerts;
 mod csv;
 mod device;
 mod device_counts;
-mod device_filter;
-mod device_item;
-mod device_walk;
+pub(crate) mod device_filter;
+pub(crate) mod device_item;
+pub(crate) mod device_walk;
 mod devices;
 mod fleet_summary;
-mod list;
+pub(crate) mod list;
 mod operator;
-mod query;
+pub(crate) mod query;
 mod silence_item;
 mod silences;
 mod sync_events;
@@ -24,6 +24,7 @@ use actix_web::{
 };
 use utoipa::OpenApi;
 
+pub use self::device_counts::Census;
 use super::only;
 use crate::{
     auth::{Demand, Scope},

@@ -6,12 +6,12 @@ use pisync_core::models::{DeviceId, parse_time};
 use crate::error::ApiError;
 
 /// How many items a page has at the most: 1 to 200, 50 unless asked otherwise.
-pub(super) fn limit(text: Option<&str>) -> Result<u32, ApiError> {
+pub(crate) fn limit(text: Option<&str>) -> Result<u32, ApiError> {
     number("/limit", text, 1..=200).map(|limit| limit.unwrap_or(50))
 }
 
 /// A whole number.
-pub(super) fn number(
+pub(crate) fn number(
     pointer: &'static str,
     text: Option<&str>,
     range: std::ops::RangeInclusive<u32>,
@@ -23,7 +23,7 @@ pub(super) fn number(
 }
 
 /// A time. The plus of an offset is a space where it came unescaped.
-pub(super) fn time(pointer: &'static str, text: Option<&str>) -> Result<Option<Timestamp>, ApiError> {
+pub(crate) fn time(pointer: &'static str, text: Option<&str>) -> Result<Option<Timestamp>, ApiError> {
     let Some(text) = text else { return Ok(None) };
     let time = match text.rsplit_once(' ') {
         Some((time, offset)) if time.len() >= 19 => parse_time(&format!("{time}+{offset}")),
@@ -34,7 +34,7 @@ pub(super) fn time(pointer: &'static str, text: Option<&str>) -> Result<Option<T
 }
 
 /// A device's id from the path or the query.
-pub(super) fn device_id(pointer: &'static str, text: &str) -> Result<DeviceId, ApiError> {
+pub(crate) fn device_id(pointer: &'static str, text: &str) -> Result<DeviceId, ApiError> {
     DeviceId::parse(text).map_err(|error| ApiError::query(pointer, error.to_string()))
 }
 

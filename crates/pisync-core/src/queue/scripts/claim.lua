@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- Hands out one batch of a partition under a lease.
--- KEYS: ready, leases, paused, stats. ARGV: key base, batch, max, lease ms, owner.
+-- KEYS: ready, leases, paused, stats, count. ARGV: key base, batch, max, lease ms, owner, number of
+-- partitions.
 -- Returns: what was found, batch, epoch (busy: ms until the lease ends), attempt, cursor (-1 if none), messages.
 local base, batch, owner = ARGV[1], ARGV[2], ARGV[5]
 local clock = redis.call('TIME')
@@ -19,6 +20,12 @@ if lease and tonumber(lease) > now then
   if redis.call('HGET', base .. 'm:' .. batch, 'owner') == owner then
     return hand_out(batch)
   end
+end
+
+-- While the number changes ('>'), who has the old one drains.
+local count = redis.call('GET', KEYS[5])
+if count and count ~= ARGV[6] and count ~= ARGV[6] .. '>' then
+  return {'changed', '', 0, 0, -1, {}}
 end
 
 if redis.call('EXISTS', KEYS[3]) == 1 then

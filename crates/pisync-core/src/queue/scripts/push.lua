@@ -1,15 +1,20 @@
 #!lua
 -- Appends messages while fewer than the limit wait, and wakes workers when the list was empty.
--- KEYS: ready, stats. ARGV: limit, wake channel, partition, message...
--- Returns: how many were taken, how many wait now. Refused by Redis at maxmemory, on purpose.
+-- KEYS: ready, stats, count. ARGV: limit, wake channel, partition, number of partitions, message...
+-- Returns: how many were taken (-1: the queue has another number of partitions, or is about to),
+-- how many wait now. Refused by Redis at maxmemory, on purpose.
+local count = redis.call('GET', KEYS[3])
+if count and count ~= ARGV[4] then
+  return {-1, 0}
+end
 local depth = redis.call('LLEN', KEYS[1])
-local fits = math.min(#ARGV - 3, tonumber(ARGV[1]) - depth)
+local fits = math.min(#ARGV - 4, tonumber(ARGV[1]) - depth)
 if fits <= 0 then
   return {0, depth}
 end
 -- unpack breaks near 8,000 values.
-for from = 4, 3 + fits, 1000 do
-  redis.call('RPUSH', KEYS[1], unpack(ARGV, from, math.min(from + 999, 3 + fits)))
+for from = 5, 4 + fits, 1000 do
+  redis.call('RPUSH', KEYS[1], unpack(ARGV, from, math.min(from + 999, 4 + fits)))
 end
 redis.call('HINCRBY', KEYS[2], 'pushed', fits)
 if depth == 0 then

@@ -1,11 +1,17 @@
 #!lua flags=allow-oom
 -- Notes when devices were last heard of, and which hours have got rows, at Redis' own time.
--- KEYS: seen, hours. ARGV: number of hours, hour..., then pairs of milliseconds and device.
+-- KEYS: seen, hours, count. ARGV: number of partitions, most devices, number of hours, hour..., then
+-- pairs of milliseconds and device. Returns: how many devices were left out, since as many as may be
+-- are known; -1 if the queue has another number of partitions.
+local count = redis.call('GET', KEYS[3])
+if count and count ~= ARGV[1] and count ~= ARGV[1] .. '>' then
+  return -1
+end
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local day = 24 * 3600
 -- What lies outside comes from a clock that is wrong, or is too old for anyone to add up again.
-for at = 2, ARGV[1] + 1 do
+for at = 4, ARGV[3] + 3 do
   local age = clock[1] - tonumber(ARGV[at])
   if age > -3600 and age < 9 * day then
     -- GT: should the clock be set back, an hour is counted once too often and not too seldom.
@@ -13,8 +19,24 @@ for at = 2, ARGV[1] + 1 do
   end
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - 10 * day * 1000)
--- unpack breaks near 8,000 values.
-for from = ARGV[1] + 2, #ARGV, 1000 do
-  redis.call('ZADD', KEYS[1], 'GT', unpack(ARGV, from, math.min(from + 999, #ARGV)))
+
+local first = ARGV[3] + 4
+local room = ARGV[2] - redis.call('ZCARD', KEYS[1])
+if room >= (#ARGV - first + 1) / 2 then
+  -- unpack breaks near 8,000 values.
+  for from = first, #ARGV, 1000 do
+    redis.call('ZADD', KEYS[1], 'GT', unpack(ARGV, from, math.min(from + 999, #ARGV)))
+  end
+  return 0
 end
-return 1
+local left_out = 0
+for at = first, #ARGV, 2 do
+  local is_known = redis.call('ZSCORE', KEYS[1], ARGV[at + 1])
+  if is_known or room > 0 then
+    redis.call('ZADD', KEYS[1], 'GT', ARGV[at], ARGV[at + 1])
+    room = room - (is_known and 0 or 1)
+  else
+    left_out = left_out + 1
+  end
+end
+return left_out

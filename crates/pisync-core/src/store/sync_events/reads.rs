@@ -115,13 +115,7 @@ impl SyncEvents {
     /// sync: for a device that is well, its last good one. One step through the index for each.
     pub async fn newest_if_good(&self, devices: &[&DeviceId]) -> Result<Vec<(String, Timestamp)>, StoreError> {
         let ids: Vec<_> = devices.iter().map(|device| device.as_str()).collect();
-        let first = |field: &str| doc! { "$first": format!("${field}") };
-        let stages = [
-            doc! { "$match": { "deviceId": { "$in": ids } } },
-            doc! { "$sort": { "deviceId": -1, "timestamp": -1 } },
-            doc! { "$group": { "_id": "$deviceId", "timestamp": first("timestamp"), "totalErrors": first("totalErrors") } },
-        ];
-        let groups = self.0.aggregate(stages).hint(by_time()).await?;
+        let groups = self.0.aggregate(newest_of(&ids)).hint(by_time()).await?;
         let newest: Vec<Newest> = groups
             .map_err(StoreError::from)
             .and_then(async |group| bson::deserialize_from_document(group).map_err(malformed("SyncEvent")))
@@ -148,7 +142,17 @@ fn in_range(device_id: &DeviceId, range: &Range<Timestamp>) -> Document {
     doc! { "deviceId": device_id.as_str(), "timestamp": time }
 }
 
-fn by_time() -> Hint {
+/// The newest row of each device: the server skips from one to the next in the index.
+pub(super) fn newest_of(ids: &[&str]) -> [Document; 3] {
+    let first = |field: &str| doc! { "$first": format!("${field}") };
+    [
+        doc! { "$match": { "deviceId": { "$in": ids } } },
+        doc! { "$sort": { "deviceId": -1, "timestamp": -1 } },
+        doc! { "$group": { "_id": "$deviceId", "timestamp": first("timestamp"), "totalErrors": first("totalErrors") } },
+    ]
+}
+
+pub(super) fn by_time() -> Hint {
     Hint::Keys(doc! { "deviceId": 1, "timestamp": 1 })
 }
 

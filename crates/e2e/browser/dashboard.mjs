@@ -1,0 +1,248 @@
+// The dashboard in a real browser. What it is told is in the environment (see the Rust test beside
+// it); it ends with 1 and says why where anything is not as it should be.
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import { createRequire } from "node:module";
+import os from "node:os";
+import path from "node:path";
+
+const env = process.env;
+const packages = createRequire(path.join(env.PISYNC_TEST_BROWSER, "node_modules", "x.js"));
+const { chromium } = packages("playwright-core");
+const axe = fs.readFileSync(packages.resolve("axe-core/axe.min.js"), "utf8");
+const base = env.DASHBOARD_URL;
+
+const FLAGS = [
+  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync",
+];
+const LOOKS = [
+  ["desktop-light", { viewport: { width: 1280, height: 900 }, colorScheme: "light" }],
+  ["desktop-dark", { viewport: { width: 1280, height: 900 }, colorScheme: "dark" }],
+  ["phone-light", { viewport: { width: 390, height: 844 }, colorScheme: "light", isMobile: true }],
+  ["phone-dark", { viewport: { width: 390, height: 844 }, colorScheme: "dark", isMobile: true }],
+];
+// Either colour scheme and either width once.
+const AXE = ["desktop-light", "phone-dark"];
+const device = encodeURIComponent(env.DASHBOARD_DEVICE);
+const PAGES = [
+  ["fleet", "/"], ["devices", "/devices"], ["failing", "/devices?status=failing"], ["device", `/device?id=${device}`],
+  ["alerts", "/alerts?state="], ["dead-letters", "/dead-letters"],
+];
+const OWN_FILES_BELOW = 150_000;
+
+const troubles = [];
+
+// Everything that a page complains of, and every request that would leave the machine.
+function watch(page, expected = () => false) {
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type()) && !expected(message.text())) {
+      troubles.push(`console of ${page.url()}: ${message.text()}`);
+    }
+  });
+  page.on("pageerror", (error) => troubles.push(`error on ${page.url()}: ${error.message}`));
+  page.on("request", (request) => {
+    const url = request.url();
+    if (!url.startsWith(base + "/") && !url.startsWith("data:")) {
+      troubles.push(`${page.url()} asks for ${url}`);
+    }
+  });
+}
+
+async function signIn(page, key) {
+  await page.goto(base + "/devices?status=failing");
+  assert.match(page.url(), /\/sign-in\?next=/, "nothing is shown without a key");
+  assert.ok(!(await page.content()).includes(env.DASHBOARD_PREFIX), "no device is named before signing in");
+  await page.getByLabel(/Key with the scope/).fill(key);
+  await page.getByRole("button", { name: "Sign in" }).click();
+}
+
+async function isReadable(page, name) {
+  await page.evaluate(axe);
+  const found = await page.evaluate(() => axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"] }));
+  const serious = found.violations.filter((violation) => ["serious", "critical"].includes(violation.impact));
+  for (const violation of serious) {
+    troubles.push(`axe on ${name}: ${violation.id}: ${violation.nodes.map((node) => node.html).slice(0, 3).join(" | ")}`);
+  }
+}
+
+async function isWithin(page, name) {
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  if (wide > 0) {
+    troubles.push(`${name} is ${wide} px too wide`);
+  }
+}
+
+// Each page in each look, with its picture.
+async function everyPage(browser, state) {
+  fs.mkdirSync(env.PISYNC_TEST_SCREENSHOTS, { recursive: true });
+  for (const [look, options] of LOOKS) {
+    const context = await browser.newContext({ ...options, storageState: state });
+    for (const [name, where] of PAGES) {
+      const page = await context.newPage();
+      watch(page);
+      const answer = await page.goto(base + where, { waitUntil: "load" });
+      assert.equal(answer.status(), 200, where);
+      if (name === "fleet") {
+        await page.locator(".chart canvas").nth(1).waitFor();
+      }
+      await isWithin(page, `${name} ${look}`);
+      if (AXE.includes(look)) {
+        await isReadable(page, `${name} ${look}`);
+      }
+      await page.screenshot({ path: path.join(env.PISYNC_TEST_SCREENSHOTS, `${name}-${look}.png`), fullPage: name !== "device" });
+      await page.close();
+    }
+    await context.close();
+  }
+}
+
+// Every link of every page, from the first one on; lists and devices once in each form.
+async function everyLink(browser, state) {
+  const context = await browser.newContext({ storageState: state });
+  const page = await context.newPage();
+  watch(page);
+  const [seen, forms, waiting] = [new Set(), new Map(), ["/"]];
+  while (waiting.length > 0) {
+    const where = waiting.pop();
+    const answer = await page.goto(base + where);
+    assert.ok([200, 204].includes(answer.status()), `${where} answers ${answer.status()}`);
+    for (const href of await page.locator("a[href]").evaluateAll((links) => links.map((link) => link.href))) {
+      const url = new URL(href);
+      assert.equal(url.origin, base, `${where} leads to ${href}`);
+      // Files, and the pages of the API itself, are for programs.
+      const isOurs = !url.pathname.startsWith("/api/") && !url.pathname.startsWith("/docs");
+      const form = url.pathname + [...url.searchParams.keys()].join();
+      const next = url.pathname + url.search;
+      if (isOurs && !seen.has(next) && (forms.get(form) ?? 0) < 4) {
+        seen.add(next);
+        forms.set(form, (forms.get(form) ?? 0) + 1);
+        waiting.push(next);
+      } else if (!isOurs && !seen.has(next)) {
+        seen.add(next);
+        const status = (await context.request.get(base + next)).status();
+        assert.equal(status, 200, `${next} answers ${status}`);
+      }
+    }
+  }
+  assert.ok(seen.size >= 12, `only ${seen.size} links`);
+  await context.close();
+}
+
+async function findsDevices(browser, state) {
+  const context = await browser.newContext({ storageState: state });
+  const page = await context.newPage();
+  watch(page);
+  await page.goto(base + "/devices");
+  await page.getByLabel("Id begins with").fill(env.DASHBOARD_DEVICE);
+  await page.waitForURL((url) => url.searchParams.get("q") === env.DASHBOARD_DEVICE);
+  await page.locator("tbody tr").first().waitFor();
+  assert.equal(await page.locator("tbody tr").count(), 1, "one device is called so");
+  await page.reload();
+  assert.equal(await page.getByLabel("Id begins with").inputValue(), env.DASHBOARD_DEVICE, "the address holds the search");
+  await page.getByRole("link", { name: env.DASHBOARD_DEVICE }).press("Enter");
+  await page.getByRole("heading", { name: env.DASHBOARD_DEVICE }).waitFor();
+  assert.match(await page.locator(".verdict").innerText(), /failed syncs in a row/);
+  await page.goto(base + "/devices");
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to the content");
+  const first = await page.locator("tbody a").first().innerText();
+  await page.getByRole("link", { name: "Next" }).click();
+  await page.waitForURL(/cursor=/);
+  assert.notEqual(await page.locator("tbody a").first().innerText(), first, "the next page is another one");
+  await context.close();
+}
+
+async function treatsDeadLetters(browser, state) {
+  const context = await browser.newContext({ storageState: state });
+  const page = await context.newPage();
+  watch(page, (text) => text.includes("403"));
+  await page.goto(base + "/dead-letters");
+  const letters = page.locator("article");
+  assert.equal(await letters.count(), 2);
+  assert.match(await letters.first().innerText(), /<script>alert\(1\)<\/script>|no event/);
+  page.on("dialog", (dialog) => dialog.accept());
+  await letters.first().getByRole("button", { name: "Purge" }).click();
+  await page.getByText("thrown away").waitFor();
+  assert.equal(await letters.count(), 1);
+  // A form of another session, or of none, is refused.
+  const form = { token: "x", action: "purge", partition: "0", id: "x" };
+  assert.equal((await context.request.post(base + "/dead-letters", { form, maxRedirects: 0 })).status(), 403);
+  await letters.first().getByRole("button", { name: "Requeue" }).click();
+  await page.getByText("back at the end of the queue").waitFor();
+  await context.close();
+}
+
+async function worksWithoutScript(browser, state) {
+  const context = await browser.newContext({ storageState: state, javaScriptEnabled: false });
+  const page = await context.newPage();
+  await page.goto(base + "/");
+  assert.match(await page.locator(".headline").innerText(), /open incident/);
+  await page.goto(base + "/devices");
+  await page.getByLabel("State").selectOption("failing");
+  await page.getByRole("button", { name: "Find" }).click();
+  assert.match(page.url(), /status=failing/);
+  assert.ok((await page.locator("tbody tr").count()) > 0);
+  await context.close();
+}
+
+async function refuses(browser) {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  watch(page, (text) => text.includes("403"));
+  await signIn(page, "psk_operate_0123456789abcdef_" + "0".repeat(64));
+  await page.getByRole("alert").waitFor();
+  await page.getByLabel(/Key with the scope/).fill(env.DASHBOARD_INGEST_KEY);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByText("may send reports, and not see them").waitFor();
+  // A key that may read sees the fleet and no dead letters.
+  await signIn(page, env.DASHBOARD_READ_KEY);
+  await page.getByRole("heading", { name: "Devices" }).waitFor();
+  assert.equal(await page.getByRole("link", { name: "Dead letters" }).count(), 0);
+  assert.equal((await page.goto(base + "/dead-letters")).status(), 403);
+  await page.goto(base + "/");
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.goto(base + "/");
+  assert.match(page.url(), /\/sign-in/, "the session is over");
+  await context.close();
+}
+
+async function isLight(browser, state) {
+  const context = await browser.newContext({ storageState: state });
+  const page = await context.newPage();
+  const devtools = await context.newCDPSession(page);
+  await devtools.send("Network.enable");
+  let bytes = 0;
+  devtools.on("Network.loadingFinished", (event) => (bytes += event.encodedDataLength));
+  const began = Date.now();
+  await page.goto(base + "/", { waitUntil: "networkidle" });
+  const paint = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime);
+  console.log(`fleet page: ${bytes} bytes, first paint after ${Math.round(paint)} ms, all after ${Date.now() - began} ms`);
+  assert.ok(bytes < OWN_FILES_BELOW, `${bytes} bytes`);
+  await context.close();
+}
+
+const profile = fs.mkdtempSync(path.join(os.tmpdir(), "pisync-browser-"));
+const browser = await chromium.launch({ executablePath: env.DASHBOARD_CHROMIUM, headless: true, args: FLAGS, env: { ...env, HOME: profile } });
+try {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  watch(page);
+  await signIn(page, env.DASHBOARD_OPERATE_KEY);
+  assert.equal(new URL(page.url()).search, "?status=failing", "after signing in one is where one wanted to be");
+  const [cookie] = await context.cookies();
+  assert.deepEqual([cookie.httpOnly, cookie.sameSite], [true, "Strict"]);
+  const state = await context.storageState();
+  await everyPage(browser, state);
+  await everyLink(browser, state);
+  await findsDevices(browser, state);
+  await worksWithoutScript(browser, state);
+  await isLight(browser, state);
+  await treatsDeadLetters(browser, state);
+  await refuses(browser);
+} finally {
+  await browser.close();
+  fs.rmSync(profile, { recursive: true, force: true });
+}
+assert.deepEqual(troubles, []);
+console.log("the dashboard is well");

@@ -1,0 +1,142 @@
+//! The dashboard: in a real browser over a real system with a simulated fleet, and what of it
+//! needs no browser.
+
+use e2e::{Api, TestEnv, body, hours_ago, setting, workspace_root};
+use reqwest::{Client, Response, redirect::Policy};
+use tokio::process::Command;
+
+use crate::keys::{api, key};
+
+/// A client that follows nothing, as a browser without its cookies.
+fn client() -> Client {
+    Client::builder().redirect(Policy::none()).build().unwrap()
+}
+
+/// A fleet of which a part fails for either cause, with its incidents and two dead letters.
+async fn fleet(env: &TestEnv, api: &Api, key: &str) {
+    let args = ["run", "--api", &api.url, "--devices", "120", "--rounds", "30", "--failure-rate", "0.25"];
+    let more = ["--pattern", "burst", "--seed", "7", "--device-prefix", "pibook"];
+    let mut command = env.command("fleet-sim", &[&args[..], &more].concat());
+    let output = command.env("PISYNC_API_KEY", key).output().await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let post = Client::new().post(format!("{}/api/v1/sync-events", api.url)).bearer_auth(key);
+    let reports: Vec<_> = (1..5).map(|hour| body("école / 7", hours_ago(hour), true)).collect();
+    assert_eq!(post.json(&reports).send().await.unwrap().status().as_u16(), 202);
+    let queue = env.queue();
+    let letters = ["no event <script>alert(1)</script>", "no event either"].map(|text| text.as_bytes().to_vec());
+    queue.push(queue.partitions().next().unwrap(), &letters, 1_000).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_dashboard_is_looked_at_in_a_browser() {
+    let env = TestEnv::new();
+    let (ingest, read, operate) = (key(&env, "ingest").await, key(&env, "read").await, key(&env, "operate").await);
+    let api = api(&env, "enforce").await;
+    let _worker = env.worker("worker.log", &[]).await;
+    fleet(&env, &api, &ingest).await;
+    env.drained().await;
+    let log = env.path("alerts.log").display().to_string();
+    assert!(env.start("once.log", "alerter", &["--once", "--alert-log", &log]).ended().await.success());
+
+    let mut command = Command::new("node");
+    command.arg(workspace_root().join("crates/e2e/browser/dashboard.mjs"));
+    command.env("DASHBOARD_URL", &api.url).env("DASHBOARD_PREFIX", "pibook").env("DASHBOARD_DEVICE", "école / 7");
+    command
+        .env("DASHBOARD_INGEST_KEY", &ingest)
+        .env("DASHBOARD_READ_KEY", &read)
+        .env("DASHBOARD_OPERATE_KEY", &operate);
+    command.env("DASHBOARD_CHROMIUM", format!("{}/chromium", setting("PISYNC_TEST_BIN"))).kill_on_drop(true);
+    let output = command.output().await.unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{said}");
+    println!("{said}");
+    env.finish().await;
+}
+
+fn header<'a>(answer: &'a Response, name: &str) -> &'a str {
+    answer.headers().get(name).map_or("", |value| value.to_str().unwrap())
+}
+
+#[tokio::test]
+async fn a_session_ends_with_its_key_and_a_form_of_another_site_does_nothing() {
+    let env = TestEnv::new();
+    let operate = key(&env, "operate").await;
+    let mut api = api(&env, "enforce").await;
+    let sign_in = async |origin: &str| {
+        let form = format!("key={operate}&next=%2Falerts");
+        let post = client().post(format!("{}/sign-in", api.url)).header("origin", origin).body(form);
+        post.header("content-type", "application/x-www-form-urlencoded").send().await.unwrap()
+    };
+    assert_eq!(sign_in("https://evil.example").await.status().as_u16(), 403);
+    let answer = sign_in(&api.url).await;
+    assert_eq!((answer.status().as_u16(), header(&answer, "location")), (303, "/alerts"));
+    let cookie = header(&answer, "set-cookie").to_owned();
+    for attribute in ["HttpOnly", "SameSite=Strict", "Path=/"] {
+        assert!(cookie.contains(attribute), "{cookie}");
+    }
+    let cookie = cookie.split(';').next().unwrap().to_owned();
+    let url = api.url.clone();
+    let get = async |path: &str, cookie: &str| {
+        client().get(format!("{url}{path}")).header("cookie", cookie).send().await.unwrap()
+    };
+    let answer = get("/", &cookie).await;
+    assert_eq!(answer.status().as_u16(), 200);
+    let policy = header(&answer, "content-security-policy");
+    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    assert_eq!(get("/", &cookie.replace('.', "0.")).await.status().as_u16(), 303);
+
+    // A form without the session's token.
+    let post = client().post(format!("{url}/dead-letters")).header("cookie", &cookie);
+    let post = post.header("content-type", "application/x-www-form-urlencoded");
+    let answer = post.body("token=x&action=purge&partition=0&id=x").send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 403);
+
+    crate::keys::keys(&env, &["revoke", operate.split('_').nth(2).unwrap()]).await;
+    api.service.signal(nix::sys::signal::Signal::SIGHUP);
+    api.service.says("read again what=keys").await;
+    let answer = get("/devices?q=a", &cookie).await;
+    assert_eq!((answer.status().as_u16(), header(&answer, "location")), (303, "/sign-in?next=%2Fdevices%3Fq%3Da"));
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn who_guesses_at_keys_is_slowed_down() {
+    let env = TestEnv::new();
+    key(&env, "operate").await;
+    let api = api(&env, "enforce").await;
+    let mut answers = Vec::new();
+    for _ in 0..12 {
+        let post = client().post(format!("{}/sign-in", api.url)).body("key=psk_operate_x_y");
+        let post = post.header("content-type", "application/x-www-form-urlencoded");
+        answers.push(post.send().await.unwrap().status().as_u16());
+    }
+    assert_eq!((answers[0], *answers.last().unwrap()), (200, 429), "{answers:?}");
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn a_page_says_that_it_is_blind_when_a_server_is_away_and_a_badge_is_a_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut redis = e2e::RedisServer::start(folder.path().join("redis"), &[]).await;
+    let env = TestEnv::on_redis(&redis);
+    let api = env.api(&[]).await;
+    let text = async |path: &str| {
+        let answer = client().get(format!("{}{path}", api.url)).send().await.unwrap();
+        (answer.status().as_u16(), header(&answer, "content-type").to_owned(), answer.text().await.unwrap())
+    };
+    let (status, _, page) = text("/").await;
+    assert!(status == 200 && page.contains("All quiet"), "{page}");
+    let (status, media_type, badge) = text("/badge/fleet.svg").await;
+    assert_eq!((status, media_type.as_str()), (200, "image/svg+xml"));
+    assert!(badge.contains("all quiet"), "{badge}");
+    let (status, media_type, page) = text("/device?id=nobody").await;
+    assert_eq!((status, media_type.as_str()), (404, "text/html; charset=utf-8"), "{page}");
+    assert_eq!(text("/devices?minFailures=x").await.0, 400);
+
+    redis.service().kill().await;
+    let (status, _, page) = text("/").await;
+    assert!(status == 200 && page.contains("PiSync is blind: Redis does not answer"), "{page}");
+    assert_eq!(text("/chart/hours.json").await.0, 503);
+    redis.restart().await;
+    env.finish().await;
+}

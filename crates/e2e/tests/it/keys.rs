@@ -1,0 +1,143 @@
+//! Keys as an operator makes them, and what they bring about for all routes and for a fleet.
+
+use e2e::{Api, TestEnv, body, hours_ago, workspace_root};
+use reqwest::{Client, Method, redirect::Policy};
+
+/// An operator's verb, with the files of this world and no server; what it prints.
+pub(crate) async fn keys(env: &TestEnv, args: &[&str]) -> String {
+    let mut command = env.command("ingest-api", &[&["keys"], args].concat());
+    command.env("PISYNC_KEYS_FILE", env.path("keys.toml")).env("PISYNC_DEVICE_KEY_FILE", env.path("device-keys.toml"));
+    command.env("PISYNC_REDIS_URL", "redis://127.0.0.1:1").env("PISYNC_MONGO_URI", "mongodb://127.0.0.1:1");
+    let output = command.output().await.unwrap();
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// A new key.
+pub(crate) async fn key(env: &TestEnv, scope: &str) -> String {
+    keys(env, &["new", "--scope", scope, "--note", "a test"]).await
+}
+
+/// An API that looks at callers by the files of this world.
+pub(crate) async fn api(env: &TestEnv, mode: &str) -> Api {
+    api_with(env, mode, &[]).await
+}
+
+async fn api_with(env: &TestEnv, mode: &str, limits: &[&str]) -> Api {
+    let (keys, device_keys) = (env.path("keys.toml"), env.path("device-keys.toml"));
+    let mut args = vec!["--auth", mode, "--keys-file", keys.to_str().unwrap()];
+    if device_keys.exists() {
+        args.extend(["--device-key-file", device_keys.to_str().unwrap()]);
+    }
+    env.api(&[&args, limits].concat()).await
+}
+
+/// The paths that are there for everyone.
+const OPEN: [&str; 5] = ["/healthz", "/readyz", "/openapi.json", "/docs", "/docs/{file:.*}"];
+
+/// Every path of the route tables.
+fn routes() -> Vec<String> {
+    let table = ["mod.rs", "v1/mod.rs"]
+        .map(|file| std::fs::read_to_string(workspace_root().join("crates/ingest-api/src/routes").join(file)).unwrap());
+    let texts = table.iter().flat_map(|table| table.split('"'));
+    texts.filter(|text| text.starts_with('/') && !text.contains('\n')).map(str::to_owned).collect()
+}
+
+/// Every path of the dashboard but those that show nothing of the fleet.
+#[tokio::test]
+async fn no_page_is_shown_to_who_has_not_signed_in() {
+    let env = TestEnv::new();
+    key(&env, "read").await;
+    let api = api(&env, "enforce").await;
+    let table = std::fs::read_to_string(workspace_root().join("crates/ingest-api/src/dashboard/mod.rs")).unwrap();
+    let open = ["/sign-in", "/sign-out", "/assets/{file}"];
+    let pages: Vec<_> = table.split('"').filter(|text| text.starts_with('/') && !text.contains('\n')).collect();
+    let pages: Vec<_> = pages.into_iter().filter(|path| !open.contains(path)).collect();
+    assert!(pages.len() > 6, "{pages:?}");
+    let client = Client::builder().redirect(Policy::none()).build().unwrap();
+    for path in pages {
+        let methods = if path == "/dead-letters" { &[Method::GET, Method::POST][..] } else { &[Method::GET] };
+        for method in methods {
+            let answer = client.request(method.clone(), format!("{}{path}", api.url)).send().await.unwrap();
+            assert_eq!(answer.status().as_u16(), 303, "{method} {path}");
+            assert!(answer.headers()["location"].to_str().unwrap().starts_with("/sign-in?next="));
+        }
+    }
+    env.finish().await;
+}
+
+/// A route that is added without a scope would be open: it is found here.
+#[tokio::test]
+async fn nothing_is_there_for_nobody_but_what_is_meant_to_be() {
+    let env = TestEnv::new();
+    key(&env, "read").await;
+    let api = api(&env, "enforce").await;
+    let (_, document) = api.get("/openapi.json").await;
+    let described = document["paths"].as_object().unwrap().keys().cloned();
+    let paths: Vec<_> = routes().into_iter().chain(described).filter(|path| !OPEN.contains(&path.as_str())).collect();
+    assert!(paths.len() > 20, "{paths:?}");
+    for path in paths {
+        let url = format!("{}{}", api.url, path.replace("{id}", "pibook-1"));
+        for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS, Method::HEAD] {
+            let answer = Client::new().request(method.clone(), &url).send().await.unwrap();
+            assert_eq!(answer.status().as_u16(), 401, "{method} {path}");
+        }
+    }
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn a_key_that_sends_too_much_is_told_when_to_come_back_and_another_one_passes() {
+    let env = TestEnv::new();
+    let (busy, other) = (key(&env, "ingest").await, key(&env, "ingest").await);
+    let api = api_with(&env, "enforce", &["--key-rate", "1"]).await;
+    let post = async |key: &str, device: usize| {
+        let report = body(&format!("pibook-{device}"), hours_ago(1), false);
+        let request = Client::new().post(format!("{}/api/sync-event", api.url)).bearer_auth(key).json(&report);
+        request.send().await.unwrap()
+    };
+    let mut accepted = 0;
+    let refused = loop {
+        let answer = post(&busy, accepted).await;
+        match answer.status().as_u16() {
+            202 => accepted += 1,
+            429 => break answer,
+            status => panic!("{status}"),
+        }
+        assert!(accepted < 100, "no limit in sight");
+    };
+    // Ten at once, and one more for each second that it took.
+    assert!(accepted >= 10, "{accepted}");
+    let wait: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=4).contains(&wait), "{wait}");
+    assert_eq!(post(&other, accepted).await.status().as_u16(), 202);
+    let _worker = env.worker("worker.log", &[]).await;
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn a_simulated_fleet_sends_with_a_key_and_shows_it_nowhere() {
+    let env = TestEnv::new();
+    let ingest = key(&env, "ingest").await;
+    let api = api(&env, "enforce").await;
+    std::fs::write(env.path("key"), format!("{ingest}\n")).unwrap();
+    let (by_file, with_file) = (env.path("key").display().to_string(), "--api-key-file");
+    for (variable, args, good) in
+        [(Some(&ingest), &[][..], true), (None, &[with_file, &by_file], true), (None, &[], false)]
+    {
+        let run = ["run", "--api", &api.url, "--devices", "5", "--rounds", "2", "--pattern", "burst"];
+        let mut command = env.command("fleet-sim", &[&run, args].concat());
+        command.env("RUST_LOG", "trace");
+        if let Some(key) = variable {
+            command.env("PISYNC_API_KEY", key);
+        }
+        let output = command.output().await.unwrap();
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert_eq!(output.status.success(), good, "{said}");
+        assert!(!said.contains(ingest.rsplit('_').next().unwrap()), "{said}");
+    }
+    let _worker = env.worker("worker.log", &[]).await;
+    env.drained().await;
+    assert_eq!(env.rows().await.len(), 20);
+    env.finish().await;
+}

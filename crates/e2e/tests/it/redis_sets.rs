@@ -1,0 +1,134 @@
+//! Redis on several servers: everything works, and it goes on by itself when a master dies.
+
+use std::time::{Duration, Instant};
+
+use e2e::{Api, RedisSet, TestEnv, body, hours_ago};
+use jiff::Timestamp;
+use pisync_core::{
+    models::{DeviceId, EventId},
+    queue::{BatchId, Claim, Hints, LastSeen, Queue},
+};
+use reqwest::StatusCode;
+use serde_json::Value;
+
+fn device(i: usize) -> DeviceId {
+    DeviceId::parse(&format!("pibook-{i}")).unwrap()
+}
+
+fn reports(round: i64) -> Vec<Value> {
+    (0..30).map(|i| body(&format!("pibook-{i}"), hours_ago(round), true)).collect()
+}
+
+/// Posts until each was accepted, as a device does.
+async fn insist(api: &Api, bodies: &[Value]) {
+    for body in bodies {
+        let began = Instant::now();
+        loop {
+            match api.post(body).await.status() {
+                StatusCode::ACCEPTED => break,
+                StatusCode::SERVICE_UNAVAILABLE if began.elapsed() < Duration::from_secs(40) => {}
+                other => panic!("{other} after {:?}", began.elapsed()),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// All that the queue can do, with keys on several servers.
+async fn everything(set: &RedisSet, env: &TestEnv, queue: &Queue) {
+    let devices: Vec<_> = (0..30).map(device).collect();
+    let seen = LastSeen::new(queue.clone());
+    assert_eq!(seen.of(&devices).await.unwrap().len(), 30);
+    assert_eq!((seen.count().await.unwrap(), seen.page(None, None, None, 50).await.unwrap().len()), (30, 30));
+    assert!(seen.touched(Timestamp::MIN, Timestamp::MAX).await.unwrap().len() >= 2);
+    assert!((seen.now().await.unwrap().duration_since(hours_ago(0))).abs().as_secs() < 5);
+    let hints = Hints::new(queue.clone());
+    hints.leave(&devices).await.unwrap();
+    assert_eq!(hints.take(100).await.unwrap().len(), 30);
+    assert_eq!(queue.cursor_key().await.unwrap(), queue.cursor_key().await.unwrap());
+
+    // Every partition: a notice, a batch that lost its lease, the ways of an operator.
+    let mut wake = queue.wake();
+    // The listener is on its way yet.
+    while wake.wait(Duration::from_millis(200)).await.is_none() {
+        queue.pause().await.unwrap();
+        queue.resume().await.unwrap();
+    }
+    // And so are notices of the last resume, which would be taken for those of the pushes.
+    while wake.wait(Duration::from_millis(500)).await.is_some() {}
+    let mut woken = 0;
+    for partition in queue.partitions() {
+        assert_eq!(queue.push(partition, &[b"no event".to_vec()], 9).await.unwrap().accepted, 1);
+        woken += usize::from(wake.wait(Duration::from_secs(5)).await == Some(partition));
+        let claim = queue.claim(partition, &BatchId::new(), "test", 9, Duration::from_mins(1)).await.unwrap();
+        let Claim::Batch(batch) = claim else { panic!("{claim:?}") };
+        assert_eq!(queue.audit(partition).await.unwrap(), 0);
+        set.cli(&["DEL", &format!("{}:{{q:{:02}}}:leases", env.name(), partition.number())]).await;
+        assert_eq!(queue.audit(partition).await.unwrap(), 1, "its batch has no lease");
+        let claim = queue.claim(partition, &BatchId::new(), "test", 9, Duration::from_mins(1)).await.unwrap();
+        let Claim::Batch(healed) = claim else { panic!("{claim:?}") };
+        assert_eq!(healed.messages, batch.messages);
+        let _ = queue.ack(&healed.lease, &[]).await.unwrap();
+    }
+    assert_eq!(woken, queue.partitions().len());
+    assert_eq!(queue.status_of_all().await.unwrap().iter().map(|status| status.total("acked")).sum::<u64>(), 60 + 4);
+}
+
+/// The master of the first partition dies, and what was accepted since another took over is there.
+async fn survives(env: &TestEnv, set: &mut RedisSet, api: &Api) {
+    let (master, replicas) = set.holders(&format!("{}:{{q:00}}:stats", env.name())).await;
+    assert!(!replicas.is_empty());
+    let killed = Instant::now();
+    set.server(master).service().kill().await;
+    insist(api, &reports(1)).await;
+    let took = killed.elapsed();
+    env.drained().await;
+    let rows = env.rows().await;
+    let newest = rows.iter().filter(|row| row.timestamp > hours_ago(2)).map(|row| row.id).collect::<Vec<EventId>>();
+    // One that was accepted in the moment before the death, and was not on a replica, is lost.
+    assert!(newest.len() >= 29, "{} of 30 after {took:?}", newest.len());
+    insist(api, &reports(0)).await;
+    env.drained().await;
+    assert!(env.rows().await.len() >= rows.len() + 30);
+}
+
+#[tokio::test]
+async fn a_cluster_does_all_that_one_server_does_and_survives_a_master() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut set = RedisSet::cluster(folder.path(), &[]).await;
+    let mut env = TestEnv::at(Some(set.url()), None);
+    let (api, mut worker) = (env.api(&[]).await, env.worker("worker.log", &["--lease-ms", "1000"]).await);
+    api.accepts(&reports(3)).await;
+    api.accepts(&reports(2)).await;
+    env.drained().await;
+    assert_eq!((env.rows().await.len(), env.failure_count("pibook-7").await), (60, 2));
+    worker.terminate().await;
+    everything(&set, &env, &env.queue()).await;
+    let _worker = env.worker("worker-2.log", &["--lease-ms", "1000"]).await;
+    survives(&env, &mut set, &api).await;
+
+    let repartition = env.command("queue-worker", &["queue", "repartition", "9"]).output().await.unwrap();
+    assert!(repartition.status.success(), "{}", String::from_utf8_lossy(&repartition.stderr));
+    env.set_partitions(9);
+    assert_eq!(LastSeen::new(env.queue()).of(&(0..30).map(device).collect::<Vec<_>>()).await.unwrap().len(), 30);
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn sentinels_name_another_master_and_it_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut set = RedisSet::sentinels(folder.path(), &[]).await;
+    let env = TestEnv::at(Some(set.url()), None);
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &["--lease-ms", "1000"]).await);
+    api.accepts(&reports(3)).await;
+    env.drained().await;
+    let old = set.holders(&format!("{}:partitions", env.name())).await.0;
+    survives(&env, &mut set, &api).await;
+
+    // The old one comes back as a replica, and nobody takes it for the master.
+    set.server(old).restart().await;
+    env.until("a replica again", async || set.is_replica(old).await).await;
+    insist(&api, &reports(4)).await;
+    env.drained().await;
+    env.finish().await;
+}

@@ -1,0 +1,109 @@
+// What a page gains by a script: times in the viewer's own zone, charts, a question before a purge.
+// Everything else works without.
+"use strict";
+
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+function localTimes(root) {
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    const local = day.format(new Date(time.dateTime));
+    if (time.classList.contains("at")) {
+      time.textContent = local;
+    } else {
+      time.title = local;
+    }
+  }
+}
+
+const ORDER = ["good", "unknown", "connectivity", "content"];
+
+function color(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+// Bars on top of each other: each series is drawn up to its sum, the highest first.
+function stacked(columns, from) {
+  const sums = [];
+  let below = columns.hour.slice(from).map(() => 0);
+  for (const name of ORDER) {
+    below = columns[name].slice(from).map((count, place) => count + below[place]);
+    sums.push(below);
+  }
+  return [columns.hour.slice(from), ...sums.reverse()];
+}
+
+function incidents(columns, from) {
+  return (plot) => {
+    plot.ctx.fillStyle = color("--incident");
+    columns.incidents.slice(from).forEach((count, place) => {
+      if (count > 0) {
+        const x = plot.valToPos(columns.hour[from + place] + 1800, "x", true);
+        plot.ctx.beginPath();
+        plot.ctx.arc(x, plot.bbox.top + 6 * devicePixelRatio, 4 * devicePixelRatio, 0, 7);
+        plot.ctx.fill();
+      }
+    });
+  };
+}
+
+function draw(element, columns) {
+  const from = Math.max(0, columns.hour.length - Number(element.dataset.hours));
+  const data = stacked(columns, from);
+  element.textContent = "";
+  if (!data[1].some((sum) => sum > 0)) {
+    element.classList.add("empty");
+    element.textContent = "No syncs in this time.";
+    return;
+  }
+  const axis = { stroke: color("--quiet"), grid: { stroke: color("--line"), width: 1 }, ticks: { stroke: color("--line") } };
+  const series = [...ORDER].reverse().map((name) => ({
+    label: name,
+    fill: color("--bar-" + name),
+    width: 0,
+    points: { show: false },
+    paths: uPlot.paths.bars({ size: [0.9, 60], align: 1 }),
+  }));
+  const end = data[0][data[0].length - 1] + 3600;
+  new uPlot({
+    width: element.clientWidth,
+    height: 220,
+    cursor: { show: false },
+    legend: { show: false },
+    scales: { x: { range: [data[0][0], end] }, y: { range: (plot, low, high) => [0, Math.max(1, high * 1.15)] } },
+    axes: [axis, { ...axis, size: 56 }],
+    series: [{}, ...series],
+    hooks: { draw: [incidents(columns, from)] },
+  }, data, element);
+}
+
+async function charts() {
+  const place = document.querySelector("[data-chart]");
+  if (!place || typeof uPlot === "undefined") {
+    return;
+  }
+  const answer = fetch(place.dataset.chart, { credentials: "same-origin", redirect: "error" });
+  const columns = await answer.then((answer) => (answer.ok ? answer.json() : null)).catch(() => null);
+  const drawAll = () => {
+    for (const element of place.querySelectorAll(".chart")) {
+      if (columns) {
+        draw(element, columns);
+      } else {
+        element.classList.add("empty");
+        element.textContent = "The hours are not known now.";
+      }
+    }
+  };
+  drawAll();
+  addEventListener("resize", drawAll);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+}
+
+document.addEventListener("htmx:load", (event) => localTimes(event.target));
+document.addEventListener("click", (event) => {
+  const question = event.target.closest("[data-confirm]")?.dataset.confirm;
+  if (question && !confirm(question)) {
+    event.preventDefault();
+  }
+});
+localTimes(document);
+charts();

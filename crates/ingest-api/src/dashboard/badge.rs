@@ -1,0 +1,34 @@
+//! `GET /badge/fleet.svg`: the state of the fleet, small enough for any page.
+
+use actix_web::{HttpResponse, web::Data};
+use pisync_core::models::DeviceStatus;
+
+use super::{moment::grouped, page::PageError, viewer::Viewer};
+use crate::{routes::Census, server::State};
+
+/// Pixels of a character, at the most, and around a text.
+const CHARACTER: usize = 7;
+const AROUND: usize = 12;
+
+/// The picture.
+pub(super) async fn get(_: Viewer, state: Data<State>) -> Result<HttpResponse, PageError> {
+    let counts = Census::of(&state).await?.by_status();
+    let of = |status| counts.iter().find(|(found, _)| *found == status).map_or(0, |(_, count)| *count);
+    let (failing, silent) = (of(DeviceStatus::Failing), of(DeviceStatus::Silent));
+    let (said, colour) = match (failing, silent) {
+        (0, 0) => ("all quiet".into(), "#1a6b3c"),
+        (0, silent) => (format!("{} silent", grouped(silent)), "#5b5470"),
+        (failing, 0) => (format!("{} failing", grouped(failing)), "#b3261e"),
+        (failing, silent) => (format!("{} failing, {} silent", grouped(failing), grouped(silent)), "#b3261e"),
+    };
+    Ok(HttpResponse::Ok().content_type("image/svg+xml").body(picture("fleet", &said, colour)))
+}
+
+fn picture(label: &str, said: &str, colour: &str) -> String {
+    let width = |text: &str| CHARACTER * text.chars().count() + AROUND;
+    let (left, right) = (width(label), width(said));
+    let (all, label_at, said_at) = (left + right, left / 2, left + right / 2);
+    format!(
+        r##"<svg xmlns="http://www.w3.org/2000/svg" width="{all}" height="20" role="img" aria-label="{label}: {said}"><title>{label}: {said}</title><rect width="{all}" height="20" rx="3" fill="#444"/><path d="M{left} 0h{right}v20h-{right}z" fill="{colour}"/><g fill="#fff" text-anchor="middle" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11"><text x="{label_at}" y="14">{label}</text><text x="{said_at}" y="14">{said}</text></g></svg>"##
+    )
+}

@@ -1,0 +1,137 @@
+//! `/dead-letters`: messages that could not have their effect, for operators to see and treat.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::SET_COOKIE,
+    web::{Data, Form},
+};
+use askama::Template;
+use jiff::Timestamp;
+use pisync_core::queue::{BuriedLetter, KEPT_DEAD};
+use serde::Deserialize;
+
+use super::{
+    moment::{Moment, grouped},
+    page::{Frame, PageError, go_to, render},
+    sign_in::{begin_for_forms, is_of_this_site},
+    viewer::Viewer,
+};
+use crate::{error::ApiError, server::State};
+
+/// How many letters of a partition are shown.
+const SHOWN: usize = 50;
+
+/// How much of a message is shown, in bytes.
+const BYTES: usize = 2_000;
+
+struct Letter {
+    id: String,
+    partition: u16,
+    reason: &'static str,
+    error: String,
+    attempt: u32,
+    died: Moment,
+    bytes: usize,
+    message: String,
+    is_cut: bool,
+}
+
+#[derive(Template)]
+#[template(path = "dead_letters.html")]
+struct DeadLettersPage {
+    frame: Frame,
+    letters: Vec<Letter>,
+    total: String,
+    done: &'static str,
+}
+
+/// What is to be done with a letter.
+#[derive(Deserialize)]
+pub(super) struct Order {
+    token: String,
+    action: String,
+    partition: u16,
+    id: String,
+}
+
+/// The newest letters of each partition.
+pub(super) async fn get(
+    request: HttpRequest,
+    mut viewer: Viewer,
+    state: Data<State>,
+) -> Result<HttpResponse, PageError> {
+    if !viewer.may_operate {
+        return Err(PageError::Forbidden("Dead letters are for keys with the scope operate or admin."));
+    }
+    let cookie = begin_for_forms(&request, &mut viewer, &state).await?;
+    let now = Timestamp::now();
+    let mut letters = Vec::new();
+    for partition in state.queue.partitions() {
+        letters.extend(state.queue.dead_letters(partition, 0, SHOWN).await.map_err(ApiError::from)?);
+    }
+    letters.sort_by_key(|buried| std::cmp::Reverse(buried.letter.died_at));
+    let total: u64 =
+        state.queue.status_of_all().await.map_err(ApiError::from)?.iter().map(|partition| partition.dead).sum();
+    let mut answer = render(&DeadLettersPage {
+        frame: Frame::new("Dead letters", "/dead-letters", &viewer),
+        letters: letters.iter().map(|buried| Letter::new(buried, now)).collect(),
+        total: grouped(total),
+        done: match request.query_string() {
+            "done=requeued" => "The message is back at the end of the queue.",
+            "done=purged" => "The message is thrown away.",
+            "done=gone" => "This letter was not there any more.",
+            _ => "",
+        },
+    });
+    if let Some(cookie) = cookie.and_then(|cookie| cookie.parse().ok()) {
+        answer.headers_mut().insert(SET_COOKIE, cookie);
+    }
+    Ok(answer)
+}
+
+/// Puts one back, or throws it away.
+pub(super) async fn post(
+    request: HttpRequest,
+    viewer: Viewer,
+    order: Form<Order>,
+    state: Data<State>,
+) -> Result<HttpResponse, PageError> {
+    is_of_this_site(&request)?;
+    viewer.may_do(&state, &order.token).await?;
+    let letter = find(&state, &order).await?;
+    let (treated, word) = match (&letter, order.action.as_str()) {
+        (Some(letter), "requeue") => (state.queue.requeue(letter).await.map_err(ApiError::from)?, "requeued"),
+        (Some(letter), "purge") => (state.queue.purge(letter).await.map_err(ApiError::from)?, "purged"),
+        (None, _) => (false, ""),
+        _ => return Err(ApiError::malformed("the form asks for requeue or purge").into()),
+    };
+    let done = if treated { word } else { "gone" };
+    let who = viewer.session.map(|session| session.key_id).unwrap_or_default();
+    log::info!(dead_letter = order.id.as_str(), done, key_id:% = who; "dead letter treated");
+    Ok(go_to(&format!("/dead-letters?done={done}")).finish())
+}
+
+async fn find(state: &State, order: &Order) -> Result<Option<BuriedLetter>, ApiError> {
+    let partition = state.queue.partitions().find(|partition| partition.number() == order.partition);
+    let Some(partition) = partition else { return Ok(None) };
+    let letters = state.queue.dead_letters(partition, 0, KEPT_DEAD).await?;
+    Ok(letters.into_iter().find(|buried| buried.letter.id == order.id))
+}
+
+impl Letter {
+    fn new(buried: &BuriedLetter, now: Timestamp) -> Self {
+        let letter = &buried.letter;
+        let message = &letter.message[..letter.message.len().min(BYTES)];
+        Self {
+            id: letter.id.clone(),
+            partition: buried.partition.number(),
+            reason: letter.reason.as_str(),
+            error: letter.error.clone(),
+            attempt: letter.attempt,
+            died: Moment::new(letter.died_at, now),
+            bytes: letter.message.len(),
+            message: message.escape_ascii().to_string(),
+            is_cut: letter.message.len() > BYTES,
+        }
+    }
+}

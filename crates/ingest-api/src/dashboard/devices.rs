@@ -1,0 +1,138 @@
+//! `GET /devices`: the devices by what they are: what the API finds, as a page.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    web::{Data, Query},
+};
+use askama::Template;
+use jiff::Timestamp;
+use pisync_core::models::{Cause, DeviceStatus};
+
+use super::{
+    moment::Moment,
+    page::{Frame, PageError, escaped, render},
+    viewer::Viewer,
+};
+use crate::{
+    error::ApiError,
+    routes::v1::{
+        device_filter::{DevicesQuery, Order},
+        device_item::Known,
+        device_walk, list, query,
+    },
+    server::State,
+};
+
+/// A device in a list.
+pub(super) struct Row {
+    pub(super) id: String,
+    pub(super) href: String,
+    pub(super) status: &'static str,
+    pub(super) sign: &'static str,
+    pub(super) label: &'static str,
+    pub(super) failures: i32,
+    pub(super) cause: &'static str,
+    pub(super) seen: Option<Moment>,
+}
+
+/// A choice of the filter by status.
+struct Choice {
+    value: &'static str,
+    label: &'static str,
+    is_chosen: bool,
+}
+
+#[derive(Template)]
+#[template(path = "devices.html")]
+struct DevicesPage {
+    frame: Frame,
+    q: String,
+    min_failures: String,
+    choices: Vec<Choice>,
+    order: &'static str,
+    rows: Vec<Row>,
+    next: Option<String>,
+    is_first: bool,
+    csv: Option<&'static str>,
+}
+
+/// The sign and the words of a status.
+pub(super) fn look(status: DeviceStatus) -> (&'static str, &'static str) {
+    match status {
+        DeviceStatus::Failing => ("\u{2715}", "failing"),
+        DeviceStatus::Silent => ("\u{25cc}", "silent"),
+        DeviceStatus::ClockSuspect => ("\u{25f7}", "clock wrong"),
+        DeviceStatus::Ok => ("\u{2713}", "ok"),
+    }
+}
+
+/// Where the page of a device is.
+pub(super) fn href(device_id: &str) -> String {
+    format!("/device?id={}", escaped(device_id))
+}
+
+impl Row {
+    pub(super) fn new(known: &Known, now: Timestamp) -> Self {
+        let (sign, label) = look(known.status);
+        let run = known.counter.run;
+        Self {
+            id: known.counter.device_id.to_string(),
+            href: href(known.counter.device_id.as_str()),
+            status: known.status.as_str(),
+            sign,
+            label,
+            failures: known.counter.failure_count(),
+            cause: run.map_or("", |run| Cause::of_failed_sync(run.last_speed).as_str()),
+            seen: known.last_seen_at.map(|at| Moment::new(at, now)),
+        }
+    }
+}
+
+/// A page of the devices that fit the query, whose empty members count as not said.
+pub(super) async fn get(
+    request: HttpRequest,
+    viewer: Viewer,
+    query: Query<DevicesQuery>,
+    state: Data<State>,
+) -> Result<HttpResponse, PageError> {
+    let query = query.into_inner().without_empty();
+    let filter = query.parse()?;
+    let limit = query::limit(query.limit.as_deref())?;
+    let scope = filter.scope();
+    let after = list::place(&state, &scope, query.cursor.as_deref()).await?;
+    let (known, next) = device_walk::page(&state, &filter, after, limit as usize).await?;
+    let next = match next {
+        Some(next) => {
+            let key = state.cursor_keys.key().await.map_err(ApiError::from)?;
+            Some(next_page(&request, &key.seal(&scope, &next)))
+        }
+        None => None,
+    };
+    let now = Timestamp::now();
+    let chosen = filter.status.map_or("", DeviceStatus::as_str);
+    let choices = [("", "any")].into_iter().chain(DeviceStatus::ALL.map(|status| (status.as_str(), look(status).1)));
+    let is_failing_list = filter.status == Some(DeviceStatus::Failing) && filter.order() == Order::Count;
+    Ok(render(&DevicesPage {
+        frame: Frame::new("Devices", "/devices", &viewer),
+        q: filter.prefix.clone().unwrap_or_default(),
+        min_failures: filter.min_failures.map(|count| count.to_string()).unwrap_or_default(),
+        choices: choices.map(|(value, label)| Choice { value, label, is_chosen: value == chosen }).collect(),
+        order: match filter.order() {
+            Order::Device | Order::Suspect => "by id",
+            Order::Count => "failed most often in a row first",
+            Order::Seen => "not heard of for longest first",
+        },
+        rows: known.into_iter().map(|known| Row::new(&known, now)).collect(),
+        next,
+        is_first: query.cursor.is_none(),
+        csv: is_failing_list.then_some("/api/v1/devices.csv?status=failing"),
+    }))
+}
+
+/// The address of the same query, going on at a cursor.
+pub(super) fn next_page(request: &HttpRequest, cursor: &str) -> String {
+    let kept = request.query_string().split('&').filter(|member| !member.is_empty() && !member.starts_with("cursor="));
+    let cursor = format!("cursor={cursor}");
+    let members: Vec<_> = kept.chain([cursor.as_str()]).collect();
+    format!("{}?{}", request.path(), members.join("&"))
+}

@@ -1,0 +1,251 @@
+//! `GET /`: the fleet: whether to act, and what is wrong.
+
+use std::{future::Future, time::Duration};
+
+use actix_web::{HttpResponse, web::Data};
+use askama::Template;
+use jiff::Timestamp;
+use pisync_core::{
+    models::{AlertState, Cause, DeviceStatus, Speeds, SyncHour},
+    store::AlertFilter,
+};
+use tokio::time::timeout;
+
+use super::{
+    chart::{self, WEEK},
+    devices::{Row, look},
+    moment::{Moment, Span, grouped, percent},
+    page::{Frame, PageError, render},
+    pipeline::Pipeline,
+    verdict::{Incidents, Situation, Verdict},
+    viewer::Viewer,
+};
+use crate::{
+    error::ApiError,
+    routes::{Census, v1::device_item::Known},
+    server::State,
+};
+
+/// How long a part may take before the page goes without it.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How many incidents are counted by their cause.
+const COUNTED: u32 = 200;
+
+/// How many of the worst devices are named.
+const WORST: usize = 8;
+
+#[derive(Template)]
+#[template(path = "fleet.html")]
+struct FleetPage {
+    frame: Frame,
+    verdict: Verdict,
+    checked: Moment,
+    tiles: Vec<Tile>,
+    total: String,
+    pace: String,
+    pipeline: Option<PipelineRow>,
+    day: Option<Day>,
+    week: Vec<HourRow>,
+    speeds: Vec<SpeedRow>,
+    worst: Vec<Row>,
+}
+
+/// A status and how many devices have it.
+struct Tile {
+    status: &'static str,
+    sign: &'static str,
+    label: &'static str,
+    count: String,
+    share: String,
+}
+
+struct PipelineRow {
+    waiting: String,
+    in_flight: String,
+    oldest: String,
+    dead_letters: String,
+}
+
+/// The last 24 hours in words.
+struct Day {
+    good: String,
+    failed: String,
+    share: String,
+    median: String,
+    change: String,
+}
+
+struct HourRow {
+    hour: Moment,
+    good: String,
+    connectivity: String,
+    content: String,
+    unknown: String,
+}
+
+/// Syncs with connections of some speed: how many, and how many of them failed.
+struct SpeedRow {
+    label: String,
+    syncs: String,
+    share: String,
+    /// The failed ones, of 100.
+    width: u64,
+}
+
+/// The page. What a server does not tell in time is left out, and said to be.
+pub(super) async fn get(viewer: Viewer, state: Data<State>) -> Result<HttpResponse, PageError> {
+    let now = Timestamp::now();
+    let (queue, counts, incidents, hours, worst) = tokio::join!(
+        in_time(&state, async |state: State| Ok(Pipeline::of(&state.queue.status_of_all().await?, Timestamp::now()))),
+        in_time(&state, async |state: State| Census::of(&state).await),
+        in_time(&state, open_incidents),
+        in_time(&state, async |state: State| chart::hours(&state, WEEK).await),
+        in_time(&state, worst),
+    );
+    let counts = counts.map(|counts| counts.by_status());
+    let count = |status| counts.iter().flatten().find(|(found, _)| *found == status).map_or(0, |(_, count)| *count);
+    let situation = Situation {
+        oldest_seconds: queue.as_ref().map(|queue| queue.oldest_seconds),
+        is_paused: queue.as_ref().is_some_and(|queue| queue.is_paused),
+        incidents,
+        failing: count(DeviceStatus::Failing),
+        silent: count(DeviceStatus::Silent),
+        dead_letters: queue.as_ref().map_or(0, |queue| queue.dead_letters),
+    };
+    let total: u64 = counts.iter().flatten().map(|(_, count)| count).sum();
+    let hours = hours.unwrap_or_default();
+    let day = &hours[hours.len().saturating_sub(24)..];
+    Ok(render(&FleetPage {
+        frame: Frame::new("Fleet", "/", &viewer),
+        verdict: Verdict::of(&situation),
+        checked: Moment::new(now, now),
+        tiles: counts.iter().flatten().map(|(status, count)| Tile::new(*status, *count, total)).collect(),
+        total: grouped(total),
+        pace: pace(&state, queue.as_ref()),
+        pipeline: queue.as_ref().map(PipelineRow::from),
+        day: (!day.is_empty()).then(|| Day::of(day, &hours)),
+        week: hours.iter().rev().map(|hour| HourRow::new(hour, now)).collect(),
+        speeds: speeds(day),
+        worst: worst.unwrap_or_default().into_iter().map(|known| Row::new(&known, now)).collect(),
+    }))
+}
+
+/// What is asked, unless it fails or takes too long.
+async fn in_time<T: Send + 'static, F>(state: &State, ask: impl FnOnce(State) -> F) -> Option<T>
+where
+    F: Future<Output = Result<T, ApiError>> + Send + 'static,
+{
+    // Spawned, since a driver's future must not be dropped half way.
+    match timeout(PATIENCE, tokio::spawn(ask(state.clone()))).await {
+        Ok(Ok(Ok(found))) => Some(found),
+        Ok(Ok(Err(error))) => {
+            error.log("dashboard");
+            None
+        }
+        Ok(Err(_)) | Err(_) => None,
+    }
+}
+
+async fn open_incidents(state: State) -> Result<Incidents, ApiError> {
+    let firing = AlertFilter { state: Some(AlertState::Firing), device_id: None };
+    let open = state.store.alerts().list(&firing, None, COUNTED).await?;
+    let mut incidents = Incidents { and_more: open.more, ..Incidents::default() };
+    for listed in open.found {
+        match listed.alert.cause {
+            Cause::Connectivity => incidents.connectivity += 1,
+            Cause::Content => incidents.content += 1,
+            Cause::Unknown => incidents.unknown += 1,
+        }
+    }
+    Ok(incidents)
+}
+
+async fn worst(state: State) -> Result<Vec<Known>, ApiError> {
+    let worst = state.store.failure_counters().worst(DeviceStatus::REPEATED, None, WORST).await?;
+    Known::of(&state, worst.counters).await
+}
+
+fn pace(state: &State, queue: Option<&Pipeline>) -> String {
+    let pace = queue.and_then(|queue| state.pace.look(queue));
+    pace.map_or_else(|| "not measured yet".into(), |pace| format!("{pace:.1} /s"))
+}
+
+impl Tile {
+    fn new(status: DeviceStatus, count: u64, total: u64) -> Self {
+        let (sign, label) = look(status);
+        Self { status: status.as_str(), sign, label, count: grouped(count), share: percent(count, total) }
+    }
+}
+
+impl From<&Pipeline> for PipelineRow {
+    fn from(queue: &Pipeline) -> Self {
+        Self {
+            waiting: grouped(queue.waiting),
+            in_flight: grouped(queue.in_flight),
+            oldest: if queue.waiting == 0 { "nothing waits".into() } else { Span(queue.oldest_seconds).to_string() },
+            dead_letters: grouped(queue.dead_letters),
+        }
+    }
+}
+
+impl Day {
+    fn of(day: &[SyncHour], all: &[SyncHour]) -> Self {
+        let sum =
+            |hours: &[SyncHour]| (hours.iter().map(|hour| hour.good).sum(), hours.iter().map(|hour| hour.failed).sum());
+        let (good, failed): (u64, u64) = sum(day);
+        let before = &all[..all.len() - day.len()];
+        let (good_before, failed_before): (u64, u64) = sum(&before[before.len().saturating_sub(24)..]);
+        let change = if good_before + failed_before == 0 {
+            "nothing to compare it with".into()
+        } else {
+            format!("the day before {}", percent(failed_before, good_before + failed_before))
+        };
+        let mut speeds = Speeds::default();
+        for hour in day {
+            speeds += hour.speeds;
+        }
+        Self {
+            good: grouped(good),
+            failed: grouped(failed),
+            share: percent(failed, good + failed),
+            median: speeds.median().map_or_else(|| "no syncs".into(), |median| format!("{median:.2} Mbps")),
+            change,
+        }
+    }
+}
+
+impl HourRow {
+    fn new(hour: &SyncHour, now: Timestamp) -> Self {
+        Self {
+            hour: Moment::new(hour.hour, now),
+            good: grouped(hour.good),
+            connectivity: grouped(hour.connectivity),
+            content: grouped(hour.content),
+            unknown: grouped(hour.failed.saturating_sub(hour.connectivity + hour.content)),
+        }
+    }
+}
+
+/// The speeds of some hours, a few buckets together.
+fn speeds(hours: &[SyncHour]) -> Vec<SpeedRow> {
+    let (mut all, mut failed) = (Speeds::default(), Speeds::default());
+    for hour in hours {
+        all += hour.speeds;
+        failed += hour.failed_speeds;
+    }
+    let bounds = [0, 1, 4, 6, 9, 11, 16, Speeds::BUCKETS];
+    let rows = bounds.windows(2).map(|pair| {
+        let sum = |speeds: &Speeds| speeds.0[pair[0]..pair[1]].iter().sum::<u64>();
+        let (syncs, failed) = (sum(&all), sum(&failed));
+        let label = match (Speeds::FROM[pair[0]], Speeds::FROM.get(pair[1])) {
+            (0.0, Some(to)) => format!("below {to:.1}"),
+            (from, None) => format!("{from:.0} and more"),
+            (from, Some(to)) if *to < 1.5 => format!("{from:.1} to {to:.1}"),
+            (from, Some(to)) => format!("{from:.0} to {to:.0}"),
+        };
+        let width = (100 * failed).checked_div(syncs).unwrap_or(0);
+        (syncs > 0).then(|| SpeedRow { label, syncs: grouped(syncs), share: percent(failed, syncs), width })
+    });
+    rows.flatten().collect()
+}

@@ -1,0 +1,155 @@
+//! The frame of all pages, and the page that says why there is no other.
+
+use std::fmt;
+
+use actix_web::{
+    HttpRequest, HttpResponse, ResponseError,
+    http::{
+        StatusCode,
+        header::{self, CONTENT_SECURITY_POLICY, LOCATION},
+    },
+};
+use askama::{Template, filters::urlencode_strict};
+
+use super::viewer::Viewer;
+use crate::error::ApiError;
+
+/// What pages need: files of this server, and nothing else.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+     base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+/// What is around each page.
+#[derive(Debug, Default)]
+pub(super) struct Frame {
+    /// What the page is about.
+    pub(super) title: String,
+    /// The path of its place in the navigation.
+    pub(super) here: &'static str,
+    /// Whether somebody looks who may see the fleet at all.
+    pub(super) is_open: bool,
+    /// Whether dead letters are in the navigation.
+    pub(super) may_operate: bool,
+    /// Whether there is a session to be ended.
+    pub(super) is_signed_in: bool,
+    /// What forms bear.
+    pub(super) form_token: String,
+}
+
+impl Frame {
+    pub(super) fn new(title: impl Into<String>, here: &'static str, viewer: &Viewer) -> Self {
+        Self {
+            title: title.into(),
+            here,
+            is_open: true,
+            may_operate: viewer.may_operate,
+            is_signed_in: viewer.session.as_ref().is_some_and(|session| !session.key_id.is_empty()),
+            form_token: viewer.form_token.clone(),
+        }
+    }
+}
+
+/// A page that is not shown.
+#[derive(Debug)]
+pub(super) enum PageError {
+    /// First the viewer has to say who they are.
+    SignIn {
+        /// Where to go then.
+        next: String,
+        /// Whether a part of a page asked, that can show no other.
+        is_part: bool,
+    },
+    /// The viewer may not.
+    Forbidden(&'static str),
+    /// What the API would answer.
+    Api(ApiError),
+}
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage {
+    frame: Frame,
+    said: String,
+}
+
+impl PageError {
+    pub(super) fn sign_in(request: &HttpRequest) -> Self {
+        let next = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
+        Self::SignIn { next, is_part: request.headers().contains_key("hx-request") }
+    }
+}
+
+/// A page as it is sent.
+pub(super) fn render(page: &impl Template) -> HttpResponse {
+    html(StatusCode::OK, page)
+}
+
+/// To another page, after something was done.
+pub(super) fn go_to(path: &str) -> actix_web::HttpResponseBuilder {
+    let mut answer = HttpResponse::SeeOther();
+    answer.insert_header((LOCATION, path));
+    answer
+}
+
+/// A text as a part of a query.
+pub(super) fn escaped(text: &str) -> String {
+    urlencode_strict(text).map_or_else(|_| String::new(), |escaped| escaped.to_string())
+}
+
+fn html(status: StatusCode, page: &impl Template) -> HttpResponse {
+    match page.render() {
+        Ok(text) => HttpResponse::build(status)
+            .content_type("text/html; charset=utf-8")
+            .insert_header((CONTENT_SECURITY_POLICY, POLICY))
+            .body(text),
+        Err(error) => {
+            log::error!(error:% = error; "a page was not made");
+            HttpResponse::InternalServerError().finish()
+        }
+    }
+}
+
+impl fmt::Display for PageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SignIn { .. } => f.write_str("sign in first"),
+            Self::Forbidden(why) => f.write_str(why),
+            Self::Api(error) => error.fmt(f),
+        }
+    }
+}
+
+impl ResponseError for PageError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::SignIn { is_part: true, .. } => StatusCode::UNAUTHORIZED,
+            Self::SignIn { .. } => StatusCode::SEE_OTHER,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Api(error) => error.status_code(),
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let status = self.status_code();
+        match self {
+            Self::SignIn { is_part: true, .. } => {
+                HttpResponse::Unauthorized().insert_header(("HX-Refresh", "true")).finish()
+            }
+            Self::SignIn { next, .. } => go_to(&format!("/sign-in?next={}", escaped(next))).finish(),
+            Self::Forbidden(_) | Self::Api(_) => {
+                let title = status.canonical_reason().unwrap_or("Error").to_owned();
+                let mut answer =
+                    html(status, &ErrorPage { frame: Frame { title, ..Frame::default() }, said: self.to_string() });
+                if status == StatusCode::UNAUTHORIZED {
+                    answer.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+                }
+                answer
+            }
+        }
+    }
+}
+
+impl From<ApiError> for PageError {
+    fn from(error: ApiError) -> Self {
+        Self::Api(error)
+    }
+}

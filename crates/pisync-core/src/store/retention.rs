@@ -1,0 +1,75 @@
+//! The collection `Retention`: one document that says which worker removes old rows, until when,
+//! and how far it has come. All times are the server's.
+
+use std::time::Duration;
+
+use bson::{Bson, DateTime, Document, doc, oid::ObjectId};
+use mongodb::{Collection, options::ReturnDocument};
+use serde::Deserialize;
+
+use super::{Raw, StoreError, malformed, object_id};
+use crate::models::EventId;
+
+/// The document of the events.
+const OF_EVENTS: &str = "SyncEvent";
+
+/// The lease and the place of the removal.
+#[derive(Debug, Clone)]
+pub struct Retention(Collection<Document>);
+
+/// A removal under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// The last id that was looked at; none at the beginning.
+    pub after: Option<EventId>,
+}
+
+impl Retention {
+    pub(super) fn new(collection: &Raw) -> Self {
+        Self(collection.clone_with_type())
+    }
+
+    /// Takes the removal on for `lease`, if nobody else is at it and the last one ended `every`
+    /// ago; one that was not finished goes on where it was.
+    pub async fn claim(&self, owner: &str, lease: Duration, every: Duration) -> Result<Option<Progress>, StoreError> {
+        let never = DateTime::from_millis(0);
+        let first = doc! { "$setOnInsert": { "owner": "", "until": never, "finishedAt": never } };
+        self.0.update_one(doc! { "_id": OF_EVENTS }, first).upsert(true).await?;
+        let free = doc! { "$or": [{ "$eq": ["$owner", owner] }, { "$lt": ["$until", "$$NOW"] }] };
+        let due = doc! { "$lte": ["$finishedAt", { "$subtract": ["$$NOW", millis(every)] }] };
+        let take = doc! { "$set": { "owner": owner, "until": { "$add": ["$$NOW", millis(lease)] } } };
+        let claimable = doc! { "_id": OF_EVENTS, "$expr": { "$and": [free, due] } };
+        let claimed = self.0.find_one_and_update(claimable, vec![take]).return_document(ReturnDocument::After).await?;
+        let Some(claimed) = claimed else { return Ok(None) };
+        let stored: Stored = bson::deserialize_from_document(claimed).map_err(malformed("Retention"))?;
+        Ok(Some(Progress { after: stored.after.map(|id| EventId::from_bytes(id.bytes())) }))
+    }
+
+    /// Writes down how far the removal has come and holds it for `lease` more. `false` where
+    /// another worker has it now.
+    pub async fn note(&self, owner: &str, after: EventId, lease: Duration) -> Result<bool, StoreError> {
+        let until = doc! { "$add": ["$$NOW", millis(lease)] };
+        let change = doc! { "$set": { "after": object_id(after.bytes()), "until": until } };
+        self.of_owner(owner, change).await
+    }
+
+    /// Ends the removal: the next one begins at the beginning.
+    pub async fn finish(&self, owner: &str) -> Result<bool, StoreError> {
+        let change = doc! { "$set": { "after": Bson::Null, "owner": "", "until": "$$NOW", "finishedAt": "$$NOW" } };
+        self.of_owner(owner, change).await
+    }
+
+    async fn of_owner(&self, owner: &str, change: Document) -> Result<bool, StoreError> {
+        let ours = doc! { "_id": OF_EVENTS, "owner": owner };
+        Ok(self.0.update_one(ours, vec![change]).await?.matched_count > 0)
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[derive(Deserialize)]
+struct Stored {
+    after: Option<ObjectId>,
+}

@@ -1,0 +1,59 @@
+//! How many bytes the collections take, as the server tells.
+
+use std::collections::BTreeMap;
+
+use bson::{Document, doc};
+use serde::{Deserialize, Serialize};
+
+use super::{Store, StoreError, malformed, number};
+
+/// One collection.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CollectionSize {
+    /// Its name.
+    pub name: String,
+    /// How many documents are in it.
+    pub documents: f64,
+    /// Bytes of the documents as they are sent.
+    pub bytes: f64,
+    /// Bytes of the documents on disk, packed by the server.
+    pub stored_bytes: f64,
+    /// Bytes of each index on disk.
+    pub index_bytes: BTreeMap<String, f64>,
+}
+
+impl Store {
+    /// The sizes of events and counters. They are those of the server's last checkpoint, a minute
+    /// old at the most.
+    pub async fn sizes(&self) -> Result<Vec<CollectionSize>, StoreError> {
+        let mut sizes = Vec::new();
+        for name in [&self.sync_events, &self.failure_counters] {
+            let stats: Document = self.database.run_command(doc! { "collStats": name }).await?;
+            let stats: Stats = bson::deserialize_from_document(stats).map_err(malformed("a reply to collStats"))?;
+            sizes.push(CollectionSize {
+                name: name.clone(),
+                documents: stats.count,
+                bytes: stats.size,
+                stored_bytes: stats.storage_size,
+                index_bytes: stats.index_sizes.into_iter().map(|(index, bytes)| (index, bytes.0)).collect(),
+            });
+        }
+        Ok(sizes)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Stats {
+    #[serde(deserialize_with = "number")]
+    count: f64,
+    #[serde(deserialize_with = "number")]
+    size: f64,
+    #[serde(deserialize_with = "number")]
+    storage_size: f64,
+    index_sizes: BTreeMap<String, Bytes>,
+}
+
+#[derive(Deserialize)]
+struct Bytes(#[serde(deserialize_with = "number")] f64);
