@@ -3,15 +3,16 @@
 //!
 //! In reading order: [`config`], [`daemon`] (when to look), [`tick`] (looking), `fleet` (looking at
 //! all of it first), [`rules`] (what it means), [`incident`] (how it goes on), `silent` (who was not
-//! heard of), [`silences`] (what nobody wants to hear of), [`outbox`] (what is to leave),
-//! [`notification`] (one message), [`facts`] (what people want to know), [`receivers`] (where to),
-//! [`alert_config`] (which there are), [`metrics`] (what is counted); [`verbs`] and [`trial`] for
-//! the operator.
+//! heard of) and `flapping` (who fails and recovers in turn), which `settling` brings into line,
+//! [`silences`] (what nobody wants to hear of), [`outbox`] (what is to leave), [`notification`] (one
+//! message), [`facts`] (what people want to know), [`receivers`] (where to), [`alert_config`] (which
+//! there are), [`metrics`] (what is counted); [`verbs`] and [`trial`] for the operator.
 
 pub mod alert_config;
 pub mod config;
 pub mod daemon;
 pub mod facts;
+mod flapping;
 mod fleet;
 pub mod incident;
 pub mod metrics;
@@ -19,6 +20,7 @@ pub mod notification;
 pub mod outbox;
 pub mod receivers;
 pub mod rules;
+mod settling;
 pub mod silences;
 mod silent;
 pub mod tick;

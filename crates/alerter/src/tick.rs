@@ -16,6 +16,7 @@ use pisync_core::{
 };
 
 use crate::{
+    flapping::Flapping,
     fleet::Fleet,
     incident::{self, SAME_INCIDENT, Seen},
     metrics::Metrics,
@@ -54,6 +55,7 @@ pub struct Alerter {
     receivers: Receivers,
     fleet: Fleet,
     silent: Silent,
+    flapping: Flapping,
     crash: CrashSettings,
     metrics: Metrics,
 }
@@ -72,9 +74,15 @@ struct Sight {
     counters: HashMap<DeviceId, FailureCounter>,
     /// The open incident of each, or else the last one.
     incidents: HashMap<DeviceId, KeptIncident>,
+    held: Held,
+}
+
+/// What holds back what would be said of devices.
+struct Held {
     silences: Vec<Silence>,
-    /// What of the fleet holds them back.
     episodes: Vec<Episode>,
+    /// Who fails and recovers in turn.
+    flapping: HashSet<DeviceId>,
 }
 
 impl Alerter {
@@ -82,7 +90,8 @@ impl Alerter {
     pub fn new(store: Store, queue: Queue, threshold: i32, receivers: Receivers, crash: CrashSettings) -> Self {
         let fleet = Fleet::new(store.clone(), queue.clone(), receivers.clone());
         let silent = Silent::new(store.clone(), queue, receivers.clone());
-        Self { store, threshold, receivers, fleet, silent, crash, metrics: Metrics::new() }
+        let flapping = Flapping::new(store.clone(), receivers.clone());
+        Self { store, threshold, receivers, fleet, silent, flapping, crash, metrics: Metrics::new() }
     }
 
     /// What is counted.
@@ -102,7 +111,8 @@ impl Alerter {
         // The fleet first: it holds back what is looked at after it.
         let episodes = Box::pin(self.fleet.look(now)).await?;
         Box::pin(self.silent.look(&episodes, self.fleet.stalled().await?, now)).await?;
-        let open = self.store.alerts().find_open(None).await?;
+        let flapping = Box::pin(self.flapping.look(&episodes, now)).await?;
+        let open = self.store.alerts().open_of_rule(AlertName::DeviceSyncFailing).await?;
         let failing: Vec<_> = self.store.failure_counters().failing(self.threshold).await?.try_collect().await?;
         let mut counters: HashMap<_, _> =
             failing.into_iter().map(|kept| (kept.counter.device_id.clone(), kept.counter)).collect();
@@ -110,7 +120,8 @@ impl Alerter {
             open.iter().filter_map(device).filter(|device| !counters.contains_key(*device)).cloned().collect();
         counters.extend(self.counters(&recovered).await?);
         let silences = silences::in_force(&self.store, now).await?;
-        let sight = self.sight(counters, open, silences.clone(), episodes, now).await?;
+        let held = Held { silences: silences.clone(), episodes, flapping };
+        let sight = self.sight(counters, open, held, now).await?;
         let changed = self.close_the_difference(sight, now).await?;
         Silences::new(self.store.clone()).end_what_is_resolved(&silences, now).await?;
         self.metrics.look_at(&self.store, self.threshold).await?;
@@ -125,7 +136,7 @@ impl Alerter {
             let now = Timestamp::now();
             let mut sight = self.sight_of(some, now).await?;
             if self.opens_many(&sight, now) {
-                sight.episodes = Box::pin(self.fleet.look(now)).await?;
+                sight.held.episodes = Box::pin(self.fleet.look(now)).await?;
             }
             changed += self.close_the_difference(sight, now).await?;
         }
@@ -136,13 +147,14 @@ impl Alerter {
         let open = self.store.alerts().find_open(Some(devices)).await?;
         let counters = self.counters(devices).await?;
         let (silences, episodes) = (silences::in_force(&self.store, now).await?, self.fleet.episodes(now).await?);
-        self.sight(counters, open, silences, episodes, now).await
+        let held = Held { silences, episodes, flapping: self.flapping.of(devices).await? };
+        self.sight(counters, open, held, now).await
     }
 
     /// Whether so many incidents would begin, with nothing known of the fleet, that it has to be
     /// looked at before they do.
     fn opens_many(&self, sight: &Sight, now: Timestamp) -> bool {
-        let is_known = sight.episodes.iter().any(|episode| episode.over.is_none());
+        let is_known = sight.held.episodes.iter().any(|episode| episode.over.is_none());
         let begins = |kept: &&KeptIncident| kept.revision == Revision::Unset;
         !is_known && self.changes(sight, now).iter().filter(begins).count() >= MANY
     }
@@ -152,8 +164,7 @@ impl Alerter {
         &self,
         counters: HashMap<DeviceId, FailureCounter>,
         open: Vec<KeptIncident>,
-        silences: Vec<Silence>,
-        episodes: Vec<Episode>,
+        held: Held,
         now: Timestamp,
     ) -> Result<Sight, StoreError> {
         let mut incidents: HashMap<_, _> =
@@ -171,7 +182,7 @@ impl Alerter {
                 remember_latest(&mut incidents, ended);
             }
         }
-        Ok(Sight { counters, incidents, silences, episodes })
+        Ok(Sight { counters, incidents, held })
     }
 
     async fn counters(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, FailureCounter>, StoreError> {
@@ -221,10 +232,11 @@ impl Alerter {
         let kept = sight.incidents.get(device);
         let mut seen = self.seen(sight.counters.get(device), now);
         let alert = seen.wrong.as_ref().or(kept.map(|kept| &kept.incident.alert))?;
-        seen.silenced_by = silences::holding_back(&sight.silences, &alert.labels(), now);
+        seen.silenced_by = silences::holding_back(&sight.held.silences, &alert.labels(), now);
+        seen.flapping = sight.held.flapping.contains(device);
         let since =
             kept.filter(|kept| kept.incident.is_open()).map_or(alert.starts_at, |kept| kept.incident.alert.starts_at);
-        seen.inhibited_by = holding::holder(&sight.episodes, AlertName::DeviceSyncFailing, since, now);
+        seen.inhibited_by = holding::holder(&sight.held.episodes, AlertName::DeviceSyncFailing, since, now);
         let routes = self.receivers.routes(alert);
         let incident = incident::next(kept.map(|kept| &kept.incident), &seen, &routes, now)?;
         let is_same = kept.filter(|kept| kept.incident.alert.id == incident.alert.id);

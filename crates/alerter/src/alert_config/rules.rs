@@ -25,6 +25,11 @@ impl Rules {
             set(section, "absent_after", length, &mut rule.absent_after);
             set(section, "expected_for", length, &mut rule.expected_for);
         });
+        within(section, "device_flapping", |section| {
+            let rule = &mut rules.device_flapping;
+            set(section, "opens_above", share, &mut rule.opens_above);
+            set(section, "closes_below", share, &mut rule.closes_below);
+        });
         within(section, "pipeline_stalled", |section| {
             let rule = &mut rules.pipeline_stalled;
             set(section, "longest_wait", length, &mut rule.longest_wait);

@@ -1,11 +1,15 @@
-//! What is said of many devices.
+//! What is said of more than one sync after the other: of many devices, and of one that is silent
+//! or flaps.
 
 use jiff::Timestamp;
 use pisync_core::models::{Alert, AlertName, DeviceId, Finding};
 
-use crate::notification::{Notice, Reason};
+use crate::{
+    notification::{Notice, Reason},
+    rules::device_flapping,
+};
 
-/// What happened, where it is about more than one device.
+/// What happened, where it is more than one failed sync after the other.
 pub(super) fn sentence(notice: &Notice) -> Option<String> {
     let alert = &notice.alert;
     let told = match alert.name {
@@ -14,6 +18,7 @@ pub(super) fn sentence(notice: &Notice) -> Option<String> {
         AlertName::FleetDigest => digest(alert, notice.reason),
         AlertName::FleetSilent => silent(alert, notice.reason),
         AlertName::DeviceSilent => device_silent(alert, notice.reason),
+        AlertName::DeviceFlapping => flapping(alert, notice.reason),
         AlertName::PipelineStalled => stalled(alert, notice.reason),
     };
     Some(told)
@@ -52,6 +57,20 @@ fn device_silent(alert: &Alert, reason: Reason) -> String {
         return format!("{device_id} is heard again since {at}");
     }
     format!("nothing was received from {device_id} since {}", minute(alert.starts_at))
+}
+
+fn flapping(alert: &Alert, reason: Reason) -> String {
+    let (device_id, since) = (alert.device_id().map_or("a device", DeviceId::as_str), minute(alert.starts_at));
+    if reason == Reason::Resolved {
+        return format!("{device_id} does not fail and recover in turn any more, as it did since {since}");
+    }
+    let still = if reason == Reason::Repeat { "still " } else { "" };
+    let changes = alert.finding.as_ref().map_or(0, |finding| finding.part);
+    let (failed, of) = (alert.failure_count, device_flapping::REPORTS);
+    format!(
+        "{device_id} {still}fails and recovers in turn since {since}: {failed} of its last {of} syncs failed, with \
+         {changes} changes; what fails meanwhile is not told each time"
+    )
 }
 
 fn stalled(alert: &Alert, reason: Reason) -> String {

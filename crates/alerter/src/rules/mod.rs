@@ -25,6 +25,8 @@ pub struct Rules {
     pub fleet_silent: fleet_silent::Settings,
     /// For how long nothing may be received from a device.
     pub device_silent_after: SignedDuration,
+    /// When a device fails and recovers too often.
+    pub device_flapping: device_flapping::Settings,
     /// When the pipeline stalls.
     pub pipeline_stalled: pipeline_stalled::Settings,
 }
@@ -44,6 +46,7 @@ impl Default for Rules {
             fleet_sync_failing: fleet_sync_failing::Settings::default(),
             fleet_silent: fleet_silent::Settings::default(),
             device_silent_after: SignedDuration::from_hours(24),
+            device_flapping: device_flapping::Settings::default(),
             pipeline_stalled: pipeline_stalled::Settings::default(),
         }
     }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use alerter::{
+    alert_config::AlertConfig,
     outbox::Outbox,
-    receivers::{Receivers, log::AlertLog},
+    receivers::{Links, Receivers, log::AlertLog},
     tick::Alerter,
 };
 use anyhow::ensure;
@@ -24,11 +25,18 @@ pub struct Looker {
 }
 
 impl Looker {
-    /// An alerter on the servers of a world.
+    /// An alerter on the servers of a world, without a config.
     pub async fn new(env: &TestEnv) -> anyhow::Result<Self> {
+        Self::with(env, "").await
+    }
+
+    /// An alerter with an alert config.
+    pub async fn with(env: &TestEnv, config: &str) -> anyhow::Result<Self> {
         let (store, crash) = (env.store().await, CrashSettings::default());
         store.ensure_indexes().await?;
-        let receivers = Receivers::log_only(AlertLog::open(&env.path("alerts.log"))?);
+        std::fs::write(env.path("alerts.toml"), config)?;
+        let config = AlertConfig::read(&env.path("alerts.toml"))?;
+        let receivers = Receivers::new(AlertLog::open(&env.path("alerts.log"))?, Links::default(), config);
         let alerter = Alerter::new(store.clone(), env.queue(), 3, receivers.clone(), crash.clone());
         let outbox = Outbox::new(store, receivers, LEASE, crash, alerter.metrics().clone())?;
         Ok(Self { alerter, outbox })
@@ -48,7 +56,12 @@ impl Looker {
 
     /// Sends what is due.
     pub async fn deliver(&self) -> anyhow::Result<()> {
-        ensure!(self.outbox.deliver().await?.failed == 0, "a message was not delivered");
+        ensure!(self.try_to_deliver().await? == 0, "a message was not delivered");
         Ok(())
+    }
+
+    /// Sends what is due, as far as it is taken; how many messages were not.
+    pub async fn try_to_deliver(&self) -> anyhow::Result<usize> {
+        Ok(self.outbox.deliver().await?.failed)
     }
 }

@@ -31,16 +31,16 @@ pub struct Alert {
     pub starts_at: Timestamp,
     /// When the device was found well again.
     pub ends_at: Option<Timestamp>,
-    /// What was found, where it is about more than a device.
+    /// What was found, where it is about more than one sync after the other.
     pub finding: Option<Finding>,
 }
 
-/// What a rule found out about many devices.
+/// What a rule found out about many devices, or about many syncs of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// How many of them it is about.
+    /// How many of them it is about; of a device that flaps, how often it changed.
     pub part: u64,
-    /// How many there are.
+    /// How many there are; of a device that flaps, how often it could have changed.
     pub whole: u64,
     /// What else there is to say.
     pub detail: Option<String>,
@@ -180,18 +180,21 @@ pub enum AlertName {
     FleetDigest,
     /// Nothing was received from a device for a day.
     DeviceSilent,
+    /// A device fails and recovers in turn.
+    DeviceFlapping,
     /// What devices report does not get through.
     PipelineStalled,
 }
 
 impl AlertName {
     /// Every rule.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::DeviceSyncFailing,
         Self::FleetSyncFailing,
         Self::FleetSilent,
         Self::FleetDigest,
         Self::DeviceSilent,
+        Self::DeviceFlapping,
         Self::PipelineStalled,
     ];
 
@@ -203,6 +206,7 @@ impl AlertName {
             Self::FleetSilent => "FleetSilent",
             Self::FleetDigest => "FleetDigest",
             Self::DeviceSilent => "DeviceSilent",
+            Self::DeviceFlapping => "DeviceFlapping",
             Self::PipelineStalled => "PipelineStalled",
         }
     }

@@ -55,7 +55,7 @@ pub(crate) struct AlertItem {
     starts_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     ends_at: Option<String>,
-    /// What was found, where it is about more than a device.
+    /// What was found, where it is about more than one sync after the other.
     #[serde(skip_serializing_if = "Option::is_none")]
     finding: Option<FindingItem>,
     /// Who has taken it on.
@@ -74,12 +74,12 @@ pub(crate) struct AlertItem {
     dead: Vec<DeadMessage>,
 }
 
-/// What was found of many devices.
+/// What was found of many devices, or of many syncs of one.
 #[derive(Serialize, ToSchema)]
 struct FindingItem {
-    /// How many of them it is about.
+    /// How many of them it is about; of a device that flaps, how often it changed.
     part: u64,
-    /// How many there are.
+    /// How many there are; of a device that flaps, how often it could have changed.
     whole: u64,
     /// What else there is to say.
     #[serde(skip_serializing_if = "Option::is_none")]
