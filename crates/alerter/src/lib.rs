@@ -92,6 +92,7 @@ async fn look(config: Config) -> anyhow::Result<()> {
 async fn once(store: &Store, alerter: &Alerter, outbox: &Outbox, receivers: &Receivers) -> anyhow::Result<()> {
     store.ensure_indexes().await?;
     alerter.tick().await?;
+    receivers.ping().await;
     let outcome = outbox.deliver().await?;
     receivers.keep_alive(store).await;
     ensure!(outcome.failed == 0, "{} messages could not be delivered", outcome.failed);

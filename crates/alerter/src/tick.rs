@@ -129,6 +129,12 @@ impl Alerter {
         Ok(changed)
     }
 
+    /// Says that a look was done, to who waits for it.
+    pub(crate) fn ping(&self) -> impl Future<Output = ()> + Send + use<> {
+        let receivers = self.receivers.clone();
+        async move { receivers.ping().await }
+    }
+
     /// Looks at these devices only.
     pub async fn look_at(&self, devices: &[DeviceId]) -> Result<Changed, StoreError> {
         let mut changed = Changed::default();

@@ -8,6 +8,7 @@ pub(crate) mod labels;
 pub mod log;
 mod pagerduty;
 mod payload;
+mod ping;
 mod receiver;
 mod route;
 mod slack;
@@ -16,6 +17,7 @@ mod wording;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+pub use ping::Ping;
 use pisync_core::{models::Alert, store::Store};
 pub use receiver::Receiver;
 pub(crate) use route::Grouping;
@@ -44,6 +46,7 @@ struct Held {
     receivers: Vec<Receiver>,
     routes: Vec<RouteRule>,
     rules: Rules,
+    ping: Option<Ping>,
     wording: Wording,
 }
 
@@ -106,6 +109,15 @@ impl Receivers {
         next
     }
 
+    /// Tells who waits for it that a look was done. What goes wrong with that is in the log.
+    pub async fn ping(&self) {
+        let held = self.held();
+        let Some(ping) = &held.ping else { return };
+        if let Delivery::Again { why, .. } | Delivery::Dead { why } = ping.send().await {
+            ::log::warn!("the ping was not taken: {why}");
+        }
+    }
+
     /// Whether a message to this receiver lists each of its alerts: those of which it counts the
     /// rest would be lost to what keeps the state of each by itself.
     pub(crate) fn lists_all(&self, name: &str) -> bool {
@@ -127,9 +139,9 @@ impl Receivers {
 
 impl Held {
     fn new(links: &Links, config: AlertConfig) -> Self {
-        let AlertConfig { receivers, routes, rules } = config;
+        let AlertConfig { receivers, routes, rules, ping } = config;
         let wording = Wording { links: links.clone(), floor_mbps: rules.connectivity_floor_mbps };
-        Self { receivers, routes, rules, wording }
+        Self { receivers, routes, rules, ping, wording }
     }
 
     fn routes(&self, alert: &Alert) -> Vec<Route> {

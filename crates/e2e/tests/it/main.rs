@@ -30,6 +30,7 @@ mod mail;
 mod map;
 mod metrics;
 mod openapi;
+mod ping;
 mod pipeline;
 mod queue_model;
 mod reads;
