@@ -49,7 +49,7 @@ pub fn next(before: Option<&Incident>, seen: &Seen, routes: &[Route], now: Times
     if let Some(alert) = seen.wrong.as_ref().filter(|_| after.last_seq > told) {
         // What is told now is told as it is now.
         after.alert.failure_count = alert.failure_count;
-        after.alert.cause = alert.cause;
+        (after.alert.cause, after.alert.evidence) = (alert.cause, alert.evidence);
     }
     (before != Some(&after)).then_some(after)
 }

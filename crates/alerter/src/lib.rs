@@ -25,6 +25,7 @@ pub mod silences;
 mod silent;
 pub mod tick;
 pub mod trial;
+mod usual_speed;
 pub mod verbs;
 
 use anyhow::{Context, ensure};

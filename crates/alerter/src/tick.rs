@@ -27,6 +27,7 @@ use crate::{
     },
     silences::{self, Silences},
     silent::Silent,
+    usual_speed,
 };
 
 /// The most devices in one question to the store.
@@ -178,7 +179,7 @@ impl Alerter {
         let new: Vec<(DeviceId, AlertId)> = counters
             .values()
             .filter(|counter| !incidents.contains_key(&counter.device_id))
-            .map(|counter| self.seen(Some(counter), now))
+            .map(|counter| self.seen(Some(counter), None, now))
             .filter(|seen| seen.is_recent)
             .filter_map(|seen| seen.wrong.and_then(|alert| Some((alert.device_id()?.clone(), alert.id))))
             .collect();
@@ -203,7 +204,7 @@ impl Alerter {
     /// Saves what has to change. Where someone else changed an incident meanwhile, its device is
     /// looked at again.
     async fn close_the_difference(&self, sight: Sight, mut now: Timestamp) -> Result<Changed, StoreError> {
-        let (mut changed, mut due) = (Changed::default(), self.changes(&sight, now));
+        let (mut changed, mut due) = (Changed::default(), self.weighed(&sight, now).await);
         for _ in 0..ROUNDS {
             let mut outrun = Vec::new();
             for some in due.chunks(SAVED_AT_ONCE) {
@@ -219,10 +220,16 @@ impl Alerter {
             now = now.max(Timestamp::now());
             due.clear();
             for some in outrun.chunks(AT_ONCE) {
-                due.extend(self.changes(&self.sight_of(some, now).await?, now));
+                due.extend(self.weighed(&self.sight_of(some, now).await?, now).await);
             }
         }
         Ok(changed)
+    }
+
+    /// What has to change, with the cause of what begins.
+    async fn weighed(&self, sight: &Sight, now: Timestamp) -> Vec<KeptIncident> {
+        let (changes, floor) = (self.changes(sight, now), self.receivers.rules().connectivity_floor_mbps);
+        Box::pin(usual_speed::weigh(&self.store, floor, changes)).await
     }
 
     fn changes(&self, sight: &Sight, now: Timestamp) -> Vec<KeptIncident> {
@@ -230,13 +237,14 @@ impl Alerter {
         devices.into_iter().filter_map(|device| self.change(sight, device, now)).collect()
     }
 
-    fn seen(&self, counter: Option<&FailureCounter>, now: Timestamp) -> Seen {
-        device_sync_failing::look(counter, self.threshold, self.receivers.rules().connectivity_floor_mbps, now)
+    fn seen(&self, counter: Option<&FailureCounter>, usual: Option<f64>, now: Timestamp) -> Seen {
+        device_sync_failing::look(counter, self.threshold, self.receivers.rules().connectivity_floor_mbps, usual, now)
     }
 
     fn change(&self, sight: &Sight, device: &DeviceId, now: Timestamp) -> Option<KeptIncident> {
         let kept = sight.incidents.get(device);
-        let mut seen = self.seen(sight.counters.get(device), now);
+        let usual = kept.and_then(|kept| kept.incident.alert.evidence?.usual);
+        let mut seen = self.seen(sight.counters.get(device), usual, now);
         let alert = seen.wrong.as_ref().or(kept.map(|kept| &kept.incident.alert))?;
         seen.silenced_by = silences::holding_back(&sight.held.silences, &alert.labels(), now);
         seen.flapping = sight.held.flapping.contains(device);

@@ -109,10 +109,22 @@ impl Wording {
         let (at, floor) = (speed.map(|speed| format!(" ({} Mbps)", round(speed))), round(self.floor_mbps));
         let at = at.unwrap_or_default();
         match notice.alert.cause {
-            Cause::Connectivity => format!("the connection was slow at the last one{at}, below {floor} Mbps"),
+            Cause::Connectivity => match self.usual_far_above(notice) {
+                Some(usual) => format!(
+                    "the connection was slow at the last one{at}, below a quarter of the {} Mbps that are usual",
+                    round(usual)
+                ),
+                None => format!("the connection was slow at the last one{at}, below {floor} Mbps"),
+            },
             Cause::Content => format!("the connection was fine at the last one{at}, not below {floor} Mbps"),
             Cause::Unknown => "no speed was measured at the last one".to_owned(),
         }
+    }
+
+    /// What is usual for the device, where that is what the last speed is slow by, and not the floor.
+    fn usual_far_above(&self, notice: &Notice) -> Option<f64> {
+        let evidence = notice.alert.evidence.filter(|evidence| evidence.speed >= self.floor_mbps)?;
+        evidence.usual
     }
 
     /// The page of the device.

@@ -14,6 +14,7 @@ mod docs;
 mod effect;
 mod explain;
 mod faults;
+mod fleet_cause;
 mod fleet_first;
 mod fleet_flapping;
 mod fleet_late;

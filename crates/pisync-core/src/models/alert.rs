@@ -27,6 +27,8 @@ pub struct Alert {
     pub failure_count: i32,
     /// What the newest failed sync points to.
     pub cause: Cause,
+    /// The speeds that say so, where it is about failed syncs of one device.
+    pub evidence: Option<Evidence>,
     /// Time of the first failed sync.
     pub starts_at: Timestamp,
     /// When the device was found well again.
@@ -58,6 +60,7 @@ impl Alert {
             state: AlertState::Firing,
             failure_count: 0,
             cause: Cause::Unknown,
+            evidence: None,
             starts_at,
             ends_at: None,
             finding: None,
@@ -67,7 +70,13 @@ impl Alert {
     /// A new incident of [`AlertName::DeviceSyncFailing`].
     pub fn device_sync_failing(device_id: DeviceId, run: &FailureRun) -> Self {
         let alert = Self::new(AlertName::DeviceSyncFailing, Subject::Device(device_id), run.since);
-        Self { failure_count: run.count, cause: Cause::of_failed_sync(run.last_speed), ..alert }
+        let evidence = Evidence { speed: run.last_speed, usual: None };
+        Self {
+            failure_count: run.count,
+            cause: evidence.cause(Cause::CONNECTIVITY_FLOOR),
+            evidence: Some(evidence),
+            ..alert
+        }
     }
 
     /// The device it is about, if it is about one.
@@ -253,6 +262,33 @@ impl AlertState {
     }
 }
 
+/// What speaks for a cause: speeds in Mbps.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Evidence {
+    /// That of the newest failed sync; 0 where none was measured.
+    pub speed: f64,
+    /// What its good syncs usually have, where that is known.
+    pub usual: Option<f64>,
+}
+
+impl Evidence {
+    /// Below this share of what is usual for the device, its connection is taken for slow.
+    pub const SLOW_SHARE: f64 = 0.25;
+
+    /// The cause that it points to: the connection, where that was slower than `floor` or far
+    /// slower than usual.
+    pub fn cause(self, floor: f64) -> Cause {
+        match Cause::with_floor(self.speed, floor) {
+            Cause::Content if self.is_far_below_usual() => Cause::Connectivity,
+            cause => cause,
+        }
+    }
+
+    fn is_far_below_usual(self) -> bool {
+        self.usual.is_some_and(|usual| self.speed < Self::SLOW_SHARE * usual)
+    }
+}
+
 /// What a failed sync points to: the line or what was to be synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cause {
@@ -297,5 +333,28 @@ impl Cause {
     /// The cause of that word; any other word is unknown.
     pub fn parse(word: &str) -> Self {
         [Self::Connectivity, Self::Content].into_iter().find(|known| known.as_str() == word).unwrap_or(Self::Unknown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_is_the_connection_below_the_floor_or_far_below_what_is_usual() {
+        for (speed, usual, cause) in [
+            (0.0, None, Cause::Unknown),
+            (0.0, Some(20.0), Cause::Unknown),
+            (0.49, None, Cause::Connectivity),
+            (0.5, None, Cause::Content),
+            (4.9, None, Cause::Content),
+            (4.9, Some(20.0), Cause::Connectivity),
+            (5.0, Some(20.0), Cause::Content),
+            // A line that is slow by nature.
+            (0.6, Some(0.7), Cause::Content),
+            (0.4, Some(0.4), Cause::Connectivity),
+        ] {
+            assert_eq!(Evidence { speed, usual }.cause(0.5), cause, "{speed} {usual:?}");
+        }
     }
 }

@@ -16,7 +16,7 @@ mod silence;
 mod sync_event;
 mod sync_hour;
 
-pub use alert::{ALERTNAME, Alert, AlertId, AlertName, AlertState, Cause, DEVICE_ID, Finding, Subject};
+pub use alert::{ALERTNAME, Alert, AlertId, AlertName, AlertState, Cause, DEVICE_ID, Evidence, Finding, Subject};
 pub use batch::{Batch, InvalidBatch, MAX_EVENTS};
 pub use clock::{AHEAD, BEHIND, DeviceTime};
 pub use dead_letter::{DeadLetter, Reason};

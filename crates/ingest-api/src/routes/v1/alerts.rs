@@ -52,6 +52,12 @@ pub(crate) struct AlertItem {
     state: &'static str,
     failure_count: i32,
     cause: &'static str,
+    /// Speed of the newest failed sync in Mbps, which says so; 0 where none was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    speed: Option<f64>,
+    /// What the device's good syncs usually had, in Mbps, where it was known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usual_speed: Option<f64>,
     starts_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     ends_at: Option<String>,
@@ -182,6 +188,8 @@ impl From<Incident> for AlertItem {
             state: alert.state.as_str(),
             failure_count: alert.failure_count,
             cause: alert.cause.as_str(),
+            speed: alert.evidence.map(|evidence| evidence.speed),
+            usual_speed: alert.evidence.and_then(|evidence| evidence.usual),
             starts_at: rfc3339(alert.starts_at),
             ends_at: alert.ends_at.map(rfc3339),
             finding: alert.finding.as_ref().map(FindingItem::from),

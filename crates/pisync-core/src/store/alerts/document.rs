@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::KeptIncident;
 use crate::{
     models::{
-        Ack, Alert, AlertId, AlertName, AlertState, Cause, Dead, DeviceId, Entry, Finding, Incident, MessageId,
-        Subject, Telling, Told,
+        Ack, Alert, AlertId, AlertName, AlertState, Cause, Dead, DeviceId, Entry, Evidence, Finding, Incident,
+        MessageId, Subject, Telling, Told,
     },
     store::{Revision, StoreError, malformed, object_id},
 };
@@ -54,6 +54,8 @@ fn written(incident: &Incident, revision: i64) -> Document {
         ("deviceId", alert.device_id().map(|device_id| device_id.as_str().into())),
         ("after", after(&alert.subject).map(|id| object_id(id.bytes()).into())),
         ("finding", alert.finding.as_ref().map(|finding| list([StoredFinding::from(finding)].into_iter()))),
+        ("speed", alert.evidence.map(|evidence| Bson::Double(evidence.speed))),
+        ("usualSpeed", alert.evidence.and_then(|evidence| evidence.usual).map(Bson::Double)),
         ("wellSince", incident.well_since.map(date)),
         ("open", incident.is_open().then_some(Bson::Boolean(true))),
         ("endsAt", alert.ends_at.map(date)),
@@ -100,6 +102,7 @@ pub(super) fn read(document: Document) -> Result<KeptIncident, StoreError> {
         state,
         failure_count: stored.failure_count,
         cause: Cause::parse(&stored.cause),
+        evidence: stored.speed.map(|speed| Evidence { speed, usual: stored.usual_speed }),
         starts_at: stored.starts_at.into(),
         ends_at: stored.ends_at.map(Timestamp::from),
         finding: stored.finding.into_iter().next().map(Finding::from),
@@ -160,6 +163,8 @@ struct Stored {
     state: String,
     failure_count: i32,
     cause: String,
+    speed: Option<f64>,
+    usual_speed: Option<f64>,
     starts_at: DateTime,
     ends_at: Option<DateTime>,
     state_since: Option<DateTime>,
