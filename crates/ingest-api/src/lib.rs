@@ -68,6 +68,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         pace: Pace::default(),
         hours: Hours::new(queue.clone(), store.clone()),
         silent_after: config.silent_after,
+        report_interval: config.report_interval,
         queue,
         producer,
         crash: config.crash,

@@ -6,7 +6,10 @@ use std::{collections::BTreeSet, ops::Range};
 
 use e2e::{Answer, FarEnd, TestEnv, fleet_first::Looker, mongo_command};
 use jiff::Timestamp;
-use pisync_core::{models::FailureCounter, store::Revision};
+use pisync_core::{
+    models::FailureCounter,
+    store::{Revision, Saved},
+};
 use serde_json::json;
 
 use crate::world::{counter, device, store_counters};
@@ -27,7 +30,7 @@ async fn recover(env: &TestEnv, devices: Range<usize>) {
         ..FailureCounter::new(device(&name(number)))
     };
     let counters: Vec<_> = devices.map(|number| (well(number), Revision::At(1))).collect();
-    env.store().await.failure_counters().save(&counters).await.unwrap();
+    assert_eq!(env.store().await.failure_counters().save(&counters).await.unwrap(), Saved::All);
 }
 
 /// What waits has waited for an hour longer, and nobody holds it.

@@ -43,6 +43,7 @@ mod retention;
 mod seen;
 mod settings;
 mod sharding;
+mod spreading;
 mod tls;
 mod upgrade;
 mod world;
