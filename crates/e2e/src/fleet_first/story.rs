@@ -34,8 +34,10 @@ pub struct Story {
     pub spread: SignedDuration,
     /// How many of those that failed never recover.
     pub lasting: u32,
-    /// How often the alerter looks.
+    /// How often the alerter looks while it begins.
     pub step: SignedDuration,
+    /// How often it looks otherwise.
+    pub pace: SignedDuration,
 }
 
 /// What people were told, and what it took.
@@ -47,6 +49,8 @@ pub struct Told {
     pub messages: BTreeMap<String, usize>,
     /// The lines of the alert log.
     pub lines: Vec<Value>,
+    /// When each was told, since the story began.
+    pub times: Vec<SignedDuration>,
     /// Reports that were worked on.
     pub reports: u64,
     /// Incidents of single devices, none of which was told.
@@ -59,7 +63,7 @@ impl Story {
     /// A fleet of this size that reports over the hour, or as a herd.
     pub fn of(devices: u32, is_herd: bool) -> Self {
         let spread = if is_herd { SignedDuration::from_mins(1) } else { SignedDuration::from_hours(1) };
-        Self { devices, spread, lasting: 12, step: SignedDuration::from_mins(5) }
+        Self { devices, spread, lasting: 12, step: SignedDuration::from_mins(5), pace: SignedDuration::from_mins(15) }
     }
 
     /// How many fail.
@@ -109,26 +113,29 @@ impl Told {
 
 /// Tells the story of a bad content release.
 pub async fn content_release(env: &TestEnv, story: &Story) -> anyhow::Result<Told> {
-    let (queue, store, looker) = (env.queue(), env.store().await, Looker::new(env).await?);
+    let (queue, alerts, looker) = (env.queue(), env.store().await.alerts(), Looker::new(env).await?);
     let _worker = env.worker("worker.log", &[]).await;
 
     let hours = |hours| SignedDuration::from_hours(hours);
     let start = Timestamp::now() - hours(HOURS);
-    let (step, end) = (story.step.as_millis(), hours(HOURS).as_millis());
-    let (step, end) = (i64::try_from(step)?, i64::try_from(end)?);
-    let (mut after, mut reports, mut looks) = (None, 0, Vec::new());
-    for from in (0..end).step_by(usize::try_from(step)?) {
-        let events = story.reports(start, from, from + step)?;
+    let begins = hours(BAD.start)..hours(BAD.start) + SignedDuration::from_mins(30);
+    let (mut since, mut after, mut reports, mut looks, mut times) =
+        (SignedDuration::ZERO, None, 0, Vec::new(), Vec::new());
+    while since < hours(HOURS) {
+        let next = since + if begins.contains(&since) { story.step } else { story.pace };
+        let events = story.reports(start, i64::try_from(since.as_millis())?, i64::try_from(next.as_millis())?)?;
+        since = next;
         reports += events.len() as u64;
         push(&queue, &events).await?;
         env.drained().await;
-        let now = start + SignedDuration::from_millis(from + step);
+        let now = start + since;
         let begun = Instant::now();
         looker.tick_at(now).await?;
         looks.push(begun.elapsed());
         looker.deliver().await?;
-        if after.is_none() && !env.alerts().is_empty() {
-            after = Some(now.duration_since(start + hours(BAD.start)));
+        times.resize(env.alerts().len(), since);
+        if after.is_none() && !times.is_empty() {
+            after = Some(since - hours(BAD.start));
         }
     }
     let lines = env.alerts();
@@ -136,7 +143,7 @@ pub async fn content_release(env: &TestEnv, story: &Story) -> anyhow::Result<Tol
     for line in &lines {
         *messages.entry(format!("{} {}", word(line, "alertname"), word(line, "status"))).or_insert(0) += 1;
     }
-    Ok(Told { after, messages, lines, reports, held: store.alerts().count_of_devices().await?, looks })
+    Ok(Told { after, messages, lines, times, reports, held: alerts.count_of_devices().await?, looks })
 }
 
 /// Puts events into the queue.
