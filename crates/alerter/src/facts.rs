@@ -129,7 +129,8 @@ impl Facts {
     }
 }
 
-fn median(mut speeds: Vec<f64>) -> Option<f64> {
+/// The middle one of these.
+pub(crate) fn median(mut speeds: Vec<f64>) -> Option<f64> {
     speeds.sort_by(f64::total_cmp);
     speeds.get(speeds.len() / 2).copied()
 }

@@ -29,7 +29,7 @@ use std::{net::TcpListener, sync::Arc};
 use actix_web::web::Data;
 use anyhow::Context;
 use pisync_core::{
-    queue::{LastSeen, Producer, Queue, QueueError},
+    queue::{LastSeen, Producer, Pulse, Queue, QueueError, Role},
     shutdown,
     store::Store,
 };
@@ -65,6 +65,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let indexes = store.clone();
     tokio::spawn(async move { indexes.ensure_indexes_in_time().await });
 
+    tokio::spawn(Pulse::new(queue.clone()).keep(Role::Ingest));
     let producer = Producer::start(queue.clone(), config.max_queue);
     let state = State {
         limits: Arc::new(Limits::new(&config.limits)),
@@ -75,6 +76,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         pace: Pace::default(),
         hours: Hours::new(queue.clone(), store.clone()),
         silent_after: config.silent_after,
+        report_interval: config.report_interval,
         queue,
         producer,
         crash: config.crash,

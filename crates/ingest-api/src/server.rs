@@ -67,6 +67,8 @@ pub struct State {
     pub cursor_keys: CursorKeys,
     /// How long nothing is heard of a device until it is silent.
     pub silent_after: SignedDuration,
+    /// How often devices report, where they are told when to come again.
+    pub report_interval: Option<SignedDuration>,
     /// What is counted.
     pub metrics: web::Data<Metrics>,
 }

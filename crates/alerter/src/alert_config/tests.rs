@@ -171,3 +171,25 @@ fn what_alertmanager_forgets_is_sent_again_in_time() {
     let text = TWO.to_owned() + "resolve_after = \"1m\"\nresend = \"50s\"\n";
     assert!(wrong(&text).contains("receiver.resend: must be at most half"));
 }
+
+#[test]
+fn rules_that_are_not_named_stay_as_they_are_and_each_may_be_set() {
+    let config = "[rules]\nreport_interval = \"10m\"\n[rules.fleet_sync_failing]\nat_least = 7\nopens_at = 0.5\n\
+                  [rules.fleet_silent]\nabsent_after = \"30m\"\n[rules.pipeline_stalled]\nlongest_wait = \"1m\"\n\
+                  [rules.device_flapping]\nopens_above = 0.4\n";
+    let rules = AlertConfig::parse(config).unwrap().rules;
+    let usual = Rules::default();
+    assert_eq!(rules.digest_after().as_mins(), 20);
+    assert_eq!(rules.fleet_sync_failing.limits.at_least, 7);
+    assert!((rules.fleet_sync_failing.limits.opens_at - 0.5).abs() < 1e-9);
+    assert_eq!(rules.fleet_sync_failing.window, usual.fleet_sync_failing.window);
+    assert_eq!(rules.fleet_silent.absent_after.as_mins(), 30);
+    assert_eq!(rules.pipeline_stalled.longest_wait.as_mins(), 1);
+    assert!((rules.device_flapping.opens_above - 0.4).abs() < 1e-9);
+    assert_eq!(rules.device_silent_after, usual.device_silent_after);
+
+    let wrong = wrong("[rules.fleet_silent]\nopens_at = 2\nat_least = 0.5\nabsent_after = \"0s\"\nwindow = \"1m\"\n");
+    for key in ["opens_at", "at_least", "absent_after", "window"] {
+        assert!(wrong.contains(&format!("rules.fleet_silent.{key}: ")), "{wrong}");
+    }
+}

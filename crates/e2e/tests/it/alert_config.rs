@@ -37,6 +37,7 @@ async fn the_example_is_right_once_its_secrets_are_there() {
         ("slack-url", "https://hooks.slack.example/services/x"),
         ("pagerduty-key", "key"),
         ("webhook-secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+        ("ping-url", "https://ping.example/uuid"),
         ("ca.pem", made.cert.pem().as_str()),
     ] {
         std::fs::write(folder.join(name), secret).unwrap();
