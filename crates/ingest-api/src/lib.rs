@@ -35,8 +35,15 @@ use pisync_core::{
 };
 
 use crate::{
-    config::Config, cursor_key::CursorKeys, dashboard::Pace, front::Front, hours::Hours, limits::Limits,
-    metrics::Metrics, routes::Census, server::State,
+    config::Config,
+    cursor_key::CursorKeys,
+    dashboard::Pace,
+    front::Front,
+    hours::Hours,
+    limits::Limits,
+    metrics::Metrics,
+    routes::{Census, FailingTotal},
+    server::State,
 };
 
 /// Serves until a signal to stop comes.
@@ -65,6 +72,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         cursor_keys: CursorKeys::new(queue.clone(), config.cursor_key_file),
         last_seen: LastSeen::new(queue.clone()),
         census: Census::default(),
+        failing_total: FailingTotal::default(),
         pace: Pace::default(),
         hours: Hours::new(queue.clone(), store.clone()),
         silent_after: config.silent_after,

@@ -27,7 +27,7 @@ use crate::{
     limits::Limits,
     metrics::Metrics,
     request_id, routes,
-    routes::{Census, Docs},
+    routes::{Census, Docs, FailingTotal},
 };
 
 /// How long requests may go on after the signal to stop.
@@ -59,6 +59,8 @@ pub struct State {
     pub hours: Hours,
     /// How many devices have which status.
     pub census: Census,
+    /// How many devices keep failing.
+    pub failing_total: FailingTotal,
     /// How fast events come.
     pub pace: Pace,
     /// What cursors are sealed with.
