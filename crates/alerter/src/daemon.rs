@@ -40,7 +40,12 @@ async fn look(alerter: &Alerter, hints: &Hints, schedule: &Cron, stop: &Cancella
     while !stop.is_cancelled() {
         if next_tick.is_some_and(|at| at <= Timestamp::now()) {
             next_tick = following(schedule, Timestamp::now());
-            troubles.note("tick", alerter.tick().await);
+            let looked = alerter.tick().await;
+            if looked.is_ok() {
+                // Nobody waits for the answer: hints do not, and no tick comes so soon.
+                tokio::spawn(alerter.ping());
+            }
+            troubles.note("tick", looked);
         }
         match hints.take(HINTS).await {
             Ok(devices) => troubles.note("hints", alerter.look_at(&devices).await),

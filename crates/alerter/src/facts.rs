@@ -1,21 +1,19 @@
 //! What else is known of what an alert is about: read when a message leaves, for the people who
 //! get it.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
-use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use pisync_core::{
-    models::{Alert, DeviceId},
+    models::{Alert, AlertName, DeviceId},
     store::{Store, StoreError, StoredEvent},
 };
 use tokio::time::timeout;
 
+use crate::notification::Reason;
+
 /// How long all facts of a message may take: people are told without them rather than late.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// How many devices are looked at at a time.
-const AT_ONCE: usize = 8;
 
 /// How many of a device's newest rows are read.
 const ROWS: u32 = 20;
@@ -49,50 +47,90 @@ pub struct FailedSync {
 
 /// The facts of these alerts, in their order. Never fails: what cannot be read in time is left
 /// out, since a message that waits for it helps nobody.
-pub async fn look_up(store: &Store, alerts: &[Alert]) -> Vec<Facts> {
-    let looks = stream::iter(alerts).map(|alert| of_alert(store, alert)).buffered(AT_ONCE);
-    let mut facts = Vec::with_capacity(alerts.len());
-    let all = looks.for_each(|found| {
-        facts.push(found.unwrap_or_else(|error| {
-            log::warn!(error:% = error; "a message leaves without its facts");
-            Facts::default()
-        }));
-        std::future::ready(())
-    });
-    if timeout(PATIENCE, all).await.is_err() {
-        log::warn!("a message leaves without all of its facts: reading them took too long");
-    }
-    facts.resize(alerts.len(), Facts::default());
-    facts
+///
+/// The end of an incident is told with the good sync that ended it, for which nothing is read.
+pub async fn look_up(store: &Store, told: &[(Reason, Alert)]) -> Vec<Facts> {
+    let wrong = told.iter().filter(|(reason, _)| *reason != Reason::Resolved);
+    let known = in_time(store, wrong.filter_map(|(_, alert)| failing(alert).cloned()).collect()).await;
+    let of = |(reason, alert): &(Reason, Alert)| match failing(alert) {
+        Some(_) if *reason == Reason::Resolved => Facts { last_good_sync: alert.ends_at, ..Facts::default() },
+        Some(device) => known.get(device).cloned().unwrap_or_default(),
+        None => Facts::default(),
+    };
+    told.iter().map(of).collect()
 }
 
-async fn of_alert(store: &Store, alert: &Alert) -> Result<Facts, StoreError> {
-    match alert.device_id() {
-        Some(device) => of_device(store, device).await,
-        None => Ok(Facts::default()),
-    }
+/// The device whose syncs fail, where that is what is wrong.
+fn failing(alert: &Alert) -> Option<&DeviceId> {
+    alert.device_id().filter(|_| alert.name == AlertName::DeviceSyncFailing)
 }
 
-async fn of_device(store: &Store, device: &DeviceId) -> Result<Facts, StoreError> {
-    let events = store.sync_events();
-    let newest = events.history_step(device, Timestamp::MIN..Timestamp::MAX, None, ROWS).await?.found;
-    let mut good: Vec<_> = newest.iter().filter(|row| row.total_errors <= 0).cloned().collect();
-    if good.is_empty() {
-        let counters = store.failure_counters().readable(&[device]).await?;
-        let last = counters.get(device).and_then(|counter| counter.last_success_at);
-        if let Some(after) = last.and_then(|last| last.checked_add(Duration::from_millis(1)).ok()) {
-            let before = events.history_step(device, Timestamp::MIN..after, None, ROWS).await?.found;
-            good.extend(before.into_iter().filter(|row| row.total_errors <= 0));
+/// The facts of these devices; none where they could not be read in time. They are read by a task
+/// of its own: a driver's future must not be dropped half way.
+async fn in_time(store: &Store, devices: Vec<DeviceId>) -> HashMap<DeviceId, Facts> {
+    let store = store.clone();
+    let reading = tokio::spawn(async move { of_devices(&store, &devices).await });
+    let why = match timeout(PATIENCE, reading).await {
+        Ok(Ok(Ok(facts))) => return facts,
+        Ok(Ok(Err(error))) => error.to_string(),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "reading them took too long".to_owned(),
+    };
+    log::warn!(error = why.as_str(); "a message leaves without its facts");
+    HashMap::new()
+}
+
+/// Three questions at the most, whatever the number of devices.
+async fn of_devices(store: &Store, devices: &[DeviceId]) -> Result<HashMap<DeviceId, Facts>, StoreError> {
+    let newest: Vec<_> = devices.iter().map(|device| (device, Timestamp::MAX)).collect();
+    let mut rows = rows_of(store, &newest).await?;
+    let has_good = |device: &DeviceId| rows.get(device.as_str()).is_some_and(|rows| rows.iter().any(is_good));
+    let without: Vec<_> = devices.iter().filter(|device| !has_good(device)).collect();
+    if !without.is_empty() {
+        let counters = store.failure_counters().readable(&without).await?;
+        let until = |device: &DeviceId| {
+            let last = counters.get(device)?.last_success_at?;
+            last.checked_add(Duration::from_millis(1)).ok()
+        };
+        let until: Vec<_> = without.into_iter().filter_map(|device| Some((device, until(device)?))).collect();
+        for (device, before) in rows_of(store, &until).await? {
+            rows.entry(device).or_default().extend(before.into_iter().filter(is_good));
         }
     }
-    Ok(Facts {
-        last_errors: newest.iter().filter(|row| row.total_errors > 0).take(ERRORS).map(FailedSync::from).collect(),
-        last_good_sync: good.first().map(|row| row.timestamp),
-        usual_speed: median(good.iter().map(|row| row.internet_speed).filter(|speed| *speed > 0.0).collect()),
-    })
+    let facts = |device: &DeviceId| rows.get(device.as_str()).map(|rows| Facts::of(rows)).unwrap_or_default();
+    Ok(devices.iter().map(|device| (device.clone(), facts(device))).collect())
 }
 
-fn median(mut speeds: Vec<f64>) -> Option<f64> {
+/// The newest rows of each device before a time each.
+async fn rows_of(
+    store: &Store,
+    devices: &[(&DeviceId, Timestamp)],
+) -> Result<HashMap<String, Vec<StoredEvent>>, StoreError> {
+    let mut rows = HashMap::<_, Vec<_>>::new();
+    for row in store.sync_events().newest_rows(devices, ROWS).await? {
+        rows.entry(row.device_id.clone()).or_default().push(row);
+    }
+    Ok(rows)
+}
+
+fn is_good(row: &StoredEvent) -> bool {
+    row.total_errors <= 0
+}
+
+impl Facts {
+    /// What some rows of a device tell, newest first.
+    fn of(rows: &[StoredEvent]) -> Self {
+        let good: Vec<_> = rows.iter().filter(|row| is_good(row)).collect();
+        Self {
+            last_errors: rows.iter().filter(|row| !is_good(row)).take(ERRORS).map(FailedSync::from).collect(),
+            last_good_sync: good.first().map(|row| row.timestamp),
+            usual_speed: median(good.iter().map(|row| row.internet_speed).filter(|speed| *speed > 0.0).collect()),
+        }
+    }
+}
+
+/// The middle one of these.
+pub(crate) fn median(mut speeds: Vec<f64>) -> Option<f64> {
     speeds.sort_by(f64::total_cmp);
     speeds.get(speeds.len() / 2).copied()
 }

@@ -27,6 +27,8 @@ pub struct Seen {
     pub is_recent: bool,
     /// How long it has to last until it is told.
     pub lasts: SignedDuration,
+    /// How long all has to be well until it is over.
+    pub clears_after: SignedDuration,
     /// The silences that hold it back.
     pub silenced_by: Vec<SilenceId>,
     /// The alert that holds it back.
@@ -47,7 +49,7 @@ pub fn next(before: Option<&Incident>, seen: &Seen, routes: &[Route], now: Times
     if let Some(alert) = seen.wrong.as_ref().filter(|_| after.last_seq > told) {
         // What is told now is told as it is now.
         after.alert.failure_count = alert.failure_count;
-        after.alert.cause = alert.cause;
+        (after.alert.cause, after.alert.evidence) = (alert.cause, alert.evidence);
     }
     (before != Some(&after)).then_some(after)
 }
@@ -58,11 +60,11 @@ fn stand(before: Option<&Incident>, seen: &Seen, now: Timestamp) -> Option<Incid
     match (before.alert.state, &seen.wrong) {
         (AlertState::Resolved, None) => None,
         (AlertState::Resolved, Some(alert)) => come_back(before, alert, seen, now),
-        (AlertState::Pending | AlertState::Firing, None) => Some(end(before, seen.well_since, now)),
+        (AlertState::Pending | AlertState::Firing, None) => Some(end(before, seen, now)),
         (AlertState::Pending, Some(_)) if now.duration_since(before.state_since) >= seen.lasts => {
             Some(enter(before, AlertState::Firing, now))
         }
-        (AlertState::Pending | AlertState::Firing, Some(_)) => Some(before),
+        (AlertState::Pending | AlertState::Firing, Some(alert)) => Some(go_on(before, alert)),
     }
 }
 
@@ -90,14 +92,31 @@ fn come_back(before: Incident, alert: &Alert, seen: &Seen, now: Timestamp) -> Op
     Some(again)
 }
 
-fn end(mut before: Incident, well_since: Timestamp, now: Timestamp) -> Incident {
-    before.alert.ends_at = Some(well_since);
+/// It is still so: what is found of many devices changes while it goes on.
+fn go_on(mut before: Incident, alert: &Alert) -> Incident {
+    before.well_since = None;
+    if alert.finding.is_some() {
+        before.alert.finding.clone_from(&alert.finding);
+        (before.alert.cause, before.alert.failure_count) = (alert.cause, alert.failure_count);
+    }
+    before
+}
+
+/// It is over, or seems to be so but not for long enough.
+fn end(mut before: Incident, seen: &Seen, now: Timestamp) -> Incident {
+    let since = before.well_since.unwrap_or(seen.well_since);
+    if now.duration_since(since) < seen.clears_after {
+        before.well_since = Some(since);
+        return before;
+    }
+    before.alert.ends_at = Some(since);
     enter(before, AlertState::Resolved, now)
 }
 
 fn enter(mut incident: Incident, state: AlertState, now: Timestamp) -> Incident {
     incident.alert.state = state;
     incident.state_since = now;
+    incident.well_since = None;
     incident
 }
 

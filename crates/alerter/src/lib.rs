@@ -1,25 +1,31 @@
 //! From the counters to the people: compares what is failing with what is known to be, and tells
 //! the difference.
 //!
-//! In reading order: [`config`], [`daemon`] (when to look), [`tick`] (looking), [`rules`] (what
-//! it means), [`incident`] (how it goes on), [`silences`] (what nobody wants to hear of),
-//! [`outbox`] (what is to leave), [`notification`] (one message), [`facts`] (what people want to
-//! know), [`receivers`] (where to), [`alert_config`] (which there are), [`metrics`] (what is
-//! counted); [`verbs`] and [`trial`] for the operator.
+//! In reading order: [`config`], [`daemon`] (when to look), [`tick`] (looking), `fleet` (looking at
+//! all of it first), [`rules`] (what it means), [`incident`] (how it goes on), `silent` (who was not
+//! heard of) and `flapping` (who fails and recovers in turn), which `settling` brings into line,
+//! [`silences`] (what nobody wants to hear of), [`outbox`] (what is to leave), [`notification`] (one
+//! message), [`facts`] (what people want to know), [`receivers`] (where to), [`alert_config`] (which
+//! there are), [`metrics`] (what is counted); [`verbs`] and [`trial`] for the operator.
 
 pub mod alert_config;
 pub mod config;
 pub mod daemon;
 pub mod facts;
+mod flapping;
+mod fleet;
 pub mod incident;
 pub mod metrics;
 pub mod notification;
 pub mod outbox;
 pub mod receivers;
 pub mod rules;
+mod settling;
 pub mod silences;
+mod silent;
 pub mod tick;
 pub mod trial;
+mod usual_speed;
 pub mod verbs;
 
 use anyhow::{Context, ensure};
@@ -59,14 +65,14 @@ async fn look(config: Config) -> anyhow::Result<()> {
     let receivers = open_receivers(&config)?;
     let stop = shutdown::on_signal().context("listening for signals")?;
     let store = open_store(&config).await?;
-    let alerter = Alerter::new(store.clone(), config.threshold, receivers.clone(), config.crash.clone());
+    let queue = Queue::new(&config.redis)?;
+    let alerter = Alerter::new(store.clone(), queue.clone(), config.threshold, receivers.clone(), config.crash.clone());
     let (lease, metrics) = (config.lease(), alerter.metrics().clone());
     let outbox = Outbox::new(store.clone(), receivers.clone(), lease, config.crash.clone(), metrics)?;
     if config.once {
         return once(&store, &alerter, &outbox, &receivers).await;
     }
     alert_config::read_again_on_hangup(config.config.clone(), receivers.clone()).context("listening for SIGHUP")?;
-    let queue = Queue::new(&config.redis)?;
     if let Err(error @ QueueError::Misconfigured(_)) = queue.check().await {
         return Err(error.into());
     }
@@ -87,6 +93,7 @@ async fn look(config: Config) -> anyhow::Result<()> {
 async fn once(store: &Store, alerter: &Alerter, outbox: &Outbox, receivers: &Receivers) -> anyhow::Result<()> {
     store.ensure_indexes().await?;
     alerter.tick().await?;
+    receivers.ping().await;
     let outcome = outbox.deliver().await?;
     receivers.keep_alive(store).await;
     ensure!(outcome.failed == 0, "{} messages could not be delivered", outcome.failed);

@@ -3,7 +3,9 @@
 use alerter::config::Config;
 use pisync_core::{logging, settings};
 
-#[tokio::main]
+// It waits for servers nearly all of the time: a thread for each core of a large machine would cost
+// memory for nothing.
+#[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
     // Whatever speaks TLS uses it; only a second call could fail.
     let _ = rustls::crypto::ring::default_provider().install_default();

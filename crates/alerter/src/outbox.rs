@@ -28,7 +28,7 @@ use crate::{
     facts,
     incident::{self, Trigger},
     metrics::Metrics,
-    notification::{Delivery, Notice, Notification},
+    notification::{Delivery, Notice, Notification, Reason},
     receivers::Receivers,
 };
 
@@ -97,24 +97,37 @@ impl Outbox {
         self.store.alerts().due_groups().await
     }
 
-    /// Sends all of a group that is due, message by message, as long as they are taken.
+    /// Sends all of a group that is due, message by message, as long as they are taken. Messages
+    /// that follow each other at once are sent under one hold.
     async fn deliver_group(&self, group: &str) -> Result<Outcome, StoreError> {
-        let mut outcome = Outcome::default();
-        while let Some(held) = self.store.alerts().hold_group(group, &self.owner, self.lease).await? {
+        let (mut outcome, mut still_held) = (Outcome::default(), None);
+        while let Some(held) = self.hold(group, still_held.take()).await? {
             let step = tokio::select! {
                 step = self.step(group, &held) => step,
                 never = self.keep_holding(group) => match never {},
             };
-            let rest = step.as_ref().map_or(Duration::ZERO, |step| step.rest);
-            self.store.alerts().release_group(&held, rest).await?;
+            let goes_on = step.as_ref().is_ok_and(|step| !step.is_last && step.rest.is_zero());
+            if goes_on && held.age() < self.lease / 3 {
+                still_held = Some(held);
+            } else {
+                let rest = step.as_ref().map_or(Duration::ZERO, |step| step.rest);
+                self.store.alerts().release_group(&held, rest).await?;
+            }
             let step = step?;
-            outcome.sent += usize::from(step.delivery == Some(Delivery::Sent));
-            outcome.failed += usize::from(step.delivery.as_ref().is_some_and(|delivery| *delivery != Delivery::Sent));
-            if step.is_last {
+            outcome.count(step.delivery.as_ref());
+            if !goes_on {
                 break;
             }
         }
         Ok(outcome)
+    }
+
+    /// Takes a group, unless it is held still; `None` where another has it.
+    async fn hold(&self, group: &str, still_held: Option<HeldGroup>) -> Result<Option<HeldGroup>, StoreError> {
+        match still_held {
+            None => self.store.alerts().hold_group(group, &self.owner, self.lease).await,
+            held => Ok(held),
+        }
     }
 
     /// Renews the lease of a group, for ever: a slow receiver is no sender that died.
@@ -129,7 +142,7 @@ impl Outbox {
 
     /// Sends one message of a group that is held.
     async fn step(&self, group: &str, held: &HeldGroup) -> Result<Step, StoreError> {
-        if held.not_before > held.now {
+        if held.not_before > held.now() {
             self.store.alerts().put_off(group, held.not_before).await?;
             return Ok(Step::last());
         }
@@ -137,7 +150,7 @@ impl Outbox {
         self.crash.pass("after_message_claim");
         let delivery = self.receivers.send(&self.notification(&claimed).await).await;
         self.crash.pass("after_send");
-        let now = Timestamp::now();
+        let now = held.now();
         let wait = incident::wait(claimed.attempts, &delivery, fastrand::f64());
         let next_at = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
         let trigger = Trigger { message: &claimed.message, delivery: &delivery, now, next_at };
@@ -162,12 +175,13 @@ impl Outbox {
 
     async fn notification(&self, claimed: &Claimed) -> Notification {
         let listed = &claimed.entries[..claimed.entries.len().min(claimed.listed)];
-        let alerts: Vec<_> = listed.iter().map(|kept| kept.incident.alert.clone()).collect();
-        let facts = facts::look_up(&self.store, &alerts).await;
-        let notices = listed.iter().zip(alerts).zip(facts).filter_map(|((kept, alert), facts)| {
+        let told = listed.iter().filter_map(|kept| {
             let entry = entry_of(&kept.incident, &claimed.message)?;
-            Some(Notice { reason: entry.telling.into(), alert, facts })
+            Some((Reason::from(entry.telling), kept.incident.alert.clone()))
         });
+        let told: Vec<_> = told.collect();
+        let facts = facts::look_up(&self.store, &told).await;
+        let notices = told.into_iter().zip(facts).map(|((reason, alert), facts)| Notice { reason, alert, facts });
         Notification {
             id: claimed.message.to_string(),
             receiver: claimed.receiver.clone(),
@@ -205,6 +219,13 @@ impl Outbox {
     }
 }
 
+impl Outcome {
+    fn count(&mut self, delivery: Option<&Delivery>) {
+        self.sent += usize::from(delivery == Some(&Delivery::Sent));
+        self.failed += usize::from(delivery.is_some_and(|delivery| *delivery != Delivery::Sent));
+    }
+}
+
 /// What sending one message came to.
 struct Step {
     /// How long the group is to be left alone.
@@ -221,7 +242,7 @@ impl Step {
 
 /// The receiver of a group, by its key.
 fn receiver_of(group: &str) -> &str {
-    group.split_once('{').map_or(group, |(receiver, _)| receiver)
+    group.split_once(Entry::LABELS_BEGIN).map_or(group, |(receiver, _)| receiver)
 }
 
 fn entry_of<'a>(incident: &'a Incident, message: &MessageId) -> Option<&'a Entry> {

@@ -10,16 +10,24 @@ use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use pisync_core::{
     crash::CrashSettings,
-    models::{AlertId, DeviceId, FailureCounter, Incident, Silence},
+    models::{AlertId, AlertName, DeviceId, FailureCounter, Incident, Silence},
+    queue::Queue,
     store::{KeptIncident, Revision, Saved, Store, StoreError},
 };
 
 use crate::{
+    flapping::Flapping,
+    fleet::Fleet,
     incident::{self, SAME_INCIDENT, Seen},
     metrics::Metrics,
     receivers::Receivers,
-    rules::device_sync_failing,
+    rules::{
+        device_sync_failing,
+        holding::{self, Episode},
+    },
     silences::{self, Silences},
+    silent::Silent,
+    usual_speed,
 };
 
 /// The most devices in one question to the store.
@@ -32,6 +40,10 @@ const SAVED_AT_ONCE: usize = 500;
 /// it.
 const ROUNDS: usize = 5;
 
+/// How many incidents one hinted look may open before the fleet is looked at: so many at once are
+/// seldom many reasons.
+const MANY: usize = 10;
+
 /// Compares the state of the fleet with the incidents.
 ///
 /// Level-triggered: what a look finds depends on how things are, not on what it was told before,
@@ -42,6 +54,9 @@ pub struct Alerter {
     store: Store,
     threshold: i32,
     receivers: Receivers,
+    fleet: Fleet,
+    silent: Silent,
+    flapping: Flapping,
     crash: CrashSettings,
     metrics: Metrics,
 }
@@ -60,13 +75,24 @@ struct Sight {
     counters: HashMap<DeviceId, FailureCounter>,
     /// The open incident of each, or else the last one.
     incidents: HashMap<DeviceId, KeptIncident>,
+    held: Held,
+}
+
+/// What holds back what would be said of devices.
+struct Held {
     silences: Vec<Silence>,
+    episodes: Vec<Episode>,
+    /// Who fails and recovers in turn.
+    flapping: HashSet<DeviceId>,
 }
 
 impl Alerter {
     /// An alerter that calls a device failing from `threshold` failed syncs in a row.
-    pub fn new(store: Store, threshold: i32, receivers: Receivers, crash: CrashSettings) -> Self {
-        Self { store, threshold, receivers, crash, metrics: Metrics::new() }
+    pub fn new(store: Store, queue: Queue, threshold: i32, receivers: Receivers, crash: CrashSettings) -> Self {
+        let fleet = Fleet::new(store.clone(), queue.clone(), receivers.clone());
+        let silent = Silent::new(store.clone(), queue, receivers.clone());
+        let flapping = Flapping::new(store.clone(), receivers.clone());
+        Self { store, threshold, receivers, fleet, silent, flapping, crash, metrics: Metrics::new() }
     }
 
     /// What is counted.
@@ -77,8 +103,17 @@ impl Alerter {
     /// Looks at every device that is failing or has an open incident: what a tick costs is what
     /// is wrong, not what exists.
     pub async fn tick(&self) -> Result<Changed, StoreError> {
-        let (start, now) = (Instant::now(), Timestamp::now());
-        let open = self.store.alerts().find_open(None).await?;
+        self.tick_at(self.store.now().await?).await
+    }
+
+    /// The same as if it were another time.
+    pub async fn tick_at(&self, now: Timestamp) -> Result<Changed, StoreError> {
+        let start = Instant::now();
+        // The fleet first: it holds back what is looked at after it.
+        let episodes = Box::pin(self.fleet.look(now)).await?;
+        Box::pin(self.silent.look(&episodes, self.fleet.stalled().await?, now)).await?;
+        let flapping = Box::pin(self.flapping.look(&episodes, now)).await?;
+        let open = self.store.alerts().open_of_rule(AlertName::DeviceSyncFailing).await?;
         let failing: Vec<_> = self.store.failure_counters().failing(self.threshold).await?.try_collect().await?;
         let mut counters: HashMap<_, _> =
             failing.into_iter().map(|kept| (kept.counter.device_id.clone(), kept.counter)).collect();
@@ -86,7 +121,8 @@ impl Alerter {
             open.iter().filter_map(device).filter(|device| !counters.contains_key(*device)).cloned().collect();
         counters.extend(self.counters(&recovered).await?);
         let silences = silences::in_force(&self.store, now).await?;
-        let sight = self.sight(counters, open, silences.clone(), now).await?;
+        let held = Held { silences: silences.clone(), episodes, flapping };
+        let sight = self.sight(counters, open, held, now).await?;
         let changed = self.close_the_difference(sight, now).await?;
         Silences::new(self.store.clone()).end_what_is_resolved(&silences, now).await?;
         self.metrics.look_at(&self.store, self.threshold).await?;
@@ -94,12 +130,21 @@ impl Alerter {
         Ok(changed)
     }
 
+    /// Says that a look was done, to who waits for it.
+    pub(crate) fn ping(&self) -> impl Future<Output = ()> + Send + use<> {
+        let receivers = self.receivers.clone();
+        async move { receivers.ping().await }
+    }
+
     /// Looks at these devices only.
     pub async fn look_at(&self, devices: &[DeviceId]) -> Result<Changed, StoreError> {
         let mut changed = Changed::default();
         for some in devices.chunks(AT_ONCE) {
-            let now = Timestamp::now();
-            let sight = self.sight_of(some, now).await?;
+            let now = self.store.now().await?;
+            let mut sight = self.sight_of(some, now).await?;
+            if self.opens_many(&sight, now) {
+                sight.held.episodes = Box::pin(self.fleet.look(now)).await?;
+            }
             changed += self.close_the_difference(sight, now).await?;
         }
         Ok(changed)
@@ -108,7 +153,17 @@ impl Alerter {
     async fn sight_of(&self, devices: &[DeviceId], now: Timestamp) -> Result<Sight, StoreError> {
         let open = self.store.alerts().find_open(Some(devices)).await?;
         let counters = self.counters(devices).await?;
-        self.sight(counters, open, silences::in_force(&self.store, now).await?, now).await
+        let (silences, episodes) = (silences::in_force(&self.store, now).await?, self.fleet.episodes(now).await?);
+        let held = Held { silences, episodes, flapping: self.flapping.of(devices).await? };
+        self.sight(counters, open, held, now).await
+    }
+
+    /// Whether so many incidents would begin, with nothing known of the fleet, that it has to be
+    /// looked at before they do.
+    fn opens_many(&self, sight: &Sight, now: Timestamp) -> bool {
+        let is_known = sight.held.episodes.iter().any(|episode| episode.over.is_none());
+        let begins = |kept: &&KeptIncident| kept.revision == Revision::Unset;
+        !is_known && self.changes(sight, now).iter().filter(begins).count() >= MANY
     }
 
     /// Adds the last incidents of those that fail and have none that is open.
@@ -116,7 +171,7 @@ impl Alerter {
         &self,
         counters: HashMap<DeviceId, FailureCounter>,
         open: Vec<KeptIncident>,
-        silences: Vec<Silence>,
+        held: Held,
         now: Timestamp,
     ) -> Result<Sight, StoreError> {
         let mut incidents: HashMap<_, _> =
@@ -124,7 +179,7 @@ impl Alerter {
         let new: Vec<(DeviceId, AlertId)> = counters
             .values()
             .filter(|counter| !incidents.contains_key(&counter.device_id))
-            .map(|counter| self.seen(Some(counter), now))
+            .map(|counter| self.seen(Some(counter), None, now))
             .filter(|seen| seen.is_recent)
             .filter_map(|seen| seen.wrong.and_then(|alert| Some((alert.device_id()?.clone(), alert.id))))
             .collect();
@@ -134,7 +189,7 @@ impl Alerter {
                 remember_latest(&mut incidents, ended);
             }
         }
-        Ok(Sight { counters, incidents, silences })
+        Ok(Sight { counters, incidents, held })
     }
 
     async fn counters(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, FailureCounter>, StoreError> {
@@ -149,7 +204,7 @@ impl Alerter {
     /// Saves what has to change. Where someone else changed an incident meanwhile, its device is
     /// looked at again.
     async fn close_the_difference(&self, sight: Sight, mut now: Timestamp) -> Result<Changed, StoreError> {
-        let (mut changed, mut due) = (Changed::default(), self.changes(&sight, now));
+        let (mut changed, mut due) = (Changed::default(), self.weighed(&sight, now).await);
         for _ in 0..ROUNDS {
             let mut outrun = Vec::new();
             for some in due.chunks(SAVED_AT_ONCE) {
@@ -162,13 +217,19 @@ impl Alerter {
             if outrun.is_empty() {
                 break;
             }
-            now = now.max(Timestamp::now());
+            now = now.max(self.store.now().await?);
             due.clear();
             for some in outrun.chunks(AT_ONCE) {
-                due.extend(self.changes(&self.sight_of(some, now).await?, now));
+                due.extend(self.weighed(&self.sight_of(some, now).await?, now).await);
             }
         }
         Ok(changed)
+    }
+
+    /// What has to change, with the cause of what begins.
+    async fn weighed(&self, sight: &Sight, now: Timestamp) -> Vec<KeptIncident> {
+        let (changes, floor) = (self.changes(sight, now), self.receivers.rules().connectivity_floor_mbps);
+        Box::pin(usual_speed::weigh(&self.store, floor, changes)).await
     }
 
     fn changes(&self, sight: &Sight, now: Timestamp) -> Vec<KeptIncident> {
@@ -176,15 +237,20 @@ impl Alerter {
         devices.into_iter().filter_map(|device| self.change(sight, device, now)).collect()
     }
 
-    fn seen(&self, counter: Option<&FailureCounter>, now: Timestamp) -> Seen {
-        device_sync_failing::look(counter, self.threshold, self.receivers.connectivity_floor_mbps(), now)
+    fn seen(&self, counter: Option<&FailureCounter>, usual: Option<f64>, now: Timestamp) -> Seen {
+        device_sync_failing::look(counter, self.threshold, self.receivers.rules().connectivity_floor_mbps, usual, now)
     }
 
     fn change(&self, sight: &Sight, device: &DeviceId, now: Timestamp) -> Option<KeptIncident> {
         let kept = sight.incidents.get(device);
-        let mut seen = self.seen(sight.counters.get(device), now);
+        let usual = kept.and_then(|kept| kept.incident.alert.evidence?.usual);
+        let mut seen = self.seen(sight.counters.get(device), usual, now);
         let alert = seen.wrong.as_ref().or(kept.map(|kept| &kept.incident.alert))?;
-        seen.silenced_by = silences::holding_back(&sight.silences, &alert.labels(), now);
+        seen.silenced_by = silences::holding_back(&sight.held.silences, &alert.labels(), now);
+        seen.flapping = sight.held.flapping.contains(device);
+        let since =
+            kept.filter(|kept| kept.incident.is_open()).map_or(alert.starts_at, |kept| kept.incident.alert.starts_at);
+        seen.inhibited_by = holding::holder(&sight.held.episodes, AlertName::DeviceSyncFailing, since, now);
         let routes = self.receivers.routes(alert);
         let incident = incident::next(kept.map(|kept| &kept.incident), &seen, &routes, now)?;
         let is_same = kept.filter(|kept| kept.incident.alert.id == incident.alert.id);
@@ -192,8 +258,10 @@ impl Alerter {
     }
 }
 
+/// The device of an incident of this rule.
 fn device(kept: &KeptIncident) -> Option<&DeviceId> {
-    kept.incident.alert.device_id()
+    let alert = &kept.incident.alert;
+    alert.device_id().filter(|_| alert.name == AlertName::DeviceSyncFailing)
 }
 
 /// The open incident comes before those that are over, and of these the last.

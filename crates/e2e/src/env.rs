@@ -13,7 +13,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::{mongo::MongoServer, process::Service, servers::RedisServer};
+use crate::{
+    mongo::MongoServer,
+    process::Service,
+    servers::{RedisServer, server_binary},
+};
 
 /// How long the system may take to reach a state that a test waits for.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -76,6 +80,11 @@ impl TestEnv {
     /// Where `MongoDB` is.
     pub fn mongo_uri(&self) -> &str {
         &self.mongo_uri
+    }
+
+    /// Lets what is started from now on find this world on other servers.
+    pub fn move_to(&mut self, redis: &RedisServer, mongo: &MongoServer) {
+        (self.redis_url, self.mongo_uri) = (redis.url(), mongo.uri());
     }
 
     /// Lets what is started from now on have so many partitions.
@@ -211,6 +220,15 @@ impl TestEnv {
     pub async fn failure_count(&self, device_id: &str) -> i32 {
         let device_id = DeviceId::parse(device_id).expect("a device id");
         self.counters().await.get(&device_id).map_or(0, FailureCounter::failure_count)
+    }
+
+    /// Sends a command to Redis by `redis-cli`, with `{}` for the prefix of the keys.
+    pub async fn redis(&self, args: &[&str]) -> String {
+        let args = args.iter().map(|arg| arg.replace("{}", &self.name));
+        let mut command = Command::new(server_binary("redis-cli"));
+        let output = command.args(["-u", &self.redis_url]).args(args).output().await.expect("redis-cli");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
     /// Ends the test: nothing may be left in the queue. Removes what the servers hold of it.

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::Notify,
     task::JoinHandle,
 };
 
@@ -17,6 +18,8 @@ use tokio::{
 pub enum Answer {
     /// With this status, these header lines (each with its end) and this body.
     Says(u16, String, String),
+    /// With 200, once the test says so.
+    Waits(Arc<Notify>),
     /// Never: the connection stays open.
     Hangs,
     /// With the end of the connection.
@@ -101,14 +104,19 @@ async fn serve(mut connection: TcpStream, state: Arc<Mutex<State>>) -> Option<()
         state.answers.pop_front().unwrap_or(Answer::Says(200, String::new(), String::new()))
     };
     match answer {
-        Answer::Says(status, headers, body) => {
-            let head =
-                format!("HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n", body.len());
-            connection.write_all(format!("{head}{body}").as_bytes()).await.ok()
+        Answer::Says(status, headers, body) => say(&mut connection, status, &headers, &body).await,
+        Answer::Waits(told) => {
+            told.notified().await;
+            say(&mut connection, 200, "", "").await
         }
         Answer::Hangs => std::future::pending().await,
         Answer::Cuts => Some(()),
     }
+}
+
+async fn say(connection: &mut TcpStream, status: u16, headers: &str, body: &str) -> Option<()> {
+    let head = format!("HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n", body.len());
+    connection.write_all(format!("{head}{body}").as_bytes()).await.ok()
 }
 
 async fn read(connection: &mut TcpStream) -> Option<Received> {

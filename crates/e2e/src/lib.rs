@@ -8,6 +8,7 @@ pub mod chaos;
 mod env;
 mod far_end;
 mod fleet;
+pub mod fleet_first;
 mod mail_server;
 mod mongo;
 mod process;

@@ -123,6 +123,20 @@ impl RedisSet {
             && self.in_step(&self.servers[place.0]).await
     }
 
+    /// Lets a replica take over from the master that has a key, which lives on as a replica.
+    pub async fn hand_over(&self, key: &str) {
+        let (master, replicas) = self.holders(key).await;
+        wait("a replica that takes over", async || {
+            let said = match self.sentinels.first() {
+                Some((port, _)) => cli(*port, &["SENTINEL", "FAILOVER", MASTER]).await,
+                None => self.servers[replicas[0].0].cli(&["CLUSTER", "FAILOVER"]).await,
+            };
+            said == "OK"
+        })
+        .await;
+        wait("the old master as a replica", async || self.is_replica(master).await).await;
+    }
+
     /// One of the servers.
     pub fn server(&mut self, place: Place) -> &mut RedisServer {
         &mut self.servers[place.0]

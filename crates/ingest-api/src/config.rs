@@ -51,6 +51,10 @@ pub struct Config {
     /// How long nothing is heard of a device until it is silent: hours, or such as 90m
     #[arg(long, env = "PISYNC_SILENT_AFTER", default_value = "24h", value_parser = silent_after)]
     pub silent_after: SignedDuration,
+    /// How often devices report: the 202 of a batch tells its device in how many seconds to come again,
+    /// so that a fleet spreads [default: it does not]
+    #[arg(long, env = "PISYNC_REPORT_INTERVAL", value_parser = report_interval)]
+    pub report_interval: Option<SignedDuration>,
     /// Where events wait.
     #[command(flatten)]
     pub redis: RedisSettings,
@@ -153,6 +157,12 @@ impl Config {
 
 fn device_id(text: &str) -> Result<DeviceId, InvalidDeviceId> {
     DeviceId::parse(text)
+}
+
+/// A duration with its units, from a minute to a day.
+fn report_interval(text: &str) -> Result<SignedDuration, &'static str> {
+    let fits = SignedDuration::from_mins(1)..=SignedDuration::from_hours(24);
+    text.parse().ok().filter(|interval| fits.contains(interval)).ok_or("a duration such as 15m or 1h, from 1m to 24h")
 }
 
 /// A number of hours, or a duration with its units, from a minute to 400 days.

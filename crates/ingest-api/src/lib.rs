@@ -29,14 +29,21 @@ use std::{net::TcpListener, sync::Arc};
 use actix_web::web::Data;
 use anyhow::Context;
 use pisync_core::{
-    queue::{LastSeen, Producer, Queue, QueueError},
+    queue::{LastSeen, Producer, Pulse, Queue, QueueError, Role},
     shutdown,
     store::Store,
 };
 
 use crate::{
-    config::Config, cursor_key::CursorKeys, dashboard::Pace, front::Front, hours::Hours, limits::Limits,
-    metrics::Metrics, routes::Census, server::State,
+    config::Config,
+    cursor_key::CursorKeys,
+    dashboard::Pace,
+    front::Front,
+    hours::Hours,
+    limits::Limits,
+    metrics::Metrics,
+    routes::{Census, FailingTotal},
+    server::State,
 };
 
 /// Serves until a signal to stop comes.
@@ -58,15 +65,18 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let indexes = store.clone();
     tokio::spawn(async move { indexes.ensure_indexes_in_time().await });
 
+    tokio::spawn(Pulse::new(queue.clone()).keep(Role::Ingest));
     let producer = Producer::start(queue.clone(), config.max_queue);
     let state = State {
         limits: Arc::new(Limits::new(&config.limits)),
         cursor_keys: CursorKeys::new(queue.clone(), config.cursor_key_file),
         last_seen: LastSeen::new(queue.clone()),
         census: Census::default(),
+        failing_total: FailingTotal::default(),
         pace: Pace::default(),
         hours: Hours::new(queue.clone(), store.clone()),
         silent_after: config.silent_after,
+        report_interval: config.report_interval,
         queue,
         producer,
         crash: config.crash,

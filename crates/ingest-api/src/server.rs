@@ -27,7 +27,7 @@ use crate::{
     limits::Limits,
     metrics::Metrics,
     request_id, routes,
-    routes::{Census, Docs},
+    routes::{Census, Docs, FailingTotal},
 };
 
 /// How long requests may go on after the signal to stop.
@@ -59,12 +59,16 @@ pub struct State {
     pub hours: Hours,
     /// How many devices have which status.
     pub census: Census,
+    /// How many devices keep failing.
+    pub failing_total: FailingTotal,
     /// How fast events come.
     pub pace: Pace,
     /// What cursors are sealed with.
     pub cursor_keys: CursorKeys,
     /// How long nothing is heard of a device until it is silent.
     pub silent_after: SignedDuration,
+    /// How often devices report, where they are told when to come again.
+    pub report_interval: Option<SignedDuration>,
     /// What is counted.
     pub metrics: web::Data<Metrics>,
 }

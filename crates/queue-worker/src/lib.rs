@@ -22,7 +22,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Context;
 use pisync_core::{
     ops::OpsSettings,
-    queue::{Queue, QueueError},
+    queue::{Pulse, Queue, QueueError, Role},
     shutdown,
     store::Store,
 };
@@ -74,6 +74,7 @@ async fn work(queue: Queue, store: Store, config: Config) -> anyhow::Result<()> 
         () = store.ensure_indexes_in_time() => {}
         () = stop.cancelled() => return Ok(()),
     }
+    let pulse = tokio::spawn(Pulse::new(queue.clone()).keep(Role::Worker));
     let auditor = tokio::spawn(audit::keep(queue.clone(), store.clone()));
     let retention =
         retain_days.map(|days| Retention::new(queue, store, worker.owner(), days, worker.metrics().clone()));
@@ -81,6 +82,7 @@ async fn work(queue: Queue, store: Store, config: Config) -> anyhow::Result<()> 
     log::info!(owner = worker.owner(); "working");
     worker::run(worker, stop).await;
     auditor.abort();
+    pulse.abort();
     if let Some(remover) = remover {
         remover.abort();
     }

@@ -1,4 +1,4 @@
-//! The alert config: a TOML file with receivers, the routes that lead to them, and rules.
+//! The alert config: a TOML file with receivers, the routes that lead to them, rules, and the ping.
 //!
 //! It is read as a whole or not at all, and everything that is wrong is said at once, each with
 //! its line and key.
@@ -20,7 +20,7 @@ pub(crate) use section::Section;
 pub use source::{open, read_again_on_hangup};
 use toml::de::{DeTable, DeValue};
 
-use crate::receivers::{Receiver, log};
+use crate::receivers::{Ping, Receiver, log};
 
 /// What the file says.
 #[derive(Debug, Default)]
@@ -31,6 +31,8 @@ pub struct AlertConfig {
     pub routes: Vec<RouteRule>,
     /// When something is wrong, and what it is called.
     pub rules: Rules,
+    /// Who is told of each look that was done.
+    pub ping: Option<Ping>,
 }
 
 impl AlertConfig {
@@ -59,6 +61,10 @@ impl AlertConfig {
         }
         if let Some(mut section) = file.section("rules") {
             config.rules = Rules::read(&mut section);
+            problems.extend(section.finish());
+        }
+        if let Some(mut section) = file.section("ping") {
+            config.ping = Ping::read(&mut section);
             problems.extend(section.finish());
         }
         problems.extend(file.finish());

@@ -120,6 +120,15 @@ fn two_receivers_of_a_name_or_one_called_log_are_refused() {
     assert!(wrong(&TWO.replace("chat", "log")).contains("receiver.name: is another"));
 }
 
+/// The outbox finds the receiver of a group of messages by what its key begins with.
+#[test]
+fn a_name_with_what_ends_it_in_the_key_of_a_group_is_refused_by_line_and_key() {
+    let wrong = wrong(&TWO.replace("chat", "chat{blue}"));
+    assert_eq!(wrong, "2: receiver.name: must have no { in it\n");
+    let other = TWO.replace("chat", "chat \\\"blue\\\", école 7}");
+    assert_eq!(names(&other, "a")[1], "chat \"blue\", école 7}");
+}
+
 #[test]
 fn a_secret_is_not_in_the_file_and_is_shown_by_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -161,4 +170,26 @@ fn a_password_is_not_sent_where_others_could_read_it() {
 fn what_alertmanager_forgets_is_sent_again_in_time() {
     let text = TWO.to_owned() + "resolve_after = \"1m\"\nresend = \"50s\"\n";
     assert!(wrong(&text).contains("receiver.resend: must be at most half"));
+}
+
+#[test]
+fn rules_that_are_not_named_stay_as_they_are_and_each_may_be_set() {
+    let config = "[rules]\nreport_interval = \"10m\"\n[rules.fleet_sync_failing]\nat_least = 7\nopens_at = 0.5\n\
+                  [rules.fleet_silent]\nabsent_after = \"30m\"\n[rules.pipeline_stalled]\nlongest_wait = \"1m\"\n\
+                  [rules.device_flapping]\nopens_above = 0.4\n";
+    let rules = AlertConfig::parse(config).unwrap().rules;
+    let usual = Rules::default();
+    assert_eq!(rules.digest_after().as_mins(), 20);
+    assert_eq!(rules.fleet_sync_failing.limits.at_least, 7);
+    assert!((rules.fleet_sync_failing.limits.opens_at - 0.5).abs() < 1e-9);
+    assert_eq!(rules.fleet_sync_failing.window, usual.fleet_sync_failing.window);
+    assert_eq!(rules.fleet_silent.absent_after.as_mins(), 30);
+    assert_eq!(rules.pipeline_stalled.longest_wait.as_mins(), 1);
+    assert!((rules.device_flapping.opens_above - 0.4).abs() < 1e-9);
+    assert_eq!(rules.device_silent_after, usual.device_silent_after);
+
+    let wrong = wrong("[rules.fleet_silent]\nopens_at = 2\nat_least = 0.5\nabsent_after = \"0s\"\nwindow = \"1m\"\n");
+    for key in ["opens_at", "at_least", "absent_after", "window"] {
+        assert!(wrong.contains(&format!("rules.fleet_silent.{key}: ")), "{wrong}");
+    }
 }

@@ -25,6 +25,7 @@ fn seen(wrong: Option<Alert>) -> Seen {
         well_since: at(0),
         is_recent: true,
         lasts: SignedDuration::ZERO,
+        clears_after: SignedDuration::ZERO,
         silenced_by: Vec::new(),
         inhibited_by: None,
         flapping: false,
@@ -441,4 +442,29 @@ fn a_device_that_alternates_for_two_days_is_two_messages_at_the_most() {
         assert!(world.delivered.len() <= 2, "{period}: {:?}", world.delivered);
         assert_eq!((world.tellings()[0], world.earlier.len()), (Telling::Firing, 0));
     }
+}
+
+#[test]
+fn what_has_to_be_well_for_a_while_is_over_after_that_and_since_it_was_well() {
+    let well = |at_second| Seen { clears_after: SignedDuration::from_mins(30), well_since: at(at_second), ..well() };
+    let mut incident = next(None, &wrong(), &[], at(0)).unwrap();
+    incident = next(Some(&incident), &well(60), &[], at(60)).unwrap();
+    assert_eq!((incident.is_open(), incident.well_since), (true, Some(at(60))));
+    assert_eq!(next(Some(&incident), &well(120), &[], at(120)), None, "it waits");
+    let again = next(Some(&incident), &wrong(), &[], at(180)).unwrap();
+    assert_eq!((again.is_open(), again.well_since), (true, None), "from the beginning");
+    let over = next(Some(&incident), &well(60 + 30 * MINUTE), &[], at(60 + 30 * MINUTE)).unwrap();
+    assert_eq!((over.is_open(), over.alert.ends_at, over.well_since), (false, Some(at(60)), None));
+}
+
+#[test]
+fn what_is_found_of_many_devices_follows_them() {
+    let found = |part| {
+        let finding = Some(pisync_core::models::Finding { part, whole: 100, detail: None, named: Vec::new() });
+        Seen { wrong: Some(Alert { finding, ..alert(0) }), ..wrong() }
+    };
+    let incident = next(None, &found(5), &[], at(0)).unwrap();
+    let later = next(Some(&incident), &found(20), &[], at(60)).unwrap();
+    assert_eq!(later.alert.finding.unwrap().part, 20);
+    assert_eq!(later.alert.id, incident.alert.id);
 }

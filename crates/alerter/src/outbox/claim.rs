@@ -31,29 +31,17 @@ impl Outbox {
     /// Claims the next message of a group that is held: one that was claimed before, or else a new
     /// one of all that waits.
     pub(super) async fn claim(&self, group: &str, held: &HeldGroup) -> Result<Option<Claimed>, StoreError> {
-        let alerts = self.store.alerts();
-        let again = alerts.claimed(group).await?;
+        let again = self.store.alerts().claimed(group).await?;
         let again = again.iter().find_map(|kept| first_of(&kept.incident, group)?.message.clone());
         let message = again.clone().map_or_else(fresh, Ok)?;
-        let is_ours = |kept: &KeptIncident| {
-            entry_of(&kept.incident, &message).is_some_and(|entry| entry.lease_until == Some(held.lease_until))
-        };
-        let mut waiting = self.waiting(group, again.as_ref()).await?;
-        if !waiting.iter().any(|kept| first_of(&kept.incident, group).is_some_and(|entry| entry.next_at <= held.now)) {
+        let (mut waiting, now) = (self.waiting(group, again.as_ref()).await?, held.now());
+        if !waiting.iter().any(|kept| first_of(&kept.incident, group).is_some_and(|entry| entry.next_at <= now)) {
             return Ok(None);
         }
-        while self.claim_each(waiting, group, &message, held).await? == Saved::Outrun {
-            // Others wrote to the same incidents. What was in this message before has to be in it
-            // again, or it would leave by an id that the receiver has seen.
-            waiting = self.waiting(group, again.as_ref()).await?;
-            waiting.retain(|kept| !is_ours(kept));
-            if again.is_none() {
-                waiting.truncate(self.most(group).saturating_sub(alerts.of_message(group, &message).await?.len()));
-            }
+        if self.claim_each(&mut waiting, group, &message, held).await? == Saved::Outrun {
+            waiting = self.claim_rest(group, again.as_ref(), &message, held).await?;
         }
-        let mut entries = alerts.of_message(group, &message).await?;
-        entries.retain(is_ours);
-        Ok(self.claimed(message, entries))
+        Ok(self.claimed(message, waiting))
     }
 
     /// What may be part of a message: all that was in it, or what is in none yet.
@@ -67,10 +55,40 @@ impl Outbox {
         Ok(waiting)
     }
 
-    /// Writes the message to what is to be part of it.
+    /// Goes on after others wrote to the same incidents. What was in this message before has to be
+    /// in it again, or it would leave by an id that the receiver has seen.
+    async fn claim_rest(
+        &self,
+        group: &str,
+        again: Option<&MessageId>,
+        message: &MessageId,
+        held: &HeldGroup,
+    ) -> Result<Vec<KeptIncident>, StoreError> {
+        let alerts = self.store.alerts();
+        let is_ours = |kept: &KeptIncident| {
+            entry_of(&kept.incident, message).is_some_and(|entry| entry.lease_until == Some(held.lease_until))
+        };
+        loop {
+            let mut claimed = alerts.of_message(group, message).await?;
+            let mut waiting = self.waiting(group, again).await?;
+            waiting.retain(|kept| !is_ours(kept));
+            if again.is_none() {
+                waiting.truncate(self.most(group).saturating_sub(claimed.len()));
+            }
+            if waiting.is_empty() {
+                claimed.retain(is_ours);
+                return Ok(claimed);
+            }
+            // Read again, whether or not all of it was saved.
+            let (Saved::All | Saved::Outrun) = self.claim_each(&mut waiting, group, message, held).await?;
+        }
+    }
+
+    /// Writes the message to what is to be part of it; where all of it was saved, that is how it
+    /// stands.
     async fn claim_each(
         &self,
-        mut waiting: Vec<KeptIncident>,
+        waiting: &mut [KeptIncident],
         group: &str,
         message: &MessageId,
         held: &HeldGroup,
@@ -84,6 +102,9 @@ impl Outbox {
                 all = Saved::Outrun;
             }
             self.crash.pass("during_message_claim");
+            for kept in some {
+                kept.revision = kept.revision.saved();
+            }
         }
         Ok(all)
     }

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use pisync_core::models::{Alert, DeviceId};
 use serde::Serialize;
 
-use super::{payload::rfc3339, wording, wording::Wording};
+use super::{fleet_wording, payload::rfc3339, wording, wording::Wording};
 use crate::notification::{Delivery, Notice, Notification, Reason};
 
 /// The name of this receiver, which is always there.
@@ -110,6 +110,9 @@ fn line<'a>(notice: &'a Notice, wording: &Wording, now: Timestamp) -> Line<'a> {
 
 /// What happened, for people. Times are as exact as in the line's own members.
 fn sentence(notice: &Notice, wording: &Wording) -> String {
+    if let Some(sentence) = fleet_wording::sentence(notice) {
+        return sentence;
+    }
     let Alert { failure_count, starts_at, ends_at, .. } = &notice.alert;
     let (subject, since) = (wording::subject(&notice.alert), rfc3339(*starts_at));
     match notice.reason {

@@ -2,11 +2,13 @@
 
 mod alertmanager;
 mod email;
+mod fleet_wording;
 mod http;
 pub(crate) mod labels;
 pub mod log;
 mod pagerduty;
 mod payload;
+mod ping;
 mod receiver;
 mod route;
 mod slack;
@@ -15,6 +17,7 @@ mod wording;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+pub use ping::Ping;
 use pisync_core::{models::Alert, store::Store};
 pub use receiver::Receiver;
 pub(crate) use route::Grouping;
@@ -25,6 +28,7 @@ use self::{log::AlertLog, wording::Wording};
 use crate::{
     alert_config::{AlertConfig, RouteRule},
     notification::{Delivery, Notification},
+    rules::Rules,
 };
 
 /// The receivers, and the routes that lead to them. Cheap to clone; all clones get what
@@ -41,6 +45,8 @@ pub struct Receivers {
 struct Held {
     receivers: Vec<Receiver>,
     routes: Vec<RouteRule>,
+    rules: Rules,
+    ping: Option<Ping>,
     wording: Wording,
 }
 
@@ -72,7 +78,7 @@ impl Receivers {
     pub fn routes(&self, alert: &Alert) -> Vec<Route> {
         let mut routes = vec![Route::log()];
         routes.extend(self.held().routes(alert));
-        routes
+        routes.into_iter().map(|route| route.of(alert)).collect()
     }
 
     /// Delivers one message to its receiver. The same message may be sent again by the same id.
@@ -103,6 +109,15 @@ impl Receivers {
         next
     }
 
+    /// Tells who waits for it that a look was done. What goes wrong with that is in the log.
+    pub async fn ping(&self) {
+        let held = self.held();
+        let Some(ping) = &held.ping else { return };
+        if let Delivery::Again { why, .. } | Delivery::Dead { why } = ping.send().await {
+            ::log::warn!("the ping was not taken: {why}");
+        }
+    }
+
     /// Whether a message to this receiver lists each of its alerts: those of which it counts the
     /// rest would be lost to what keeps the state of each by itself.
     pub(crate) fn lists_all(&self, name: &str) -> bool {
@@ -111,9 +126,9 @@ impl Receivers {
         name == log::NAME || receiver.is_some_and(Receiver::lists_all)
     }
 
-    /// Below this speed at a failed sync, in Mbps, the connection is taken for its cause.
-    pub(crate) fn connectivity_floor_mbps(&self) -> f64 {
-        self.held().wording.floor_mbps
+    /// What is set of the rules now.
+    pub(crate) fn rules(&self) -> Rules {
+        self.held().rules
     }
 
     /// Whether there is a receiver of this name.
@@ -124,9 +139,9 @@ impl Receivers {
 
 impl Held {
     fn new(links: &Links, config: AlertConfig) -> Self {
-        let AlertConfig { receivers, routes, rules } = config;
+        let AlertConfig { receivers, routes, rules, ping } = config;
         let wording = Wording { links: links.clone(), floor_mbps: rules.connectivity_floor_mbps };
-        Self { receivers, routes, wording }
+        Self { receivers, routes, rules, ping, wording }
     }
 
     fn routes(&self, alert: &Alert) -> Vec<Route> {

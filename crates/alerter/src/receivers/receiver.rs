@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use pisync_core::models::Entry;
+
 use super::{
     alertmanager::Alertmanager, email::Email, pagerduty::PagerDuty, route::Grouping, slack::Slack, webhook::Webhook,
     wording::Wording,
@@ -38,7 +40,7 @@ enum Kind {
 impl Receiver {
     pub(crate) fn read(section: &mut Section<'_>) -> Option<Self> {
         let line = section.line();
-        let name = section.need("name", field::text);
+        let name = section.need("name", name);
         let within = field::duration_within(Duration::from_secs(1), MOST_PATIENCE);
         let timeout = section.take("timeout", within).unwrap_or(PATIENCE);
         let type_line = section.line_of("type");
@@ -99,4 +101,11 @@ impl Receiver {
         let late = || Delivery::Again { after: None, why: format!("no answer within {seconds} s") };
         tokio::time::timeout(self.timeout, sending).await.unwrap_or_else(|_| late())
     }
+}
+
+/// A name: with it begins the key of each group of messages, from which it must be read again.
+fn name(value: &toml::de::DeValue<'_>) -> Result<String, String> {
+    let name = field::text(value)?;
+    let is_clear = !name.contains(Entry::LABELS_BEGIN);
+    is_clear.then_some(name).ok_or_else(|| format!("must have no {} in it", Entry::LABELS_BEGIN))
 }

@@ -18,6 +18,9 @@ const WAIT_PEOPLE: Duration = Duration::from_mins(2);
 /// How long after a message the next of the same group may leave.
 const INTERVAL: Duration = Duration::from_mins(15);
 
+/// The same where it is about more than a device.
+const REPEAT_FLEET: Duration = Duration::from_hours(4);
+
 /// One way of one alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
@@ -90,6 +93,34 @@ impl Route {
             group_wait: Duration::ZERO,
             group_interval: Duration::ZERO,
             repeat_interval: REPEAT_DEVICE,
+        }
+    }
+
+    /// The same for this alert: what concerns the fleet is told again sooner, unless another time
+    /// was chosen.
+    pub(super) fn of(mut self, alert: &Alert) -> Self {
+        if alert.device_id().is_none() && self.repeat_interval == REPEAT_DEVICE {
+            self.repeat_interval = REPEAT_FLEET;
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use pisync_core::models::{AlertName, DeviceId, Subject};
+
+    use super::*;
+
+    #[test]
+    fn what_concerns_the_fleet_is_told_again_after_four_hours_and_a_device_after_a_day() {
+        let device = Subject::Device(DeviceId::parse("a").unwrap());
+        for (name, subject, hours) in
+            [(AlertName::DeviceSyncFailing, device, 24), (AlertName::FleetSyncFailing, Subject::Fleet, 4)]
+        {
+            let route = Route::log().of(&Alert::new(name, subject, Timestamp::UNIX_EPOCH));
+            assert_eq!(route.repeat_interval, Duration::from_hours(hours));
         }
     }
 }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use pisync_core::models::{Alert, Cause, DeviceId};
+use pisync_core::models::{Alert, AlertName, Cause, DeviceId};
 use reqwest::Url;
 
+use super::fleet_wording;
 use crate::{
     facts::FailedSync,
     notification::{Notice, Notification, Reason},
@@ -61,6 +62,9 @@ impl Wording {
 
     /// One alert in one line.
     pub(super) fn headline(notice: &Notice) -> String {
+        if let Some(sentence) = fleet_wording::sentence(notice) {
+            return sentence;
+        }
         let alert = &notice.alert;
         let (device, count, since) = (subject(alert), alert.failure_count, minute(alert.starts_at));
         match notice.reason {
@@ -80,7 +84,7 @@ impl Wording {
     pub(super) fn details(&self, notice: &Notice) -> Vec<(&'static str, String)> {
         let (alert, facts) = (&notice.alert, &notice.facts);
         let mut details = Vec::new();
-        if notice.reason != Reason::Resolved {
+        if notice.reason != Reason::Resolved && alert.name == AlertName::DeviceSyncFailing {
             details.push(("cause", self.cause(notice)));
             if !facts.last_errors.is_empty() {
                 let errors: Vec<_> = facts.last_errors.iter().map(failed_sync).collect();
@@ -105,10 +109,22 @@ impl Wording {
         let (at, floor) = (speed.map(|speed| format!(" ({} Mbps)", round(speed))), round(self.floor_mbps));
         let at = at.unwrap_or_default();
         match notice.alert.cause {
-            Cause::Connectivity => format!("the connection was slow at the last one{at}, below {floor} Mbps"),
+            Cause::Connectivity => match self.usual_far_above(notice) {
+                Some(usual) => format!(
+                    "the connection was slow at the last one{at}, below a quarter of the {} Mbps that are usual",
+                    round(usual)
+                ),
+                None => format!("the connection was slow at the last one{at}, below {floor} Mbps"),
+            },
             Cause::Content => format!("the connection was fine at the last one{at}, not below {floor} Mbps"),
             Cause::Unknown => "no speed was measured at the last one".to_owned(),
         }
+    }
+
+    /// What is usual for the device, where that is what the last speed is slow by, and not the floor.
+    fn usual_far_above(&self, notice: &Notice) -> Option<f64> {
+        let evidence = notice.alert.evidence.filter(|evidence| evidence.speed >= self.floor_mbps)?;
+        evidence.usual
     }
 
     /// The page of the device.

@@ -17,7 +17,8 @@ use pisync_core::{
     crash::CrashSettings,
     logging,
     models::MessageId,
-    settings::{self, LogSettings, MongoSettings},
+    queue::Queue,
+    settings::{self, LogSettings, MongoSettings, RedisSettings},
     shutdown,
     store::{KeptIncident, Saved, Store},
 };
@@ -42,6 +43,8 @@ struct Config {
     #[command(flatten)]
     crash: CrashSettings,
     #[command(flatten)]
+    redis: RedisSettings,
+    #[command(flatten)]
     mongo: MongoSettings,
     #[command(flatten)]
     log: LogSettings,
@@ -63,7 +66,8 @@ async fn main() -> anyhow::Result<()> {
     let stop = shutdown::on_signal().context("listening for signals")?;
     let store = Store::open(&config.mongo, "naive_alerter").await.context("opening the store")?;
     let receivers = Receivers::log_only(AlertLog::open(&config.alert_log).context("opening the alert log")?);
-    let alerter = Alerter::new(store.clone(), THRESHOLD, receivers.clone(), config.crash.clone());
+    let queue = Queue::new(&config.redis)?;
+    let alerter = Alerter::new(store.clone(), queue, THRESHOLD, receivers.clone(), config.crash.clone());
     store.ensure_indexes_in_time().await;
     log::info!("watching");
     while !stop.is_cancelled() {

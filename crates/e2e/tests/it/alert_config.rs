@@ -4,6 +4,8 @@ use e2e::{FarEnd, TestEnv, body, hours_ago, workspace_root};
 use nix::sys::signal::Signal;
 use tokio::process::Command;
 
+use crate::world::{counter, store_counters};
+
 /// The status of a process that ends, and what it said.
 async fn ends(mut command: Command) -> (Option<i32>, String) {
     let output = command.output().await.unwrap();
@@ -35,6 +37,7 @@ async fn the_example_is_right_once_its_secrets_are_there() {
         ("slack-url", "https://hooks.slack.example/services/x"),
         ("pagerduty-key", "key"),
         ("webhook-secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+        ("ping-url", "https://ping.example/uuid"),
         ("ca.pem", made.cert.pem().as_str()),
     ] {
         std::fs::write(folder.join(name), secret).unwrap();
@@ -87,6 +90,23 @@ async fn a_receiver_can_be_tried_out() {
     let (code, said) = ends(env.command("alerter", &["test", "nobody", "--config", &file])).await;
     assert!(code == Some(1) && said.contains("nobody"), "{said}");
     env.remove().await;
+}
+
+#[tokio::test]
+async fn the_floor_of_the_config_decides_what_is_taken_for_the_cause() {
+    for (floor, cause) in [("0.1", "content"), ("0.3", "connectivity")] {
+        let env = TestEnv::new();
+        // Its last failed sync was at 0.2 Mbps.
+        store_counters(&env, vec![counter("pibook-1", 3)]).await;
+        let file = write(&env, &format!("[rules]\nconnectivity_floor_mbps = {floor}\n"));
+        let log = env.path("alerts.log").display().to_string();
+        let (code, said) = ends(env.command("alerter", &["--once", "--config", &file, "--alert-log", &log])).await;
+        assert_eq!(code, Some(0), "{said}");
+        let line = &env.alerts()[0];
+        assert_eq!(line["cause"], cause);
+        assert!(line["message"].as_str().unwrap().ends_with(&format!("below {floor} Mbps")), "{line}");
+        env.remove().await;
+    }
 }
 
 #[tokio::test]

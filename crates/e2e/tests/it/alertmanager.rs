@@ -1,22 +1,24 @@
 //! A real Alertmanager: what is pushed to it fires there and is resolved, and what it sends to
 //! webhooks is what we send.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use alerter::{
     notification::{Delivery, Notice, Reason},
     receivers::Receivers,
 };
-use e2e::{AlertmanagerServer, FarEnd, TestEnv, hours_ago};
+use e2e::{AlertmanagerServer, Answer, FarEnd, TestEnv, hours_ago};
+use jiff::Timestamp;
 use pisync_core::{
-    models::{Alert, Incident, Told},
+    models::{Alert, AlertState, Incident, Told},
     store::{Saved, Store},
 };
 use serde_json::Value;
+use tokio::sync::Notify;
 
 use crate::{
     receivers::{message, notice, receivers},
-    world::incident,
+    world::{counter, incident, store_counters},
 };
 
 /// One there that gets what is firing again every second.
@@ -52,7 +54,7 @@ fn differences(path: &str, theirs: &Value, ours: &Value) -> Vec<String> {
 
 /// It leaves the zeros at the end of a time out.
 fn is_same_time(theirs: &Value, ours: &Value) -> bool {
-    let time = |value: &Value| value.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    let time = |value: &Value| value.as_str().and_then(|text| text.parse::<Timestamp>().ok());
     time(theirs).is_some() && time(theirs) == time(ours)
 }
 
@@ -128,4 +130,44 @@ async fn an_open_incident_is_kept_alive_there_even_if_it_forgets_and_ends_when_n
     receivers.keep_alive(&store).await;
     assert_eq!(fires(&env, &server, 1).await[0]["labels"]["deviceId"], "pibook-2", "the other is silenced");
     env.remove().await;
+}
+
+#[tokio::test]
+async fn what_ends_while_it_is_pushed_again_is_told_as_ended_at_once() {
+    let (env, far_end) = (TestEnv::new(), FarEnd::start().await);
+    let keys = "name = \"there\"\ntype = \"alertmanager\"\n";
+    let receivers = receivers(&env, &format!("[[receiver]]\n{keys}urls = [\"{}\"]\n", far_end.url()));
+    let store = env.store().await;
+    store.ensure_indexes().await.unwrap();
+    let alert = incident(&env, "pibook-1", hours_ago(3), false).await;
+    change(&store, &alert, |incident| incident.told.push(told())).await;
+    let taken = Arc::new(Notify::new());
+    far_end.answers([Answer::Waits(Arc::clone(&taken))]);
+    let ends = async {
+        env.until("a push", async || far_end.received().len() == 1).await;
+        change(&store, &alert, |incident| incident.alert.state = AlertState::Resolved).await;
+        taken.notify_one();
+    };
+    tokio::join!(receivers.keep_alive(&store), ends);
+    let end = |at: usize| far_end.received()[at].json()[0]["endsAt"].as_str().unwrap().parse::<Timestamp>().unwrap();
+    assert!(end(0) > Timestamp::now() && end(1) <= Timestamp::now());
+    env.remove().await;
+}
+
+#[tokio::test]
+async fn an_alerter_keeps_alive_there_what_it_has_told() {
+    let (env, far_end) = (TestEnv::new(), FarEnd::start().await);
+    let server = AlertmanagerServer::start(env.path("alertmanager"), far_end.url()).await;
+    drop(pushing(&env, &server, ""));
+    store_counters(&env, vec![counter("pibook-1", 3)]).await;
+    let file = env.path("alerts.toml").display().to_string();
+    let _alerter = env.alerter("alerter.log", &["--schedule", "0 0 29 2 1", "--config", &file]).await;
+    fires(&env, &server, 1).await;
+    // Longer than it would live there by what it was told once.
+    let start = std::time::Instant::now();
+    while start.elapsed() < Duration::from_secs(5) {
+        assert_eq!(server.firing().await.len(), 1);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    env.finish().await;
 }

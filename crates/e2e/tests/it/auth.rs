@@ -10,6 +10,12 @@ use crate::keys::{api, key, keys};
 const EVENT: &str = "/api/sync-event";
 const LISTS: [&str; 3] = ["/api/device/pibook-1/sync-history", "/api/devices/repeated-failures", SILENCES];
 const SILENCES: &str = "/api/v1/silences";
+/// What people do about alerts; an event is no silence, and nothing is of these names.
+const OPERATED: [(Method, &str, u16); 3] = [
+    (Method::POST, SILENCES, 400),
+    (Method::DELETE, "/api/v1/silences/000000000000000000000000", 404),
+    (Method::POST, "/api/v1/alerts/000000000000000000000000/ack", 404),
+];
 
 async fn call(api: &Api, method: Method, path: &str, key: Option<&str>, device_id: &str) -> Response {
     let mut request = Client::new().request(method.clone(), format!("{}{path}", api.url));
@@ -40,19 +46,20 @@ async fn each_scope_opens_its_routes_and_no_others() {
     let device = keys(&env, &["device-token", "pibook-1"]).await;
     let unknown = ingest.replace("psk_ingest_", "psk_admin_");
     let api = api(&env, "enforce").await;
-    // An event is no silence: who may make one is told so.
-    for (name, key, event, list, silence) in [
-        ("ingest", Some(&ingest), 202, 403, 403),
-        ("read", Some(&read), 403, 200, 403),
-        ("operate", Some(&operate), 403, 200, 400),
-        ("admin", Some(&admin), 202, 200, 400),
-        ("a device", Some(&device), 202, 403, 403),
-        ("another scope than its own", Some(&unknown), 401, 401, 401),
-        ("nobody", None, 401, 401, 401),
+    for (name, key, event, list, refused) in [
+        ("ingest", Some(&ingest), 202, 403, Some(403)),
+        ("read", Some(&read), 403, 200, Some(403)),
+        ("operate", Some(&operate), 403, 200, None),
+        ("admin", Some(&admin), 202, 200, None),
+        ("a device", Some(&device), 202, 403, Some(403)),
+        ("another scope than its own", Some(&unknown), 401, 401, Some(401)),
+        ("nobody", None, 401, 401, Some(401)),
     ] {
         let key = key.map(String::as_str);
         let mut answers = vec![(event, call(&api, Method::POST, EVENT, key, "pibook-1").await)];
-        answers.push((silence, call(&api, Method::POST, SILENCES, key, "pibook-1").await));
+        for (method, path, allowed) in OPERATED {
+            answers.push((refused.unwrap_or(allowed), call(&api, method, path, key, "pibook-1").await));
+        }
         for path in LISTS {
             answers.push((list, call(&api, Method::GET, path, key, "").await));
         }

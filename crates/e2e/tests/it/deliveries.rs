@@ -20,9 +20,10 @@ fn webhook(env: &TestEnv, far_end: &FarEnd) -> String {
     env.path("alerts.toml").display().to_string()
 }
 
-/// Three failed syncs of each of so many devices, and at last a good one if asked.
+/// Three failed syncs of each of so many devices, too long ago to be told of the fleet as a whole,
+/// and at last a good one if asked.
 async fn report(api: &Api, devices: usize, is_well: bool) {
-    let minutes = if is_well { vec![1] } else { vec![9, 8, 7] };
+    let minutes = if is_well { vec![1] } else { vec![29, 28, 27] };
     let at = |minutes: i64| Timestamp::now() - SignedDuration::from_mins(minutes);
     let reports = (0..devices).flat_map(|device| {
         minutes.iter().map(move |minutes| body(&format!("pibook-{device}"), at(*minutes), !is_well))

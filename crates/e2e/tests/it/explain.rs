@@ -108,8 +108,13 @@ async fn open_alert(api: &Api) -> String {
 
 /// What the API has asked of the database since the profiler was turned on.
 async fn asked(env: &TestEnv) -> Vec<Value> {
-    let by_api = json!({ "appName": "ingest-api", "op": { "$in": ["query", "command", "getmore"] } });
-    let all = mongo_find(env, "system.profile", by_api).await;
+    asked_by(env, "ingest-api").await
+}
+
+/// What a process has asked of the database since the profiler was turned on.
+pub(crate) async fn asked_by(env: &TestEnv, process: &str) -> Vec<Value> {
+    let by_process = json!({ "appName": process, "op": { "$in": ["query", "command", "getmore"] } });
+    let all = mongo_find(env, "system.profile", by_process).await;
     let is_read = |entry: &Value| {
         let command = &entry["command"];
         ["find", "aggregate", "count", "getMore", "distinct"].iter().any(|name| command.get(name).is_some())
@@ -133,7 +138,8 @@ fn adds_up_an_hour(entry: &Value) -> bool {
     command["pipeline"].to_string().contains("$bucket") && entry["planSummary"] == "IXSCAN { _id: 1 }"
 }
 
-async fn profile(env: &TestEnv) {
+/// Lets the database note from now on what it is asked.
+pub(crate) async fn profile(env: &TestEnv) {
     mongo_command(env, "create", "system.profile", json!({ "capped": true, "size": 64 * 1024 * 1024 })).await;
     mongo_command(env, "profile", 2, json!({})).await;
 }

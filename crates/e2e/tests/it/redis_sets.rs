@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::{Api, RedisSet, TestEnv, body, hours_ago};
+use e2e::{Api, RedisServer, RedisSet, TestEnv, body, hours_ago};
 use jiff::Timestamp;
 use pisync_core::{
     models::{DeviceId, EventId},
@@ -10,6 +10,10 @@ use pisync_core::{
 };
 use reqwest::StatusCode;
 use serde_json::Value;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
 
 fn device(i: usize) -> DeviceId {
     DeviceId::parse(&format!("pibook-{i}")).unwrap()
@@ -92,6 +96,15 @@ async fn survives(env: &TestEnv, set: &mut RedisSet, api: &Api) {
     assert!(env.rows().await.len() >= rows.len() + 30);
 }
 
+/// Another server takes over from the master of the first partition, which lives, and says so.
+async fn follows(env: &TestEnv, set: &RedisSet, api: &Api, round: i64) {
+    let rows = env.rows().await.len();
+    set.hand_over(&format!("{}:{{q:00}}:stats", env.name())).await;
+    insist(api, &reports(round)).await;
+    env.drained().await;
+    assert_eq!(env.rows().await.len(), rows + 30);
+}
+
 #[tokio::test]
 async fn a_cluster_does_all_that_one_server_does_and_survives_a_master() {
     let folder = tempfile::tempdir().unwrap();
@@ -105,6 +118,7 @@ async fn a_cluster_does_all_that_one_server_does_and_survives_a_master() {
     worker.terminate().await;
     everything(&set, &env, &env.queue()).await;
     let _worker = env.worker("worker-2.log", &["--lease-ms", "1000"]).await;
+    follows(&env, &set, &api, 4).await;
     survives(&env, &mut set, &api).await;
 
     let repartition = env.command("queue-worker", &["queue", "repartition", "9"]).output().await.unwrap();
@@ -130,5 +144,41 @@ async fn sentinels_name_another_master_and_it_goes_on() {
     env.until("a replica again", async || set.is_replica(old).await).await;
     insist(&api, &reports(4)).await;
     env.drained().await;
+    follows(&env, &set, &api, 5).await;
     env.finish().await;
+}
+
+/// An address behind which another server may be from now on; connections stay where they are.
+async fn address_of(at: watch::Receiver<u16>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let port = *at.borrow();
+            tokio::spawn(async move {
+                let mut server = TcpStream::connect(("127.0.0.1", port)).await?;
+                tokio::io::copy_bidirectional(&mut client, &mut server).await
+            });
+        }
+    });
+    format!("redis://{address}")
+}
+
+#[tokio::test]
+async fn a_master_that_became_a_replica_is_left_for_the_one_that_has_its_address_now() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = RedisServer::start(folder.path().join("old"), &[]).await;
+    let new = RedisServer::start(folder.path().join("new"), &[]).await;
+    let (switch, at) = watch::channel(old.port());
+    let env = TestEnv::at(Some(address_of(at).await), None);
+    let queue = env.queue();
+    let partition = queue.partitions().next().unwrap();
+    let push = async || queue.push(partition, &[b"no event".to_vec()], 9).await;
+    assert_eq!(push().await.unwrap().accepted, 1);
+    assert_eq!(old.cli(&["REPLICAOF", "127.0.0.1", &new.port().to_string()]).await, "OK");
+    switch.send(new.port()).unwrap();
+    assert!(push().await.is_err(), "it says READONLY");
+    env.until("the new master", async || push().await.is_ok()).await;
+    assert_eq!(new.cli(&["LLEN", &format!("{}:{{q:00}}:ready", env.name())]).await, "1");
+    env.remove().await;
 }

@@ -4,7 +4,8 @@ use actix_web::{
     HttpRequest, HttpResponse,
     web::{Bytes, Data, Payload},
 };
-use pisync_core::models::{Batch, InvalidBatch, InvalidEvent, SyncEvent};
+use jiff::{SignedDuration, Timestamp};
+use pisync_core::models::{Batch, InvalidBatch, InvalidEvent, SyncEvent, next_report_in};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -17,11 +18,16 @@ use crate::{auth::Caller, error::ApiError, server::State};
 
 /// What became of a batch.
 #[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Answer {
     /// How many reports are queued.
     accepted: usize,
     /// The others.
     rejected: Vec<Rejected>,
+    /// In how many seconds to report again, where all reports are of one device and the server
+    /// spreads its fleet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_report_in: Option<i64>,
 }
 
 /// A report that was not taken.
@@ -76,7 +82,8 @@ pub(super) async fn post(
     }
     state.metrics.accepts.inc_by(events.len() as u64);
     state.crash.pass("after_push");
-    Ok(HttpResponse::Accepted().json(Answer { accepted: events.len(), rejected }))
+    let next_report_in = state.report_interval.and_then(|interval| next_report(&events, interval, now()));
+    Ok(HttpResponse::Accepted().json(Answer { accepted: events.len(), rejected, next_report_in }))
 }
 
 fn read(form: Form, body: &Bytes) -> Result<Batch, InvalidBatch> {
@@ -103,6 +110,13 @@ fn admit(report: Result<SyncEvent, InvalidEvent>, caller: &Caller, state: &State
     caller.may_post_as(&event.device_id)?;
     state.limits.admit(&event.device_id, caller.key_id())?;
     Ok(event)
+}
+
+/// In how many seconds the device that all these are of is to report again.
+fn next_report(events: &[SyncEvent], interval: SignedDuration, now: Timestamp) -> Option<i64> {
+    let device = &events.first()?.device_id;
+    let is_one = events.iter().all(|event| event.device_id == *device);
+    is_one.then(|| next_report_in(device, interval, now).as_secs())
 }
 
 /// The answer where nothing was taken though not all is invalid: to try again, if that helps any.

@@ -14,7 +14,7 @@ pub(crate) mod v1;
 use actix_web::web::{self, ServiceConfig, get, post, resource};
 
 pub(crate) use self::openapi::Docs;
-pub use self::v1::Census;
+pub use self::{repeated_failures::FailingTotal, v1::Census};
 use crate::{
     auth::{Demand, Scope},
     cors::Cors,

@@ -73,6 +73,14 @@ impl PageOf {
         u64::from(self.page - 1) * u64::from(self.limit)
     }
 
+    /// How many results there are in all, where that can be told from how many this page has: the
+    /// list ends on it.
+    pub(super) fn total_at_end(self, results: usize) -> Option<u64> {
+        let results = results as u64;
+        let ends_here = results < u64::from(self.limit) && (results > 0 || self.page == 1);
+        ends_here.then(|| self.skip() + results)
+    }
+
     /// The answer with these results, of so many.
     pub(super) fn answer<T: Serialize>(self, results: Vec<T>, total: u64) -> HttpResponse {
         HttpResponse::Ok().json(Envelope {
@@ -85,5 +93,19 @@ impl PageOf {
                 total_results: total,
             },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_is_not_full_tells_how_many_there_are_in_all() {
+        let page = |page| PageOf { page, limit: 10 };
+        assert_eq!(page(1).total_at_end(0), Some(0));
+        assert_eq!(page(3).total_at_end(4), Some(24));
+        assert_eq!(page(3).total_at_end(10), None, "more may follow");
+        assert_eq!(page(3).total_at_end(0), None, "the list ends somewhere before");
     }
 }

@@ -1,10 +1,14 @@
 //! `GET /api/devices/repeated-failures`: the devices that fail again and again, worst first.
 
+use std::{sync::Arc, time::Duration};
+
 use actix_web::{
     HttpResponse,
     web::{Data, Query},
 };
+use pisync_core::store::StoreError;
 use serde::Serialize;
+use tokio::{sync::Mutex, time::Instant};
 use utoipa::ToSchema;
 
 use super::page::{Envelope, PageQuery};
@@ -12,6 +16,14 @@ use crate::{error::ApiError, server::State};
 
 /// How many failed syncs in a row make a repeated failure.
 const REPEATED: i32 = 3;
+
+/// How old the total of a list that goes on may be.
+const LAG: Duration = Duration::from_secs(1);
+
+/// How many devices there were in the list a moment ago. To count them takes a step for each, and
+/// one for each that has left it lately.
+#[derive(Debug, Clone, Default)]
+pub struct FailingTotal(Arc<Mutex<Option<(Instant, u64)>>>);
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -35,7 +47,29 @@ struct Failing {
 pub(super) async fn get(query: Query<PageQuery>, state: Data<State>) -> Result<HttpResponse, ApiError> {
     let page = query.parse("/api/v1/devices?status=failing")?;
     let found = state.store.failure_counters().failing_page(REPEATED, page.skip(), page.limit).await?;
-    let results = found.results.into_iter();
+    let total = match page.total_at_end(found.len()) {
+        Some(total) => total,
+        None => FailingTotal::of(&state).await?,
+    };
+    let results = found.into_iter();
     let results = results.map(|c| Failing { id: c.id, device_id: c.device_id, failure_count: c.failure_count });
-    Ok(page.answer(results.collect(), found.total))
+    Ok(page.answer(results.collect(), total))
+}
+
+impl FailingTotal {
+    async fn of(state: &State) -> Result<u64, ApiError> {
+        let state = state.clone();
+        // Spawned, since a driver's future must not be dropped when whoever asks gives up.
+        let counting = tokio::spawn(async move {
+            let mut counted = state.failing_total.0.lock().await;
+            match *counted {
+                Some((at, total)) if at.elapsed() < LAG => Ok(total),
+                _ => {
+                    let total = state.store.failure_counters().count_failing(REPEATED).await?;
+                    Ok(counted.insert((Instant::now(), total)).1)
+                }
+            }
+        });
+        counting.await.map_err(|panic| StoreError::Unavailable(panic.to_string()))?
+    }
 }

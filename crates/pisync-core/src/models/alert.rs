@@ -27,25 +27,55 @@ pub struct Alert {
     pub failure_count: i32,
     /// What the newest failed sync points to.
     pub cause: Cause,
+    /// The speeds that say so, where it is about failed syncs of one device.
+    pub evidence: Option<Evidence>,
     /// Time of the first failed sync.
     pub starts_at: Timestamp,
     /// When the device was found well again.
     pub ends_at: Option<Timestamp>,
+    /// What was found, where it is about more than one sync after the other.
+    pub finding: Option<Finding>,
+}
+
+/// What a rule found out about many devices, or about many syncs of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How many of them it is about; of a device that flaps, how often it changed.
+    pub part: u64,
+    /// How many there are; of a device that flaps, how often it could have changed.
+    pub whole: u64,
+    /// What else there is to say.
+    pub detail: Option<String>,
+    /// Some of them by name.
+    pub named: Vec<DeviceId>,
 }
 
 impl Alert {
+    /// A new incident of a rule.
+    pub fn new(name: AlertName, subject: Subject, starts_at: Timestamp) -> Self {
+        Self {
+            id: AlertId::derive(&subject.fingerprint(name), starts_at),
+            name,
+            subject,
+            state: AlertState::Firing,
+            failure_count: 0,
+            cause: Cause::Unknown,
+            evidence: None,
+            starts_at,
+            ends_at: None,
+            finding: None,
+        }
+    }
+
     /// A new incident of [`AlertName::DeviceSyncFailing`].
     pub fn device_sync_failing(device_id: DeviceId, run: &FailureRun) -> Self {
-        let name = AlertName::DeviceSyncFailing;
+        let alert = Self::new(AlertName::DeviceSyncFailing, Subject::Device(device_id), run.since);
+        let evidence = Evidence { speed: run.last_speed, usual: None };
         Self {
-            id: AlertId::derive(&Self::fingerprint(name, &device_id), run.since),
-            name,
-            subject: Subject::Device(device_id),
-            state: AlertState::Firing,
             failure_count: run.count,
-            cause: Cause::of_failed_sync(run.last_speed),
-            starts_at: run.since,
-            ends_at: None,
+            cause: evidence.cause(Cause::CONNECTIVITY_FLOOR),
+            evidence: Some(evidence),
+            ..alert
         }
     }
 
@@ -53,6 +83,7 @@ impl Alert {
     pub fn device_id(&self) -> Option<&DeviceId> {
         match &self.subject {
             Subject::Device(device_id) => Some(device_id),
+            Subject::Fleet | Subject::After(_) => None,
         }
     }
 
@@ -70,6 +101,18 @@ impl Alert {
     pub fn fingerprint(name: AlertName, device_id: &DeviceId) -> String {
         format!("{name}/{device_id}")
     }
+
+    /// The same with the id that goes with when it began.
+    #[must_use]
+    pub fn with_own_id(mut self) -> Self {
+        self.id = AlertId::derive(&self.own_fingerprint(), self.starts_at);
+        self
+    }
+
+    /// The fingerprint of this one.
+    pub fn own_fingerprint(&self) -> String {
+        self.subject.fingerprint(self.name)
+    }
 }
 
 /// What an alert is about.
@@ -77,6 +120,20 @@ impl Alert {
 pub enum Subject {
     /// One device.
     Device(DeviceId),
+    /// All of them.
+    Fleet,
+    /// What is left of an alert of the fleet that is over.
+    After(AlertId),
+}
+
+impl Subject {
+    fn fingerprint(&self, name: AlertName) -> String {
+        match self {
+            Self::Device(device_id) => Alert::fingerprint(name, device_id),
+            Self::Fleet => format!("{name}/fleet"),
+            Self::After(id) => format!("{name}/{id}"),
+        }
+    }
 }
 
 /// The id of an incident, derived from what is wrong and since when: two alerters that look at
@@ -124,16 +181,42 @@ impl fmt::Display for AlertId {
 pub enum AlertName {
     /// A device failed as many times in a row as the threshold says.
     DeviceSyncFailing,
+    /// Of the devices that reported in the last minutes, too many failed.
+    FleetSyncFailing,
+    /// Of the devices that are expected to report, too many are absent.
+    FleetSilent,
+    /// Who is still failing or silent some time after the fleet was well again.
+    FleetDigest,
+    /// Nothing was received from a device for a day.
+    DeviceSilent,
+    /// A device fails and recovers in turn.
+    DeviceFlapping,
+    /// What devices report does not get through.
+    PipelineStalled,
 }
 
 impl AlertName {
     /// Every rule.
-    pub const ALL: [Self; 1] = [Self::DeviceSyncFailing];
+    pub const ALL: [Self; 7] = [
+        Self::DeviceSyncFailing,
+        Self::FleetSyncFailing,
+        Self::FleetSilent,
+        Self::FleetDigest,
+        Self::DeviceSilent,
+        Self::DeviceFlapping,
+        Self::PipelineStalled,
+    ];
 
     /// The name in messages, labels and the store.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::DeviceSyncFailing => "DeviceSyncFailing",
+            Self::FleetSyncFailing => "FleetSyncFailing",
+            Self::FleetSilent => "FleetSilent",
+            Self::FleetDigest => "FleetDigest",
+            Self::DeviceSilent => "DeviceSilent",
+            Self::DeviceFlapping => "DeviceFlapping",
+            Self::PipelineStalled => "PipelineStalled",
         }
     }
 
@@ -176,6 +259,33 @@ impl AlertState {
     /// The state of that word.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.as_str() == word)
+    }
+}
+
+/// What speaks for a cause: speeds in Mbps.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Evidence {
+    /// That of the newest failed sync; 0 where none was measured.
+    pub speed: f64,
+    /// What its good syncs usually have, where that is known.
+    pub usual: Option<f64>,
+}
+
+impl Evidence {
+    /// Below this share of what is usual for the device, its connection is taken for slow.
+    pub const SLOW_SHARE: f64 = 0.25;
+
+    /// The cause that it points to: the connection, where that was slower than `floor` or far
+    /// slower than usual.
+    pub fn cause(self, floor: f64) -> Cause {
+        match Cause::with_floor(self.speed, floor) {
+            Cause::Content if self.is_far_below_usual() => Cause::Connectivity,
+            cause => cause,
+        }
+    }
+
+    fn is_far_below_usual(self) -> bool {
+        self.usual.is_some_and(|usual| self.speed < Self::SLOW_SHARE * usual)
     }
 }
 
@@ -223,5 +333,28 @@ impl Cause {
     /// The cause of that word; any other word is unknown.
     pub fn parse(word: &str) -> Self {
         [Self::Connectivity, Self::Content].into_iter().find(|known| known.as_str() == word).unwrap_or(Self::Unknown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_is_the_connection_below_the_floor_or_far_below_what_is_usual() {
+        for (speed, usual, cause) in [
+            (0.0, None, Cause::Unknown),
+            (0.0, Some(20.0), Cause::Unknown),
+            (0.49, None, Cause::Connectivity),
+            (0.5, None, Cause::Content),
+            (4.9, None, Cause::Content),
+            (4.9, Some(20.0), Cause::Connectivity),
+            (5.0, Some(20.0), Cause::Content),
+            // A line that is slow by nature.
+            (0.6, Some(0.7), Cause::Content),
+            (0.4, Some(0.4), Cause::Connectivity),
+        ] {
+            assert_eq!(Evidence { speed, usual }.cause(0.5), cause, "{speed} {usual:?}");
+        }
     }
 }

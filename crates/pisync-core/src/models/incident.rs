@@ -10,8 +10,10 @@ use super::{Alert, AlertId, AlertState, Entry, SilenceId, Told};
 pub struct Incident {
     /// What is wrong, or was.
     pub alert: Alert,
-    /// Since when it is in its state, by the alerter's clock.
+    /// Since when it is in its state, by the database's clock.
     pub state_since: Timestamp,
+    /// Since when it has seemed to be over, where it has to for some time.
+    pub well_since: Option<Timestamp>,
     /// Who has taken it on, if someone has.
     pub acked: Option<Ack>,
     /// The silences that held it back at the last look.
@@ -47,6 +49,7 @@ impl Incident {
         Self {
             alert,
             state_since: now,
+            well_since: None,
             acked: None,
             silenced_by: Vec::new(),
             inhibited_by: None,

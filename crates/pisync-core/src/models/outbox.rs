@@ -69,11 +69,14 @@ pub struct Told {
 pub struct MessageId(String);
 
 impl Entry {
+    /// What in the key of a group stands between the receiver's name and the labels.
+    pub const LABELS_BEGIN: char = '{';
+
     /// What may leave in one message: the same receiver and the same labels. In the text form of
     /// Prometheus, as in `log{alertname="DeviceSyncFailing"}`.
     pub fn group_key(&self) -> String {
         let labels: Vec<_> = self.group.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
-        format!("{}{{{}}}", self.receiver, labels.join(","))
+        format!("{}{}{}}}", self.receiver, Self::LABELS_BEGIN, labels.join(","))
     }
 
     /// Whether someone may be sending it now, or have sent it without a word.

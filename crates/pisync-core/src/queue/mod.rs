@@ -21,6 +21,7 @@
 //! | `pisync:repartition` | string | there while that number changes: how many partitions may hold something |
 //! | `pisync:cursor-key` | string | what the API seals its cursors with, made by the first process that needs it |
 //! | `pisync:alerts` | list | hints: ids of devices that an alerter should look at now |
+//! | `pisync:pulse` | hash | `ingest`, `worker` → when any such process was last alive; `gap:<from>` → until when no API was; ms by Redis' clock |
 //! | `pisync:wake` | channel | the number of a partition that was empty and got its first event |
 //!
 //! A message is in exactly one of `ready`, `p:<batch>`, `dead`, or acknowledged. A batch is
@@ -41,6 +42,7 @@ mod lease;
 mod link;
 mod pause;
 mod producer;
+mod pulse;
 mod push;
 mod repartition;
 mod seen;
@@ -58,6 +60,7 @@ pub use hints::Hints;
 pub use keys::Partition;
 pub use lease::{Fenced, Lease};
 pub use producer::{Producer, PushError};
+pub use pulse::{Pulse, Role, Signs};
 pub use push::Pushed;
 pub use repartition::{Moved, Repartition};
 pub use seen::LastSeen;

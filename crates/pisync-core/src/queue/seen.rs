@@ -20,6 +20,9 @@ static SEEN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scrip
 /// More devices than there are; Lua counts exactly up to here.
 const MOST: u64 = 1 << 52;
 
+/// A minute in milliseconds.
+const MINUTE: i64 = 60_000;
+
 /// The sorted sets of when devices were last heard of, and of the hours that have got rows.
 #[derive(Debug, Clone)]
 pub struct LastSeen(pub(super) Queue);
@@ -90,6 +93,27 @@ impl LastSeen {
     pub async fn count_before(&self, at: Timestamp) -> Result<u64, QueueError> {
         let before = format!("({}", at.as_millisecond());
         self.sum(|key| redis::cmd("ZCOUNT").arg(key).arg("-inf").arg(&before).clone()).await
+    }
+
+    /// How many devices were last heard of at `at` or later.
+    pub async fn count_since(&self, at: Timestamp) -> Result<u64, QueueError> {
+        self.sum(|key| redis::cmd("ZCOUNT").arg(key).arg(at.as_millisecond()).arg("+inf").clone()).await
+    }
+
+    /// How many devices were last heard of in each minute of the last 60, the running one last. Each
+    /// is counted once, so in a fleet that reports once an hour this is when it does.
+    pub async fn by_minute(&self, now: Timestamp) -> Result<Vec<(Timestamp, u64)>, QueueError> {
+        let running = now.as_millisecond().div_euclid(MINUTE) * MINUTE;
+        let minutes: Vec<_> = (0..60).rev().map(|back| running - back * MINUTE).collect();
+        let keys: Vec<_> = self.0.partitions().map(|partition| self.0.keys.of(partition, "seen")).collect();
+        let of_key = |minute: i64, key: &String| {
+            redis::cmd("ZCOUNT").arg(key).arg(minute).arg(format!("({}", minute + MINUTE)).clone()
+        };
+        let each = minutes.iter().flat_map(|minute| keys.iter().map(|key| of_key(*minute, key)));
+        let counts: Vec<u64> = self.0.redis.query_each(&each.collect::<Vec<_>>()).await?;
+        let sums = counts.chunks(keys.len()).map(|counts| counts.iter().sum());
+        let starts = minutes.into_iter().filter_map(|minute| Timestamp::from_millisecond(minute).ok());
+        Ok(starts.zip(sums).collect())
     }
 
     /// How many devices were ever heard of.

@@ -5,6 +5,7 @@
 //! 2018). Whoever changes an incident reads it, decides, and saves it by compare-and-set.
 
 mod document;
+mod fleet;
 mod groups;
 mod list;
 mod outbox;

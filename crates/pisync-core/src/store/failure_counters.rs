@@ -14,7 +14,7 @@ use mongodb::{
 pub use reads::Walked;
 use serde::Deserialize;
 
-use super::{Page, Raw, Saved, StoreError, index, malformed, number, update};
+use super::{Raw, Saved, StoreError, index, malformed, number, update};
 use crate::models::{DeviceId, FailureCounter, FailureRun, Settled};
 
 /// The counters.
@@ -51,6 +51,17 @@ pub struct ListedCounter {
     pub device_id: String,
     /// Its failed syncs in a row.
     pub failure_count: i32,
+}
+
+impl Revision {
+    /// The version that a save of this one makes.
+    #[must_use]
+    pub fn saved(self) -> Self {
+        match self {
+            Self::Unset => Self::At(1),
+            Self::At(revision) => Self::At(revision + 1),
+        }
+    }
 }
 
 impl Kept {
@@ -111,10 +122,10 @@ impl FailureCounters {
     }
 
     /// A page of the counters at or over `threshold`, highest first, ties by device.
-    pub async fn failing_page(&self, threshold: i32, skip: u64, limit: u32) -> Result<Page<ListedCounter>, StoreError> {
+    pub async fn failing_page(&self, threshold: i32, skip: u64, limit: u32) -> Result<Vec<ListedCounter>, StoreError> {
         let failing = doc! { "failureCount": { "$gte": threshold } };
         let by = doc! { "failureCount": -1, "deviceId": 1 };
-        let found = self.collection.find(failing.clone()).sort(by).skip(skip).limit(i64::from(limit)).await?;
+        let found = self.collection.find(failing).sort(by).skip(skip).limit(i64::from(limit)).await?;
         let results = found.map(|found| {
             let stored = stored(found)?;
             Ok::<_, StoreError>(ListedCounter {
@@ -123,7 +134,7 @@ impl FailureCounters {
                 device_id: stored.device_id,
             })
         });
-        Ok(Page { results: results.try_collect().await?, total: self.collection.count_documents(failing).await? })
+        results.try_collect().await
     }
 
     /// Up to `limit` counters of devices whose clock is not believed, by device, those `after` one.

@@ -30,6 +30,7 @@ pub use sizes::CollectionSize;
 pub use sync_events::{AgedRow, Inserted, NewestRow, Step, StoredEvent, SyncEvents};
 pub use sync_hours::SyncHours;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
 use crate::{backoff::Backoff, settings::MongoSettings};
@@ -115,6 +116,13 @@ impl Store {
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.database.run_command(doc! { "ping": 1 }).await?;
         Ok(())
+    }
+
+    /// The time by the server, which all processes share.
+    pub async fn now(&self) -> Result<Timestamp, StoreError> {
+        let hello = self.database.run_command(doc! { "hello": 1 }).await?;
+        let now = hello.get_datetime("localTime").map_err(malformed("a reply to hello"))?;
+        Ok(Timestamp::from(*now))
     }
 
     /// Whether the server answers now, and soon. The question is asked by a task of its own: a

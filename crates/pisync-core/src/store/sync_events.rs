@@ -2,6 +2,7 @@
 
 mod reads;
 mod removal;
+mod window;
 
 use std::collections::HashSet;
 

@@ -6,7 +6,7 @@ use actix_web::{
     web::{Data, Query},
 };
 use pisync_core::{
-    models::{AlertId, AlertState, DeviceId, Entry, Incident},
+    models::{AlertId, AlertState, DeviceId, Entry, Finding, Incident},
     store::{AlertFilter, Held},
 };
 use serde::{Deserialize, Serialize};
@@ -55,9 +55,18 @@ pub(crate) struct AlertItem {
     state: &'static str,
     failure_count: i32,
     cause: &'static str,
+    /// Speed of the newest failed sync in Mbps, which says so; 0 where none was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    speed: Option<f64>,
+    /// What the device's good syncs usually had, in Mbps, where it was known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usual_speed: Option<f64>,
     starts_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     ends_at: Option<String>,
+    /// What was found, where it is about more than one sync after the other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finding: Option<FindingItem>,
     /// Who has taken it on.
     #[serde(skip_serializing_if = "Option::is_none")]
     acked: Option<AckItem>,
@@ -72,6 +81,20 @@ pub(crate) struct AlertItem {
     waiting: Vec<WaitingMessage>,
     /// Messages that could not be delivered and are not tried any more, oldest first.
     dead: Vec<DeadMessage>,
+}
+
+/// What was found of many devices, or of many syncs of one.
+#[derive(Serialize, ToSchema)]
+struct FindingItem {
+    /// How many of them it is about; of a device that flaps, how often it changed.
+    part: u64,
+    /// How many there are; of a device that flaps, how often it could have changed.
+    whole: u64,
+    /// What else there is to say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    /// Some of them by name.
+    named: Vec<String>,
 }
 
 /// Someone has taken it on.
@@ -182,14 +205,28 @@ impl From<Incident> for AlertItem {
             state: alert.state.as_str(),
             failure_count: alert.failure_count,
             cause: alert.cause.as_str(),
+            speed: alert.evidence.map(|evidence| evidence.speed),
+            usual_speed: alert.evidence.and_then(|evidence| evidence.usual),
             starts_at: rfc3339(alert.starts_at),
             ends_at: alert.ends_at.map(rfc3339),
+            finding: alert.finding.as_ref().map(FindingItem::from),
             silenced_by: incident.silenced_by.iter().map(AlertId::to_string).collect(),
             inhibited_by: incident.inhibited_by.map(|id| id.to_string()),
             flapping: incident.flapping,
             waiting: incident.outbox.iter().map(WaitingMessage::from).collect(),
             dead: incident.dead.iter().map(DeadMessage::from).collect(),
             acked: incident.acked.map(|ack| AckItem { by: ack.by, comment: ack.comment, at: rfc3339(ack.at) }),
+        }
+    }
+}
+
+impl From<&Finding> for FindingItem {
+    fn from(finding: &Finding) -> Self {
+        Self {
+            part: finding.part,
+            whole: finding.whole,
+            detail: finding.detail.clone(),
+            named: finding.named.iter().map(DeviceId::to_string).collect(),
         }
     }
 }

@@ -35,6 +35,9 @@ struct FleetSummary {
     median_speed: Option<f64>,
     /// In order, the running one last.
     hours: Vec<HourItem>,
+    /// How the fleet spreads over the last hour, the running minute last: a herd is one minute with
+    /// nearly all of it.
+    minutes: Vec<MinuteItem>,
     computed_at: String,
 }
 
@@ -55,6 +58,16 @@ struct HourItem {
     hour: String,
     good: u64,
     failed: u64,
+}
+
+/// The devices that were last heard of in a minute.
+#[derive(Serialize, ToSchema)]
+struct MinuteItem {
+    /// When it began.
+    minute: String,
+    devices: u64,
+    /// Of all that were heard of within the hour, 0 to 1.
+    share: f64,
 }
 
 /// The fleet now, and the hours of the query: 24 unless asked otherwise.
@@ -78,6 +91,7 @@ pub(super) async fn get(query: Query<SummaryQuery>, state: Data<State>) -> Resul
         syncs: SyncCounts::of(&hours),
         median_speed: median_speed(&hours),
         hours: hours.iter().map(HourItem::from).collect(),
+        minutes: minutes(state.last_seen.by_minute(now).await?),
         computed_at: rfc3339(now),
     };
     Ok(HttpResponse::Ok().json(summary))
@@ -91,6 +105,13 @@ impl SyncCounts {
         let failure_share = (good + failed > 0).then(|| failed as f64 / (good + failed) as f64);
         Self { good, failed, failure_share }
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
+fn minutes(counts: Vec<(Timestamp, u64)>) -> Vec<MinuteItem> {
+    let all = counts.iter().map(|(_, devices)| *devices).sum::<u64>().max(1) as f64;
+    let item = |(minute, devices)| MinuteItem { minute: rfc3339(minute), devices, share: devices as f64 / all };
+    counts.into_iter().map(item).collect()
 }
 
 /// Medians cannot be added up, the counts behind them can.

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::KeptIncident;
 use crate::{
     models::{
-        Ack, Alert, AlertId, AlertName, AlertState, Cause, Dead, DeviceId, Entry, Incident, MessageId, Subject,
-        Telling, Told,
+        Ack, Alert, AlertId, AlertName, AlertState, Cause, Dead, DeviceId, Entry, Evidence, Finding, Incident,
+        MessageId, Subject, Telling, Told,
     },
     store::{Revision, StoreError, malformed, object_id},
 };
@@ -32,12 +32,10 @@ pub(super) fn statement(kept: &KeptIncident) -> Document {
 
 fn written(incident: &Incident, revision: i64) -> Document {
     let Incident { alert, .. } = incident;
-    let Subject::Device(device_id) = &alert.subject;
     let mut document = doc! {
         "_id": object_id(alert.id.bytes()),
-        "fingerprint": Alert::fingerprint(alert.name, device_id),
+        "fingerprint": alert.own_fingerprint(),
         "alertname": alert.name.as_str(),
-        "deviceId": device_id.as_str(),
         "state": alert.state.as_str(),
         "failureCount": alert.failure_count,
         "cause": alert.cause.as_str(),
@@ -53,6 +51,12 @@ fn written(incident: &Incident, revision: i64) -> Document {
     let dead: Vec<_> = incident.dead.iter().map(StoredEntry::from).collect();
     let silences: Vec<_> = incident.silenced_by.iter().map(|id| object_id(id.bytes())).collect();
     for (field, value) in [
+        ("deviceId", alert.device_id().map(|device_id| device_id.as_str().into())),
+        ("after", after(&alert.subject).map(|id| object_id(id.bytes()).into())),
+        ("finding", alert.finding.as_ref().map(|finding| list([StoredFinding::from(finding)].into_iter()))),
+        ("speed", alert.evidence.map(|evidence| Bson::Double(evidence.speed))),
+        ("usualSpeed", alert.evidence.and_then(|evidence| evidence.usual).map(Bson::Double)),
+        ("wellSince", incident.well_since.map(date)),
         ("open", incident.is_open().then_some(Bson::Boolean(true))),
         ("endsAt", alert.ends_at.map(date)),
         ("outboxDueAt", incident.due_at().map(date)),
@@ -67,6 +71,14 @@ fn written(incident: &Incident, revision: i64) -> Document {
         }
     }
     document
+}
+
+/// The alert that it is left of.
+fn after(subject: &Subject) -> Option<AlertId> {
+    match subject {
+        Subject::After(id) => Some(*id),
+        Subject::Device(_) | Subject::Fleet => None,
+    }
 }
 
 /// What is made here has no key that is no text and nothing else that BSON cannot hold.
@@ -86,12 +98,14 @@ pub(super) fn read(document: Document) -> Result<KeptIncident, StoreError> {
     let alert = Alert {
         id: AlertId::from_bytes(stored.id.bytes()),
         name: AlertName::parse(&stored.alertname).ok_or_else(|| detail("alertname"))?,
-        subject: Subject::Device(DeviceId::parse(&stored.device_id).map_err(|_| detail("device id"))?),
+        subject: subject(stored.device_id.as_deref(), stored.after).ok_or_else(|| detail("device id"))?,
         state,
         failure_count: stored.failure_count,
         cause: Cause::parse(&stored.cause),
+        evidence: stored.speed.map(|speed| Evidence { speed, usual: stored.usual_speed }),
         starts_at: stored.starts_at.into(),
         ends_at: stored.ends_at.map(Timestamp::from),
+        finding: stored.finding.into_iter().next().map(Finding::from),
     };
     let updated_at: Timestamp = stored.updated_at.unwrap_or(stored.starts_at).into();
     let entries = |entries: Vec<StoredEntry>| -> Result<Vec<_>, StoreError> {
@@ -103,6 +117,7 @@ pub(super) fn read(document: Document) -> Result<KeptIncident, StoreError> {
         .map_or_else(|| told_before(&alert, &outbox, updated_at), |told| told.into_iter().map(Told::from).collect());
     let incident = Incident {
         state_since: stored.state_since.map_or(updated_at, Timestamp::from),
+        well_since: stored.well_since.map(Timestamp::from),
         acked: stored.acked.map(Ack::from),
         silenced_by: stored.silenced_by.iter().map(|id| AlertId::from_bytes(id.bytes())).collect(),
         inhibited_by: stored.inhibited_by.map(|id| AlertId::from_bytes(id.bytes())),
@@ -114,6 +129,14 @@ pub(super) fn read(document: Document) -> Result<KeptIncident, StoreError> {
         alert,
     };
     Ok(KeptIncident { incident, revision: stored.revision.map_or(Revision::Unset, Revision::At) })
+}
+
+fn subject(device_id: Option<&str>, after: Option<ObjectId>) -> Option<Subject> {
+    match (device_id, after) {
+        (Some(device_id), _) => Some(Subject::Device(DeviceId::parse(device_id).ok()?)),
+        (None, Some(id)) => Some(Subject::After(AlertId::from_bytes(id.bytes()))),
+        (None, None) => Some(Subject::Fleet),
+    }
 }
 
 /// What the first release had told: what is no more in its outbox.
@@ -131,10 +154,17 @@ struct Stored {
     #[serde(rename = "_id")]
     id: ObjectId,
     alertname: String,
-    device_id: String,
+    device_id: Option<String>,
+    after: Option<ObjectId>,
+    /// One, or none.
+    #[serde(default)]
+    finding: Vec<StoredFinding>,
+    well_since: Option<DateTime>,
     state: String,
     failure_count: i32,
     cause: String,
+    speed: Option<f64>,
+    usual_speed: Option<f64>,
     starts_at: DateTime,
     ends_at: Option<DateTime>,
     state_since: Option<DateTime>,
@@ -153,6 +183,35 @@ struct Stored {
     #[serde(default)]
     last_seq: i32,
     revision: Option<i64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredFinding {
+    part: i64,
+    whole: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    named: Vec<String>,
+}
+
+impl From<&Finding> for StoredFinding {
+    fn from(finding: &Finding) -> Self {
+        let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        Self {
+            part: count(finding.part),
+            whole: count(finding.whole),
+            detail: finding.detail.clone(),
+            named: finding.named.iter().map(|device_id| device_id.as_str().to_owned()).collect(),
+        }
+    }
+}
+
+impl From<StoredFinding> for Finding {
+    fn from(StoredFinding { part, whole, detail, named }: StoredFinding) -> Self {
+        let count = |count: i64| u64::try_from(count).unwrap_or_default();
+        let named = named.iter().filter_map(|device_id| DeviceId::parse(device_id).ok()).collect();
+        Self { part: count(part), whole: count(whole), detail, named }
+    }
 }
 
 #[derive(Deserialize)]

@@ -3,11 +3,11 @@
 //! Messages of one group leave one after the other. So a message that spans many incidents has
 //! one sender at a time, and what it is made of cannot be claimed in halves.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bson::{Bson, DateTime, doc};
 use jiff::{SignedDuration, Timestamp};
-use mongodb::options::ReturnDocument;
+use mongodb::options::{Acknowledgment, ReturnDocument, WriteConcern};
 
 use super::{Alerts, StoreError};
 
@@ -16,12 +16,25 @@ use super::{Alerts, StoreError};
 pub struct HeldGroup {
     key: String,
     owner: String,
-    /// The time by the database.
-    pub now: Timestamp,
+    /// When it was taken, by the database, and by the clock of this process that only runs on.
+    taken: (Timestamp, Instant),
     /// Until when it is held, by the database.
     pub lease_until: Timestamp,
     /// Before this time none of its messages may leave.
     pub not_before: Timestamp,
+}
+
+impl HeldGroup {
+    /// The time by the database: what has passed since it told it is added.
+    pub fn now(&self) -> Timestamp {
+        let (by_database, here) = self.taken;
+        by_database.saturating_add(here.elapsed()).unwrap_or(Timestamp::MAX)
+    }
+
+    /// How long it is held.
+    pub fn age(&self) -> Duration {
+        self.taken.1.elapsed()
+    }
 }
 
 impl Alerts {
@@ -51,20 +64,25 @@ impl Alerts {
         let Some(taken) = taken else { return Ok(None) };
         let time = |field| taken.get_datetime(field).ok().map(|time| Timestamp::from(*time));
         let lease_until = time("leaseUntil").unwrap_or_default();
-        let now = lease_until - SignedDuration::from_millis(lease_ms);
+        let taken = (lease_until - SignedDuration::from_millis(lease_ms), Instant::now());
         let not_before = time("notBefore").unwrap_or(Timestamp::UNIX_EPOCH);
-        Ok(Some(HeldGroup { key: key.into(), owner: owner.into(), now, lease_until, not_before }))
+        Ok(Some(HeldGroup { key: key.into(), owner: owner.into(), taken, lease_until, not_before }))
     }
 
     /// Gives a group back; none of its messages may leave for `rest` from now on.
+    ///
+    /// Without a rest no disk is waited for: where the word is lost, the lease ends by itself.
     pub async fn release_group(&self, held: &HeldGroup, rest: Duration) -> Result<(), StoreError> {
+        let ours = doc! { "_id": &held.key, "owner": &held.owner };
         let mut set = doc! { "leaseUntil": "$$NOW" };
-        if !rest.is_zero() {
+        if rest.is_zero() {
+            let soon = WriteConcern::builder().w(Acknowledgment::Nodes(1)).build();
+            self.groups.update_one(ours, vec![doc! { "$set": set }]).write_concern(soon).await?;
+        } else {
             let rest_ms = i64::try_from(rest.as_millis()).unwrap_or(i64::MAX);
             set.insert("notBefore", doc! { "$add": ["$$NOW", Bson::Int64(rest_ms)] });
+            self.groups.update_one(ours, vec![doc! { "$set": set }]).await?;
         }
-        let ours = doc! { "_id": &held.key, "owner": &held.owner };
-        self.groups.update_one(ours, vec![doc! { "$set": set }]).await?;
         Ok(())
     }
 }

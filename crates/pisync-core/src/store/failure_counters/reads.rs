@@ -3,8 +3,9 @@
 
 use std::collections::HashMap;
 
-use bson::{Document, RawDocumentBuf, doc};
+use bson::{DateTime, Document, RawDocumentBuf, doc};
 use futures_util::{Stream, StreamExt, TryStreamExt, future};
+use jiff::Timestamp;
 use mongodb::options::Hint;
 
 use super::{FailureCounters, Kept, is_malformed, read};
@@ -108,6 +109,19 @@ impl FailureCounters {
         let find = find.projection(doc! { "_id": 0, "deviceId": 1 }).batch_size(10_000);
         let found = find.hint(Hint::Keys(doc! { "failureCount": -1, "deviceId": 1 })).await?;
         Ok(found.map_err(StoreError::from).try_filter_map(|document| future::ok(device_id(&document))))
+    }
+
+    /// The devices with one failed sync in a row, of `since` or later, and when that was. It looks at
+    /// all that have one.
+    pub async fn begun(&self, since: Timestamp) -> Result<Vec<(DeviceId, Timestamp)>, StoreError> {
+        let begun = doc! { "failureCount": 1, "failingSince": { "$gte": DateTime::from(since) } };
+        let find = self.collection.find(begun).projection(doc! { "_id": 0, "deviceId": 1, "failingSince": 1 });
+        let found = find.hint(Hint::Keys(doc! { "failureCount": 1 })).batch_size(10_000).await?;
+        let begun = |document: RawDocumentBuf| {
+            let since: Timestamp = document.get_datetime("failingSince").ok()?.into();
+            Some((DeviceId::parse(document.get_str("deviceId").ok()?).ok()?, since))
+        };
+        found.map_err(StoreError::from).try_filter_map(|document| future::ok(begun(document))).try_collect().await
     }
 
     /// How many counters there are, by what the server keeps of the collection.

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use bson::{DateTime, Document, doc};
+use bson::{DateTime, Document, RawDocumentBuf, doc};
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use mongodb::options::Hint;
@@ -111,6 +111,22 @@ impl SyncEvents {
         Ok(find.hint(by_time()).batch_size(AT_ONCE).await?.map(read))
     }
 
+    /// Up to `most` rows of each of these devices, newest first, those before a time each: one
+    /// question for all, and one step through the index for each. The server takes some hundreds.
+    pub async fn newest_rows(
+        &self,
+        devices: &[(&DeviceId, Timestamp)],
+        most: u32,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let mut each = devices.iter().map(|(device_id, before)| newest_before(device_id, *before, most).to_vec());
+        let Some(mut stages) = each.next() else { return Ok(Vec::new()) };
+        stages.extend(each.map(|pipeline| doc! { "$unionWith": { "coll": self.0.name(), "pipeline": pipeline } }));
+        let all = u32::try_from(devices.len()).unwrap_or(u32::MAX).saturating_mul(most);
+        // One more than there are, so that the first batch is known to be the last.
+        let rows = self.0.aggregate(stages).hint(by_time()).batch_size(all.saturating_add(1));
+        rows.with_type::<RawDocumentBuf>().await?.map(read).try_collect().await
+    }
+
     /// When the newest row of each of these devices has its time, of those where it is a good
     /// sync: for a device that is well, its last good one. One step through the index for each.
     pub async fn newest_if_good(&self, devices: &[&DeviceId]) -> Result<Vec<(String, Timestamp)>, StoreError> {
@@ -140,6 +156,15 @@ struct Newest {
 fn in_range(device_id: &DeviceId, range: &Range<Timestamp>) -> Document {
     let time = doc! { "$gte": DateTime::from(range.start), "$lt": DateTime::from(range.end) };
     doc! { "deviceId": device_id.as_str(), "timestamp": time }
+}
+
+/// The newest rows of one device before a time.
+fn newest_before(device_id: &DeviceId, before: Timestamp, most: u32) -> [Document; 3] {
+    [
+        doc! { "$match": in_range(device_id, &(Timestamp::MIN..before)) },
+        doc! { "$sort": { "timestamp": -1 } },
+        doc! { "$limit": i64::from(most) },
+    ]
 }
 
 /// The newest row of each device: the server skips from one to the next in the index.

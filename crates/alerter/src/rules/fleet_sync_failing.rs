@@ -1,0 +1,89 @@
+//! `FleetSyncFailing`: of the devices that reported in the last minutes, too many failed.
+
+use std::ops::Range;
+
+use jiff::{SignedDuration, Timestamp};
+use pisync_core::models::{AHEAD, FleetWindow};
+
+use super::verdict::{Limits, Verdict};
+
+/// What can be set of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Settings {
+    /// When the failing ones are too many.
+    pub limits: Limits,
+    /// How far back it looks, in the devices' own time.
+    pub window: SignedDuration,
+    /// The share of the fleet that has to have reported meanwhile, or nothing is said.
+    pub heard_at_least: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { limits: Limits::FLEET, window: SignedDuration::from_mins(15), heard_at_least: 0.01 }
+    }
+}
+
+impl Settings {
+    /// The window of a time. A believed clock may be a little ahead of ours.
+    pub fn window_at(&self, now: Timestamp) -> Range<Timestamp> {
+        let start = now.saturating_sub(self.window).unwrap_or(Timestamp::MIN);
+        start..now.saturating_add(AHEAD).unwrap_or(Timestamp::MAX)
+    }
+
+    /// For how long it has to be well until it is over: two windows that have nothing in common.
+    pub fn clears_after(&self) -> SignedDuration {
+        self.window.saturating_mul(2)
+    }
+
+    /// Whether too many of the fleet fail; `fleet` is how many devices there are.
+    ///
+    /// Devices report by cron, all within a minute of the hour. The few that report at another
+    /// time are no sample of the fleet (often they are those that try again because they failed),
+    /// so a window that heard too few says nothing, and all stays as the last herd left it.
+    #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
+    pub fn judge(&self, is_open: bool, window: &FleetWindow, fleet: u64) -> Verdict {
+        if (window.reporting as f64) < self.heard_at_least * fleet as f64 {
+            return Verdict::Unknown;
+        }
+        self.limits.judge(is_open, window.failing(), window.reporting)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Verdict::*, *};
+
+    fn judge(is_open: bool, failing: u64, reporting: u64) -> Verdict {
+        let window = FleetWindow { reporting, content: failing, ..FleetWindow::default() };
+        Settings::default().judge(is_open, &window, 100_000)
+    }
+
+    #[test]
+    fn a_window_that_heard_too_few_says_nothing() {
+        for (is_open, failing, reporting, verdict) in [
+            // The herd at the hour, then the few between.
+            (false, 20_000, 100_000, Wrong),
+            (true, 60, 60, Unknown),
+            (false, 60, 60, Unknown),
+            (true, 0, 0, Unknown),
+            (true, 0, 999, Unknown),
+            (true, 0, 1_000, Well),
+            // Spread over the hour: a quarter of them in a window.
+            (false, 1_249, 25_000, Well),
+            (false, 1_250, 25_000, Wrong),
+            (true, 625, 25_000, Wrong),
+            (true, 624, 25_000, Well),
+        ] {
+            assert_eq!(judge(is_open, failing, reporting), verdict, "{is_open} {failing} of {reporting}");
+        }
+    }
+
+    #[test]
+    fn a_window_reaches_as_far_ahead_as_a_clock_is_believed() {
+        let now: Timestamp = "2026-11-24T10:20:00Z".parse().unwrap();
+        let window = Settings::default().window_at(now);
+        assert_eq!(window.start.to_string(), "2026-11-24T10:05:00Z");
+        assert_eq!(window.end.to_string(), "2026-11-24T10:25:00Z");
+    }
+}

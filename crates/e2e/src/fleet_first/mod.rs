@@ -1,0 +1,40 @@
+//! Fleet first: what happens to a fleet, hour by hour on a clock of its own, and what people are
+//! told of it.
+//!
+//! Only the clock is simulated: reports go through the queue and a worker into the store, and a
+//! real alerter looks at them at the times of the story and writes to its alert log.
+
+mod looker;
+mod scenarios;
+mod settings;
+mod silence;
+mod stage;
+mod story;
+mod table;
+
+pub use looker::Looker;
+pub use settings::{Scenario, Settings};
+pub use stage::Stage;
+pub use story::{Story, Told, content_release, push};
+
+use crate::env::TestEnv;
+
+/// Tells the story that the settings name; whether people were told what they should.
+pub async fn run(settings: &Settings) -> anyhow::Result<bool> {
+    let (env, devices) = (TestEnv::new(), settings.devices());
+    let is_right = match settings.scenario {
+        Scenario::ContentRelease => {
+            let story = settings.story();
+            let told = content_release(&env, &story).await?;
+            table::print(&story, &told);
+            told.is_right(&story)
+        }
+        Scenario::IspOutage => scenarios::isp_outage(&env, devices).await?,
+        Scenario::OwnOutage => scenarios::own_outage(&env, devices).await?,
+        Scenario::Backfill => scenarios::backfill(&env, devices).await?,
+        Scenario::Flapping => scenarios::flapping(&env, devices).await?,
+        Scenario::SilentLooks => silence::measure(&env, devices).await?,
+    };
+    env.finish().await;
+    Ok(is_right)
+}

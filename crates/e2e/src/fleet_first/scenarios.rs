@@ -1,0 +1,109 @@
+//! The stories that are told by who is heard of and by few reports; [`super::content_release`] is the
+//! one of many.
+
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+
+use super::{
+    stage::{Stage, report_of},
+    story::push,
+    table,
+};
+use crate::env::TestEnv;
+
+/// How many events of a backlog are made at once.
+const AT_ONCE: usize = 50_000;
+
+/// The hours of which devices kept failed syncs: older than two hours, as they come late.
+const KEPT: std::ops::Range<i64> = 4..76;
+
+fn hours(hours: i64) -> SignedDuration {
+    SignedDuration::from_hours(hours)
+}
+
+fn just_after(hour: i64) -> SignedDuration {
+    hours(hour) + SignedDuration::from_mins(1)
+}
+
+fn messages(expected: &[(&str, usize)]) -> BTreeMap<String, usize> {
+    expected.iter().map(|(message, count)| ((*message).to_owned(), *count)).collect()
+}
+
+/// A twentieth of the fleet is silent for 30 hours, and then comes back.
+pub(super) async fn isp_outage(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
+    let (mut stage, group) = (Stage::new(env, hours(40)).await?, devices / 20);
+    stage.heard(0..devices, hours(0)).await?;
+    for hour in 1..=33 {
+        stage.heard(if hour <= 30 { group..devices } else { 0..devices }, hours(hour)).await?;
+        stage.look(just_after(hour)).await?;
+    }
+    let incidents = stage.incidents_of_devices().await?;
+    let is_right = stage.messages() == messages(&[("FleetSilent firing", 1), ("FleetSilent resolved", 1)])
+        && incidents == u64::from(group);
+    table::timeline(&stage, &format!("{group} of {devices} devices are silent for 30 hours"), is_right);
+    Ok(is_right)
+}
+
+/// All of ours is away for six hours.
+pub(super) async fn own_outage(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
+    let mut stage = Stage::new(env, hours(40)).await?;
+    // One was silent for 20 hours before that, so that it would be for a day.
+    stage.heard(0..1, hours(-20)).await?;
+    stage.heard(1..devices, hours(0)).await?;
+    let millis = |hour| stage.at(hours(hour)).as_millisecond().to_string();
+    let (from, to) = (format!("gap:{}", millis(0)), millis(6));
+    env.redis(&["HSET", "{}:pulse", "ingest", &to, &from, &to]).await;
+    for minute in 0..3 {
+        stage.look(hours(6) + SignedDuration::from_mins(minute)).await?;
+    }
+    let is_right = stage.told.is_empty() && stage.incidents_of_devices().await? == 0;
+    table::timeline(
+        &stage,
+        &format!("nothing of {devices} devices is heard for six hours, since nobody listens"),
+        is_right,
+    );
+    Ok(is_right)
+}
+
+/// Devices send what they kept for three days, all in a random order, while an alerter looks.
+pub(super) async fn backfill(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
+    let mut stage = Stage::new(env, hours(0)).await?;
+    let mut all: Vec<_> = (0..devices).flat_map(|device| KEPT.chain([0]).map(move |hour| (device, hour))).collect();
+    fastrand::Rng::with_seed(7).shuffle(&mut all);
+    let now = stage.at(hours(0));
+    for some in all.chunks(AT_ONCE) {
+        let report = |(device, hour): &(u32, i64)| report_of(*device, now - hours(*hour), *hour > 0, now);
+        push(&env.queue(), &some.iter().map(report).collect::<anyhow::Result<Vec<_>>>()?).await?;
+    }
+    let _worker = env.worker("worker.log", &[]).await;
+    let (queue, mut looks) = (env.queue(), 0);
+    loop {
+        let waiting: u64 = queue.status_of_all().await?.iter().map(|status| status.ready + status.in_flight()).sum();
+        stage.look(hours(0)).await?;
+        looks += 1;
+        if waiting == 0 {
+            break;
+        }
+    }
+    let is_right = stage.told.is_empty() && stage.incidents_of_devices().await? == 0;
+    let story =
+        format!("{} reports of {devices} devices, 72 failed ones and a good one each, and {looks} looks", all.len());
+    table::timeline(&stage, &story, is_right);
+    Ok(is_right)
+}
+
+/// One device in a hundred fails each other time.
+pub(super) async fn flapping(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
+    let mut stage = Stage::new(env, hours(50)).await?;
+    let _worker = env.worker("worker.log", &[]).await;
+    for hour in 0..48 {
+        let report = |device: u32| (device, device.is_multiple_of(100) && hour % 2 == 1);
+        stage.report(&(0..devices).map(report).collect::<Vec<_>>(), hours(hour)).await?;
+        stage.look(just_after(hour)).await?;
+    }
+    let flapping = usize::try_from(devices.div_ceil(100))?;
+    let is_right = stage.messages() == messages(&[("DeviceFlapping firing", flapping)]);
+    table::timeline(&stage, &format!("{flapping} of {devices} devices fail each other time for two days"), is_right);
+    Ok(is_right)
+}

@@ -1,0 +1,83 @@
+//! The settings of `fleet-first`.
+
+use clap::{Parser, ValueEnum};
+use jiff::SignedDuration;
+use pisync_core::settings::LogSettings;
+
+use super::Story;
+
+/// Tells a story of a fleet on a simulated clock, and shows what people were told; the servers to
+/// use are in the environment, see `scripts/fleet-first`
+#[derive(Debug, Clone, Parser)]
+#[command(name = "fleet-first", version)]
+pub struct Settings {
+    /// Which story
+    #[arg(value_enum, default_value = "content-release")]
+    pub scenario: Scenario,
+    /// Devices of the fleet [default: as many as the story was thought of for]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1_000..=1_000_000))]
+    pub devices: Option<u32>,
+    /// In content-release: all report within the first minute of the hour, and not spread over it
+    #[arg(long)]
+    pub herd: bool,
+    /// In content-release: minutes of the simulated clock between two looks of the alerter
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..=5))]
+    pub step: i64,
+    /// Where the log goes.
+    #[command(flatten)]
+    pub log: LogSettings,
+}
+
+/// What happens, and what people are to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Scenario {
+    /// A fifth of the fleet fails on content for three hours: one message, its end, one digest
+    ContentRelease,
+    /// A twentieth of the fleet is silent for 30 hours: one message, and its end
+    IspOutage,
+    /// We are away for six hours: nothing is said of anyone
+    OwnOutage,
+    /// Devices send 72 failed syncs and a good one that they kept, in any order: nothing is said
+    Backfill,
+    /// One device in a hundred fails each other time, for two days: one message each
+    Flapping,
+    /// Only what a look costs that asks who is silent, with a thousandth of the devices so
+    SilentLooks,
+}
+
+impl Scenario {
+    fn devices(self) -> u32 {
+        match self {
+            Self::ContentRelease | Self::IspOutage | Self::OwnOutage => 100_000,
+            Self::Backfill => 10_000,
+            Self::Flapping => 1_000,
+            Self::SilentLooks => 1_000_000,
+        }
+    }
+}
+
+impl Settings {
+    /// How many devices the fleet has.
+    pub(super) fn devices(&self) -> u32 {
+        self.devices.unwrap_or(self.scenario.devices())
+    }
+
+    pub(super) fn story(&self) -> Story {
+        let step = SignedDuration::from_mins(self.step);
+        Story { step, pace: step, ..Story::of(self.devices(), self.herd) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn a_fifth_of_the_fleet_fails() {
+        Settings::command().debug_assert();
+        let story = Settings::try_parse_from(["fleet-first"]).unwrap().story();
+        assert_eq!((story.devices, story.failing()), (100_000, 20_000));
+    }
+}

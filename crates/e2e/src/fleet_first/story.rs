@@ -1,0 +1,166 @@
+//! A bad content release: a fifth of the fleet fails for three hours, then all but a few are well.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, ensure};
+use jiff::{SignedDuration, Timestamp};
+use pisync_core::{
+    models::SyncEvent,
+    queue::{Partition, Pushed, Queue, encode},
+};
+use serde_json::Value;
+
+use super::looker::Looker;
+use crate::{env::TestEnv, fleet::body};
+
+/// How many envelopes are pushed at once.
+const AT_ONCE: usize = 2_000;
+
+/// How many hours the story has: one is well, three fail, and three show what comes after.
+const HOURS: i64 = 8;
+
+/// The hours in which the failing devices fail.
+const BAD: std::ops::Range<i64> = 1..4;
+
+/// What happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Story {
+    /// Devices of the fleet, each of which reports once an hour.
+    pub devices: u32,
+    /// Over how long of the hour their reports are spread.
+    pub spread: SignedDuration,
+    /// How many of those that failed never recover.
+    pub lasting: u32,
+    /// How often the alerter looks while it begins.
+    pub step: SignedDuration,
+    /// How often it looks otherwise.
+    pub pace: SignedDuration,
+}
+
+/// What people were told, and what it took.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    /// How long after the first failing report the first message left.
+    pub after: Option<SignedDuration>,
+    /// Messages by what they are about and say, as in `FleetSyncFailing firing`.
+    pub messages: BTreeMap<String, usize>,
+    /// The lines of the alert log.
+    pub lines: Vec<Value>,
+    /// When each was told, since the story began.
+    pub times: Vec<SignedDuration>,
+    /// Reports that were worked on.
+    pub reports: u64,
+    /// Incidents of single devices, none of which was told.
+    pub held: u64,
+    /// How long each look took.
+    pub looks: Vec<Duration>,
+}
+
+impl Story {
+    /// A fleet of this size that reports over the hour, or as a herd.
+    pub fn of(devices: u32, is_herd: bool) -> Self {
+        let spread = if is_herd { SignedDuration::from_mins(1) } else { SignedDuration::from_hours(1) };
+        Self { devices, spread, lasting: 12, step: SignedDuration::from_mins(5), pace: SignedDuration::from_mins(15) }
+    }
+
+    /// How many fail.
+    pub fn failing(&self) -> u32 {
+        self.devices / 5
+    }
+
+    fn fails(&self, device: u32, hour: i64) -> bool {
+        let (number, every) = (device / 5, self.failing() / self.lasting);
+        let is_failing = device.is_multiple_of(5);
+        let is_lasting = is_failing && number.is_multiple_of(every) && number / every < self.lasting;
+        (is_failing && BAD.contains(&hour)) || (is_lasting && hour >= BAD.start)
+    }
+
+    /// When in the hour a device reports, in milliseconds.
+    fn offset(&self, device: u32) -> i64 {
+        i64::from(device) * i64::try_from(self.spread.as_millis()).unwrap_or(i64::MAX) / i64::from(self.devices)
+    }
+
+    /// The reports of a time since the start, in milliseconds.
+    fn reports(&self, start: Timestamp, from: i64, to: i64) -> anyhow::Result<Vec<SyncEvent>> {
+        let hour_ms = 3_600_000;
+        let mut reports = Vec::new();
+        for device in 0..self.devices {
+            let hour = from.div_euclid(hour_ms);
+            let at = hour * hour_ms + self.offset(device);
+            if (from..to).contains(&at) {
+                let time = start + SignedDuration::from_millis(at);
+                let body = body(&format!("pibook-{device:06}"), time, self.fails(device, hour)).to_string();
+                reports.push(SyncEvent::from_json(body.as_bytes(), time).context("a report")?);
+            }
+        }
+        Ok(reports)
+    }
+}
+
+impl Told {
+    /// One message that it began, within ten minutes; one that it is over; one digest; and of no
+    /// single device any.
+    pub fn is_right(&self, story: &Story) -> bool {
+        let is_in_time = self.after.is_some_and(|after| after <= SignedDuration::from_mins(10));
+        let expected = ["FleetDigest firing", "FleetSyncFailing firing", "FleetSyncFailing resolved"];
+        let expected = expected.map(|message| (message.to_owned(), 1));
+        is_in_time && self.messages == BTreeMap::from(expected) && self.held == u64::from(story.failing())
+    }
+}
+
+/// Tells the story of a bad content release.
+pub async fn content_release(env: &TestEnv, story: &Story) -> anyhow::Result<Told> {
+    let (queue, alerts, looker) = (env.queue(), env.store().await.alerts(), Looker::new(env).await?);
+    let _worker = env.worker("worker.log", &[]).await;
+
+    let hours = |hours| SignedDuration::from_hours(hours);
+    let start = Timestamp::now() - hours(HOURS);
+    let begins = hours(BAD.start)..hours(BAD.start) + SignedDuration::from_mins(30);
+    let (mut since, mut after, mut reports, mut looks, mut times) =
+        (SignedDuration::ZERO, None, 0, Vec::new(), Vec::new());
+    while since < hours(HOURS) {
+        let next = since + if begins.contains(&since) { story.step } else { story.pace };
+        let events = story.reports(start, i64::try_from(since.as_millis())?, i64::try_from(next.as_millis())?)?;
+        since = next;
+        reports += events.len() as u64;
+        push(&queue, &events).await?;
+        env.drained().await;
+        let now = start + since;
+        let begun = Instant::now();
+        looker.tick_at(now).await?;
+        looks.push(begun.elapsed());
+        looker.deliver().await?;
+        times.resize(env.alerts().len(), since);
+        if after.is_none() && !times.is_empty() {
+            after = Some(since - hours(BAD.start));
+        }
+    }
+    let lines = env.alerts();
+    let mut messages = BTreeMap::new();
+    for line in &lines {
+        *messages.entry(format!("{} {}", word(line, "alertname"), word(line, "status"))).or_insert(0) += 1;
+    }
+    Ok(Told { after, messages, lines, times, reports, held: alerts.count_of_devices().await?, looks })
+}
+
+/// Puts events into the queue.
+pub async fn push(queue: &Queue, events: &[SyncEvent]) -> anyhow::Result<()> {
+    let mut by_partition = BTreeMap::<Partition, Vec<_>>::new();
+    for event in events {
+        by_partition.entry(queue.partition_of(&event.device_id)).or_default().push(encode(event));
+    }
+    for (partition, envelopes) in by_partition {
+        for some in envelopes.chunks(AT_ONCE) {
+            let Pushed { accepted, .. } = queue.push(partition, some, 1_000_000).await?;
+            ensure!(accepted == some.len(), "the queue is full");
+        }
+    }
+    Ok(())
+}
+
+fn word<'a>(line: &'a Value, member: &str) -> &'a str {
+    line[member].as_str().unwrap_or_default()
+}

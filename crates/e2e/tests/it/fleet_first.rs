@@ -1,0 +1,59 @@
+//! Many devices that fail for one reason are one message. `scripts/fleet-first` is the same at the
+//! size of a real fleet.
+
+use e2e::{
+    TestEnv, body,
+    fleet_first::{Looker, Story, content_release, push},
+};
+use jiff::{SignedDuration, Timestamp};
+use pisync_core::models::SyncEvent;
+
+use crate::world::device;
+
+async fn one_message_and_a_digest(is_herd: bool) {
+    let (env, story) = (TestEnv::new(), Story::of(2_000, is_herd));
+    let told = content_release(&env, &story).await.unwrap();
+    assert!(told.is_right(&story), "{told:#?}");
+    let message = |at: usize| told.lines[at]["message"].as_str().unwrap();
+    assert!(message(0).contains(" of "), "{}", message(0));
+    assert!(
+        message(2).starts_with("12 of the devices are still not well") && message(2).contains("pibook-000000"),
+        "{}",
+        message(2)
+    );
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn a_fifth_of_a_fleet_that_reports_over_the_hour_is_one_message_and_a_digest() {
+    one_message_and_a_digest(false).await;
+}
+
+#[tokio::test]
+async fn a_fifth_of_a_fleet_that_reports_as_a_herd_is_one_message_and_a_digest() {
+    one_message_and_a_digest(true).await;
+}
+
+/// The third failures of 200 devices come all at once, and hints with them, before any tick.
+#[tokio::test]
+async fn hints_of_many_devices_have_the_fleet_looked_at_first() {
+    let (env, now) = (TestEnv::new(), Timestamp::now());
+    let (looker, _worker) = (Looker::new(&env).await.unwrap(), env.worker("worker.log", &[]).await);
+    let name = |number: u32| format!("pibook-{number:04}");
+    for minutes in [122, 62, 2] {
+        let at = now - SignedDuration::from_mins(minutes);
+        let report = |number| {
+            let report = body(&name(number), at, number < 200).to_string();
+            SyncEvent::from_json(report.as_bytes(), at).unwrap()
+        };
+        push(&env.queue(), &(0..1_000).map(report).collect::<Vec<_>>()).await.unwrap();
+        env.drained().await;
+    }
+    let failing: Vec<_> = (0..200).map(|number| device(&name(number))).collect();
+    looker.look_at(&failing).await.unwrap();
+    looker.deliver().await.unwrap();
+    let told: Vec<_> = env.alerts().iter().map(|line| line["alertname"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(told, ["FleetSyncFailing"]);
+    assert_eq!(env.store().await.alerts().count_of_devices().await.unwrap(), 200);
+    env.finish().await;
+}

@@ -1,0 +1,87 @@
+//! A device that fails and recovers in turn is told of once, and not each time.
+//!
+//! An alerter looks at real servers every hour of a story; reports go through the queue.
+
+use e2e::{
+    Service, TestEnv, body,
+    fleet_first::{Looker, push},
+};
+use jiff::{SignedDuration, Timestamp};
+use pisync_core::models::SyncEvent;
+
+struct Story {
+    env: TestEnv,
+    looker: Looker,
+    _worker: Service,
+    start: Timestamp,
+}
+
+impl Story {
+    /// A story that began so many hours ago.
+    async fn new(hours: i64) -> Self {
+        let env = TestEnv::new();
+        let (looker, worker) = (Looker::new(&env).await.unwrap(), env.worker("worker.log", &[]).await);
+        Self { env, looker, _worker: worker, start: Timestamp::now() - SignedDuration::from_hours(hours) }
+    }
+
+    /// Devices report once, each whether it failed; then the alerter looks.
+    async fn hour(&self, hour: i64, reports: &[(&str, bool)]) {
+        self.reports(hour, reports).await;
+        self.env.drained().await;
+        self.looker.tick_at(self.at(hour) + SignedDuration::from_mins(1)).await.unwrap();
+        self.looker.deliver().await.unwrap();
+    }
+
+    fn at(&self, hour: i64) -> Timestamp {
+        self.start + SignedDuration::from_hours(hour)
+    }
+
+    async fn reports(&self, hour: i64, reports: &[(&str, bool)]) {
+        let at = self.at(hour);
+        let report = |(device, failed): &(&str, bool)| {
+            SyncEvent::from_json(body(device, at, *failed).to_string().as_bytes(), at).unwrap()
+        };
+        push(&self.env.queue(), &reports.iter().map(report).collect::<Vec<_>>()).await.unwrap();
+    }
+
+    /// What was told of a device.
+    fn told(&self, device: &str) -> Vec<String> {
+        let of_device = |line: &serde_json::Value| line["deviceId"] == device;
+        let word = |line: &serde_json::Value, member: &str| line[member].as_str().unwrap().to_owned();
+        let lines = self.env.alerts().into_iter().filter(of_device);
+        lines.map(|line| format!("{} {}", word(&line, "alertname"), word(&line, "status"))).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_device_that_alternates_for_two_days_is_told_of_once_and_once_when_it_is_steady() {
+    let story = Story::new(80).await;
+    for hour in 0..48 {
+        // Each other one fails; three fail and three are good.
+        story.hour(hour, &[("turns", hour % 2 == 1), ("slow", hour % 6 < 3), ("well", false)]).await;
+        if hour == 24 {
+            assert_eq!(story.told("slow").last().unwrap(), "DeviceFlapping firing");
+        }
+    }
+    assert_eq!(story.told("turns"), ["DeviceFlapping firing"]);
+    let message = story.env.alerts().into_iter().find(|line| line["deviceId"] == "turns").unwrap();
+    let message = message["message"].as_str().unwrap();
+    assert!(message.contains("turns fails and recovers in turn") && message.contains("20 changes"), "{message}");
+    // Until 21 reports show it, each of its four failures and recoveries is told; then nothing is.
+    assert_eq!(story.told("slow").len(), 8 + 1, "{:?}", story.told("slow"));
+    assert_eq!(story.told("well"), [""; 0]);
+
+    for hour in 48..69 {
+        story.reports(hour, &[("turns", false), ("slow", false)]).await;
+    }
+    story.hour(69, &[("turns", false), ("slow", false)]).await;
+    let steady = ["DeviceFlapping firing", "DeviceFlapping resolved"];
+    assert_eq!(story.told("turns"), steady);
+    assert_eq!(story.told("slow")[8..], steady);
+
+    for hour in 70..73 {
+        story.hour(hour, &[("slow", true)]).await;
+    }
+    assert_eq!(story.told("slow").last().unwrap(), "DeviceSyncFailing firing", "it is told of again");
+    story.env.finish().await;
+}

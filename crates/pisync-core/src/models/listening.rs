@@ -1,0 +1,69 @@
+//! When we were listening at all: a silence is counted only then, so that nobody is blamed for an
+//! outage of ours.
+
+use jiff::{SignedDuration, Timestamp};
+
+/// A time in which nobody listened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// When we were last known to listen before it.
+    pub from: Timestamp,
+    /// When we were first known to listen after it.
+    pub to: Timestamp,
+}
+
+/// When devices could be heard, and when not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listening {
+    /// The gaps, oldest first; they do not touch.
+    pub gaps: Vec<Gap>,
+}
+
+impl Listening {
+    /// The time since which we have listened for so long, gaps left out: who was last heard of
+    /// before it has been silent for longer, to our knowledge.
+    pub fn back(&self, now: Timestamp, listened: SignedDuration) -> Timestamp {
+        let (mut at, mut left) = (now, listened);
+        for gap in self.gaps.iter().rev().filter(|gap| gap.from < now) {
+            let after = at.duration_since(gap.to);
+            if after >= left {
+                break;
+            }
+            left -= after.max(SignedDuration::ZERO);
+            at = at.min(gap.from);
+        }
+        at.saturating_sub(left).unwrap_or(Timestamp::MIN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn back(gaps: &[(i64, i64)], now: i64, listened: i64) -> i64 {
+        let gaps = gaps.iter().map(|(from, to)| Gap { from: at(*from), to: at(*to) }).collect();
+        Listening { gaps }.back(at(now), SignedDuration::from_secs(listened)).as_second()
+    }
+
+    #[test]
+    fn a_silence_is_counted_only_while_we_listened() {
+        for (gaps, now, listened, since) in [
+            (&[][..], 1_000, 100, 900),
+            (&[(500, 600)], 1_000, 100, 900),
+            (&[(500, 600)], 1_000, 400, 600),
+            (&[(500, 600)], 1_000, 401, 499),
+            (&[(500, 600)], 1_000, 450, 450),
+            (&[(300, 350), (500, 600)], 1_000, 600, 250),
+            // Just back: nothing was heard since, nor could it be.
+            (&[(500, 1_000)], 1_000, 100, 400),
+            (&[(500, 1_000)], 900, 100, 400),
+            (&[(1_500, 1_600)], 1_000, 100, 900),
+        ] {
+            assert_eq!(back(gaps, now, listened), since, "{gaps:?} {now} {listened}");
+        }
+    }
+}

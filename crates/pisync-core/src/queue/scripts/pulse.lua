@@ -1,0 +1,20 @@
+#!lua flags=allow-oom
+-- Says that a process is alive, at Redis' own time, and how long no API was before that.
+-- KEYS: pulse. ARGV: the kind of process.
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local minute = 60 * 1000
+-- Numbers as Redis writes them: Lua's own form would round these.
+local text = string.format('%.0f', now)
+local last = redis.call('HGET', KEYS[1], ARGV[1])
+if ARGV[1] == 'ingest' and last and now - tonumber(last) > 2 * minute then
+  for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+    local from = tonumber(string.match(field, '^gap:(%d+)$'))
+    if from and now - from > 60 * 24 * 60 * minute then
+      redis.call('HDEL', KEYS[1], field)
+    end
+  end
+  redis.call('HSET', KEYS[1], 'gap:' .. last, text)
+end
+redis.call('HSET', KEYS[1], ARGV[1], text)
+return 1

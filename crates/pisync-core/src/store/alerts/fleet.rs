@@ -1,0 +1,63 @@
+//! What is read of the incidents to look at the fleet as a whole, each by an index.
+
+use bson::{DateTime, doc};
+use futures_util::{TryStreamExt, future};
+use jiff::Timestamp;
+use mongodb::options::Hint;
+
+use super::{Alerts, KeptIncident, last_keys, open_keys};
+use crate::{
+    models::{AlertName, AlertState, DeviceId},
+    store::StoreError,
+};
+
+impl Alerts {
+    /// The open incidents of these fingerprints.
+    pub async fn open_by_fingerprint(&self, fingerprints: &[String]) -> Result<Vec<KeptIncident>, StoreError> {
+        self.found(doc! { "fingerprint": { "$in": fingerprints }, "open": true }, open_keys()).await
+    }
+
+    /// The incidents of these fingerprints that changed their state after a time, also those that
+    /// are open.
+    pub async fn ended_by_fingerprint(
+        &self,
+        fingerprints: &[String],
+        after: Timestamp,
+    ) -> Result<Vec<KeptIncident>, StoreError> {
+        let filter = doc! { "fingerprint": { "$in": fingerprints }, "stateSince": { "$gt": DateTime::from(after) } };
+        self.found(filter, Hint::Keys(last_keys())).await
+    }
+
+    /// All open incidents of a rule.
+    pub async fn open_of_rule(&self, name: AlertName) -> Result<Vec<KeptIncident>, StoreError> {
+        // Fingerprints are the name, a slash, and what it is about; the next character is a 0.
+        let of_rule = doc! { "$gte": format!("{name}/"), "$lt": format!("{name}0") };
+        self.found(doc! { "fingerprint": of_rule, "open": true }, open_keys()).await
+    }
+
+    /// The devices with an open incident of this name that began at `from` or later, and at `to` at
+    /// the latest.
+    pub async fn devices_open(
+        &self,
+        name: AlertName,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<DeviceId>, StoreError> {
+        let open = AlertState::ALL.into_iter().filter(|state| *state != AlertState::Resolved);
+        let filter = doc! {
+            "state": { "$in": open.map(AlertState::as_str).collect::<Vec<_>>() },
+            "startsAt": { "$gte": DateTime::from(from), "$lte": DateTime::from(to) },
+            "alertname": name.as_str(),
+        };
+        let by_state = Hint::Keys(doc! { "state": 1, "startsAt": -1, "_id": -1 });
+        let find = self.collection.find(filter).projection(doc! { "_id": 0, "deviceId": 1 }).hint(by_state);
+        let found = find.batch_size(10_000).await?;
+        let device = |found: bson::Document| DeviceId::parse(found.get_str("deviceId").ok()?).ok();
+        found.map_err(StoreError::from).try_filter_map(|found| future::ok(device(found))).try_collect().await
+    }
+
+    /// How many incidents of single devices there are, open or over; for tests.
+    pub async fn count_of_devices(&self) -> Result<u64, StoreError> {
+        Ok(self.collection.count_documents(doc! { "deviceId": { "$exists": true } }).await?)
+    }
+}
