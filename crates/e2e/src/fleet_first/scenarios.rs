@@ -53,9 +53,12 @@ pub(super) async fn own_outage(env: &TestEnv, devices: u32) -> anyhow::Result<bo
     stage.heard(1..devices, hours(0)).await?;
     let millis = |hour| stage.at(hours(hour)).as_millisecond().to_string();
     let (from, to) = (format!("gap:{}", millis(0)), millis(6));
-    env.redis(&["HSET", "{}:pulse", "ingest", &to, &from, &to]).await;
     for minute in 0..3 {
-        stage.look(hours(6) + SignedDuration::from_mins(minute)).await?;
+        let now = hours(6) + SignedDuration::from_mins(minute);
+        // The API says every few seconds that it listens.
+        let heard = stage.at(now).as_millisecond().to_string();
+        env.redis(&["HSET", "{}:pulse", "ingest", &heard, &from, &to]).await;
+        stage.look(now).await?;
     }
     let is_right = stage.told.is_empty() && stage.incidents_of_devices().await? == 0;
     table::timeline(
