@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, future, stream};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{Alert, AlertName, DeviceId, Finding, Subject},
@@ -59,15 +59,12 @@ impl Flapping {
             devices.extend(self.beginning(&open, now).await?);
         }
         let reports = stream::iter(devices).map(|device| self.reports(device)).buffered(READERS);
-        let reports: Vec<_> = reports.try_collect().await?;
-        let said: Vec<_> = reports
-            .into_iter()
-            .filter_map(|(device, reports)| self.say(device, &reports, &open, now))
-            .map(|said| Said {
-                inhibited_by: holding::holder(episodes, AlertName::DeviceSyncFailing, said.alert.starts_at, now),
-                ..said
-            })
-            .collect();
+        let said = reports.try_filter_map(|(device, reports)| future::ok(self.say(device, &reports, &open, now)));
+        let said = said.map_ok(|said| Said {
+            inhibited_by: holding::holder(episodes, AlertName::DeviceSyncFailing, said.alert.starts_at, now),
+            ..said
+        });
+        let said: Vec<_> = said.try_collect().await?;
         settling::settle(&self.store, &self.receivers, &open, &said, now).await?;
         Ok(settling::open(&self.store, AlertName::DeviceFlapping).await?.into_keys().collect())
     }

@@ -2,11 +2,10 @@
 //! difference.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     time::Instant,
 };
 
-use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use pisync_core::{
     crash::CrashSettings,
@@ -30,7 +29,7 @@ use crate::{
     usual_speed,
 };
 
-/// The most devices in one question to the store.
+/// The most devices that are compared at a time: what a look keeps in memory is bounded by them.
 const AT_ONCE: usize = 1_000;
 
 /// The most incidents in one write.
@@ -75,7 +74,6 @@ struct Sight {
     counters: HashMap<DeviceId, FailureCounter>,
     /// The open incident of each, or else the last one.
     incidents: HashMap<DeviceId, KeptIncident>,
-    held: Held,
 }
 
 /// What holds back what would be said of devices.
@@ -113,18 +111,13 @@ impl Alerter {
         let episodes = Box::pin(self.fleet.look(now)).await?;
         Box::pin(self.silent.look(&episodes, self.fleet.stalled().await?, now)).await?;
         let flapping = Box::pin(self.flapping.look(&episodes, now)).await?;
-        let open = self.store.alerts().open_of_rule(AlertName::DeviceSyncFailing).await?;
-        let failing: Vec<_> = self.store.failure_counters().failing(self.threshold).await?.try_collect().await?;
-        let mut counters: HashMap<_, _> =
-            failing.into_iter().map(|kept| (kept.counter.device_id.clone(), kept.counter)).collect();
-        let recovered: Vec<_> =
-            open.iter().filter_map(device).filter(|device| !counters.contains_key(*device)).cloned().collect();
-        counters.extend(self.counters(&recovered).await?);
         let silences = silences::in_force(&self.store, now).await?;
-        let held = Held { silences: silences.clone(), episodes, flapping };
-        let sight = self.sight(counters, open, held, now).await?;
-        let changed = self.close_the_difference(sight, now).await?;
-        Silences::new(self.store.clone()).end_what_is_resolved(&silences, now).await?;
+        let held = Held { silences, episodes, flapping };
+        let mut changed = Changed::default();
+        for some in self.failing_or_told_of().await?.chunks(AT_ONCE) {
+            changed += self.close_the_difference(self.sight(some, now).await?, &held, now).await?;
+        }
+        Silences::new(self.store.clone()).end_what_is_resolved(&held.silences, now).await?;
         self.metrics.look_at(&self.store, self.threshold).await?;
         self.metrics.ticked(start.elapsed());
         Ok(changed)
@@ -141,41 +134,48 @@ impl Alerter {
         let mut changed = Changed::default();
         for some in devices.chunks(AT_ONCE) {
             let now = self.store.now().await?;
-            let mut sight = self.sight_of(some, now).await?;
-            if self.opens_many(&sight, now) {
-                sight.held.episodes = Box::pin(self.fleet.look(now)).await?;
+            let (sight, mut held) = (self.sight(some, now).await?, self.held(some, now).await?);
+            if self.opens_many(&sight, &held, now) {
+                held.episodes = Box::pin(self.fleet.look(now)).await?;
             }
-            changed += self.close_the_difference(sight, now).await?;
+            changed += self.close_the_difference(sight, &held, now).await?;
         }
         Ok(changed)
     }
 
-    async fn sight_of(&self, devices: &[DeviceId], now: Timestamp) -> Result<Sight, StoreError> {
-        let open = self.store.alerts().find_open(Some(devices)).await?;
-        let counters = self.counters(devices).await?;
+    /// Who has to be compared: who fails, and who has an open incident.
+    async fn failing_or_told_of(&self) -> Result<Vec<DeviceId>, StoreError> {
+        let ever = (Timestamp::MIN, Timestamp::MAX);
+        let open = self.store.alerts().devices_open(AlertName::DeviceSyncFailing, ever.0, ever.1).await?;
+        let mut devices = BTreeSet::from_iter(open);
+        devices.extend(self.store.failure_counters().failing(self.threshold).await?);
+        Ok(devices.into_iter().collect())
+    }
+
+    /// What holds back what would be said of these devices.
+    async fn held(&self, devices: &[DeviceId], now: Timestamp) -> Result<Held, StoreError> {
         let (silences, episodes) = (silences::in_force(&self.store, now).await?, self.fleet.episodes(now).await?);
-        let held = Held { silences, episodes, flapping: self.flapping.of(devices).await? };
-        self.sight(counters, open, held, now).await
+        Ok(Held { silences, episodes, flapping: self.flapping.of(devices).await? })
     }
 
     /// Whether so many incidents would begin, with nothing known of the fleet, that it has to be
     /// looked at before they do.
-    fn opens_many(&self, sight: &Sight, now: Timestamp) -> bool {
-        let is_known = sight.held.episodes.iter().any(|episode| episode.over.is_none());
+    fn opens_many(&self, sight: &Sight, held: &Held, now: Timestamp) -> bool {
+        let is_known = held.episodes.iter().any(|episode| episode.over.is_none());
         let begins = |kept: &&KeptIncident| kept.revision == Revision::Unset;
-        !is_known && self.changes(sight, now).iter().filter(begins).count() >= MANY
+        !is_known && self.changes(sight, held, now).iter().filter(begins).count() >= MANY
     }
 
-    /// Adds the last incidents of those that fail and have none that is open.
-    async fn sight(
-        &self,
-        counters: HashMap<DeviceId, FailureCounter>,
-        open: Vec<KeptIncident>,
-        held: Held,
-        now: Timestamp,
-    ) -> Result<Sight, StoreError> {
-        let mut incidents: HashMap<_, _> =
-            open.into_iter().filter_map(|kept| Some((device(&kept)?.clone(), kept))).collect();
+    /// The counters and incidents of these devices; of those that fail and have no open incident,
+    /// the last one that ended.
+    async fn sight(&self, devices: &[DeviceId], now: Timestamp) -> Result<Sight, StoreError> {
+        let open = self.store.alerts().find_open(Some(devices)).await?;
+        let found = self.store.failure_counters().find_readable(devices).await?;
+        let open = open.into_iter().filter_map(|kept| Some((device(&kept)?.clone(), kept)));
+        // Of who cannot be compared nothing is known, not that it is well.
+        let mut incidents: HashMap<_, _> = open.filter(|(device, _)| found.get(device) != Some(&None)).collect();
+        let counters: HashMap<_, _> =
+            found.into_iter().filter_map(|(device, counter)| Some((device, counter?))).collect();
         let new: Vec<(DeviceId, AlertId)> = counters
             .values()
             .filter(|counter| !incidents.contains_key(&counter.device_id))
@@ -183,28 +183,19 @@ impl Alerter {
             .filter(|seen| seen.is_recent)
             .filter_map(|seen| seen.wrong.and_then(|alert| Some((alert.device_id()?.clone(), alert.id))))
             .collect();
-        for some in new.chunks(AT_ONCE) {
-            let (devices, ids): (Vec<_>, Vec<_>) = some.iter().cloned().unzip();
+        if !new.is_empty() {
+            let (devices, ids): (Vec<_>, Vec<_>) = new.into_iter().unzip();
             for ended in self.store.alerts().find_ended(&devices, now - SAME_INCIDENT, &ids).await? {
                 remember_latest(&mut incidents, ended);
             }
         }
-        Ok(Sight { counters, incidents, held })
-    }
-
-    async fn counters(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, FailureCounter>, StoreError> {
-        let mut counters = HashMap::new();
-        for some in devices.chunks(AT_ONCE) {
-            let found = self.store.failure_counters().find(some).await?;
-            counters.extend(found.into_iter().map(|(device, kept)| (device, kept.counter)));
-        }
-        Ok(counters)
+        Ok(Sight { counters, incidents })
     }
 
     /// Saves what has to change. Where someone else changed an incident meanwhile, its device is
     /// looked at again.
-    async fn close_the_difference(&self, sight: Sight, mut now: Timestamp) -> Result<Changed, StoreError> {
-        let (mut changed, mut due) = (Changed::default(), self.weighed(&sight, now).await);
+    async fn close_the_difference(&self, sight: Sight, held: &Held, mut now: Timestamp) -> Result<Changed, StoreError> {
+        let (mut changed, mut due) = (Changed::default(), self.weighed(sight, held, now).await);
         for _ in 0..ROUNDS {
             let mut outrun = Vec::new();
             for some in due.chunks(SAVED_AT_ONCE) {
@@ -218,39 +209,37 @@ impl Alerter {
                 break;
             }
             now = now.max(self.store.now().await?);
-            due.clear();
-            for some in outrun.chunks(AT_ONCE) {
-                due.extend(self.weighed(&self.sight_of(some, now).await?, now).await);
-            }
+            let held = self.held(&outrun, now).await?;
+            due = self.weighed(self.sight(&outrun, now).await?, &held, now).await;
         }
         Ok(changed)
     }
 
     /// What has to change, with the cause of what begins.
-    async fn weighed(&self, sight: &Sight, now: Timestamp) -> Vec<KeptIncident> {
-        let (changes, floor) = (self.changes(sight, now), self.receivers.rules().connectivity_floor_mbps);
+    async fn weighed(&self, sight: Sight, held: &Held, now: Timestamp) -> Vec<KeptIncident> {
+        let (changes, floor) = (self.changes(&sight, held, now), self.receivers.rules().connectivity_floor_mbps);
         Box::pin(usual_speed::weigh(&self.store, floor, changes)).await
     }
 
-    fn changes(&self, sight: &Sight, now: Timestamp) -> Vec<KeptIncident> {
+    fn changes(&self, sight: &Sight, held: &Held, now: Timestamp) -> Vec<KeptIncident> {
         let devices: HashSet<_> = sight.counters.keys().chain(sight.incidents.keys()).collect();
-        devices.into_iter().filter_map(|device| self.change(sight, device, now)).collect()
+        devices.into_iter().filter_map(|device| self.change(sight, held, device, now)).collect()
     }
 
     fn seen(&self, counter: Option<&FailureCounter>, usual: Option<f64>, now: Timestamp) -> Seen {
         device_sync_failing::look(counter, self.threshold, self.receivers.rules().connectivity_floor_mbps, usual, now)
     }
 
-    fn change(&self, sight: &Sight, device: &DeviceId, now: Timestamp) -> Option<KeptIncident> {
+    fn change(&self, sight: &Sight, held: &Held, device: &DeviceId, now: Timestamp) -> Option<KeptIncident> {
         let kept = sight.incidents.get(device);
         let usual = kept.and_then(|kept| kept.incident.alert.evidence?.usual);
         let mut seen = self.seen(sight.counters.get(device), usual, now);
         let alert = seen.wrong.as_ref().or(kept.map(|kept| &kept.incident.alert))?;
-        seen.silenced_by = silences::holding_back(&sight.held.silences, &alert.labels(), now);
-        seen.flapping = sight.held.flapping.contains(device);
+        seen.silenced_by = silences::holding_back(&held.silences, &alert.labels(), now);
+        seen.flapping = held.flapping.contains(device);
         let since =
             kept.filter(|kept| kept.incident.is_open()).map_or(alert.starts_at, |kept| kept.incident.alert.starts_at);
-        seen.inhibited_by = holding::holder(&sight.held.episodes, AlertName::DeviceSyncFailing, since, now);
+        seen.inhibited_by = holding::holder(&held.episodes, AlertName::DeviceSyncFailing, since, now);
         let routes = self.receivers.routes(alert);
         let incident = incident::next(kept.map(|kept| &kept.incident), &seen, &routes, now)?;
         let is_same = kept.filter(|kept| kept.incident.alert.id == incident.alert.id);

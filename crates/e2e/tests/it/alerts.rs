@@ -275,6 +275,29 @@ async fn a_good_sync_that_arrives_late_resolves_too() {
     env.finish().await;
 }
 
+#[tokio::test]
+async fn a_counter_that_cannot_be_read_hides_no_other_and_ends_nothing() {
+    let env = TestEnv::new();
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    for device_id in ["pibook-1", "pibook-2"] {
+        fails(&api, device_id, &[50, 40, 30]).await;
+    }
+    env.drained().await;
+    once(&env).await;
+    let broken = json!({ "$set": { "watermark": "yesterday", "failureCount": 0 } });
+    let update = json!({ "updates": [{ "q": { "deviceId": "pibook-1" }, "u": broken }] });
+    mongo_command(&env, "update", "FailureCounter", update).await;
+    api.accepts(&[body("pibook-2", minutes_ago(20), false)]).await;
+    fails(&api, "pibook-3", &[50, 40, 30]).await;
+    env.drained().await;
+    once(&env).await;
+    let lines = env.alerts();
+    let of = |status| of(&lines, status).into_iter().map(|line| line["deviceId"].as_str().unwrap()).collect::<Vec<_>>();
+    assert_eq!(of("firing").last(), Some(&"pibook-3"), "{lines:?}");
+    assert_eq!(of("resolved"), ["pibook-2"], "{lines:?}");
+    env.finish().await;
+}
+
 /// One look at everything, as a cron job would have it.
 async fn once(env: &TestEnv) {
     let log = env.path("alerts.log").display().to_string();

@@ -106,16 +106,6 @@ impl FailureCounters {
         update::save(&self.database, self.collection.name(), statements).await
     }
 
-    /// The counters at or over `threshold`, in no order. One that cannot be read is left out, and
-    /// said so in the log: it must not hide the others.
-    pub async fn failing(
-        &self,
-        threshold: i32,
-    ) -> Result<impl Stream<Item = Result<Kept, StoreError>> + Unpin + use<>, StoreError> {
-        let found = self.collection.find(doc! { "failureCount": { "$gte": threshold } }).await?;
-        Ok(Box::pin(found.map(read).filter(|kept| future::ready(!is_malformed(kept)))))
-    }
-
     /// How many counters are at or over `threshold`.
     pub async fn count_failing(&self, threshold: i32) -> Result<u64, StoreError> {
         Ok(self.collection.count_documents(doc! { "failureCount": { "$gte": threshold } }).await?)

@@ -124,6 +124,31 @@ impl FailureCounters {
         found.map_err(StoreError::from).try_filter_map(|document| future::ok(begun(document))).try_collect().await
     }
 
+    /// Whose counter is at or over `threshold`, in no order: answered from the index alone.
+    pub async fn failing(&self, threshold: i32) -> Result<Vec<DeviceId>, StoreError> {
+        let failing = doc! { "failureCount": { "$gte": threshold } };
+        let find = self.collection.find(failing).projection(doc! { "_id": 0, "deviceId": 1 });
+        let by = Hint::Keys(doc! { "failureCount": -1, "deviceId": 1 });
+        let found = find.hint(by).batch_size(10_000).await?;
+        let device = |document: RawDocumentBuf| DeviceId::parse(document.get_str("deviceId").ok()?).ok();
+        found.map_err(StoreError::from).try_filter_map(|document| future::ok(device(document))).try_collect().await
+    }
+
+    /// The counters of these devices, those that have one; `None` for one that cannot be read, which
+    /// is said in the log: it must not hide the others.
+    pub async fn find_readable(
+        &self,
+        devices: &[DeviceId],
+    ) -> Result<HashMap<DeviceId, Option<FailureCounter>>, StoreError> {
+        let ids: Vec<_> = devices.iter().map(DeviceId::as_str).collect();
+        let found = self.collection.find(doc! { "deviceId": { "$in": ids } }).await?;
+        let counter = |document: RawDocumentBuf| {
+            let device = DeviceId::parse(document.get_str("deviceId").ok()?).ok()?;
+            Some((device, readable(vec![document]).pop()))
+        };
+        found.map_err(StoreError::from).try_filter_map(|document| future::ok(counter(document))).try_collect().await
+    }
+
     /// How many counters there are, by what the server keeps of the collection.
     pub async fn estimated_count(&self) -> Result<u64, StoreError> {
         Ok(self.collection.estimated_document_count().await?)
