@@ -19,6 +19,9 @@ pub(crate) fn client() -> Client {
     Client::builder().redirect(Policy::none()).build().unwrap()
 }
 
+/// A device with a name as long as names may be.
+const LONG: &str = "a-name-that-is-as-long-as-a-name-may-be";
+
 /// A fleet of which a part fails for either cause, with its incidents and two dead letters.
 async fn fleet(env: &TestEnv, api: &Api, key: &str) {
     let args = ["run", "--api", &api.url, "--devices", "120", "--rounds", "30", "--failure-rate", "0.25"];
@@ -27,7 +30,8 @@ async fn fleet(env: &TestEnv, api: &Api, key: &str) {
     let output = command.env("PISYNC_API_KEY", key).output().await.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let post = Client::new().post(format!("{}/api/v1/sync-events", api.url)).bearer_auth(key);
-    let reports: Vec<_> = (1..5).map(|hour| body(DEVICE, hours_ago(hour), true)).collect();
+    let mut reports: Vec<_> = (1..5).map(|hour| body(DEVICE, hours_ago(hour), true)).collect();
+    reports.push(body(&format!("{LONG:-<128}"), hours_ago(1), false));
     assert_eq!(post.json(&reports).send().await.unwrap().status().as_u16(), 202);
     let queue = env.queue();
     let letters = ["no event <script>alert(1)</script>", "no event either"].map(|text| text.as_bytes().to_vec());
