@@ -28,6 +28,8 @@ struct Columns {
     connectivity: Vec<u64>,
     content: Vec<u64>,
     unknown: Vec<u64>,
+    /// Those that were received late, which are in no other column.
+    late: Vec<u64>,
     /// Incidents that began, of the newest 200.
     incidents: Vec<u64>,
 }
@@ -50,10 +52,12 @@ pub(super) async fn get(_: Viewer, state: Data<State>) -> Result<HttpResponse, P
     let mut columns = Columns::default();
     for hour in hours {
         columns.hour.push(hour.hour.as_second());
-        columns.good.push(hour.good);
-        columns.connectivity.push(hour.connectivity);
-        columns.content.push(hour.content);
-        columns.unknown.push(hour.failed.saturating_sub(hour.connectivity + hour.content));
+        let outcomes = hour.outcomes();
+        columns.good.push(outcomes.good);
+        columns.connectivity.push(outcomes.connectivity);
+        columns.content.push(outcomes.content);
+        columns.unknown.push(outcomes.unknown);
+        columns.late.push(outcomes.late);
         columns.incidents.push(begun.get(&hour.hour).copied().unwrap_or(0));
     }
     Ok(HttpResponse::Ok().json(columns))

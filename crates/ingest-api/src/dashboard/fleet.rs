@@ -74,6 +74,7 @@ struct Day {
     good: String,
     failed: String,
     share: String,
+    late: String,
     median: String,
     change: String,
 }
@@ -84,6 +85,7 @@ struct HourRow {
     connectivity: String,
     content: String,
     unknown: String,
+    late: String,
 }
 
 /// Syncs with connections of some speed: how many, and how many of them failed.
@@ -214,6 +216,7 @@ impl Day {
             good: grouped(good),
             failed: grouped(failed),
             share: percent(failed, good + failed),
+            late: grouped(day.iter().map(|hour| hour.outcomes().late).sum()),
             median: speeds.median().map_or_else(|| "no syncs".into(), |median| format!("{median:.2} Mbps")),
             change,
         }
@@ -222,12 +225,14 @@ impl Day {
 
 impl HourRow {
     fn new(hour: &SyncHour, now: Timestamp) -> Self {
+        let outcomes = hour.outcomes();
         Self {
             hour: Moment::new(hour.hour, now),
-            good: grouped(hour.good),
-            connectivity: grouped(hour.connectivity),
-            content: grouped(hour.content),
-            unknown: grouped(hour.failed.saturating_sub(hour.connectivity + hour.content)),
+            good: grouped(outcomes.good),
+            connectivity: grouped(outcomes.connectivity),
+            content: grouped(outcomes.content),
+            unknown: grouped(outcomes.unknown),
+            late: hour.late.map_or_else(|| "not known".into(), |_| grouped(outcomes.late)),
         }
     }
 }

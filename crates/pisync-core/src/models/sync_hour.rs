@@ -2,7 +2,11 @@
 
 use std::ops::AddAssign;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+
+/// How long after a sync its report may be received and not be late: two intervals of devices that
+/// report once an hour. A failed sync that is older begins no incident.
+pub const LATE_AFTER: SignedDuration = SignedDuration::from_hours(2);
 
 /// The start of the hour in which a moment lies, in UTC.
 pub fn hour_of(at: Timestamp) -> Timestamp {
@@ -31,13 +35,57 @@ pub struct SyncHour {
     pub speeds: Speeds,
     /// How fast those of failed syncs were.
     pub failed_speeds: Speeds,
+    /// Those of all these that were received late; none where a version has added them up that did
+    /// not tell.
+    pub late: Option<Late>,
     /// A time before the rows were read, by Redis' clock: later rows may be missing.
     pub computed_at: Timestamp,
     /// Whether rows may have been removed for their age since, so that the sums stay as they are.
     pub closed: bool,
 }
 
+/// Syncs of an hour whose reports were received more than [`LATE_AFTER`] after them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Late {
+    /// Those without an error.
+    pub good: u64,
+    /// Failed ones with a connection that was too slow.
+    pub connectivity: u64,
+    /// Failed ones with one that was not.
+    pub content: u64,
+    /// Failed ones whose cause is not known.
+    pub unknown: u64,
+}
+
+/// The syncs of an hour told apart by what became of them: each is in one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcomes {
+    /// Without an error, and in time.
+    pub good: u64,
+    /// Failed by the connection, and in time.
+    pub connectivity: u64,
+    /// Failed by the content, and in time.
+    pub content: u64,
+    /// Failed for a cause that is not known, and in time.
+    pub unknown: u64,
+    /// Received late, however they ended.
+    pub late: u64,
+}
+
 impl SyncHour {
+    /// What became of the syncs. Where it is not known which were late, none counts as such.
+    pub fn outcomes(&self) -> Outcomes {
+        let late = self.late.unwrap_or_default();
+        let unknown = self.failed.saturating_sub(self.connectivity + self.content);
+        Outcomes {
+            good: self.good.saturating_sub(late.good),
+            connectivity: self.connectivity.saturating_sub(late.connectivity),
+            content: self.content.saturating_sub(late.content),
+            unknown: unknown.saturating_sub(late.unknown),
+            late: late.good + late.connectivity + late.content + late.unknown,
+        }
+    }
+
     /// The speed that half of the syncs did not reach, in Mbps, estimated; none without syncs.
     pub fn median_speed(&self) -> Option<f64> {
         self.speeds.median()

@@ -15,7 +15,7 @@ function localTimes(root) {
   }
 }
 
-const ORDER = ["good", "unknown", "connectivity", "content"];
+const ORDER = ["good", "late", "unknown", "connectivity", "content"];
 
 function color(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -30,6 +30,23 @@ function stacked(columns, from) {
     sums.push(below);
   }
   return [columns.hour.slice(from), ...sums.reverse()];
+}
+
+// What was received late is hatched, so that it is told apart without colour.
+function hatched(plot) {
+  const [tile, size] = [document.createElement("canvas"), 6 * devicePixelRatio];
+  tile.width = tile.height = size;
+  const pen = tile.getContext("2d");
+  pen.fillStyle = color("--panel");
+  pen.fillRect(0, 0, size, size);
+  pen.strokeStyle = color("--text");
+  pen.lineWidth = devicePixelRatio;
+  for (const start of [-size, 0, size]) {
+    pen.moveTo(start, size);
+    pen.lineTo(start + size, 0);
+  }
+  pen.stroke();
+  return plot.ctx.createPattern(tile, "repeat");
 }
 
 function incidents(columns, from) {
@@ -58,7 +75,7 @@ function draw(element, columns) {
   const axis = { stroke: color("--quiet"), grid: { stroke: color("--line"), width: 1 }, ticks: { stroke: color("--line") } };
   const series = [...ORDER].reverse().map((name) => ({
     label: name,
-    fill: color("--bar-" + name),
+    fill: name === "late" ? hatched : color("--bar-" + name),
     width: 0,
     points: { show: false },
     paths: uPlot.paths.bars({ size: [0.9, 60], align: 1 }),
