@@ -20,7 +20,7 @@ use crate::error::ApiError;
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 /// How many hours are kept up to date: as many as the workers' notes surely go back.
-const KEPT: i32 = 24 * 8;
+pub(crate) const KEPT: i32 = 24 * 8;
 
 /// How long ago the running hour must have been computed to be computed again.
 const RUNNING_EVERY: SignedDuration = SignedDuration::from_secs(5);

@@ -2,8 +2,10 @@
 //! needs no browser.
 
 use e2e::{Answer, Api, FarEnd, TestEnv, body, hours_ago, setting, workspace_root};
-use pisync_core::models::{AlertState, Incident};
+use jiff::SignedDuration;
+use pisync_core::models::{AlertState, Incident, hour_of};
 use reqwest::{Client, Response, redirect::Policy};
+use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::{
@@ -158,6 +160,7 @@ async fn a_page_says_that_it_is_blind_when_a_server_is_away_and_a_badge_is_a_pic
     };
     let (status, _, page) = text("/").await;
     assert!(status == 200 && page.contains("All quiet"), "{page}");
+    assert!(page.contains("No figure for yesterday yet"), "{page}");
     let (status, media_type, badge) = text("/badge/fleet.svg").await;
     assert_eq!((status, media_type.as_str()), (200, "image/svg+xml"));
     assert!(badge.contains("all quiet"), "{badge}");
@@ -171,4 +174,52 @@ async fn a_page_says_that_it_is_blind_when_a_server_is_away_and_a_badge_is_a_pic
     assert_eq!(text("/chart/hours.json").await.0, 503);
     redis.restart().await;
     env.finish().await;
+}
+
+/// The counts of each hour that are kept, by its start.
+async fn status_hours(env: &TestEnv) -> Vec<Value> {
+    let mut kept = e2e::mongo_find(env, "StatusHour", json!({})).await;
+    kept.sort_by_key(|one| one["_id"]["$date"].to_string());
+    kept
+}
+
+#[tokio::test]
+async fn states_are_counted_once_an_hour_and_held_against_yesterday() {
+    let env = TestEnv::new();
+    let (day, month) = (hour_of(hours_ago(24)), hour_of(hours_ago(24 * 30)));
+    // Of the same hour yesterday, also where the hour ends now; and one that is long gone.
+    let counted = [day, day + SignedDuration::from_hours(1), month].map(|hour| {
+        let at = json!({ "$date": hour.to_string() });
+        json!({ "_id": at, "takenAt": at, "failing": 3, "silent": 0, "clockSuspect": 7, "ok": 1 })
+    });
+    e2e::mongo_command(&env, "insert", "StatusHour", json!({ "documents": counted })).await;
+    let failing: Vec<_> = (1..5).map(|hour| body("pibook-1", hours_ago(hour), true)).collect();
+    let _worker = env.worker("worker.log", &[]).await;
+    let first = env.api_named("first.log", &[]).await;
+    first.accepts(&failing).await;
+    first.accepts(&[body("pibook-2", hours_ago(1), false)]).await;
+    env.drained().await;
+    let _apis = [
+        env.api_named("second.log", &["--first-record-ms", "0"]).await,
+        env.api_named("third.log", &["--first-record-ms", "0"]).await,
+    ];
+    env.until("the hours are added up", async || added_up(&env).await).await;
+    let kept = status_hours(&env).await;
+    assert_eq!(kept.iter().filter(|one| one["clockSuspect"] == json!(7)).count(), 2, "what is long gone is forgotten");
+    let last = kept.last().unwrap();
+    assert_eq!([&last["failing"], &last["silent"], &last["ok"]], [&json!(1), &json!(0), &json!(1)], "{last}");
+
+    let page = client().get(&first.url).send().await.unwrap().text().await.unwrap();
+    for words in
+        ["\u{25bc} 2 fewer than yesterday", "as many as yesterday", "\u{25bc} 7 fewer", "Yesterday's were counted"]
+    {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    env.finish().await;
+}
+
+/// Whether the hours of the week are there although nobody has asked for them.
+async fn added_up(env: &TestEnv) -> bool {
+    let hours = env.store().await.sync_hours().hours(hours_ago(24 * 7), hours_ago(0)).await.unwrap();
+    hours.len() >= 24 * 7 - 1 && hours.iter().map(|hour| hour.failed).sum::<u64>() == 4
 }

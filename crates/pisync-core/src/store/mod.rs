@@ -9,6 +9,7 @@ mod failure_counters;
 mod retention;
 mod silences;
 mod sizes;
+mod status_hours;
 mod sync_events;
 mod sync_hours;
 mod update;
@@ -27,6 +28,7 @@ use mongodb::{
 pub use retention::{Progress, Retention};
 pub use silences::{Reach, Silences};
 pub use sizes::CollectionSize;
+pub use status_hours::StatusHours;
 pub use sync_events::{AgedRow, Inserted, NewestRow, Step, StoredEvent, SyncEvents};
 pub use sync_hours::SyncHours;
 
@@ -156,6 +158,11 @@ impl Store {
     /// The hours, added up.
     pub fn sync_hours(&self) -> SyncHours {
         SyncHours::new(self.database.collection(&self.sync_events), &self.database.collection("SyncHour"))
+    }
+
+    /// How many devices had which status, hour by hour.
+    pub fn status_hours(&self) -> StatusHours {
+        StatusHours::new(&self.database.collection("StatusHour"))
     }
 
     /// How far the removal of old rows has come, and who is at it.
