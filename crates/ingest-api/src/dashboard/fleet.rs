@@ -199,7 +199,7 @@ impl Day {
             good: grouped(good),
             failed: grouped(failed),
             share: percent(failed, good + failed),
-            late: grouped(day.iter().map(|hour| hour.outcomes().late).sum()),
+            late: grouped(day.iter().filter_map(|hour| hour.late).map(|late| late.all()).sum()),
             median: speeds.median().map_or_else(|| "no syncs".into(), |median| format!("{median:.2} Mbps")),
             change,
         }
@@ -208,14 +208,13 @@ impl Day {
 
 impl HourRow {
     fn new(hour: &SyncHour, now: Timestamp) -> Self {
-        let outcomes = hour.outcomes();
         Self {
             hour: Moment::new(hour.hour, now),
-            good: grouped(outcomes.good),
-            connectivity: grouped(outcomes.connectivity),
-            content: grouped(outcomes.content),
-            unknown: grouped(outcomes.unknown),
-            late: hour.late.map_or_else(|| "not known".into(), |_| grouped(outcomes.late)),
+            good: grouped(hour.good),
+            connectivity: grouped(hour.connectivity),
+            content: grouped(hour.content),
+            unknown: grouped(hour.unknown()),
+            late: hour.late.map_or_else(|| "not known".into(), |late| grouped(late.all())),
         }
     }
 }

@@ -34,4 +34,4 @@ pub use report_slot::next_report_in;
 pub use silence::{InvalidMatcher, Matcher, MatcherKind, Silence, SilenceEnd, SilenceId};
 pub use status_hour::StatusHour;
 pub use sync_event::{FieldError, InvalidEvent, SyncEvent, parse_time};
-pub use sync_hour::{LATE_AFTER, Late, Outcomes, Speeds, SyncHour, hour_of};
+pub use sync_hour::{LATE_AFTER, Late, Speeds, SyncHour, hour_of};

@@ -57,33 +57,17 @@ pub struct Late {
     pub unknown: u64,
 }
 
-/// The syncs of an hour told apart by what became of them: each is in one place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Outcomes {
-    /// Without an error, and in time.
-    pub good: u64,
-    /// Failed by the connection, and in time.
-    pub connectivity: u64,
-    /// Failed by the content, and in time.
-    pub content: u64,
-    /// Failed for a cause that is not known, and in time.
-    pub unknown: u64,
-    /// Received late, however they ended.
-    pub late: u64,
+impl Late {
+    /// All of them.
+    pub fn all(&self) -> u64 {
+        self.good + self.connectivity + self.content + self.unknown
+    }
 }
 
 impl SyncHour {
-    /// What became of the syncs. Where it is not known which were late, none counts as such.
-    pub fn outcomes(&self) -> Outcomes {
-        let late = self.late.unwrap_or_default();
-        let unknown = self.failed.saturating_sub(self.connectivity + self.content);
-        Outcomes {
-            good: self.good.saturating_sub(late.good),
-            connectivity: self.connectivity.saturating_sub(late.connectivity),
-            content: self.content.saturating_sub(late.content),
-            unknown: unknown.saturating_sub(late.unknown),
-            late: late.good + late.connectivity + late.content + late.unknown,
-        }
+    /// Failed syncs whose cause is not known.
+    pub fn unknown(&self) -> u64 {
+        self.failed.saturating_sub(self.connectivity + self.content)
     }
 
     /// The speed that half of the syncs did not reach, in Mbps, estimated; none without syncs.
