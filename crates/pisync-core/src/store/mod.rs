@@ -10,6 +10,7 @@ mod retention;
 mod silences;
 mod sizes;
 mod status_hours;
+mod summaries;
 mod sync_events;
 mod sync_hours;
 mod update;
@@ -29,6 +30,7 @@ pub use retention::{Progress, Retention};
 pub use silences::{Reach, Silences};
 pub use sizes::CollectionSize;
 pub use status_hours::StatusHours;
+pub use summaries::Summaries;
 pub use sync_events::{AgedRow, Inserted, NewestRow, Step, StoredEvent, SyncEvents};
 pub use sync_hours::SyncHours;
 
@@ -163,6 +165,11 @@ impl Store {
     /// How many devices had which status, hour by hour.
     pub fn status_hours(&self) -> StatusHours {
         StatusHours::new(&self.database.collection("StatusHour"))
+    }
+
+    /// What is told once a week, and to whom it was.
+    pub fn summaries(&self) -> Summaries {
+        Summaries::new(&self.database.collection("Summary"))
     }
 
     /// How far the removal of old rows has come, and who is at it.
