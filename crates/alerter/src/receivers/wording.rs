@@ -38,7 +38,8 @@ impl Links {
     /// The page of the device.
     fn device(&self, alert: &Alert) -> Option<String> {
         let mut url = self.0.clone()?;
-        url.path_segments_mut().ok()?.pop_if_empty().extend(["devices", alert.device_id()?.as_str()]);
+        url.path_segments_mut().ok()?.pop_if_empty().push("device");
+        url.query_pairs_mut().append_pair("id", alert.device_id()?.as_str());
         Some(url.into())
     }
 }
@@ -214,6 +215,6 @@ mod tests {
         };
         let device = DeviceId::parse("école/7 ?#").unwrap();
         let alert = Alert::device_sync_failing(device, &run);
-        assert_eq!(links.device(&alert).unwrap(), "https://example.org/pisync/devices/%C3%A9cole%2F7%20%3F%23");
+        assert_eq!(links.device(&alert).unwrap(), "https://example.org/pisync/device?id=%C3%A9cole%2F7+%3F%23");
     }
 }

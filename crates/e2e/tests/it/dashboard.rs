@@ -42,7 +42,7 @@ async fn fleet(env: &TestEnv, api: &Api, key: &str) {
 
 /// Tells people of the incidents: the log takes it, one webhook is busy and another one gone. Of
 /// three further incidents nobody hears while the first one is open.
-async fn told(env: &TestEnv, busy: &FarEnd, gone: &FarEnd) {
+async fn told(env: &TestEnv, url: &str, busy: &FarEnd, gone: &FarEnd) {
     let says = |status: u16| Answer::Says(status, String::new(), "no".to_owned());
     busy.answers(vec![says(503); 100]);
     gone.answers(vec![says(410); 100]);
@@ -52,8 +52,13 @@ async fn told(env: &TestEnv, busy: &FarEnd, gone: &FarEnd) {
     };
     std::fs::write(env.path("alerts.toml"), webhook("busy", busy) + &webhook("gone", gone)).unwrap();
     let (log, config) = (env.path("alerts.log").display().to_string(), env.path("alerts.toml").display().to_string());
-    let mut look = env.start("once.log", "alerter", &["--once", "--alert-log", &log, "--config", &config]);
+    let mut look =
+        env.start("once.log", "alerter", &["--once", "--alert-log", &log, "--config", &config, "--external-url", url]);
     assert_eq!(look.ended().await.code(), Some(1), "not all was delivered\n{}", look.log());
+    // Where a message leads to is a page, for which one has to sign in.
+    let link = busy.received()[0].json()["alerts"][0]["generatorURL"].as_str().unwrap().to_owned();
+    assert!(link.starts_with(url), "{link}");
+    assert_eq!(client().get(&link).send().await.unwrap().status().as_u16(), 303, "{link}");
     let open = env.store().await.alerts().open_of(&device(DEVICE)).await.unwrap().unwrap();
     assert_eq!(open.alert.state, AlertState::Firing);
     for i in 0..3 {
@@ -70,7 +75,7 @@ async fn the_dashboard_is_looked_at_in_a_browser() {
     fleet(&env, &api, &ingest).await;
     env.drained().await;
     let (busy, gone) = (FarEnd::start().await, FarEnd::start().await);
-    told(&env, &busy, &gone).await;
+    told(&env, &api.url, &busy, &gone).await;
 
     let mut command = Command::new("node");
     command.arg(workspace_root().join("crates/e2e/browser/dashboard.mjs"));

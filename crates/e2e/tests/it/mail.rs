@@ -49,7 +49,7 @@ async fn a_mail_arrives_over_starttls_with_all_that_people_need() {
         "0.2 Mbps",
         "last errors: ",
         "last good sync: ",
-        "device: https://pisync.example.org/devices/%C3%A9cole-7",
+        "device: https://pisync.example.org/device?id=%C3%A9cole-7",
     ] {
         assert!(parsed.contains(part), "{part}: {parsed}");
     }
