@@ -11,11 +11,15 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     outbox::{Outbox, Sending},
     receivers::Receivers,
+    summary::Summaries,
     tick::Alerter,
 };
 
 /// How often hints are taken and the outbox is looked at.
 const BEAT: Duration = Duration::from_millis(500);
+
+/// How often it is asked whether a summary is due.
+const SUMMARY: Duration = Duration::from_secs(5);
 
 /// How late a tick may be done: it takes its time, and so does what the beat does before it.
 const SLACK: SignedDuration = SignedDuration::from_secs(30);
@@ -27,10 +31,17 @@ const NO_ALERTMANAGER: Duration = Duration::from_secs(10);
 const HINTS: usize = 10_000;
 
 /// Watches until `stop`. A server that is away is tried again with the next beat; what was not
-/// seen then is seen by the next tick, since that compares everything. Looking and sending do not
-/// wait for each other.
-pub async fn watch(alerter: &Alerter, outbox: &Outbox, hints: &Hints, schedule: &Cron, stop: &CancellationToken) {
-    tokio::join!(look(alerter, hints, schedule, stop), send(outbox, stop));
+/// seen then is seen by the next tick, since that compares everything. Looking, sending and telling
+/// of a week do not wait for each other.
+pub async fn watch(
+    alerter: &Alerter,
+    outbox: &Outbox,
+    summaries: &Summaries,
+    hints: &Hints,
+    schedule: &Cron,
+    stop: &CancellationToken,
+) {
+    tokio::join!(look(alerter, hints, schedule, stop), send(outbox, stop), sum_up(summaries, stop));
 }
 
 async fn look(alerter: &Alerter, hints: &Hints, schedule: &Cron, stop: &CancellationToken) {
@@ -76,6 +87,17 @@ async fn meanwhile<T>(sending: &mut Sending, troubles: &mut Troubles, other: imp
         tokio::select! {
             done = &mut other => return done,
             Some(over) = sending.next() => troubles.note("outbox", over),
+        }
+    }
+}
+
+async fn sum_up(summaries: &Summaries, stop: &CancellationToken) {
+    let mut troubles = Troubles::default();
+    while !stop.is_cancelled() {
+        troubles.note("summary", Box::pin(summaries.send()).await);
+        tokio::select! {
+            () = sleep(SUMMARY) => {}
+            () = stop.cancelled() => {}
         }
     }
 }

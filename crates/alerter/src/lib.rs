@@ -6,7 +6,8 @@
 //! heard of) and `flapping` (who fails and recovers in turn), which `settling` brings into line,
 //! [`silences`] (what nobody wants to hear of), [`outbox`] (what is to leave), [`notification`] (one
 //! message), [`facts`] (what people want to know), [`receivers`] (where to), [`alert_config`] (which
-//! there are), [`metrics`] (what is counted); [`verbs`] and [`trial`] for the operator.
+//! there are), [`summary`] (how the week was), [`metrics`] (what is counted); [`verbs`] and
+//! [`trial`] for the operator.
 
 pub mod alert_config;
 pub mod config;
@@ -23,6 +24,7 @@ pub mod rules;
 mod settling;
 pub mod silences;
 mod silent;
+pub mod summary;
 pub mod tick;
 pub mod trial;
 mod usual_speed;
@@ -40,6 +42,7 @@ use crate::{
     config::{Command, Config},
     outbox::Outbox,
     receivers::{Links, Receivers, log::AlertLog},
+    summary::Summaries,
     tick::Alerter,
 };
 
@@ -68,9 +71,11 @@ async fn look(config: Config) -> anyhow::Result<()> {
     let queue = Queue::new(&config.redis)?;
     let alerter = Alerter::new(store.clone(), queue.clone(), config.threshold, receivers.clone(), config.crash.clone());
     let (lease, metrics) = (config.lease(), alerter.metrics().clone());
-    let outbox = Outbox::new(store.clone(), receivers.clone(), lease, config.crash.clone(), metrics)?;
+    let outbox = Outbox::new(store.clone(), receivers.clone(), lease, config.crash.clone(), metrics.clone())?;
+    let (queue_of, crash) = (queue.clone(), config.crash.clone());
+    let summaries = Summaries::new(store.clone(), queue_of, receivers.clone(), lease, crash, metrics);
     if config.once {
-        return once(&store, &alerter, &outbox, &receivers).await;
+        return once(&store, &alerter, &outbox, &summaries, &receivers).await;
     }
     alert_config::read_again_on_hangup(config.config.clone(), receivers.clone()).context("listening for SIGHUP")?;
     if let Err(error @ QueueError::Misconfigured(_)) = queue.check().await {
@@ -83,20 +88,27 @@ async fn look(config: Config) -> anyhow::Result<()> {
     }
     log::info!(schedule:% = config.schedule, threshold = config.threshold; "watching");
     let keeper = tokio::spawn(daemon::keep_alive(receivers, store));
-    daemon::watch(&alerter, &outbox, &Hints::new(queue), &config.schedule, &stop).await;
+    daemon::watch(&alerter, &outbox, &summaries, &Hints::new(queue), &config.schedule, &stop).await;
     keeper.abort();
     log::info!("stopped");
     Ok(())
 }
 
 /// One tick, and the delivery of what is due.
-async fn once(store: &Store, alerter: &Alerter, outbox: &Outbox, receivers: &Receivers) -> anyhow::Result<()> {
+async fn once(
+    store: &Store,
+    alerter: &Alerter,
+    outbox: &Outbox,
+    summaries: &Summaries,
+    receivers: &Receivers,
+) -> anyhow::Result<()> {
     store.ensure_indexes().await?;
     alerter.tick().await?;
     receivers.ping().await;
     let outcome = outbox.deliver().await?;
+    let failed = outcome.failed + Box::pin(summaries.send()).await?.failed;
     receivers.keep_alive(store).await;
-    ensure!(outcome.failed == 0, "{} messages could not be delivered", outcome.failed);
+    ensure!(failed == 0, "{failed} messages could not be delivered");
     Ok(())
 }
 

@@ -22,7 +22,7 @@ export async function shows(browser, state) {
     await page.goto(`${base}/alerts?state=firing&deviceId=${device}`);
     const messages = page.locator(".deliveries").first();
     assert.match(await messages.innerText(), /log was told/);
-    assert.match(await messages.innerText(), /busy .firing. retrying after 1 try, next (in \d+ s|now): 503/);
+    assert.match(await messages.innerText(), /busy .firing. failed once, trying again (in \d+ s|now): 503/);
     assert.match(await messages.innerText(), /gone .firing. given up .*: 410/);
     await page.goto(base + "/alerts");
     const held = page.locator("details.held");

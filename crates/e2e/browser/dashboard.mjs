@@ -33,10 +33,21 @@ async function isReadable(page, name) {
   }
 }
 
+// Neither the page nor a table in it is wider than there is room for, also where it can be unfolded.
 async function isWithin(page, name) {
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  if (wide > 0) {
-    troubles.push(`${name} is ${wide} px too wide`);
+  const wide = await page.evaluate(() => {
+    const closed = [...document.querySelectorAll("details:not([open])")];
+    closed.forEach((details) => (details.open = true));
+    const places = [document.documentElement, ...document.querySelectorAll(".scroll, table")];
+    const found = places.map((place) => {
+      const right = place.getBoundingClientRect().right - document.documentElement.clientWidth;
+      return [place.ariaLabel ?? place.localName, Math.max(place.scrollWidth - place.clientWidth, Math.ceil(right))];
+    });
+    closed.forEach((details) => (details.open = false));
+    return found.filter(([, pixels]) => pixels > 0);
+  });
+  for (const [place, pixels] of wide) {
+    troubles.push(`${name}: ${place} is ${pixels} px too wide`);
   }
 }
 

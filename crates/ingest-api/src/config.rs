@@ -61,6 +61,10 @@ pub struct Config {
     /// Where events rest.
     #[command(flatten)]
     pub mongo: MongoSettings,
+    /// For tests of the system: how long after the start the devices are counted for the first
+    /// time, in milliseconds
+    #[arg(long, env = "PISYNC_FIRST_RECORD_MS", default_value_t = 60_000, hide = true)]
+    pub first_record_ms: u64,
     /// Where to die, in tests of the system.
     #[command(flatten)]
     pub crash: CrashSettings,

@@ -20,7 +20,7 @@ use crate::error::ApiError;
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 /// How many hours are kept up to date: as many as the workers' notes surely go back.
-const KEPT: i32 = 24 * 8;
+pub(crate) const KEPT: i32 = 24 * 8;
 
 /// How long ago the running hour must have been computed to be computed again.
 const RUNNING_EVERY: SignedDuration = SignedDuration::from_secs(5);
@@ -75,7 +75,10 @@ impl Hours {
             None => true,
             Some(stored) => !resting && is_stale(stored, touched.get(hour).copied(), now),
         };
-        let due: Vec<_> = within(from, to, now).filter(is_due).collect();
+        let (mut due, others): (Vec<_>, Vec<_>) = within(from, to, now).partition(is_due);
+        let is_told_too_little = |hour: &Timestamp| !resting && hours.get(hour).is_some_and(tells_too_little);
+        // A few at each question, the newest first: after an upgrade it is all of them.
+        due.extend(others.into_iter().rev().filter(is_told_too_little).take(AT_ONCE));
         let store = self.store.sync_hours();
         let computed = stream::iter(due).map(async |hour| store.compute(hour, now).await);
         let computed: Vec<_> = computed.buffer_unordered(AT_ONCE).try_collect().await?;
@@ -100,9 +103,15 @@ fn is_stale(stored: &SyncHour, touched: Option<Timestamp>, now: Timestamp) -> bo
     !stored.closed && rested && touched.is_some_and(|touched| touched + SLACK >= stored.computed_at)
 }
 
+/// Whether a version has computed an hour that does not tell what was late. Its other sums are
+/// right, so that it is no hurry.
+fn tells_too_little(stored: &SyncHour) -> bool {
+    !stored.closed && stored.late.is_none()
+}
+
 #[cfg(test)]
 mod tests {
-    use pisync_core::models::Speeds;
+    use pisync_core::models::{Late, Speeds};
 
     use super::*;
 
@@ -124,6 +133,7 @@ mod tests {
             content,
             speeds,
             failed_speeds,
+            late: Some(Late::default()),
             computed_at,
             closed,
         }
@@ -136,7 +146,10 @@ mod tests {
             assert_eq!(is_stale(&hour, Some(at(touched)), at("14:00:00")), stale, "{touched}");
         }
         assert!(!is_stale(&hour, None, at("14:00:00")));
-        let closed = SyncHour { closed: true, ..hour };
+        let untold = SyncHour { late: None, ..hour.clone() };
+        assert_eq!([&hour, &untold].map(tells_too_little), [false, true]);
+        let closed = SyncHour { closed: true, late: None, ..hour };
+        assert!(!tells_too_little(&closed));
         assert!(!is_stale(&closed, Some(at("14:00:00")), at("14:00:00")), "its rows may be gone");
     }
 

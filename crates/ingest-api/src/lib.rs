@@ -1,7 +1,8 @@
 //! The HTTP side of `PiSync`: what a device reports goes through [`routes`] into the queue.
 //!
 //! In reading order: [`config`], [`server`], [`request_id`], [`front`] (with [`auth`], [`cors`],
-//! [`tls`] and [`headers`]), [`routes`], [`limits`], [`hours`], [`error`], [`metrics`]; [`cursor`]
+//! [`tls`] and [`headers`]), [`routes`], [`limits`], [`hours`], `hourly` (what is done
+//! once an hour), [`error`], [`metrics`]; [`cursor`]
 //! and [`cursor_key`] for lists; [`dashboard`] for people; [`admin`] and [`healthcheck`] for the
 //! operator's verbs.
 
@@ -16,6 +17,7 @@ pub mod error;
 pub mod front;
 pub mod headers;
 pub mod healthcheck;
+mod hourly;
 pub mod hours;
 pub mod limits;
 pub mod metrics;
@@ -24,7 +26,7 @@ pub mod routes;
 pub mod server;
 pub mod tls;
 
-use std::{net::TcpListener, sync::Arc};
+use std::{net::TcpListener, sync::Arc, time::Duration};
 
 use actix_web::web::Data;
 use anyhow::Context;
@@ -83,6 +85,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         store,
         metrics: Data::new(Metrics::new()),
     };
+    tokio::spawn(hourly::keep(state.clone(), Duration::from_millis(config.first_record_ms)));
     log::info!(address:% = listener.local_addr()?; "listening");
     server::serve(listener, front, state, config.max_connections, stop).await.context("serving")
 }

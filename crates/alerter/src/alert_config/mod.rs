@@ -1,4 +1,5 @@
-//! The alert config: a TOML file with receivers, the routes that lead to them, rules, and the ping.
+//! The alert config: a TOML file with receivers, the routes that lead to them, rules, the ping, and
+//! the weekly summary.
 //!
 //! It is read as a whole or not at all, and everything that is wrong is said at once, each with
 //! its line and key.
@@ -10,6 +11,7 @@ mod rules;
 mod secret;
 mod section;
 mod source;
+mod summary;
 
 use std::{collections::HashSet, fs, path::Path};
 
@@ -20,7 +22,10 @@ pub(crate) use section::Section;
 pub use source::{open, read_again_on_hangup};
 use toml::de::{DeTable, DeValue};
 
-use crate::receivers::{Ping, Receiver, log};
+use crate::{
+    receivers::{Ping, Receiver, log},
+    summary::plan::Plan,
+};
 
 /// What the file says.
 #[derive(Debug, Default)]
@@ -33,6 +38,8 @@ pub struct AlertConfig {
     pub rules: Rules,
     /// Who is told of each look that was done.
     pub ping: Option<Ping>,
+    /// Who is told once a week how the fleet did.
+    pub summary: Option<Plan>,
 }
 
 impl AlertConfig {
@@ -65,6 +72,10 @@ impl AlertConfig {
         }
         if let Some(mut section) = file.section("ping") {
             config.ping = Ping::read(&mut section);
+            problems.extend(section.finish());
+        }
+        if let Some(mut section) = file.section("summary") {
+            config.summary = Plan::read(&mut section, &config.receivers, &declared);
             problems.extend(section.finish());
         }
         problems.extend(file.finish());

@@ -173,6 +173,34 @@ fn what_alertmanager_forgets_is_sent_again_in_time() {
 }
 
 #[test]
+fn a_summary_goes_to_who_reads_at_a_time_that_there_is() {
+    let summary = |members: &str| format!("{TWO}[summary]\n{members}");
+    ring();
+    let right = summary("receivers = [\"log\", \"chat\", \"chat\"]\nday = \"friday\"\nhour = 17\nzone = \"UTC\"\n");
+    let plan = AlertConfig::parse(&right).unwrap().summary.unwrap();
+    assert_eq!(
+        (plan.receivers, plan.day, plan.hour),
+        (vec!["chat".into(), "log".into()], jiff::civil::Weekday::Friday, 17)
+    );
+    assert!(AlertConfig::parse(TWO).unwrap().summary.is_none());
+
+    let wrong = wrong(&summary(
+        "receivers = [\"am\", \"nobody\"]\nday = \"someday\"\nhour = 24\nzone = \"Mars/Olympus\"\nto = \"x\"\n",
+    ));
+    for part in [
+        "10: summary.receivers: \"am\" gets no summary: it keeps the state of alerts",
+        "10: summary.receivers: \"nobody\" is no receiver of this file",
+        "11: summary.day: must be a day",
+        "12: summary.hour: must be an hour, 0 to 23",
+        "13: summary.zone: must be \"UTC\" or a time zone that this machine knows",
+        "14: summary.to: is not known here",
+    ] {
+        assert!(wrong.contains(part), "{part}:\n{wrong}");
+    }
+    assert_eq!(wrong.lines().count(), 6, "{wrong}");
+}
+
+#[test]
 fn rules_that_are_not_named_stay_as_they_are_and_each_may_be_set() {
     let config = "[rules]\nreport_interval = \"10m\"\n[rules.fleet_sync_failing]\nat_least = 7\nopens_at = 0.5\n\
                   [rules.fleet_silent]\nabsent_after = \"30m\"\n[rules.pipeline_stalled]\nlongest_wait = \"1m\"\n\

@@ -3,7 +3,7 @@
 use lettre::{
     AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
     message::{
-        Mailbox, Mailboxes,
+        Mailbox, Mailboxes, MessageBuilder,
         header::{ContentType, Header, HeaderName, HeaderValue},
     },
     transport::smtp::{
@@ -11,6 +11,7 @@ use lettre::{
         client::{Certificate, CertificateStore, Tls, TlsParameters},
     },
 };
+use pisync_core::models::Summary;
 
 use super::{wording, wording::Wording};
 use crate::{
@@ -69,6 +70,18 @@ impl Email {
             Ok(mail) => mail,
             Err(error) => return Delivery::Dead { why: format!("no mail can be made of it: {error}") },
         };
+        self.deliver(mail).await
+    }
+
+    pub(super) async fn tell(&self, summary: &Summary, wording: &Wording) -> Delivery {
+        let mail = self.head(summary.id.as_str(), &summary.subject);
+        match mail.body(wording.week(summary).join("\n") + "\n") {
+            Ok(mail) => self.deliver(mail).await,
+            Err(error) => Delivery::Dead { why: format!("no mail can be made of it: {error}") },
+        }
+    }
+
+    async fn deliver(&self, mail: Message) -> Delivery {
         match self.transport.send(mail).await {
             Ok(_) => Delivery::Sent,
             Err(error) if error.is_permanent() => Delivery::Dead { why: error.to_string() },
@@ -78,20 +91,22 @@ impl Email {
 
     fn mail(&self, notification: &Notification, wording: &Wording) -> Result<Message, lettre::error::Error> {
         let domain = self.from.email.domain();
-        let mut mail = Message::builder()
-            .from(self.from.clone())
-            .subject(Wording::subject(notification))
-            .message_id(Some(format!("<{}@{domain}>", notification.id)))
-            .header(AutoSubmitted)
-            .header(ContentType::TEXT_PLAIN);
-        for to in self.to.iter() {
-            mail = mail.to(to.clone());
-        }
+        let mut mail = self.head(&notification.id, &Wording::subject(notification));
         if let ([notice], 0) = (notification.notices.as_slice(), notification.more) {
             // The mails of an incident are one thread.
             mail = mail.references(format!("<{}.incident@{domain}>", notice.alert.id));
         }
         mail.body(text(notification, wording))
+    }
+
+    fn head(&self, id: &str, subject: &str) -> MessageBuilder {
+        let mail = Message::builder()
+            .from(self.from.clone())
+            .subject(subject)
+            .message_id(Some(format!("<{id}@{}>", self.from.email.domain())))
+            .header(AutoSubmitted)
+            .header(ContentType::TEXT_PLAIN);
+        self.to.iter().fold(mail, |mail, to| mail.to(to.clone()))
     }
 }
 

@@ -10,10 +10,15 @@ use std::{
 };
 
 use jiff::Timestamp;
-use pisync_core::models::{Alert, DeviceId};
+use pisync_core::models::{Alert, DeviceId, Summary};
 use serde::Serialize;
 
-use super::{fleet_wording, payload::rfc3339, wording, wording::Wording};
+use super::{
+    fleet_wording,
+    payload::{WEEKLY_SUMMARY, rfc3339},
+    wording,
+    wording::Wording,
+};
 use crate::notification::{Delivery, Notice, Notification, Reason};
 
 /// The name of this receiver, which is always there.
@@ -40,6 +45,18 @@ struct Line<'a> {
     message: String,
 }
 
+/// The line of a week; what only an alert has is left out.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WeekLine<'a> {
+    time: String,
+    id: &'a str,
+    alertname: &'a str,
+    starts_at: String,
+    ends_at: String,
+    message: String,
+}
+
 impl AlertLog {
     /// Opens the file for appending, and makes it where there is none.
     pub fn open(path: &Path) -> io::Result<Self> {
@@ -58,10 +75,26 @@ impl AlertLog {
         }
     }
 
-    async fn write(&self, notification: &Notification, wording: &Wording) -> io::Result<()> {
+    /// Writes a line for a week; when it is sent, it is on disk.
+    pub(super) async fn tell(&self, summary: &Summary) -> Delivery {
+        let line = WeekLine {
+            time: rfc3339(Timestamp::now()),
+            id: summary.id.as_str(),
+            alertname: WEEKLY_SUMMARY,
+            starts_at: rfc3339(summary.from),
+            ends_at: rfc3339(summary.to),
+            message: format!("{}. {}", summary.subject, summary.lines.join(". ")),
+        };
+        match self.append(&[line]).await {
+            Ok(()) => Delivery::Sent,
+            Err(error) => Delivery::Again { after: None, why: format!("writing to the alert log: {error}") },
+        }
+    }
+
+    async fn append(&self, all: &[impl Serialize]) -> io::Result<()> {
         let mut lines = Vec::new();
-        for notice in &notification.notices {
-            serde_json::to_writer(&mut lines, &line(notice, wording, Timestamp::now()))?;
+        for one in all {
+            serde_json::to_writer(&mut lines, one)?;
             lines.push(b'\n');
         }
         let file = self.0.clone();
@@ -72,7 +105,13 @@ impl AlertLog {
             (&*file).write_all(&lines)?;
             file.sync_data()
         })
-        .await??;
+        .await?
+    }
+
+    async fn write(&self, notification: &Notification, wording: &Wording) -> io::Result<()> {
+        let now = Timestamp::now();
+        let lines: Vec<_> = notification.notices.iter().map(|notice| line(notice, wording, now)).collect();
+        self.append(&lines).await?;
         for notice in &notification.notices {
             let Alert { id, name, .. } = &notice.alert;
             let device_id = notice.alert.device_id().map(DeviceId::as_str);

@@ -18,17 +18,22 @@ mod wording;
 use std::sync::{Arc, PoisonError, RwLock};
 
 pub use ping::Ping;
-use pisync_core::{models::Alert, store::Store};
+use pisync_core::{
+    models::{Alert, Summary},
+    store::Store,
+};
 pub use receiver::Receiver;
 pub(crate) use route::Grouping;
 pub use route::Route;
 pub use wording::Links;
+pub(crate) use wording::{in_words, subject};
 
 use self::{log::AlertLog, wording::Wording};
 use crate::{
     alert_config::{AlertConfig, RouteRule},
     notification::{Delivery, Notification},
     rules::Rules,
+    summary::plan::Plan,
 };
 
 /// The receivers, and the routes that lead to them. Cheap to clone; all clones get what
@@ -47,6 +52,7 @@ struct Held {
     routes: Vec<RouteRule>,
     rules: Rules,
     ping: Option<Ping>,
+    summary: Option<Plan>,
     wording: Wording,
 }
 
@@ -91,6 +97,23 @@ impl Receivers {
             Some(receiver) => receiver.send(notification, &held.wording).await,
             None => Delivery::Dead { why: "there is no such receiver any more".to_owned() },
         }
+    }
+
+    /// Tells one receiver how a week was; by the same name at each attempt.
+    pub(crate) async fn tell(&self, name: &str, summary: &Summary) -> Delivery {
+        let held = self.held();
+        if name == log::NAME {
+            return self.log.tell(summary).await;
+        }
+        match held.receivers.iter().find(|receiver| receiver.name == name) {
+            Some(receiver) => receiver.tell(summary, &held.wording).await,
+            None => Delivery::Dead { why: "there is no such receiver any more".to_owned() },
+        }
+    }
+
+    /// When a summary is due, and to whom it goes.
+    pub(crate) fn summary(&self) -> Option<Plan> {
+        self.held().summary.clone()
     }
 
     /// Tells each Alertmanager of the alerts that are still firing there, before it would take
@@ -139,9 +162,9 @@ impl Receivers {
 
 impl Held {
     fn new(links: &Links, config: AlertConfig) -> Self {
-        let AlertConfig { receivers, routes, rules, ping } = config;
+        let AlertConfig { receivers, routes, rules, ping, summary } = config;
         let wording = Wording { links: links.clone(), floor_mbps: rules.connectivity_floor_mbps };
-        Self { receivers, routes, rules, ping, wording }
+        Self { receivers, routes, rules, ping, summary, wording }
     }
 
     fn routes(&self, alert: &Alert) -> Vec<Route> {

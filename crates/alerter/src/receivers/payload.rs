@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use pisync_core::models::Summary;
 use serde::Serialize;
 
 use super::{labels, wording::Wording};
@@ -11,8 +12,11 @@ use crate::notification::{Notice, Reason};
 /// The time that Go writes where there is none.
 pub(super) const NO_TIME: &str = "0001-01-01T00:00:00Z";
 
+/// What a summary is called where alerts have the name of their rule.
+pub(super) const WEEKLY_SUMMARY: &str = "WeeklySummary";
+
 /// What people read of an alert, by name.
-pub(super) type Annotations = BTreeMap<&'static str, String>;
+pub(super) type Annotations = BTreeMap<String, String>;
 
 /// One alert in the webhook of Alertmanager, version 4.
 #[derive(Debug, Serialize)]
@@ -41,6 +45,28 @@ impl AlertItem {
             labels,
         }
     }
+
+    /// A week, as an alert that is over. Its numbers are annotations.
+    pub(super) fn of_week(summary: &Summary, wording: &Wording) -> Self {
+        let labels = BTreeMap::from([(labels::ALERTNAME, WEEKLY_SUMMARY.to_owned())]);
+        let mut annotations: Annotations =
+            summary.figures.iter().map(|(name, value)| (name.clone(), value.to_string())).collect();
+        let texts = [
+            ("summary", summary.subject.clone()),
+            ("description", wording.week(summary).join("\n")),
+            ("week", summary.week.clone()),
+        ];
+        annotations.extend(texts.map(|(name, text)| (name.to_owned(), text)));
+        Self {
+            status: "resolved",
+            annotations,
+            starts_at: rfc3339(summary.from),
+            ends_at: rfc3339(summary.to),
+            generator_url: wording.links.base().map(|base| format!("{base}/")).unwrap_or_default(),
+            fingerprint: labels::fingerprint(&labels),
+            labels,
+        }
+    }
 }
 
 /// When it was over, if it is; never before it began, which Alertmanager refuses.
@@ -51,16 +77,16 @@ pub(super) fn ends_at(notice: &Notice) -> Option<Timestamp> {
 
 /// `summary`, `description`, and each detail by itself for templates.
 pub(super) fn annotations(notice: &Notice, wording: &Wording) -> Annotations {
-    let mut annotations = BTreeMap::from([
+    let mut annotations = vec![
         ("summary", Wording::headline(notice)),
         ("description", wording.lines(notice).join("\n")),
         ("alertId", notice.alert.id.to_string()),
         ("cause", notice.alert.cause.as_str().to_owned()),
         ("failureCount", notice.alert.failure_count.to_string()),
-    ]);
+    ];
     let last = notice.facts.last_good_sync.map(|at| ("lastGoodSync", rfc3339(at)));
     annotations.extend(last);
-    annotations
+    annotations.into_iter().map(|(name, text)| (name.to_owned(), text)).collect()
 }
 
 /// In milliseconds, as everything here.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pisync_core::models::Entry;
+use pisync_core::models::{Entry, Summary};
 
 use super::{
     alertmanager::Alertmanager, email::Email, pagerduty::PagerDuty, route::Grouping, slack::Slack, webhook::Webhook,
@@ -78,6 +78,14 @@ impl Receiver {
         }
     }
 
+    /// Whether it can be told how a week was: what keeps the state of alerts cannot.
+    pub(crate) fn takes_summaries(&self) -> bool {
+        match &self.kind {
+            Kind::Alertmanager(_) | Kind::PagerDuty(_) => false,
+            Kind::Email(_) | Kind::Slack(_) | Kind::Webhook(_) => true,
+        }
+    }
+
     /// The Alertmanager that this is, if it is one.
     pub(super) fn alertmanager(&self) -> Option<&Alertmanager> {
         match &self.kind {
@@ -97,6 +105,23 @@ impl Receiver {
                 Kind::Webhook(webhook) => webhook.send(notification, wording).await,
             }
         };
+        self.in_time(sending).await
+    }
+
+    /// Tells it how a week was, or gives up when the time is over.
+    pub(crate) async fn tell(&self, summary: &Summary, wording: &Wording) -> Delivery {
+        let telling = async {
+            match &self.kind {
+                Kind::Email(email) => email.tell(summary, wording).await,
+                Kind::Slack(slack) => slack.tell(summary, wording).await,
+                Kind::Webhook(webhook) => webhook.tell(&self.name, summary, wording).await,
+                Kind::Alertmanager(_) | Kind::PagerDuty(_) => Delivery::Dead { why: "it gets no summaries".to_owned() },
+            }
+        };
+        self.in_time(telling).await
+    }
+
+    async fn in_time(&self, sending: impl Future<Output = Delivery>) -> Delivery {
         let seconds = self.timeout.as_secs_f64();
         let late = || Delivery::Again { after: None, why: format!("no answer within {seconds} s") };
         tokio::time::timeout(self.timeout, sending).await.unwrap_or_else(|_| late())

@@ -1,5 +1,6 @@
 //! Slack, by an incoming webhook (and what speaks the same: Mattermost, Rocket.Chat).
 
+use pisync_core::models::Summary;
 use serde_json::{Value, json};
 
 use super::{http::Endpoint, wording, wording::Wording};
@@ -27,6 +28,12 @@ impl Slack {
 
     pub(super) async fn send(&self, notification: &Notification, wording: &Wording) -> Delivery {
         self.endpoint.post(message(notification, wording).to_string().into_bytes(), &[]).await
+    }
+
+    pub(super) async fn tell(&self, summary: &Summary, wording: &Wording) -> Delivery {
+        let lines: Vec<_> = wording.week(summary).iter().map(|line| escape(line)).collect();
+        let message = json!({ "text": escape(&summary.subject), "attachments": [{ "text": lines.join("\n") }] });
+        self.endpoint.post(message.to_string().into_bytes(), &[]).await
     }
 }
 

@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
+use pisync_core::models::Summary;
 use serde::Serialize;
 use sha2::Sha256;
 
 use super::{
     http::Endpoint,
     labels,
-    payload::{AlertItem, Annotations},
+    payload::{AlertItem, Annotations, WEEKLY_SUMMARY},
     wording::Wording,
 };
 use crate::{
@@ -62,12 +63,35 @@ impl Webhook {
     }
 
     pub(super) async fn send(&self, notification: &Notification, wording: &Wording) -> Delivery {
-        let body = match serde_json::to_vec(&payload(notification, wording)) {
+        self.post(&notification.id, &payload(notification, wording)).await
+    }
+
+    /// As an alert that is over, so that nothing is left open by it.
+    pub(super) async fn tell(&self, name: &str, summary: &Summary, wording: &Wording) -> Delivery {
+        let item = AlertItem::of_week(summary, wording);
+        let group = BTreeMap::from([(labels::ALERTNAME.to_owned(), WEEKLY_SUMMARY.to_owned())]);
+        let payload = Payload {
+            receiver: name,
+            status: item.status,
+            group_labels: &group,
+            common_labels: item.labels.clone(),
+            common_annotations: item.annotations.clone(),
+            external_url: wording.links.base().unwrap_or_default(),
+            version: "4",
+            group_key: group_key(&group),
+            truncated_alerts: 0,
+            alerts: vec![item],
+        };
+        self.post(summary.id.as_str(), &payload).await
+    }
+
+    async fn post(&self, id: &str, payload: &Payload<'_>) -> Delivery {
+        let body = match serde_json::to_vec(payload) {
             Ok(body) => body,
             Err(error) => return Delivery::Dead { why: format!("no JSON can be made of it: {error}") },
         };
-        let (id, at) = (&notification.id, Timestamp::now().as_second());
-        let mut headers = vec![("webhook-id", id.clone()), ("webhook-timestamp", at.to_string())];
+        let at = Timestamp::now().as_second();
+        let mut headers = vec![("webhook-id", id.to_owned()), ("webhook-timestamp", at.to_string())];
         headers.extend(self.key.as_ref().map(|key| ("webhook-signature", key.sign(id, at, &body))));
         self.endpoint.post(body, &headers).await
     }
@@ -76,15 +100,14 @@ impl Webhook {
 fn payload<'a>(notification: &'a Notification, wording: &'a Wording) -> Payload<'a> {
     let alerts: Vec<_> = notification.notices.iter().map(|notice| AlertItem::of(notice, wording)).collect();
     let is_firing = alerts.iter().any(|alert| alert.status == "firing");
-    let all = |part: fn(&AlertItem) -> &BTreeMap<&'static str, String>| {
-        labels::common(&alerts.iter().map(|alert| part(alert).clone()).collect::<Vec<_>>())
-    };
+    let all_labels: Vec<_> = alerts.iter().map(|alert| alert.labels.clone()).collect();
+    let all_annotations: Vec<_> = alerts.iter().map(|alert| alert.annotations.clone()).collect();
     Payload {
         receiver: &notification.receiver,
         status: if is_firing { "firing" } else { "resolved" },
         group_labels: &notification.group,
-        common_labels: all(|alert| &alert.labels),
-        common_annotations: all(|alert| &alert.annotations),
+        common_labels: labels::common(&all_labels),
+        common_annotations: labels::common(&all_annotations),
         external_url: wording.links.base().unwrap_or_default(),
         version: "4",
         group_key: group_key(&notification.group),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use pisync_core::models::{Alert, AlertName, Cause, DeviceId};
+use pisync_core::models::{Alert, AlertName, Cause, DeviceId, Summary};
 use reqwest::Url;
 
 use super::fleet_wording;
@@ -38,7 +38,8 @@ impl Links {
     /// The page of the device.
     fn device(&self, alert: &Alert) -> Option<String> {
         let mut url = self.0.clone()?;
-        url.path_segments_mut().ok()?.pop_if_empty().extend(["devices", alert.device_id()?.as_str()]);
+        url.path_segments_mut().ok()?.pop_if_empty().push("device");
+        url.query_pairs_mut().append_pair("id", alert.device_id()?.as_str());
         Some(url.into())
     }
 }
@@ -132,6 +133,13 @@ impl Wording {
         self.links.device(&notice.alert)
     }
 
+    /// A week, line by line, and where to look.
+    pub(super) fn week(&self, summary: &Summary) -> Vec<String> {
+        let mut lines = summary.lines.clone();
+        lines.extend(self.links.base().map(|base| format!("fleet: {base}/")));
+        lines
+    }
+
     /// One alert with its details, line by line.
     pub(super) fn lines(&self, notice: &Notice) -> Vec<String> {
         let mut lines = vec![Self::headline(notice)];
@@ -141,7 +149,7 @@ impl Wording {
 }
 
 /// What an alert is about.
-pub(super) fn subject(alert: &Alert) -> &str {
+pub(crate) fn subject(alert: &Alert) -> &str {
     alert.device_id().map_or("the fleet", DeviceId::as_str)
 }
 
@@ -163,7 +171,7 @@ pub(super) fn lasted(alert: &Alert) -> Option<String> {
 }
 
 /// The two largest units.
-fn in_words(length: Duration) -> String {
+pub(crate) fn in_words(length: Duration) -> String {
     let minutes = length.as_secs() / 60;
     let (days, hours, minutes) = (minutes / 1_440, minutes / 60 % 24, minutes % 60);
     match (days, hours) {
@@ -207,6 +215,6 @@ mod tests {
         };
         let device = DeviceId::parse("école/7 ?#").unwrap();
         let alert = Alert::device_sync_failing(device, &run);
-        assert_eq!(links.device(&alert).unwrap(), "https://example.org/pisync/devices/%C3%A9cole%2F7%20%3F%23");
+        assert_eq!(links.device(&alert).unwrap(), "https://example.org/pisync/device?id=%C3%A9cole%2F7+%3F%23");
     }
 }

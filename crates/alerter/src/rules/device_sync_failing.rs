@@ -1,16 +1,13 @@
 //! `DeviceSyncFailing`: a device failed as many times in a row as the threshold says.
 
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::models::{Alert, Evidence, FailureCounter};
+use pisync_core::models::{Alert, Evidence, FailureCounter, LATE_AFTER};
 
 use crate::incident::Seen;
 
-/// How old the newest failed sync may be to begin with: late data never pages.
-const RECENT: SignedDuration = SignedDuration::from_hours(2);
-
 /// Wrong from the threshold on, and well below it: a count only ever falls because a good sync
 /// came in, be it a late one. Failed syncs slower than `floor`, in Mbps, or far slower than the
-/// device's `usual` speed, point to the connection.
+/// device's `usual` speed, point to the connection. Late data never pages.
 pub fn look(counter: Option<&FailureCounter>, threshold: i32, floor: f64, usual: Option<f64>, now: Timestamp) -> Seen {
     let failing = counter.and_then(|counter| Some((counter, counter.run.filter(|run| run.count >= threshold)?)));
     Seen {
@@ -20,7 +17,7 @@ pub fn look(counter: Option<&FailureCounter>, threshold: i32, floor: f64, usual:
             Alert { cause: evidence.cause(floor), evidence: Some(evidence), ..alert }
         }),
         well_since: counter.and_then(|counter| counter.last_success_at).unwrap_or(now),
-        is_recent: failing.is_some_and(|(_, run)| now.duration_since(run.last_at) <= RECENT),
+        is_recent: failing.is_some_and(|(_, run)| now.duration_since(run.last_at) <= LATE_AFTER),
         lasts: SignedDuration::ZERO,
         clears_after: SignedDuration::ZERO,
         silenced_by: Vec::new(),

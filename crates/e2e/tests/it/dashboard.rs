@@ -2,8 +2,10 @@
 //! needs no browser.
 
 use e2e::{Answer, Api, FarEnd, TestEnv, body, hours_ago, setting, workspace_root};
-use pisync_core::models::{AlertState, Incident};
+use jiff::SignedDuration;
+use pisync_core::models::{AlertState, Incident, hour_of};
 use reqwest::{Client, Response, redirect::Policy};
+use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::{
@@ -19,6 +21,9 @@ pub(crate) fn client() -> Client {
     Client::builder().redirect(Policy::none()).build().unwrap()
 }
 
+/// A device with a name as long as names may be.
+const LONG: &str = "a-name-that-is-as-long-as-a-name-may-be";
+
 /// A fleet of which a part fails for either cause, with its incidents and two dead letters.
 async fn fleet(env: &TestEnv, api: &Api, key: &str) {
     let args = ["run", "--api", &api.url, "--devices", "120", "--rounds", "30", "--failure-rate", "0.25"];
@@ -27,7 +32,8 @@ async fn fleet(env: &TestEnv, api: &Api, key: &str) {
     let output = command.env("PISYNC_API_KEY", key).output().await.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let post = Client::new().post(format!("{}/api/v1/sync-events", api.url)).bearer_auth(key);
-    let reports: Vec<_> = (1..5).map(|hour| body(DEVICE, hours_ago(hour), true)).collect();
+    let mut reports: Vec<_> = (1..5).map(|hour| body(DEVICE, hours_ago(hour), true)).collect();
+    reports.push(body(&format!("{LONG:-<128}"), hours_ago(1), false));
     assert_eq!(post.json(&reports).send().await.unwrap().status().as_u16(), 202);
     let queue = env.queue();
     let letters = ["no event <script>alert(1)</script>", "no event either"].map(|text| text.as_bytes().to_vec());
@@ -36,7 +42,7 @@ async fn fleet(env: &TestEnv, api: &Api, key: &str) {
 
 /// Tells people of the incidents: the log takes it, one webhook is busy and another one gone. Of
 /// three further incidents nobody hears while the first one is open.
-async fn told(env: &TestEnv, busy: &FarEnd, gone: &FarEnd) {
+async fn told(env: &TestEnv, url: &str, busy: &FarEnd, gone: &FarEnd) {
     let says = |status: u16| Answer::Says(status, String::new(), "no".to_owned());
     busy.answers(vec![says(503); 100]);
     gone.answers(vec![says(410); 100]);
@@ -46,8 +52,13 @@ async fn told(env: &TestEnv, busy: &FarEnd, gone: &FarEnd) {
     };
     std::fs::write(env.path("alerts.toml"), webhook("busy", busy) + &webhook("gone", gone)).unwrap();
     let (log, config) = (env.path("alerts.log").display().to_string(), env.path("alerts.toml").display().to_string());
-    let mut look = env.start("once.log", "alerter", &["--once", "--alert-log", &log, "--config", &config]);
+    let mut look =
+        env.start("once.log", "alerter", &["--once", "--alert-log", &log, "--config", &config, "--external-url", url]);
     assert_eq!(look.ended().await.code(), Some(1), "not all was delivered\n{}", look.log());
+    // Where a message leads to is a page, for which one has to sign in.
+    let link = busy.received()[0].json()["alerts"][0]["generatorURL"].as_str().unwrap().to_owned();
+    assert!(link.starts_with(url), "{link}");
+    assert_eq!(client().get(&link).send().await.unwrap().status().as_u16(), 303, "{link}");
     let open = env.store().await.alerts().open_of(&device(DEVICE)).await.unwrap().unwrap();
     assert_eq!(open.alert.state, AlertState::Firing);
     for i in 0..3 {
@@ -64,7 +75,7 @@ async fn the_dashboard_is_looked_at_in_a_browser() {
     fleet(&env, &api, &ingest).await;
     env.drained().await;
     let (busy, gone) = (FarEnd::start().await, FarEnd::start().await);
-    told(&env, &busy, &gone).await;
+    told(&env, &api.url, &busy, &gone).await;
 
     let mut command = Command::new("node");
     command.arg(workspace_root().join("crates/e2e/browser/dashboard.mjs"));
@@ -154,6 +165,7 @@ async fn a_page_says_that_it_is_blind_when_a_server_is_away_and_a_badge_is_a_pic
     };
     let (status, _, page) = text("/").await;
     assert!(status == 200 && page.contains("All quiet"), "{page}");
+    assert!(page.contains("No figure for yesterday yet"), "{page}");
     let (status, media_type, badge) = text("/badge/fleet.svg").await;
     assert_eq!((status, media_type.as_str()), (200, "image/svg+xml"));
     assert!(badge.contains("all quiet"), "{badge}");
@@ -167,4 +179,52 @@ async fn a_page_says_that_it_is_blind_when_a_server_is_away_and_a_badge_is_a_pic
     assert_eq!(text("/chart/hours.json").await.0, 503);
     redis.restart().await;
     env.finish().await;
+}
+
+/// The counts of each hour that are kept, by its start.
+async fn status_hours(env: &TestEnv) -> Vec<Value> {
+    let mut kept = e2e::mongo_find(env, "StatusHour", json!({})).await;
+    kept.sort_by_key(|one| one["_id"]["$date"].to_string());
+    kept
+}
+
+#[tokio::test]
+async fn states_are_counted_once_an_hour_and_held_against_yesterday() {
+    let env = TestEnv::new();
+    let (day, month) = (hour_of(hours_ago(24)), hour_of(hours_ago(24 * 30)));
+    // Of the same hour yesterday, also where the hour ends now; and one that is long gone.
+    let counted = [day, day + SignedDuration::from_hours(1), month].map(|hour| {
+        let at = json!({ "$date": hour.to_string() });
+        json!({ "_id": at, "takenAt": at, "failing": 3, "silent": 0, "clockSuspect": 7, "ok": 1 })
+    });
+    e2e::mongo_command(&env, "insert", "StatusHour", json!({ "documents": counted })).await;
+    let failing: Vec<_> = (1..5).map(|hour| body("pibook-1", hours_ago(hour), true)).collect();
+    let _worker = env.worker("worker.log", &[]).await;
+    let first = env.api_named("first.log", &[]).await;
+    first.accepts(&failing).await;
+    first.accepts(&[body("pibook-2", hours_ago(1), false)]).await;
+    env.drained().await;
+    let _apis = [
+        env.api_named("second.log", &["--first-record-ms", "0"]).await,
+        env.api_named("third.log", &["--first-record-ms", "0"]).await,
+    ];
+    env.until("the hours are added up", async || added_up(&env).await).await;
+    let kept = status_hours(&env).await;
+    assert_eq!(kept.iter().filter(|one| one["clockSuspect"] == json!(7)).count(), 2, "what is long gone is forgotten");
+    let last = kept.last().unwrap();
+    assert_eq!([&last["failing"], &last["silent"], &last["ok"]], [&json!(1), &json!(0), &json!(1)], "{last}");
+
+    let page = client().get(&first.url).send().await.unwrap().text().await.unwrap();
+    for words in
+        ["\u{25bc} 2 fewer than yesterday", "as many as yesterday", "\u{25bc} 7 fewer", "Yesterday's were counted"]
+    {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    env.finish().await;
+}
+
+/// Whether the hours of the week are there although nobody has asked for them.
+async fn added_up(env: &TestEnv) -> bool {
+    let hours = env.store().await.sync_hours().hours(hours_ago(24 * 7), hours_ago(0)).await.unwrap();
+    hours.len() >= 24 * 7 - 1 && hours.iter().map(|hour| hour.failed).sum::<u64>() == 4
 }

@@ -4,7 +4,7 @@ use e2e::{TestEnv, body, hours_ago};
 use ingest_api::hours::Hours;
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    models::{Speeds, SyncHour, hour_of},
+    models::{Late, Speeds, SyncHour, hour_of},
     queue::LastSeen,
 };
 use serde_json::{Value, json};
@@ -154,6 +154,67 @@ async fn failed_syncs_are_told_apart_by_their_cause_as_alerts_are() {
     let unset = json!({ "updates": [{ "q": {}, "u": { "$unset": { "failedSpeeds": 1 }, "$set": { "good": 99 } }, "multi": true }] });
     e2e::mongo_command(&env, "update", "SyncHour", unset).await;
     assert_eq!(hours(&env, hour, hour + HOUR).await.remove(0).good, 2);
+    env.finish().await;
+}
+
+/// A row for each, and what is added up of them: received so many minutes after the sync.
+#[tokio::test]
+async fn syncs_that_were_received_late_are_told_apart() {
+    let env = TestEnv::new();
+    let hour = hour_of(hours_ago(5));
+    let date = |minutes: i64| json!({ "$date": (hour + SignedDuration::from_mins(minutes)).to_string() });
+    let rows = [
+        (5, 0, 9.0),
+        (120, 0, 9.0),
+        (121, 0, 9.0),
+        (5, 1, 0.2),
+        (121, 1, 0.2),
+        (121, 3, 9.0),
+        (121, 1, 0.0),
+        (5, 1, 0.0),
+    ];
+    let rows = rows.iter().enumerate().map(|(i, (minutes, errors, speed))| {
+        let id = json!({ "$oid": format!("{:08x}{i:016x}", hour.as_second()) });
+        json!({
+            "_id": id, "deviceId": "a", "totalErrors": errors, "totalFilesSynced": 1, "internetSpeed": speed,
+            "timestamp": date(0), "createdAt": date(*minutes),
+        })
+    });
+    let mut rows: Vec<_> = rows.collect();
+    // Rows of other programs may have anything in these fields.
+    for (i, (sync, receipt)) in [(json!("soon"), date(500)), (date(0), json!(7))].into_iter().enumerate() {
+        let id = json!({ "$oid": format!("{:08x}{:016x}", hour.as_second(), 100 + i) });
+        rows.push(json!({ "_id": id, "deviceId": "b", "totalErrors": 0, "timestamp": sync, "createdAt": receipt }));
+    }
+    e2e::mongo_command(&env, "insert", "SyncEvent", json!({ "documents": rows })).await;
+    let found = hours(&env, hour, hour + HOUR).await.remove(0);
+    assert_eq!(found.late, Some(Late { good: 1, connectivity: 1, content: 1, unknown: 1 }));
+    assert_eq!((found.good, found.failed), (5, 5), "the sums are of all");
+    assert_eq!((found.unknown(), found.late.unwrap().all()), (2, 4));
+    env.finish().await;
+}
+
+/// Versions side by side: one that does not tell what was late leaves what another has told.
+#[tokio::test]
+async fn what_was_late_is_not_believed_beside_the_sums_of_another_version() {
+    let env = TestEnv::new();
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let hour = hour_of(hours_ago(5));
+    api.accepts(&[report(1, 5, false)]).await;
+    env.drained().await;
+    assert_eq!(hours(&env, hour, hour + HOUR).await[0].late, Some(Late { good: 1, ..Late::default() }));
+    let later = json!({ "$date": "2100-01-01T00:00:00Z" });
+    let by_another = json!({ "updates": [{ "q": {}, "u": { "$set": { "good": 2, "computedAt": later } } }] });
+    e2e::mongo_command(&env, "update", "SyncHour", by_another).await;
+    let stored = env.store().await.sync_hours().hours(hour, hour + HOUR).await.unwrap().remove(0);
+    assert_eq!((stored.good, stored.late), (2, None));
+    // It is added up again, unless its rows may be gone.
+    let earlier = json!({ "$date": "2000-01-01T00:00:00Z" });
+    for (closed, late) in [(true, None), (false, Some(Late { good: 1, ..Late::default() }))] {
+        let set = json!({ "updates": [{ "q": {}, "u": { "$set": { "computedAt": earlier, "closed": closed } } }] });
+        e2e::mongo_command(&env, "update", "SyncHour", set).await;
+        assert_eq!(hours(&env, hour, hour + HOUR).await[0].late, late);
+    }
     env.finish().await;
 }
 

@@ -5,7 +5,7 @@ use e2e::{MailServer, TestEnv};
 
 use crate::receivers::{message, notice, receivers};
 
-fn config(env: &TestEnv, port: u16, to: &str, more: &str) -> String {
+pub(crate) fn config(env: &TestEnv, port: u16, to: &str, more: &str) -> String {
     let (ca, password) = (env.path("cert.pem"), env.path("password"));
     format!(
         "[[receiver]]\nname = \"there\"\ntype = \"email\"\nhost = \"localhost\"\nport = {port}\n\
@@ -16,7 +16,7 @@ fn config(env: &TestEnv, port: u16, to: &str, more: &str) -> String {
     )
 }
 
-async fn server(env: &TestEnv) -> MailServer {
+pub(crate) async fn server(env: &TestEnv) -> MailServer {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     std::fs::write(env.path("cert.pem"), made.cert.pem()).unwrap();
     std::fs::write(env.path("key.pem"), made.signing_key.serialize_pem()).unwrap();
@@ -49,7 +49,7 @@ async fn a_mail_arrives_over_starttls_with_all_that_people_need() {
         "0.2 Mbps",
         "last errors: ",
         "last good sync: ",
-        "device: https://pisync.example.org/devices/%C3%A9cole-7",
+        "device: https://pisync.example.org/device?id=%C3%A9cole-7",
     ] {
         assert!(parsed.contains(part), "{part}: {parsed}");
     }
@@ -63,7 +63,7 @@ async fn a_mail_arrives_over_starttls_with_all_that_people_need() {
 }
 
 /// A mail as Python reads it: its headers, decoded, and its text.
-async fn parse(env: &TestEnv, mail: &str) -> String {
+pub(crate) async fn parse(env: &TestEnv, mail: &str) -> String {
     std::fs::write(env.path("mail"), mail).unwrap();
     let script = "import email,email.policy,sys\n\
                   mail=email.message_from_bytes(open(sys.argv[1],'rb').read(),policy=email.policy.default)\n\

@@ -47,6 +47,7 @@ mod sessions;
 mod settings;
 mod sharding;
 mod spreading;
+mod summary;
 mod tls;
 mod upgrade;
 mod world;

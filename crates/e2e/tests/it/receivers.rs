@@ -162,7 +162,7 @@ async fn slack_gets_what_people_need_and_no_name_of_a_device_is_a_command() {
         "12 Mbps",
         "5 errors, 8 files synced",
         "last good sync",
-        "https://pisync.example.org/devices/%3C!channel%3E",
+        "https://pisync.example.org/device?id=%3C%21channel%3E",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
@@ -207,7 +207,7 @@ async fn pagerduty_gets_one_incident_that_begins_and_ends() {
             (&event["payload"]["source"], &event["payload"]["severity"]),
             (&"pibook-1".into(), &"warning".into())
         );
-        assert_eq!(event["links"][0]["href"], "https://pisync.example.org/devices/pibook-1");
+        assert_eq!(event["links"][0]["href"], "https://pisync.example.org/device?id=pibook-1");
     }
     let summary = events[2]["payload"]["summary"].as_str().unwrap();
     assert!(summary.contains("well again") && summary.ends_with("for 3 h 0 min"), "{summary}");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use actix_web::{HttpResponse, web::Data};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    models::{SyncHour, hour_of},
+    models::{Late, SyncHour, hour_of},
     store::AlertFilter,
 };
 use serde::Serialize;
@@ -28,8 +28,28 @@ struct Columns {
     connectivity: Vec<u64>,
     content: Vec<u64>,
     unknown: Vec<u64>,
+    /// Of all these, those that were received late.
+    late: LateColumns,
     /// Incidents that began, of the newest 200.
     incidents: Vec<u64>,
+}
+
+/// What was received late, by how it ended.
+#[derive(Debug, Default, Serialize)]
+struct LateColumns {
+    good: Vec<u64>,
+    connectivity: Vec<u64>,
+    content: Vec<u64>,
+    unknown: Vec<u64>,
+}
+
+impl LateColumns {
+    fn push(&mut self, late: Late) {
+        self.good.push(late.good);
+        self.connectivity.push(late.connectivity);
+        self.content.push(late.content);
+        self.unknown.push(late.unknown);
+    }
 }
 
 /// The last so many hours, the running one last.
@@ -53,7 +73,8 @@ pub(super) async fn get(_: Viewer, state: Data<State>) -> Result<HttpResponse, P
         columns.good.push(hour.good);
         columns.connectivity.push(hour.connectivity);
         columns.content.push(hour.content);
-        columns.unknown.push(hour.failed.saturating_sub(hour.connectivity + hour.content));
+        columns.unknown.push(hour.unknown());
+        columns.late.push(hour.late.unwrap_or_default());
         columns.incidents.push(begun.get(&hour.hour).copied().unwrap_or(0));
     }
     Ok(HttpResponse::Ok().json(columns))

@@ -70,8 +70,8 @@ fn leaving(entry: &Entry, now: Timestamp) -> Delivery {
         let said = format!("\u{201c}{telling}\u{201d} leaves");
         return Delivery { at, ..Delivery::new(receiver, "waiting", "\u{25d4}", said) };
     }
-    let (count, tries) = (entry.attempts, if entry.attempts == 1 { "try" } else { "tries" });
-    let said = format!("\u{201c}{telling}\u{201d} retrying after {count} {tries}, next");
+    let times = if entry.attempts == 1 { "once".to_owned() } else { format!("{} times", entry.attempts) };
+    let said = format!("\u{201c}{telling}\u{201d} failed {times}, trying again");
     let why = entry.last_error.clone().unwrap_or_else(|| "its sender ended before it knew".into());
     Delivery { at, why, ..Delivery::new(receiver, "retrying", "\u{21bb}", said) }
 }
@@ -147,13 +147,13 @@ mod tests {
             lines,
             [
                 "a waiting \u{201c}firing\u{201d} leaves in 5 min ",
-                "b retrying \u{201c}firing\u{201d} retrying after 2 tries, next in 5 min 503 no",
+                "b retrying \u{201c}firing\u{201d} failed 2 times, trying again in 5 min 503 no",
                 "c waiting \u{201c}firing\u{201d} is being sent  ",
                 "d dead \u{201c}firing\u{201d} given up 15 min ago 400 gone",
                 "e sent was told that it is over  ",
                 "f dead \u{201c}firing\u{201d} given up 50 s ago 400 gone",
                 "g sent was told 1 min ago ",
-                "h retrying \u{201c}firing\u{201d} retrying after 1 try, next in 5 min its sender ended before it knew",
+                "h retrying \u{201c}firing\u{201d} failed once, trying again in 5 min its sender ended before it knew",
             ]
         );
     }

@@ -13,10 +13,11 @@ use tokio::time::timeout;
 
 use super::{
     chart::{self, WEEK},
-    devices::{Row, look},
+    devices::Row,
     moment::{Moment, Span, grouped, percent},
     page::{Frame, PageError, render},
     pipeline::Pipeline,
+    states::{self, States},
     verdict::{Incidents, Situation, Verdict},
     viewer::Viewer,
     yesterday::Yesterday,
@@ -42,8 +43,7 @@ struct FleetPage {
     frame: Frame,
     verdict: Verdict,
     checked: Moment,
-    tiles: Vec<Tile>,
-    total: String,
+    states: States,
     pace: String,
     pipeline: Option<PipelineRow>,
     day: Option<Day>,
@@ -51,15 +51,6 @@ struct FleetPage {
     week: Vec<HourRow>,
     speeds: Vec<SpeedRow>,
     worst: Vec<Row>,
-}
-
-/// A status and how many devices have it.
-struct Tile {
-    status: &'static str,
-    sign: &'static str,
-    label: &'static str,
-    count: String,
-    share: String,
 }
 
 struct PipelineRow {
@@ -74,6 +65,7 @@ struct Day {
     good: String,
     failed: String,
     share: String,
+    late: String,
     median: String,
     change: String,
 }
@@ -84,6 +76,7 @@ struct HourRow {
     connectivity: String,
     content: String,
     unknown: String,
+    late: String,
 }
 
 /// Syncs with connections of some speed: how many, and how many of them failed.
@@ -98,9 +91,10 @@ struct SpeedRow {
 /// The page. What a server does not tell in time is left out, and said to be.
 pub(super) async fn get(viewer: Viewer, state: Data<State>) -> Result<HttpResponse, PageError> {
     let now = Timestamp::now();
-    let (queue, counts, incidents, hours, worst) = tokio::join!(
+    let (queue, counts, before, incidents, hours, worst) = tokio::join!(
         in_time(&state, async |state: State| Ok(Pipeline::of(&state.queue.status_of_all().await?, Timestamp::now()))),
         in_time(&state, async |state: State| Census::of(&state).await),
+        in_time(&state, async move |state: State| states::of_yesterday(&state.store, now).await),
         in_time(&state, open_incidents),
         in_time(&state, async |state: State| chart::hours(&state, WEEK).await),
         in_time(&state, worst),
@@ -115,15 +109,13 @@ pub(super) async fn get(viewer: Viewer, state: Data<State>) -> Result<HttpRespon
         silent: count(DeviceStatus::Silent),
         dead_letters: queue.as_ref().map_or(0, |queue| queue.dead_letters),
     };
-    let total: u64 = counts.iter().flatten().map(|(_, count)| count).sum();
     let hours = hours.unwrap_or_default();
     let day = &hours[hours.len().saturating_sub(24)..];
     Ok(render(&FleetPage {
         frame: Frame::new("Fleet", "/", &viewer),
         verdict: Verdict::of(&situation),
         checked: Moment::new(now, now),
-        tiles: counts.iter().flatten().map(|(status, count)| Tile::new(*status, *count, total)).collect(),
-        total: grouped(total),
+        states: States::of(counts.as_ref().map_or(&[], |counts| &counts[..]), before.flatten().as_ref(), now),
         pace: pace(&state, queue.as_ref()),
         pipeline: queue.as_ref().map(PipelineRow::from),
         day: (!day.is_empty()).then(|| Day::of(day, &hours)),
@@ -176,13 +168,6 @@ fn pace(state: &State, queue: Option<&Pipeline>) -> String {
     pace.map_or_else(|| "not measured yet".into(), |pace| format!("{pace:.1} /s"))
 }
 
-impl Tile {
-    fn new(status: DeviceStatus, count: u64, total: u64) -> Self {
-        let (sign, label) = look(status);
-        Self { status: status.as_str(), sign, label, count: grouped(count), share: percent(count, total) }
-    }
-}
-
 impl From<&Pipeline> for PipelineRow {
     fn from(queue: &Pipeline) -> Self {
         Self {
@@ -214,6 +199,7 @@ impl Day {
             good: grouped(good),
             failed: grouped(failed),
             share: percent(failed, good + failed),
+            late: grouped(day.iter().filter_map(|hour| hour.late).map(|late| late.all()).sum()),
             median: speeds.median().map_or_else(|| "no syncs".into(), |median| format!("{median:.2} Mbps")),
             change,
         }
@@ -227,7 +213,8 @@ impl HourRow {
             good: grouped(hour.good),
             connectivity: grouped(hour.connectivity),
             content: grouped(hour.content),
-            unknown: grouped(hour.failed.saturating_sub(hour.connectivity + hour.content)),
+            unknown: grouped(hour.unknown()),
+            late: hour.late.map_or_else(|| "not known".into(), |late| grouped(late.all())),
         }
     }
 }

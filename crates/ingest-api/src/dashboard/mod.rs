@@ -2,7 +2,7 @@
 //!
 //! In reading order: `viewer` (who looks, by a `session` that `sign_in` begins, or by a link that
 //! was made in `share`; both are texts with a `seal`, kept in a `cookie`), `page` (the frame of all
-//! pages), `fleet` (with its `verdict`, `pipeline`, `chart`, and `yesterday` to compare with), `devices`, `device` (with its
+//! pages), `fleet` (with its `verdict`, `states`, `pipeline`, `chart`, and `yesterday` to compare with), `devices`, `device` (with its
 //! `strip` of hours and its `timeline`), `alerts` (`incidents` with the `delivery` of their
 //! messages, and those that are `held`), `silences`, `dead_letters`, `badge`; `assets` are the
 //! files beside them.
@@ -27,6 +27,7 @@ mod session;
 mod share;
 mod sign_in;
 mod silences;
+mod states;
 mod strip;
 mod timeline;
 mod verdict;

@@ -69,6 +69,7 @@ mod tests {
             content,
             speeds,
             failed_speeds,
+            late: None,
             computed_at,
             closed,
         }

@@ -14,6 +14,8 @@ mod listening;
 mod outbox;
 mod report_slot;
 mod silence;
+mod status_hour;
+mod summary;
 mod sync_event;
 mod sync_hour;
 
@@ -31,5 +33,7 @@ pub use listening::{Gap, Listening};
 pub use outbox::{Dead, Entry, MessageId, Telling, Told};
 pub use report_slot::next_report_in;
 pub use silence::{InvalidMatcher, Matcher, MatcherKind, Silence, SilenceEnd, SilenceId};
+pub use status_hour::StatusHour;
+pub use summary::Summary;
 pub use sync_event::{FieldError, InvalidEvent, SyncEvent, parse_time};
-pub use sync_hour::{Speeds, SyncHour, hour_of};
+pub use sync_hour::{LATE_AFTER, Late, Speeds, SyncHour, hour_of};

@@ -2,7 +2,11 @@
 
 use std::ops::AddAssign;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+
+/// How long after a sync its report may be received and not be late: two intervals of devices that
+/// report once an hour. A failed sync that is older begins no incident.
+pub const LATE_AFTER: SignedDuration = SignedDuration::from_hours(2);
 
 /// The start of the hour in which a moment lies, in UTC.
 pub fn hour_of(at: Timestamp) -> Timestamp {
@@ -31,13 +35,41 @@ pub struct SyncHour {
     pub speeds: Speeds,
     /// How fast those of failed syncs were.
     pub failed_speeds: Speeds,
+    /// Those of all these that were received late; none where a version has added them up that did
+    /// not tell.
+    pub late: Option<Late>,
     /// A time before the rows were read, by Redis' clock: later rows may be missing.
     pub computed_at: Timestamp,
     /// Whether rows may have been removed for their age since, so that the sums stay as they are.
     pub closed: bool,
 }
 
+/// Syncs of an hour whose reports were received more than [`LATE_AFTER`] after them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Late {
+    /// Those without an error.
+    pub good: u64,
+    /// Failed ones with a connection that was too slow.
+    pub connectivity: u64,
+    /// Failed ones with one that was not.
+    pub content: u64,
+    /// Failed ones whose cause is not known.
+    pub unknown: u64,
+}
+
+impl Late {
+    /// All of them.
+    pub fn all(&self) -> u64 {
+        self.good + self.connectivity + self.content + self.unknown
+    }
+}
+
 impl SyncHour {
+    /// Failed syncs whose cause is not known.
+    pub fn unknown(&self) -> u64 {
+        self.failed.saturating_sub(self.connectivity + self.content)
+    }
+
     /// The speed that half of the syncs did not reach, in Mbps, estimated; none without syncs.
     pub fn median_speed(&self) -> Option<f64> {
         self.speeds.median()

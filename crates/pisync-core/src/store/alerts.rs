@@ -9,6 +9,7 @@ mod fleet;
 mod groups;
 mod list;
 mod outbox;
+mod week;
 
 use bson::{Document, doc};
 use futures_util::{StreamExt, TryStreamExt};
@@ -53,6 +54,7 @@ impl Alerts {
         let ended = IndexOptions::builder().partial_filter_expression(doc! { "stateSince": { "$exists": true } });
         let indexes = [index(doc! { "fingerprint": 1 }, open), index(last_keys(), ended.build())];
         let indexes = indexes.into_iter().chain(outbox::indexes()).chain(list::indexes());
+        let indexes = indexes.chain([week::ended_index()]);
         self.collection.create_indexes(indexes).await?;
         Ok(())
     }

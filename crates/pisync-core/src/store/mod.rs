@@ -9,6 +9,8 @@ mod failure_counters;
 mod retention;
 mod silences;
 mod sizes;
+mod status_hours;
+mod summaries;
 mod sync_events;
 mod sync_hours;
 mod update;
@@ -27,6 +29,8 @@ use mongodb::{
 pub use retention::{Progress, Retention};
 pub use silences::{Reach, Silences};
 pub use sizes::CollectionSize;
+pub use status_hours::StatusHours;
+pub use summaries::Summaries;
 pub use sync_events::{AgedRow, Inserted, NewestRow, Step, StoredEvent, SyncEvents};
 pub use sync_hours::SyncHours;
 
@@ -156,6 +160,16 @@ impl Store {
     /// The hours, added up.
     pub fn sync_hours(&self) -> SyncHours {
         SyncHours::new(self.database.collection(&self.sync_events), &self.database.collection("SyncHour"))
+    }
+
+    /// How many devices had which status, hour by hour.
+    pub fn status_hours(&self) -> StatusHours {
+        StatusHours::new(&self.database.collection("StatusHour"))
+    }
+
+    /// What is told once a week, and to whom it was.
+    pub fn summaries(&self) -> Summaries {
+        Summaries::new(&self.database.collection("Summary"))
     }
 
     /// How far the removal of old rows has come, and who is at it.

@@ -10,7 +10,7 @@ use mongodb::{
 use serde::Deserialize;
 
 use super::{Raw, StoreError, malformed, object_id};
-use crate::models::{Cause, EventId, Speeds, SyncHour, hour_of};
+use crate::models::{Cause, EventId, LATE_AFTER, Late, Speeds, SyncHour, hour_of};
 
 /// The server's code for an hour that has its document already.
 const DUPLICATE_KEY: i32 = 11000;
@@ -86,7 +86,7 @@ impl SyncHours {
         let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);
         let buckets = buckets.hint(Hint::Keys(doc! { "_id": 1 })).selection_criteria(primary);
         let mut buckets = buckets.read_concern(ReadConcern::local()).await?;
-        let mut sum = empty(hour, computed_at);
+        let (mut sum, mut late) = (empty(hour, computed_at), Late::default());
         while let Some(bucket) = buckets.try_next().await? {
             let bucket: Bucket = bson::deserialize_from_document(bucket).map_err(malformed("SyncEvent"))?;
             sum.good += whole(bucket.syncs) - whole(bucket.failed);
@@ -95,23 +95,42 @@ impl SyncHours {
             sum.errors += whole(bucket.errors);
             sum.connectivity += whole(bucket.slow);
             sum.content += whole(bucket.fast);
-            if let Some(fifths) = bucket.fifths {
+            if bucket.of.late {
+                late.good += whole(bucket.syncs) - whole(bucket.failed);
+                late.connectivity += whole(bucket.slow);
+                late.content += whole(bucket.fast);
+                late.unknown += whole(bucket.failed) - whole(bucket.slow) - whole(bucket.fast);
+            }
+            if let Some(fifths) = bucket.of.fifths {
                 sum.speeds.0[self::bucket(fifths)] += whole(bucket.syncs);
                 sum.failed_speeds.0[self::bucket(fifths)] += whole(bucket.failed);
             }
         }
-        Ok(sum)
+        Ok(SyncHour { late: Some(late), ..sum })
     }
 }
 
 /// An hour of nothing.
 fn empty(hour: Timestamp, computed_at: Timestamp) -> SyncHour {
     let (speeds, failed_speeds) = Default::default();
-    let (good, failed, files, errors, connectivity, content, closed) = Default::default();
-    SyncHour { hour, good, failed, files, errors, connectivity, content, speeds, failed_speeds, computed_at, closed }
+    let (good, failed, files, errors, connectivity, content, late, closed) = Default::default();
+    SyncHour {
+        hour,
+        good,
+        failed,
+        files,
+        errors,
+        connectivity,
+        content,
+        speeds,
+        failed_speeds,
+        late,
+        computed_at,
+        closed,
+    }
 }
 
-/// The sums of each bucket of speeds, which are told apart by the logarithm: to compare with every
+/// The sums of each bucket of speeds, of reports that were late and of others; buckets are told apart by the logarithm: to compare with every
 /// boundary in turn took three times as long. Other programs' rows may have anything in a field:
 /// what is no number counts as a good sync of no files, as everywhere here.
 fn by_speed() -> Document {
@@ -121,8 +140,12 @@ fn by_speed() -> Document {
     let slow =
         doc! { "$and": [&failed, { "$isNumber": "$internetSpeed" }, { "$gt": ["$internetSpeed", 0] }, &is_slow] };
     let fast = doc! { "$and": [&failed, { "$isNumber": "$internetSpeed" }, { "$not": is_slow }] };
+    let of = doc! {
+        "fifths": { "$cond": [{ "$isNumber": "$internetSpeed" }, { "$floor": fifths }, Bson::Null] },
+        "late": is_late(),
+    };
     doc! { "$group": {
-        "_id": { "$cond": [{ "$isNumber": "$internetSpeed" }, { "$floor": fifths }, Bson::Null] },
+        "_id": of,
         "syncs": { "$sum": 1 },
         "failed": { "$sum": { "$cond": [failed, 1, 0] } },
         "slow": { "$sum": { "$cond": [slow, 1, 0] } },
@@ -130,6 +153,17 @@ fn by_speed() -> Document {
         "files": { "$sum": "$totalFilesSynced" },
         "errors": { "$sum": "$totalErrors" },
     } }
+}
+
+/// Whether a row was received late, as far as it tells.
+fn is_late() -> Document {
+    let is_date = |field: &str| doc! { "$eq": [{ "$type": field }, "date"] };
+    let after = i64::try_from(LATE_AFTER.as_millis()).unwrap_or(i64::MAX);
+    doc! { "$and": [
+        is_date("$createdAt"),
+        is_date("$timestamp"),
+        { "$gt": [{ "$subtract": ["$createdAt", "$timestamp"] }, after] },
+    ] }
 }
 
 /// The bucket that begins at so many fifths of a power of ten.
@@ -140,6 +174,15 @@ fn bucket(fifths: f64) -> usize {
 
 fn document(hour: &SyncHour) -> Document {
     let count = |count: u64| Bson::Int64(i64::try_from(count).unwrap_or(i64::MAX));
+    let late = hour.late.map(|late| {
+        doc! {
+            "good": count(late.good),
+            "connectivity": count(late.connectivity),
+            "content": count(late.content),
+            "unknown": count(late.unknown),
+            "computedAt": DateTime::from(hour.computed_at),
+        }
+    });
     doc! {
         "good": count(hour.good),
         "failed": count(hour.failed),
@@ -149,6 +192,7 @@ fn document(hour: &SyncHour) -> Document {
         "content": count(hour.content),
         "speeds": hour.speeds.0.map(count).to_vec(),
         "failedSpeeds": hour.failed_speeds.0.map(count).to_vec(),
+        "late": late,
         "computedAt": DateTime::from(hour.computed_at),
         "closed": hour.closed,
     }
@@ -161,6 +205,8 @@ fn read(found: Result<bson::RawDocumentBuf, mongodb::error::Error>) -> Result<Sy
         speeds.0.iter_mut().zip(stored).for_each(|(count, stored)| *count = stored);
         speeds
     };
+    // A version that does not know it leaves that of an earlier computation beside its own sums.
+    let late = stored.late.filter(|late| late.computed_at == stored.computed_at);
     Ok(SyncHour {
         hour: stored.id.into(),
         good: stored.good,
@@ -171,6 +217,12 @@ fn read(found: Result<bson::RawDocumentBuf, mongodb::error::Error>) -> Result<Sy
         content: stored.content,
         speeds: speeds(stored.speeds),
         failed_speeds: speeds(stored.failed_speeds),
+        late: late.map(|late| Late {
+            good: late.good,
+            connectivity: late.connectivity,
+            content: late.content,
+            unknown: late.unknown,
+        }),
         computed_at: stored.computed_at.into(),
         closed: stored.closed,
     })
@@ -185,7 +237,7 @@ fn whole(sum: f64) -> u64 {
 #[derive(Deserialize)]
 struct Bucket {
     #[serde(rename = "_id")]
-    fifths: Option<f64>,
+    of: Of,
     #[serde(deserialize_with = "super::number")]
     syncs: f64,
     #[serde(deserialize_with = "super::number")]
@@ -198,6 +250,24 @@ struct Bucket {
     files: f64,
     #[serde(deserialize_with = "super::number")]
     errors: f64,
+}
+
+/// What the rows of a bucket have in common.
+#[derive(Deserialize)]
+struct Of {
+    fifths: Option<f64>,
+    late: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StoredLate {
+    good: u64,
+    connectivity: u64,
+    content: u64,
+    unknown: u64,
+    /// Of which computation these are.
+    computed_at: DateTime,
 }
 
 #[derive(Deserialize)]
@@ -213,6 +283,7 @@ struct Stored {
     content: u64,
     speeds: Vec<u64>,
     failed_speeds: Vec<u64>,
+    late: Option<StoredLate>,
     computed_at: DateTime,
     #[serde(default)]
     closed: bool,

@@ -15,7 +15,8 @@ function localTimes(root) {
   }
 }
 
-const ORDER = ["good", "unknown", "connectivity", "content"];
+// What became of the syncs, from below, each in time and then late.
+const LAYERS = ["good", "unknown", "connectivity", "content"].flatMap((name) => [{ name, late: false }, { name, late: true }]);
 
 function color(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -25,11 +26,29 @@ function color(name) {
 function stacked(columns, from) {
   const sums = [];
   let below = columns.hour.slice(from).map(() => 0);
-  for (const name of ORDER) {
-    below = columns[name].slice(from).map((count, place) => count + below[place]);
+  for (const { name, late } of LAYERS) {
+    const of = (count, place) => (late ? columns.late[name][place] : count - columns.late[name][place]);
+    below = columns[name].map(of).slice(from).map((count, place) => count + below[place]);
     sums.push(below);
   }
   return [columns.hour.slice(from), ...sums.reverse()];
+}
+
+// What was received late is hatched, so that it is told apart without colour.
+function hatched(plot, name) {
+  const [tile, size] = [document.createElement("canvas"), 6 * devicePixelRatio];
+  tile.width = tile.height = size;
+  const pen = tile.getContext("2d");
+  pen.fillStyle = color("--bar-" + name);
+  pen.fillRect(0, 0, size, size);
+  pen.strokeStyle = color("--text");
+  pen.lineWidth = devicePixelRatio;
+  for (const start of [-size, 0, size]) {
+    pen.moveTo(start, size);
+    pen.lineTo(start + size, 0);
+  }
+  pen.stroke();
+  return plot.ctx.createPattern(tile, "repeat");
 }
 
 function incidents(columns, from) {
@@ -56,9 +75,9 @@ function draw(element, columns) {
     return;
   }
   const axis = { stroke: color("--quiet"), grid: { stroke: color("--line"), width: 1 }, ticks: { stroke: color("--line") } };
-  const series = [...ORDER].reverse().map((name) => ({
+  const series = [...LAYERS].reverse().map(({ name, late }) => ({
     label: name,
-    fill: color("--bar-" + name),
+    fill: late ? (plot) => hatched(plot, name) : color("--bar-" + name),
     width: 0,
     points: { show: false },
     paths: uPlot.paths.bars({ size: [0.9, 60], align: 1 }),

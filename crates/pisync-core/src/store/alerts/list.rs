@@ -57,7 +57,7 @@ pub(super) fn indexes() -> [IndexModel; 3] {
 
 /// The state stands before the order: each state is a range of the index, and the server merges
 /// them where all are asked for.
-fn keys(first: &str) -> Document {
+pub(super) fn keys(first: &str) -> Document {
     let mut keys = doc! { first: 1, "state": 1 };
     keys.extend(newest_first());
     keys

@@ -1,0 +1,93 @@
+//! What there is to tell of a week: from the sums of its hours, never from its rows.
+
+use jiff::Timestamp;
+use pisync_core::{
+    models::{DeviceStatus, Incident, SyncHour},
+    queue::LastSeen,
+    store::Store,
+};
+
+use super::plan::Due;
+
+/// How many of the worst devices are named.
+const WORST: usize = 5;
+
+/// A week, and the one before it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Figures {
+    pub(super) syncs: Syncs,
+    pub(super) syncs_before: Syncs,
+    /// Devices that were heard of since the week began.
+    pub(super) devices: i64,
+    /// As the summary of the week before has it, if there was one.
+    pub(super) devices_before: Option<i64>,
+    pub(super) begun: u64,
+    pub(super) begun_before: u64,
+    pub(super) ended: u64,
+    pub(super) open: u64,
+    /// The one that lasted longest, and for how long so far.
+    pub(super) longest: Option<(Incident, std::time::Duration)>,
+    /// The devices that fail now, most often in a row first.
+    pub(super) worst: Vec<(String, i32)>,
+}
+
+/// The syncs of some hours.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Syncs {
+    /// How many hours were added up.
+    pub(super) hours: u64,
+    pub(super) good: u64,
+    pub(super) connectivity: u64,
+    pub(super) content: u64,
+    pub(super) unknown: u64,
+    /// Of all these, received late.
+    pub(super) late: u64,
+}
+
+impl Figures {
+    pub(super) async fn of(store: &Store, seen: &LastSeen, due: &Due, now: Timestamp) -> anyhow::Result<Self> {
+        let (hours, alerts) = (store.sync_hours(), store.alerts());
+        let (week, before) = (due.from..due.to, due.from_before..due.from);
+        let worst = store.failure_counters().worst(DeviceStatus::REPEATED, None, WORST).await?.counters;
+        let told_before = store.summaries().find(&due.week_before).await?;
+        let longest = alerts.longest(week.clone(), now).await?;
+        Ok(Self {
+            syncs: Syncs::of(&hours.hours(week.start, week.end).await?),
+            syncs_before: Syncs::of(&hours.hours(before.start, before.end).await?),
+            devices: i64::try_from(seen.count_since(due.from).await?)?,
+            devices_before: told_before.and_then(|told| told.figures.get("devices").copied()),
+            begun: alerts.count_begun(week.clone()).await?,
+            begun_before: alerts.count_begun(before).await?,
+            ended: alerts.count_ended(week).await?,
+            open: alerts.count_firing().await?,
+            longest: longest.map(|incident| {
+                let until = incident.alert.ends_at.unwrap_or(now);
+                let lasted = until.duration_since(incident.alert.starts_at);
+                (incident, std::time::Duration::try_from(lasted).unwrap_or_default())
+            }),
+            worst: worst.iter().map(|kept| (kept.device_id.to_string(), kept.failure_count())).collect(),
+        })
+    }
+}
+
+impl Syncs {
+    fn of(hours: &[SyncHour]) -> Self {
+        let sum = |of: fn(&SyncHour) -> u64| hours.iter().map(of).sum();
+        Self {
+            hours: hours.len() as u64,
+            good: sum(|hour| hour.good),
+            connectivity: sum(|hour| hour.connectivity),
+            content: sum(|hour| hour.content),
+            unknown: sum(SyncHour::unknown),
+            late: sum(|hour| hour.late.map_or(0, |late| late.all())),
+        }
+    }
+
+    pub(super) fn failed(self) -> u64 {
+        self.connectivity + self.content + self.unknown
+    }
+
+    pub(super) fn all(self) -> u64 {
+        self.good + self.failed()
+    }
+}

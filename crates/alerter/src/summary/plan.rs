@@ -1,0 +1,122 @@
+//! When the summary of a week is due, and of which week.
+
+use jiff::{
+    SignedDuration, Span, Timestamp,
+    civil::{Date, Weekday},
+    tz::TimeZone,
+};
+use pisync_core::models::hour_of;
+
+/// For how long a summary is due: as long as any message is tried. One that was due while no
+/// alerter ran, or before it was asked for, is left out.
+const LASTS: SignedDuration = SignedDuration::from_hours(24);
+
+/// The `[summary]` of the config.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The names of the receivers.
+    pub receivers: Vec<String>,
+    /// On which day of the week.
+    pub day: Weekday,
+    /// At which hour of that day.
+    pub hour: i8,
+    /// By which clock.
+    pub zone: TimeZone,
+}
+
+/// A summary that is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// The ISO week in which the seven days end.
+    pub week: String,
+    /// That of the seven days before them.
+    pub week_before: String,
+    /// Since when it is due.
+    pub at: Timestamp,
+    /// When the seven days began, in whole hours of UTC.
+    pub from: Timestamp,
+    /// When they were over.
+    pub to: Timestamp,
+    /// When the seven days before them began.
+    pub from_before: Timestamp,
+}
+
+impl Plan {
+    /// The summary that is due, of the seven days before the day on which it is.
+    pub fn due(&self, now: Timestamp) -> Option<Due> {
+        let today = now.to_zoned(self.zone.clone()).date();
+        let back = i64::from(today.weekday().since(self.day));
+        let this = days_before(today, back)?;
+        // Of this day of the week, or before its hour of the one a week ago.
+        [this, days_before(this, 7)?].into_iter().find_map(|day| {
+            let at = day.at(self.hour, 0, 0, 0).to_zoned(self.zone.clone()).ok()?.timestamp();
+            let is_due = at <= now && now.duration_since(at) < LASTS;
+            is_due.then(|| self.of(day, at)).flatten()
+        })
+    }
+
+    fn of(&self, day: Date, at: Timestamp) -> Option<Due> {
+        let midnight = |back| Some(hour_of(days_before(day, back)?.to_zoned(self.zone.clone()).ok()?.timestamp()));
+        let week = |back| {
+            let last = days_before(day, back)?.iso_week_date();
+            Some(format!("{}-W{:02}", last.year(), last.week()))
+        };
+        Some(Due {
+            week: week(1)?,
+            week_before: week(8)?,
+            at,
+            from: midnight(7)?,
+            to: midnight(0)?,
+            from_before: midnight(14)?,
+        })
+    }
+}
+
+fn days_before(date: Date, days: i64) -> Option<Date> {
+    date.checked_sub(Span::new().days(days)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(day: Weekday, hour: i8, zone: TimeZone) -> Plan {
+        Plan { receivers: vec!["chat".into()], day, hour, zone }
+    }
+
+    fn due(plan: &Plan, now: &str) -> Option<[String; 4]> {
+        let due = plan.due(now.parse().unwrap())?;
+        Some([due.week, due.from.to_string(), due.to.to_string(), due.week_before])
+    }
+
+    #[test]
+    fn it_is_due_from_its_hour_on_for_a_day_and_tells_of_seven_whole_days() {
+        let monday = plan(Weekday::Monday, 8, TimeZone::UTC);
+        let week = ["2026-W47", "2026-11-16T00:00:00Z", "2026-11-23T00:00:00Z", "2026-W46"].map(str::to_owned);
+        for (now, told) in [
+            ("2026-11-23T07:59:59Z", None),
+            ("2026-11-23T08:00:00Z", Some(&week)),
+            ("2026-11-24T07:59:59Z", Some(&week)),
+            ("2026-11-24T08:00:00Z", None),
+            ("2026-11-29T23:00:00Z", None),
+        ] {
+            assert_eq!(due(&monday, now).as_ref(), told, "{now}");
+        }
+        // The hour of Sunday evening is due until Monday evening.
+        let sunday = plan(Weekday::Sunday, 20, TimeZone::UTC);
+        assert_eq!(due(&sunday, "2026-11-23T19:00:00Z").unwrap()[0], "2026-W47");
+        assert_eq!(due(&sunday, "2026-11-22T19:59:00Z"), None);
+        // A year's end: the last of the days is of the week that it is named by.
+        let friday = plan(Weekday::Friday, 0, TimeZone::UTC);
+        assert_eq!(due(&friday, "2027-01-01T00:00:00Z").unwrap()[0], "2026-W53");
+    }
+
+    #[test]
+    fn days_begin_and_hours_strike_by_the_clock_of_the_zone() {
+        let east = plan(Weekday::Monday, 8, TimeZone::fixed(jiff::tz::offset(9)));
+        assert_eq!(due(&east, "2026-11-22T22:59:59Z"), None);
+        let told = due(&east, "2026-11-22T23:00:00Z").unwrap();
+        assert_eq!(told[1..3], ["2026-11-15T15:00:00Z", "2026-11-22T15:00:00Z"]);
+        assert_eq!(told[0], "2026-W47");
+    }
+}

@@ -1,0 +1,76 @@
+//! The incidents of a range of time: how many, and which lasted longest. What another alert holds
+//! back is none of its own.
+
+use std::ops::Range;
+
+use bson::{Bson, DateTime, Document, doc};
+use futures_util::TryStreamExt;
+use jiff::Timestamp;
+use mongodb::{
+    IndexModel,
+    options::{Hint, IndexOptions},
+};
+
+use super::{Alerts, document, list};
+use crate::{
+    models::{AlertState, Incident},
+    store::{StoreError, index},
+};
+
+/// The incidents that are over, by their end.
+fn ended_keys() -> Document {
+    doc! { "endsAt": 1 }
+}
+
+pub(super) fn ended_index() -> IndexModel {
+    let over = IndexOptions::builder().partial_filter_expression(doc! { "endsAt": { "$exists": true } });
+    index(ended_keys(), over.build())
+}
+
+impl Alerts {
+    /// How many incidents began in a range.
+    pub async fn count_begun(&self, range: Range<Timestamp>) -> Result<u64, StoreError> {
+        let states = AlertState::ALL.map(AlertState::as_str).to_vec();
+        let begun = doc! { "inhibitedBy": Bson::Null, "state": { "$in": states }, "startsAt": within(range) };
+        Ok(self.collection.count_documents(begun).hint(Hint::Keys(list::keys("inhibitedBy"))).await?)
+    }
+
+    /// How many ended in a range.
+    pub async fn count_ended(&self, range: Range<Timestamp>) -> Result<u64, StoreError> {
+        Ok(self.collection.count_documents(ended(range)).hint(Hint::Keys(ended_keys())).await?)
+    }
+
+    /// How many are open.
+    pub async fn count_firing(&self) -> Result<u64, StoreError> {
+        Ok(self.collection.count_documents(firing()).hint(Hint::Keys(list::keys("inhibitedBy"))).await?)
+    }
+
+    /// The one of those that ended in a range, or are open, that lasted longest until `now`.
+    pub async fn longest(&self, range: Range<Timestamp>, now: Timestamp) -> Result<Option<Incident>, StoreError> {
+        let lasted = doc! { "$set": { "lasted": { "$subtract": ["$endsAt", "$startsAt"] } } };
+        let stages =
+            [doc! { "$match": ended(range) }, lasted, doc! { "$sort": { "lasted": -1 } }, doc! { "$limit": 1 }];
+        let over = self.collection.aggregate(stages).hint(Hint::Keys(ended_keys())).await?;
+        let over: Vec<_> = over.try_collect().await?;
+        // Along the index from its other end.
+        let open = self.collection.find_one(firing()).sort(doc! { "startsAt": 1, "_id": 1 });
+        let open = open.hint(Hint::Keys(list::keys("inhibitedBy"))).await?;
+        let found = over.into_iter().chain(open).map(|found| Ok(document::read(found)?.incident));
+        let found: Vec<Incident> = found.collect::<Result<_, StoreError>>()?;
+        let length =
+            |incident: &Incident| incident.alert.ends_at.unwrap_or(now).duration_since(incident.alert.starts_at);
+        Ok(found.into_iter().max_by_key(length))
+    }
+}
+
+fn firing() -> Document {
+    doc! { "inhibitedBy": Bson::Null, "state": AlertState::Firing.as_str() }
+}
+
+fn ended(range: Range<Timestamp>) -> Document {
+    doc! { "endsAt": within(range), "inhibitedBy": Bson::Null }
+}
+
+fn within(range: Range<Timestamp>) -> Document {
+    doc! { "$gte": DateTime::from(range.start), "$lt": DateTime::from(range.end) }
+}

@@ -1,0 +1,67 @@
+//! The collection `StatusHour`: how many devices had which status, one document per hour.
+
+use bson::{Bson, DateTime, Document, doc};
+use jiff::Timestamp;
+use mongodb::Collection;
+use serde::Deserialize;
+
+use super::{Raw, StoreError, malformed};
+use crate::models::StatusHour;
+
+/// The counts.
+#[derive(Debug, Clone)]
+pub struct StatusHours(Collection<Document>);
+
+impl StatusHours {
+    pub(super) fn new(collection: &Raw) -> Self {
+        Self(collection.clone_with_type())
+    }
+
+    /// The counts of the hour that begins at `hour`, if they were taken.
+    pub async fn find(&self, hour: Timestamp) -> Result<Option<StatusHour>, StoreError> {
+        let found = self.0.find_one(doc! { "_id": DateTime::from(hour) }).await?;
+        let read = |found| bson::deserialize_from_document::<Stored>(found).map_err(malformed("StatusHour"));
+        Ok(found.map(read).transpose()?.map(StatusHour::from))
+    }
+
+    /// Keeps the counts of an hour, unless others were kept first; whether it did.
+    pub async fn keep(&self, counts: &StatusHour) -> Result<bool, StoreError> {
+        let [failing, silent, clock_suspect, ok] =
+            counts.counts.map(|count| Bson::Int64(i64::try_from(count).unwrap_or(i64::MAX)));
+        let taken_at = DateTime::from(counts.taken_at);
+        let first = doc! {
+            "takenAt": taken_at, "failing": failing, "silent": silent, "clockSuspect": clock_suspect, "ok": ok,
+        };
+        let hour = doc! { "_id": DateTime::from(counts.hour) };
+        match self.0.update_one(hour, doc! { "$setOnInsert": first }).upsert(true).await.map_err(StoreError::from) {
+            // Two that make the document at the same time: the other one did.
+            Err(StoreError::Refused { code: 11000, .. }) => Ok(false),
+            kept => kept.map(|kept| kept.upserted_id.is_some()),
+        }
+    }
+
+    /// Removes the counts of all hours that began before a time.
+    pub async fn forget_before(&self, hour: Timestamp) -> Result<(), StoreError> {
+        self.0.delete_many(doc! { "_id": { "$lt": DateTime::from(hour) } }).await?;
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Stored {
+    #[serde(rename = "_id")]
+    id: DateTime,
+    taken_at: DateTime,
+    failing: u64,
+    silent: u64,
+    clock_suspect: u64,
+    ok: u64,
+}
+
+impl From<Stored> for StatusHour {
+    fn from(stored: Stored) -> Self {
+        let counts = [stored.failing, stored.silent, stored.clock_suspect, stored.ok];
+        Self { hour: stored.id.into(), taken_at: stored.taken_at.into(), counts }
+    }
+}

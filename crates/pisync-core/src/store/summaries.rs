@@ -1,0 +1,147 @@
+//! The collection `Summary`: one document per week with what is told, and one per week and receiver
+//! that says who sends it and whether it was sent.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bson::{Bson, DateTime, Document, doc};
+use jiff::{SignedDuration, Timestamp};
+use mongodb::{Collection, options::ReturnDocument};
+use serde::Deserialize;
+
+use super::{Raw, StoreError, malformed};
+use crate::models::{MessageId, Summary};
+
+/// How long they are kept.
+const KEPT: SignedDuration = SignedDuration::from_hours(24 * 366);
+
+/// The summaries. All times are given: those of the database, or of a clock of tests.
+#[derive(Debug, Clone)]
+pub struct Summaries(Collection<Document>);
+
+impl Summaries {
+    pub(super) fn new(collection: &Raw) -> Self {
+        Self(collection.clone_with_type())
+    }
+
+    /// What is told of a week, if that is written down.
+    pub async fn find(&self, week: &str) -> Result<Option<Summary>, StoreError> {
+        let found = self.0.find_one(doc! { "_id": week }).await?;
+        let read = |found| bson::deserialize_from_document::<Stored>(found).map_err(malformed("Summary"));
+        Ok(found.map(read).transpose()?.map(Summary::from))
+    }
+
+    /// Writes down what is told of a week, and forgets what is a year old. Where another alerter was
+    /// first, its words stand.
+    pub async fn keep(&self, summary: &Summary) -> Result<(), StoreError> {
+        let figures: Document =
+            summary.figures.iter().map(|(name, value)| (name.clone(), Bson::Int64(*value))).collect();
+        let first = doc! {
+            "messageId": summary.id.as_str(),
+            "from": DateTime::from(summary.from),
+            "to": DateTime::from(summary.to),
+            "subject": &summary.subject,
+            "lines": &summary.lines,
+            "figures": figures,
+        };
+        self.make(&summary.week, first).await?;
+        let old = summary.to.checked_sub(KEPT).unwrap_or(Timestamp::MIN);
+        self.0.delete_many(doc! { "to": { "$lt": DateTime::from(old) } }).await?;
+        Ok(())
+    }
+
+    /// Takes it on to send a summary to a receiver; how often that was begun, this time included.
+    /// Nobody else may for `lease`. Nothing where it was sent, cannot be, or is not due.
+    pub async fn claim(
+        &self,
+        summary: &Summary,
+        receiver: &str,
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<Option<i32>, StoreError> {
+        let id = id_of(summary, receiver);
+        let (now, to) = (DateTime::from(now), DateTime::from(summary.to));
+        self.make(&id, doc! { "to": to, "nextAt": now, "attempts": 0 }).await?;
+        let until = DateTime::from_millis(now.timestamp_millis().saturating_add_unsigned(millis(lease)));
+        let due = doc! { "_id": id, "sentAt": Bson::Null, "deadAt": Bson::Null, "nextAt": { "$lte": now } };
+        let take = doc! { "$set": { "nextAt": until }, "$inc": { "attempts": 1 } };
+        let taken = self.0.find_one_and_update(due, take).return_document(ReturnDocument::After).await?;
+        Ok(taken.and_then(|taken| taken.get_i32("attempts").ok()))
+    }
+
+    /// Writes down that the receiver has it.
+    pub async fn sent(&self, summary: &Summary, receiver: &str, now: Timestamp) -> Result<(), StoreError> {
+        self.set(summary, receiver, doc! { "sentAt": DateTime::from(now) }).await
+    }
+
+    /// Writes down that it is to be tried again.
+    pub async fn put_off(
+        &self,
+        summary: &Summary,
+        receiver: &str,
+        next_at: Timestamp,
+        why: &str,
+    ) -> Result<(), StoreError> {
+        self.set(summary, receiver, doc! { "nextAt": DateTime::from(next_at), "why": why }).await
+    }
+
+    /// Writes down that the receiver will never take it.
+    pub async fn give_up(
+        &self,
+        summary: &Summary,
+        receiver: &str,
+        now: Timestamp,
+        why: &str,
+    ) -> Result<(), StoreError> {
+        self.set(summary, receiver, doc! { "deadAt": DateTime::from(now), "why": why }).await
+    }
+
+    async fn set(&self, summary: &Summary, receiver: &str, fields: Document) -> Result<(), StoreError> {
+        self.0.update_one(doc! { "_id": id_of(summary, receiver) }, doc! { "$set": fields }).await?;
+        Ok(())
+    }
+
+    /// Makes a document, unless it is there.
+    async fn make(&self, id: &str, first: Document) -> Result<(), StoreError> {
+        let made = self.0.update_one(doc! { "_id": id }, doc! { "$setOnInsert": first }).upsert(true).await;
+        match made.map_err(StoreError::from) {
+            // Another has made it at the same time.
+            Err(StoreError::Refused { code: 11000, .. }) => Ok(()),
+            made => made.map(|_| ()),
+        }
+    }
+}
+
+fn id_of(summary: &Summary, receiver: &str) -> String {
+    format!("{}/{receiver}", summary.week)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Stored {
+    #[serde(rename = "_id")]
+    id: String,
+    message_id: String,
+    from: DateTime,
+    to: DateTime,
+    subject: String,
+    lines: Vec<String>,
+    figures: BTreeMap<String, i64>,
+}
+
+impl From<Stored> for Summary {
+    fn from(stored: Stored) -> Self {
+        Self {
+            week: stored.id,
+            id: MessageId::from_stored(stored.message_id),
+            from: stored.from.into(),
+            to: stored.to.into(),
+            subject: stored.subject,
+            lines: stored.lines,
+            figures: stored.figures,
+        }
+    }
+}
