@@ -17,6 +17,7 @@ pub use self::{
     bench::{Counters, FillSettings, LatencySettings, LoadSettings},
     capacity::{CapacitySettings, SizesSettings},
 };
+use crate::labels::{BadLabel, LabelChoice};
 
 /// Simulates a fleet of devices against a running API and verifies what became of its events
 #[derive(Debug, Clone, Parser)]
@@ -80,6 +81,12 @@ pub struct FleetSettings {
     /// Share of the syncs that fail, 0 to 1; a device that failed is more likely to fail again
     #[arg(long, default_value_t = 0.2, value_parser = share)]
     pub failure_rate: f64,
+    /// A label of every device, with one of these values each: NAME=VALUE,VALUE; up to 8 times
+    #[arg(long = "label", value_name = "NAME=VALUES", value_parser = LabelChoice::parse)]
+    pub labels: Vec<LabelChoice>,
+    /// A label whose devices fail nine in ten of their syncs: NAME=VALUE
+    #[arg(long, value_name = "NAME=VALUE", value_parser = BadLabel::parse)]
+    pub bad_label: Option<BadLabel>,
     /// Share of the accepted events that are sent once more, later, 0 to 1
     #[arg(long, default_value_t = 0.0, value_parser = share)]
     pub resend_rate: f64,
@@ -208,6 +215,7 @@ mod tests {
         for line in [
             "run --api http://h:1 --devices 9 --rounds 2 --failure-rate 0.5 --pattern burst --ledger f --seed 7",
             "run --concurrency 3 --resend-rate 0.2 --shuffle --over 10s --start 2026-11-23T00:00:00Z --json",
+            "run --label contentVersion=41,42 --label group=a,b,c --bad-label contentVersion=42",
             "replay FILE --api http://h:1/base --ledger f --concurrency 4",
             "verify --ledger f --mongo-uri mongodb://h:1 --mongo-db d --wait 30 --json",
             "fill --devices 9 --rounds 2 --redis-url redis://h:1 --key-prefix p --json",

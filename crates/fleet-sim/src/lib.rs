@@ -3,7 +3,7 @@
 //!
 //! In reading order:
 //! - [`config`]: the verbs and their flags.
-//! - [`fleet`]: what each device reports, by the seed.
+//! - [`fleet`]: what each device reports, by the seed; its [`labels`].
 //! - [`courier`]: one body, from the device into the API, with its retries.
 //! - [`lanes`]: many bodies at once; their [`tally`] and the [`ledger`] of what was acknowledged.
 //! - [`simulate`], [`replay`], [`verify`]: the verbs.
@@ -16,6 +16,7 @@ pub mod config;
 pub mod courier;
 pub mod fill;
 pub mod fleet;
+pub mod labels;
 pub mod lanes;
 pub mod latency;
 pub mod ledger;

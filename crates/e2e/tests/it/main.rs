@@ -27,6 +27,7 @@ mod hours;
 mod http;
 mod http2;
 mod keys;
+mod labels;
 mod limits;
 mod mail;
 mod map;
