@@ -122,7 +122,7 @@ impl Flapping {
         let mut alert = Alert::new(AlertName::DeviceFlapping, Subject::Device(device), since);
         alert.failure_count = i32::try_from(failed.iter().filter(|failed| **failed).count()).unwrap_or(i32::MAX);
         let whole = (REPORTS - 1) as u64;
-        alert.finding = Some(Finding { part: changes, whole, detail: None, named: Vec::new() });
+        alert.finding = Some(Finding { part: changes, whole, detail: None, changed: Vec::new(), named: Vec::new() });
         Some(Said { alert, verdict, well_since: newest.unwrap_or(now), is_recent: true, inhibited_by: None })
     }
 }

@@ -44,6 +44,7 @@ fn naming(mut alert: Alert, mut still: Vec<DeviceId>) -> Alert {
     still.sort_unstable();
     still.truncate(NAMED);
     alert.failure_count = i32::try_from(count).unwrap_or(i32::MAX);
-    alert.finding = Some(Finding { part: count as u64, whole: count as u64, detail: None, named: still });
+    alert.finding =
+        Some(Finding { part: count as u64, whole: count as u64, detail: None, changed: Vec::new(), named: still });
     alert
 }

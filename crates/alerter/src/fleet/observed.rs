@@ -20,6 +20,9 @@ const PART_OF_IT: SignedDuration = SignedDuration::from_hours(24);
 /// How far back the beginning is looked for.
 const LOOKS_BACK: SignedDuration = SignedDuration::from_hours(6);
 
+/// How many lines say what those that fail have in common.
+const CONTRASTS: usize = 3;
+
 impl Fleet {
     /// Looks at each rule of the fleet in turn.
     pub(super) async fn look_at_rules(&self, now: Timestamp) -> Result<(), StoreError> {
@@ -37,8 +40,13 @@ impl Fleet {
         let mut alert = Alert::new(AlertName::PipelineStalled, Subject::Fleet, now);
         let stalls: Vec<_> = rule.stalls(&pipeline, now).iter().map(ToString::to_string).collect();
         let waiting = status.iter().map(|partition| partition.ready).sum();
-        alert.finding =
-            Some(Finding { part: waiting, whole: waiting, detail: Some(stalls.join("; ")), named: Vec::new() });
+        alert.finding = Some(Finding {
+            part: waiting,
+            whole: waiting,
+            detail: Some(stalls.join("; ")),
+            changed: Vec::new(),
+            named: Vec::new(),
+        });
         let before = self.last(alert.own_fingerprint(), now).await?;
         let (verdict, clears_after) = (rule.judge(&pipeline, now), rule.clears_after);
         self.settle(before, Judged { alert, verdict, clears_after, inhibited_by: None }, now).await
@@ -55,6 +63,7 @@ impl Fleet {
             part: presence.absent,
             whole: presence.expected,
             detail: Some(format!("nothing was received from them since {}", reach.absent_since.strftime("%H:%M UTC"))),
+            changed: Vec::new(),
             named: Vec::new(),
         });
         let before = self.last(alert.own_fingerprint(), now).await?;
@@ -89,11 +98,26 @@ impl Fleet {
         let Some(fleet) = note("the size of the fleet", self.size(now).await) else { return Ok(()) };
         let verdict = rule.judge(is_open(before.as_ref()), &window, fleet);
         let mut alert = failing(alert, &window);
+        if let (Verdict::Wrong, Some(finding)) = (verdict, alert.finding.as_mut()) {
+            finding.changed = self.what_changed(now).await;
+        }
         if verdict == Verdict::Wrong && !is_open(before.as_ref()) {
             let since = self.failing_since(fleet, now).await?;
             alert = Alert { starts_at: since, ..alert }.with_own_id();
         }
         self.settle(before, Judged { alert, verdict, clears_after: rule.clears_after(), inhibited_by: None }, now).await
+    }
+
+    /// What those that fail have in common; people are rather told without it than late.
+    async fn what_changed(&self, now: Timestamp) -> Vec<String> {
+        let window = self.receivers.rules().fleet_sync_failing.window_at(now);
+        match self.store.sync_events().what_changed(window).await {
+            Ok(changed) => changed.contrasts.iter().take(CONTRASTS).map(ToString::to_string).collect(),
+            Err(error) => {
+                log::warn!(error:% = error; "what changed is not known");
+                Vec::new()
+            }
+        }
     }
 
     /// Since when too many fail: an alerter that comes late, or was started late, goes back window
@@ -134,6 +158,7 @@ fn failing(mut alert: Alert, window: &FleetWindow) -> Alert {
             "{} on content, {} on a slow connection, {} without a measured speed",
             window.content, window.connectivity, window.unknown
         )),
+        changed: Vec::new(),
         named: Vec::new(),
     });
     alert

@@ -38,6 +38,12 @@ fn failing(alert: &Alert, reason: Reason) -> String {
     )
 }
 
+/// What those that fail have in common, where something stands out.
+pub(super) fn what_changed(notice: &Notice) -> Option<String> {
+    let finding = notice.alert.finding.as_ref().filter(|_| notice.reason != Reason::Resolved)?;
+    (!finding.changed.is_empty()).then(|| finding.changed.join("; "))
+}
+
 fn silent(alert: &Alert, reason: Reason) -> String {
     if reason == Reason::Resolved {
         let at = alert.ends_at.map(minute).unwrap_or_default();
@@ -103,4 +109,33 @@ fn digest(alert: &Alert, reason: Reason) -> String {
 
 fn minute(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use pisync_core::models::Subject;
+
+    use super::*;
+    use crate::{
+        facts::Facts,
+        receivers::{Links, wording::Wording},
+    };
+
+    #[test]
+    fn what_changed_is_a_line_of_what_fires_and_of_what_is_over_no_more() {
+        let mut alert = Alert::new(AlertName::FleetSyncFailing, Subject::Fleet, Timestamp::UNIX_EPOCH);
+        let changed = vec!["region=nord: 90 % failing".to_owned(), "speed below 0.5 Mbps: 9 % failing".to_owned()];
+        alert.finding = Some(Finding { part: 90, whole: 100, detail: None, changed, named: Vec::new() });
+        let wording = Wording { links: Links::default(), floor_mbps: 0.5 };
+        let lines =
+            |reason, alert: &Alert| wording.lines(&Notice { reason, alert: alert.clone(), facts: Facts::default() });
+        for reason in [Reason::Firing, Reason::Repeat] {
+            let lines = lines(reason, &alert);
+            let expected = "what changed: region=nord: 90 % failing; speed below 0.5 Mbps: 9 % failing";
+            assert_eq!((lines.len(), lines[1].as_str()), (2, expected));
+        }
+        assert_eq!(lines(Reason::Resolved, &alert).len(), 1);
+        alert.finding = Some(Finding { part: 90, whole: 100, detail: None, changed: Vec::new(), named: Vec::new() });
+        assert_eq!(lines(Reason::Firing, &alert).len(), 1, "where nothing stands out, nothing is said");
+    }
 }

@@ -93,6 +93,7 @@ impl Wording {
             let good = facts.last_good_sync.map_or_else(|| "none is known".to_owned(), minute);
             details.push(("last good sync", good));
         }
+        details.extend(fleet_wording::what_changed(notice).map(|changed| ("what changed", changed)));
         details.extend(self.links.device(alert).map(|link| ("device", link)));
         details
     }

@@ -50,4 +50,5 @@ mod sharding;
 mod spreading;
 mod tls;
 mod upgrade;
+mod what_changed;
 mod world;

@@ -46,6 +46,8 @@ pub struct Finding {
     pub whole: u64,
     /// What else there is to say.
     pub detail: Option<String>,
+    /// What those it is about have in common, in words, the surest first.
+    pub changed: Vec<String>,
     /// Some of them by name.
     pub named: Vec<DeviceId>,
 }

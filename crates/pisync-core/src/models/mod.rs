@@ -17,6 +17,8 @@ mod report_slot;
 mod silence;
 mod sync_event;
 mod sync_hour;
+mod what_changed;
+mod what_changed_fold;
 
 pub use alert::{ALERTNAME, Alert, AlertId, AlertName, AlertState, Cause, DEVICE_ID, Evidence, Finding, Subject};
 pub use batch::{Batch, InvalidBatch, MAX_EVENTS};
@@ -35,3 +37,5 @@ pub use report_slot::next_report_in;
 pub use silence::{InvalidMatcher, Matcher, MatcherKind, Silence, SilenceEnd, SilenceId};
 pub use sync_event::{FieldError, InvalidEvent, SyncEvent, parse_time};
 pub use sync_hour::{Speeds, SyncHour, hour_of};
+pub use what_changed::{Contrast, Mark, Share, SpeedBand, WhatChanged};
+pub use what_changed_fold::WhatChangedFold;

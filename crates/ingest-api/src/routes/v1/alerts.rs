@@ -93,6 +93,10 @@ struct FindingItem {
     /// What else there is to say.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
+    /// What those it is about have in common, in words, the surest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    changed: Vec<String>,
     /// Some of them by name.
     named: Vec<String>,
 }
@@ -226,6 +230,7 @@ impl From<&Finding> for FindingItem {
             part: finding.part,
             whole: finding.whole,
             detail: finding.detail.clone(),
+            changed: finding.changed.clone(),
             named: finding.named.iter().map(DeviceId::to_string).collect(),
         }
     }

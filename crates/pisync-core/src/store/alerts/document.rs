@@ -191,6 +191,8 @@ struct StoredFinding {
     whole: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    changed: Vec<String>,
     named: Vec<String>,
 }
 
@@ -201,16 +203,17 @@ impl From<&Finding> for StoredFinding {
             part: count(finding.part),
             whole: count(finding.whole),
             detail: finding.detail.clone(),
+            changed: finding.changed.clone(),
             named: finding.named.iter().map(|device_id| device_id.as_str().to_owned()).collect(),
         }
     }
 }
 
 impl From<StoredFinding> for Finding {
-    fn from(StoredFinding { part, whole, detail, named }: StoredFinding) -> Self {
+    fn from(StoredFinding { part, whole, detail, changed, named }: StoredFinding) -> Self {
         let count = |count: i64| u64::try_from(count).unwrap_or_default();
         let named = named.iter().filter_map(|device_id| DeviceId::parse(device_id).ok()).collect();
-        Self { part: count(part), whole: count(whole), detail, named }
+        Self { part: count(part), whole: count(whole), detail, changed, named }
     }
 }
 
