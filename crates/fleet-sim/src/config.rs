@@ -2,6 +2,7 @@
 
 mod bench;
 mod capacity;
+mod scenario;
 
 use std::{convert::Infallible, path::PathBuf, time::Duration};
 
@@ -16,6 +17,7 @@ use reqwest::Url;
 pub use self::{
     bench::{Counters, FillSettings, LatencySettings, LoadSettings},
     capacity::{CapacitySettings, SizesSettings},
+    scenario::ScenarioSettings,
 };
 use crate::labels::{BadLabel, LabelChoice};
 
@@ -48,6 +50,8 @@ pub enum Command {
     Latency(LatencySettings),
     /// Tell what fleets of any size need, by a model of the measured times
     Capacity(CapacitySettings),
+    /// Play a story of a fleet on a simulated clock, and print what people would have been told
+    Scenario(ScenarioSettings),
     /// Tell how many bytes a row and its indexes take in `MongoDB`, and what that makes in 90 days
     Sizes(SizesSettings),
 }
@@ -221,6 +225,7 @@ mod tests {
             "fill --devices 9 --rounds 2 --redis-url redis://h:1 --key-prefix p --json",
             "load --devices 9 --counters last --batch 10 --tasks 2 --mongo-uri mongodb://h:1 --json",
             "capacity --devices 100000 --devices 5 --within 10s --drained-after 1m --busy 0.5 --shard-cores 4 --json",
+            "scenario content-release --devices 2000 --herd",
             "sizes --mongo-uri mongodb://h:1 --days 30 --json",
             "latency --api http://h:1 --rate 100 --seconds 5 --devices 9 --mongo-uri mongodb://h:1 --json",
         ] {

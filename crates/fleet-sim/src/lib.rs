@@ -9,6 +9,7 @@
 //! - [`simulate`], [`replay`], [`verify`]: the verbs.
 //! - [`fill`], [`load`], [`latency`]: the verbs of the benchmark.
 //! - [`capacity`], [`sizes`]: what fleets need.
+//! - [`scenario`]: stories on a simulated clock, which another program plays.
 //! - [`report`]: the closing table.
 
 pub mod capacity;
@@ -23,6 +24,7 @@ pub mod ledger;
 pub mod load;
 pub mod replay;
 pub mod report;
+pub mod scenario;
 pub mod simulate;
 pub mod sizes;
 pub mod tally;
@@ -45,6 +47,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Load(settings) => load::run(settings).await?,
         Command::Latency(settings) => latency::run(settings).await?,
         Command::Capacity(settings) => capacity::run(&settings)?,
+        Command::Scenario(settings) => scenario::run(settings).await?,
         Command::Sizes(settings) => sizes::run(settings).await?,
     };
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
