@@ -53,21 +53,24 @@ impl Flapping {
     /// whole fails, that is the reason, and nobody begins to flap.
     pub(crate) async fn look(&self, episodes: &[Episode], now: Timestamp) -> Result<HashSet<DeviceId>, StoreError> {
         let open = settling::open(&self.store, AlertName::DeviceFlapping).await?;
-        let fails = |episode: &Episode| episode.holds == AlertName::DeviceSyncFailing && episode.over.is_none();
+        let fails = |episode: &Episode| {
+            episode.holds == AlertName::DeviceSyncFailing && episode.scope.is_none() && episode.over.is_none()
+        };
         let mut devices: Vec<_> = open.keys().cloned().collect();
         if !episodes.iter().any(fails) {
             devices.extend(self.beginning(&open, now).await?);
         }
         let reports = stream::iter(devices).map(|device| self.reports(device)).buffered(READERS);
         let reports: Vec<_> = reports.try_collect().await?;
-        let said: Vec<_> = reports
-            .into_iter()
-            .filter_map(|(device, reports)| self.say(device, &reports, &open, now))
-            .map(|said| Said {
-                inhibited_by: holding::holder(episodes, AlertName::DeviceSyncFailing, said.alert.starts_at, now),
-                ..said
-            })
-            .collect();
+        let held = |said: Said, reports: &[StoredEvent]| {
+            let labels = reports.first().map(|report| report.labels.clone()).unwrap_or_default();
+            let (name, since) = (AlertName::DeviceSyncFailing, said.alert.starts_at);
+            Said { inhibited_by: holding::holder(episodes, name, &labels, since, now), ..said }
+        };
+        let say = |(device, reports): (DeviceId, Vec<StoredEvent>)| {
+            Some(held(self.say(device, &reports, &open, now)?, &reports))
+        };
+        let said: Vec<_> = reports.into_iter().filter_map(say).collect();
         settling::settle(&self.store, &self.receivers, &open, &said, now).await?;
         Ok(settling::open(&self.store, AlertName::DeviceFlapping).await?.into_keys().collect())
     }

@@ -10,7 +10,7 @@ use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use pisync_core::{
     crash::CrashSettings,
-    models::{AlertId, AlertName, DeviceId, FailureCounter, Incident, Silence},
+    models::{AlertId, AlertName, DeviceId, FailureCounter, Incident, Labels, Silence},
     queue::Queue,
     store::{KeptIncident, Revision, Saved, Store, StoreError},
 };
@@ -82,6 +82,8 @@ struct Sight {
 struct Held {
     silences: Vec<Silence>,
     episodes: Vec<Episode>,
+    /// What the devices say of themselves; looked up only where an episode is of a part of the fleet.
+    labels: HashMap<DeviceId, Labels>,
     /// Who fails and recovers in turn.
     flapping: HashSet<DeviceId>,
 }
@@ -121,7 +123,7 @@ impl Alerter {
             open.iter().filter_map(device).filter(|device| !counters.contains_key(*device)).cloned().collect();
         counters.extend(self.counters(&recovered).await?);
         let silences = silences::in_force(&self.store, now).await?;
-        let held = Held { silences: silences.clone(), episodes, flapping };
+        let held = Held { silences: silences.clone(), episodes, labels: HashMap::new(), flapping };
         let sight = self.sight(counters, open, held, now).await?;
         let changed = self.close_the_difference(sight, now).await?;
         Silences::new(self.store.clone()).end_what_is_resolved(&silences, now).await?;
@@ -144,6 +146,7 @@ impl Alerter {
             let mut sight = self.sight_of(some, now).await?;
             if self.opens_many(&sight, now) {
                 sight.held.episodes = Box::pin(self.fleet.look(now)).await?;
+                self.look_up_labels(&mut sight).await?;
             }
             changed += self.close_the_difference(sight, now).await?;
         }
@@ -154,7 +157,7 @@ impl Alerter {
         let open = self.store.alerts().find_open(Some(devices)).await?;
         let counters = self.counters(devices).await?;
         let (silences, episodes) = (silences::in_force(&self.store, now).await?, self.fleet.episodes(now).await?);
-        let held = Held { silences, episodes, flapping: self.flapping.of(devices).await? };
+        let held = Held { silences, episodes, labels: HashMap::new(), flapping: self.flapping.of(devices).await? };
         self.sight(counters, open, held, now).await
     }
 
@@ -189,7 +192,22 @@ impl Alerter {
                 remember_latest(&mut incidents, ended);
             }
         }
-        Ok(Sight { counters, incidents, held })
+        let mut sight = Sight { counters, incidents, held };
+        self.look_up_labels(&mut sight).await?;
+        Ok(sight)
+    }
+
+    /// What the devices say of themselves, where that matters.
+    async fn look_up_labels(&self, sight: &mut Sight) -> Result<(), StoreError> {
+        if sight.held.episodes.iter().all(|episode| episode.scope.is_none()) {
+            return Ok(());
+        }
+        let devices: HashSet<_> = sight.counters.keys().chain(sight.incidents.keys()).collect();
+        let devices: Vec<_> = devices.into_iter().collect();
+        for some in devices.chunks(AT_ONCE) {
+            sight.held.labels.extend(self.store.sync_events().newest_labels(some).await?);
+        }
+        Ok(())
     }
 
     async fn counters(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, FailureCounter>, StoreError> {
@@ -250,7 +268,9 @@ impl Alerter {
         seen.flapping = sight.held.flapping.contains(device);
         let since =
             kept.filter(|kept| kept.incident.is_open()).map_or(alert.starts_at, |kept| kept.incident.alert.starts_at);
-        seen.inhibited_by = holding::holder(&sight.held.episodes, AlertName::DeviceSyncFailing, since, now);
+        let (labels, none) = (sight.held.labels.get(device), Labels::default());
+        let (episodes, name) = (&sight.held.episodes, AlertName::DeviceSyncFailing);
+        seen.inhibited_by = holding::holder(episodes, name, labels.unwrap_or(&none), since, now);
         let routes = self.receivers.routes(alert);
         let incident = incident::next(kept.map(|kept| &kept.incident), &seen, &routes, now)?;
         let is_same = kept.filter(|kept| kept.incident.alert.id == incident.alert.id);

@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use pisync_core::models::{Alert, AlertName, DeviceId, Finding};
 
+use super::wording::subject;
 use crate::{
     notification::{Notice, Reason},
     rules::device_flapping,
@@ -25,16 +26,16 @@ pub(super) fn sentence(notice: &Notice) -> Option<String> {
 }
 
 fn failing(alert: &Alert, reason: Reason) -> String {
-    let since = minute(alert.starts_at);
+    let (fleet, since) = (subject(alert), minute(alert.starts_at));
     if reason == Reason::Resolved {
         let at = alert.ends_at.map(minute).unwrap_or_default();
-        return format!("the fleet syncs again since {at}; too many devices were failing since {since}");
+        return format!("{fleet} syncs again since {at}; too many devices were failing since {since}");
     }
     let still = if reason == Reason::Repeat { "still " } else { "" };
     let shares = alert.finding.as_ref().map(shares).unwrap_or_default();
     let cause = alert.cause.as_str();
     format!(
-        "the fleet is {still}failing since {since}, most on {cause}: {shares}; alerts of single devices are held back"
+        "{fleet} is {still}failing since {since}, most on {cause}: {shares}; alerts of single devices are held back"
     )
 }
 
@@ -100,11 +101,12 @@ fn digest(alert: &Alert, reason: Reason) -> String {
         return "the last devices that were still failing after the fleet was well again are well too".to_owned();
     }
     let Some(finding) = &alert.finding else { return "some devices still fail".to_owned() };
+    let fleet = finding.detail.as_deref().unwrap_or("the fleet");
     let names: Vec<_> = finding.named.iter().map(DeviceId::as_str).collect();
     let more = finding.part.saturating_sub(names.len() as u64);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let (count, names) = (finding.part, names.join(", "));
-    format!("{count} of the devices are still not well after the fleet was well again: {names}{more}")
+    format!("{count} of the devices are still not well after {fleet} was well again: {names}{more}")
 }
 
 fn minute(at: Timestamp) -> String {

@@ -42,7 +42,7 @@ struct Payload<'a> {
     status: &'static str,
     alerts: Vec<AlertItem>,
     group_labels: &'a BTreeMap<String, String>,
-    common_labels: BTreeMap<&'static str, String>,
+    common_labels: BTreeMap<String, String>,
     common_annotations: Annotations,
     #[serde(rename = "externalURL")]
     external_url: &'a str,
@@ -76,15 +76,12 @@ impl Webhook {
 fn payload<'a>(notification: &'a Notification, wording: &'a Wording) -> Payload<'a> {
     let alerts: Vec<_> = notification.notices.iter().map(|notice| AlertItem::of(notice, wording)).collect();
     let is_firing = alerts.iter().any(|alert| alert.status == "firing");
-    let all = |part: fn(&AlertItem) -> &BTreeMap<&'static str, String>| {
-        labels::common(&alerts.iter().map(|alert| part(alert).clone()).collect::<Vec<_>>())
-    };
     Payload {
         receiver: &notification.receiver,
         status: if is_firing { "firing" } else { "resolved" },
         group_labels: &notification.group,
-        common_labels: all(|alert| &alert.labels),
-        common_annotations: all(|alert| &alert.annotations),
+        common_labels: labels::common(&alerts.iter().map(|alert| alert.labels.clone()).collect::<Vec<_>>()),
+        common_annotations: labels::common(&alerts.iter().map(|alert| alert.annotations.clone()).collect::<Vec<_>>()),
         external_url: wording.links.base().unwrap_or_default(),
         version: "4",
         group_key: group_key(&notification.group),

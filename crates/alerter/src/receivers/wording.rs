@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use pisync_core::models::{Alert, AlertName, Cause, DeviceId};
+use pisync_core::models::{Alert, AlertName, Cause};
 use reqwest::Url;
 
 use super::fleet_wording;
@@ -142,8 +142,9 @@ impl Wording {
 }
 
 /// What an alert is about.
-pub(super) fn subject(alert: &Alert) -> &str {
-    alert.device_id().map_or("the fleet", DeviceId::as_str)
+pub(super) fn subject(alert: &Alert) -> String {
+    let part = || alert.scope().map(ToString::to_string);
+    alert.device_id().map(ToString::to_string).or_else(part).unwrap_or_else(|| "the fleet".to_owned())
 }
 
 /// What is not listed, if there is something.
@@ -186,6 +187,8 @@ fn round(number: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use pisync_core::models::DeviceId;
+
     use super::*;
 
     #[test]

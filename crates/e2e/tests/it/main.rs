@@ -21,6 +21,7 @@ mod fleet_flapping;
 mod fleet_late;
 mod fleet_receiver;
 mod fleet_scenario;
+mod fleet_scoped;
 mod fleet_silent;
 mod fleet_window;
 mod healthcheck;

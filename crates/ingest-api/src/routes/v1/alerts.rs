@@ -52,6 +52,9 @@ pub(crate) struct AlertItem {
     alertname: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     device_id: Option<String>,
+    /// The part of the fleet that it is about, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<ScopeItem>,
     state: &'static str,
     failure_count: i32,
     cause: &'static str,
@@ -99,6 +102,13 @@ struct FindingItem {
     changed: Vec<String>,
     /// Some of them by name.
     named: Vec<String>,
+}
+
+/// The devices with a value of a label.
+#[derive(Serialize, ToSchema)]
+struct ScopeItem {
+    label: String,
+    value: String,
 }
 
 /// Someone has taken it on.
@@ -206,6 +216,7 @@ impl From<Incident> for AlertItem {
             id: alert.id.to_string(),
             alertname: alert.name.as_str(),
             device_id: alert.device_id().map(DeviceId::to_string),
+            scope: alert.scope().cloned().map(|scope| ScopeItem { label: scope.label, value: scope.value }),
             state: alert.state.as_str(),
             failure_count: alert.failure_count,
             cause: alert.cause.as_str(),

@@ -17,7 +17,7 @@ use mongodb::{
 
 use super::{StoreError, SyncEvents};
 use crate::{
-    models::{Cause, EventId, FleetWindow, FleetWindowFold, WhatChanged, WhatChangedFold},
+    models::{Cause, EventId, FleetWindow, FleetWindows, FleetWindowsFold, WhatChanged, WhatChangedFold},
     store::object_id,
 };
 
@@ -40,12 +40,25 @@ impl SyncEvents {
     ///
     /// Reports of a clock that is not believed are left out: their ids do not tell when they were.
     pub async fn window(&self, range: Range<Timestamp>, floor_mbps: f64) -> Result<FleetWindow, StoreError> {
-        let fields = doc! { "_id": 0, "deviceId": 1, "totalErrors": 1, "internetSpeed": 1 };
-        let mut fold = FleetWindowFold::default();
+        Ok(self.windows(range, floor_mbps, &[]).await?.all)
+    }
+
+    /// The same, and by the values of these labels too.
+    pub async fn windows(
+        &self,
+        range: Range<Timestamp>,
+        floor_mbps: f64,
+        by: &[String],
+    ) -> Result<FleetWindows, StoreError> {
+        let mut fields = doc! { "_id": 0, "deviceId": 1, "totalErrors": 1, "internetSpeed": 1 };
+        fields.extend(by.iter().map(|label| (format!("labels.{label}"), 1.into())));
+        let mut fold = FleetWindowsFold::by(by);
         let cause = |report: &Report<'_>| Cause::with_floor(report.internet_speed, floor_mbps);
-        let add = |report: Report<'_>| fold.add(report.device_id, report.failed.then(|| cause(&report)));
+        let add = |report: Report<'_>| {
+            fold.add(report.device_id, report.failed.then(|| cause(&report)), labels(report.row));
+        };
         self.each_report(range, fields, None, add).await?;
-        Ok(fold.window())
+        Ok(fold.windows())
     }
 
     /// What those of them that fail have in common. It gives up after 20 s of the server's time.
