@@ -53,16 +53,20 @@ impl Flapping {
     /// whole fails, that is the reason, and nobody begins to flap.
     pub(crate) async fn look(&self, episodes: &[Episode], now: Timestamp) -> Result<HashSet<DeviceId>, StoreError> {
         let open = settling::open(&self.store, AlertName::DeviceFlapping).await?;
-        let fails = |episode: &Episode| episode.holds == AlertName::DeviceSyncFailing && episode.over.is_none();
+        let fails = |episode: &Episode| {
+            episode.holds == AlertName::DeviceSyncFailing && episode.scope.is_none() && episode.over.is_none()
+        };
         let mut devices: Vec<_> = open.keys().cloned().collect();
         if !episodes.iter().any(fails) {
             devices.extend(self.beginning(&open, now).await?);
         }
         let reports = stream::iter(devices).map(|device| self.reports(device)).buffered(READERS);
-        let said = reports.try_filter_map(|(device, reports)| future::ok(self.say(device, &reports, &open, now)));
-        let said = said.map_ok(|said| Said {
-            inhibited_by: holding::holder(episodes, AlertName::DeviceSyncFailing, said.alert.starts_at, now),
-            ..said
+        let said = reports.try_filter_map(|(device, reports)| {
+            let labels = reports.first().map(|report| report.labels.clone()).unwrap_or_default();
+            future::ok(self.say(device, &reports, &open, now).map(|said| {
+                let (name, since) = (AlertName::DeviceSyncFailing, said.alert.starts_at);
+                Said { inhibited_by: holding::holder(episodes, name, &labels, since, now), ..said }
+            }))
         });
         let said: Vec<_> = said.try_collect().await?;
         settling::settle(&self.store, &self.receivers, &open, &said, now).await?;
@@ -119,7 +123,7 @@ impl Flapping {
         let mut alert = Alert::new(AlertName::DeviceFlapping, Subject::Device(device), since);
         alert.failure_count = i32::try_from(failed.iter().filter(|failed| **failed).count()).unwrap_or(i32::MAX);
         let whole = (REPORTS - 1) as u64;
-        alert.finding = Some(Finding { part: changes, whole, detail: None, named: Vec::new() });
+        alert.finding = Some(Finding { part: changes, whole, detail: None, changed: Vec::new(), named: Vec::new() });
         Some(Said { alert, verdict, well_since: newest.unwrap_or(now), is_recent: true, inhibited_by: None })
     }
 }

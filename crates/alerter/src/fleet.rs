@@ -3,6 +3,7 @@
 
 mod digest;
 mod episodes;
+mod failing;
 mod observed;
 
 use jiff::{SignedDuration, Timestamp};

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use pisync_core::{
-    models::{Alert, AlertId, AlertName, DeviceId, Listening, Subject},
+    models::{Alert, AlertId, AlertName, DeviceId, Labels, Listening, Subject},
     queue::{LastSeen, Pulse, Queue, QueueError},
     store::{KeptIncident, Store, StoreError},
 };
@@ -64,7 +64,9 @@ impl Silent {
             devices.into_iter().filter_map(|device| self.say(device, open.get(device), &ears, now)).collect();
         for said in &mut said {
             let since = said.alert.starts_at;
-            said.inhibited_by = stalled.or_else(|| holding::holder(episodes, AlertName::DeviceSilent, since, now));
+            // Silence is looked at in the whole fleet alone.
+            let of_fleet = || holding::holder(episodes, AlertName::DeviceSilent, &Labels::default(), since, now);
+            said.inhibited_by = stalled.or_else(of_fleet);
         }
         settling::settle(&self.store, &self.receivers, &open, &said, now).await
     }

@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use pisync_core::{
     crash::CrashSettings,
-    models::{AlertId, AlertName, DeviceId, FailureCounter, Incident, Silence},
+    models::{AlertId, AlertName, DeviceId, FailureCounter, Incident, Labels, Silence},
     queue::Queue,
     store::{KeptIncident, Revision, Saved, Store, StoreError},
 };
@@ -74,6 +74,8 @@ struct Sight {
     counters: HashMap<DeviceId, FailureCounter>,
     /// The open incident of each, or else the last one.
     incidents: HashMap<DeviceId, KeptIncident>,
+    /// What they say of themselves; looked up only where an episode is of a part of the fleet.
+    labels: HashMap<DeviceId, Labels>,
 }
 
 /// What holds back what would be said of devices.
@@ -115,7 +117,7 @@ impl Alerter {
         let held = Held { silences, episodes, flapping };
         let mut changed = Changed::default();
         for some in self.failing_or_told_of().await?.chunks(AT_ONCE) {
-            changed += self.close_the_difference(self.sight(some, now).await?, &held, now).await?;
+            changed += self.close_the_difference(self.sight(some, &held, now).await?, &held, now).await?;
         }
         Silences::new(self.store.clone()).end_what_is_resolved(&held.silences, now).await?;
         self.metrics.look_at(&self.store, self.threshold).await?;
@@ -134,9 +136,11 @@ impl Alerter {
         let mut changed = Changed::default();
         for some in devices.chunks(AT_ONCE) {
             let now = self.store.now().await?;
-            let (sight, mut held) = (self.sight(some, now).await?, self.held(some, now).await?);
+            let mut held = self.held(some, now).await?;
+            let mut sight = self.sight(some, &held, now).await?;
             if self.opens_many(&sight, &held, now) {
                 held.episodes = Box::pin(self.fleet.look(now)).await?;
+                sight.labels = self.labels(some, &held).await?;
             }
             changed += self.close_the_difference(sight, &held, now).await?;
         }
@@ -168,7 +172,7 @@ impl Alerter {
 
     /// The counters and incidents of these devices; of those that fail and have no open incident,
     /// the last one that ended.
-    async fn sight(&self, devices: &[DeviceId], now: Timestamp) -> Result<Sight, StoreError> {
+    async fn sight(&self, devices: &[DeviceId], held: &Held, now: Timestamp) -> Result<Sight, StoreError> {
         let open = self.store.alerts().find_open(Some(devices)).await?;
         let found = self.store.failure_counters().find_readable(devices).await?;
         let open = open.into_iter().filter_map(|kept| Some((device(&kept)?.clone(), kept)));
@@ -189,7 +193,16 @@ impl Alerter {
                 remember_latest(&mut incidents, ended);
             }
         }
-        Ok(Sight { counters, incidents })
+        let labels = self.labels(devices, held).await?;
+        Ok(Sight { counters, incidents, labels })
+    }
+
+    /// What the devices say of themselves, where that matters.
+    async fn labels(&self, devices: &[DeviceId], held: &Held) -> Result<HashMap<DeviceId, Labels>, StoreError> {
+        if held.episodes.iter().all(|episode| episode.scope.is_none()) {
+            return Ok(HashMap::new());
+        }
+        self.store.sync_events().newest_labels(&devices.iter().collect::<Vec<_>>()).await
     }
 
     /// Saves what has to change. Where someone else changed an incident meanwhile, its device is
@@ -210,7 +223,7 @@ impl Alerter {
             }
             now = now.max(self.store.now().await?);
             let held = self.held(&outrun, now).await?;
-            due = self.weighed(self.sight(&outrun, now).await?, &held, now).await;
+            due = self.weighed(self.sight(&outrun, &held, now).await?, &held, now).await;
         }
         Ok(changed)
     }
@@ -239,7 +252,9 @@ impl Alerter {
         seen.flapping = held.flapping.contains(device);
         let since =
             kept.filter(|kept| kept.incident.is_open()).map_or(alert.starts_at, |kept| kept.incident.alert.starts_at);
-        seen.inhibited_by = holding::holder(&held.episodes, AlertName::DeviceSyncFailing, since, now);
+        let (labels, none) = (sight.labels.get(device), Labels::default());
+        let (labels, name) = (labels.unwrap_or(&none), AlertName::DeviceSyncFailing);
+        seen.inhibited_by = holding::holder(&held.episodes, name, labels, since, now);
         let routes = self.receivers.routes(alert);
         let incident = incident::next(kept.map(|kept| &kept.incident), &seen, &routes, now)?;
         let is_same = kept.filter(|kept| kept.incident.alert.id == incident.alert.id);

@@ -64,6 +64,9 @@ async function everyPage(browser, state) {
       if (name === "fleet") {
         await page.locator(".chart canvas").nth(1).waitFor();
       }
+      if (name === "fleet" && look === LOOKS.at(-1)[0]) {
+        assert.match(await page.locator("#changed").innerText(), /contentVersion=42/);
+      }
       await isWithin(page, `${name} ${look}`);
       if (AXE.includes(look)) {
         await isReadable(page, `${name} ${look}`);

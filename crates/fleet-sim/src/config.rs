@@ -2,6 +2,7 @@
 
 mod bench;
 mod capacity;
+mod scenario;
 
 use std::{convert::Infallible, path::PathBuf, time::Duration};
 
@@ -16,7 +17,9 @@ use reqwest::Url;
 pub use self::{
     bench::{Counters, FillSettings, LatencySettings, LoadSettings},
     capacity::{CapacitySettings, SizesSettings},
+    scenario::ScenarioSettings,
 };
+use crate::labels::{BadLabel, LabelChoice};
 
 /// Simulates a fleet of devices against a running API and verifies what became of its events
 #[derive(Debug, Clone, Parser)]
@@ -47,6 +50,8 @@ pub enum Command {
     Latency(LatencySettings),
     /// Tell what fleets of any size need, by a model of the measured times
     Capacity(CapacitySettings),
+    /// Play a story of a fleet on a simulated clock, and print what people would have been told
+    Scenario(ScenarioSettings),
     /// Tell how many bytes a row and its indexes take in `MongoDB`, and what that makes in 90 days
     Sizes(SizesSettings),
 }
@@ -80,6 +85,12 @@ pub struct FleetSettings {
     /// Share of the syncs that fail, 0 to 1; a device that failed is more likely to fail again
     #[arg(long, default_value_t = 0.2, value_parser = share)]
     pub failure_rate: f64,
+    /// A label of every device, with one of these values each: NAME=VALUE,VALUE; up to 8 times
+    #[arg(long = "label", value_name = "NAME=VALUES", value_parser = LabelChoice::parse)]
+    pub labels: Vec<LabelChoice>,
+    /// A label whose devices fail nine in ten of their syncs: NAME=VALUE
+    #[arg(long, value_name = "NAME=VALUE", value_parser = BadLabel::parse)]
+    pub bad_label: Option<BadLabel>,
     /// Share of the accepted events that are sent once more, later, 0 to 1
     #[arg(long, default_value_t = 0.0, value_parser = share)]
     pub resend_rate: f64,
@@ -208,11 +219,13 @@ mod tests {
         for line in [
             "run --api http://h:1 --devices 9 --rounds 2 --failure-rate 0.5 --pattern burst --ledger f --seed 7",
             "run --concurrency 3 --resend-rate 0.2 --shuffle --over 10s --start 2026-11-23T00:00:00Z --json",
+            "run --label contentVersion=41,42 --label group=a,b,c --bad-label contentVersion=42",
             "replay FILE --api http://h:1/base --ledger f --concurrency 4",
             "verify --ledger f --mongo-uri mongodb://h:1 --mongo-db d --wait 30 --json",
             "fill --devices 9 --rounds 2 --redis-url redis://h:1 --key-prefix p --json",
             "load --devices 9 --counters last --batch 10 --tasks 2 --mongo-uri mongodb://h:1 --json",
             "capacity --devices 100000 --devices 5 --within 10s --drained-after 1m --busy 0.5 --shard-cores 4 --json",
+            "scenario content-release --devices 2000 --herd",
             "sizes --mongo-uri mongodb://h:1 --days 30 --json",
             "latency --api http://h:1 --rate 100 --seconds 5 --devices 9 --mongo-uri mongodb://h:1 --json",
         ] {

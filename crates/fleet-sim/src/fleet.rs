@@ -1,15 +1,23 @@
 //! What each device of a simulated fleet reports: all of it follows from the seed.
 
+use std::collections::BTreeMap;
+
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::{InvalidEvent, SyncEvent};
 use serde::Serialize;
 
-use crate::config::FleetSettings;
+use crate::{
+    config::FleetSettings,
+    labels::{BadLabel, LabelChoice},
+};
 
 /// How likely a device fares as it did the round before. Failures of a real device come in runs,
 /// and without runs nothing would ever raise an alert.
 const LINGERING: f64 = 0.5;
+
+/// The share of the syncs that fail of a device with a label that is bad.
+const BAD_RATE: f64 = 0.9;
 
 /// The time over which the reports of one round lie, in milliseconds.
 const ROUND_SPREAD: i64 = 60_000;
@@ -21,6 +29,8 @@ pub struct Fleet {
     devices: u32,
     rounds: u32,
     failure_rate: f64,
+    labels: Vec<LabelChoice>,
+    bad_label: Option<BadLabel>,
     resend_rate: f64,
     shuffle: bool,
 }
@@ -48,12 +58,14 @@ pub struct Report {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Body {
+struct Body<'a> {
     device_id: String,
     timestamp: String,
     total_files_synced: u32,
     total_errors: u32,
     internet_speed: f64,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    labels: BTreeMap<&'a str, &'a str>,
 }
 
 impl Fleet {
@@ -70,6 +82,8 @@ impl Fleet {
             devices: settings.devices,
             rounds: settings.rounds,
             failure_rate: settings.failure_rate,
+            labels: settings.labels.clone(),
+            bad_label: settings.bad_label.clone(),
             resend_rate: settings.resend_rate,
             shuffle: settings.shuffle,
         }
@@ -103,6 +117,7 @@ impl Fleet {
             total_files_synced: rng.u32(0..60),
             total_errors: if failed { rng.u32(1..10) } else { 0 },
             internet_speed: speed(&mut rng, failed),
+            labels: self.labels(device).into_iter().collect(),
         };
         // A struct of strings and finite numbers can always be written.
         Report { body: serde_json::to_string(&body).unwrap_or_default(), again }
@@ -118,7 +133,21 @@ impl Fleet {
     fn fails(&self, device: u32, round: u32) -> bool {
         let mut rng = self.rng(device, round).fork();
         let lingers = rng.f64() < LINGERING;
-        if lingers && round > 0 { self.fails(device, round - 1) } else { rng.f64() < self.failure_rate }
+        if lingers && round > 0 { self.fails(device, round - 1) } else { rng.f64() < self.failure_rate(device) }
+    }
+
+    fn failure_rate(&self, device: u32) -> f64 {
+        let is_bad = self.bad_label.as_ref().is_some_and(|bad| bad.is_in(&self.labels(device)));
+        if is_bad { BAD_RATE } else { self.failure_rate }
+    }
+
+    /// The labels of a device, the same in all its rounds.
+    fn labels(&self, device: u32) -> Vec<(&str, &str)> {
+        let labels = (0..).zip(&self.labels).map(|(index, label)| {
+            let at = self.rng(device, u32::MAX - 1 - index).usize(..label.values.len());
+            (label.name.as_str(), label.values[at].as_str())
+        });
+        labels.collect()
     }
 
     fn time(&self, device: u32, round: u32) -> Timestamp {
@@ -172,6 +201,8 @@ mod tests {
             devices: 200,
             rounds: 20,
             failure_rate: 0.2,
+            labels: Vec::new(),
+            bad_label: None,
             resend_rate: 0.3,
             shuffle: false,
             seed: Some(7),
@@ -256,6 +287,25 @@ mod tests {
             let fleet = fleet(&FleetSettings { failure_rate, ..settings() });
             assert!(events(&fleet).iter().all(|event| event.failed() == all));
         }
+    }
+
+    #[test]
+    fn labels_are_those_of_the_device_and_who_has_a_bad_one_fails() {
+        let labels = ["contentVersion=41,42", "group=a,b,c"].map(|label| LabelChoice::parse(label).unwrap()).to_vec();
+        let bad_label = Some(BadLabel::parse("contentVersion=42").unwrap());
+        let events = events(&fleet(&FleetSettings { labels, bad_label, ..settings() }));
+        let of_first: HashSet<_> = events.iter().step_by(200).map(|event| event.labels.clone()).collect();
+        assert_eq!(of_first.len(), 1, "in each round the same");
+        for (name, value, expected) in [("contentVersion", "42", 0.5), ("group", "a", 0.33)] {
+            let with = events.iter().filter(|event| event.labels.get(name) == Some(value)).count();
+            assert!((expected - 0.1..expected + 0.1).contains(&share(with, events.len())), "{name}={value}");
+        }
+        let failing = |value: &str| {
+            let with: Vec<_> =
+                events.iter().filter(|event| event.labels.get("contentVersion") == Some(value)).collect();
+            share(with.iter().filter(|event| event.failed()).count(), with.len())
+        };
+        assert!(failing("42") > 0.8 && failing("41") < 0.3, "{} {}", failing("42"), failing("41"));
     }
 
     #[test]

@@ -96,6 +96,8 @@ fn fleet(settings: &LatencySettings, rounds: u32) -> FleetSettings {
     FleetSettings {
         devices: settings.devices,
         rounds,
+        labels: Vec::new(),
+        bad_label: None,
         failure_rate: FAILURE_RATE,
         resend_rate: 0.0,
         shuffle: false,

@@ -3,12 +3,13 @@
 //!
 //! In reading order:
 //! - [`config`]: the verbs and their flags.
-//! - [`fleet`]: what each device reports, by the seed.
+//! - [`fleet`]: what each device reports, by the seed; its [`labels`].
 //! - [`courier`]: one body, from the device into the API, with its retries.
 //! - [`lanes`]: many bodies at once; their [`tally`] and the [`ledger`] of what was acknowledged.
 //! - [`simulate`], [`replay`], [`verify`]: the verbs.
 //! - [`fill`], [`load`], [`latency`]: the verbs of the benchmark.
 //! - [`capacity`], [`sizes`]: what fleets need.
+//! - [`scenario`]: stories on a simulated clock, which another program plays.
 //! - [`report`]: the closing table.
 
 pub mod capacity;
@@ -16,12 +17,14 @@ pub mod config;
 pub mod courier;
 pub mod fill;
 pub mod fleet;
+pub mod labels;
 pub mod lanes;
 pub mod latency;
 pub mod ledger;
 pub mod load;
 pub mod replay;
 pub mod report;
+pub mod scenario;
 pub mod simulate;
 pub mod sizes;
 pub mod tally;
@@ -44,6 +47,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Load(settings) => load::run(settings).await?,
         Command::Latency(settings) => latency::run(settings).await?,
         Command::Capacity(settings) => capacity::run(&settings)?,
+        Command::Scenario(settings) => scenario::run(settings).await?,
         Command::Sizes(settings) => sizes::run(settings).await?,
     };
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -1,13 +1,14 @@
 //! The HTTP side of `PiSync`: what a device reports goes through [`routes`] into the queue.
 //!
 //! In reading order: [`config`], [`server`], [`request_id`], [`front`] (with [`auth`], [`cors`],
-//! [`tls`] and [`headers`]), [`routes`], [`limits`], [`hours`], `hourly` (what is done
+//! [`tls`] and [`headers`]), [`routes`], [`limits`], [`hours`], [`changes`], `hourly` (what is done
 //! once an hour), [`error`], [`metrics`]; [`cursor`]
 //! and [`cursor_key`] for lists; [`dashboard`] for people; [`admin`] and [`healthcheck`] for the
 //! operator's verbs.
 
 pub mod admin;
 pub mod auth;
+pub mod changes;
 pub mod config;
 pub mod cors;
 pub mod cursor;
@@ -37,6 +38,7 @@ use pisync_core::{
 };
 
 use crate::{
+    changes::Changes,
     config::Config,
     cursor_key::CursorKeys,
     dashboard::Pace,
@@ -74,6 +76,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         cursor_keys: CursorKeys::new(queue.clone(), config.cursor_key_file),
         last_seen: LastSeen::new(queue.clone()),
         census: Census::default(),
+        changes: Changes::default(),
         failing_total: FailingTotal::default(),
         pace: Pace::default(),
         hours: Hours::new(queue.clone(), store.clone()),

@@ -18,6 +18,7 @@ use pisync_core::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    changes::Changes,
     cursor_key::CursorKeys,
     dashboard::{Assets, Attempts, Pace},
     error::ApiError,
@@ -59,6 +60,8 @@ pub struct State {
     pub hours: Hours,
     /// How many devices have which status.
     pub census: Census,
+    /// What those that fail have in common.
+    pub changes: Changes,
     /// How many devices keep failing.
     pub failing_total: FailingTotal,
     /// How fast events come.

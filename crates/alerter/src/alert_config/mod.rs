@@ -23,7 +23,7 @@ pub use source::{open, read_again_on_hangup};
 use toml::de::{DeTable, DeValue};
 
 use crate::{
-    receivers::{Ping, Receiver, log},
+    receivers::{Ping, Receiver, labels, log},
     summary::plan::Plan,
 };
 
@@ -62,12 +62,14 @@ impl AlertConfig {
             problems.extend(section.finish());
         }
         let distinct = are_distinct(&config.receivers);
-        for mut section in file.sections("route") {
-            config.routes.extend(RouteRule::read(&mut section, &config.receivers, &declared));
-            problems.extend(section.finish());
-        }
+        // Before the routes, which may match on what the fleet is looked at by.
         if let Some(mut section) = file.section("rules") {
             config.rules = Rules::read(&mut section);
+            problems.extend(section.finish());
+        }
+        let labels: Vec<_> = labels::ALL.into_iter().chain(config.rules.fleet_by.iter().map(String::as_str)).collect();
+        for mut section in file.sections("route") {
+            config.routes.extend(RouteRule::read(&mut section, &config.receivers, &declared, &labels));
             problems.extend(section.finish());
         }
         if let Some(mut section) = file.section("ping") {

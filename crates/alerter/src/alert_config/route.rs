@@ -21,7 +21,13 @@ pub struct RouteRule {
 struct Pattern(Vec<String>);
 
 impl RouteRule {
-    pub(super) fn read(section: &mut Section<'_>, receivers: &[Receiver], declared: &[String]) -> Option<Self> {
+    /// Reads one; `labels` are those that alerts have.
+    pub(super) fn read(
+        section: &mut Section<'_>,
+        receivers: &[Receiver],
+        declared: &[String],
+        labels: &[&str],
+    ) -> Option<Self> {
         let line = section.line_of("receiver");
         let name = section.need("receiver", field::text);
         let receiver = name.as_ref().and_then(|name| receivers.iter().find(|known| known.name == *name));
@@ -30,15 +36,16 @@ impl RouteRule {
         } else if name.as_ref().is_some_and(|name| !declared.contains(name)) {
             section.problem(line, "receiver", "is no receiver of this file");
         }
-        let matches = matches(section);
-        let grouping = grouping(section, receiver.map_or_else(Grouping::for_people, Receiver::grouping));
+        let matches = matches(section, labels);
+        let usual = receiver.map_or_else(Grouping::for_people, Receiver::grouping);
+        let grouping = grouping(section, usual, labels);
         let goes_on = section.take("continue", field::truth).unwrap_or_default();
         Some(Self { receiver: name?, matches, grouping, goes_on })
     }
 
     /// Whether this alert goes this way.
     pub(crate) fn takes(&self, alert: &Alert) -> bool {
-        let labels = labels::of(alert);
+        let labels = alert.labels();
         self.matches.iter().all(|(label, pattern)| pattern.fits(labels.get(label.as_str()).map_or("", String::as_str)))
     }
 
@@ -53,12 +60,12 @@ impl RouteRule {
     }
 }
 
-fn matches(section: &mut Section<'_>) -> Vec<(String, Pattern)> {
+fn matches(section: &mut Section<'_>, known: &[&str]) -> Vec<(String, Pattern)> {
     let mut matches = Vec::new();
     matches.extend(section.take(labels::ALERTNAME, alertname).map(|name| (labels::ALERTNAME.to_owned(), name)));
     if let Some(mut labels) = section.section("match") {
         for label in labels.keys() {
-            if labels::ALL.contains(&label.as_str()) {
+            if known.contains(&label.as_str()) {
                 matches.extend(labels.take(&label, |value| Ok((label.clone(), Pattern::new(&field::text(value)?)))));
             }
         }
@@ -73,15 +80,15 @@ fn alertname(value: &toml::de::DeValue<'_>) -> Result<Pattern, String> {
     is_known.then(|| Pattern::new(&name)).ok_or_else(|| "is no alert that there is".to_owned())
 }
 
-fn grouping(section: &mut Section<'_>, usual: Grouping) -> Grouping {
+fn grouping(section: &mut Section<'_>, usual: Grouping, known: &[&str]) -> Grouping {
     if usual.is_each_alone() && section.has("group_by") {
         let line = section.line_of("group_by");
         section.problem(line, "group_by", "cannot be set: this receiver gets each alert by itself");
     }
     let by = section.take("group_by", |value| {
         let labels = field::texts(value)?;
-        let known = labels.iter().all(|label| labels::ALL.contains(&label.as_str()));
-        known.then_some(labels).ok_or_else(|| format!("must be of these labels: {}", labels::ALL.join(", ")))
+        let are_known = labels.iter().all(|label| known.contains(&label.as_str()));
+        are_known.then_some(labels).ok_or_else(|| format!("must be of these labels: {}", known.join(", ")))
     });
     let mut length = |key, usual| section.take(key, field::duration).unwrap_or(usual);
     Grouping {

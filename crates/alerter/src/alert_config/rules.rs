@@ -1,6 +1,7 @@
 //! What can be set of the rules.
 
 use jiff::SignedDuration;
+use pisync_core::models::{FleetWindows, check_name};
 use toml::de::DeValue;
 
 use super::{field, section::Section};
@@ -11,6 +12,7 @@ impl Rules {
     pub(super) fn read(section: &mut Section<'_>) -> Self {
         let mut rules = Self::default();
         set(section, "connectivity_floor_mbps", field::number, &mut rules.connectivity_floor_mbps);
+        set(section, "fleet_by", labels, &mut rules.fleet_by);
         set(section, "report_interval", length, &mut rules.report_interval);
         set(section, "device_silent_after", length, &mut rules.device_silent_after);
         within(section, "fleet_sync_failing", |section| {
@@ -57,6 +59,15 @@ fn set<T>(section: &mut Section<'_>, key: &str, parse: impl FnOnce(&DeValue<'_>)
     if let Some(said) = section.take(key, parse) {
         *value = said;
     }
+}
+
+/// Names of labels that devices may have.
+fn labels(value: &DeValue<'_>) -> Result<Vec<String>, String> {
+    let labels = field::texts(value)?;
+    let is_new = |at: usize| !labels[..at].contains(&labels[at]);
+    let are_fit = labels.iter().all(|label| check_name(label).is_ok()) && (0..labels.len()).all(is_new);
+    let expected = || format!("must be up to {} names of labels of devices, each once", FleetWindows::MOST_LABELS);
+    (are_fit && labels.len() <= FleetWindows::MOST_LABELS).then_some(labels).ok_or_else(expected)
 }
 
 /// A length of time that is not nothing.

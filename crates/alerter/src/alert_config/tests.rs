@@ -201,6 +201,20 @@ fn a_summary_goes_to_who_reads_at_a_time_that_there_is() {
 }
 
 #[test]
+fn what_the_fleet_is_looked_at_by_are_names_of_labels_on_which_routes_may_match() {
+    let route = "[[route]]\nreceiver = \"chat\"\nmatch = { region = \"nord\" }\ngroup_by = [\"region\"]\n";
+    ring();
+    let config = AlertConfig::parse(&format!("{TWO}{route}[rules]\nfleet_by = [\"region\", \"group\"]\n")).unwrap();
+    assert_eq!(config.rules.fleet_by, ["region", "group"]);
+    let without = wrong(&format!("{TWO}{route}"));
+    assert!(without.contains("route.match.region: is not known") && without.contains("route.group_by: "), "{without}");
+    for by in ["[\"deviceId\"]", "[\"a b\"]", "[\"a\", \"a\"]", "[\"a\", \"b\", \"c\", \"d\"]", "7"] {
+        let wrong = wrong(&format!("[rules]\nfleet_by = {by}\n"));
+        assert!(wrong.starts_with("2: rules.fleet_by: "), "{by}: {wrong}");
+    }
+}
+
+#[test]
 fn rules_that_are_not_named_stay_as_they_are_and_each_may_be_set() {
     let config = "[rules]\nreport_interval = \"10m\"\n[rules.fleet_sync_failing]\nat_least = 7\nopens_at = 0.5\n\
                   [rules.fleet_silent]\nabsent_after = \"30m\"\n[rules.pipeline_stalled]\nlongest_wait = \"1m\"\n\

@@ -12,12 +12,16 @@ use crate::rules::{holding::Episode, verdict::Verdict};
 /// How many devices a digest names; the rest is counted.
 const NAMED: usize = 50;
 
+/// The most devices in one question to the store.
+const AT_ONCE: usize = 1_000;
+
 impl Fleet {
     /// Opens the digests that are due, and ends those of which no device is failing any more;
     /// answers whether any was looked at.
     pub(super) async fn tell_digests(&self, episodes: &[Episode], now: Timestamp) -> Result<bool, StoreError> {
         let mut has_looked = false;
-        for episode in episodes.iter().filter(|episode| episode.digest_is_due(now)) {
+        let is_told = |part: &Episode| episodes.iter().any(|whole| whole.speaks_for(part));
+        for episode in episodes.iter().filter(|episode| episode.digest_is_due(now) && !is_told(episode)) {
             has_looked |= self.tell_digest(episode, now).await?;
         }
         Ok(has_looked)
@@ -31,19 +35,35 @@ impl Fleet {
             return Ok(false);
         }
         let still = self.store.alerts().devices_open(episode.holds, episode.begins(), over.ends_at).await?;
+        let still = self.of_episode(episode, still).await?;
         let verdict = if still.is_empty() { Verdict::Well } else { Verdict::Wrong };
-        let alert = naming(alert, still);
+        let alert = naming(alert, episode, still);
         let judged = Judged { alert, verdict, clears_after: SignedDuration::ZERO, inhibited_by: None };
         self.settle(before, judged, now).await?;
         Ok(verdict == Verdict::Wrong)
     }
+
+    /// Those of these devices that an episode is about.
+    async fn of_episode(&self, episode: &Episode, devices: Vec<DeviceId>) -> Result<Vec<DeviceId>, StoreError> {
+        if episode.scope.is_none() {
+            return Ok(devices);
+        }
+        let (events, mut of_it) = (self.store.sync_events(), Vec::new());
+        for some in devices.iter().collect::<Vec<_>>().chunks(AT_ONCE) {
+            let labels = events.newest_labels(some).await?;
+            of_it.extend(labels.into_iter().filter(|(_, labels)| episode.is_about(labels)).map(|(device, _)| device));
+        }
+        Ok(of_it)
+    }
 }
 
-fn naming(mut alert: Alert, mut still: Vec<DeviceId>) -> Alert {
+fn naming(mut alert: Alert, episode: &Episode, mut still: Vec<DeviceId>) -> Alert {
     let count = still.len();
     still.sort_unstable();
     still.truncate(NAMED);
     alert.failure_count = i32::try_from(count).unwrap_or(i32::MAX);
-    alert.finding = Some(Finding { part: count as u64, whole: count as u64, detail: None, named: still });
+    let detail = episode.scope.as_ref().map(ToString::to_string);
+    alert.finding =
+        Some(Finding { part: count as u64, whole: count as u64, detail, changed: Vec::new(), named: still });
     alert
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    models::{Alert, AlertId, AlertName, Incident, Subject},
+    models::{AlertId, AlertName, Incident, Subject},
     store::StoreError,
 };
 
@@ -29,17 +29,19 @@ impl Fleet {
             .iter()
             .filter_map(|kept| digest_of(&kept.incident))
             .collect();
-        let fingerprints = HOLDS.map(|(name, _)| Alert::new(name, Subject::Fleet, now).own_fingerprint());
         let since = now - self.receivers.rules().digest_after() - LATE;
-        let mut found = alerts.open_by_fingerprint(&fingerprints).await?;
-        found.extend(alerts.ended_by_fingerprint(&fingerprints, since).await?);
+        let mut found = Vec::new();
+        for (name, _) in HOLDS {
+            found.extend(alerts.open_of_rule(name).await?);
+            found.extend(alerts.ended_of_rule(name, since).await?);
+        }
         for id in digests.keys() {
             if found.iter().all(|kept| kept.incident.alert.id != *id) {
                 found.extend(alerts.find(*id).await?);
             }
         }
         let mut episodes: Vec<_> = found.iter().filter_map(|kept| self.episode(&kept.incident, &digests)).collect();
-        episodes.sort_by_key(|episode| episode.starts_at);
+        episodes.sort_by_key(|episode| (episode.starts_at, episode.id.bytes()));
         episodes.dedup_by_key(|episode| episode.id);
         Ok(episodes)
     }
@@ -54,7 +56,8 @@ impl Fleet {
                 .saturating_add(self.receivers.rules().digest_after())
                 .unwrap_or(Timestamp::MAX),
         });
-        Some(Episode { id: alert.id, holds, starts_at: alert.starts_at, over, digest: digests.get(&alert.id).copied() })
+        let (scope, digest) = (alert.scope().cloned(), digests.get(&alert.id).copied());
+        Some(Episode { id: alert.id, scope, holds, starts_at: alert.starts_at, over, digest })
     }
 }
 
@@ -62,6 +65,6 @@ impl Fleet {
 fn digest_of(incident: &Incident) -> Option<(AlertId, AlertId)> {
     match incident.alert.subject {
         Subject::After(of) => Some((of, incident.alert.id)),
-        Subject::Device(_) | Subject::Fleet => None,
+        Subject::Device(_) | Subject::Fleet | Subject::Scope(_) => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    models::{Alert, AlertId, AlertName, Finding, FleetWindow, Subject},
+    models::{Alert, AlertId, AlertName, Finding, Subject},
     queue::{LastSeen, Pulse, QueueError, Signs},
     store::{KeptIncident, StoreError},
 };
@@ -16,9 +16,6 @@ use crate::rules::{
 
 /// How long ago a device may have been heard of to count as part of the fleet.
 const PART_OF_IT: SignedDuration = SignedDuration::from_hours(24);
-
-/// How far back the beginning is looked for.
-const LOOKS_BACK: SignedDuration = SignedDuration::from_hours(6);
 
 impl Fleet {
     /// Looks at each rule of the fleet in turn.
@@ -37,8 +34,13 @@ impl Fleet {
         let mut alert = Alert::new(AlertName::PipelineStalled, Subject::Fleet, now);
         let stalls: Vec<_> = rule.stalls(&pipeline, now).iter().map(ToString::to_string).collect();
         let waiting = status.iter().map(|partition| partition.ready).sum();
-        alert.finding =
-            Some(Finding { part: waiting, whole: waiting, detail: Some(stalls.join("; ")), named: Vec::new() });
+        alert.finding = Some(Finding {
+            part: waiting,
+            whole: waiting,
+            detail: Some(stalls.join("; ")),
+            changed: Vec::new(),
+            named: Vec::new(),
+        });
         let before = self.last(alert.own_fingerprint(), now).await?;
         let (verdict, clears_after) = (rule.judge(&pipeline, now), rule.clears_after);
         self.settle(before, Judged { alert, verdict, clears_after, inhibited_by: None }, now).await
@@ -55,6 +57,7 @@ impl Fleet {
             part: presence.absent,
             whole: presence.expected,
             detail: Some(format!("nothing was received from them since {}", reach.absent_since.strftime("%H:%M UTC"))),
+            changed: Vec::new(),
             named: Vec::new(),
         });
         let before = self.last(alert.own_fingerprint(), now).await?;
@@ -77,45 +80,7 @@ impl Fleet {
         Ok(open.first().map(|kept| kept.incident.alert.id))
     }
 
-    async fn look_at_failing(&self, now: Timestamp) -> Result<(), StoreError> {
-        let rule = self.receivers.rules().fleet_sync_failing;
-        let alert = Alert::new(AlertName::FleetSyncFailing, Subject::Fleet, now);
-        let before = self.last(alert.own_fingerprint(), now).await?;
-        let window = self
-            .store
-            .sync_events()
-            .window(rule.window_at(now), self.receivers.rules().connectivity_floor_mbps)
-            .await?;
-        let Some(fleet) = note("the size of the fleet", self.size(now).await) else { return Ok(()) };
-        let verdict = rule.judge(is_open(before.as_ref()), &window, fleet);
-        let mut alert = failing(alert, &window);
-        if verdict == Verdict::Wrong && !is_open(before.as_ref()) {
-            let since = self.failing_since(fleet, now).await?;
-            alert = Alert { starts_at: since, ..alert }.with_own_id();
-        }
-        self.settle(before, Judged { alert, verdict, clears_after: rule.clears_after(), inhibited_by: None }, now).await
-    }
-
-    /// Since when too many fail: an alerter that comes late, or was started late, goes back window
-    /// by window to the last that was well. Windows that say nothing lie between those of a herd.
-    async fn failing_since(&self, fleet: u64, now: Timestamp) -> Result<Timestamp, StoreError> {
-        let rule = self.receivers.rules().fleet_sync_failing;
-        let (mut since, mut end, oldest) = (now, now - rule.window, now - LOOKS_BACK);
-        while end > oldest && since.duration_since(end) <= self.receivers.rules().report_interval {
-            let start = end - rule.window;
-            let window =
-                self.store.sync_events().window(start..end, self.receivers.rules().connectivity_floor_mbps).await?;
-            match rule.judge(false, &window, fleet) {
-                Verdict::Wrong => since = start,
-                Verdict::Well => break,
-                Verdict::Unknown => {}
-            }
-            end = start;
-        }
-        Ok(since)
-    }
-
-    async fn size(&self, now: Timestamp) -> Result<u64, QueueError> {
+    pub(super) async fn size(&self, now: Timestamp) -> Result<u64, QueueError> {
         LastSeen::new(self.queue.clone()).count_since(now - PART_OF_IT).await
     }
 }
@@ -124,22 +89,7 @@ pub(super) fn is_open(before: Option<&KeptIncident>) -> bool {
     before.is_some_and(|kept| kept.incident.is_open())
 }
 
-fn failing(mut alert: Alert, window: &FleetWindow) -> Alert {
-    alert.cause = window.main_cause();
-    alert.failure_count = i32::try_from(window.failing()).unwrap_or(i32::MAX);
-    alert.finding = Some(Finding {
-        part: window.failing(),
-        whole: window.reporting,
-        detail: Some(format!(
-            "{} on content, {} on a slow connection, {} without a measured speed",
-            window.content, window.connectivity, window.unknown
-        )),
-        named: Vec::new(),
-    });
-    alert
-}
-
 /// What Redis says, if it says anything.
-fn note<T>(what: &str, answer: Result<T, QueueError>) -> Option<T> {
+pub(super) fn note<T>(what: &str, answer: Result<T, QueueError>) -> Option<T> {
     answer.inspect_err(|error| log::warn!(error:% = error; "{what} is not known: the fleet is not looked at")).ok()
 }

@@ -460,7 +460,13 @@ fn what_has_to_be_well_for_a_while_is_over_after_that_and_since_it_was_well() {
 #[test]
 fn what_is_found_of_many_devices_follows_them() {
     let found = |part| {
-        let finding = Some(pisync_core::models::Finding { part, whole: 100, detail: None, named: Vec::new() });
+        let finding = Some(pisync_core::models::Finding {
+            part,
+            whole: 100,
+            detail: None,
+            changed: Vec::new(),
+            named: Vec::new(),
+        });
         Seen { wrong: Some(Alert { finding, ..alert(0) }), ..wrong() }
     };
     let incident = next(None, &found(5), &[], at(0)).unwrap();

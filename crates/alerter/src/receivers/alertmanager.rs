@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::{
     http::{Access, Endpoint},
-    labels, payload,
+    payload,
     wording::Wording,
 };
 use crate::{
@@ -106,7 +106,7 @@ impl Alertmanager {
     fn alert(&self, notice: &Notice, wording: &Wording) -> Value {
         let end = payload::ends_at(notice).or_else(|| Timestamp::now().checked_add(self.resolve_after).ok());
         json!({
-            "labels": labels::of(&notice.alert),
+            "labels": notice.alert.labels(),
             "annotations": payload::annotations(notice, wording),
             "startsAt": payload::rfc3339(notice.alert.starts_at),
             "endsAt": end.map(payload::rfc3339),

@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use pisync_core::models::{Alert, AlertName, DeviceId, Finding};
 
+use super::wording::subject;
 use crate::{
     notification::{Notice, Reason},
     rules::device_flapping,
@@ -25,17 +26,23 @@ pub(super) fn sentence(notice: &Notice) -> Option<String> {
 }
 
 fn failing(alert: &Alert, reason: Reason) -> String {
-    let since = minute(alert.starts_at);
+    let (fleet, since) = (subject(alert), minute(alert.starts_at));
     if reason == Reason::Resolved {
         let at = alert.ends_at.map(minute).unwrap_or_default();
-        return format!("the fleet syncs again since {at}; too many devices were failing since {since}");
+        return format!("{fleet} syncs again since {at}; too many devices were failing since {since}");
     }
     let still = if reason == Reason::Repeat { "still " } else { "" };
     let shares = alert.finding.as_ref().map(shares).unwrap_or_default();
     let cause = alert.cause.as_str();
     format!(
-        "the fleet is {still}failing since {since}, most on {cause}: {shares}; alerts of single devices are held back"
+        "{fleet} is {still}failing since {since}, most on {cause}: {shares}; alerts of single devices are held back"
     )
+}
+
+/// What those that fail have in common, where something stands out.
+pub(super) fn what_changed(notice: &Notice) -> Option<String> {
+    let finding = notice.alert.finding.as_ref().filter(|_| notice.reason != Reason::Resolved)?;
+    (!finding.changed.is_empty()).then(|| finding.changed.join("; "))
 }
 
 fn silent(alert: &Alert, reason: Reason) -> String {
@@ -94,13 +101,43 @@ fn digest(alert: &Alert, reason: Reason) -> String {
         return "the last devices that were still failing after the fleet was well again are well too".to_owned();
     }
     let Some(finding) = &alert.finding else { return "some devices still fail".to_owned() };
+    let fleet = finding.detail.as_deref().unwrap_or("the fleet");
     let names: Vec<_> = finding.named.iter().map(DeviceId::as_str).collect();
     let more = finding.part.saturating_sub(names.len() as u64);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let (count, names) = (finding.part, names.join(", "));
-    format!("{count} of the devices are still not well after the fleet was well again: {names}{more}")
+    format!("{count} of the devices are still not well after {fleet} was well again: {names}{more}")
 }
 
 fn minute(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use pisync_core::models::Subject;
+
+    use super::*;
+    use crate::{
+        facts::Facts,
+        receivers::{Links, wording::Wording},
+    };
+
+    #[test]
+    fn what_changed_is_a_line_of_what_fires_and_of_what_is_over_no_more() {
+        let mut alert = Alert::new(AlertName::FleetSyncFailing, Subject::Fleet, Timestamp::UNIX_EPOCH);
+        let changed = vec!["region=nord: 90 % failing".to_owned(), "speed below 0.5 Mbps: 9 % failing".to_owned()];
+        alert.finding = Some(Finding { part: 90, whole: 100, detail: None, changed, named: Vec::new() });
+        let wording = Wording { links: Links::default(), floor_mbps: 0.5 };
+        let lines =
+            |reason, alert: &Alert| wording.lines(&Notice { reason, alert: alert.clone(), facts: Facts::default() });
+        for reason in [Reason::Firing, Reason::Repeat] {
+            let lines = lines(reason, &alert);
+            let expected = "what changed: region=nord: 90 % failing; speed below 0.5 Mbps: 9 % failing";
+            assert_eq!((lines.len(), lines[1].as_str()), (2, expected));
+        }
+        assert_eq!(lines(Reason::Resolved, &alert).len(), 1);
+        alert.finding = Some(Finding { part: 90, whole: 100, detail: None, changed: Vec::new(), named: Vec::new() });
+        assert_eq!(lines(Reason::Firing, &alert).len(), 1, "where nothing stands out, nothing is said");
+    }
 }

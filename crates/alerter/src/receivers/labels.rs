@@ -2,23 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use pisync_core::models::Alert;
 pub(crate) use pisync_core::models::{ALERTNAME, DEVICE_ID};
 
-/// All labels that an alert can have.
+/// The labels that an alert can have in any case; those of the rules' `fleet_by` come to these.
 pub(crate) const ALL: [&str; 2] = [ALERTNAME, DEVICE_ID];
-
-/// The labels of an alert: the same in all messages of an incident.
-pub(crate) fn of(alert: &Alert) -> BTreeMap<&'static str, String> {
-    let mut labels = alert.labels();
-    ALL.into_iter().filter_map(|label| Some((label, labels.remove(label)?))).collect()
-}
 
 /// The fingerprint that Prometheus and Alertmanager give these labels: FNV-1a of 64 bits over each
 /// name and value in order of the names, each followed by a byte that no UTF-8 has.
 /// Source: `LabelSet.Fingerprint` of prometheus/common.
-pub(super) fn fingerprint(labels: &BTreeMap<&'static str, String>) -> String {
-    let texts = labels.iter().flat_map(|(name, value)| [*name, value.as_str()]);
+pub(super) fn fingerprint(labels: &BTreeMap<String, String>) -> String {
+    let texts = labels.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
     let bytes = texts.flat_map(|text| text.bytes().chain([0xff]));
     let hash = bytes
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));

@@ -150,7 +150,8 @@ fn line<'a>(notice: &'a Notice, wording: &Wording, now: Timestamp) -> Line<'a> {
 /// What happened, for people. Times are as exact as in the line's own members.
 fn sentence(notice: &Notice, wording: &Wording) -> String {
     if let Some(sentence) = fleet_wording::sentence(notice) {
-        return sentence;
+        let changed = fleet_wording::what_changed(notice).map(|changed| format!("; what changed: {changed}"));
+        return sentence + &changed.unwrap_or_default();
     }
     let Alert { failure_count, starts_at, ends_at, .. } = &notice.alert;
     let (subject, since) = (wording::subject(&notice.alert), rfc3339(*starts_at));

@@ -151,7 +151,7 @@ impl Receivers {
 
     /// What is set of the rules now.
     pub(crate) fn rules(&self) -> Rules {
-        self.held().rules
+        self.held().rules.clone()
     }
 
     /// Whether there is a receiver of this name.

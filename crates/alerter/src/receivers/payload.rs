@@ -23,7 +23,7 @@ pub(super) type Annotations = BTreeMap<String, String>;
 #[serde(rename_all = "camelCase")]
 pub(super) struct AlertItem {
     pub(super) status: &'static str,
-    pub(super) labels: BTreeMap<&'static str, String>,
+    pub(super) labels: BTreeMap<String, String>,
     pub(super) annotations: Annotations,
     pub(super) starts_at: String,
     pub(super) ends_at: String,
@@ -34,7 +34,7 @@ pub(super) struct AlertItem {
 
 impl AlertItem {
     pub(super) fn of(notice: &Notice, wording: &Wording) -> Self {
-        let labels = labels::of(&notice.alert);
+        let labels = notice.alert.labels();
         Self {
             status: notice.reason.status(),
             annotations: annotations(notice, wording),

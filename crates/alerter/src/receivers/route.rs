@@ -72,11 +72,12 @@ impl Grouping {
 
     /// The way of this alert to the receiver.
     pub(crate) fn route(&self, receiver: &str, alert: &Alert) -> Route {
-        let labels = labels::of(alert).into_iter();
-        let group = labels.filter(|(label, _)| self.by.iter().any(|by| by == label));
+        let is_alone = self.is_each_alone();
+        let labels = alert.labels().into_iter();
+        let group = labels.filter(|(label, _)| is_alone || self.by.contains(label));
         Route {
             receiver: receiver.to_owned(),
-            group: group.map(|(label, value)| (label.to_owned(), value)).collect(),
+            group: group.collect(),
             group_wait: self.wait,
             group_interval: self.interval,
             repeat_interval: self.repeat_interval,

@@ -43,7 +43,7 @@ struct Payload<'a> {
     status: &'static str,
     alerts: Vec<AlertItem>,
     group_labels: &'a BTreeMap<String, String>,
-    common_labels: BTreeMap<&'static str, String>,
+    common_labels: BTreeMap<String, String>,
     common_annotations: Annotations,
     #[serde(rename = "externalURL")]
     external_url: &'a str,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use pisync_core::models::{Alert, AlertName, Cause, DeviceId, Summary};
+use pisync_core::models::{Alert, AlertName, Cause, Summary};
 use reqwest::Url;
 
 use super::fleet_wording;
@@ -94,6 +94,7 @@ impl Wording {
             let good = facts.last_good_sync.map_or_else(|| "none is known".to_owned(), minute);
             details.push(("last good sync", good));
         }
+        details.extend(fleet_wording::what_changed(notice).map(|changed| ("what changed", changed)));
         details.extend(self.links.device(alert).map(|link| ("device", link)));
         details
     }
@@ -149,8 +150,9 @@ impl Wording {
 }
 
 /// What an alert is about.
-pub(crate) fn subject(alert: &Alert) -> &str {
-    alert.device_id().map_or("the fleet", DeviceId::as_str)
+pub(crate) fn subject(alert: &Alert) -> String {
+    let part = || alert.scope().map(ToString::to_string);
+    alert.device_id().map(ToString::to_string).or_else(part).unwrap_or_else(|| "the fleet".to_owned())
 }
 
 /// What is not listed, if there is something.
@@ -193,6 +195,8 @@ fn round(number: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use pisync_core::models::DeviceId;
+
     use super::*;
 
     #[test]

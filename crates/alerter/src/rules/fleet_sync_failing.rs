@@ -41,12 +41,17 @@ impl Settings {
     /// Devices report by cron, all within a minute of the hour. The few that report at another
     /// time are no sample of the fleet (often they are those that try again because they failed),
     /// so a window that heard too few says nothing, and all stays as the last herd left it.
-    #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
     pub fn judge(&self, is_open: bool, window: &FleetWindow, fleet: u64) -> Verdict {
-        if (window.reporting as f64) < self.heard_at_least * fleet as f64 {
+        self.judge_part(is_open, window, window, fleet)
+    }
+
+    /// The same of a part of the fleet, whose window says something where that of the whole does.
+    #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
+    pub fn judge_part(&self, is_open: bool, part: &FleetWindow, whole: &FleetWindow, fleet: u64) -> Verdict {
+        if (whole.reporting as f64) < self.heard_at_least * fleet as f64 {
             return Verdict::Unknown;
         }
-        self.limits.judge(is_open, window.failing(), window.reporting)
+        self.limits.judge(is_open, part.failing(), part.reporting)
     }
 }
 
@@ -77,6 +82,16 @@ mod tests {
         ] {
             assert_eq!(judge(is_open, failing, reporting), verdict, "{is_open} {failing} of {reporting}");
         }
+    }
+
+    #[test]
+    fn a_part_is_judged_by_its_own_devices_where_the_whole_says_something() {
+        let window = |failing, reporting| FleetWindow { reporting, content: failing, ..FleetWindow::default() };
+        let judge = |part, whole| Settings::default().judge_part(false, &part, &whole, 100_000);
+        assert_eq!(judge(window(60, 100), window(60, 25_000)), Wrong);
+        assert_eq!(judge(window(49, 100), window(49, 25_000)), Well);
+        assert_eq!(judge(window(60, 60), window(60, 60)), Unknown);
+        assert_eq!(judge(window(0, 0), window(60, 25_000)), Unknown);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Fleet first: what holds back the alerts of single devices while something is wrong with many.
 
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::models::{AlertId, AlertName};
+use pisync_core::models::{AlertId, AlertName, Labels, Scope};
 
 /// How long before the fleet's alert a device's may have begun to be part of it.
 const BEFORE: SignedDuration = SignedDuration::from_hours(1);
@@ -11,10 +11,12 @@ const BEFORE: SignedDuration = SignedDuration::from_hours(1);
 const DIGEST_GRACE: SignedDuration = SignedDuration::from_mins(5);
 
 /// A time in which something was wrong with the fleet, and what came of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Episode {
     /// The fleet's alert.
     pub id: AlertId,
+    /// The part of the fleet that it is about; none where it is about all.
+    pub scope: Option<Scope>,
     /// Which alerts of devices it holds back.
     pub holds: AlertName,
     /// When it began.
@@ -35,6 +37,11 @@ pub struct Over {
 }
 
 impl Episode {
+    /// Whether a device with these labels is part of it.
+    pub fn is_about(&self, labels: &Labels) -> bool {
+        self.scope.as_ref().is_none_or(|scope| scope.holds(labels))
+    }
+
     /// Whether a device's alert that began then is part of it.
     pub fn covers(&self, starts_at: Timestamp) -> bool {
         starts_at >= self.begins() && self.over.is_none_or(|over| starts_at <= over.ends_at)
@@ -59,16 +66,38 @@ impl Episode {
         }
     }
 
+    /// Whether its digest names the devices of that part of the fleet, too: the part failed with the
+    /// whole, and was well again before the digest of the whole.
+    pub fn speaks_for(&self, part: &Self) -> bool {
+        let is_over_before = |over: Over| part.over.is_none_or(|part| part.ends_at <= over.digest_at);
+        self.scope.is_none()
+            && part.scope.is_some()
+            && self.holds == part.holds
+            && self.covers(part.starts_at)
+            && self.over.is_none_or(is_over_before)
+    }
+
     /// Whether those who are still failing are to be named now.
     pub fn digest_is_due(&self, now: Timestamp) -> bool {
         self.over.is_some_and(|over| over.digest_at <= now)
     }
 }
 
-/// What of these holds back a device's alert of this name that began then.
-pub fn holder(episodes: &[Episode], name: AlertName, starts_at: Timestamp, now: Timestamp) -> Option<AlertId> {
-    let mut holding = episodes.iter().filter(|episode| episode.holds == name);
-    holding.find_map(|episode| episode.holder(starts_at, now))
+/// What of these holds back an alert of this name that began then, of a device with these labels; an
+/// episode of the whole fleet comes before one of a part.
+pub fn holder(
+    episodes: &[Episode],
+    name: AlertName,
+    labels: &Labels,
+    starts_at: Timestamp,
+    now: Timestamp,
+) -> Option<AlertId> {
+    let holding = |is_of_part: bool| {
+        let of_it = episodes.iter().filter(move |episode| episode.scope.is_some() == is_of_part);
+        let mut of_it = of_it.filter(|episode| episode.holds == name && episode.is_about(labels));
+        of_it.find_map(|episode| episode.holder(starts_at, now))
+    };
+    holding(false).or_else(|| holding(true))
 }
 
 #[cfg(test)]
@@ -85,7 +114,8 @@ mod tests {
 
     fn episode(over: Option<(&str, &str)>, digest: Option<AlertId>) -> Episode {
         let over = over.map(|(ends_at, digest_at)| Over { ends_at: at(ends_at), digest_at: at(digest_at) });
-        Episode { id: id(1), holds: AlertName::DeviceSyncFailing, starts_at: at("10:00"), over, digest }
+        let (holds, starts_at) = (AlertName::DeviceSyncFailing, at("10:00"));
+        Episode { id: id(1), scope: None, holds, starts_at, over, digest }
     }
 
     #[test]
@@ -112,6 +142,27 @@ mod tests {
             let held = episode(over, digest).holder(at(starts_at), at(now));
             assert_eq!(held, holder, "{starts_at} {now}");
         }
+    }
+
+    #[test]
+    fn an_episode_of_a_part_holds_back_the_devices_of_that_part_alone() {
+        let scope = Some(Scope { label: "region".into(), value: "nord".into() });
+        let part = Episode { id: id(2), scope, ..episode(None, None) };
+        let of = |value: &str| Labels::new([("region".into(), value.into())]).unwrap();
+        let (name, since, now) = (AlertName::DeviceSyncFailing, at("10:30"), at("11:00"));
+        let held = |episodes: &[Episode], labels: &Labels| holder(episodes, name, labels, since, now);
+        assert_eq!(held(std::slice::from_ref(&part), &of("nord")), Some(id(2)));
+        for elsewhere in [of("sud"), Labels::default()] {
+            assert_eq!(held(std::slice::from_ref(&part), &elsewhere), None);
+            assert_eq!(held(&[part.clone(), episode(None, None)], &elsewhere), Some(id(1)));
+        }
+        assert_eq!(held(&[part.clone(), episode(None, None)], &of("nord")), Some(id(1)), "the whole comes first");
+
+        let ended =
+            |ends_at: &str| Episode { over: Some(Over { ends_at: at(ends_at), digest_at: now }), ..part.clone() };
+        let whole = episode(Some(("12:00", "14:30")), None);
+        assert!(whole.speaks_for(&ended("14:30")) && !whole.speaks_for(&ended("14:31")));
+        assert!(episode(None, None).speaks_for(&ended("20:00")) && !ended("14:00").speaks_for(&whole));
     }
 
     #[test]

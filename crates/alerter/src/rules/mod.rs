@@ -13,13 +13,15 @@ use jiff::SignedDuration;
 use pisync_core::models::Cause;
 
 /// What can be set of the rules.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Rules {
     /// Below this speed at the failed sync, in Mbps, the connection is taken for the cause.
     pub connectivity_floor_mbps: f64,
     /// How often a device reports.
     pub report_interval: SignedDuration,
-    /// When too many of the fleet fail.
+    /// The labels by whose values the fleet is looked at in parts, too.
+    pub fleet_by: Vec<String>,
+    /// When too many of the fleet fail, or of a part of it.
     pub fleet_sync_failing: fleet_sync_failing::Settings,
     /// When too many of the fleet are absent.
     pub fleet_silent: fleet_silent::Settings,
@@ -43,6 +45,7 @@ impl Default for Rules {
         Self {
             connectivity_floor_mbps: Cause::CONNECTIVITY_FLOOR,
             report_interval: SignedDuration::from_hours(1),
+            fleet_by: Vec::new(),
             fleet_sync_failing: fleet_sync_failing::Settings::default(),
             fleet_silent: fleet_silent::Settings::default(),
             device_silent_after: SignedDuration::from_hours(24),

@@ -4,6 +4,7 @@
 //! Only the clock is simulated: reports go through the queue and a worker into the store, and a
 //! real alerter looks at them at the times of the story and writes to its alert log.
 
+mod clocks;
 mod looker;
 mod scenarios;
 mod settings;
@@ -33,6 +34,8 @@ pub async fn run(settings: &Settings) -> anyhow::Result<bool> {
         Scenario::OwnOutage => scenarios::own_outage(&env, devices).await?,
         Scenario::Backfill => scenarios::backfill(&env, devices).await?,
         Scenario::Flapping => scenarios::flapping(&env, devices).await?,
+        Scenario::Clock1970 => clocks::clock_1970(&env, devices).await?,
+        Scenario::TopOfHour => clocks::top_of_hour(&env, devices).await?,
         Scenario::SilentLooks => silence::measure(&env, devices).await?,
     };
     env.finish().await;

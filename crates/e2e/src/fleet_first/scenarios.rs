@@ -1,7 +1,7 @@
 //! The stories that are told by who is heard of and by few reports; [`super::content_release`] is the
 //! one of many.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::SignedDuration;
 
@@ -18,15 +18,18 @@ const AT_ONCE: usize = 50_000;
 /// The hours of which devices kept failed syncs: older than two hours, as they come late.
 const KEPT: std::ops::Range<i64> = 4..76;
 
-fn hours(hours: i64) -> SignedDuration {
+/// How long it is between two looks while a backlog is worked on, which has the same processors.
+const BETWEEN: Duration = Duration::from_secs(2);
+
+pub(super) fn hours(hours: i64) -> SignedDuration {
     SignedDuration::from_hours(hours)
 }
 
-fn just_after(hour: i64) -> SignedDuration {
+pub(super) fn just_after(hour: i64) -> SignedDuration {
     hours(hour) + SignedDuration::from_mins(1)
 }
 
-fn messages(expected: &[(&str, usize)]) -> BTreeMap<String, usize> {
+pub(super) fn messages(expected: &[(&str, usize)]) -> BTreeMap<String, usize> {
     expected.iter().map(|(message, count)| ((*message).to_owned(), *count)).collect()
 }
 
@@ -80,8 +83,9 @@ pub(super) async fn backfill(env: &TestEnv, devices: u32) -> anyhow::Result<bool
         push(&env.queue(), &some.iter().map(report).collect::<anyhow::Result<Vec<_>>>()?).await?;
     }
     let _worker = env.worker("worker.log", &[]).await;
-    let (queue, mut looks) = (env.queue(), 0);
+    let (queue, mut looks, mut between) = (env.queue(), 0, tokio::time::interval(BETWEEN));
     loop {
+        between.tick().await;
         let waiting: u64 = queue.status_of_all().await?.iter().map(|status| status.ready + status.in_flight()).sum();
         stage.look(hours(0)).await?;
         looks += 1;

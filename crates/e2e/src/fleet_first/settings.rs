@@ -41,6 +41,13 @@ pub enum Scenario {
     Backfill,
     /// One device in a hundred fails each other time, for two days: one message each
     Flapping,
+    /// A device in ten has a clock of 1970: its reports are kept and flagged, and only those that
+    /// fail are told
+    #[value(name = "clock-1970")]
+    Clock1970,
+    /// All report in the same minute by cron, and then as the server tells them: nothing is said, and
+    /// the busiest minute has 3 % of them at the most
+    TopOfHour,
     /// Only what a look costs that asks who is silent, with a thousandth of the devices so
     SilentLooks,
 }
@@ -50,6 +57,8 @@ impl Scenario {
         match self {
             Self::ContentRelease | Self::IspOutage | Self::OwnOutage => 100_000,
             Self::Backfill => 10_000,
+            Self::Clock1970 => 2_000,
+            Self::TopOfHour => 20_000,
             Self::Flapping => 1_000,
             Self::SilentLooks => 1_000_000,
         }

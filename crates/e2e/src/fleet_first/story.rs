@@ -11,7 +11,7 @@ use pisync_core::{
     models::SyncEvent,
     queue::{Partition, Pushed, Queue, encode},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::looker::Looker;
 use crate::{env::TestEnv, fleet::body};
@@ -24,6 +24,9 @@ const HOURS: i64 = 8;
 
 /// The hours in which the failing devices fail.
 const BAD: std::ops::Range<i64> = 1..4;
+
+/// The version of the content that fails.
+const RELEASED: &str = "42";
 
 /// What happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +81,12 @@ impl Story {
         (is_failing && BAD.contains(&hour)) || (is_lasting && hour >= BAD.start)
     }
 
+    /// The version of its content: all that fail have the one that was released, and a tenth of as
+    /// many that do not.
+    fn version(device: u32) -> &'static str {
+        if device.is_multiple_of(5) || device % 50 == 1 { RELEASED } else { "41" }
+    }
+
     /// When in the hour a device reports, in milliseconds.
     fn offset(&self, device: u32) -> i64 {
         i64::from(device) * i64::try_from(self.spread.as_millis()).unwrap_or(i64::MAX) / i64::from(self.devices)
@@ -92,8 +101,9 @@ impl Story {
             let at = hour * hour_ms + self.offset(device);
             if (from..to).contains(&at) {
                 let time = start + SignedDuration::from_millis(at);
-                let body = body(&format!("pibook-{device:06}"), time, self.fails(device, hour)).to_string();
-                reports.push(SyncEvent::from_json(body.as_bytes(), time).context("a report")?);
+                let mut body = body(&format!("pibook-{device:06}"), time, self.fails(device, hour));
+                body["labels"] = json!({ "contentVersion": Self::version(device) });
+                reports.push(SyncEvent::from_json(body.to_string().as_bytes(), time).context("a report")?);
             }
         }
         Ok(reports)
@@ -101,13 +111,17 @@ impl Story {
 }
 
 impl Told {
-    /// One message that it began, within ten minutes; one that it is over; one digest; and of no
-    /// single device any.
+    /// One message that it began, within ten minutes, which names the release; one that it is over;
+    /// one digest; and of no single device any.
     pub fn is_right(&self, story: &Story) -> bool {
         let is_in_time = self.after.is_some_and(|after| after <= SignedDuration::from_mins(10));
         let expected = ["FleetDigest firing", "FleetSyncFailing firing", "FleetSyncFailing resolved"];
         let expected = expected.map(|message| (message.to_owned(), 1));
-        is_in_time && self.messages == BTreeMap::from(expected) && self.held == u64::from(story.failing())
+        let names = |line: &Value| word(line, "message").contains(&format!("contentVersion={RELEASED}: "));
+        is_in_time
+            && self.lines.first().is_some_and(names)
+            && self.messages == BTreeMap::from(expected)
+            && self.held == u64::from(story.failing())
     }
 }
 

@@ -28,7 +28,8 @@ const LONG: &str = "a-name-that-is-as-long-as-a-name-may-be";
 async fn fleet(env: &TestEnv, api: &Api, key: &str) {
     let args = ["run", "--api", &api.url, "--devices", "120", "--rounds", "30", "--failure-rate", "0.25"];
     let more = ["--pattern", "burst", "--seed", "7", "--device-prefix", "pibook"];
-    let mut command = env.command("fleet-sim", &[&args[..], &more].concat());
+    let labels = ["--label", "contentVersion=41,42,43,44", "--bad-label", "contentVersion=42"];
+    let mut command = env.command("fleet-sim", &[&args[..], &more, &labels].concat());
     let output = command.env("PISYNC_API_KEY", key).output().await.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let post = Client::new().post(format!("{}/api/v1/sync-events", api.url)).bearer_auth(key);

@@ -121,7 +121,12 @@ fn wrong_fields(id: EventId, event: &Expectation, row: &StoredEvent) -> Vec<&'st
     .into_iter()
     .filter_map(|(field, is_wrong)| is_wrong.then_some(field))
     .collect();
-    let stored = Values { files: row.total_files_synced, errors: row.total_errors, speed: row.internet_speed };
+    let stored = Values {
+        files: row.total_files_synced,
+        errors: row.total_errors,
+        speed: row.internet_speed,
+        labels: row.labels.clone(),
+    };
     let nearest = event.values.iter().map(|said| said.differ(&stored)).min_by_key(Vec::len);
     wrong.extend(nearest.into_iter().flatten());
     wrong

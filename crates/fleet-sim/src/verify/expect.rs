@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
-use pisync_core::models::{DeviceId, EventId, SyncEvent};
+use pisync_core::models::{DeviceId, EventId, Labels, SyncEvent};
 
 use crate::ledger::{Entry, State};
 
@@ -30,7 +30,7 @@ pub struct Expectation {
 }
 
 /// The values of an event, other than whose and when.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Values {
     /// Files synced.
     pub files: i64,
@@ -38,6 +38,8 @@ pub struct Values {
     pub errors: i64,
     /// Speed in Mbps.
     pub speed: f64,
+    /// Labels.
+    pub labels: Labels,
 }
 
 impl Expectations {
@@ -98,6 +100,7 @@ impl Values {
             ("totalFilesSynced", self.files != other.files),
             ("totalErrors", self.errors != other.errors),
             ("internetSpeed", self.speed.to_bits() != other.speed.to_bits()),
+            ("labels", self.labels != other.labels),
         ]
         .into_iter()
         .filter_map(|(field, differs)| differs.then_some(field))
@@ -107,6 +110,11 @@ impl Values {
 
 impl From<&SyncEvent> for Values {
     fn from(event: &SyncEvent) -> Self {
-        Self { files: event.total_files_synced.into(), errors: event.total_errors.into(), speed: event.internet_speed }
+        Self {
+            files: event.total_files_synced.into(),
+            errors: event.total_errors.into(),
+            speed: event.internet_speed,
+            labels: event.labels.clone(),
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
-use actix_web::{HttpResponse, web::Data};
+use actix_web::{HttpRequest, HttpResponse, web::Data};
 use askama::Template;
 use jiff::Timestamp;
 use pisync_core::{
@@ -20,6 +20,7 @@ use super::{
     states::{self, States},
     verdict::{Incidents, Situation, Verdict},
     viewer::Viewer,
+    what_changed::{self, Changed},
     yesterday::Yesterday,
 };
 use crate::{
@@ -48,6 +49,7 @@ struct FleetPage {
     pipeline: Option<PipelineRow>,
     day: Option<Day>,
     yesterday: Option<Yesterday>,
+    changed: Option<Changed>,
     week: Vec<HourRow>,
     speeds: Vec<SpeedRow>,
     worst: Vec<Row>,
@@ -89,15 +91,16 @@ struct SpeedRow {
 }
 
 /// The page. What a server does not tell in time is left out, and said to be.
-pub(super) async fn get(viewer: Viewer, state: Data<State>) -> Result<HttpResponse, PageError> {
+pub(super) async fn get(request: HttpRequest, viewer: Viewer, state: Data<State>) -> Result<HttpResponse, PageError> {
     let now = Timestamp::now();
-    let (queue, counts, before, incidents, hours, worst) = tokio::join!(
+    let (queue, counts, before, incidents, hours, worst, changed) = tokio::join!(
         in_time(&state, async |state: State| Ok(Pipeline::of(&state.queue.status_of_all().await?, Timestamp::now()))),
         in_time(&state, async |state: State| Census::of(&state).await),
         in_time(&state, async move |state: State| states::of_yesterday(&state.store, now).await),
         in_time(&state, open_incidents),
         in_time(&state, async |state: State| chart::hours(&state, WEEK).await),
         in_time(&state, worst),
+        what_changed::of(&request, &state),
     );
     let counts = counts.map(|counts| counts.by_status());
     let count = |status| counts.iter().flatten().find(|(found, _)| *found == status).map_or(0, |(_, count)| *count);
@@ -120,6 +123,7 @@ pub(super) async fn get(viewer: Viewer, state: Data<State>) -> Result<HttpRespon
         pipeline: queue.as_ref().map(PipelineRow::from),
         day: (!day.is_empty()).then(|| Day::of(day, &hours)),
         yesterday: Yesterday::of(&hours, now),
+        changed,
         week: hours.iter().rev().map(|hour| HourRow::new(hour, now)).collect(),
         speeds: speeds(day),
         worst: worst.unwrap_or_default().into_iter().map(|known| Row::new(&known, now)).collect(),

@@ -1,7 +1,7 @@
 //! Incidents as the pages show them, those that are alike together.
 
 use jiff::Timestamp;
-use pisync_core::models::{Ack, AlertState, Incident};
+use pisync_core::models::{Ack, Alert, AlertState, Incident};
 
 use super::{
     delivery::{self, Delivery},
@@ -76,7 +76,7 @@ impl Row {
         Self {
             id: alert.id.to_string(),
             href: device_id.as_deref().map(href).unwrap_or_default(),
-            subject: device_id.unwrap_or_else(|| WHOLE_FLEET.into()),
+            subject: subject(alert),
             failures: alert.failure_count,
             began: Moment::new(alert.starts_at, now),
             lasted: Span((end.as_second() - alert.starts_at.as_second()).max(0)).to_string(),
@@ -92,8 +92,12 @@ impl Row {
 /// The rule and what it is about, in words.
 pub(super) fn in_words(incident: &Incident) -> String {
     let alert = &incident.alert;
-    let subject = alert.device_id().map_or_else(|| WHOLE_FLEET.into(), ToString::to_string);
-    format!("{} of {subject}", alert.name)
+    format!("{} of {}", alert.name, subject(alert))
+}
+
+fn subject(alert: &Alert) -> String {
+    let part = || alert.scope().map(ToString::to_string);
+    alert.device_id().map(ToString::to_string).or_else(part).unwrap_or_else(|| WHOLE_FLEET.into())
 }
 
 impl Taken {

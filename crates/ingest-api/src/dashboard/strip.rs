@@ -97,7 +97,7 @@ impl Hour {
 
 #[cfg(test)]
 mod tests {
-    use pisync_core::models::{DeviceId, EventId};
+    use pisync_core::models::{DeviceId, EventId, Labels};
 
     use super::*;
 
@@ -110,6 +110,7 @@ mod tests {
             total_files_synced: 1,
             total_errors: errors,
             internet_speed: 1.0,
+            labels: Labels::default(),
             device_timestamp: None,
             created_at: at,
             updated_at: at,

@@ -1,7 +1,7 @@
 //! `GET /openapi.json` and `/docs`: the API as `OpenAPI` 3.1, made from the routes themselves, and a
 //! page to try it.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use actix_web::{
     HttpResponse,
@@ -9,13 +9,14 @@ use actix_web::{
     web::{Data, Path},
 };
 use jiff::Timestamp;
+use pisync_core::models::Labels;
 use serde::Serialize;
 use utoipa::{
     OpenApi, ToSchema,
     openapi::{
         ContentBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, Ref, RefOr, ResponseBuilder, Schema, SchemaFormat,
         path::Operation,
-        schema::Type,
+        schema::{SchemaType, Type},
         security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
     },
 };
@@ -59,6 +60,10 @@ pub(super) struct Report {
     /// Mbps as measured; 0 where it was not.
     #[schema(minimum = 0, maximum = 1_000_000)]
     internet_speed: f64,
+    /// What the device says of itself, such as its group or the version of its content: up to 8
+    /// names with a value of up to 64 bytes.
+    #[schema(schema_with = labels, required = false)]
+    labels: Option<BTreeMap<String, String>>,
 }
 
 /// The name of a device: 1 to 128 printable characters.
@@ -133,6 +138,18 @@ pub(super) fn moment() -> Schema {
 
 fn moment_or_null() -> Schema {
     OneOfBuilder::new().item(moment()).item(ObjectBuilder::new().schema_type(Type::Null)).into()
+}
+
+fn labels() -> Schema {
+    let name = format!("^(?!__)(?!(?:{})$)[A-Za-z_][A-Za-z0-9_]*$", Labels::TAKEN.join("|"));
+    let text = |most: usize| ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(most));
+    let value = text(Labels::VALUE_BYTES).format(Some(SchemaFormat::Custom("label".into())));
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))
+        .max_properties(Some(Labels::MOST))
+        .property_names(Some(text(Labels::NAME_BYTES).pattern(Some(name))))
+        .additional_properties(Some(Schema::from(value)))
+        .into()
 }
 
 /// What any route may answer in place of what was asked, and who may ask.

@@ -1,5 +1,7 @@
 //! `GET /api/device/{id}/sync-history`: what a device has reported, newest first.
 
+use std::collections::BTreeMap;
+
 use actix_web::{
     HttpResponse,
     web::{Data, Path, Query},
@@ -26,6 +28,10 @@ pub(super) struct HistoryEntry {
     pub(super) total_files_synced: i64,
     pub(super) total_errors: i64,
     pub(super) internet_speed: f64,
+    /// What the device said of itself, if it did.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(required = false)]
+    labels: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) device_timestamp: Option<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -64,6 +70,7 @@ impl From<StoredEvent> for HistoryEntry {
             total_files_synced: event.total_files_synced,
             total_errors: event.total_errors,
             internet_speed: event.internet_speed,
+            labels: event.labels.to_map(),
             clock_suspect: event.device_timestamp.is_some(),
             device_timestamp: event.device_timestamp.map(rfc3339),
             created_at: rfc3339(event.created_at),

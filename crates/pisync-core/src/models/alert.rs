@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use jiff::Timestamp;
 
-use super::{DeviceId, FailureRun, event_id::derived_id};
+use super::{DeviceId, FailureRun, Scope, event_id::derived_id};
 
 /// The label that names the rule.
 pub const ALERTNAME: &str = "alertname";
@@ -46,6 +46,8 @@ pub struct Finding {
     pub whole: u64,
     /// What else there is to say.
     pub detail: Option<String>,
+    /// What those it is about have in common, in words, the surest first.
+    pub changed: Vec<String>,
     /// Some of them by name.
     pub named: Vec<DeviceId>,
 }
@@ -83,16 +85,26 @@ impl Alert {
     pub fn device_id(&self) -> Option<&DeviceId> {
         match &self.subject {
             Subject::Device(device_id) => Some(device_id),
-            Subject::Fleet | Subject::After(_) => None,
+            Subject::Fleet | Subject::Scope(_) | Subject::After(_) => None,
         }
     }
 
-    /// What routes and silences match on: `alertname`, and `deviceId` where it is about a device.
+    /// The part of the fleet it is about, if it is about one.
+    pub fn scope(&self) -> Option<&Scope> {
+        match &self.subject {
+            Subject::Scope(scope) => Some(scope),
+            Subject::Device(_) | Subject::Fleet | Subject::After(_) => None,
+        }
+    }
+
+    /// What routes and silences match on: `alertname`, and `deviceId` where it is about a device, or
+    /// the label of the part of the fleet that it is about.
     pub fn labels(&self) -> BTreeMap<String, String> {
         let mut labels = BTreeMap::from([(ALERTNAME.to_owned(), self.name.to_string())]);
         if let Some(device_id) = self.device_id() {
             labels.insert(DEVICE_ID.to_owned(), device_id.to_string());
         }
+        labels.extend(self.scope().map(|scope| (scope.label.clone(), scope.value.clone())));
         labels
     }
 
@@ -122,6 +134,8 @@ pub enum Subject {
     Device(DeviceId),
     /// All of them.
     Fleet,
+    /// Those with a value of a label.
+    Scope(Scope),
     /// What is left of an alert of the fleet that is over.
     After(AlertId),
 }
@@ -131,6 +145,7 @@ impl Subject {
         match self {
             Self::Device(device_id) => Alert::fingerprint(name, device_id),
             Self::Fleet => format!("{name}/fleet"),
+            Self::Scope(scope) => format!("{name}/{scope}"),
             Self::After(id) => format!("{name}/{id}"),
         }
     }

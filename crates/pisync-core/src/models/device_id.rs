@@ -41,7 +41,7 @@ impl DeviceId {
 /// Whether a character can be seen on paper: the standard library escapes exactly those of the
 /// Unicode categories control, format, surrogate, private use, unassigned and separator (but for
 /// the plain space).
-fn is_printable(c: char) -> bool {
+pub(super) fn is_printable(c: char) -> bool {
     if c.is_ascii() {
         return !c.is_ascii_control();
     }

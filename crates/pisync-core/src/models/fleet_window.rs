@@ -1,10 +1,5 @@
 //! What a fleet reported in a window of time.
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasher, RandomState},
-};
-
 use super::Cause;
 
 /// The devices that reported in a window, each by its newest report there.
@@ -21,6 +16,17 @@ pub struct FleetWindow {
 }
 
 impl FleetWindow {
+    /// Counts a device, with what its newest sync points to where that failed.
+    pub fn count(&mut self, failed: Option<Cause>) {
+        self.reporting += 1;
+        match failed {
+            None => {}
+            Some(Cause::Connectivity) => self.connectivity += 1,
+            Some(Cause::Content) => self.content += 1,
+            Some(Cause::Unknown) => self.unknown += 1,
+        }
+    }
+
     /// The devices whose newest sync failed.
     pub fn failing(&self) -> u64 {
         self.connectivity + self.content + self.unknown
@@ -39,56 +45,9 @@ impl FleetWindow {
     }
 }
 
-/// Makes a window of reports, which come in order of time. It keeps a few bytes of a device, and
-/// not its name.
-#[derive(Debug, Default)]
-pub struct FleetWindowFold {
-    hasher: RandomState,
-    newest: HashMap<u64, Option<Cause>>,
-}
-
-impl FleetWindowFold {
-    /// Adds a report, with what it points to where it failed.
-    pub fn add(&mut self, device_id: &str, failed: Option<Cause>) {
-        self.newest.insert(self.hasher.hash_one(device_id), failed);
-    }
-
-    /// What was reported.
-    pub fn window(&self) -> FleetWindow {
-        let mut window = FleetWindow::default();
-        for newest in self.newest.values() {
-            window.reporting += 1;
-            match newest {
-                None => {}
-                Some(Cause::Connectivity) => window.connectivity += 1,
-                Some(Cause::Content) => window.content += 1,
-                Some(Cause::Unknown) => window.unknown += 1,
-            }
-        }
-        window
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_device_counts_once_by_its_newest_report() {
-        let mut fold = FleetWindowFold::default();
-        for (device, failed) in [
-            ("a", Some(Cause::Content)),
-            ("b", None),
-            ("a", None),
-            ("b", Some(Cause::Content)),
-            ("c", Some(Cause::Content)),
-            ("c", Some(Cause::Connectivity)),
-            ("d", Some(Cause::Unknown)),
-        ] {
-            fold.add(device, failed);
-        }
-        assert_eq!(fold.window(), FleetWindow { reporting: 4, connectivity: 1, content: 1, unknown: 1 });
-    }
 
     #[test]
     fn the_main_cause_is_that_of_most() {

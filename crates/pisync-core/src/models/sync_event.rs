@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use super::{DeviceId, DeviceTime, EventId};
+use super::{DeviceId, DeviceTime, EventId, Labels};
 
 /// One sync attempt as a device reported it.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +21,8 @@ pub struct SyncEvent {
     pub total_errors: i32,
     /// Speed of the connection in Mbps, 0 to 1,000,000.
     pub internet_speed: f64,
+    /// What the device says of itself beside its name; no part of what makes it the same event.
+    pub labels: Labels,
     /// When the report reached us, by the server's clock.
     pub received_at: Timestamp,
 }
@@ -31,7 +33,7 @@ impl SyncEvent {
 
     /// Reads a device's JSON object: `deviceId`, `timestamp` (RFC 3339 or integer milliseconds
     /// since 1970), `totalFilesSynced`, `totalErrors`, `internetSpeed`, or the same names in
-    /// `snake_case`. Unknown members are ignored.
+    /// `snake_case`; and `labels`, an object of strings, if it has some. Unknown members are ignored.
     ///
     /// Fails with every member that is wrong, not only with the first.
     pub fn from_json(json: &[u8], received_at: Timestamp) -> Result<Self, InvalidEvent> {
@@ -51,13 +53,15 @@ impl SyncEvent {
         let files = body.total_files_synced.read("/totalFilesSynced", count, &mut errors);
         let total_errors = body.total_errors.read("/totalErrors", count, &mut errors);
         let speed = body.internet_speed.read("/internetSpeed", speed, &mut errors);
-        match (device_id, device_timestamp, files, total_errors, speed) {
-            (Some(device_id), Some(device_timestamp), Some(files), Some(total_errors), Some(speed)) => Ok(Self {
+        let labels = body.labels.read_if_any("/labels", labels, &mut errors);
+        match (device_id, device_timestamp, files, total_errors, speed, labels) {
+            (Some(device_id), Some(at), Some(files), Some(total_errors), Some(speed), Some(labels)) => Ok(Self {
                 device_id,
-                time: DeviceTime::judge(device_timestamp, received_at, sent_at),
+                time: DeviceTime::judge(at, received_at, sent_at),
                 total_files_synced: files,
                 total_errors,
                 internet_speed: speed,
+                labels,
                 received_at,
             }),
             _ => Err(InvalidEvent { errors }),
@@ -126,6 +130,8 @@ struct Body<'a> {
     total_errors: Member<'a>,
     #[serde(borrow, default, alias = "internet_speed")]
     internet_speed: Member<'a>,
+    #[serde(borrow, default)]
+    labels: Member<'a>,
 }
 
 impl<'a> Body<'a> {
@@ -167,6 +173,23 @@ impl<'a> Member<'a> {
         errors.push(FieldError { pointer: pointer.into(), code, detail: detail.into_owned() });
         None
     }
+
+    /// The same of a member that may be missing or null.
+    fn read_if_any<T: Default>(
+        &self,
+        pointer: &'static str,
+        parse: impl FnOnce(&'a str) -> Result<T, Cow<'static, str>>,
+        errors: &mut Vec<FieldError>,
+    ) -> Option<T> {
+        match self.0 {
+            Some(raw) if raw.get() != "null" => self.read(pointer, parse, errors),
+            Some(_) | None => Some(T::default()),
+        }
+    }
+}
+
+fn labels(json: &str) -> Result<Labels, Cow<'static, str>> {
+    Labels::from_json(json).map_err(|error| error.to_string().into())
 }
 
 fn device_id(json: &str) -> Result<DeviceId, Cow<'static, str>> {
@@ -335,6 +358,27 @@ mod tests {
         }
         for value in ["-0.1", "1000000.1", "1e999", "true", r#""fast""#, "null"] {
             refused("internetSpeed", value);
+        }
+    }
+
+    #[test]
+    fn labels_are_read_where_there_are_some_and_are_no_part_of_what_makes_the_event() {
+        let body = |labels: &str| {
+            parse(&format!(
+                r#"{{"deviceId":"a","timestamp":0,"totalFilesSynced":0,"totalErrors":0,"internetSpeed":0{labels}}}"#
+            ))
+        };
+        let plain = body("").unwrap();
+        assert!(plain.labels.is_empty());
+        for none in [r#","labels":null"#, r#","labels":{}"#] {
+            assert_eq!(body(none).unwrap(), plain);
+        }
+        let labelled = body(r#","labels":{"region":"nord"}"#).unwrap();
+        assert_eq!((labelled.labels.get("region"), labelled.id()), (Some("nord"), plain.id()));
+        for wrong in [r#""nord""#, r#"{"region":7}"#, r#"{"deviceId":"b"}"#, r#"{"a b":"c"}"#, "[]"] {
+            let error = body(&format!(r#","labels":{wrong}"#)).expect_err(wrong);
+            let faults: Vec<_> = error.errors.iter().map(|fault| (&*fault.pointer, fault.code)).collect();
+            assert_eq!(faults, [("/labels", "invalid")], "{wrong}");
         }
     }
 

@@ -1,11 +1,11 @@
 //! The form an event has while it waits.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::models::{DeviceId, DeviceTime, SyncEvent};
+use crate::models::{DeviceId, DeviceTime, InvalidLabels, Labels, SyncEvent};
 
 /// The version that [`encode`] writes.
 const VERSION: u32 = 1;
@@ -30,6 +30,9 @@ struct Envelope<'a> {
     s: f64,
     /// Time of receipt, ms since 1970.
     r: i64,
+    /// Labels, where there are some. Older workers leave them out.
+    #[serde(borrow, default, skip_serializing_if = "BTreeMap::is_empty")]
+    l: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
 }
 
 /// Why the bytes of a message are not an event.
@@ -54,6 +57,7 @@ pub fn encode(event: &SyncEvent) -> Vec<u8> {
         e: event.total_errors,
         s: event.internet_speed,
         r: event.received_at.as_millisecond(),
+        l: event.labels.iter().map(|(name, value)| (name.into(), value.into())).collect(),
     };
     serde_json::to_vec(&envelope).unwrap_or_default()
 }
@@ -72,8 +76,13 @@ pub fn decode(message: &[u8]) -> Result<SyncEvent, BadEnvelope> {
         total_files_synced: envelope.f,
         total_errors: envelope.e,
         internet_speed: envelope.s,
+        labels: labels(envelope.l).map_err(|error| malformed(&error))?,
         received_at: time(envelope.r)?,
     })
+}
+
+fn labels(pairs: BTreeMap<Cow<'_, str>, Cow<'_, str>>) -> Result<Labels, InvalidLabels> {
+    Labels::new(pairs.into_iter().map(|(name, value)| (name.into_owned(), value.into_owned())))
 }
 
 /// Tells another version, whose other members may differ, from what is no envelope.
@@ -105,6 +114,18 @@ mod tests {
             let event = event(timestamp);
             assert_eq!(decode(&encode(&event)), Ok(event));
         }
+    }
+
+    #[test]
+    fn labels_leave_as_they_came_and_without_them_nothing_is_said_of_them() {
+        let plain = event("2026-11-23T08:57:43.469Z");
+        let pairs = [("region", "nord"), ("contentVersion", "4\"2")].map(|(name, value)| (name.into(), value.into()));
+        let labelled = SyncEvent { labels: Labels::new(pairs).unwrap(), ..plain.clone() };
+        assert_eq!(decode(&encode(&labelled)), Ok(labelled));
+        let text = String::from_utf8(encode(&plain)).unwrap();
+        assert!(text.ends_with(r#","s":97.54086055640643,"r":1795424264001}"#), "{text}");
+        let wrong = text.replace('}', r#","l":{"a b":"c"}}"#);
+        assert!(matches!(decode(wrong.as_bytes()), Err(BadEnvelope::Malformed(_))));
     }
 
     #[test]

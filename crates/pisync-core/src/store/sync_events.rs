@@ -6,7 +6,7 @@ mod window;
 
 use std::collections::HashSet;
 
-use bson::{DateTime, doc, oid::ObjectId, rawdoc};
+use bson::{Bson, DateTime, RawDocumentBuf, doc, oid::ObjectId, raw::CStr, rawdoc};
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use mongodb::{error::ErrorKind, options::ReadConcern};
@@ -15,7 +15,7 @@ pub use removal::{AgedRow, NewestRow};
 use serde::Deserialize;
 
 use super::{Page, Raw, StoreError, index, malformed, number, object_id};
-use crate::models::{DeviceId, EventId, Observation, SyncEvent};
+use crate::models::{DeviceId, EventId, Labels, Observation, SyncEvent};
 
 /// The server's code for a row that is already there.
 const DUPLICATE_KEY: i32 = 11000;
@@ -58,6 +58,8 @@ pub struct StoredEvent {
     pub total_errors: i64,
     /// Speed in Mbps.
     pub internet_speed: f64,
+    /// What the device said of itself beside its name.
+    pub labels: Labels,
     /// When the report reached us.
     pub created_at: Timestamp,
     /// When the row last changed; it never does here.
@@ -176,7 +178,7 @@ impl SyncEvents {
         let found = self.0.find(doc! { "_id": { "$in": ids } }).projection(doc! { "_id": 1 });
         let found = found.read_concern(ReadConcern::majority()).await?;
         let unreadable = |detail: String| StoreError::Malformed { collection: "SyncEvent", detail };
-        let id = |row: bson::RawDocumentBuf| match row.get_object_id("_id") {
+        let id = |row: RawDocumentBuf| match row.get_object_id("_id") {
             Ok(id) => Ok(EventId::from_bytes(id.bytes())),
             Err(error) => Err(unreadable(error.to_string())),
         };
@@ -220,7 +222,7 @@ fn is_about_the_document(code: i32) -> bool {
     matches!(code, 2 | 9 | 14 | 22 | 52 | 53 | 121 | 10334 | 17280 | 171)
 }
 
-fn row(id: EventId, event: &SyncEvent) -> bson::RawDocumentBuf {
+fn row(id: EventId, event: &SyncEvent) -> RawDocumentBuf {
     let received_at = DateTime::from(event.received_at);
     let mut row = rawdoc! {
         "_id": object_id(id.bytes()),
@@ -236,10 +238,25 @@ fn row(id: EventId, event: &SyncEvent) -> bson::RawDocumentBuf {
         row.append(bson::cstr!("deviceTimestamp"), DateTime::from(device_timestamp));
         row.append(bson::cstr!("clockSuspect"), true);
     }
+    if !event.labels.is_empty() {
+        // A name has no byte that a key cannot have.
+        let pairs = event.labels.iter().filter_map(|(name, value)| Some((<&CStr>::try_from(name).ok()?, value)));
+        row.append(bson::cstr!("labels"), pairs.collect::<RawDocumentBuf>());
+    }
     row
 }
 
-fn read(row: Result<bson::RawDocumentBuf, mongodb::error::Error>) -> Result<StoredEvent, StoreError> {
+/// The labels of a row; of another program's those that are no labels here are left out.
+fn labels_of(stored: Option<Bson>) -> Labels {
+    let Some(Bson::Document(stored)) = stored else { return Labels::default() };
+    let pair = |(name, value)| match value {
+        Bson::String(value) => Some((name, value)),
+        _ => None,
+    };
+    Labels::new(stored.into_iter().filter_map(pair)).unwrap_or_default()
+}
+
+fn read(row: Result<RawDocumentBuf, mongodb::error::Error>) -> Result<StoredEvent, StoreError> {
     let row: Row = bson::deserialize_from_slice(row?.as_bytes()).map_err(malformed("SyncEvent"))?;
     let timestamp = Timestamp::from(row.timestamp);
     Ok(StoredEvent {
@@ -250,6 +267,7 @@ fn read(row: Result<bson::RawDocumentBuf, mongodb::error::Error>) -> Result<Stor
         total_files_synced: whole(row.total_files_synced),
         total_errors: whole(row.total_errors),
         internet_speed: row.internet_speed,
+        labels: labels_of(row.labels),
         created_at: row.created_at.map_or(timestamp, Timestamp::from),
         updated_at: row.updated_at.map_or(timestamp, Timestamp::from),
     })
@@ -270,6 +288,7 @@ struct Row {
     total_errors: f64,
     #[serde(default, deserialize_with = "number")]
     internet_speed: f64,
+    labels: Option<Bson>,
     created_at: Option<DateTime>,
     updated_at: Option<DateTime>,
 }

@@ -1,7 +1,7 @@
 //! Each kind of fault is seen, and nothing else is taken for one.
 
 use jiff::Timestamp;
-use pisync_core::models::{Observation, SyncEvent, recount};
+use pisync_core::models::{Labels, Observation, SyncEvent, recount};
 
 use super::*;
 use crate::ledger::{Entry, State};
@@ -28,6 +28,7 @@ fn row(event: &SyncEvent) -> StoredEvent {
         total_files_synced: event.total_files_synced.into(),
         total_errors: event.total_errors.into(),
         internet_speed: event.internet_speed,
+        labels: event.labels.clone(),
         created_at: event.received_at,
         updated_at: event.received_at,
     }
@@ -114,7 +115,7 @@ fn a_row_of_the_fleet_that_no_line_explains_is_a_phantom() {
 #[test]
 fn each_wrong_field_is_named() {
     type Spoil = fn(&mut StoredEvent);
-    let spoils: [(&str, Spoil); 7] = [
+    let spoils: [(&str, Spoil); 8] = [
         ("_id", |row| row.id = EventId::from_bytes([7; 12])),
         ("deviceId", |row| row.device_id = "elsewhere".into()),
         ("timestamp", |row| row.timestamp = "2026-11-23T10:00:00Z".parse().unwrap()),
@@ -122,6 +123,7 @@ fn each_wrong_field_is_named() {
         ("totalFilesSynced", |row| row.total_files_synced += 1),
         ("totalErrors", |row| row.total_errors = i64::from(row.total_errors == 0)),
         ("internetSpeed", |row| row.internet_speed = row.internet_speed.next_up()),
+        ("labels", |row| row.labels = Labels::new([("group".into(), "a".into())]).unwrap()),
     ];
     for (field, spoil) in spoils {
         let findings = World::after(|world| spoil(&mut world.rows[0]));

@@ -52,6 +52,9 @@ pub(crate) struct AlertItem {
     alertname: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     device_id: Option<String>,
+    /// The part of the fleet that it is about, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<ScopeItem>,
     state: &'static str,
     failure_count: i32,
     cause: &'static str,
@@ -93,8 +96,19 @@ struct FindingItem {
     /// What else there is to say.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
+    /// What those it is about have in common, in words, the surest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    changed: Vec<String>,
     /// Some of them by name.
     named: Vec<String>,
+}
+
+/// The devices with a value of a label.
+#[derive(Serialize, ToSchema)]
+struct ScopeItem {
+    label: String,
+    value: String,
 }
 
 /// Someone has taken it on.
@@ -202,6 +216,7 @@ impl From<Incident> for AlertItem {
             id: alert.id.to_string(),
             alertname: alert.name.as_str(),
             device_id: alert.device_id().map(DeviceId::to_string),
+            scope: alert.scope().cloned().map(|scope| ScopeItem { label: scope.label, value: scope.value }),
             state: alert.state.as_str(),
             failure_count: alert.failure_count,
             cause: alert.cause.as_str(),
@@ -226,6 +241,7 @@ impl From<&Finding> for FindingItem {
             part: finding.part,
             whole: finding.whole,
             detail: finding.detail.clone(),
+            changed: finding.changed.clone(),
             named: finding.named.iter().map(DeviceId::to_string).collect(),
         }
     }

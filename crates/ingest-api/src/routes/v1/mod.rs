@@ -16,6 +16,7 @@ pub(crate) mod query;
 mod silence_item;
 mod silences;
 mod sync_events;
+mod what_changed;
 
 use actix_web::{
     Route,
@@ -47,6 +48,7 @@ use crate::{
     silences::delete,
     silences::preview,
     fleet_summary::get,
+    what_changed::get,
 ))]
 pub(super) struct Reads;
 
@@ -86,5 +88,6 @@ pub(super) fn table(config: &mut ServiceConfig) {
                 .wrap(Demand(Scope::Read))
                 .wrap(Cors),
         )
-        .service(read("/api/v1/fleet/summary", get().to(fleet_summary::get)));
+        .service(read("/api/v1/fleet/summary", get().to(fleet_summary::get)))
+        .service(read("/api/v1/fleet/what-changed", get().to(what_changed::get)));
 }

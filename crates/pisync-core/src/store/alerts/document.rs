@@ -11,7 +11,7 @@ use super::KeptIncident;
 use crate::{
     models::{
         Ack, Alert, AlertId, AlertName, AlertState, Cause, Dead, DeviceId, Entry, Evidence, Finding, Incident,
-        MessageId, Subject, Telling, Told,
+        MessageId, Scope, Subject, Telling, Told,
     },
     store::{Revision, StoreError, malformed, object_id},
 };
@@ -53,6 +53,7 @@ fn written(incident: &Incident, revision: i64) -> Document {
     for (field, value) in [
         ("deviceId", alert.device_id().map(|device_id| device_id.as_str().into())),
         ("after", after(&alert.subject).map(|id| object_id(id.bytes()).into())),
+        ("scope", alert.scope().map(|scope| doc! { "label": &scope.label, "value": &scope.value }.into())),
         ("finding", alert.finding.as_ref().map(|finding| list([StoredFinding::from(finding)].into_iter()))),
         ("speed", alert.evidence.map(|evidence| Bson::Double(evidence.speed))),
         ("usualSpeed", alert.evidence.and_then(|evidence| evidence.usual).map(Bson::Double)),
@@ -77,7 +78,7 @@ fn written(incident: &Incident, revision: i64) -> Document {
 fn after(subject: &Subject) -> Option<AlertId> {
     match subject {
         Subject::After(id) => Some(*id),
-        Subject::Device(_) | Subject::Fleet => None,
+        Subject::Device(_) | Subject::Fleet | Subject::Scope(_) => None,
     }
 }
 
@@ -98,7 +99,7 @@ pub(super) fn read(document: Document) -> Result<KeptIncident, StoreError> {
     let alert = Alert {
         id: AlertId::from_bytes(stored.id.bytes()),
         name: AlertName::parse(&stored.alertname).ok_or_else(|| detail("alertname"))?,
-        subject: subject(stored.device_id.as_deref(), stored.after).ok_or_else(|| detail("device id"))?,
+        subject: subject(stored.device_id.as_deref(), stored.scope, stored.after).ok_or_else(|| detail("device id"))?,
         state,
         failure_count: stored.failure_count,
         cause: Cause::parse(&stored.cause),
@@ -131,12 +132,19 @@ pub(super) fn read(document: Document) -> Result<KeptIncident, StoreError> {
     Ok(KeptIncident { incident, revision: stored.revision.map_or(Revision::Unset, Revision::At) })
 }
 
-fn subject(device_id: Option<&str>, after: Option<ObjectId>) -> Option<Subject> {
-    match (device_id, after) {
-        (Some(device_id), _) => Some(Subject::Device(DeviceId::parse(device_id).ok()?)),
-        (None, Some(id)) => Some(Subject::After(AlertId::from_bytes(id.bytes()))),
-        (None, None) => Some(Subject::Fleet),
+fn subject(device_id: Option<&str>, scope: Option<StoredScope>, after: Option<ObjectId>) -> Option<Subject> {
+    match (device_id, scope, after) {
+        (Some(device_id), _, _) => Some(Subject::Device(DeviceId::parse(device_id).ok()?)),
+        (None, Some(StoredScope { label, value }), _) => Some(Subject::Scope(Scope { label, value })),
+        (None, None, Some(id)) => Some(Subject::After(AlertId::from_bytes(id.bytes()))),
+        (None, None, None) => Some(Subject::Fleet),
     }
+}
+
+#[derive(Deserialize)]
+struct StoredScope {
+    label: String,
+    value: String,
 }
 
 /// What the first release had told: what is no more in its outbox.
@@ -155,6 +163,7 @@ struct Stored {
     id: ObjectId,
     alertname: String,
     device_id: Option<String>,
+    scope: Option<StoredScope>,
     after: Option<ObjectId>,
     /// One, or none.
     #[serde(default)]
@@ -191,6 +200,8 @@ struct StoredFinding {
     whole: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    changed: Vec<String>,
     named: Vec<String>,
 }
 
@@ -201,16 +212,17 @@ impl From<&Finding> for StoredFinding {
             part: count(finding.part),
             whole: count(finding.whole),
             detail: finding.detail.clone(),
+            changed: finding.changed.clone(),
             named: finding.named.iter().map(|device_id| device_id.as_str().to_owned()).collect(),
         }
     }
 }
 
 impl From<StoredFinding> for Finding {
-    fn from(StoredFinding { part, whole, detail, named }: StoredFinding) -> Self {
+    fn from(StoredFinding { part, whole, detail, changed, named }: StoredFinding) -> Self {
         let count = |count: i64| u64::try_from(count).unwrap_or_default();
         let named = named.iter().filter_map(|device_id| DeviceId::parse(device_id).ok()).collect();
-        Self { part: count(part), whole: count(whole), detail, named }
+        Self { part: count(part), whole: count(whole), detail, changed, named }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is read of the incidents to look at the fleet as a whole, each by an index.
 
-use bson::{DateTime, doc};
+use bson::{DateTime, Document, doc};
 use futures_util::{TryStreamExt, future};
 use jiff::Timestamp;
 use mongodb::options::Hint;
@@ -30,9 +30,13 @@ impl Alerts {
 
     /// All open incidents of a rule.
     pub async fn open_of_rule(&self, name: AlertName) -> Result<Vec<KeptIncident>, StoreError> {
-        // Fingerprints are the name, a slash, and what it is about; the next character is a 0.
-        let of_rule = doc! { "$gte": format!("{name}/"), "$lt": format!("{name}0") };
-        self.found(doc! { "fingerprint": of_rule, "open": true }, open_keys()).await
+        self.found(doc! { "fingerprint": of_rule(name), "open": true }, open_keys()).await
+    }
+
+    /// The incidents of a rule that changed their state after a time, also those that are open.
+    pub async fn ended_of_rule(&self, name: AlertName, after: Timestamp) -> Result<Vec<KeptIncident>, StoreError> {
+        let filter = doc! { "fingerprint": of_rule(name), "stateSince": { "$gt": DateTime::from(after) } };
+        self.found(filter, Hint::Keys(last_keys())).await
     }
 
     /// The devices with an open incident of this name that began at `from` or later, and at `to` at
@@ -52,7 +56,7 @@ impl Alerts {
         let by_state = Hint::Keys(doc! { "state": 1, "startsAt": -1, "_id": -1 });
         let find = self.collection.find(filter).projection(doc! { "_id": 0, "deviceId": 1 }).hint(by_state);
         let found = find.batch_size(10_000).await?;
-        let device = |found: bson::Document| DeviceId::parse(found.get_str("deviceId").ok()?).ok();
+        let device = |found: Document| DeviceId::parse(found.get_str("deviceId").ok()?).ok();
         found.map_err(StoreError::from).try_filter_map(|found| future::ok(device(found))).try_collect().await
     }
 
@@ -60,4 +64,9 @@ impl Alerts {
     pub async fn count_of_devices(&self) -> Result<u64, StoreError> {
         Ok(self.collection.count_documents(doc! { "deviceId": { "$exists": true } }).await?)
     }
+}
+
+/// Fingerprints are the name, a slash, and what it is about; the next character is a 0.
+fn of_rule(name: AlertName) -> Document {
+    doc! { "$gte": format!("{name}/"), "$lt": format!("{name}0") }
 }

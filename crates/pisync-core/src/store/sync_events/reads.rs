@@ -3,16 +3,16 @@
 //!
 //! The index is named to the server: what it cannot serve is an error, and never a scan.
 
-use std::ops::Range;
+use std::{collections::HashMap, ops::Range};
 
 use bson::{DateTime, Document, RawDocumentBuf, doc};
-use futures_util::{Stream, StreamExt, TryStreamExt};
+use futures_util::{Stream, StreamExt, TryStreamExt, future};
 use jiff::Timestamp;
 use mongodb::options::Hint;
 use serde::Deserialize;
 
 use super::{StoreError, StoredEvent, SyncEvents, malformed, number, read};
-use crate::models::{DeviceId, EventId};
+use crate::models::{DeviceId, EventId, Labels};
 
 /// How many rows of a whole history the server sends at a time.
 const AT_ONCE: u32 = 500;
@@ -125,6 +125,25 @@ impl SyncEvents {
         // One more than there are, so that the first batch is known to be the last.
         let rows = self.0.aggregate(stages).hint(by_time()).batch_size(all.saturating_add(1));
         rows.with_type::<RawDocumentBuf>().await?.map(read).try_collect().await
+    }
+
+    /// The labels of the newest row of each of these devices, of those that have some. One step
+    /// through the index for each.
+    pub async fn newest_labels(&self, devices: &[&DeviceId]) -> Result<HashMap<DeviceId, Labels>, StoreError> {
+        let ids: Vec<_> = devices.iter().map(|device| device.as_str()).collect();
+        let first = doc! { "_id": "$deviceId", "labels": { "$first": "$labels" } };
+        let stages = [
+            doc! { "$match": { "deviceId": { "$in": ids } } },
+            doc! { "$sort": { "deviceId": -1, "timestamp": -1 } },
+            doc! { "$group": first },
+        ];
+        let groups = self.0.aggregate(stages).hint(by_time()).await?;
+        let labelled = |mut group: Document| {
+            let labels = super::labels_of(group.remove("labels"));
+            let device = DeviceId::parse(group.get_str("_id").ok()?).ok()?;
+            (!labels.is_empty()).then_some((device, labels))
+        };
+        groups.map_err(StoreError::from).try_filter_map(|group| future::ok(labelled(group))).try_collect().await
     }
 
     /// When the newest row of each of these devices has its time, of those where it is a good

@@ -5,44 +5,101 @@
 //! times as long at 100,000 devices. Counts per minute that the workers would keep could not tell
 //! the newest report of a device from its others, and would cost every batch.
 
-use std::ops::Range;
+use std::{ops::Range, time::Duration};
 
-use bson::{RawDocument, doc};
+use bson::{Document, RawDocument, doc};
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
-use mongodb::options::Hint;
+use mongodb::{
+    action::{Action, Find},
+    options::Hint,
+};
 
 use super::{StoreError, SyncEvents};
 use crate::{
-    models::{Cause, EventId, FleetWindow, FleetWindowFold},
+    models::{Cause, EventId, FleetWindow, FleetWindows, FleetWindowsFold, WhatChanged, WhatChangedFold},
     store::object_id,
 };
 
 /// How many rows the server sends at a time.
 const AT_ONCE: u32 = 20_000;
 
+/// How long the server may work on what changed, in all.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a window needs of a row.
+struct Report<'a> {
+    device_id: &'a str,
+    failed: bool,
+    internet_speed: f64,
+    row: &'a RawDocument,
+}
+
 impl SyncEvents {
     /// The devices that reported in `range`, in whole seconds, each by its newest report there.
     ///
     /// Reports of a clock that is not believed are left out: their ids do not tell when they were.
     pub async fn window(&self, range: Range<Timestamp>, floor_mbps: f64) -> Result<FleetWindow, StoreError> {
+        Ok(self.windows(range, floor_mbps, &[]).await?.all)
+    }
+
+    /// The same, and by the values of these labels too.
+    pub async fn windows(
+        &self,
+        range: Range<Timestamp>,
+        floor_mbps: f64,
+        by: &[String],
+    ) -> Result<FleetWindows, StoreError> {
+        let mut fields = doc! { "_id": 0, "deviceId": 1, "totalErrors": 1, "internetSpeed": 1 };
+        fields.extend(by.iter().map(|label| (format!("labels.{label}"), 1.into())));
+        let mut fold = FleetWindowsFold::by(by);
+        let cause = |report: &Report<'_>| Cause::with_floor(report.internet_speed, floor_mbps);
+        let add = |report: Report<'_>| {
+            fold.add(report.device_id, report.failed.then(|| cause(&report)), labels(report.row));
+        };
+        self.each_report(range, fields, None, add).await?;
+        Ok(fold.windows())
+    }
+
+    /// What those of them that fail have in common. It gives up after 20 s of the server's time.
+    pub async fn what_changed(&self, range: Range<Timestamp>) -> Result<WhatChanged, StoreError> {
+        let fields = doc! { "_id": 0, "deviceId": 1, "totalErrors": 1, "internetSpeed": 1, "labels": 1 };
+        let mut fold = WhatChangedFold::default();
+        let add =
+            |report: Report<'_>| fold.add(report.device_id, report.failed, report.internet_speed, labels(report.row));
+        self.each_report(range, fields, Some(PATIENCE), add).await?;
+        Ok(fold.what_changed())
+    }
+
+    /// Hands on each report of a window, in order of time.
+    async fn each_report(
+        &self,
+        range: Range<Timestamp>,
+        fields: Document,
+        patience: Option<Duration>,
+        mut take: impl FnMut(Report<'_>),
+    ) -> Result<(), StoreError> {
         let id = |at| object_id(EventId::lowest(at).bytes());
         let filter = doc! {
             "_id": { "$gte": id(range.start), "$lt": id(range.end) }, "clockSuspect": { "$ne": true },
         };
-        let fields = doc! { "_id": 0, "deviceId": 1, "totalErrors": 1, "internetSpeed": 1 };
         let by_id = doc! { "_id": 1 };
         let find = self.0.find(filter).projection(fields).sort(by_id.clone()).hint(Hint::Keys(by_id));
-        let mut rows = find.batch_size(AT_ONCE).await?;
-        let mut fold = FleetWindowFold::default();
+        let find = find.batch_size(AT_ONCE).optional(patience, Find::max_time);
+        let mut rows = find.await?;
         while let Some(row) = rows.try_next().await? {
-            if let Ok(device_id) = row.get_str("deviceId") {
-                let failed = number(&row, "totalErrors") > 0.0;
-                fold.add(device_id, failed.then(|| Cause::with_floor(number(&row, "internetSpeed"), floor_mbps)));
-            }
+            let Ok(device_id) = row.get_str("deviceId") else { continue };
+            let (failed, internet_speed) = (number(&row, "totalErrors") > 0.0, number(&row, "internetSpeed"));
+            take(Report { device_id, failed, internet_speed, row: &row });
         }
-        Ok(fold.window())
+        Ok(())
     }
+}
+
+/// The labels of a row, as they stand there.
+fn labels(row: &RawDocument) -> impl Iterator<Item = (&str, &str)> {
+    let labels = row.get_document("labels").ok().into_iter().flatten();
+    labels.filter_map(|label| label.ok().and_then(|(name, value)| Some((name.as_str(), value.as_str()?))))
 }
 
 /// A number of any BSON type, since other programs write doubles; 0 where it is none.

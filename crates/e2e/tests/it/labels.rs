@@ -1,0 +1,82 @@
+//! What devices say of themselves, from the report to what is read of it.
+
+use e2e::{TestEnv, body, hours_ago, mongo_find};
+use serde_json::{Value, json};
+
+/// A report with labels.
+fn labelled(device: &str, hours: i64, labels: &Value) -> Value {
+    let mut report = body(device, hours_ago(hours), false);
+    report["labels"] = labels.clone();
+    report
+}
+
+#[tokio::test]
+async fn labels_are_in_the_row_and_in_what_is_read_and_without_them_a_row_is_as_before() {
+    let env = TestEnv::new();
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let labels = json!({ "region": "nord é", "contentVersion": "42" });
+    let plain = body("plain", hours_ago(1), true);
+    api.accepts(&[labelled("one", 1, &labels), labelled("none", 1, &json!({})), plain]).await;
+    let (status, said) = api
+        .send(
+            "POST",
+            "/api/v1/sync-events",
+            &json!([labelled("batch", 1, &labels), labelled("batch", 2, &Value::Null)]),
+        )
+        .await;
+    assert_eq!((status.as_u16(), &said["accepted"]), (202, &json!(2)), "{said}");
+    env.drained().await;
+
+    let rows = mongo_find(&env, "SyncEvent", json!({ "labels": labels })).await;
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    for device in ["plain", "none"] {
+        let rows = mongo_find(&env, "SyncEvent", json!({ "deviceId": device })).await;
+        let members: Vec<_> = rows[0].as_object().unwrap().keys().map(String::as_str).collect();
+        let expected = [
+            "_id",
+            "createdAt",
+            "deviceId",
+            "internetSpeed",
+            "timestamp",
+            "totalErrors",
+            "totalFilesSynced",
+            "updatedAt",
+        ];
+        assert_eq!(members, expected);
+    }
+    let counters = mongo_find(&env, "FailureCounter", json!({ "labels": { "$exists": true } })).await;
+    assert_eq!(counters, [Value::Null; 0], "a counter has none");
+
+    let (_, page) = api.get("/api/device/one/sync-history").await;
+    assert_eq!(page["data"]["results"][0]["labels"], labels, "{page}");
+    let (_, list) = api.get("/api/v1/devices/batch/sync-events").await;
+    assert_eq!((&list["items"][0]["labels"], list["items"][1].get("labels")), (&labels, None), "{list}");
+    let (_, device) = api.get("/api/v1/devices/one").await;
+    assert!(device.to_string().contains("nord é"), "{device}");
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn a_label_that_is_none_is_refused_by_name() {
+    let env = TestEnv::new();
+    let api = env.api(&[]).await;
+    for (wrong, says) in [
+        (json!("nord"), "an object of strings"),
+        (json!({ "region": 7 }), "region"),
+        (json!({ "deviceId": "b" }), "deviceId, which is taken"),
+        (json!({ "a b": "c" }), "\"a b\" is none"),
+        (json!({ "region": "x".repeat(65) }), "1 to 64 bytes"),
+        (json!({ "a": "", "b": "c" }), "that of a is not"),
+        (json!((0..9).map(|n| (format!("n{n}"), "x")).collect::<std::collections::BTreeMap<_, _>>()), "at most 8"),
+    ] {
+        let report = labelled("one", 1, &wrong);
+        for (path, pointer) in [("/api/sync-event", "/labels"), ("/api/v1/sync-events", "/0/labels")] {
+            let sent = if path.ends_with('s') { json!([report]) } else { report.clone() };
+            let (status, problem) = api.send("POST", path, &sent).await;
+            assert_eq!(status.as_u16(), 400, "{wrong}: {problem}");
+            assert_eq!(problem["errors"][0]["pointer"], pointer, "{problem}");
+            assert!(problem["errors"][0]["detail"].as_str().unwrap().contains(says), "{problem}");
+        }
+    }
+    env.finish().await;
+}

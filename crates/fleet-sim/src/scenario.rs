@@ -1,0 +1,39 @@
+//! `fleet-sim scenario`: a story of a fleet on a simulated clock, and what people would have been told.
+//!
+//! The stories play a whole system, with a worker and an alerter, so they are a program of their
+//! own that is built beside this one; `scripts/fleet-first` builds it and brings servers.
+
+use std::{
+    env::{self, consts::EXE_SUFFIX},
+    path::PathBuf,
+};
+
+use anyhow::{Context, ensure};
+use tokio::process::Command;
+
+use crate::config::ScenarioSettings;
+
+/// The program that plays them.
+const PLAYER: &str = "fleet_first";
+
+/// Plays the story; whether people were told what they should be.
+pub async fn run(settings: ScenarioSettings) -> anyhow::Result<bool> {
+    let player = beside_us().context("finding the place of this program")?;
+    ensure!(
+        player.is_file(),
+        "{} is not there: build it with `cargo build --package e2e --package queue-worker --bins`, or use \
+         scripts/fleet-first, which does",
+        player.display()
+    );
+    let mut command = Command::new(&player);
+    command.arg(&settings.name).args(&settings.more);
+    command.env("PISYNC_TEST_REDIS_URL", settings.redis_url.expose());
+    command.env("PISYNC_TEST_MONGO_URI", settings.mongo_uri.expose());
+    command.env("PISYNC_TEST_BIN", &settings.redis_bin);
+    let status = command.status().await.with_context(|| format!("starting {}", player.display()))?;
+    Ok(status.success())
+}
+
+fn beside_us() -> std::io::Result<PathBuf> {
+    Ok(env::current_exe()?.with_file_name(format!("{PLAYER}{EXE_SUFFIX}")))
+}

@@ -1,0 +1,77 @@
+//! The part of the first page that says what the devices that fail have in common.
+
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use jiff::Timestamp;
+use pisync_core::models::{Contrast, Share};
+
+use super::moment::{Moment, grouped};
+use crate::{changes::Found, server::State};
+
+/// The window, in minutes: each device of a fleet that reports every hour is in it.
+const MINUTES: u32 = 60;
+
+/// How long the page waits where nothing is known yet.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How many lines it has.
+const LINES: usize = 5;
+
+/// What stands out.
+pub(super) struct Changed {
+    pub(super) lines: Vec<Line>,
+    pub(super) at: Moment,
+    pub(super) reporting: String,
+    pub(super) failing: String,
+    /// The same for programs.
+    pub(super) href: String,
+}
+
+/// A part of the fleet that fails more often than the rest.
+pub(super) struct Line {
+    pub(super) mark: String,
+    pub(super) with: String,
+    pub(super) of_with: String,
+    /// Its failing ones, of 100.
+    pub(super) width: u64,
+    pub(super) rest: String,
+    pub(super) of_rest: String,
+}
+
+/// What stands out, if anything does and it is known in time.
+pub(super) async fn of(request: &HttpRequest, state: &State) -> Option<Changed> {
+    // What the page fetches again and again by itself is another part of it.
+    if request.headers().contains_key("hx-request") {
+        return None;
+    }
+    let found = state.changes.recent(&state.store, MINUTES, PATIENCE).await;
+    let found = found.inspect_err(|error| error.log("dashboard")).ok()?;
+    (!found.what.contrasts.is_empty()).then(|| Changed::new(&found, Timestamp::now()))
+}
+
+impl Changed {
+    fn new(found: &Found, now: Timestamp) -> Self {
+        Self {
+            lines: found.what.contrasts.iter().take(LINES).map(Line::from).collect(),
+            at: Moment::new(found.at, now),
+            reporting: grouped(found.what.all.devices),
+            failing: grouped(found.what.all.failing),
+            href: format!("/api/v1/fleet/what-changed?minutes={MINUTES}"),
+        }
+    }
+}
+
+impl From<&Contrast> for Line {
+    fn from(contrast: &Contrast) -> Self {
+        let counts = |share: Share| format!("{} of {}", grouped(share.failing), grouped(share.devices));
+        Self {
+            mark: contrast.mark.to_string(),
+            with: contrast.with.to_string(),
+            of_with: counts(contrast.with),
+            width: (100 * contrast.with.failing).checked_div(contrast.with.devices).unwrap_or(0),
+            rest: contrast.rest.to_string(),
+            of_rest: counts(contrast.rest),
+        }
+    }
+}
