@@ -6,6 +6,7 @@ import os
 import threading
 import time
 
+from far_end import FarEnd
 from processes import Failed, await_true, free_port
 from servers import Redis
 from stage import PREFIX
@@ -69,13 +70,15 @@ def told(stage, plan, results):
 
 
 def hinted(stage, plan, results):
-    """From the 202 of a device's third failure to its line in the log. No look but by a hint."""
+    """From the 202 of a device's third failure to its line in the log, and to its message to a
+    webhook that is told of each device at once. No look but by a hint."""
     stage.fresh()
     for _ in range(plan.repeats):
-        with stage.api() as api, stage.workers(1), alerter(stage, *NEVER):
-            waits = third_failures(stage, api, plan.thirds)
-        results.record("alert.hinted.p50", waits[len(waits) // 2] * 1e3)
-        results.record("alert.hinted.p99", waits[len(waits) * 99 // 100] * 1e3)
+        with FarEnd() as people, stage.api() as api, stage.workers(1), alerter(stage, *NEVER, webhook=people.url):
+            told = third_failures(stage, api, plan.thirds, AlertLog(stage), people)
+        for name, waits in zip(("hinted", "webhook"), told):
+            results.record(f"alert.{name}.p50", waits[len(waits) // 2] * 1e3)
+            results.record(f"alert.{name}.p99", waits[len(waits) * 99 // 100] * 1e3)
 
 
 def unhinted(stage, results):
@@ -83,31 +86,34 @@ def unhinted(stage, results):
     finds them."""
     stage.fresh()
     with stage.api() as api, stage.workers(1), alerter(stage, *BY_THE_MINUTE), no_hints(stage):
-        waits = third_failures(stage, api, STRANGERS)
+        [waits] = third_failures(stage, api, STRANGERS, AlertLog(stage))
     results.record("alert.unhinted.max", waits[-1])
 
 
-def third_failures(stage, api, devices):
-    """Seconds from the third failure of each of some new devices to its line, shortest first."""
-    log, run = AlertLog(stage), time.monotonic_ns()
+def third_failures(stage, api, devices, *ends):
+    """Seconds from the third failure of each of some new devices until each of these ends has
+    heard of it, shortest first."""
+    run = time.monotonic_ns()
     names = [f"third-{run}-{number}" for number in range(devices)]
     connection = http.client.HTTPConnection(api.url.removeprefix("http://"), timeout=10)
     for minutes in (3, 2):
         for name in names:
             fail(connection, name, minutes)
     stage.await_drained()
-    accepted, seen = {}, {}
-    watch = threading.Thread(target=log.watch, args=(names, seen), daemon=True)
-    watch.start()
+    accepted, heard = {}, [{} for _ in ends]
+    watches = [threading.Thread(target=end.watch, args=(names, seen), daemon=True) for end, seen in zip(ends, heard)]
+    for watch in watches:
+        watch.start()
     for name in names:
         fail(connection, name, 1)
         accepted[name] = time.monotonic()
         time.sleep(PACE)
-    watch.join(120)
-    missing = len(names) - len(seen)
+    for watch in watches:
+        watch.join(120)
+    missing = max(len(names) - len(seen) for seen in heard)
     if missing:
         raise Failed(f"{missing} of {len(names)} devices that failed were not told of")
-    return sorted(seen[name] - accepted[name] for name in names)
+    return [sorted(seen[name] - accepted[name] for name in names) for seen in heard]
 
 
 def fail(connection, device, minutes):
@@ -174,13 +180,17 @@ class no_hints:
         self.thread.join()
 
 
-def alerter(stage, *arguments):
-    """An alerter with an empty log, to which all devices are no reason to hold back each."""
+def alerter(stage, *arguments, webhook=None):
+    """An alerter with an empty log, to which all devices are no reason to hold back each; it tells
+    a webhook, too, of each device by itself."""
     if os.path.exists(stage.alert_log):
         os.remove(stage.alert_log)
     config = stage.alert_log + ".toml"
     with open(config, "w", encoding="utf-8") as file:
         file.write("[rules.fleet_sync_failing]\nat_least = 1000000000\n")
+        if webhook:
+            file.write(f'[[receiver]]\nname = "people"\ntype = "webhook"\nurl = "{webhook}"\n')
+            file.write('[[route]]\nreceiver = "people"\ngroup_by = ["deviceId"]\ngroup_wait = "0s"\n')
     return stage.alerter("--config", config, *arguments)
 
 

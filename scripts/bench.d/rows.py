@@ -91,7 +91,13 @@ def alerts():
             "ms",
             most=2_000,
         ),
-        Row("the same with all hints deleted: the last of some", ("alert.unhinted.max",), "s", most=61),
+        Row(
+            "from the 202 of a third failure to the message at a webhook: p50, p99",
+            ("alert.webhook.p50", "alert.webhook.p99"),
+            "ms",
+            most=2_000,
+        ),
+        Row("to the line with all hints deleted: the last of some", ("alert.unhinted.max",), "s", most=61),
     )
 
 

@@ -69,7 +69,7 @@ def check_pod(thing, template):
                 yield f"{name(thing)}: the {probe} of {container['name']} asks at no port of it"
         for variable in container.get("env", []):
             path = variable["value"].removeprefix("file:")
-            if path != variable["value"] and not any(
+            if path.startswith("/") and not any(
                 path.startswith(mount["mountPath"] + "/") for mount in container["volumeMounts"]
             ):
                 yield f"{name(thing)}: {variable['name']} names a file that is not mounted"
@@ -95,6 +95,15 @@ def check_targets(things, labels):
                 yield f"{name(thing)}: {name(target)} sets its number too, at each apply"
 
 
+def check_secrets(things, templates):
+    """Where secrets are made, there is none that a pod waits for in vain."""
+    made = {thing["metadata"]["name"] for thing in things if thing["kind"] == "Secret"}
+    for thing, template in templates:
+        wanted = {volume["secret"]["secretName"] for volume in template["spec"].get("volumes", []) if "secret" in volume}
+        if made and wanted - made:
+            yield f"{name(thing)}: nothing makes {', '.join(sorted(wanted - made))}"
+
+
 def check_metrics(thing):
     """What is asked of Prometheus is a metric that the README describes."""
     if thing["kind"] != "ScaledObject":
@@ -112,6 +121,7 @@ def main(path, versions):
     problems = [problem for thing in things for problem in check_schema(thing, versions)]
     for thing, template in templates:
         problems += check_pod(thing, template)
+    problems += check_secrets(things, templates)
     problems += check_targets(things, [template["metadata"]["labels"] for _, template in templates])
     problems += [problem for thing in things for problem in check_metrics(thing)]
     print(json.dumps(things))

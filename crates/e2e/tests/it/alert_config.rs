@@ -27,7 +27,7 @@ fn write(env: &TestEnv, text: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_example_is_right_once_its_secrets_are_there() {
+async fn the_examples_are_right_once_their_secrets_are_there() {
     let env = TestEnv::new();
     let example = std::fs::read_to_string(workspace_root().join("deploy/alerter/alerts.example.toml")).unwrap();
     let folder = env.path("secrets");
@@ -51,6 +51,10 @@ async fn the_example_is_right_once_its_secrets_are_there() {
     let (code, said) = ends(command).await;
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("receivers 5"), "{said}");
+
+    let of_cluster = workspace_root().join("deploy/k8s/example/alerts.toml").display().to_string();
+    let (code, said) = ends(env.command("alerter", &["check-config", &of_cluster])).await;
+    assert!(code == Some(0) && said.contains("receivers 1"), "{said}");
     env.remove().await;
 }
 
