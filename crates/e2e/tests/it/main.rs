@@ -42,6 +42,7 @@ mod receivers;
 mod redis_sets;
 mod repartition;
 mod retention;
+mod scenes;
 mod seen;
 mod sessions;
 mod settings;
