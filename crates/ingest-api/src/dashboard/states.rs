@@ -59,7 +59,7 @@ impl States {
                 count: grouped(*count),
                 share: percent(*count, total),
                 note: match status {
-                    DeviceStatus::Silent => format!(", not heard of for {}", Span(silent_after.as_secs())),
+                    DeviceStatus::Silent => format!(", for over {}", Span(silent_after.as_secs())),
                     DeviceStatus::Failing | DeviceStatus::ClockSuspect | DeviceStatus::Ok => String::new(),
                 },
                 change: yesterday.map(|before| change(*count, before.count(*status))).unwrap_or_default(),
@@ -104,7 +104,7 @@ mod tests {
             ]
         );
         let states = States::of(&counts, DAY, None, now);
-        assert_eq!(states.tiles[1].note, ", not heard of for 24 h");
+        assert_eq!(states.tiles[1].note, ", for over 24 h");
         assert!(states.compared.is_none());
         assert_eq!(changes(states), [""; 4]);
     }
