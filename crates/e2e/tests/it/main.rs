@@ -45,6 +45,7 @@ mod receivers;
 mod redis_sets;
 mod repartition;
 mod retention;
+mod scenes;
 mod seen;
 mod sessions;
 mod settings;

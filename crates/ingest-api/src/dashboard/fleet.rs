@@ -6,7 +6,8 @@ use actix_web::{HttpRequest, HttpResponse, web::Data};
 use askama::Template;
 use jiff::Timestamp;
 use pisync_core::{
-    models::{AlertState, Cause, DeviceStatus, Speeds, SyncHour},
+    models::{AlertState, DeviceStatus, Speeds, SyncHour},
+    queue::Pulse,
     store::{AlertFilter, Held},
 };
 use tokio::time::timeout;
@@ -18,7 +19,7 @@ use super::{
     page::{Frame, PageError, render},
     pipeline::Pipeline,
     states::{self, States},
-    verdict::{Incidents, Situation, Verdict},
+    verdict::{Away, Incidents, Situation, Verdict},
     viewer::Viewer,
     what_changed::{self, Changed},
     yesterday::Yesterday,
@@ -93,8 +94,9 @@ struct SpeedRow {
 /// The page. What a server does not tell in time is left out, and said to be.
 pub(super) async fn get(request: HttpRequest, viewer: Viewer, state: Data<State>) -> Result<HttpResponse, PageError> {
     let now = Timestamp::now();
-    let (queue, counts, before, incidents, hours, worst, changed) = tokio::join!(
+    let (queue, signs, counts, before, incidents, hours, worst, changed) = tokio::join!(
         in_time(&state, async |state: State| Ok(Pipeline::of(&state.queue.status_of_all().await?, Timestamp::now()))),
+        in_time(&state, async |state: State| Ok(Pulse::new(state.queue.clone()).signs().await?)),
         in_time(&state, async |state: State| Census::of(&state).await),
         in_time(&state, async move |state: State| states::of_yesterday(&state.store, now).await),
         in_time(&state, open_incidents),
@@ -111,6 +113,7 @@ pub(super) async fn get(request: HttpRequest, viewer: Viewer, state: Data<State>
         failing: count(DeviceStatus::Failing),
         silent: count(DeviceStatus::Silent),
         dead_letters: queue.as_ref().map_or(0, |queue| queue.dead_letters),
+        away: signs.and_then(|signs| Away::last(&signs.listening.gaps, now)),
     };
     let hours = hours.unwrap_or_default();
     let day = &hours[hours.len().saturating_sub(24)..];
@@ -118,7 +121,12 @@ pub(super) async fn get(request: HttpRequest, viewer: Viewer, state: Data<State>
         frame: Frame::new("Fleet", "/", &viewer),
         verdict: Verdict::of(&situation),
         checked: Moment::new(now, now),
-        states: States::of(counts.as_ref().map_or(&[], |counts| &counts[..]), before.flatten().as_ref(), now),
+        states: States::of(
+            counts.as_ref().map_or(&[], |counts| &counts[..]),
+            state.silent_after,
+            before.flatten().as_ref(),
+            now,
+        ),
         pace: pace(&state, queue.as_ref()),
         pipeline: queue.as_ref().map(PipelineRow::from),
         day: (!day.is_empty()).then(|| Day::of(day, &hours)),
@@ -151,14 +159,7 @@ async fn open_incidents(state: State) -> Result<Incidents, ApiError> {
     let firing = AlertFilter { state: Some(AlertState::Firing), device_id: None, held: Held::Not };
     let open = state.store.alerts().list(&firing, None, COUNTED).await?;
     let mut incidents = Incidents { and_more: open.more, ..Incidents::default() };
-    for listed in open.found {
-        match listed.alert.cause {
-            _ if listed.alert.device_id().is_none() => incidents.fleet += 1,
-            Cause::Connectivity => incidents.connectivity += 1,
-            Cause::Content => incidents.content += 1,
-            Cause::Unknown => incidents.unknown += 1,
-        }
-    }
+    open.found.into_iter().for_each(|listed| incidents.add(listed.alert));
     Ok(incidents)
 }
 

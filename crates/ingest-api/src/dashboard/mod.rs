@@ -2,11 +2,10 @@
 //!
 //! In reading order: `viewer` (who looks, by a `session` that `sign_in` begins, or by a link that
 //! was made in `share`; both are texts with a `seal`, kept in a `cookie`), `page` (the frame of all
-//! pages), `fleet` (with its `verdict`, `states`, `pipeline`, `chart`, `yesterday` to compare with,
-//! and `what_changed`), `devices`, `device` (with its
-//! `strip` of hours and its `timeline`), `alerts` (`incidents` with the `delivery` of their
-//! messages, and those that are `held`), `silences`, `dead_letters`, `badge`; `assets` are the
-//! files beside them.
+//! pages), `fleet` (with its `verdict`, also of the `whole_fleet`, `states`, `pipeline`, `chart`,
+//! `yesterday` to compare with, and `what_changed`), `devices`, `device` (with its `strip` of hours
+//! and its `timeline`), `alerts` (`incidents` with the `delivery` of their messages, and those that
+//! are `held`), `silences`, `dead_letters`, `badge`; `assets` are the files beside them.
 
 mod alerts;
 mod assets;
@@ -34,6 +33,7 @@ mod timeline;
 mod verdict;
 mod viewer;
 mod what_changed;
+mod whole_fleet;
 mod yesterday;
 
 pub(crate) use self::viewer::caller_by_session;

@@ -8,7 +8,7 @@ use pisync_core::{
 
 use super::{
     devices::look,
-    moment::{Moment, grouped, percent},
+    moment::{Moment, Span, grouped, percent},
 };
 use crate::error::ApiError;
 
@@ -20,6 +20,8 @@ pub(super) struct Tile {
     pub(super) label: &'static str,
     pub(super) count: String,
     pub(super) share: String,
+    /// What the status means, where its word alone does not say it.
+    pub(super) note: String,
     /// Against yesterday; empty where that is not known.
     pub(super) change: String,
 }
@@ -40,7 +42,13 @@ pub(super) async fn of_yesterday(store: &Store, now: Timestamp) -> Result<Option
 }
 
 impl States {
-    pub(super) fn of(counts: &[(DeviceStatus, u64)], yesterday: Option<&StatusHour>, now: Timestamp) -> Self {
+    /// As counted now; a device is silent of which nothing was heard for `silent_after`.
+    pub(super) fn of(
+        counts: &[(DeviceStatus, u64)],
+        silent_after: SignedDuration,
+        yesterday: Option<&StatusHour>,
+        now: Timestamp,
+    ) -> Self {
         let total = counts.iter().map(|(_, count)| count).sum();
         let tile = |(status, count): &(DeviceStatus, u64)| {
             let (sign, label) = look(*status);
@@ -50,6 +58,10 @@ impl States {
                 label,
                 count: grouped(*count),
                 share: percent(*count, total),
+                note: match status {
+                    DeviceStatus::Silent => format!(", for over {}", Span(silent_after.as_secs())),
+                    DeviceStatus::Failing | DeviceStatus::ClockSuspect | DeviceStatus::Ok => String::new(),
+                },
                 change: yesterday.map(|before| change(*count, before.count(*status))).unwrap_or_default(),
             }
         };
@@ -73,15 +85,17 @@ fn change(now: u64, before: u64) -> String {
 mod tests {
     use super::*;
 
+    const DAY: SignedDuration = SignedDuration::from_hours(24);
+
     #[test]
     fn each_state_is_held_against_yesterday_and_where_that_is_not_known_nothing_is_said() {
         let now: Timestamp = "2026-11-24T12:30:00Z".parse().unwrap();
-        let day_ago = now - SignedDuration::from_hours(24);
+        let day_ago = now - DAY;
         let counts: Vec<_> = DeviceStatus::ALL.into_iter().zip([5, 0, 2, 1_993]).collect();
         let yesterday = StatusHour { hour: hour_of(day_ago), taken_at: day_ago, counts: [2, 1_200, 2, 796] };
         let changes = |states: States| states.tiles.into_iter().map(|tile| tile.change).collect::<Vec<_>>();
         assert_eq!(
-            changes(States::of(&counts, Some(&yesterday), now)),
+            changes(States::of(&counts, DAY, Some(&yesterday), now)),
             [
                 "\u{25b2} 3 more than yesterday",
                 "\u{25bc} 1\u{202f}200 fewer than yesterday",
@@ -89,7 +103,8 @@ mod tests {
                 "\u{25b2} 1\u{202f}197 more than yesterday"
             ]
         );
-        let states = States::of(&counts, None, now);
+        let states = States::of(&counts, DAY, None, now);
+        assert_eq!(states.tiles[1].note, ", for over 24 h");
         assert!(states.compared.is_none());
         assert_eq!(changes(states), [""; 4]);
     }

@@ -28,8 +28,10 @@ function stacked(columns, from) {
   let below = columns.hour.slice(from).map(() => 0);
   for (const { name, late } of LAYERS) {
     const of = (count, place) => (late ? columns.late[name][place] : count - columns.late[name][place]);
-    below = columns[name].map(of).slice(from).map((count, place) => count + below[place]);
-    sums.push(below);
+    const counts = columns[name].map(of).slice(from);
+    below = counts.map((count, place) => count + below[place]);
+    // Where there is nothing there is no bar, or the pattern of a hidden one would shine through.
+    sums.push(below.map((sum, place) => (counts[place] > 0 ? sum : null)));
   }
   return [columns.hour.slice(from), ...sums.reverse()];
 }
@@ -69,7 +71,7 @@ function draw(element, columns) {
   const from = Math.max(0, columns.hour.length - Number(element.dataset.hours));
   const data = stacked(columns, from);
   element.textContent = "";
-  if (!data[1].some((sum) => sum > 0)) {
+  if (data.slice(1).every((layer) => layer.every((sum) => sum === null))) {
     element.classList.add("empty");
     element.textContent = "No syncs in this time.";
     return;
