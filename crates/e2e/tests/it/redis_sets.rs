@@ -16,6 +16,7 @@ use tokio::{
 };
 
 /// What a device has to do while another master takes over.
+#[derive(Clone, Copy)]
 enum Devices {
     SendOnce,
     SendAgain,
