@@ -2,6 +2,7 @@
 
 import baseline
 from load import redis_limit, wrk
+from processes import Busy
 
 MODES = ("everysec", "always")
 CONNECTIONS = (64, 1_000)
@@ -43,9 +44,10 @@ def ours(stage, plan, results, mode, connections):
     """As fast as the connections allow."""
     stage.redis.empty()
     with stage.api() as api:
-        before = api.cpu_seconds(), stage.redis.cpu_seconds()
+        before, busy = (api.cpu_seconds(), stage.redis.cpu_seconds()), Busy()
         said = wrk(stage, api.url, connections, plan.wrk_seconds)
         spent = api.cpu_seconds() - before[0], stage.redis.cpu_seconds() - before[1]
+        results.record(f"busy.accept.{mode}.{connections}", busy.percent())
     note(results, f"accept.{mode}.{connections}", said)
     if (mode, connections) == ("always", 64):
         results.record("cpu.ingest-api", spent[0] * 1e6 / said["requests"])

@@ -23,6 +23,26 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
+def processor_ticks():
+    """What all processors have done so far: how long they were busy, and that with their rest."""
+    with open("/proc/stat", encoding="ascii") as stat:
+        user, nice, system, idle, waiting, *interrupts = map(int, stat.readline().split()[1:9])
+    busy = user + nice + system + sum(interrupts)
+    return busy, busy + idle + waiting
+
+
+class Busy:
+    """How much of the processors is in use from its making on, by whomever."""
+
+    def __init__(self):
+        self.since = processor_ticks()
+
+    def percent(self):
+        """Of all their time, rest included."""
+        busy, all_time = (now - then for now, then in zip(processor_ticks(), self.since))
+        return 100 * busy / max(all_time, 1)
+
+
 def peak_mb(pid):
     """The most memory that was resident, in MB (10^6 bytes)."""
     with open(f"/proc/{pid}/status", encoding="ascii") as status:

@@ -34,6 +34,7 @@ def accepts(mode, connections, least=None, ratio=None):
     return (
         Row(title, (f"{name}.rate",), "/s", beside, least=least, ratio=ratio),
         Row("p50, p99 of these", (f"{name}.p50", f"{name}.p99"), "ms", waits),
+        Row("processors in use meanwhile, the client's part too", (f"busy.{name}",), "%"),
     )
 
 
@@ -123,6 +124,7 @@ ROWS = (
     Row("answers that were no 202, in all of these", ("accept.errors",), "", most=0, worst=True),
     Row("accepts at 5,000 /s, nothing else running: p50, p99", ("steady.p50", "steady.p99"), "ms", most=10),
     Row("accepts at 5,000 /s while draining: p99", ("row.5000.accept.p99",), "ms", most=10),
+    Row("processors in use meanwhile, the client's part too", ("busy.row.5000",), "%"),
     Row("baseline accepts, 64 connections, appendfsync always", ("baseline.all.always.rate",), "/s"),
     Row("baseline accepts, its way in alone", ("baseline.api.always.rate",), "/s"),
     Row("raw limit: RPUSH, appendfsync always, one at a time", ("limit.redis.always.1",), "/s"),
@@ -141,6 +143,7 @@ ROWS = (
         (("baseline.all.always.stored", "baseline"),),
         least=8_000,
     ),
+    Row("processors in use meanwhile, the client's part too", ("busy.sustained",), "%"),
     *herds(10),
     *herds(60),
     *latencies(),

@@ -4,6 +4,7 @@ import os
 import time
 
 from load import wrk_beside
+from processes import Busy
 from stage import of_fleet
 
 RATES = (100, 1_000, 5_000)
@@ -25,9 +26,11 @@ def sustained(stage, plan, results):
         with stage.api("--max-queue", str(SUSTAINED_QUEUE)) as api, stage.workers(2), stage.alerter():
             with wrk_beside(stage, api.url, 64, seconds + 1, devices=plan.fleet, respite=RESPITE_MS):
                 time.sleep(WARM_UP)
+                busy = Busy()
                 before, since = [stage.total(name) for name in ("pushed", "acked")], time.monotonic()
                 time.sleep(plan.sustained_seconds)
                 after, spent = [stage.total(name) for name in ("pushed", "acked")], time.monotonic() - since
+                results.record("busy.sustained", busy.percent())
             stage.await_drained()
         accepted, stored = ((late - early) / spent for early, late in zip(before, after))
         results.record("sustained.accepted", accepted)
@@ -77,7 +80,9 @@ def latency(stage, plan, results):
             with stage.api() as api, stage.workers(2), stage.alerter():
                 flags = ["--api", api.url, "--rate", rate, "--seconds", plan.latency_seconds]
                 flags += ["--devices", plan.fleet, "--device-prefix", "bench", "--concurrency", 256]
+                busy = Busy()
                 said = stage.fleet("latency", *flags, may_fail=True)
+                results.record(f"busy.row.{rate}", busy.percent())
             for figure in ("p50", "p99", "max"):
                 results.record(f"row.{rate}.{figure}", said["rowLatencyMs"][figure])
             results.record(f"row.{rate}.accept.p99", said["latencyMs"]["p99"])
