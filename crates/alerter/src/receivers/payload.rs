@@ -48,7 +48,7 @@ impl AlertItem {
 
     /// A week, as an alert that is over. Its numbers are annotations.
     pub(super) fn of_week(summary: &Summary, wording: &Wording) -> Self {
-        let labels = BTreeMap::from([(labels::ALERTNAME, WEEKLY_SUMMARY.to_owned())]);
+        let labels = BTreeMap::from([(labels::ALERTNAME.to_owned(), WEEKLY_SUMMARY.to_owned())]);
         let mut annotations: Annotations =
             summary.figures.iter().map(|(name, value)| (name.clone(), value.to_string())).collect();
         let texts = [

@@ -220,7 +220,13 @@ mod tests {
     #[test]
     fn what_is_wrong_with_many_is_said_before_what_is_with_one_and_where_to_look() {
         let many = |name, cause, detail: &str| {
-            let finding = Finding { part: 200, whole: 1_000, detail: Some(detail.into()), named: Vec::new() };
+            let finding = Finding {
+                part: 200,
+                whole: 1_000,
+                detail: Some(detail.into()),
+                changed: Vec::new(),
+                named: Vec::new(),
+            };
             let alert = Alert::new(name, Subject::Fleet, Timestamp::UNIX_EPOCH);
             Alert { cause, finding: Some(finding), ..alert }
         };
