@@ -8,6 +8,7 @@ use super::moment::grouped;
 pub(super) fn headline(alert: &Alert) -> String {
     let (part, whole) = alert.finding.as_ref().map_or((0, 0), |finding| (finding.part, finding.whole));
     let (part, whole) = (grouped(part), grouped(whole));
+    let fleet = alert.scope().map_or_else(|| "fleet".to_owned(), |scope| format!("part {scope}"));
     match alert.name {
         AlertName::FleetSyncFailing => {
             let cause = match alert.cause {
@@ -15,10 +16,10 @@ pub(super) fn headline(alert: &Alert) -> String {
                 Cause::Content => ", most for the content",
                 Cause::Unknown => "",
             };
-            format!("The fleet is failing: {part} of {whole} devices{cause}")
+            format!("The {fleet} is failing: {part} of {whole} devices{cause}")
         }
         AlertName::FleetSilent => format!("The fleet falls silent: nothing is heard of {part} of {whole} devices"),
-        AlertName::FleetDigest => format!("{part} devices are still not well since the fleet is"),
+        AlertName::FleetDigest => format!("{part} devices are still not well since the {fleet} is"),
         AlertName::PipelineStalled => "PiSync itself does not get reports through".into(),
         AlertName::DeviceSyncFailing | AlertName::DeviceSilent | AlertName::DeviceFlapping => {
             format!("An incident: {}", alert.name)
@@ -57,8 +58,27 @@ fn detail(finding: &Finding) -> Option<&str> {
 pub(super) fn rank(alert: &Alert) -> u8 {
     match alert.name {
         AlertName::PipelineStalled => 0,
-        AlertName::FleetSyncFailing => 1,
-        AlertName::FleetSilent => 2,
-        _ => 3,
+        AlertName::FleetSyncFailing => 1 + u8::from(alert.scope().is_some()),
+        AlertName::FleetSilent => 3,
+        _ => 4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use pisync_core::models::{Scope, Subject};
+
+    use super::*;
+
+    #[test]
+    fn a_part_of_the_fleet_is_called_by_its_label() {
+        let part = Scope { label: "region".into(), value: "nord".into() };
+        for (subject, said) in
+            [(Subject::Fleet, "The fleet is failing"), (Subject::Scope(part), "The part region=nord is")]
+        {
+            let alert = Alert::new(AlertName::FleetSyncFailing, subject, Timestamp::UNIX_EPOCH);
+            assert!(headline(&alert).starts_with(said), "{}", headline(&alert));
+        }
     }
 }
