@@ -35,11 +35,12 @@ impl Links {
         self.0.as_ref().map(|url| url.as_str().trim_end_matches('/'))
     }
 
-    /// The page of the device.
-    fn device(&self, alert: &Alert) -> Option<String> {
+    /// The page of what an alert is about: its device, or the fleet.
+    fn page(&self, alert: &Alert) -> Option<String> {
+        let Some(device_id) = alert.device_id() else { return Some(format!("{}/", self.base()?)) };
         let mut url = self.0.clone()?;
         url.path_segments_mut().ok()?.pop_if_empty().push("device");
-        url.query_pairs_mut().append_pair("id", alert.device_id()?.as_str());
+        url.query_pairs_mut().append_pair("id", device_id.as_str());
         Some(url.into())
     }
 }
@@ -95,7 +96,8 @@ impl Wording {
             details.push(("last good sync", good));
         }
         details.extend(fleet_wording::what_changed(notice).map(|changed| ("what changed", changed)));
-        details.extend(self.links.device(alert).map(|link| ("device", link)));
+        let page = if alert.device_id().is_some() { "device" } else { "fleet" };
+        details.extend(self.links.page(alert).map(|link| (page, link)));
         details
     }
 
@@ -131,7 +133,7 @@ impl Wording {
 
     /// The page of the device.
     pub(super) fn link(&self, notice: &Notice) -> Option<String> {
-        self.links.device(&notice.alert)
+        self.links.page(&notice.alert)
     }
 
     /// A week, line by line, and where to look.
@@ -195,7 +197,7 @@ fn round(number: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use pisync_core::models::DeviceId;
+    use pisync_core::models::{DeviceId, Subject};
 
     use super::*;
 
@@ -219,6 +221,8 @@ mod tests {
         };
         let device = DeviceId::parse("école/7 ?#").unwrap();
         let alert = Alert::device_sync_failing(device, &run);
-        assert_eq!(links.device(&alert).unwrap(), "https://example.org/pisync/device?id=%C3%A9cole%2F7+%3F%23");
+        assert_eq!(links.page(&alert).unwrap(), "https://example.org/pisync/device?id=%C3%A9cole%2F7+%3F%23");
+        let fleet = Alert::new(AlertName::FleetSyncFailing, Subject::Fleet, Timestamp::UNIX_EPOCH);
+        assert_eq!(links.page(&fleet).unwrap(), "https://example.org/pisync/");
     }
 }

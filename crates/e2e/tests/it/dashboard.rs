@@ -41,6 +41,12 @@ async fn fleet(env: &TestEnv, api: &Api, key: &str) {
     queue.push(queue.partitions().next().unwrap(), &letters, 1_000).await.unwrap();
 }
 
+/// Where the alerts of a message lead to.
+fn links(message: &Value) -> Vec<String> {
+    let alerts = message["alerts"].as_array().unwrap().iter();
+    alerts.map(|alert| alert["generatorURL"].as_str().unwrap().to_owned()).collect()
+}
+
 /// Tells people of the incidents: the log takes it, one webhook is busy and another one gone. Of
 /// three further incidents nobody hears while the first one is open.
 async fn told(env: &TestEnv, url: &str, busy: &FarEnd, gone: &FarEnd) {
@@ -57,9 +63,12 @@ async fn told(env: &TestEnv, url: &str, busy: &FarEnd, gone: &FarEnd) {
         env.start("once.log", "alerter", &["--once", "--alert-log", &log, "--config", &config, "--external-url", url]);
     assert_eq!(look.ended().await.code(), Some(1), "not all was delivered\n{}", look.log());
     // Where a message leads to is a page, for which one has to sign in.
-    let link = busy.received()[0].json()["alerts"][0]["generatorURL"].as_str().unwrap().to_owned();
-    assert!(link.starts_with(url), "{link}");
-    assert_eq!(client().get(&link).send().await.unwrap().status().as_u16(), 303, "{link}");
+    let links: Vec<_> = busy.received().iter().flat_map(|message| links(&message.json())).collect();
+    for link in &links {
+        assert!(link.starts_with(url), "{links:?}");
+        assert_eq!(client().get(link).send().await.unwrap().status().as_u16(), 303, "{link}");
+    }
+    assert!(links.iter().any(|link| link.contains("/device?id=")), "{links:?}");
     let open = env.store().await.alerts().open_of(&device(DEVICE)).await.unwrap().unwrap();
     assert_eq!(open.alert.state, AlertState::Firing);
     for i in 0..3 {
