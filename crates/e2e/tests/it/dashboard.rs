@@ -57,7 +57,9 @@ async fn told(env: &TestEnv, url: &str, busy: &FarEnd, gone: &FarEnd) {
         let (receiver, route) = ("[[receiver]]\ntype = \"webhook\"", "[[route]]\ncontinue = true\ngroup_wait = \"0s\"");
         format!("{receiver}\nname = \"{name}\"\nurl = \"{}\"\n\n{route}\nreceiver = \"{name}\"\n\n", far_end.url())
     };
-    std::fs::write(env.path("alerts.toml"), webhook("busy", busy) + &webhook("gone", gone)).unwrap();
+    // A third of this fleet fails: each is to be told of by itself.
+    let rules = "[rules.fleet_sync_failing]\nat_least = 1000\n";
+    std::fs::write(env.path("alerts.toml"), webhook("busy", busy) + &webhook("gone", gone) + rules).unwrap();
     let (log, config) = (env.path("alerts.log").display().to_string(), env.path("alerts.toml").display().to_string());
     let mut look =
         env.start("once.log", "alerter", &["--once", "--alert-log", &log, "--config", &config, "--external-url", url]);
