@@ -111,7 +111,7 @@ fn tells_too_little(stored: &SyncHour) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use pisync_core::models::{Late, Speeds};
+    use pisync_core::models::Late;
 
     use super::*;
 
@@ -120,23 +120,7 @@ mod tests {
     }
 
     fn computed(computed_at: &str) -> SyncHour {
-        let (hour, computed_at, closed) = (at("12:00:00"), at(computed_at), false);
-        let (speeds, failed_speeds) = (Speeds::default(), Speeds::default());
-        let (good, failed, files, errors, connectivity, content) = Default::default();
-        SyncHour {
-            hour,
-            good,
-            failed,
-            files,
-            errors,
-            connectivity,
-            content,
-            speeds,
-            failed_speeds,
-            late: Some(Late::default()),
-            computed_at,
-            closed,
-        }
+        SyncHour { late: Some(Late::default()), ..SyncHour::empty(at("12:00:00"), at(computed_at)) }
     }
 
     #[test]

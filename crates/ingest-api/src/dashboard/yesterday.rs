@@ -50,29 +50,11 @@ fn change(hour: &SyncHour, before: &SyncHour) -> String {
 
 #[cfg(test)]
 mod tests {
-    use pisync_core::models::Speeds;
-
     use super::*;
 
     fn hour(at: &str, good: u64, failed: u64) -> SyncHour {
-        let (files, errors, connectivity, content) = Default::default();
-        let (speeds, failed_speeds) = (Speeds::default(), Speeds::default());
         let hour: Timestamp = format!("2026-11-{at}:00:00Z").parse().unwrap();
-        let (computed_at, closed) = (hour, false);
-        SyncHour {
-            hour,
-            good,
-            failed,
-            files,
-            errors,
-            connectivity,
-            content,
-            speeds,
-            failed_speeds,
-            late: None,
-            computed_at,
-            closed,
-        }
+        SyncHour { good, failed, ..SyncHour::empty(hour, hour) }
     }
 
     fn said(hours: &[SyncHour]) -> Option<[String; 4]> {

@@ -65,6 +65,26 @@ impl Late {
 }
 
 impl SyncHour {
+    /// An hour of nothing.
+    pub fn empty(hour: Timestamp, computed_at: Timestamp) -> Self {
+        let (speeds, failed_speeds) = Default::default();
+        let (good, failed, files, errors, connectivity, content, late, closed) = Default::default();
+        Self {
+            hour,
+            good,
+            failed,
+            files,
+            errors,
+            connectivity,
+            content,
+            speeds,
+            failed_speeds,
+            late,
+            computed_at,
+            closed,
+        }
+    }
+
     /// Failed syncs whose cause is not known.
     pub fn unknown(&self) -> u64 {
         self.failed.saturating_sub(self.connectivity + self.content)

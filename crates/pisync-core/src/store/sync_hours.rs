@@ -86,7 +86,7 @@ impl SyncHours {
         let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);
         let buckets = buckets.hint(Hint::Keys(doc! { "_id": 1 })).selection_criteria(primary);
         let mut buckets = buckets.read_concern(ReadConcern::local()).await?;
-        let (mut sum, mut late) = (empty(hour, computed_at), Late::default());
+        let (mut sum, mut late) = (SyncHour::empty(hour, computed_at), Late::default());
         while let Some(bucket) = buckets.try_next().await? {
             let bucket: Bucket = bson::deserialize_from_document(bucket).map_err(malformed("SyncEvent"))?;
             sum.good += whole(bucket.syncs) - whole(bucket.failed);
@@ -110,28 +110,8 @@ impl SyncHours {
     }
 }
 
-/// An hour of nothing.
-fn empty(hour: Timestamp, computed_at: Timestamp) -> SyncHour {
-    let (speeds, failed_speeds) = Default::default();
-    let (good, failed, files, errors, connectivity, content, late, closed) = Default::default();
-    SyncHour {
-        hour,
-        good,
-        failed,
-        files,
-        errors,
-        connectivity,
-        content,
-        speeds,
-        failed_speeds,
-        late,
-        computed_at,
-        closed,
-    }
-}
-
-/// The sums of each bucket of speeds, of reports that were late and of others; buckets are told apart by the logarithm: to compare with every
-/// boundary in turn took three times as long. Other programs' rows may have anything in a field:
+/// The sums of each bucket of speeds, of reports that were late and of others. Buckets are told
+/// apart by the logarithm: to compare with every boundary in turn took three times as long. Other programs' rows may have anything in a field:
 /// what is no number counts as a good sync of no files, as everywhere here.
 fn by_speed() -> Document {
     let fifths = doc! { "$multiply": [{ "$log10": { "$max": ["$internetSpeed", 0.01] } }, 5] };
