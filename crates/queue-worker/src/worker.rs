@@ -1,7 +1,10 @@
 //! The loop of a worker: it sleeps and stops; [`Worker::step`] decides.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -51,6 +54,8 @@ pub struct Worker {
     store: Store,
     settings: WorkSettings,
     owner: String,
+    /// The partition that is looked at first.
+    turn: AtomicUsize,
     metrics: Arc<Metrics>,
 }
 
@@ -79,7 +84,9 @@ impl Worker {
     pub fn new(queue: Queue, store: Store, settings: WorkSettings) -> Self {
         let owner = format!("{}-{:08x}", std::process::id(), fastrand::u32(..));
         let (hints, seen) = (Hints::new(queue.clone()), LastSeen::new(queue.clone()));
-        Self { hints, seen, queue, store, settings, owner, metrics: Arc::new(Metrics::new()) }
+        // Workers that are started together begin apart.
+        let turn = AtomicUsize::new(fastrand::usize(..queue.partitions().len()));
+        Self { hints, seen, queue, store, settings, owner, turn, metrics: Arc::new(Metrics::new()) }
     }
 
     /// The name under which the worker claims.
@@ -97,13 +104,16 @@ impl Worker {
     ///
     /// Fails when Redis does not answer; the batch, if one was claimed, comes again.
     pub async fn step(&self, only: Option<Partition>, stop: &CancellationToken) -> Result<Outcome, QueueError> {
-        // Each step begins elsewhere, so that no partition is always first.
+        // In turn, from behind the partition that had a batch last: begun at random, one in a hundred
+        // would wait for several rounds.
         let count = self.queue.partitions().len();
-        let turned = self.queue.partitions().chain(self.queue.partitions()).skip(fastrand::usize(..count)).take(count);
+        let first = self.turn.load(Ordering::Relaxed);
+        let turned = self.queue.partitions().chain(self.queue.partitions()).skip(first).take(count);
         let mut soonest = None;
         for partition in turned.filter(|partition| only.is_none_or(|only| only == *partition)) {
             match self.claim(partition).await? {
                 Claim::Batch(batch) => {
+                    self.turn.store((usize::from(partition.number()) + 1) % count, Ordering::Relaxed);
                     self.work(batch, stop).await?;
                     return Ok(Outcome::Worked);
                 }
