@@ -23,6 +23,7 @@ def run(stage, plan, results):
             theirs(stage, plan, results, mode, "all")
             theirs(stage, plan, results, mode, "api")
         steady(stage, plan, results)
+        draining(stage, plan, results)
 
 
 def message_bytes(stage):
@@ -68,6 +69,18 @@ def steady(stage, plan, results):
     with stage.api() as api:
         said = wrk(stage, api.url, STEADY_CONNECTIONS, plan.wrk_seconds, rate=STEADY_RATE)
     note(results, "steady", said)
+
+
+def draining(stage, plan, results):
+    """The same while workers take out what comes in."""
+    stage.redis.empty()
+    stage.known_fleet("bench", plan.fleet)
+    with stage.api() as api, stage.workers(2), stage.alerter():
+        busy = Busy()
+        said = wrk(stage, api.url, STEADY_CONNECTIONS, plan.wrk_seconds, devices=plan.fleet, rate=STEADY_RATE)
+        results.record("busy.draining", busy.percent())
+        stage.await_drained()
+    note(results, "draining", said)
 
 
 def note(results, name, said, is_ours=True):

@@ -80,10 +80,7 @@ def latency(stage, plan, results):
             with stage.api() as api, stage.workers(2), stage.alerter():
                 flags = ["--api", api.url, "--rate", rate, "--seconds", plan.latency_seconds]
                 flags += ["--devices", plan.fleet, "--device-prefix", "bench", "--concurrency", 256]
-                busy = Busy()
                 said = stage.fleet("latency", *flags, may_fail=True)
-                results.record(f"busy.row.{rate}", busy.percent())
             for figure in ("p50", "p99", "max"):
                 results.record(f"row.{rate}.{figure}", said["rowLatencyMs"][figure])
-            results.record(f"row.{rate}.accept.p99", said["latencyMs"]["p99"])
             results.record("row.missing", said["missing"] + said["sent"] - said["accepted"])
