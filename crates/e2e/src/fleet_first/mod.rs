@@ -6,6 +6,7 @@
 
 mod clocks;
 mod looker;
+mod messages;
 mod scenarios;
 mod settings;
 mod silence;
@@ -14,6 +15,7 @@ mod story;
 mod table;
 
 pub use looker::Looker;
+pub use messages::{counted, told};
 pub use settings::{Scenario, Settings};
 pub use stage::Stage;
 pub use story::{Story, Told, content_release, push};
