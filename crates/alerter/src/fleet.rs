@@ -5,6 +5,11 @@ mod digest;
 mod episodes;
 mod failing;
 mod observed;
+mod parts;
+mod presence;
+mod silence;
+
+use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
@@ -13,6 +18,7 @@ use pisync_core::{
     store::{KeptIncident, Revision, Saved, Store, StoreError},
 };
 
+use self::presence::Sizes;
 use crate::{
     incident::{self, SAME_INCIDENT, Seen},
     receivers::Receivers,
@@ -20,12 +26,13 @@ use crate::{
     silences,
 };
 
-/// Looks at the fleet. Cheap to clone.
+/// Looks at the fleet. Cheap to clone; clones remember together.
 #[derive(Debug, Clone)]
 pub(crate) struct Fleet {
     store: Store,
     queue: Queue,
     receivers: Receivers,
+    sizes: Arc<Mutex<Sizes>>,
 }
 
 /// What a rule says of the fleet.
@@ -40,7 +47,7 @@ struct Judged {
 
 impl Fleet {
     pub(crate) fn new(store: Store, queue: Queue, receivers: Receivers) -> Self {
-        Self { store, queue, receivers }
+        Self { store, queue, receivers, sizes: Arc::default() }
     }
 
     /// Looks at all that is said of the fleet, and answers with what holds back devices now.

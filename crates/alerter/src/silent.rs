@@ -11,6 +11,7 @@ use pisync_core::{
 };
 
 use crate::{
+    device_labels,
     receivers::Receivers,
     rules::{
         device_silent,
@@ -62,13 +63,30 @@ impl Silent {
         let devices: HashSet<_> = ears.heard.keys().chain(open.keys()).collect();
         let mut said: Vec<_> =
             devices.into_iter().filter_map(|device| self.say(device, open.get(device), &ears, now)).collect();
-        for said in &mut said {
-            let since = said.alert.starts_at;
-            // Silence is looked at in the whole fleet alone.
-            let of_fleet = || holding::holder(episodes, AlertName::DeviceSilent, &Labels::default(), since, now);
+        self.hold(&mut said, episodes, stalled, now).await?;
+        settling::settle(&self.store, &self.receivers, &open, &said, now).await
+    }
+
+    /// Notes what holds back what is said: the pipeline's alert, or else that of the fleet or of the
+    /// part of it that the device is in.
+    async fn hold(
+        &self,
+        said: &mut [Said],
+        episodes: &[Episode],
+        stalled: Option<AlertId>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (name, none) = (AlertName::DeviceSilent, Labels::default());
+        let devices: Vec<_> = said.iter().filter_map(|said| said.alert.device_id()).collect();
+        // While the pipeline stalls, nothing else matters.
+        let episodes = if stalled.is_none() { episodes } else { &[] };
+        let labels = device_labels::where_held(&self.store, episodes, name, &devices).await?;
+        for said in said {
+            let labels = said.alert.device_id().and_then(|device| labels.get(device)).unwrap_or(&none);
+            let of_fleet = || holding::holder(episodes, name, labels, said.alert.starts_at, now);
             said.inhibited_by = stalled.or_else(of_fleet);
         }
-        settling::settle(&self.store, &self.receivers, &open, &said, now).await
+        Ok(())
     }
 
     /// When those who have an open incident, and those whose time ran out only now, were last

@@ -15,6 +15,7 @@ use pisync_core::{
 };
 
 use crate::{
+    device_labels,
     flapping::Flapping,
     fleet::Fleet,
     incident::{self, SAME_INCIDENT, Seen},
@@ -199,10 +200,8 @@ impl Alerter {
 
     /// What the devices say of themselves, where that matters.
     async fn labels(&self, devices: &[DeviceId], held: &Held) -> Result<HashMap<DeviceId, Labels>, StoreError> {
-        if held.episodes.iter().all(|episode| episode.scope.is_none()) {
-            return Ok(HashMap::new());
-        }
-        self.store.sync_events().newest_labels(&devices.iter().collect::<Vec<_>>()).await
+        let (name, devices) = (AlertName::DeviceSyncFailing, devices.iter().collect::<Vec<_>>());
+        device_labels::where_held(&self.store, &held.episodes, name, &devices).await
     }
 
     /// Saves what has to change. Where someone else changed an incident meanwhile, its device is
