@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    models::{Alert, AlertId, AlertState, Incident},
+    models::{Alert, AlertId, AlertState, Incident, Scope},
     queue::Queue,
     store::{KeptIncident, Revision, Saved, Store, StoreError},
 };
@@ -43,6 +43,8 @@ struct Judged {
     /// For how long it has to be well.
     clears_after: SignedDuration,
     inhibited_by: Option<AlertId>,
+    /// The part of the fleet that it follows from, where the alert does not say so itself.
+    follows: Option<Scope>,
 }
 
 impl Fleet {
@@ -80,7 +82,8 @@ impl Fleet {
         let known = before.as_ref().map(|kept| &kept.incident);
         let is_wrong = is_wrong(known, judged.verdict);
         let alert = known.filter(|incident| incident.is_open()).map_or(&judged.alert, |incident| &incident.alert);
-        let (labels, routes) = (alert.labels(), self.receivers.routes(alert));
+        let (mut labels, routes) = (alert.labels(), self.receivers.routes(alert));
+        labels.extend(judged.follows.map(|scope| (scope.label, scope.value)));
         let in_force = silences::in_force(&self.store, now).await?;
         let seen = Seen {
             wrong: is_wrong.then(|| judged.alert.clone()),

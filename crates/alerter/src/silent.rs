@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use pisync_core::{
-    models::{Alert, AlertId, AlertName, DeviceId, Labels, Listening, Subject},
+    models::{Alert, AlertId, AlertName, DeviceId, Labels, Listening, Silence, Subject},
     queue::{LastSeen, Pulse, Queue, QueueError},
     store::{KeptIncident, Store, StoreError},
 };
@@ -48,6 +48,7 @@ impl Silent {
     pub(crate) async fn look(
         &self,
         episodes: &[Episode],
+        silences: &[Silence],
         stalled: Option<AlertId>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
@@ -63,28 +64,29 @@ impl Silent {
         let devices: HashSet<_> = ears.heard.keys().chain(open.keys()).collect();
         let mut said: Vec<_> =
             devices.into_iter().filter_map(|device| self.say(device, open.get(device), &ears, now)).collect();
-        self.hold(&mut said, episodes, stalled, now).await?;
-        settling::settle(&self.store, &self.receivers, &open, &said, now).await
+        self.hold(&mut said, episodes, silences, stalled, now).await?;
+        settling::settle(&self.store, &self.receivers, &open, &said, silences, now).await
     }
 
-    /// Notes what holds back what is said: the pipeline's alert, or else that of the fleet or of the
-    /// part of it that the device is in.
+    /// Notes what the devices say of themselves, and what holds back what is said: the pipeline's
+    /// alert, or else that of the fleet or of the part of it that the device is in.
     async fn hold(
         &self,
         said: &mut [Said],
         episodes: &[Episode],
+        silences: &[Silence],
         stalled: Option<AlertId>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let (name, none) = (AlertName::DeviceSilent, Labels::default());
+        let name = AlertName::DeviceSilent;
         let devices: Vec<_> = said.iter().filter_map(|said| said.alert.device_id()).collect();
         // While the pipeline stalls, nothing else matters.
         let episodes = if stalled.is_none() { episodes } else { &[] };
-        let labels = device_labels::where_held(&self.store, episodes, name, &devices).await?;
+        let labels = device_labels::where_held(&self.store, episodes, silences, name, &devices).await?;
         for said in said {
-            let labels = said.alert.device_id().and_then(|device| labels.get(device)).unwrap_or(&none);
-            let of_fleet = || holding::holder(episodes, name, labels, said.alert.starts_at, now);
-            said.inhibited_by = stalled.or_else(of_fleet);
+            said.labels = said.alert.device_id().and_then(|device| labels.get(device)).cloned().unwrap_or_default();
+            let of_fleet = holding::holder(episodes, name, &said.labels, said.alert.starts_at, now);
+            said.inhibited_by = stalled.or(of_fleet);
         }
         Ok(())
     }
@@ -120,6 +122,7 @@ impl Silent {
         let since = open.map(|kept| kept.incident.alert.starts_at).or(last_word)?;
         let verdict = device_silent::judge(last_word, self.receivers.rules().device_silent_after, &ears.listening, now);
         let alert = Alert::new(AlertName::DeviceSilent, Subject::Device(device.clone()), since);
-        Some(Said { alert, verdict, well_since: last_word.unwrap_or(now), is_recent: true, inhibited_by: None })
+        let (labels, well_since) = (Labels::default(), last_word.unwrap_or(now));
+        Some(Said { alert, labels, verdict, well_since, is_recent: true, inhibited_by: None })
     }
 }

@@ -35,7 +35,13 @@ impl Fleet {
         let still = self.of_episode(episode, still).await?;
         let verdict = if still.is_empty() { Verdict::Well } else { Verdict::Wrong };
         let alert = naming(alert, episode, still);
-        let judged = Judged { alert, verdict, clears_after: SignedDuration::ZERO, inhibited_by: None };
+        let judged = Judged {
+            alert,
+            verdict,
+            clears_after: SignedDuration::ZERO,
+            inhibited_by: None,
+            follows: episode.scope.clone(),
+        };
         self.settle(before, judged, now).await?;
         Ok(verdict == Verdict::Wrong)
     }

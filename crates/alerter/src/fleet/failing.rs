@@ -101,7 +101,7 @@ impl Fleet {
             }
         }
         let clears_after = if is_looked_at { rule.clears_after() } else { SignedDuration::ZERO };
-        self.settle(before, Judged { alert, verdict, clears_after, inhibited_by }, now).await
+        self.settle(before, Judged { alert, verdict, clears_after, inhibited_by, follows: None }, now).await
     }
 
     async fn windows(&self, range: Range<Timestamp>) -> Result<FleetWindows, StoreError> {

@@ -39,7 +39,7 @@ impl Fleet {
         });
         let before = self.last(alert.own_fingerprint(), now).await?;
         let (verdict, clears_after) = (rule.judge(&pipeline, now), rule.clears_after);
-        self.settle(before, Judged { alert, verdict, clears_after, inhibited_by: None }, now).await
+        self.settle(before, Judged { alert, verdict, clears_after, inhibited_by: None, follows: None }, now).await
     }
 
     /// The alert that the pipeline stalls, while it is open.

@@ -91,7 +91,7 @@ impl Fleet {
         // When they fell silent, which was some time ago.
         let mut alert = Alert::new(AlertName::FleetSilent, subject, view.reach.absent_since);
         alert.finding = presence.map(|presence| finding(presence, view.reach));
-        let judged = Judged { alert, verdict, clears_after: SignedDuration::ZERO, inhibited_by };
+        let judged = Judged { alert, verdict, clears_after: SignedDuration::ZERO, inhibited_by, follows: None };
         self.settle(before, judged, view.now).await
     }
 

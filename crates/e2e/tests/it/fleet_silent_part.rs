@@ -9,7 +9,7 @@ use e2e::{
 };
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    models::{AlertName, SyncEvent},
+    models::{AlertName, Silence, SilenceEnd, SyncEvent},
     queue::LastSeen,
 };
 use serde_json::json;
@@ -116,6 +116,34 @@ async fn a_region_that_falls_silent_is_one_message_and_who_stays_silent_is_in_it
     let since = [&since[..], &[("DeviceSilent resolved", 1), ("FleetDigest resolved", 1)]].concat();
     assert_eq!(story.told(), told(&since));
     story.env.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_silenced_by_its_region_is_not_told_neither_the_part_nor_its_devices_nor_its_digest() {
+    for config in ["", BY_REGION] {
+        let story = Story::new(config).await;
+        let silences = story.env.store().await.silences();
+        let silence = Silence {
+            id: silences.new_id(),
+            matchers: vec!["region=nord".parse().unwrap()],
+            starts_at: story.start,
+            end: SilenceEnd::Resolved { has_matched: false },
+            by: "me".into(),
+            comment: "moving".into(),
+            created_at: story.start,
+        };
+        silences.add(&silence).await.unwrap();
+        story.go_on(1..=4, |device| !is_silent(device)).await;
+        story.go_on(24..=25, |device| !is_silent(device)).await;
+        assert_eq!(story.told(), told(&[("DeviceSilent firing", 1)]), "{config}");
+        story.go_on(26..=29, |device| device >= 2).await;
+        assert_eq!(story.told(), told(&[("DeviceSilent firing", 1), ("DeviceSilent resolved", 1)]), "{config}");
+        assert_eq!(silences.not_over(story.at(29), 10).await.unwrap().len(), 1, "{config}");
+        // The last of its alerts are over, and so is the silence.
+        story.go_on(30..=30, |_| true).await;
+        assert_eq!(silences.not_over(story.at(31), 10).await.unwrap(), [], "{config}");
+        story.env.finish().await;
+    }
 }
 
 #[tokio::test]
