@@ -88,7 +88,7 @@ pub enum SilenceCommand {
     /// Adds a silence, and says how many devices and open alerts it matches
     Add {
         /// What it is about: label=value, label^=beginning or label=~regular-expression, all of
-        /// which have to fit; the labels are alertname and deviceId
+        /// which have to fit; the labels are alertname, deviceId, and those of devices
         #[arg(required = true)]
         matchers: Vec<Matcher>,
         /// How long, as in "2h" or "3d"; without it until its alerts are resolved

@@ -12,7 +12,7 @@ use std::{
 use futures_util::{StreamExt, TryStreamExt, future, stream};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    models::{Alert, AlertName, DeviceId, Finding, Subject},
+    models::{Alert, AlertName, DeviceId, Finding, Labels, Silence, Subject},
     store::{KeptIncident, Store, StoreError, StoredEvent},
 };
 
@@ -51,7 +51,12 @@ impl Flapping {
 
     /// Compares who flaps with the open incidents, and answers who flaps now. While the fleet as a
     /// whole fails, that is the reason, and nobody begins to flap.
-    pub(crate) async fn look(&self, episodes: &[Episode], now: Timestamp) -> Result<HashSet<DeviceId>, StoreError> {
+    pub(crate) async fn look(
+        &self,
+        episodes: &[Episode],
+        silences: &[Silence],
+        now: Timestamp,
+    ) -> Result<HashSet<DeviceId>, StoreError> {
         let open = settling::open(&self.store, AlertName::DeviceFlapping).await?;
         let fails = |episode: &Episode| {
             episode.holds == AlertName::DeviceSyncFailing && episode.scope.is_none() && episode.over.is_none()
@@ -65,11 +70,11 @@ impl Flapping {
             let labels = reports.first().map(|report| report.labels.clone()).unwrap_or_default();
             future::ok(self.say(device, &reports, &open, now).map(|said| {
                 let (name, since) = (AlertName::DeviceSyncFailing, said.alert.starts_at);
-                Said { inhibited_by: holding::holder(episodes, name, &labels, since, now), ..said }
+                Said { inhibited_by: holding::holder(episodes, name, &labels, since, now), labels, ..said }
             }))
         });
         let said: Vec<_> = said.try_collect().await?;
-        settling::settle(&self.store, &self.receivers, &open, &said, now).await?;
+        settling::settle(&self.store, &self.receivers, &open, &said, silences, now).await?;
         Ok(settling::open(&self.store, AlertName::DeviceFlapping).await?.into_keys().collect())
     }
 
@@ -124,7 +129,8 @@ impl Flapping {
         alert.failure_count = i32::try_from(failed.iter().filter(|failed| **failed).count()).unwrap_or(i32::MAX);
         let whole = (REPORTS - 1) as u64;
         alert.finding = Some(Finding { part: changes, whole, detail: None, changed: Vec::new(), named: Vec::new() });
-        Some(Said { alert, verdict, well_since: newest.unwrap_or(now), is_recent: true, inhibited_by: None })
+        let (labels, well_since) = (Labels::default(), newest.unwrap_or(now));
+        Some(Said { alert, labels, verdict, well_since, is_recent: true, inhibited_by: None })
     }
 }
 

@@ -5,14 +5,20 @@ mod digest;
 mod episodes;
 mod failing;
 mod observed;
+mod parts;
+mod presence;
+mod silence;
+
+use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    models::{Alert, AlertId, AlertState, Incident},
+    models::{Alert, AlertId, AlertState, Incident, Scope},
     queue::Queue,
     store::{KeptIncident, Revision, Saved, Store, StoreError},
 };
 
+use self::presence::Sizes;
 use crate::{
     incident::{self, SAME_INCIDENT, Seen},
     receivers::Receivers,
@@ -20,12 +26,13 @@ use crate::{
     silences,
 };
 
-/// Looks at the fleet. Cheap to clone.
+/// Looks at the fleet. Cheap to clone; clones remember together.
 #[derive(Debug, Clone)]
 pub(crate) struct Fleet {
     store: Store,
     queue: Queue,
     receivers: Receivers,
+    sizes: Arc<Mutex<Sizes>>,
 }
 
 /// What a rule says of the fleet.
@@ -36,11 +43,13 @@ struct Judged {
     /// For how long it has to be well.
     clears_after: SignedDuration,
     inhibited_by: Option<AlertId>,
+    /// The part of the fleet that it follows from, where the alert does not say so itself.
+    follows: Option<Scope>,
 }
 
 impl Fleet {
     pub(crate) fn new(store: Store, queue: Queue, receivers: Receivers) -> Self {
-        Self { store, queue, receivers }
+        Self { store, queue, receivers, sizes: Arc::default() }
     }
 
     /// Looks at all that is said of the fleet, and answers with what holds back devices now.
@@ -73,7 +82,8 @@ impl Fleet {
         let known = before.as_ref().map(|kept| &kept.incident);
         let is_wrong = is_wrong(known, judged.verdict);
         let alert = known.filter(|incident| incident.is_open()).map_or(&judged.alert, |incident| &incident.alert);
-        let (labels, routes) = (alert.labels(), self.receivers.routes(alert));
+        let (mut labels, routes) = (alert.labels(), self.receivers.routes(alert));
+        labels.extend(judged.follows.map(|scope| (scope.label, scope.value)));
         let in_force = silences::in_force(&self.store, now).await?;
         let seen = Seen {
             wrong: is_wrong.then(|| judged.alert.clone()),

@@ -13,6 +13,7 @@ pub mod alert_config;
 pub mod config;
 pub mod daemon;
 pub mod facts;
+mod device_labels;
 mod flapping;
 mod fleet;
 pub mod incident;

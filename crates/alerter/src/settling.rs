@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    models::{Alert, AlertId, AlertName, DeviceId},
+    models::{Alert, AlertId, AlertName, DeviceId, Labels, Silence},
     store::{KeptIncident, Revision, Saved, Store, StoreError},
 };
 
@@ -23,6 +23,8 @@ const AT_ONCE: usize = 500;
 pub(crate) struct Said {
     /// The alert, as it would begin now; of an open incident, as it began.
     pub(crate) alert: Alert,
+    /// What the device says of itself, where that is asked for.
+    pub(crate) labels: Labels,
     pub(crate) verdict: Verdict,
     /// Since when all is well, where it is.
     pub(crate) well_since: Timestamp,
@@ -45,9 +47,9 @@ pub(crate) async fn settle(
     receivers: &Receivers,
     open: &HashMap<DeviceId, KeptIncident>,
     said: &[Said],
+    in_force: &[Silence],
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let in_force = silences::in_force(store, now).await?;
     let ended = ended(store, said, open, now).await?;
     let change = |said: &Said| {
         let device = said.alert.device_id()?;
@@ -59,7 +61,7 @@ pub(crate) async fn settle(
             is_recent: said.is_recent,
             lasts: SignedDuration::ZERO,
             clears_after: SignedDuration::ZERO,
-            silenced_by: silences::holding_back(&in_force, &said.alert.labels(), now),
+            silenced_by: silences::holding_back(in_force, &said.alert.labels_with(Some(&said.labels)), now),
             inhibited_by: said.inhibited_by,
             flapping: false,
         };

@@ -40,8 +40,7 @@ impl Silences {
         if waiting().next().is_none() {
             return Ok(());
         }
-        let open = self.0.alerts().find_open(None).await?;
-        let labels: Vec<_> = open.iter().map(|kept| kept.incident.alert.labels()).collect();
+        let labels = self.0.silences().open_labels(waiting().any(Silence::asks_for_labels)).await?;
         for silence in waiting() {
             let matches_now = labels.iter().any(|labels| silence.matches(labels));
             if let Some(end) = silence.after_look(matches_now, now) {

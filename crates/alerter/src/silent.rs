@@ -5,12 +5,13 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use pisync_core::{
-    models::{Alert, AlertId, AlertName, DeviceId, Labels, Listening, Subject},
+    models::{Alert, AlertId, AlertName, DeviceId, Labels, Listening, Silence, Subject},
     queue::{LastSeen, Pulse, Queue, QueueError},
     store::{KeptIncident, Store, StoreError},
 };
 
 use crate::{
+    device_labels,
     receivers::Receivers,
     rules::{
         device_silent,
@@ -47,6 +48,7 @@ impl Silent {
     pub(crate) async fn look(
         &self,
         episodes: &[Episode],
+        silences: &[Silence],
         stalled: Option<AlertId>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
@@ -62,13 +64,31 @@ impl Silent {
         let devices: HashSet<_> = ears.heard.keys().chain(open.keys()).collect();
         let mut said: Vec<_> =
             devices.into_iter().filter_map(|device| self.say(device, open.get(device), &ears, now)).collect();
-        for said in &mut said {
-            let since = said.alert.starts_at;
-            // Silence is looked at in the whole fleet alone.
-            let of_fleet = || holding::holder(episodes, AlertName::DeviceSilent, &Labels::default(), since, now);
-            said.inhibited_by = stalled.or_else(of_fleet);
+        self.hold(&mut said, episodes, silences, stalled, now).await?;
+        settling::settle(&self.store, &self.receivers, &open, &said, silences, now).await
+    }
+
+    /// Notes what the devices say of themselves, and what holds back what is said: the pipeline's
+    /// alert, or else that of the fleet or of the part of it that the device is in.
+    async fn hold(
+        &self,
+        said: &mut [Said],
+        episodes: &[Episode],
+        silences: &[Silence],
+        stalled: Option<AlertId>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let name = AlertName::DeviceSilent;
+        let devices: Vec<_> = said.iter().filter_map(|said| said.alert.device_id()).collect();
+        // While the pipeline stalls, nothing else matters.
+        let episodes = if stalled.is_none() { episodes } else { &[] };
+        let labels = device_labels::where_held(&self.store, episodes, silences, name, &devices).await?;
+        for said in said {
+            said.labels = said.alert.device_id().and_then(|device| labels.get(device)).cloned().unwrap_or_default();
+            let of_fleet = holding::holder(episodes, name, &said.labels, said.alert.starts_at, now);
+            said.inhibited_by = stalled.or(of_fleet);
         }
-        settling::settle(&self.store, &self.receivers, &open, &said, now).await
+        Ok(())
     }
 
     /// When those who have an open incident, and those whose time ran out only now, were last
@@ -102,6 +122,7 @@ impl Silent {
         let since = open.map(|kept| kept.incident.alert.starts_at).or(last_word)?;
         let verdict = device_silent::judge(last_word, self.receivers.rules().device_silent_after, &ears.listening, now);
         let alert = Alert::new(AlertName::DeviceSilent, Subject::Device(device.clone()), since);
-        Some(Said { alert, verdict, well_since: last_word.unwrap_or(now), is_recent: true, inhibited_by: None })
+        let (labels, well_since) = (Labels::default(), last_word.unwrap_or(now));
+        Some(Said { alert, labels, verdict, well_since, is_recent: true, inhibited_by: None })
     }
 }

@@ -15,6 +15,7 @@ use pisync_core::{
 };
 
 use crate::{
+    device_labels,
     flapping::Flapping,
     fleet::Fleet,
     incident::{self, SAME_INCIDENT, Seen},
@@ -74,7 +75,8 @@ struct Sight {
     counters: HashMap<DeviceId, FailureCounter>,
     /// The open incident of each, or else the last one.
     incidents: HashMap<DeviceId, KeptIncident>,
-    /// What they say of themselves; looked up only where an episode is of a part of the fleet.
+    /// What they say of themselves; looked up only where an episode is of a part of the fleet, or a
+    /// silence asks for it.
     labels: HashMap<DeviceId, Labels>,
 }
 
@@ -111,9 +113,9 @@ impl Alerter {
         let start = Instant::now();
         // The fleet first: it holds back what is looked at after it.
         let episodes = Box::pin(self.fleet.look(now)).await?;
-        Box::pin(self.silent.look(&episodes, self.fleet.stalled().await?, now)).await?;
-        let flapping = Box::pin(self.flapping.look(&episodes, now)).await?;
         let silences = silences::in_force(&self.store, now).await?;
+        Box::pin(self.silent.look(&episodes, &silences, self.fleet.stalled().await?, now)).await?;
+        let flapping = Box::pin(self.flapping.look(&episodes, &silences, now)).await?;
         let held = Held { silences, episodes, flapping };
         let mut changed = Changed::default();
         for some in self.failing_or_told_of().await?.chunks(AT_ONCE) {
@@ -199,10 +201,8 @@ impl Alerter {
 
     /// What the devices say of themselves, where that matters.
     async fn labels(&self, devices: &[DeviceId], held: &Held) -> Result<HashMap<DeviceId, Labels>, StoreError> {
-        if held.episodes.iter().all(|episode| episode.scope.is_none()) {
-            return Ok(HashMap::new());
-        }
-        self.store.sync_events().newest_labels(&devices.iter().collect::<Vec<_>>()).await
+        let (name, devices) = (AlertName::DeviceSyncFailing, devices.iter().collect::<Vec<_>>());
+        device_labels::where_held(&self.store, &held.episodes, &held.silences, name, &devices).await
     }
 
     /// Saves what has to change. Where someone else changed an incident meanwhile, its device is
@@ -248,13 +248,13 @@ impl Alerter {
         let usual = kept.and_then(|kept| kept.incident.alert.evidence?.usual);
         let mut seen = self.seen(sight.counters.get(device), usual, now);
         let alert = seen.wrong.as_ref().or(kept.map(|kept| &kept.incident.alert))?;
-        seen.silenced_by = silences::holding_back(&held.silences, &alert.labels(), now);
+        let labels = sight.labels.get(device);
+        seen.silenced_by = silences::holding_back(&held.silences, &alert.labels_with(labels), now);
         seen.flapping = held.flapping.contains(device);
         let since =
             kept.filter(|kept| kept.incident.is_open()).map_or(alert.starts_at, |kept| kept.incident.alert.starts_at);
-        let (labels, none) = (sight.labels.get(device), Labels::default());
-        let (labels, name) = (labels.unwrap_or(&none), AlertName::DeviceSyncFailing);
-        seen.inhibited_by = holding::holder(&held.episodes, name, labels, since, now);
+        let (name, none) = (AlertName::DeviceSyncFailing, Labels::default());
+        seen.inhibited_by = holding::holder(&held.episodes, name, labels.unwrap_or(&none), since, now);
         let routes = self.receivers.routes(alert);
         let incident = incident::next(kept.map(|kept| &kept.incident), &seen, &routes, now)?;
         let is_same = kept.filter(|kept| kept.incident.alert.id == incident.alert.id);

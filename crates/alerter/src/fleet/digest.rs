@@ -12,9 +12,6 @@ use crate::rules::{holding::Episode, verdict::Verdict};
 /// How many devices a digest names; the rest is counted.
 const NAMED: usize = 50;
 
-/// The most devices in one question to the store.
-const AT_ONCE: usize = 1_000;
-
 impl Fleet {
     /// Opens the digests that are due, and ends those of which no device is failing any more;
     /// answers whether any was looked at.
@@ -38,7 +35,13 @@ impl Fleet {
         let still = self.of_episode(episode, still).await?;
         let verdict = if still.is_empty() { Verdict::Well } else { Verdict::Wrong };
         let alert = naming(alert, episode, still);
-        let judged = Judged { alert, verdict, clears_after: SignedDuration::ZERO, inhibited_by: None };
+        let judged = Judged {
+            alert,
+            verdict,
+            clears_after: SignedDuration::ZERO,
+            inhibited_by: None,
+            follows: episode.scope.clone(),
+        };
         self.settle(before, judged, now).await?;
         Ok(verdict == Verdict::Wrong)
     }
@@ -48,12 +51,8 @@ impl Fleet {
         if episode.scope.is_none() {
             return Ok(devices);
         }
-        let (events, mut of_it) = (self.store.sync_events(), Vec::new());
-        for some in devices.iter().collect::<Vec<_>>().chunks(AT_ONCE) {
-            let labels = events.newest_labels(some).await?;
-            of_it.extend(labels.into_iter().filter(|(_, labels)| episode.is_about(labels)).map(|(device, _)| device));
-        }
-        Ok(of_it)
+        let labels = self.store.sync_events().newest_labels(&devices.iter().collect::<Vec<_>>()).await?;
+        Ok(labels.into_iter().filter(|(_, labels)| episode.is_about(labels)).map(|(device, _)| device).collect())
     }
 }
 

@@ -1,9 +1,6 @@
 //! `FleetSyncFailing`, of the fleet as a whole and of its parts by the labels that the config names.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    ops::Range,
-};
+use std::{collections::BTreeSet, ops::Range};
 
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
@@ -15,7 +12,7 @@ use super::{
     Fleet, Judged,
     observed::{is_open, note},
 };
-use crate::{incident::SAME_INCIDENT, rules::verdict::Verdict};
+use crate::rules::verdict::Verdict;
 
 /// How far back the beginning is looked for.
 const LOOKS_BACK: SignedDuration = SignedDuration::from_hours(6);
@@ -48,19 +45,20 @@ impl Fleet {
     /// The parts that fail, and those that did at the last look.
     async fn look_at_parts(&self, sight: &mut Sight, now: Timestamp) -> Result<(), StoreError> {
         let rules = self.receivers.rules();
-        if rules.fleet_by.is_empty() && self.open_parts().await?.is_empty() {
+        let name = AlertName::FleetSyncFailing;
+        if rules.fleet_by.is_empty() && self.open_parts(name).await?.is_empty() {
             return Ok(());
         }
         if sight.windows.left_out > 0 {
             let devices = sight.windows.left_out;
             log::warn!(devices = devices; "the labels of fleet_by have too many values: these devices are in no part");
         }
-        let mut known = self.known_parts(now).await?;
-        let by = self.open_of(AlertName::FleetSyncFailing).await?;
+        let mut known = self.known_parts(name, now).await?;
+        let by = self.open_of(name).await?;
         let seen = sight.windows.scopes.keys().chain(known.keys()).cloned().collect::<BTreeSet<_>>();
         for scope in seen {
             let before = known.remove(&scope);
-            let alert = Alert::new(AlertName::FleetSyncFailing, Subject::Scope(scope), now);
+            let alert = Alert::new(name, Subject::Scope(scope), now);
             Box::pin(self.look_at(sight, alert, before, by, now)).await?;
         }
         Ok(())
@@ -103,34 +101,7 @@ impl Fleet {
             }
         }
         let clears_after = if is_looked_at { rule.clears_after() } else { SignedDuration::ZERO };
-        self.settle(before, Judged { alert, verdict, clears_after, inhibited_by }, now).await
-    }
-
-    /// The incidents of parts that are open, or could come back.
-    async fn known_parts(&self, now: Timestamp) -> Result<HashMap<Scope, KeptIncident>, StoreError> {
-        let ended = self.store.alerts().ended_of_rule(AlertName::FleetSyncFailing, now - SAME_INCIDENT).await?;
-        let mut known = HashMap::<Scope, KeptIncident>::new();
-        for kept in ended.into_iter().chain(self.open_parts().await?) {
-            let Some(scope) = kept.incident.alert.scope().cloned() else { continue };
-            let rank = |kept: &KeptIncident| (kept.incident.is_open(), kept.incident.state_since);
-            if known.get(&scope).is_none_or(|known| rank(known) <= rank(&kept)) {
-                known.insert(scope, kept);
-            }
-        }
-        Ok(known)
-    }
-
-    async fn open_parts(&self) -> Result<Vec<KeptIncident>, StoreError> {
-        let mut open = self.store.alerts().open_of_rule(AlertName::FleetSyncFailing).await?;
-        open.retain(|kept| kept.incident.alert.scope().is_some());
-        Ok(open)
-    }
-
-    /// The open alert of this name of the whole fleet.
-    async fn open_of(&self, name: AlertName) -> Result<Option<AlertId>, StoreError> {
-        let open = self.store.alerts().open_of_rule(name).await?;
-        let of_whole = open.iter().find(|kept| kept.incident.alert.subject == Subject::Fleet);
-        Ok(of_whole.map(|kept| kept.incident.alert.id))
+        self.settle(before, Judged { alert, verdict, clears_after, inhibited_by, follows: None }, now).await
     }
 
     async fn windows(&self, range: Range<Timestamp>) -> Result<FleetWindows, StoreError> {

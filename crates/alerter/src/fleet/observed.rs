@@ -1,4 +1,4 @@
-//! What the rules look at: rows of the last minutes, and when devices were last heard of.
+//! Looking at each rule of the fleet in turn, and at the pipeline.
 
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
@@ -8,11 +8,7 @@ use pisync_core::{
 };
 
 use super::{Fleet, Judged};
-use crate::rules::{
-    fleet_silent::{Presence, Reach},
-    pipeline_stalled::Pipeline,
-    verdict::Verdict,
-};
+use crate::rules::pipeline_stalled::Pipeline;
 
 /// How long ago a device may have been heard of to count as part of the fleet.
 const PART_OF_IT: SignedDuration = SignedDuration::from_hours(24);
@@ -43,35 +39,7 @@ impl Fleet {
         });
         let before = self.last(alert.own_fingerprint(), now).await?;
         let (verdict, clears_after) = (rule.judge(&pipeline, now), rule.clears_after);
-        self.settle(before, Judged { alert, verdict, clears_after, inhibited_by: None }, now).await
-    }
-
-    /// While the pipeline stalls, nobody knows who is silent: it holds the fleet's silence back.
-    async fn look_at_silence(&self, signs: &Signs, now: Timestamp) -> Result<(), StoreError> {
-        let rule = self.receivers.rules().fleet_silent;
-        let reach = rule.reach(&signs.listening, now);
-        let Some(presence) = note("who is absent", self.presence(reach).await) else { return Ok(()) };
-        // When they fell silent, which was some time ago.
-        let mut alert = Alert::new(AlertName::FleetSilent, Subject::Fleet, reach.absent_since);
-        alert.finding = Some(Finding {
-            part: presence.absent,
-            whole: presence.expected,
-            detail: Some(format!("nothing was received from them since {}", reach.absent_since.strftime("%H:%M UTC"))),
-            changed: Vec::new(),
-            named: Vec::new(),
-        });
-        let before = self.last(alert.own_fingerprint(), now).await?;
-        let listens = self.receivers.rules().pipeline_stalled.listens(signs.ingest, now);
-        let verdict = if listens { rule.judge(is_open(before.as_ref()), presence) } else { Verdict::Unknown };
-        let inhibited_by = self.stalled().await?;
-        self.settle(before, Judged { alert, verdict, clears_after: SignedDuration::ZERO, inhibited_by }, now).await
-    }
-
-    async fn presence(&self, reach: Reach) -> Result<Presence, QueueError> {
-        let seen = LastSeen::new(self.queue.clone());
-        let expected = seen.count_since(reach.expected_since).await?;
-        let present = seen.count_since(reach.absent_since).await?;
-        Ok(Presence { expected, absent: expected.saturating_sub(present) })
+        self.settle(before, Judged { alert, verdict, clears_after, inhibited_by: None, follows: None }, now).await
     }
 
     /// The alert that the pipeline stalls, while it is open.

@@ -48,12 +48,14 @@ pub(super) fn what_changed(notice: &Notice) -> Option<String> {
 fn silent(alert: &Alert, reason: Reason) -> String {
     if reason == Reason::Resolved {
         let at = alert.ends_at.map(minute).unwrap_or_default();
-        return format!("the fleet is heard again since {at}");
+        return format!("{} is heard again since {at}", subject(alert));
     }
+    let of_part = alert.scope().map(|scope| format!(" of {scope}")).unwrap_or_default();
     let (absent, expected) = alert.finding.as_ref().map(|finding| (finding.part, finding.whole)).unwrap_or_default();
     let since = minute(alert.starts_at);
     format!(
-        "{absent} of {expected} devices are silent, the first since about {since}; alerts of single devices are held back"
+        "{absent} of {expected} devices{of_part} are silent, the first since about {since}; alerts of single devices \
+         are held back"
     )
 }
 
@@ -115,13 +117,28 @@ fn minute(at: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
-    use pisync_core::models::Subject;
+    use pisync_core::models::{Scope, Subject};
 
     use super::*;
     use crate::{
         facts::Facts,
         receivers::{Links, wording::Wording},
     };
+
+    #[test]
+    fn who_is_silent_is_told_of_the_fleet_or_of_the_part_by_its_label() {
+        let part = Subject::Scope(Scope { label: "region".into(), value: "nord".into() });
+        for (subject, devices, heard) in [
+            (Subject::Fleet, "60 of 90 devices are silent", "the fleet is heard again"),
+            (part, "60 of 90 devices of region=nord are silent", "region=nord is heard again"),
+        ] {
+            let mut alert = Alert::new(AlertName::FleetSilent, subject, Timestamp::UNIX_EPOCH);
+            alert.finding = Some(Finding { part: 60, whole: 90, detail: None, changed: Vec::new(), named: Vec::new() });
+            let said = |reason| silent(&alert, reason);
+            assert!(said(Reason::Firing).starts_with(devices), "{}", said(Reason::Firing));
+            assert!(said(Reason::Resolved).starts_with(heard), "{}", said(Reason::Resolved));
+        }
+    }
 
     #[test]
     fn what_changed_is_a_line_of_what_fires_and_of_what_is_over_no_more() {

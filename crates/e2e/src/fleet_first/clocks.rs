@@ -12,7 +12,8 @@ use pisync_core::{
 };
 
 use super::{
-    scenarios::{hours, just_after, messages},
+    messages::told,
+    scenarios::{hours, just_after},
     stage::{Stage, name, report_of},
     story::push,
     table,
@@ -54,7 +55,7 @@ pub(super) async fn clock_1970(env: &TestEnv, devices: u32) -> anyhow::Result<bo
     let flagged = env.counters().await.values().filter(|counter| counter.clock_suspect_since.is_some()).count();
     let is_right = (rows, suspect) == (i64::from(devices) * HOURS, i64::from(wrong) * HOURS)
         && flagged == usize::try_from(wrong)?
-        && stage.messages() == messages(&[("DeviceSyncFailing firing", usize::try_from(FAILING)?)])
+        && stage.messages() == told(&[("DeviceSyncFailing firing", usize::try_from(FAILING)?)])
         && stage.incidents_of_devices().await? == u64::from(FAILING);
     let story = format!(
         "{wrong} of {devices} devices have a clock of 1970, and {FAILING} of these fail three times: {rows} rows, {suspect} \

@@ -6,6 +6,8 @@
 
 mod clocks;
 mod looker;
+mod messages;
+mod parts;
 mod scenarios;
 mod settings;
 mod silence;
@@ -14,6 +16,7 @@ mod story;
 mod table;
 
 pub use looker::Looker;
+pub use messages::{counted, told};
 pub use settings::{Scenario, Settings};
 pub use stage::Stage;
 pub use story::{Story, Told, content_release, push};
@@ -37,6 +40,7 @@ pub async fn run(settings: &Settings) -> anyhow::Result<bool> {
         Scenario::Clock1970 => clocks::clock_1970(&env, devices).await?,
         Scenario::TopOfHour => clocks::top_of_hour(&env, devices).await?,
         Scenario::SilentLooks => silence::measure(&env, devices).await?,
+        Scenario::PartLooks => parts::measure(&env, devices).await?,
     };
     env.finish().await;
     Ok(is_right)

@@ -1,11 +1,12 @@
 //! The stories that are told by who is heard of and by few reports; [`super::content_release`] is the
 //! one of many.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use jiff::SignedDuration;
 
 use super::{
+    messages::told,
     stage::{Stage, report_of},
     story::push,
     table,
@@ -29,10 +30,6 @@ pub(super) fn just_after(hour: i64) -> SignedDuration {
     hours(hour) + SignedDuration::from_mins(1)
 }
 
-pub(super) fn messages(expected: &[(&str, usize)]) -> BTreeMap<String, usize> {
-    expected.iter().map(|(message, count)| ((*message).to_owned(), *count)).collect()
-}
-
 /// A twentieth of the fleet is silent for 30 hours, and then comes back.
 pub(super) async fn isp_outage(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
     let (mut stage, group) = (Stage::new(env, hours(40)).await?, devices / 20);
@@ -42,7 +39,7 @@ pub(super) async fn isp_outage(env: &TestEnv, devices: u32) -> anyhow::Result<bo
         stage.look(just_after(hour)).await?;
     }
     let incidents = stage.incidents_of_devices().await?;
-    let is_right = stage.messages() == messages(&[("FleetSilent firing", 1), ("FleetSilent resolved", 1)])
+    let is_right = stage.messages() == told(&[("FleetSilent firing", 1), ("FleetSilent resolved", 1)])
         && incidents == u64::from(group);
     table::timeline(&stage, &format!("{group} of {devices} devices are silent for 30 hours"), is_right);
     Ok(is_right)
@@ -110,7 +107,7 @@ pub(super) async fn flapping(env: &TestEnv, devices: u32) -> anyhow::Result<bool
         stage.look(just_after(hour)).await?;
     }
     let flapping = usize::try_from(devices.div_ceil(100))?;
-    let is_right = stage.messages() == messages(&[("DeviceFlapping firing", flapping)]);
+    let is_right = stage.messages() == told(&[("DeviceFlapping firing", flapping)]);
     table::timeline(&stage, &format!("{flapping} of {devices} devices fail each other time for two days"), is_right);
     Ok(is_right)
 }

@@ -50,12 +50,15 @@ pub enum Scenario {
     TopOfHour,
     /// Only what a look costs that asks who is silent, with a thousandth of the devices so
     SilentLooks,
+    /// Only what a look costs that asks which part of the fleet each device is in, and what it costs to
+    /// read what changed
+    PartLooks,
 }
 
 impl Scenario {
     fn devices(self) -> u32 {
         match self {
-            Self::ContentRelease | Self::IspOutage | Self::OwnOutage => 100_000,
+            Self::ContentRelease | Self::IspOutage | Self::OwnOutage | Self::PartLooks => 100_000,
             Self::Backfill => 10_000,
             Self::Clock1970 => 2_000,
             Self::TopOfHour => 20_000,

@@ -11,7 +11,7 @@ use pisync_core::{
 };
 use serde_json::Value;
 
-use super::{looker::Looker, story::push};
+use super::{looker::Looker, messages::counted, story::push};
 use crate::{env::TestEnv, fleet::body};
 
 /// How many last words are noted at once.
@@ -68,12 +68,7 @@ impl<'a> Stage<'a> {
 
     /// How many messages there were by what they are about and say, as in `FleetSilent firing`.
     pub fn messages(&self) -> BTreeMap<String, usize> {
-        let mut messages = BTreeMap::new();
-        for (_, line) in &self.told {
-            let word = |member: &str| line[member].as_str().unwrap_or_default().to_owned();
-            *messages.entry(format!("{} {}", word("alertname"), word("status"))).or_insert(0) += 1;
-        }
-        messages
+        counted(self.told.iter().map(|(_, line)| line))
     }
 
     /// How many incidents of single devices there are, told or not.

@@ -13,7 +13,10 @@ use pisync_core::{
 };
 use serde_json::{Value, json};
 
-use super::looker::Looker;
+use super::{
+    looker::Looker,
+    messages::{counted, told},
+};
 use crate::{env::TestEnv, fleet::body};
 
 /// How many envelopes are pushed at once.
@@ -116,11 +119,10 @@ impl Told {
     pub fn is_right(&self, story: &Story) -> bool {
         let is_in_time = self.after.is_some_and(|after| after <= SignedDuration::from_mins(10));
         let expected = ["FleetDigest firing", "FleetSyncFailing firing", "FleetSyncFailing resolved"];
-        let expected = expected.map(|message| (message.to_owned(), 1));
         let names = |line: &Value| word(line, "message").contains(&format!("contentVersion={RELEASED}: "));
         is_in_time
             && self.lines.first().is_some_and(names)
-            && self.messages == BTreeMap::from(expected)
+            && self.messages == told(&expected.map(|message| (message, 1)))
             && self.held == u64::from(story.failing())
     }
 }
@@ -153,11 +155,7 @@ pub async fn content_release(env: &TestEnv, story: &Story) -> anyhow::Result<Tol
         }
     }
     let lines = env.alerts();
-    let mut messages = BTreeMap::new();
-    for line in &lines {
-        *messages.entry(format!("{} {}", word(line, "alertname"), word(line, "status"))).or_insert(0) += 1;
-    }
-    Ok(Told { after, messages, lines, times, reports, held: alerts.count_of_devices().await?, looks })
+    Ok(Told { after, messages: counted(&lines), lines, times, reports, held: alerts.count_of_devices().await?, looks })
 }
 
 /// Puts events into the queue.

@@ -225,6 +225,48 @@ async fn what_is_silenced_is_not_told_until_the_silence_is_over() {
 }
 
 #[tokio::test]
+async fn a_silence_of_a_region_is_about_the_devices_whose_newest_report_says_so() {
+    let env = TestEnv::new();
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let report = |device_id: &str, minutes, failed, region: &str| {
+        let mut report = body(device_id, minutes_ago(minutes), failed);
+        report["labels"] = json!({ "region": region });
+        report
+    };
+    // The last one has moved.
+    for (device_id, regions) in [("a", ["nord"; 3]), ("b", ["sud"; 3]), ("c", ["nord", "nord", "sud"])] {
+        let reports = [30, 20, 10].into_iter().zip(regions);
+        api.accepts(&reports.map(|(at, region)| report(device_id, at, true, region)).collect::<Vec<_>>()).await;
+    }
+    env.drained().await;
+    let reach = async |matchers: &str| {
+        let (_, reach) = api.get(&format!("/api/v1/silences/preview?matchers={matchers}")).await;
+        (reach["devices"].as_u64().unwrap(), reach["openAlerts"].as_u64().unwrap())
+    };
+    assert_eq!(reach("region%3Dnord").await, (1, 0));
+    assert_eq!(reach("region%3D~nord%7Csud%0AdeviceId%3D~a%7Cb").await, (2, 0));
+    assert_eq!(reach("regoin%3Dnord").await, (0, 0), "a typo");
+    let (status, silence) = api
+        .send("POST", "/api/v1/silences", &json!({ "matchers": ["region=nord"], "comment": "moving", "by": "me" }))
+        .await;
+    assert_eq!(status.as_u16(), 201, "{silence}");
+    once(&env).await;
+    let told: Vec<_> = env.alerts().iter().map(|line| line["deviceId"].as_str().unwrap().to_owned()).collect();
+    assert_eq!((told.len(), told.contains(&"a".to_owned())), (2, false), "{told:?}");
+    assert_eq!(reach("region%3Dnord").await, (1, 1));
+    let (_, held) = api.get("/api/v1/alerts?deviceId=a").await;
+    assert_eq!(held["items"][0]["silencedBy"], json!([silence["id"]]));
+
+    // Its last alert is resolved, and so the silence is over.
+    api.accepts(&[report("a", 1, false, "nord")]).await;
+    env.drained().await;
+    once(&env).await;
+    let (_, left) = api.get("/api/v1/silences").await;
+    assert_eq!((&left["items"], env.alerts().len()), (&json!([]), 2));
+    env.finish().await;
+}
+
+#[tokio::test]
 async fn a_silence_of_the_command_line_lasts_until_its_alerts_are_resolved() {
     let env = TestEnv::new();
     let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
@@ -245,7 +287,10 @@ async fn a_silence_of_the_command_line_lasts_until_its_alerts_are_resolved() {
     once(&env).await;
     assert_eq!((verb(&["list", "--json"]).await.1.as_str(), env.alerts().len()), ("", 0));
     assert!(!verb(&["expire", listed["id"].as_str().unwrap()]).await.0, "it is over");
-    assert!(!verb(&["add", "room=7", "--comment", "x"]).await.0);
+    assert!(!verb(&["add", "cause=content", "--comment", "x"]).await.0);
+    // Which labels devices have nobody knows: a name that none has matches none.
+    let (is_done, said) = verb(&["add", "room=7", "--comment", "x"]).await;
+    assert!(is_done && said.contains("0 devices and 0 open alerts"), "{said}");
     env.finish().await;
 }
 

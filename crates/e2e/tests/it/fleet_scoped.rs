@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use e2e::{
     TestEnv, body,
-    fleet_first::{Looker, push},
+    fleet_first::{Looker, counted, push, told},
 };
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::SyncEvent;
@@ -53,21 +53,12 @@ impl Story {
     }
 
     fn told(&self) -> BTreeMap<String, usize> {
-        let mut told = BTreeMap::new();
-        for line in self.env.alerts() {
-            let word = |member: &str| line[member].as_str().unwrap().to_owned();
-            *told.entry(format!("{} {}", word("alertname"), word("status"))).or_insert(0) += 1;
-        }
-        told
+        counted(&self.env.alerts())
     }
 
     fn message(&self, at: usize) -> String {
         self.env.alerts()[at]["message"].as_str().unwrap().to_owned()
     }
-}
-
-fn told(messages: &[(&str, usize)]) -> BTreeMap<String, usize> {
-    messages.iter().map(|(message, count)| ((*message).to_owned(), *count)).collect()
 }
 
 /// 80 of the 90 in the north fail, and three elsewhere: 4 % of all.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use e2e::{
     TestEnv, body,
-    fleet_first::{Looker, push},
+    fleet_first::{Looker, counted, push, told},
 };
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{models::SyncEvent, queue::LastSeen};
@@ -44,21 +44,12 @@ impl Story {
     }
 
     fn told(&self) -> BTreeMap<String, usize> {
-        let mut told = BTreeMap::new();
-        for line in self.env.alerts() {
-            let word = |member: &str| line[member].as_str().unwrap().to_owned();
-            *told.entry(format!("{} {}", word("alertname"), word("status"))).or_insert(0) += 1;
-        }
-        told
+        counted(&self.env.alerts())
     }
 
     async fn incidents_of_devices(&self) -> u64 {
         self.env.store().await.alerts().count_of_devices().await.unwrap()
     }
-}
-
-fn told(messages: &[(&str, usize)]) -> BTreeMap<String, usize> {
-    messages.iter().map(|(message, count)| ((*message).to_owned(), *count)).collect()
 }
 
 const HOUR: i64 = 60;

@@ -23,6 +23,7 @@ mod fleet_receiver;
 mod fleet_scenario;
 mod fleet_scoped;
 mod fleet_silent;
+mod fleet_silent_part;
 mod fleet_window;
 mod healthcheck;
 mod hours;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use e2e::{RedisServer, TestEnv, body, hours_ago, mongo_command};
+use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use pisync_core::{
     models::{DeviceId, FailureCounter, SyncEvent},
@@ -48,6 +49,18 @@ async fn walk(
     }
 }
 
+/// The same in the order of the partitions.
+async fn stroll(
+    seen: &LastSeen,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+    most: usize,
+) -> Vec<(Timestamp, DeviceId)> {
+    let steps: Vec<_> = seen.walk(from, to, most).try_collect().await.unwrap();
+    assert!(steps.iter().all(|step| step.len() <= most));
+    steps.into_iter().flatten().map(|(device, at)| (at, device)).collect()
+}
+
 async fn note(seen: &LastSeen, devices: &[(DeviceId, Timestamp)]) {
     seen.restore(devices).await.unwrap();
 }
@@ -76,6 +89,9 @@ fn pages_give_every_device_once_and_in_order_also_of_those_at_the_same_time() {
                     expected.into_iter().map(|(name, millis)| (at(*millis), device(name))).collect();
                 expected.sort();
                 assert_eq!(walk(&seen, from.map(at), to.map(at), limit).await, expected);
+                let mut strolled = stroll(&seen, from.map(at), to.map(at), limit).await;
+                strolled.sort();
+                assert_eq!(strolled, expected);
                 assert_eq!(seen.count().await.unwrap(), devices.len() as u64);
                 let before = devices.values().filter(|millis| **millis < 1_002).count();
                 assert_eq!(seen.count_before(at(1_002)).await.unwrap(), before as u64);

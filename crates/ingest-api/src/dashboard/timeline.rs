@@ -1,10 +1,10 @@
 //! What a device did, and what was done about it, in one list.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::cmp::Reverse;
 
 use jiff::Timestamp;
 use pisync_core::{
-    models::{ALERTNAME, AlertName, DEVICE_ID, DeviceId, Incident, Silence, SilenceEnd},
+    models::{Alert, AlertName, DeviceId, Incident, Labels, Silence, SilenceEnd, Subject},
     store::StoredEvent,
 };
 
@@ -24,11 +24,11 @@ pub(super) struct Line {
     pub(super) said: String,
 }
 
-/// Whether a silence is about alerts of this device.
-pub(super) fn is_about(silence: &Silence, device_id: &DeviceId) -> bool {
+/// Whether a silence is about alerts of this device, which says this of itself.
+pub(super) fn is_about(silence: &Silence, device_id: &DeviceId, labels: &Labels) -> bool {
     AlertName::ALL.into_iter().any(|name| {
-        let labels = [(ALERTNAME, name.to_string()), (DEVICE_ID, device_id.to_string())];
-        silence.matches(&BTreeMap::from(labels.map(|(label, value)| (label.to_owned(), value))))
+        let alert = Alert::new(name, Subject::Device(device_id.clone()), Timestamp::UNIX_EPOCH);
+        silence.matches(&alert.labels_with(Some(labels)))
     })
 }
 
@@ -132,14 +132,17 @@ mod tests {
     #[test]
     fn a_silence_is_about_the_devices_that_it_matches() {
         let device_id = DeviceId::parse("pibook-1").unwrap();
+        let labels = Labels::new([("region".into(), "nord".into())]).unwrap();
         let end = SilenceEnd::At(at(1));
         for (matcher, is) in [
             ("deviceId^=pibook", true),
             ("deviceId=pibook-2", false),
             ("alertname=DeviceSyncFailing", true),
             ("alertname=Nothing", false),
+            ("region=nord", true),
+            ("region=sud", false),
         ] {
-            assert_eq!(is_about(&silence(matcher, 0, end), &device_id), is, "{matcher}");
+            assert_eq!(is_about(&silence(matcher, 0, end), &device_id, &labels), is, "{matcher}");
         }
     }
 }

@@ -18,7 +18,7 @@ pub(super) fn headline(alert: &Alert) -> String {
             };
             format!("The {fleet} is failing: {part} of {whole} devices{cause}")
         }
-        AlertName::FleetSilent => format!("The fleet falls silent: nothing is heard of {part} of {whole} devices"),
+        AlertName::FleetSilent => format!("The {fleet} falls silent: nothing is heard of {part} of {whole} devices"),
         AlertName::FleetDigest => format!("{part} devices are still not well since the {fleet} is"),
         AlertName::PipelineStalled => "PiSync itself does not get reports through".into(),
         AlertName::DeviceSyncFailing | AlertName::DeviceSilent | AlertName::DeviceFlapping => {
@@ -59,8 +59,8 @@ pub(super) fn rank(alert: &Alert) -> u8 {
     match alert.name {
         AlertName::PipelineStalled => 0,
         AlertName::FleetSyncFailing => 1 + u8::from(alert.scope().is_some()),
-        AlertName::FleetSilent => 3,
-        _ => 4,
+        AlertName::FleetSilent => 3 + u8::from(alert.scope().is_some()),
+        _ => 5,
     }
 }
 
@@ -74,10 +74,14 @@ mod tests {
     #[test]
     fn a_part_of_the_fleet_is_called_by_its_label() {
         let part = Scope { label: "region".into(), value: "nord".into() };
-        for (subject, said) in
-            [(Subject::Fleet, "The fleet is failing"), (Subject::Scope(part), "The part region=nord is")]
-        {
-            let alert = Alert::new(AlertName::FleetSyncFailing, subject, Timestamp::UNIX_EPOCH);
+        let part = Subject::Scope(part);
+        for (name, subject, said) in [
+            (AlertName::FleetSyncFailing, Subject::Fleet, "The fleet is failing"),
+            (AlertName::FleetSyncFailing, part.clone(), "The part region=nord is failing"),
+            (AlertName::FleetSilent, Subject::Fleet, "The fleet falls silent"),
+            (AlertName::FleetSilent, part, "The part region=nord falls silent"),
+        ] {
+            let alert = Alert::new(name, subject, Timestamp::UNIX_EPOCH);
             assert!(headline(&alert).starts_with(said), "{}", headline(&alert));
         }
     }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use jiff::Timestamp;
 
-use super::{DeviceId, FailureRun, Scope, event_id::derived_id};
+use super::{DeviceId, FailureRun, Labels, Scope, event_id::derived_id};
 
 /// The label that names the rule.
 pub const ALERTNAME: &str = "alertname";
@@ -105,6 +105,13 @@ impl Alert {
             labels.insert(DEVICE_ID.to_owned(), device_id.to_string());
         }
         labels.extend(self.scope().map(|scope| (scope.label.clone(), scope.value.clone())));
+        labels
+    }
+
+    /// The same with what the device says of itself, where it is about one.
+    pub fn labels_with(&self, device: Option<&Labels>) -> BTreeMap<String, String> {
+        let mut labels = self.labels();
+        labels.extend(device.map(Labels::to_map).unwrap_or_default());
         labels
     }
 

@@ -10,6 +10,9 @@ use super::AlertId;
 /// The longest value of a matcher, in characters.
 const LONGEST: usize = 256;
 
+/// The labels that alerts have themselves.
+const OF_ALERTS: [&str; 2] = [super::ALERTNAME, super::DEVICE_ID];
+
 /// The most memory that a matcher's pattern may need.
 const PATTERN_BYTES: usize = 1 << 18;
 
@@ -73,8 +76,8 @@ pub enum InvalidMatcher {
     /// There is no operator in it, or nothing before it.
     #[error("a matcher is label=value, label^=beginning or label=~regular-expression")]
     Form,
-    /// No alert has such a label.
-    #[error("there is no label {0}")]
+    /// Neither an alert nor a device can have such a label.
+    #[error("there can be no label {0}")]
     Label(String),
     /// The value is too long or empty.
     #[error("the value of a matcher has 1 to {LONGEST} characters")]
@@ -100,6 +103,11 @@ impl Silence {
         self.matchers.iter().all(|matcher| matcher.matches(labels))
     }
 
+    /// Whether it asks what devices say of themselves.
+    pub fn asks_for_labels(&self) -> bool {
+        self.matchers.iter().any(Matcher::is_of_devices)
+    }
+
     /// Its end after a look at every alert: whether it `matches_now` one that is open. `None`
     /// where nothing changes.
     pub fn after_look(&self, matches_now: bool, now: Timestamp) -> Option<SilenceEnd> {
@@ -114,9 +122,9 @@ impl Silence {
 }
 
 impl Matcher {
-    /// A condition on a label.
+    /// A condition on a label: of alerts, or one that devices may have.
     pub fn new(label: &str, kind: MatcherKind, value: &str) -> Result<Self, InvalidMatcher> {
-        if ![super::ALERTNAME, super::DEVICE_ID].contains(&label) {
+        if !OF_ALERTS.contains(&label) && super::check_name(label).is_err() {
             return Err(InvalidMatcher::Label(label.chars().take(LONGEST).collect()));
         }
         if value.is_empty() || value.chars().count() > LONGEST {
@@ -132,6 +140,11 @@ impl Matcher {
     /// The label.
     pub fn label(&self) -> &str {
         &self.label
+    }
+
+    /// Whether the label is one that devices have, and not alerts.
+    pub fn is_of_devices(&self) -> bool {
+        !OF_ALERTS.contains(&self.label())
     }
 
     /// How it compares.
@@ -217,7 +230,7 @@ mod tests {
     use super::*;
 
     fn matches(matcher: &str, device_id: &str) -> bool {
-        let labels = [("alertname", "DeviceSyncFailing"), ("deviceId", device_id)];
+        let labels = [("alertname", "DeviceSyncFailing"), ("deviceId", device_id), ("region", "nord")];
         matcher.parse::<Matcher>().unwrap().matches(&labels.map(|(name, value)| (name.into(), value.into())).into())
     }
 
@@ -234,6 +247,10 @@ mod tests {
             ("deviceId=a=~b", "a=~b", true),
             ("alertname=DeviceSyncFailing", "whatever", true),
             ("alertname=DeviceSilent", "whatever", false),
+            ("region=nord", "a", true),
+            ("region^=nor", "a", true),
+            ("region=sud", "a", false),
+            ("room=7", "a", false),
         ] {
             assert_eq!(matches(matcher, device_id), fits, "{matcher} {device_id}");
             assert_eq!(matcher.parse::<Matcher>().unwrap().to_string(), matcher);
@@ -248,7 +265,8 @@ mod tests {
             "=a",
             "deviceId=",
             "deviceId=~(",
-            "room=7",
+            "cause=content",
+            "1room=7",
             "deviceId=~a)|(?:b",
             "deviceId=~(?:a{1000}){1000}",
         ] {

@@ -38,7 +38,8 @@ pub(super) struct SilenceItem {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ReachItem {
-    /// Devices that it matches.
+    /// Devices that it matches; where it asks for a label of devices, of those that reported within
+    /// the last two hours.
     devices: u64,
     /// Open alerts that it matches now.
     open_alerts: u64,
@@ -49,7 +50,7 @@ pub(super) struct ReachItem {
 #[serde(rename_all = "camelCase")]
 pub(super) struct SilenceBody {
     /// All of them have to match: `label=value`, `label^=beginning`, `label=~regular-expression`;
-    /// the labels are `alertname` and `deviceId`.
+    /// the labels are `alertname`, `deviceId`, and those of devices, by the newest report of each.
     #[schema(min_items = 1, max_items = 20)]
     pub(super) matchers: Vec<String>,
     /// From when; now unless set.

@@ -1,17 +1,25 @@
 //! How many devices and open alerts a silence would be about.
 
+use std::collections::BTreeMap;
+
 use futures_util::TryStreamExt;
+use jiff::SignedDuration;
 
 use super::Silences;
 use crate::{
-    models::{ALERTNAME, AlertName, DEVICE_ID, Matcher, MatcherKind},
+    models::{AHEAD, ALERTNAME, Alert, AlertName, Matcher, MatcherKind},
     store::StoreError,
 };
+
+/// How long ago a device may have reported to be counted by its labels: twice as long as the usual
+/// one takes from one report to the next.
+const REPORTED: SignedDuration = SignedDuration::from_hours(2);
 
 /// How much a silence would be about.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Reach {
-    /// Devices that have a counter and that it matches, for the rules that it matches.
+    /// Devices that have a counter and that it matches, for the rules that it matches. Where it asks
+    /// for labels, those that reported within the last two hours.
     pub devices: u64,
     /// Open alerts that it matches now.
     pub open_alerts: u64,
@@ -19,30 +27,42 @@ pub struct Reach {
 
 impl Silences {
     /// How much a silence with these matchers would be about. The ids of devices are walked along
-    /// their index, from the first that can match to the last.
+    /// their index, from the first that can match to the last; where labels are asked for, the rows
+    /// of two hours are read.
     pub async fn reach(&self, matchers: &[Matcher]) -> Result<Reach, StoreError> {
-        let open = self.alerts().find_open(None).await?;
-        let fits = |labels| matchers.iter().all(|matcher| matcher.matches(&labels));
-        let open_alerts = open.iter().filter(|kept| fits(kept.incident.alert.labels())).count() as u64;
+        let open = self.open_labels(matchers.iter().any(Matcher::is_of_devices)).await?;
+        let fits = |labels: &&BTreeMap<String, String>| matchers.iter().all(|matcher| matcher.matches(labels));
+        let open_alerts = open.iter().filter(fits).count() as u64;
         Ok(Reach { devices: self.devices(matchers).await?, open_alerts })
     }
 
+    /// The labels of each open alert, and where they are asked for those of its device.
+    pub async fn open_labels(&self, of_devices: bool) -> Result<Vec<BTreeMap<String, String>>, StoreError> {
+        let open = self.alerts().find_open(None).await?;
+        let devices = open.iter().filter(|_| of_devices).filter_map(|kept| kept.incident.alert.device_id());
+        let labels = self.store.sync_events().newest_labels(&devices.collect::<Vec<_>>()).await?;
+        let with_labels = |alert: &Alert| alert.labels_with(alert.device_id().and_then(|device| labels.get(device)));
+        Ok(open.iter().map(|kept| with_labels(&kept.incident.alert)).collect())
+    }
+
     async fn devices(&self, matchers: &[Matcher]) -> Result<u64, StoreError> {
-        let (of_device, of_rule): (Vec<_>, Vec<_>) = matchers.iter().partition(|matcher| matcher.label() == DEVICE_ID);
-        let fits_rule = |name: &AlertName| {
-            of_rule.iter().all(|matcher| matcher.label() == ALERTNAME && matcher.fits(name.as_str()))
-        };
+        let (of_rule, rest): (Vec<_>, Vec<_>) = matchers.iter().partition(|matcher| matcher.label() == ALERTNAME);
+        let fits_rule = |name: &AlertName| of_rule.iter().all(|matcher| matcher.fits(name.as_str()));
         if !AlertName::ALL.iter().any(fits_rule) {
             return Ok(0);
         }
-        if of_device.is_empty() {
+        if rest.iter().any(|matcher| matcher.is_of_devices()) {
+            let now = self.store.now().await?;
+            return self.store.sync_events().count_matching(now - REPORTED..now + AHEAD, &rest).await;
+        }
+        if rest.is_empty() {
             return self.counters().estimated_count().await;
         }
-        let beginnings = of_device.iter().filter(|matcher| matcher.kind() != MatcherKind::Pattern);
+        let beginnings = rest.iter().filter(|matcher| matcher.kind() != MatcherKind::Pattern);
         let prefix = beginnings.map(|matcher| matcher.value()).max_by_key(|value| value.len()).unwrap_or_default();
         let ids = self.counters().ids_with(prefix).await?;
         let count =
-            ids.try_fold(0, async |count, id| Ok(count + u64::from(of_device.iter().all(|matcher| matcher.fits(&id)))));
+            ids.try_fold(0, async |count, id| Ok(count + u64::from(rest.iter().all(|matcher| matcher.fits(&id)))));
         count.await
     }
 }

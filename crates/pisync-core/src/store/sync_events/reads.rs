@@ -17,6 +17,9 @@ use crate::models::{DeviceId, EventId, Labels};
 /// How many rows of a whole history the server sends at a time.
 const AT_ONCE: u32 = 500;
 
+/// The labels of how many devices are asked for at a time.
+const LABELLED: usize = 1_000;
+
 /// One step through a list: what was found, and whether more follows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step<T> {
@@ -128,8 +131,16 @@ impl SyncEvents {
     }
 
     /// The labels of the newest row of each of these devices, of those that have some. One step
-    /// through the index for each.
+    /// through the index for each, and one question for every thousand.
     pub async fn newest_labels(&self, devices: &[&DeviceId]) -> Result<HashMap<DeviceId, Labels>, StoreError> {
+        let mut all = HashMap::new();
+        for some in devices.chunks(LABELLED) {
+            all.extend(self.labels_of_some(some).await?);
+        }
+        Ok(all)
+    }
+
+    async fn labels_of_some(&self, devices: &[&DeviceId]) -> Result<HashMap<DeviceId, Labels>, StoreError> {
         let ids: Vec<_> = devices.iter().map(|device| device.as_str()).collect();
         let first = doc! { "_id": "$deviceId", "labels": { "$first": "$labels" } };
         let stages = [

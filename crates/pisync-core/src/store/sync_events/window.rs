@@ -5,7 +5,12 @@
 //! times as long at 100,000 devices. Counts per minute that the workers would keep could not tell
 //! the newest report of a device from its others, and would cost every batch.
 
-use std::{ops::Range, time::Duration};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    ops::Range,
+    time::Duration,
+};
 
 use bson::{Document, RawDocument, doc};
 use futures_util::TryStreamExt;
@@ -17,7 +22,7 @@ use mongodb::{
 
 use super::{StoreError, SyncEvents};
 use crate::{
-    models::{Cause, EventId, FleetWindow, FleetWindows, FleetWindowsFold, WhatChanged, WhatChangedFold},
+    models::{Cause, EventId, FleetWindow, FleetWindows, FleetWindowsFold, Matcher, WhatChanged, WhatChangedFold},
     store::object_id,
 };
 
@@ -69,6 +74,25 @@ impl SyncEvents {
             |report: Report<'_>| fold.add(report.device_id, report.failed, report.internet_speed, labels(report.row));
         self.each_report(range, fields, Some(PATIENCE), add).await?;
         Ok(fold.what_changed())
+    }
+
+    /// How many of the devices that reported in `range` have what these matchers ask for: their ids,
+    /// and the labels of the newest report of each. It gives up after 20 s of the server's time.
+    pub async fn count_matching(&self, range: Range<Timestamp>, matchers: &[&Matcher]) -> Result<u64, StoreError> {
+        let mut fields = doc! { "_id": 0, "deviceId": 1 };
+        let of_devices = matchers.iter().filter(|matcher| matcher.is_of_devices());
+        fields.extend(of_devices.map(|matcher| (format!("labels.{}", matcher.label()), 1.into())));
+        let (hasher, mut newest) = (RandomState::new(), HashMap::new());
+        let add = |report: Report<'_>| {
+            let label = |name: &str| labels(report.row).find_map(|(known, value)| (known == name).then_some(value));
+            let of = |matcher: &Matcher| {
+                if matcher.is_of_devices() { label(matcher.label()) } else { Some(report.device_id) }
+            };
+            let fits = |matcher: &&Matcher| of(matcher).is_some_and(|value| matcher.fits(value));
+            newest.insert(hasher.hash_one(report.device_id), matchers.iter().all(fits));
+        };
+        self.each_report(range, fields, Some(PATIENCE), add).await?;
+        Ok(newest.values().filter(|fits| **fits).count() as u64)
     }
 
     /// Hands on each report of a window, in order of time.
