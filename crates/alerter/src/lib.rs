@@ -12,8 +12,8 @@
 pub mod alert_config;
 pub mod config;
 pub mod daemon;
-pub mod facts;
 mod device_labels;
+pub mod facts;
 mod flapping;
 mod fleet;
 pub mod incident;

@@ -100,7 +100,11 @@ impl Fleet {
                 alert = Alert { starts_at: since, ..alert }.with_own_id();
             }
         }
-        let clears_after = if is_looked_at { rule.clears_after() } else { SignedDuration::ZERO };
+        let clears_after = match verdict {
+            _ if !is_looked_at => SignedDuration::ZERO,
+            Verdict::Well if window.reporting == 0 => rule.clears_unheard_after(rules.report_interval),
+            _ => rule.clears_after(),
+        };
         self.settle(before, Judged { alert, verdict, clears_after, inhibited_by, follows: None }, now).await
     }
 

@@ -36,6 +36,12 @@ impl Settings {
         self.window.saturating_mul(2)
     }
 
+    /// The same of a part of which nobody reports while others do: its devices may only be late, or
+    /// have another value of the label now.
+    pub fn clears_unheard_after(&self, report_interval: SignedDuration) -> SignedDuration {
+        self.clears_after().max(report_interval.saturating_mul(2))
+    }
+
     /// Whether too many of the fleet fail; `fleet` is how many devices there are.
     ///
     /// Devices report by cron, all within a minute of the hour. The few that report at another
@@ -45,11 +51,15 @@ impl Settings {
         self.judge_part(is_open, window, window, fleet)
     }
 
-    /// The same of a part of the fleet, whose window says something where that of the whole does.
+    /// The same of a part of the fleet, whose window says something where that of the whole does. A
+    /// part of which nobody reports fails no more.
     #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
     pub fn judge_part(&self, is_open: bool, part: &FleetWindow, whole: &FleetWindow, fleet: u64) -> Verdict {
         if (whole.reporting as f64) < self.heard_at_least * fleet as f64 {
             return Verdict::Unknown;
+        }
+        if is_open && part.reporting == 0 && whole.reporting > 0 {
+            return Verdict::Well;
         }
         self.limits.judge(is_open, part.failing(), part.reporting)
     }
@@ -92,6 +102,17 @@ mod tests {
         assert_eq!(judge(window(49, 100), window(49, 25_000)), Well);
         assert_eq!(judge(window(60, 60), window(60, 60)), Unknown);
         assert_eq!(judge(window(0, 0), window(60, 25_000)), Unknown);
+    }
+
+    #[test]
+    fn a_part_of_which_nobody_reports_any_more_is_over_after_two_reports() {
+        let (rule, hour, nobody) = (Settings::default(), SignedDuration::from_hours(1), FleetWindow::default());
+        let window = |reporting| FleetWindow { reporting, ..FleetWindow::default() };
+        for (whole, verdict) in [(window(25_000), Well), (window(60), Unknown)] {
+            assert_eq!(rule.judge_part(true, &nobody, &whole, 100_000), verdict);
+        }
+        assert_eq!(rule.judge_part(true, &nobody, &nobody, 0), Unknown, "of a fleet that is not there");
+        assert_eq!(rule.clears_unheard_after(hour), SignedDuration::from_hours(2));
     }
 
     #[test]

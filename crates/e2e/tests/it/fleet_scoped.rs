@@ -36,10 +36,15 @@ impl Story {
 
     /// All devices report at an hour, and the alerter looks a minute later.
     async fn report(&self, hour: i64, fails: impl Fn(u32) -> bool) {
+        self.report_from(hour, |device| if device < 90 { "nord" } else { "sud" }, fails).await;
+    }
+
+    /// The same, each from a region.
+    async fn report_from(&self, hour: i64, region: impl Fn(u32) -> &'static str, fails: impl Fn(u32) -> bool) {
         let at = self.start + hours(hour);
         let report = |device: u32| {
             let mut report = body(&format!("pibook-{device:04}"), at, fails(device));
-            report["labels"] = json!({ "region": if device < 90 { "nord" } else { "sud" } });
+            report["labels"] = json!({ "region": region(device) });
             SyncEvent::from_json(report.to_string().as_bytes(), at).unwrap()
         };
         push(&self.env.queue(), &(0..DEVICES).map(report).collect::<Vec<_>>()).await.unwrap();
@@ -127,5 +132,23 @@ async fn while_the_whole_fleet_fails_its_parts_are_held_back() {
     }
     let now = [("FleetSyncFailing firing", 2), ("FleetSyncFailing resolved", 1)];
     assert_eq!(story.told(), told(&now));
+    story.env.finish().await;
+}
+
+#[tokio::test]
+async fn a_part_of_which_nobody_reports_any_more_is_over() {
+    let story = Story::new(BY_REGION).await;
+    let _worker = story.env.worker("worker.log", &[]).await;
+    for hour in 0..3 {
+        story.report(hour, in_the_north).await;
+    }
+    let begun = [("DeviceSyncFailing firing", 3), ("FleetSyncFailing firing", 1)];
+    assert_eq!(story.told(), told(&begun));
+    // The north is another region now, and all is well there.
+    for hour in 3..6 {
+        assert_eq!(story.told().get("FleetSyncFailing resolved"), None, "at {hour}");
+        story.report_from(hour, |_| "sud", |device| (90..93).contains(&device)).await;
+    }
+    assert_eq!(story.told().get("FleetSyncFailing resolved"), Some(&1));
     story.env.finish().await;
 }
