@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use e2e::{
-    TestEnv, body,
+    Service, TestEnv, body,
     fleet_first::{Looker, counted, push, told},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -71,15 +71,20 @@ fn in_the_north(device: u32) -> bool {
     device < 80 || (90..93).contains(&device)
 }
 
-#[tokio::test]
-async fn a_region_that_fails_is_one_message_and_devices_elsewhere_are_told_singly() {
+/// A fleet after three hours in which the north fails, as people were told, and its worker.
+async fn a_north_that_fails() -> (Story, Service) {
     let story = Story::new(BY_REGION).await;
-    let _worker = story.env.worker("worker.log", &[]).await;
+    let worker = story.env.worker("worker.log", &[]).await;
     for hour in 0..3 {
         story.report(hour, in_the_north).await;
     }
-    let begun = [("DeviceSyncFailing firing", 3), ("FleetSyncFailing firing", 1)];
-    assert_eq!(story.told(), told(&begun));
+    assert_eq!(story.told(), told(&[("DeviceSyncFailing firing", 3), ("FleetSyncFailing firing", 1)]));
+    (story, worker)
+}
+
+#[tokio::test]
+async fn a_region_that_fails_is_one_message_and_devices_elsewhere_are_told_singly() {
+    let (story, _worker) = a_north_that_fails().await;
     assert!(story.message(0).starts_with("region=nord is failing since"), "{}", story.message(0));
     assert!(story.message(0).contains("what changed: region=nord: 89 % failing"), "{}", story.message(0));
     let api = story.env.api(&[]).await;
@@ -137,13 +142,7 @@ async fn while_the_whole_fleet_fails_its_parts_are_held_back() {
 
 #[tokio::test]
 async fn a_part_of_which_nobody_reports_any_more_is_over() {
-    let story = Story::new(BY_REGION).await;
-    let _worker = story.env.worker("worker.log", &[]).await;
-    for hour in 0..3 {
-        story.report(hour, in_the_north).await;
-    }
-    let begun = [("DeviceSyncFailing firing", 3), ("FleetSyncFailing firing", 1)];
-    assert_eq!(story.told(), told(&begun));
+    let (story, _worker) = a_north_that_fails().await;
     // The north is another region now, and all is well there.
     for hour in 3..6 {
         assert_eq!(story.told().get("FleetSyncFailing resolved"), None, "at {hour}");
