@@ -1,7 +1,7 @@
 //! The HTTP side of `PiSync`: what a device reports goes through [`routes`] into the queue.
 //!
 //! In reading order: [`config`], [`server`], [`request_id`], [`front`] (with [`auth`], [`cors`],
-//! [`tls`] and [`headers`]), [`routes`], [`limits`], [`hours`], [`changes`], `hourly` (what is done
+//! [`tls`] and [`headers`]), [`routes`], [`limits`], `refresh`, [`hours`], [`changes`], `hourly` (what is done
 //! once an hour), [`error`], [`metrics`]; [`cursor`]
 //! and [`cursor_key`] for lists; [`dashboard`] for people; [`admin`] and [`healthcheck`] for the
 //! operator's verbs.
@@ -22,6 +22,7 @@ mod hourly;
 pub mod hours;
 pub mod limits;
 pub mod metrics;
+mod refresh;
 pub mod request_id;
 pub mod routes;
 pub mod server;

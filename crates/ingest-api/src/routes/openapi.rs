@@ -220,7 +220,8 @@ pub(super) async fn to_page() -> HttpResponse {
 
 /// A file of the page, from within the program.
 pub(super) async fn page(file: Path<String>, docs: Data<Docs>) -> Result<HttpResponse, ApiError> {
-    let found = utoipa_swagger_ui::serve(&file, docs.page.clone()).ok().flatten().ok_or(ApiError::NoRoute)?;
+    let found =
+        utoipa_swagger_ui::serve(&file, docs.page.clone()).ok().flatten().ok_or(ApiError::NoRoute { hint: None })?;
     let policy = (CONTENT_SECURITY_POLICY, PAGE_POLICY);
     Ok(HttpResponse::Ok().content_type(found.content_type).insert_header(policy).body(found.bytes.into_owned()))
 }
