@@ -3,7 +3,10 @@
 
 use std::collections::HashMap;
 
-use bson::{DateTime, Document, RawDocumentBuf, doc, raw::RawDocument};
+use bson::{
+    DateTime, Document, RawDocumentBuf, doc,
+    raw::{RawBsonRef, RawDocument},
+};
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use mongodb::options::Hint;
@@ -41,7 +44,7 @@ impl FailureCounters {
         let (behind, start) = after.filter(|after| *after >= prefix).map_or(("$gte", prefix), |after| ("$gt", after));
         let start = doc! { behind: start, "$lt": end };
         let found = self.step(doc! { "deviceId": start }, doc! { "deviceId": 1 }, most).await?;
-        let last = if found.len() == most { found.iter().rev().find_map(device_id) } else { None };
+        let last = if found.len() == most { found.last().map(place) } else { None };
         Ok(Walked { counters: readable(found), last })
     }
 
@@ -87,10 +90,7 @@ impl FailureCounters {
             }
             found.extend(self.step(doc! { "failureCount": lower }, by(), most - found.len()).await?);
         }
-        // Of one whose id is no text all of its count are behind it.
-        let place = |document: &RawDocumentBuf| {
-            Some((count(document)?, device_id(document).unwrap_or_else(|| "\u{10FFFF}".into())))
-        };
+        let place = |document: &RawDocumentBuf| Some((count(document)?, place(document)));
         let last = if found.len() == most { found.iter().rev().find_map(place) } else { None };
         Ok(Walked { counters: readable(found), last })
     }
@@ -185,8 +185,21 @@ fn readable(found: Vec<RawDocumentBuf>) -> Vec<FailureCounter> {
     kept.map(|Kept { counter, .. }| counter).collect()
 }
 
-fn device_id(document: &RawDocumentBuf) -> Option<String> {
-    document.get_str("deviceId").ok().map(str::to_owned)
+/// Where a list goes on behind a document: the id, or that behind which all texts stand that stand behind
+/// what a person has put there.
+fn place(document: &RawDocumentBuf) -> String {
+    const LAST: &str = "\u{10FFFF}";
+    match document.get("deviceId") {
+        Ok(Some(RawBsonRef::String(id))) => id.to_owned(),
+        // The server finds an array by each of its values.
+        Ok(Some(RawBsonRef::Array(ids))) => {
+            ids.into_iter().flatten().filter_map(|id| id.as_str()).max().unwrap_or(LAST).to_owned()
+        }
+        Ok(None | Some(RawBsonRef::Null | RawBsonRef::Int32(_) | RawBsonRef::Int64(_) | RawBsonRef::Double(_))) => {
+            String::new()
+        }
+        _ => LAST.to_owned(),
+    }
 }
 
 /// The count of a document, which another program may have written as a double.
