@@ -134,7 +134,7 @@ pub enum KeysCommand {
     NewDeviceKey,
     /// Take the master key of an epoch out of the device key file: its tokens end
     RevokeDeviceKey {
-        /// The number that its tokens begin with, behind pdt_
+        /// The number that its tokens begin with, behind pdt_: 0 to 4294967295
         epoch: u32,
     },
     /// Print the token of a device

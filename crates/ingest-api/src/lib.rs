@@ -68,7 +68,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     }
     let store = Store::open(&config.mongo, "ingest-api").await.context("opening the store")?;
     let indexes = store.clone();
-    tokio::spawn(async move { indexes.ensure_indexes_in_time().await });
+    tokio::spawn(async move { indexes.keep_indexes().await });
 
     tokio::spawn(Pulse::new(queue.clone()).keep(Role::Ingest));
     let producer = Producer::start(queue.clone(), config.max_queue);

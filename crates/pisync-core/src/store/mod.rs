@@ -50,6 +50,9 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long a majority may take to have a write; then it counts as not written, and is tried again.
 const MAJORITY: Duration = Duration::from_secs(5);
 
+/// How often the indexes are looked after: what has lost its index is served again after that.
+const INDEXES_EVERY: Duration = Duration::from_mins(1);
+
 /// How long the server may take to say that it is there.
 const PING_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -110,14 +113,32 @@ impl Store {
         events.and(counters).and(alerts).and(silences)
     }
 
-    /// Makes the indexes as soon as the server answers, however long that takes.
+    /// Makes the indexes as soon as the server answers, however long that takes. An index that cannot be
+    /// made (a device has two counters, say) is named in the log: work goes on without it.
     pub async fn ensure_indexes_in_time(&self) {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
-        while let Err(error) = self.ensure_indexes().await {
-            if backoff.is_fresh() {
-                log::warn!(error:% = error; "the indexes could not be made yet");
+        loop {
+            match self.ensure_indexes().await {
+                Ok(()) => return,
+                Err(error @ StoreError::Index { .. }) => {
+                    log::error!(error:% = error; "an index is missing");
+                    return;
+                }
+                Err(error) if backoff.is_fresh() => log::warn!(error:% = error; "the indexes could not be made yet"),
+                Err(_) => {}
             }
             tokio::time::sleep(backoff.next_wait()).await;
+        }
+    }
+
+    /// Makes the indexes, and again what a person has removed of them, for ever.
+    pub async fn keep_indexes(&self) {
+        self.ensure_indexes_in_time().await;
+        loop {
+            tokio::time::sleep(INDEXES_EVERY).await;
+            if let Err(error) = self.ensure_indexes().await {
+                log::debug!(error:% = error; "the indexes could not be made again");
+            }
         }
     }
 
