@@ -81,8 +81,8 @@ fn is_changed(text: &str) -> bool {
         // Spreadsheets keep 15 digits.
         return text.len() > 15 || (text.len() > 1 && text.starts_with('0'));
     }
-    let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || b".,eE+-%".contains(&byte))
-        && text.bytes().any(|byte| byte.is_ascii_digit());
+    let is_written_as_one = text.bytes().all(|byte| byte.is_ascii_digit() || b".,eE+-%".contains(&byte));
+    let is_number = is_written_as_one && text.replace(',', ".").trim_end_matches('%').parse::<f64>().is_ok();
     let is_date = |separator| {
         let parts: Vec<_> = text.split(separator).collect();
         (2..=3).contains(&parts.len()) && parts.iter().all(|part| is_digits(part))
