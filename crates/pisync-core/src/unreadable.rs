@@ -85,8 +85,8 @@ mod tests {
     #[test]
     fn however_many_there_are_what_is_remembered_is_bounded() {
         let (mut names, now) = (Names::default(), Instant::now());
-        let named = (0..3 * NAMED).filter(|number| names.is_news(number, now)).count();
-        assert_eq!((named, names.named_at.len()), (NAMED, NAMED));
+        let news = (0..3 * NAMED).filter(|number| names.is_news(number, now)).count();
+        assert_eq!((news, names.named_at.len()), (NAMED, NAMED));
         assert!(names.is_news(&"later", now + NAMED_AGAIN));
     }
 

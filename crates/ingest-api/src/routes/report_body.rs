@@ -49,10 +49,8 @@ fn form(body: &[u8]) -> Form {
     let is_batch = has("\"events\"");
     let is_report = has("\"deviceId\"") || has("\"device_id\"");
     // What is broken in its first line is still a batch, if it is one.
-    if (is_one && is_report && !is_batch) || (!is_one && body.contains(&b'\n') && !is_batch) {
-        return Form::Lines;
-    }
-    Form::Json
+    let are_lines = if is_one { is_report } else { body.contains(&b'\n') };
+    if are_lines && !is_batch { Form::Lines } else { Form::Json }
 }
 
 /// The JSON in a body, whatever its header says: without a byte order mark, and without zeros and white

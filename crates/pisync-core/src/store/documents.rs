@@ -42,8 +42,8 @@ pub(super) struct Unreadable {
 }
 
 impl Unreadable {
-    pub(super) fn new(field: impl Into<String>, problem: impl ToString) -> Self {
-        Self { field: field.into(), problem: problem.to_string() }
+    pub(super) fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { field: field.into(), problem: problem.into() }
     }
 }
 

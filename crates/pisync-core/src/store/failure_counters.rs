@@ -259,7 +259,8 @@ fn stored(document: &RawDocument) -> Result<Stored, Unreadable> {
 
 fn read(document: &RawDocument) -> Result<Kept, Unreadable> {
     let stored = stored(document)?;
-    let device_id = DeviceId::parse(&stored.device_id).map_err(|error| Unreadable::new("deviceId", error))?;
+    let device_id =
+        DeviceId::parse(&stored.device_id).map_err(|error| Unreadable::new("deviceId", error.to_string()))?;
     let count = stored.failure_count()?;
     let date = |date: Option<Moment>| date.map(|date| date.0);
     let run = (count > 0).then(|| {

@@ -217,7 +217,7 @@ impl SyncEvents {
         let device = |group: &RawDocument| {
             let device = group.get_str("_id");
             let device = device.map_err(|_| Unreadable::new("deviceId", "rows of no device: expected a text"))?;
-            DeviceId::parse(device).map_err(|error| Unreadable::new("deviceId", error))
+            DeviceId::parse(device).map_err(|error| Unreadable::new("deviceId", error.to_string()))
         };
         Ok(documents::readable(NAME, groups, device))
     }

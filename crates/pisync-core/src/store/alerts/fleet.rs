@@ -61,7 +61,7 @@ impl Alerts {
         let found = find.batch_size(10_000).await?;
         let device = |found: &RawDocument| {
             let device = found.get_str("deviceId").map_err(|_| Unreadable::new("deviceId", "expected a device id"))?;
-            DeviceId::parse(device).map_err(|error| Unreadable::new("deviceId", error))
+            DeviceId::parse(device).map_err(|error| Unreadable::new("deviceId", error.to_string()))
         };
         documents::readable(NAME, found, device).try_collect().await
     }

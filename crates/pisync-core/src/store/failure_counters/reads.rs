@@ -176,7 +176,7 @@ struct Begun {
 
 impl Named {
     fn device(&self) -> Result<DeviceId, Unreadable> {
-        DeviceId::parse(&self.device_id).map_err(|error| Unreadable::new("deviceId", error))
+        DeviceId::parse(&self.device_id).map_err(|error| Unreadable::new("deviceId", error.to_string()))
     }
 }
 
@@ -193,7 +193,7 @@ fn place(document: &RawDocumentBuf) -> String {
         Ok(Some(RawBsonRef::String(id))) => id.to_owned(),
         // The server finds an array by each of its values.
         Ok(Some(RawBsonRef::Array(ids))) => {
-            ids.into_iter().flatten().filter_map(|id| id.as_str()).max().unwrap_or(LAST).to_owned()
+            ids.into_iter().flatten().filter_map(RawBsonRef::as_str).max().unwrap_or(LAST).to_owned()
         }
         Ok(None | Some(RawBsonRef::Null | RawBsonRef::Int32(_) | RawBsonRef::Int64(_) | RawBsonRef::Double(_))) => {
             String::new()

@@ -155,7 +155,8 @@ impl SyncEvents {
         let groups = self.0.aggregate(stages).hint(by_time()).with_type::<RawDocumentBuf>().await?;
         let labelled = |group: &RawDocument| {
             let labelled: Labelled = documents::parse(group)?;
-            let device = DeviceId::parse(&labelled.device_id).map_err(|error| Unreadable::new("deviceId", error))?;
+            let device =
+                DeviceId::parse(&labelled.device_id).map_err(|error| Unreadable::new("deviceId", error.to_string()))?;
             Ok((device, super::labels_of(labelled.labels)))
         };
         let found = documents::readable(NAME, groups, labelled);
