@@ -32,7 +32,7 @@ use std::{net::TcpListener, sync::Arc, time::Duration};
 use actix_web::web::Data;
 use anyhow::Context;
 use pisync_core::{
-    queue::{LastSeen, Producer, Pulse, Queue, QueueError, Role},
+    queue::{LastSeen, Process, Producer, Pulse, Queue, Role},
     shutdown,
     store::Store,
 };
@@ -60,14 +60,15 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let stop = shutdown::on_signal().context("listening for signals")?;
     let listener = TcpListener::bind(config.bind).with_context(|| format!("binding {}", config.bind))?;
     let queue = Queue::new(&config.redis)?;
-    match queue.check().await {
-        Err(error @ QueueError::Misconfigured(_)) => return Err(error.into()),
-        Err(error) => log::warn!(error:% = error; "starting without redis"),
-        Ok(()) => {}
-    }
+    queue.open(Process::Ingest).await?;
     let store = Store::open(&config.mongo, "ingest-api").await.context("opening the store")?;
     let indexes = store.clone();
-    tokio::spawn(async move { indexes.ensure_indexes_in_time().await });
+    tokio::spawn(async move {
+        // Reports are taken all the same: they wait in the queue.
+        if let Err(error) = indexes.ensure_indexes_in_time(Process::Ingest).await {
+            log::error!(error:% = error; "reads are not available until this is put right and the process started anew");
+        }
+    });
 
     tokio::spawn(Pulse::new(queue.clone()).keep(Role::Ingest));
     let producer = Producer::start(queue.clone(), config.max_queue);

@@ -1,6 +1,7 @@
 //! The promises of the system, each as a journey that would fail if it were broken.
 #![expect(clippy::unwrap_used, reason = "a test that finds something else than it expects fails")]
 
+mod acl;
 mod alert_config;
 mod alertmanager;
 mod alerts;
@@ -11,6 +12,7 @@ mod batch;
 mod dashboard;
 mod dead_letters;
 mod deliveries;
+mod detached;
 mod docs;
 mod effect;
 mod explain;
@@ -40,6 +42,7 @@ mod outbox;
 mod ping;
 mod pipeline;
 mod queue_model;
+mod readiness;
 mod reads;
 mod reads_devices;
 mod receivers;
@@ -54,6 +57,7 @@ mod sharding;
 mod spreading;
 mod summary;
 mod tls;
+mod tls_servers;
 mod upgrade;
 mod what_changed;
 mod world;

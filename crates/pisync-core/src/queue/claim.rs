@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::LazyLock, time::Duration};
 
-use deadpool_redis::redis::{ErrorKind, RedisError, Script};
+use deadpool_redis::redis::Script;
 
 use super::{Lease, Partition, Queue, QueueError};
 
@@ -86,7 +86,7 @@ impl Queue {
             "busy" => Ok(Claim::Busy { left: Duration::from_millis(epoch) }),
             "paused" => Ok(Claim::Paused),
             "changed" => Err(QueueError::PartitionsChanged),
-            _ => Err(RedisError::from((ErrorKind::UnexpectedReturnType, "unknown answer to a claim")).into()),
+            _ => Err(QueueError::Refused("unknown answer to a claim".into())),
         }
     }
 }
