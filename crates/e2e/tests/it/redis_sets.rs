@@ -254,7 +254,7 @@ async fn a_partition_whose_master_hangs_holds_up_no_other() {
     // And the others are worked on.
     env.until("the rows of the others", async || {
         let rows = env.rows().await;
-        free.iter().all(|i| rows.iter().any(|row| row.device_id == device(*i) && row.timestamp > hours_ago(2)))
+        free.iter().all(|i| rows.iter().any(|row| row.device_id == device(*i).as_str() && row.timestamp > hours_ago(2)))
     })
     .await;
     set.server(hanging).service().signal(nix::sys::signal::Signal::SIGCONT);

@@ -76,7 +76,7 @@ impl Queue {
         script.arg(self.keys.base(partition)).arg(&batch.0);
         script.arg(max).arg(duration_ms(lease)).arg(owner).arg(self.keys.count());
         let (found, batch, epoch, attempt, cursor, messages): (String, String, u64, u32, i64, Vec<Vec<u8>>) =
-            self.redis.run(&script).await?;
+            self.redis.run_at(partition, &script).await?;
         match found.as_str() {
             "batch" => {
                 let lease = Lease { partition, batch: BatchId(batch), epoch };

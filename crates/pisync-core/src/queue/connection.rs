@@ -1,6 +1,7 @@
 //! One connection to Redis, shared by all who ask and made anew after it fails.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -12,7 +13,7 @@ use std::{
 use deadpool_redis::redis::{self, FromRedisValue, RedisError, ScriptInvocation, from_redis_value};
 
 use super::{
-    QueueError,
+    Partition, QueueError,
     durability::{self, Verdict},
     keys::Keys,
     link::{Link, Source},
@@ -41,6 +42,10 @@ struct Inner {
     was_compared: AtomicBool,
     held: Mutex<Option<Held>>,
     is_renewing: AtomicBool,
+    /// In a cluster, the connection for the partitions that answer.
+    aside: Mutex<Option<Link>>,
+    /// In a cluster, the partitions whose node does not answer.
+    away: Mutex<BTreeSet<Partition>>,
     allow_eviction: bool,
     /// Why nothing may be pushed, though Redis would take it.
     unsafe_because: Mutex<Option<String>>,
@@ -67,6 +72,8 @@ impl Redis {
             was_compared: AtomicBool::new(false),
             held: Mutex::new(None),
             is_renewing: AtomicBool::new(false),
+            aside: Mutex::default(),
+            away: Mutex::default(),
             allow_eviction: settings.allow_eviction,
             unsafe_because: Mutex::new(None),
             warned: AtomicBool::new(false),
@@ -137,6 +144,48 @@ impl Redis {
         let mut connection = self.connection().await?;
         let answers = connection.ask_all(command).await.map_err(|error| self.failed(&error))?;
         answers.into_iter().map(|answer| self.read(answer)).collect()
+    }
+
+    /// Runs one script on the keys of a partition.
+    ///
+    /// While a node of a cluster is away, the driver looks for it again and again, and holds up
+    /// everything else on its connection. So what is for the partitions that answer has a connection
+    /// of its own, and one that fails is asked over the other until it answers.
+    pub(super) async fn run_at<T: FromRedisValue>(
+        &self,
+        partition: Partition,
+        script: &ScriptInvocation<'_>,
+    ) -> Result<T, QueueError> {
+        if !self.is_cluster() {
+            return self.run(script).await;
+        }
+        let was_away = lock(&self.inner.away).contains(&partition);
+        let outcome = if was_away { self.run(script).await } else { self.run_aside(script).await };
+        match &outcome {
+            Err(error) if error.is_passing() => drop(lock(&self.inner.away).insert(partition)),
+            _ if was_away => {
+                let mut away = lock(&self.inner.away);
+                away.remove(&partition);
+                if away.is_empty() {
+                    // What the driver knows of the nodes may be old.
+                    lock(&self.inner.aside).take();
+                }
+            }
+            _ => {}
+        }
+        outcome
+    }
+
+    async fn run_aside<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, QueueError> {
+        let held = lock(&self.inner.aside).clone();
+        let mut link = match held {
+            Some(link) => link,
+            None => {
+                let link = self.connect().await?;
+                lock(&self.inner.aside).get_or_insert(link).clone()
+            }
+        };
+        script.invoke_async(&mut link).await.map_err(|error| QueueError::at(self.place(), &error))
     }
 
     /// Runs one script.

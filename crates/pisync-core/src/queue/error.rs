@@ -69,6 +69,8 @@ impl QueueError {
             Some("READONLY") => Self::ReadOnly(text),
             Some("MISCONF" | "NOREPLICAS") => Self::NotDurable(text),
             Some("NOPERM") => Self::Denied(text),
+            // A command within a script.
+            Some("ERR") if said.contains("user executing the script") => Self::Denied(text),
             Some("WRONGPASS" | "NOAUTH") => Self::Denied(wrong_password(place, &said)),
             Some("WRONGTYPE" | "ERR" | "NOSCRIPT" | "CROSSSLOT") => Self::Refused(text),
             _ if error.kind() == ErrorKind::AuthenticationFailed || says_wrong_password(&said) => {

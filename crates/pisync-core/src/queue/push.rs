@@ -30,14 +30,14 @@ impl Queue {
         let mut script = PUSH.key(self.keys.of(partition, "ready"));
         script.key(self.keys.of(partition, "stats")).key(self.keys.of(partition, "count"));
         script.arg(limit).arg(self.keys.shared("wake")).arg(partition.number()).arg(self.keys.count()).arg(messages);
-        let pushed = self.run_push(&script).await;
+        let pushed = self.run_push(partition, &script).await;
         self.note_refusal(partition, messages.len(), limit, &pushed);
         pushed
     }
 
-    async fn run_push(&self, script: &ScriptInvocation<'_>) -> Result<Pushed, QueueError> {
+    async fn run_push(&self, partition: Partition, script: &ScriptInvocation<'_>) -> Result<Pushed, QueueError> {
         self.redis.is_safe()?;
-        let (accepted, depth): (i64, u64) = self.redis.run(script).await?;
+        let (accepted, depth): (i64, u64) = self.redis.run_at(partition, script).await?;
         let accepted = usize::try_from(accepted).map_err(|_| QueueError::PartitionsChanged)?;
         Ok(Pushed { accepted, depth })
     }

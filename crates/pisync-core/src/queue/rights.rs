@@ -248,7 +248,7 @@ impl Queue {
 
     fn cannot_run_scripts(&self, error: QueueError) -> QueueError {
         match error {
-            QueueError::Denied(why) => QueueError::Misconfigured(format!(
+            QueueError::Denied(why) if why.contains("permission") => QueueError::Misconfigured(format!(
                 "{why}; allow it: ACL SETUSER {} +evalsha +script|load",
                 self.redis.user()
             )),
