@@ -178,12 +178,11 @@ impl Redis {
 
     async fn run_aside<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, QueueError> {
         let held = lock(&self.inner.aside).clone();
-        let mut link = match held {
-            Some(link) => link,
-            None => {
-                let link = self.connect().await?;
-                lock(&self.inner.aside).get_or_insert(link).clone()
-            }
+        let mut link = if let Some(link) = held {
+            link
+        } else {
+            let link = self.connect().await?;
+            lock(&self.inner.aside).get_or_insert(link).clone()
         };
         script.invoke_async(&mut link).await.map_err(|error| QueueError::at(self.place(), &error))
     }

@@ -87,7 +87,7 @@ impl Source {
                 Way::Cluster { client: Box::new(client.build().map_err(malformed)?), nodes }
             }
             Servers::Sentinels { sentinels, login, master, server } => {
-                let client = sentinel_client(sentinels, &login, &master, &server, url.is_tls.then_some(certificates));
+                let client = sentinel_client(sentinels, &login, &master, &server, url.is_tls, certificates);
                 let client = Box::new(Mutex::new(client.map_err(malformed)?));
                 Way::Sentinels { client, config: Box::new(config) }
             }
@@ -142,13 +142,14 @@ impl Source {
     }
 }
 
-/// A client that asks sentinels; `tls` with the certificates to believe, if not the usual ones.
+/// A client that asks sentinels, with the certificates to believe, if not the usual ones.
 fn sentinel_client(
     sentinels: Vec<ConnectionAddr>,
     login: &RedisConnectionInfo,
     master: &str,
     server: &RedisConnectionInfo,
-    tls: Option<Option<TlsCertificates>>,
+    is_tls: bool,
+    certificates: Option<TlsCertificates>,
 ) -> Result<SentinelClient, RedisError> {
     let mut client = SentinelClientBuilder::new(sentinels, master, SentinelServerType::Master)?
         .set_client_to_redis_db(server.db())
@@ -166,12 +167,12 @@ fn sentinel_client(
     if let Some(password) = login.password() {
         client = client.set_client_to_sentinel_password(password);
     }
-    if let Some(certificates) = tls {
+    if is_tls {
         client = client.set_client_to_redis_tls_mode(TlsMode::Secure);
-        if let Some(certificates) = certificates {
-            client = client.set_client_to_sentinel_certificates(certificates.clone());
-            client = client.set_client_to_redis_certificates(certificates);
-        }
+    }
+    if let Some(certificates) = certificates {
+        client = client.set_client_to_sentinel_certificates(certificates.clone());
+        client = client.set_client_to_redis_certificates(certificates);
     }
     client.build()
 }
