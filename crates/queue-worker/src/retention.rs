@@ -100,7 +100,7 @@ impl Retention {
                 let began = Instant::now();
                 let behind = after.filter(|after| *after >= from);
                 let known = std::mem::take(&mut closed);
-                let step = self.in_time(|retention| async move {
+                let looked_at = self.in_time(|retention| async move {
                     let events = retention.store.sync_events();
                     let rows = events.by_id(behind.unwrap_or(from), behind.is_some(), to, at_once).await?;
                     let Some(last) = rows.last().map(|row| row.id) else { return Ok((known, None)) };
@@ -110,7 +110,7 @@ impl Retention {
                     Ok((closed, Some((removed, last, is_ours))))
                 });
                 let stepped;
-                (closed, stepped) = step.await?;
+                (closed, stepped) = looked_at.await?;
                 let Some((gone, last, is_ours)) = stepped else { break };
                 removed += gone;
                 if !is_ours || stop.is_cancelled() {

@@ -99,7 +99,7 @@ impl Worker {
         let store_log = RefusalLog::new("the store failed, trying on", "the store works again", QUIET);
         let note_log = RefusalLog::new("when devices were heard of is not noted", "it is noted again", QUIET);
         let (away, metrics) = (Away::default(), Arc::new(Metrics::new()));
-        Self { hints, seen, queue, store, settings, owner, turn, away, queue_log, store_log, note_log, metrics }
+        Self { queue, hints, seen, store, settings, owner, turn, away, queue_log, store_log, note_log, metrics }
     }
 
     /// The name under which the worker claims.

@@ -243,7 +243,7 @@ async fn a_partition_whose_master_hangs_holds_up_no_other() {
         assert!(
             taken.iter().all(|answer| answer.status() == 202),
             "{:?}",
-            taken.iter().map(|a| a.status()).collect::<Vec<_>>()
+            taken.iter().map(reqwest::Response::status).collect::<Vec<_>>()
         );
         assert!(refused.iter().all(|answer| answer.status() == 503));
     }
