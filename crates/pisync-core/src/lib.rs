@@ -27,3 +27,4 @@ pub mod ops;
 pub mod refusal_log;
 pub mod settings;
 pub mod shutdown;
+mod unreadable;

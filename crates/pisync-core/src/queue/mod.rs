@@ -51,6 +51,7 @@ mod rights;
 mod seen;
 mod seen_page;
 mod status;
+mod unreadable;
 mod wake;
 mod watch;
 

@@ -5,8 +5,10 @@
 mod alerts;
 mod dead_letters;
 mod detached;
+mod documents;
 mod error;
 mod failure_counters;
+mod indexes;
 mod retention;
 mod rights;
 mod silences;
@@ -39,7 +41,7 @@ pub use sync_events::{AgedRow, Inserted, NewestRow, Step, StoredEvent, SyncEvent
 pub use sync_hours::SyncHours;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, de::IgnoredAny};
+use serde::Deserialize;
 
 use crate::{backoff::Backoff, queue::Process, refusal_log::RefusalLog, settings::MongoSettings};
 
@@ -57,6 +59,9 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// How long a majority may take to have a write; then it counts as not written, and is tried again.
 const MAJORITY: Duration = Duration::from_secs(5);
+
+/// How often the indexes are looked after: what has lost its index is served again after that.
+const INDEXES_EVERY: Duration = Duration::from_mins(1);
 
 /// How long the server may take to say that it is there.
 const PING_PATIENCE: Duration = Duration::from_secs(1);
@@ -117,15 +122,19 @@ impl Store {
     }
 
     /// Makes what is missing of the indexes. Any number of processes may do so at once.
+    ///
+    /// Fails with the first error after all others were made.
     pub async fn ensure_indexes(&self) -> Result<(), StoreError> {
-        self.sync_events().ensure_indexes().await?;
-        self.failure_counters().ensure_indexes().await?;
-        self.alerts().ensure_indexes().await?;
-        self.silences().ensure_index().await
+        let events = self.sync_events().ensure_indexes().await;
+        let counters = self.failure_counters().ensure_indexes().await;
+        let alerts = self.alerts().ensure_indexes().await;
+        let silences = self.silences().ensure_index().await;
+        events.and(counters).and(alerts).and(silences)
     }
 
     /// Looks whether `process` may do what it does, and makes the indexes: as soon as the server
-    /// answers, however long that takes.
+    /// answers, however long that takes. An index that cannot be made (a device has two counters, say)
+    /// is named in the log: work goes on without it.
     ///
     /// Fails if only an operator can help: a wrong password, or a right that is missing.
     pub async fn ensure_indexes_in_time(&self, process: Process) -> Result<(), StoreError> {
@@ -142,10 +151,29 @@ impl Store {
                     log.succeeded(0);
                     return Ok(());
                 }
+                Err(error @ StoreError::Index { .. }) => {
+                    log::error!(error:% = error; "an index is missing");
+                    return Ok(());
+                }
                 Err(error) if error.needs_an_operator() => return Err(error),
                 Err(error) => log.refused("store", 0, 1, &error),
             }
             tokio::time::sleep(backoff.next_wait()).await;
+        }
+    }
+
+    /// Makes the indexes, and again what a person has removed of them, for ever. What only an operator
+    /// can put right is named in the log: reports are taken all the same, and wait in the queue.
+    pub async fn keep_indexes(&self, process: Process) {
+        if let Err(error) = self.ensure_indexes_in_time(process).await {
+            log::error!(error:% = error; "reads are not available until this is put right and the process started anew");
+            return;
+        }
+        loop {
+            tokio::time::sleep(INDEXES_EVERY).await;
+            if let Err(error) = self.ensure_indexes().await {
+                log::debug!(error:% = error; "the indexes could not be made again");
+            }
         }
     }
 
@@ -163,8 +191,7 @@ impl Store {
     /// The time by the server, which all processes share.
     pub async fn now(&self) -> Result<Timestamp, StoreError> {
         let hello = self.database.run_command(doc! { "hello": 1 }).await?;
-        let now = hello.get_datetime("localTime").map_err(malformed("a reply to hello"))?;
-        Ok(Timestamp::from(*now))
+        Ok(documents::reply::<Hello>("a reply to hello", hello)?.local_time.0)
     }
 
     /// Whether the server answers now, and soon.
@@ -267,30 +294,16 @@ fn index(keys: bson::Document, options: IndexOptions) -> IndexModel {
     IndexModel::builder().keys(keys).options(options).build()
 }
 
-fn malformed(collection: &'static str) -> impl Fn(bson::error::Error) -> StoreError {
-    move |error| StoreError::Malformed { collection, detail: error.to_string() }
-}
-
 /// A 12-byte id in its BSON form.
 fn object_id(bytes: [u8; 12]) -> bson::oid::ObjectId {
     bson::oid::ObjectId::from_bytes(bytes)
 }
 
-/// A number of any BSON type, since other programs write doubles; 0 where it is none.
-fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Number {
-        Integer(i64),
-        Double(f64),
-        None(IgnoredAny),
-    }
-    #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
-    Ok(match Number::deserialize(deserializer)? {
-        Number::Integer(integer) => integer as f64,
-        Number::Double(double) => double,
-        Number::None(_) => 0.0,
-    })
+/// What the server says of itself.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Hello {
+    local_time: documents::Moment,
 }
 
 type Raw = mongodb::Collection<RawDocumentBuf>;
