@@ -62,6 +62,12 @@ pub struct Config {
     pub log: LogSettings,
 }
 
+impl AsRef<LogSettings> for Config {
+    fn as_ref(&self) -> &LogSettings {
+        &self.log
+    }
+}
+
 /// The operator's verbs.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {

@@ -34,7 +34,7 @@ pub mod verbs;
 use anyhow::{Context, ensure};
 use jiff::Timestamp;
 use pisync_core::{
-    queue::{Hints, Queue, QueueError},
+    queue::{Hints, Process, Queue},
     shutdown,
     store::{Store, StoreError},
 };
@@ -79,12 +79,10 @@ async fn look(config: Config) -> anyhow::Result<()> {
         return once(&store, &alerter, &outbox, &summaries, &receivers).await;
     }
     alert_config::read_again_on_hangup(config.config.clone(), receivers.clone()).context("listening for SIGHUP")?;
-    if let Err(error @ QueueError::Misconfigured(_)) = queue.check().await {
-        return Err(error.into());
-    }
+    queue.open(Process::Alerter).await?;
     open_ops(&config, &alerter, &store).await.context("binding --ops-bind (PISYNC_OPS_BIND)")?;
     tokio::select! {
-        () = store.ensure_indexes_in_time() => {}
+        prepared = store.ensure_indexes_in_time(Process::Alerter) => prepared?,
         () = stop.cancelled() => return Ok(()),
     }
     log::info!(schedule:% = config.schedule, threshold = config.threshold; "watching");

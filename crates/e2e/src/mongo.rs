@@ -74,6 +74,22 @@ impl MongoServer {
     }
 }
 
+impl MongoServer {
+    /// Where it is, without the name of the replica set.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Starts it again where it was, with these further options; it is a replica set already, and
+    /// may ask for a user now.
+    pub async fn restart_as(&mut self, options: &[&'static str]) {
+        self.service.terminate().await;
+        self.options = options.to_vec();
+        self.service = Self::service_on(self.port, &self.folder, &self.options);
+        self.service.says("Waiting for connections").await;
+    }
+}
+
 impl MongoSet {
     /// Starts three with their data in `folder` and waits until one is primary.
     pub async fn start(folder: &Path) -> Self {

@@ -33,6 +33,12 @@ pub struct Config {
     pub log: LogSettings,
 }
 
+impl AsRef<LogSettings> for Config {
+    fn as_ref(&self) -> &LogSettings {
+        &self.log
+    }
+}
+
 /// What to do.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {

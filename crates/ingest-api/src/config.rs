@@ -73,6 +73,12 @@ pub struct Config {
     pub log: LogSettings,
 }
 
+impl AsRef<LogSettings> for Config {
+    fn as_ref(&self) -> &LogSettings {
+        &self.log
+    }
+}
+
 /// What stands before the routes.
 #[derive(Debug, Clone, Args)]
 pub struct FrontSettings {

@@ -119,7 +119,12 @@ impl ApiError {
             Self::Queue(PushError::Full { .. } | PushError::Queue(QueueError::OutOfMemory)) => {
                 "the queue is full; nothing was stored, send the same event again later".into()
             }
-            Self::Queue(PushError::Queue(_)) => "the queue is not available; send the same event again later".into(),
+            Self::Queue(PushError::Queue(QueueError::Unavailable(_) | QueueError::PartitionsChanged)) => {
+                "the queue is not available; send the same event again later".into()
+            }
+            Self::Queue(PushError::Queue(error)) => {
+                format!("the queue takes nothing ({}); send the same event again later", error.cause())
+            }
             Self::Store(_) => "the store is not available; ask again later".into(),
             Self::Refused(refusal) => refusal.to_string(),
             Self::Redis(_) => "redis is not available; ask again later".into(),

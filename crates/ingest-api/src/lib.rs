@@ -33,7 +33,7 @@ use std::{net::TcpListener, sync::Arc, time::Duration};
 use actix_web::web::Data;
 use anyhow::Context;
 use pisync_core::{
-    queue::{LastSeen, Producer, Pulse, Queue, QueueError, Role},
+    queue::{LastSeen, Process, Producer, Pulse, Queue, Role},
     shutdown,
     store::Store,
 };
@@ -61,14 +61,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let stop = shutdown::on_signal().context("listening for signals")?;
     let listener = TcpListener::bind(config.bind).with_context(|| format!("binding {}", config.bind))?;
     let queue = Queue::new(&config.redis)?;
-    match queue.check().await {
-        Err(error @ QueueError::Misconfigured(_)) => return Err(error.into()),
-        Err(error) => log::warn!(error:% = error; "starting without redis"),
-        Ok(()) => {}
-    }
+    queue.open(Process::Ingest).await?;
     let store = Store::open(&config.mongo, "ingest-api").await.context("opening the store")?;
     let indexes = store.clone();
-    tokio::spawn(async move { indexes.keep_indexes().await });
+    tokio::spawn(async move { indexes.keep_indexes(Process::Ingest).await });
 
     tokio::spawn(Pulse::new(queue.clone()).keep(Role::Ingest));
     let producer = Producer::start(queue.clone(), config.max_queue);

@@ -230,10 +230,10 @@ pub async fn recount_devices(store: &Store, devices: &[DeviceId]) -> Result<usiz
 
 /// When the newest reports of these devices came, as far as their rows tell.
 pub async fn last_receipts(store: &Store, devices: &[DeviceId]) -> Result<Vec<(DeviceId, Timestamp)>, StoreError> {
-    let receipts = stream::iter(devices)
-        .map(async |device| {
-            let received_at = store.sync_events().last_receipt(device).await?;
-            Ok::<_, StoreError>(received_at.map(|received_at| (device.clone(), received_at)))
+    let receipts = stream::iter(devices.to_vec())
+        .map(async |device: DeviceId| {
+            let received_at = store.sync_events().last_receipt(&device).await?;
+            Ok::<_, StoreError>(received_at.map(|received_at| (device, received_at)))
         })
         .buffer_unordered(RECOUNTS);
     Ok(receipts.try_collect::<Vec<_>>().await?.into_iter().flatten().collect())

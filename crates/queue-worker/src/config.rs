@@ -36,6 +36,12 @@ pub struct Config {
     pub log: LogSettings,
 }
 
+impl AsRef<LogSettings> for Config {
+    fn as_ref(&self) -> &LogSettings {
+        &self.log
+    }
+}
+
 /// How a worker works.
 #[derive(Debug, Clone, Args)]
 pub struct WorkSettings {

@@ -1,6 +1,7 @@
 //! The promises of the system, each as a journey that would fail if it were broken.
 #![expect(clippy::unwrap_used, reason = "a test that finds something else than it expects fails")]
 
+mod acl;
 mod alert_config;
 mod alertmanager;
 mod alerts;
@@ -12,6 +13,7 @@ mod clients;
 mod dashboard;
 mod dead_letters;
 mod deliveries;
+mod detached;
 mod docs;
 mod edited;
 mod effect;
@@ -43,6 +45,7 @@ mod outbox;
 mod ping;
 mod pipeline;
 mod queue_model;
+mod readiness;
 mod reads;
 mod reads_devices;
 mod receivers;
@@ -57,6 +60,7 @@ mod sharding;
 mod spreading;
 mod summary;
 mod tls;
+mod tls_servers;
 mod upgrade;
 mod variety;
 mod what_changed;

@@ -58,7 +58,7 @@ impl LastSeen {
         for (device, at) in devices {
             script.arg(at.as_millisecond()).arg(device.as_str());
         }
-        let left_out: i64 = self.0.redis.run(&script).await?;
+        let left_out: i64 = self.0.redis.run_at(partition, &script).await?;
         usize::try_from(left_out).map_err(|_| QueueError::PartitionsChanged)
     }
 

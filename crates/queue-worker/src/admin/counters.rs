@@ -1,16 +1,21 @@
 //! `counters rebuild`.
 
+use std::time::Duration;
+
 use futures_util::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{DeviceId, hour_of},
     queue::{LastSeen, Queue},
-    store::Store,
+    store::{Store, StoreError, detached},
 };
 use serde_json::json;
 
 use super::{say, say_json};
 use crate::{batch, config::CountersCommand};
+
+/// How long one step may take.
+const TIMEOUT: Duration = Duration::from_mins(5);
 
 /// How many devices are counted in one step.
 const AT_ONCE: usize = 500;
@@ -52,8 +57,13 @@ pub(super) async fn run(command: CountersCommand, queue: &Queue, store: &Store) 
 
 /// Counts some devices, and says when they were last heard of where that got lost with Redis.
 async fn rebuild(devices: &[DeviceId], seen: &LastSeen, store: &Store) -> anyhow::Result<usize> {
-    let mended = batch::recount_devices(store, devices).await?;
-    seen.restore(&batch::last_receipts(store, devices).await?).await?;
+    let (devices, store) = (devices.to_vec(), store.clone());
+    let counted = async move {
+        let mended = batch::recount_devices(&store, &devices).await?;
+        Ok::<_, StoreError>((mended, batch::last_receipts(&store, &devices).await?))
+    };
+    let (mended, receipts) = detached(TIMEOUT, counted).await??;
+    seen.restore(&receipts).await?;
     Ok(mended)
 }
 

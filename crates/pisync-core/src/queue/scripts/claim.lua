@@ -41,6 +41,7 @@ if ended then
   redis.call('HSET', meta, 'owner', owner)
   redis.call('ZADD', KEYS[2], ends, ended)
   if attempt > 1 then
+    -- A total is for people: without it the batch is handed out all the same.
     redis.pcall('HINCRBY', KEYS[4], 'redelivered', 1)
   end
   return hand_out(ended)
