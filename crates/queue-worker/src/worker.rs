@@ -24,9 +24,11 @@ use crate::{
     batch::{self, Rested},
     config::WorkSettings,
     keeper::Keeper,
+    left_alone::LeftAlone,
     metrics::{Effect, Metrics},
-    reading,
+    reading::{self, UnknownVersion},
     receipt::{hours, receipts},
+    repeats::{self, Again, Repeats},
 };
 
 /// How long a worker waits for a notice before it looks by itself: for batches whose worker died,
@@ -56,6 +58,7 @@ pub struct Worker {
     owner: String,
     /// The partition that is looked at first.
     turn: AtomicUsize,
+    left_alone: LeftAlone,
     metrics: Arc<Metrics>,
 }
 
@@ -75,6 +78,8 @@ enum Unfinished {
     Stopping,
     /// Another worker has the batch now.
     LeaseLost,
+    /// A message is of a version that this worker does not know.
+    Unknown(UnknownVersion),
     /// Redis did not take a note.
     NotNoted(QueueError),
 }
@@ -86,7 +91,17 @@ impl Worker {
         let (hints, seen) = (Hints::new(queue.clone()), LastSeen::new(queue.clone()));
         // Workers that are started together begin apart.
         let turn = AtomicUsize::new(fastrand::usize(..queue.partitions().len()));
-        Self { hints, seen, queue, store, settings, owner, turn, metrics: Arc::new(Metrics::new()) }
+        Self {
+            hints,
+            seen,
+            queue,
+            store,
+            settings,
+            owner,
+            turn,
+            left_alone: LeftAlone::default(),
+            metrics: Arc::new(Metrics::new()),
+        }
     }
 
     /// The name under which the worker claims.
@@ -110,14 +125,19 @@ impl Worker {
         let first = self.turn.load(Ordering::Relaxed);
         let turned = self.queue.partitions().chain(self.queue.partitions()).skip(first).take(count);
         let mut soonest = None;
+        let sooner = |soonest: Option<Duration>, left| Some(soonest.map_or(left, |soonest| soonest.min(left)));
         for partition in turned.filter(|partition| only.is_none_or(|only| only == *partition)) {
+            if let Some(left) = self.left_alone.left(partition) {
+                soonest = sooner(soonest, left);
+                continue;
+            }
             match self.claim(partition).await? {
                 Claim::Batch(batch) => {
                     self.turn.store((usize::from(partition.number()) + 1) % count, Ordering::Relaxed);
                     self.work(batch, stop).await?;
                     return Ok(Outcome::Worked);
                 }
-                Claim::Busy { left } => soonest = Some(soonest.map_or(left, |soonest: Duration| soonest.min(left))),
+                Claim::Busy { left } => soonest = sooner(soonest, left),
                 Claim::Empty | Claim::Paused => {}
             }
         }
@@ -145,10 +165,16 @@ impl Worker {
         let fenced = match self.effect(&batch, keeper.lost(), stop).await {
             Ok(effect) => {
                 let fenced = self.queue.ack(&batch.lease, &effect.dead).await?;
+                self.left_alone.forget(batch.lease.partition);
                 if fenced != Fenced::Lost {
                     self.metrics.finished(batch.messages.len(), &effect, start.elapsed());
                 }
                 fenced
+            }
+            Err(Unfinished::Unknown(UnknownVersion(version))) => {
+                self.metrics.unknown_versions.inc();
+                self.left_alone.leave(batch.lease.partition, version);
+                self.queue.release(&batch.lease).await?
             }
             Err(Unfinished::Stopping) => self.queue.release(&batch.lease).await?,
             Err(Unfinished::LeaseLost) => Fenced::Lost,
@@ -175,8 +201,8 @@ impl Worker {
         stop: &CancellationToken,
     ) -> Result<Effect, Unfinished> {
         let crash = &self.settings.crash;
-        let contents = reading::read(&self.queue, batch, crash).await;
-        let mut dead = contents.dead;
+        let contents = reading::read(&self.queue, batch, crash).await.map_err(Unfinished::Unknown)?;
+        let (again, mut dead) = (contents.again, contents.dead);
         let (places, rows): (Vec<_>, Vec<_>) =
             contents.events.into_iter().map(|(place, id, event)| (place, (id, event))).unzip();
         crash.pass("before_insert");
@@ -191,15 +217,18 @@ impl Worker {
             let error = format!("mongodb does not take the document: code {code}");
             dead.push(reading::bury(batch, places[index], Reason::Refused, error));
         }
+        let repeats = self.repeats(&rested, again, lost, stop).await?;
         crash.pass("after_insert_before_counter");
         let mut effect = Effect { dead, ..Effect::default() };
         effect.stored = rested.iter().filter(|event| event.is_new).count();
         effect.clock_suspects = rows.iter().filter(|(_, event)| event.time.device_timestamp.is_some()).count();
 
-        let (rested, threshold) = (Arc::new(rested), self.settings.threshold);
+        effect.clock_repeats = repeats.values().map(Vec::len).sum();
+
+        let (rested, repeats, threshold) = (Arc::new(rested), Arc::new(repeats), self.settings.threshold);
         let count = |store| {
-            let rested = rested.clone();
-            tokio::spawn(async move { batch::keep_counters(&store, &rested, threshold).await })
+            let (rested, repeats) = (rested.clone(), repeats.clone());
+            tokio::spawn(async move { batch::keep_counters(&store, &rested, &repeats, threshold).await })
         };
         // The note needs no more than the rows, and takes no longer than the counters.
         let (counted, noted) = tokio::join!(self.persist(lost, stop, count), self.note(batch, &rested));
@@ -213,6 +242,25 @@ impl Worker {
             log::debug!(error:% = error; "no hints left: the alerters look by themselves");
         }
         Ok(effect)
+    }
+
+    /// The repeats of a batch; most have none, and nothing is asked for.
+    async fn repeats(
+        &self,
+        rested: &[Rested],
+        again: Vec<Again>,
+        lost: &CancellationToken,
+        stop: &CancellationToken,
+    ) -> Result<Repeats, Unfinished> {
+        let asked = Arc::new(repeats::asked(rested, again));
+        if asked.is_empty() {
+            return Ok(Repeats::new());
+        }
+        let confirm = |store| {
+            let asked = asked.clone();
+            tokio::spawn(async move { repeats::confirmed(&store, &asked).await })
+        };
+        self.persist(lost, stop, confirm).await
     }
 
     /// Says which devices were heard of and which hours have got rows: after the rows are stored,

@@ -64,7 +64,7 @@ pub use pulse::{Pulse, Role, Signs};
 pub use push::Pushed;
 pub use repartition::{Moved, Repartition};
 pub use seen::LastSeen;
-pub use status::{BatchStatus, PartitionStatus};
+pub use status::{BatchStatus, Oldest, PartitionStatus};
 pub use wake::Wake;
 
 use crate::settings::RedisSettings;

@@ -15,7 +15,7 @@ pub use reads::Walked;
 use serde::Deserialize;
 
 use super::{Raw, Saved, StoreError, index, malformed, number, update};
-use crate::models::{DeviceId, FailureCounter, FailureRun, Settled};
+use crate::models::{ClockRepeats, DeviceId, FailureCounter, FailureRun, Settled};
 
 /// The counters.
 #[derive(Debug, Clone)]
@@ -169,6 +169,7 @@ fn statement(counter: &FailureCounter, revision: Revision) -> Document {
         ("watermark", counter.watermark.map(date)),
         ("lastSuccessAt", counter.last_success_at.map(date)),
         ("clockSuspectSince", counter.clock_suspect_since.map(date)),
+        ("clockRepeats", counter.clock_repeats.map(repeats)),
         ("failingSince", run.map(|run| date(run.since))),
         ("lastFailureAt", run.map(|run| date(run.last_at))),
         ("lastFailureSpeed", run.map(|run| Bson::Double(run.last_speed))),
@@ -193,6 +194,10 @@ fn statement(counter: &FailureCounter, revision: Revision) -> Document {
 fn is_malformed(kept: &Result<Kept, StoreError>) -> bool {
     let malformed = kept.as_ref().err().filter(|error| matches!(error, StoreError::Malformed { .. }));
     malformed.inspect(|error| log::warn!(error:% = error; "a counter is left out")).is_some()
+}
+
+fn repeats(repeats: ClockRepeats) -> Bson {
+    doc! { "count": repeats.count, "lastAt": date(repeats.last_at) }.into()
 }
 
 fn date(timestamp: Timestamp) -> Bson {
@@ -224,8 +229,17 @@ fn read(found: Result<bson::RawDocumentBuf, mongodb::error::Error>) -> Result<Ke
         last_success_at: stored.last_success_at.map(Timestamp::from),
         watermark: stored.watermark.map(Timestamp::from),
         clock_suspect_since: stored.clock_suspect_since.map(Timestamp::from),
+        clock_repeats: stored.clock_repeats.as_ref().and_then(clock_repeats),
     };
     Ok(Kept { counter, revision: stored.revision.map_or(Revision::Unset, Revision::At) })
+}
+
+/// What is said of repeats; something else in the field is nothing said.
+fn clock_repeats(stored: &Bson) -> Option<ClockRepeats> {
+    let stored = stored.as_document()?;
+    let count = stored.get("count")?;
+    let count = count.as_i64().or_else(|| count.as_i32().map(i64::from))?;
+    Some(ClockRepeats { count, last_at: stored.get_datetime("lastAt").ok().copied()?.into() })
 }
 
 /// The document. Mongoose's has the first three fields alone.
@@ -240,6 +254,7 @@ struct Stored {
     revision: Option<i64>,
     watermark: Option<DateTime>,
     clock_suspect_since: Option<DateTime>,
+    clock_repeats: Option<Bson>,
     last_success_at: Option<DateTime>,
     failing_since: Option<DateTime>,
     last_failure_at: Option<DateTime>,

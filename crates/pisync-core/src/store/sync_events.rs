@@ -1,21 +1,23 @@
 //! The collection `SyncEvent`: one row per event, found by device, in order of time by `_id`.
 
+mod newest;
+mod page;
 mod reads;
 mod removal;
 mod window;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use bson::{Bson, DateTime, RawDocumentBuf, doc, oid::ObjectId, raw::CStr, rawdoc};
-use futures_util::{Stream, StreamExt, TryStreamExt};
+use futures_util::{Stream, StreamExt, TryStreamExt, future};
 use jiff::Timestamp;
 use mongodb::{error::ErrorKind, options::ReadConcern};
 pub use reads::Step;
 pub use removal::{AgedRow, NewestRow};
 use serde::Deserialize;
 
-use super::{Page, Raw, StoreError, index, malformed, number, object_id};
-use crate::models::{DeviceId, EventId, Labels, Observation, SyncEvent};
+use super::{Raw, StoreError, index, malformed, number, object_id};
+use crate::models::{DeviceId, EventId, Labels, Observation, ReportError, ReportId, SyncEvent};
 
 /// The server's code for a row that is already there.
 const DUPLICATE_KEY: i32 = 11000;
@@ -58,6 +60,10 @@ pub struct StoredEvent {
     pub total_errors: i64,
     /// Speed in Mbps.
     pub internet_speed: f64,
+    /// The name that the device gave the report, if it did.
+    pub report_id: Option<ReportId>,
+    /// What went wrong, if the device said so.
+    pub error: Option<ReportError>,
     /// What the device said of itself beside its name.
     pub labels: Labels,
     /// When the report reached us.
@@ -185,13 +191,19 @@ impl SyncEvents {
         found.map(|row| id(row?)).try_collect().await
     }
 
-    /// A page of a device's rows, newest first; `skip` and `limit` in rows.
-    pub async fn history(&self, device_id: &DeviceId, skip: u64, limit: u32) -> Result<Page<StoredEvent>, StoreError> {
-        // A row of another program without a time has no place in the order.
-        let of_device = doc! { "deviceId": device_id.as_str(), "timestamp": { "$type": "date" } };
-        let rows = self.0.find(of_device.clone()).sort(doc! { "timestamp": -1 }).skip(skip).limit(i64::from(limit));
-        let results = rows.await?.map(read).try_collect().await?;
-        Ok(Page { results, total: self.0.count_documents(of_device).await? })
+    /// When the rows of these ids were received, of those that are there.
+    pub async fn received_at(&self, ids: &[EventId]) -> Result<HashMap<EventId, Timestamp>, StoreError> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let ids: Vec<_> = ids.iter().map(|id| object_id(id.bytes())).collect();
+        let found = self.0.find(doc! { "_id": { "$in": ids } }).projection(doc! { "createdAt": 1 });
+        let found = found.read_concern(ReadConcern::majority()).await?;
+        let receipt = |row: RawDocumentBuf| {
+            let id = EventId::from_bytes(row.get_object_id("_id").ok()?.bytes());
+            Some((id, row.get_datetime("createdAt").ok()?.into()))
+        };
+        found.map_err(StoreError::from).try_filter_map(|row| future::ok(receipt(row))).try_collect().await
     }
 
     /// All rows, in no order.
@@ -238,6 +250,16 @@ fn row(id: EventId, event: &SyncEvent) -> RawDocumentBuf {
         row.append(bson::cstr!("deviceTimestamp"), DateTime::from(device_timestamp));
         row.append(bson::cstr!("clockSuspect"), true);
     }
+    if let Some(report_id) = &event.report_id {
+        row.append(bson::cstr!("reportId"), report_id.as_str());
+    }
+    if let Some(error) = &event.error {
+        let mut stored = rawdoc! { "code": error.code() };
+        if let Some(message) = error.message() {
+            stored.append(bson::cstr!("message"), message);
+        }
+        row.append(bson::cstr!("error"), stored);
+    }
     if !event.labels.is_empty() {
         // A name has no byte that a key cannot have.
         let pairs = event.labels.iter().filter_map(|(name, value)| Some((<&CStr>::try_from(name).ok()?, value)));
@@ -253,7 +275,14 @@ fn labels_of(stored: Option<Bson>) -> Labels {
         Bson::String(value) => Some((name, value)),
         _ => None,
     };
-    Labels::new(stored.into_iter().filter_map(pair)).unwrap_or_default()
+    Labels::of_row(stored.into_iter().filter_map(pair))
+}
+
+/// The error of a row; another program's that is none here is left out.
+fn error_of(stored: Option<&Bson>) -> Option<ReportError> {
+    let stored = stored?.as_document()?;
+    let (code, message) = (stored.get_str("code").ok()?, stored.get_str("message").ok());
+    ReportError::new(code, message).or_else(|_| ReportError::new(code, None)).ok()
 }
 
 fn read(row: Result<RawDocumentBuf, mongodb::error::Error>) -> Result<StoredEvent, StoreError> {
@@ -267,6 +296,8 @@ fn read(row: Result<RawDocumentBuf, mongodb::error::Error>) -> Result<StoredEven
         total_files_synced: whole(row.total_files_synced),
         total_errors: whole(row.total_errors),
         internet_speed: row.internet_speed,
+        report_id: row.report_id.as_ref().and_then(Bson::as_str).and_then(|text| ReportId::parse(text).ok()),
+        error: error_of(row.error.as_ref()),
         labels: labels_of(row.labels),
         created_at: row.created_at.map_or(timestamp, Timestamp::from),
         updated_at: row.updated_at.map_or(timestamp, Timestamp::from),
@@ -288,6 +319,8 @@ struct Row {
     total_errors: f64,
     #[serde(default, deserialize_with = "number")]
     internet_speed: f64,
+    report_id: Option<Bson>,
+    error: Option<Bson>,
     labels: Option<Bson>,
     created_at: Option<DateTime>,
     updated_at: Option<DateTime>,
@@ -315,6 +348,11 @@ impl From<Brief> for Observation {
             internet_speed: row.internet_speed,
         }
     }
+}
+
+/// The errors of a row, which another program may have written as any number.
+fn total_errors(row: &RawDocumentBuf) -> f64 {
+    window::number(row, "totalErrors")
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "counts are whole and below 2^53")]

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use bson::{Document, RawDocument, doc};
+use bson::{Document, RawDocument, RawDocumentBuf, doc};
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use mongodb::{
@@ -28,6 +28,9 @@ use crate::{
 
 /// How many rows the server sends at a time.
 const AT_ONCE: u32 = 20_000;
+
+/// How many reports of one second are put in order; more come in portions of so many.
+const OF_SECOND: usize = 20_000;
 
 /// How long the server may work on what changed, in all.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -95,11 +98,14 @@ impl SyncEvents {
         Ok(newest.values().filter(|fits| **fits).count() as u64)
     }
 
-    /// Hands on each report of a window, in order of time.
+    /// Hands on each report of a window, in order of time, ties by id.
+    ///
+    /// The index has the seconds in order, and in each the reports by their hash: so they are put in
+    /// order of their milliseconds, a second at a time.
     async fn each_report(
         &self,
         range: Range<Timestamp>,
-        fields: Document,
+        mut fields: Document,
         patience: Option<Duration>,
         mut take: impl FnMut(Report<'_>),
     ) -> Result<(), StoreError> {
@@ -107,16 +113,34 @@ impl SyncEvents {
         let filter = doc! {
             "_id": { "$gte": id(range.start), "$lt": id(range.end) }, "clockSuspect": { "$ne": true },
         };
+        fields.insert("timestamp", 1);
         let by_id = doc! { "_id": 1 };
         let find = self.0.find(filter).projection(fields).sort(by_id.clone()).hint(Hint::Keys(by_id));
         let find = find.batch_size(AT_ONCE).optional(patience, Find::max_time);
         let mut rows = find.await?;
+        let mut of_second: Vec<(Option<i64>, RawDocumentBuf)> = Vec::new();
         while let Some(row) = rows.try_next().await? {
-            let Ok(device_id) = row.get_str("deviceId") else { continue };
-            let (failed, internet_speed) = (number(&row, "totalErrors") > 0.0, number(&row, "internetSpeed"));
-            take(Report { device_id, failed, internet_speed, row: &row });
+            let millis = row.get_datetime("timestamp").ok().map(|at| at.timestamp_millis());
+            let second = |millis: Option<i64>| millis.map(|millis| millis.div_euclid(1_000));
+            let is_other = of_second.last().is_some_and(|(last, _)| second(*last) != second(millis));
+            if is_other || of_second.len() >= OF_SECOND {
+                hand_on(&mut of_second, &mut take);
+            }
+            of_second.push((millis, row));
         }
+        hand_on(&mut of_second, &mut take);
         Ok(())
+    }
+}
+
+/// Hands on the reports of one second, which are in order of their ids.
+fn hand_on(of_second: &mut Vec<(Option<i64>, RawDocumentBuf)>, take: &mut impl FnMut(Report<'_>)) {
+    // Stable: those of one millisecond stay in order of their ids.
+    of_second.sort_by_key(|(millis, _)| *millis);
+    for (_, row) in of_second.drain(..) {
+        let Ok(device_id) = row.get_str("deviceId") else { continue };
+        let (failed, internet_speed) = (number(&row, "totalErrors") > 0.0, number(&row, "internetSpeed"));
+        take(Report { device_id, failed, internet_speed, row: &row });
     }
 }
 
@@ -128,7 +152,7 @@ fn labels(row: &RawDocument) -> impl Iterator<Item = (&str, &str)> {
 
 /// A number of any BSON type, since other programs write doubles; 0 where it is none.
 #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
-fn number(row: &RawDocument, field: &str) -> f64 {
+pub(super) fn number(row: &RawDocument, field: &str) -> f64 {
     let Ok(Some(value)) = row.get(field) else { return 0.0 };
     let whole = value.as_i64().or_else(|| value.as_i32().map(i64::from)).map(|whole| whole as f64);
     whole.or_else(|| value.as_f64()).unwrap_or_default()
