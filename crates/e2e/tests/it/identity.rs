@@ -72,7 +72,7 @@ fn in_order(mut rows: Vec<StoredEvent>) -> Vec<String> {
 #[tokio::test]
 async fn rows_of_one_time_lie_in_order_of_their_ids_on_every_page() {
     let env = TestEnv::new();
-    let now = hours_ago(0);
+    let now = Timestamp::from_millisecond(hours_ago(0).as_millisecond()).unwrap();
     let hour = |hours| now - SignedDuration::from_hours(hours);
     let mut events = Vec::new();
     for (hours, count) in [(1, 1), (2, 13), (3, 1), (4, 1), (5, 9), (6, 2)] {
@@ -259,7 +259,7 @@ async fn a_clock_that_repeats_is_counted_once_for_each_report_even_if_workers_di
 
 /// Waits until a process that is to die has done so.
 async fn ends(service: &mut Service) {
-    tokio::time::timeout(Duration::from_secs(60), service.ended()).await.expect("it dies");
+    tokio::time::timeout(Duration::from_mins(1), service.ended()).await.expect("it dies");
 }
 
 #[tokio::test]

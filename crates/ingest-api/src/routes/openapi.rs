@@ -45,6 +45,7 @@ struct Document;
     "totalFilesSynced": 8, "totalErrors": 0, "internetSpeed": 2.5,
     "reportId": "b55b5e5a-aadc-4321-a12d-51b872166d48"
 }))]
+#[expect(clippy::struct_field_names, reason = "the members are called so")]
 pub(super) struct Report {
     /// The name of the device: 1 to 128 visible characters, the same for ever. White space around it is
     /// left out, and it is kept in NFC.

@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn a_report_that_is_no_json_fails_alone() {
         let (a, b) = (report("a", RECEIVED), report("b", RECEIVED));
-        for bad in [b.replace(":1}", ":NaN}"), b.replace("\"b\"", "\"b\tc\""), b.replace("}", ",}"), "{,}".into()] {
+        for bad in [b.replace(":1}", ":NaN}"), b.replace("\"b\"", "\"b\tc\""), b.replace('}', ",}"), "{,}".into()] {
             for body in [format!("[{a},{bad},{a}]"), format!(r#"{{"sentAt":null,"events":[{a},{bad},{a}]}}"#)] {
                 let batch = Batch::from_json(body.as_bytes(), received()).unwrap();
                 assert_eq!(devices(&batch), [Some("a"), None, Some("a")], "{body}");

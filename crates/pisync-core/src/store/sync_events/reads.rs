@@ -176,7 +176,7 @@ impl SyncEvents {
         let fields = doc! { "deviceId": 1, "labels": 1 };
         let newest = self.newest_of(&ids, &fields, ReadConcern::local()).await?;
         let labelled = |row: RawDocumentBuf| {
-            let labels = Bson::try_from(row.get("labels").ok()??.to_owned()).ok();
+            let labels = Bson::try_from(row.get("labels").ok()??).ok();
             let labels = super::labels_of(labels);
             let device = DeviceId::parse(row.get_str("deviceId").ok()?).ok()?;
             (!labels.is_empty()).then_some((device, labels))

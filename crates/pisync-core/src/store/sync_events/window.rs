@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use bson::{Document, RawDocument, RawDocumentBuf, doc};
+use bson::{DateTime, Document, RawDocument, RawDocumentBuf, doc};
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use mongodb::{
@@ -120,7 +120,7 @@ impl SyncEvents {
         let mut rows = find.await?;
         let mut of_second: Vec<(Option<i64>, RawDocumentBuf)> = Vec::new();
         while let Some(row) = rows.try_next().await? {
-            let millis = row.get_datetime("timestamp").ok().map(|at| at.timestamp_millis());
+            let millis = row.get_datetime("timestamp").ok().map(DateTime::timestamp_millis);
             let second = |millis: Option<i64>| millis.map(|millis| millis.div_euclid(1_000));
             let is_other = of_second.last().is_some_and(|(last, _)| second(*last) != second(millis));
             if is_other || of_second.len() >= OF_SECOND {
