@@ -25,3 +25,4 @@ pub mod metrics;
 pub mod ops;
 pub mod settings;
 pub mod shutdown;
+mod unreadable;

@@ -10,11 +10,7 @@ use pisync_core::models::Report as Parsed;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{
-    body::{self, Form},
-    ignored::Ignored,
-    openapi::Report,
-};
+use super::{ignored::Ignored, openapi::Report, report_body};
 use crate::{auth::Caller, error::ApiError, server::State};
 
 const MESSAGE: &str = "Sync event queued successfully";
@@ -49,10 +45,7 @@ pub(super) async fn post(
     caller: Caller,
     state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    if body::form(&request) != Some(Form::Json) {
-        return Err(ApiError::MediaType { accept: "application/json" });
-    }
-    let body = body::read(&request, payload).await?;
+    let body = report_body::one(&request, payload).await?;
     let Parsed { event, ignored } = Parsed::from_json(&body, now(), None)?;
     caller.may_post_as(&event.device_id)?;
     state.limits.admit(&event.device_id, caller.key_id())?;

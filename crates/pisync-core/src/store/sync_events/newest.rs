@@ -6,14 +6,15 @@ use jiff::Timestamp;
 use mongodb::options::ReadConcern;
 use serde::Deserialize;
 
-use super::{OR_BRANCHES, StoreError, SyncEvents, malformed, reads::by_time};
+use super::{NAME, OR_BRANCHES, StoreError, SyncEvents, reads::by_time};
+use crate::store::documents::{self, Moment, moment};
 
 /// When the newest row of a device has its time; another program's may have none.
 #[derive(Deserialize)]
 struct Time {
     #[serde(rename = "_id")]
     device_id: String,
-    timestamp: Option<DateTime>,
+    timestamp: Option<Moment>,
 }
 
 impl SyncEvents {
@@ -50,17 +51,14 @@ impl SyncEvents {
             doc! { "$sort": { "deviceId": -1, "timestamp": -1 } },
             doc! { "$group": { "_id": "$deviceId", "timestamp": { "$first": "$timestamp" } } },
         ];
-        let groups = self.0.aggregate(stages).hint(by_time()).read_concern(concern).await?;
-        let times: Vec<Time> = groups
-            .map_err(StoreError::from)
-            .and_then(async |group| bson::deserialize_from_document(group).map_err(malformed("SyncEvent")))
-            .try_collect()
-            .await?;
-        Ok(times.into_iter().filter_map(|time| Some((time.device_id, time.timestamp?))).collect())
+        let groups = self.0.aggregate(stages).hint(by_time()).read_concern(concern);
+        let groups = groups.with_type::<RawDocumentBuf>().await?;
+        let times: Vec<Time> = documents::readable(NAME, groups, documents::parse).try_collect().await?;
+        Ok(times.into_iter().filter_map(|time| Some((time.device_id, time.timestamp?.0.into()))).collect())
     }
 }
 
 /// The time of a row.
 pub(super) fn timestamp(row: &RawDocumentBuf) -> Option<Timestamp> {
-    row.get_datetime("timestamp").ok().map(Timestamp::from)
+    row.get_datetime("timestamp").ok().and_then(moment)
 }

@@ -1,11 +1,14 @@
 //! A page of a device's history by number: newest first, ties by id, highest first.
 
-use bson::{DateTime, doc};
-use futures_util::{StreamExt, TryStreamExt};
+use bson::{DateTime, RawDocumentBuf, doc};
+use futures_util::TryStreamExt;
 use jiff::Timestamp;
 
-use super::{StoreError, StoredEvent, SyncEvents, read};
-use crate::{models::DeviceId, store::Page};
+use super::{NAME, StoreError, StoredEvent, SyncEvents, newest::timestamp, read};
+use crate::{
+    models::DeviceId,
+    store::{Page, documents},
+};
 
 impl SyncEvents {
     /// A page of a device's rows, newest first, ties by id; `skip` and `limit` in rows.
@@ -20,9 +23,10 @@ impl SyncEvents {
         let from = skip.saturating_sub(1);
         let most = i64::from(limit) + 1 + i64::from(has_before);
         let find = self.0.find(of_device).sort(doc! { "timestamp": -1 }).skip(from).limit(most);
-        let mut rows: Vec<StoredEvent> = find.await?.map(read).try_collect().await?;
-        let before = (has_before && !rows.is_empty()).then(|| rows.remove(0).timestamp);
-        let behind = if rows.len() > limit as usize { rows.pop().map(|row| row.timestamp) } else { None };
+        let mut rows: Vec<RawDocumentBuf> = find.await?.try_collect().await?;
+        let before = if has_before && !rows.is_empty() { timestamp(&rows.remove(0)) } else { None };
+        let behind = if rows.len() > limit as usize { rows.pop().as_ref().and_then(timestamp) } else { None };
+        let mut rows: Vec<_> = rows.iter().filter_map(|row| documents::read(NAME, row, read)).collect();
         rows.sort_by_key(|row| std::cmp::Reverse((row.timestamp, row.id)));
         let (first, last) = (rows.first().map(|row| row.timestamp), rows.last().map(|row| row.timestamp));
         if let Some(at) = last.filter(|last| behind == Some(*last) && first != Some(*last)) {
@@ -47,7 +51,10 @@ impl SyncEvents {
     ) -> Result<(), StoreError> {
         let start = rows.partition_point(|row| row.timestamp > at);
         let end = rows.partition_point(|row| row.timestamp >= at);
-        let tied = self.tied(device_id, at, None, skipped, end - start).await?;
+        let tied = doc! { "deviceId": device_id.as_str(), "timestamp": DateTime::from(at) };
+        let find = self.0.find(tied).sort(doc! { "_id": -1 }).skip(skipped);
+        let find = find.limit(i64::try_from(end - start).unwrap_or(i64::MAX));
+        let tied: Vec<_> = documents::readable(NAME, find.await?, read).try_collect().await?;
         rows.splice(start..end, tied);
         Ok(())
     }

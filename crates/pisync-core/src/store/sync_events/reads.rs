@@ -13,8 +13,11 @@ use futures_util::{
 use jiff::Timestamp;
 use mongodb::options::{Hint, ReadConcern};
 
-use super::{StoreError, StoredEvent, SyncEvents, newest::timestamp, read};
-use crate::models::{DeviceId, EventId, Labels};
+use super::{NAME, StoreError, StoredEvent, SyncEvents, newest::timestamp, read};
+use crate::{
+    models::{DeviceId, EventId, Labels},
+    store::documents::{self, Along},
+};
 
 /// How many rows of a whole history the server sends at a time.
 const AT_ONCE: u32 = 500;
@@ -49,7 +52,7 @@ impl SyncEvents {
     ) -> Result<Step<StoredEvent>, StoreError> {
         let most = limit as usize + 1;
         let mut found = match after {
-            Some((at, id)) if range.contains(&at) => self.tied(device_id, at, Some(id), 0, most).await?,
+            Some((at, id)) if range.contains(&at) => self.tied(device_id, at, Some(id), most).await?,
             _ => Vec::new(),
         };
         if found.len() < most {
@@ -74,7 +77,7 @@ impl SyncEvents {
         let before = found.partition_point(|row| row.timestamp > at);
         if most - before > 1 {
             found.truncate(before);
-            found.extend(self.tied(device_id, at, None, 0, most - before).await?);
+            found.extend(self.tied(device_id, at, None, most - before).await?);
         }
         Ok(())
     }
@@ -86,28 +89,27 @@ impl SyncEvents {
         range: Range<Timestamp>,
         most: usize,
     ) -> Result<Vec<StoredEvent>, StoreError> {
-        let find = self.0.find(in_range(device_id, &range)).sort(doc! { "timestamp": -1 }).hint(by_time());
-        let mut rows: Vec<_> = find.limit(limit_of(most)).await?.map(read).try_collect().await?;
+        let (filter, sort) = (in_range(device_id, &range), Some(doc! { "timestamp": -1 }));
+        let along = Along { filter, sort, index: by_time_keys() };
+        let mut rows = documents::up_to(NAME, &self.0, along, most, read).await?;
         rows.sort_by_key(|row| Reverse((row.timestamp, row.id)));
         Ok(rows)
     }
 
-    /// Rows of one time, highest id first, after the first `skipped`.
-    pub(super) async fn tied(
+    /// Rows of one time, highest id first.
+    async fn tied(
         &self,
         device_id: &DeviceId,
         at: Timestamp,
         after: Option<EventId>,
-        skipped: u64,
         most: usize,
     ) -> Result<Vec<StoredEvent>, StoreError> {
         let mut tied = doc! { "deviceId": device_id.as_str(), "timestamp": DateTime::from(at) };
         if let Some(id) = after {
             tied.insert("_id", doc! { "$lt": super::object_id(id.bytes()) });
         }
-        let find = self.0.find(tied).sort(doc! { "_id": -1 }).hint(by_time());
-        let find = find.skip(skipped).limit(limit_of(most));
-        find.await?.map(read).try_collect().await
+        let along = Along { filter: tied, sort: Some(doc! { "_id": -1 }), index: by_time_keys() };
+        documents::up_to(NAME, &self.0, along, most, read).await
     }
 
     /// All rows of a device with a time in `range`, newest first, ties by id.
@@ -117,8 +119,8 @@ impl SyncEvents {
         range: Range<Timestamp>,
     ) -> Result<impl Stream<Item = Result<StoredEvent, StoreError>> + Send + Unpin + use<>, StoreError> {
         let find = self.0.find(in_range(device_id, &range)).sort(doc! { "timestamp": -1 });
-        let rows = find.hint(by_time()).batch_size(AT_ONCE).await?.map(read);
-        let ties = rows.peekable();
+        let rows = documents::readable(NAME, find.hint(by_time()).batch_size(AT_ONCE).await?, read);
+        let ties = rows.boxed().peekable();
         Ok(Box::pin(stream::try_unfold(ties, next_tie).map_ok(|tie| stream::iter(tie).map(Ok)).try_flatten()))
     }
 
@@ -138,7 +140,8 @@ impl SyncEvents {
         let all = u32::try_from(devices.len()).unwrap_or(u32::MAX).saturating_mul(asked);
         // One more than there are, so that the first batch is known to be the last.
         let rows = self.0.aggregate(stages).hint(by_time()).batch_size(all.saturating_add(1));
-        let rows: Vec<_> = rows.with_type::<RawDocumentBuf>().await?.map(read).try_collect().await?;
+        let rows = documents::readable(NAME, rows.with_type::<RawDocumentBuf>().await?, read);
+        let rows: Vec<_> = rows.try_collect().await?;
         let mut newest = Vec::with_capacity(rows.len());
         for of_device in rows.chunk_by(|one, next| one.device_id == next.device_id) {
             newest.extend(self.cut(of_device.to_vec(), most as usize).await?);
@@ -154,7 +157,7 @@ impl SyncEvents {
         let tie = behind.filter(|behind| rows.last().is_some_and(|last| last.timestamp == behind.timestamp));
         if let Some((tie, device_id)) = tie.and_then(|tie| DeviceId::parse(&tie.device_id).ok().map(|id| (tie, id))) {
             let before = rows.partition_point(|row| row.timestamp > tie.timestamp);
-            let tied = self.tied(&device_id, tie.timestamp, None, 0, most - before).await?;
+            let tied = self.tied(&device_id, tie.timestamp, None, most - before).await?;
             rows.truncate(before);
             rows.extend(tied);
         }
@@ -231,9 +234,9 @@ fn newest_before(device_id: &DeviceId, before: Timestamp, most: u32) -> [Documen
 }
 
 pub(super) fn by_time() -> Hint {
-    Hint::Keys(doc! { "deviceId": 1, "timestamp": 1 })
+    Hint::Keys(by_time_keys())
 }
 
-fn limit_of(most: usize) -> i64 {
-    i64::try_from(most).unwrap_or(i64::MAX)
+fn by_time_keys() -> Document {
+    doc! { "deviceId": 1, "timestamp": 1 }
 }

@@ -1,15 +1,18 @@
 //! Removing rows for their age, in order of their ids, a few at a time.
 
-use bson::{Bson, DateTime, RawDocumentBuf, doc, oid::ObjectId};
-use futures_util::{StreamExt, TryStreamExt};
+use bson::{Bson, DateTime, RawDocumentBuf, doc, oid::ObjectId, raw::RawDocument};
+use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use mongodb::options::{Hint, ReadConcern};
 use serde::Deserialize;
 
-use super::{StoreError, SyncEvents, malformed, newest::timestamp, reads::by_time};
+use super::{NAME, StoreError, SyncEvents, newest::timestamp, reads::by_time};
 use crate::{
     models::{DeviceId, EventId},
-    store::object_id,
+    store::{
+        documents::{self, Unreadable, moment},
+        object_id,
+    },
 };
 
 /// What is to be known of a row to tell whether it may go.
@@ -49,7 +52,7 @@ impl SyncEvents {
         let rows = self.0.find(doc! { "_id": range }).sort(doc! { "_id": 1 }).limit(i64::from(most));
         let rows = rows.projection(doc! { "deviceId": 1, "timestamp": 1 }).hint(Hint::Keys(doc! { "_id": 1 }));
         let rows = rows.read_concern(ReadConcern::majority()).await?;
-        rows.map(|row| read(row?.as_bytes())).try_collect().await
+        documents::readable(NAME, rows, read).try_collect().await
     }
 
     /// The newest row of each of these devices, on a majority: one step through the index for each.
@@ -84,10 +87,10 @@ impl SyncEvents {
     }
 }
 
-fn read(row: &[u8]) -> Result<AgedRow, StoreError> {
-    let row: Aged = bson::deserialize_from_slice(row).map_err(malformed("SyncEvent"))?;
+fn read(row: &RawDocument) -> Result<AgedRow, Unreadable> {
+    let row: Aged = documents::parse(row)?;
     let device_id = row.device_id.as_ref().and_then(Bson::as_str).and_then(|device| DeviceId::parse(device).ok());
-    let timestamp = row.timestamp.as_ref().and_then(Bson::as_datetime).map(|at| Timestamp::from(*at));
+    let timestamp = row.timestamp.as_ref().and_then(Bson::as_datetime).and_then(|at| moment(*at));
     Ok(AgedRow { id: EventId::from_bytes(row.id.bytes()), device_id, timestamp })
 }
 
