@@ -196,7 +196,8 @@ fn duration(text: &str) -> Result<Duration, &'static str> {
 
 fn device_prefix(text: &str) -> Result<String, &'static str> {
     let longest = format!("{text}-{:06}", u32::MAX);
-    DeviceId::parse(&longest).map(|_| text.to_owned()).map_err(|_| "up to 117 printable characters")
+    let is_kept = DeviceId::of_report(&longest).is_ok_and(|id| id.as_str() == longest);
+    is_kept.then(|| text.to_owned()).ok_or("up to 117 visible characters, without white space around them")
 }
 
 /// Any text, since whether it is a key is for the API to say.

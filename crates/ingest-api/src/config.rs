@@ -165,8 +165,9 @@ impl Config {
     }
 }
 
+/// The device of a token: in the form that its reports will have.
 fn device_id(text: &str) -> Result<DeviceId, InvalidDeviceId> {
-    DeviceId::parse(text)
+    DeviceId::of_report(text)
 }
 
 /// A duration with its units, from a minute to a day.

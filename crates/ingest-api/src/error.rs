@@ -90,12 +90,15 @@ impl ApiError {
         Self::Invalid(vec![FieldError { pointer: pointer.into(), code, detail: detail.into() }])
     }
 
-    /// A short stable word for a part of a batch that is refused.
+    /// A short stable word for a part of a batch that is refused. `malformed`, `missing`, `invalid` and
+    /// `forbidden` are final; a device sends anything else again.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Invalid(faults) => faults.first().map_or("invalid", |fault| fault.code),
             Self::Refused(_) => "forbidden",
             Self::TooFast { .. } => "too_fast",
+            Self::Queue(PushError::Full { .. } | PushError::Queue(QueueError::OutOfMemory)) => "queue_full",
+            Self::Queue(PushError::Queue(_)) => "unavailable",
             _ => "refused",
         }
     }

@@ -14,6 +14,8 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use crate::routes::ignored::Ignored;
+
 /// The route of devices, whose histogram is at hand: nothing is looked up for an accept.
 pub(crate) const ACCEPT: &str = "/api/sync-event";
 
@@ -23,6 +25,7 @@ pub struct Metrics {
     /// Events accepted.
     pub accepts: Counter,
     refusals: Family<Code, Counter>,
+    ignored: Family<[(&'static str, &'static str); 1], Counter>,
     durations: Family<Answered, Histogram, fn() -> Histogram>,
     accept_duration: Histogram,
 }
@@ -54,7 +57,11 @@ impl Metrics {
             // There from the start: a rate needs the 0.
             drop(refusals.get_or_create(&Code { code }));
         }
-        Self { accepts: Counter::default(), refusals, durations, accept_duration }
+        let ignored = Family::<[(&'static str, &'static str); 1], Counter>::default();
+        for member in ["labels", "error", "reportId", "sentAt"] {
+            drop(ignored.get_or_create(&[("member", member)]));
+        }
+        Self { accepts: Counter::default(), refusals, ignored, durations, accept_duration }
     }
 
     /// Notes an answer; `route` is the pattern, of which there are few.
@@ -69,11 +76,20 @@ impl Metrics {
         self.durations.get_or_create(&answered).observe(duration.as_secs_f64());
     }
 
+    /// Notes what was left out of reports that were taken.
+    pub(crate) fn ignored(&self, ignored: &[Ignored]) {
+        for ignored in ignored {
+            self.ignored.get_or_create(&[("member", ignored.member())]).inc();
+        }
+    }
+
     /// What this process has counted.
     pub(crate) fn registry(&self) -> Registry {
         let mut registry = registry_of(env!("CARGO_PKG_VERSION"));
         registry.register("accepts", "Events accepted, each of a batch counted", self.accepts.clone());
         registry.register("refusals", "Requests answered with a status from 400 on", self.refusals.clone());
+        let help = "Parts of reports that could not be kept; the reports were taken without them";
+        registry.register("ingest_ignored", help, self.ignored.clone());
         let help = "Time from the head of a request to its answer, by route pattern and class of status";
         registry.register("request_duration_seconds", help, self.durations.clone());
         registry

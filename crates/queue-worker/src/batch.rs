@@ -15,7 +15,10 @@ use pisync_core::{
     store::{Inserted, Kept, Revision, Saved, Store, StoreError},
 };
 
-use crate::receipt::{judge_clocks, receipts};
+use crate::{
+    receipt::{judge_clocks, receipts},
+    repeats::{Again, Repeats, count_repeats},
+};
 
 /// How many devices are recounted at the same time.
 const RECOUNTS: usize = 16;
@@ -37,6 +40,8 @@ pub struct Rested {
     pub received_at: Timestamp,
     /// Whether the device's clock was not believed.
     pub clock_suspect: bool,
+    /// Whether it can be a repeat of an earlier report, if its row is not new.
+    pub may_repeat: bool,
 }
 
 /// What counting came to.
@@ -72,6 +77,7 @@ pub async fn write_rows(
             is_new,
             received_at: event.received_at,
             clock_suspect: event.time.device_timestamp.is_some(),
+            may_repeat: Again::may_be(event),
         });
     }
     Ok((rested, refused))
@@ -81,7 +87,12 @@ pub async fn write_rows(
 ///
 /// Read, fold, compare-and-set; where another worker was there first, all over again: what has
 /// been counted by then is late in the next round and answered by the rows.
-pub async fn keep_counters(store: &Store, rested: &[Rested], threshold: i32) -> Result<Counted, StoreError> {
+pub async fn keep_counters(
+    store: &Store,
+    rested: &[Rested],
+    repeats: &Repeats,
+    threshold: i32,
+) -> Result<Counted, StoreError> {
     let (by_device, receipts) = (in_order(rested), receipts(rested));
     let devices: Vec<_> = by_device.keys().cloned().collect();
     let mut counted = Counted::default();
@@ -93,6 +104,7 @@ pub async fn keep_counters(store: &Store, rested: &[Rested], threshold: i32) -> 
         let (mut changes, recounts) = changes(store, &by_device, &kept).await?;
         counted.recounts += recounts;
         judge_clocks(&mut changes, &receipts, &kept);
+        count_repeats(&mut changes, repeats, &kept);
         for (counter, _) in &changes {
             let before = kept.get(&counter.device_id).map_or(0, |kept| kept.counter.failure_count());
             if (before >= threshold) != (counter.failure_count() >= threshold) {
@@ -127,7 +139,7 @@ fn late(rested: &[Rested], kept: &HashMap<DeviceId, Kept>) -> usize {
     late
 }
 
-/// Each device's events in order of time.
+/// Each device's events in order of time, ties by id.
 fn in_order(rested: &[Rested]) -> BTreeMap<DeviceId, Vec<(Observation, bool)>> {
     let mut by_device = BTreeMap::<_, Vec<_>>::new();
     for event in rested {

@@ -1,7 +1,7 @@
 //! From the queue to the store: claims batches, writes rows, keeps the failure counters.
 //!
 //! In reading order: [`config`], [`worker`] (the loop), [`away`] (partitions that do not answer), [`reading`] (what a batch holds),
-//! [`probe`] (which message kills), [`batch`] (its effect), `receipt` (what it tells beside),
+//! [`probe`] (which message kills), [`batch`] (its effect), `receipt` and [`repeats`] (what it tells beside),
 //! [`keeper`] (holding a lease meanwhile), [`audit`] (the slow look around), [`retention`] (old rows
 //! go), [`metrics`] (what is counted), [`admin`] (the operator's verbs).
 
@@ -11,10 +11,12 @@ pub mod away;
 pub mod batch;
 pub mod config;
 pub mod keeper;
+mod left_alone;
 pub mod metrics;
 pub mod probe;
 pub mod reading;
 mod receipt;
+pub mod repeats;
 pub mod retention;
 pub mod worker;
 

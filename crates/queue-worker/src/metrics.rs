@@ -25,6 +25,9 @@ pub struct Metrics {
     dead_letters: Family<[(&'static str, String); 1], Counter>,
     redelivered: Counter,
     removed_rows: Counter,
+    clock_repeats: Counter,
+    /// Batches given back for a message of a version that is not known here.
+    pub(crate) unknown_versions: Counter,
 }
 
 /// What a batch came to.
@@ -40,6 +43,8 @@ pub struct Effect {
     pub recounts: usize,
     /// New events that came after a newer one of their device.
     pub late: usize,
+    /// Reports of a clock that is not believed which repeated an earlier one.
+    pub clock_repeats: usize,
     /// Devices of which it was not noted that they were heard of.
     pub not_noted: usize,
 }
@@ -59,6 +64,8 @@ impl Metrics {
             dead_letters: Family::default(),
             redelivered: Counter::default(),
             removed_rows: Counter::default(),
+            clock_repeats: Counter::default(),
+            unknown_versions: Counter::default(),
         }
     }
 
@@ -80,6 +87,7 @@ impl Metrics {
         self.stored.inc_by(effect.stored as u64);
         self.duplicates.inc_by(messages.saturating_sub(effect.stored + effect.dead.len()) as u64);
         self.clock_suspects.inc_by(effect.clock_suspects as u64);
+        self.clock_repeats.inc_by(effect.clock_repeats as u64);
         self.recounts.inc_by(effect.recounts as u64);
         self.late.inc_by(effect.late as u64);
         self.not_noted.inc_by(effect.not_noted as u64);
@@ -113,6 +121,16 @@ impl Metrics {
         );
         registry.register("dead_letters", "Messages buried, by reason", self.dead_letters.clone());
         registry.register("redelivered", "Messages in batches handed out once more", self.redelivered.clone());
+        registry.register(
+            "clock_repeats",
+            "Reports without a report id that a clock which is not believed gave the time and content of an earlier one",
+            self.clock_repeats.clone(),
+        );
+        registry.register(
+            "unknown_version_batches",
+            "Batches given back, since a message is of a version that this worker does not know",
+            self.unknown_versions.clone(),
+        );
         registry.register("removed_rows", "Rows removed for their age", self.removed_rows.clone());
         registry
     }

@@ -14,7 +14,7 @@ use pisync_core::{
     queue::{BadEnvelope, Batch, Queue, decode},
 };
 
-use crate::probe;
+use crate::{probe, repeats::Again};
 
 /// The messages of a batch, read.
 #[derive(Debug, Default)]
@@ -23,23 +23,38 @@ pub struct Contents {
     pub events: Vec<(usize, EventId, SyncEvent)>,
     /// Messages that are no event, or that killed their worker.
     pub dead: Vec<DeadLetter>,
+    /// Further reports of the same rows that may be repeats.
+    pub again: Vec<Again>,
     seen: HashSet<EventId>,
 }
 
+/// A batch has a message of a version that is not known here: it is for workers that know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a message has the version {0}, which this worker does not know")]
+pub struct UnknownVersion(pub u32);
+
 /// Reads the messages; of equal events the first is kept.
-pub async fn read(queue: &Queue, batch: &Batch, crash: &CrashSettings) -> Contents {
+///
+/// Fails if one is of another version, before anything is done with any.
+pub async fn read(queue: &Queue, batch: &Batch, crash: &CrashSettings) -> Result<Contents, UnknownVersion> {
     let deadly = if batch.attempt > 1 && batch.cursor.is_none() { probed(batch, crash).await } else { Vec::new() };
-    let mut contents = Contents::default();
+    let (mut contents, mut malformed) = (Contents::default(), Vec::new());
     for place in 0..batch.messages.len() {
         if deadly.contains(&place) {
             let error = "its worker died, and so did, twice, a process that read this message".to_owned();
             contents.dead.push(bury(batch, place, Reason::Deadly, error));
         } else {
-            contents.take(batch, place, crash);
+            match decode(&batch.messages[place]) {
+                Ok(event) => contents.take(place, event, crash),
+                Err(BadEnvelope::Version(version)) => return Err(UnknownVersion(version)),
+                Err(error @ BadEnvelope::Malformed(_)) => malformed.push((place, error)),
+            }
         }
     }
+    let buried = malformed.into_iter().map(|(place, error)| bury(batch, place, Reason::Malformed, error.to_string()));
+    contents.dead.extend(buried);
     note_all_read(queue.clone(), batch);
-    contents
+    Ok(contents)
 }
 
 /// The places of the messages that kill; none where no child can be started.
@@ -52,22 +67,13 @@ async fn probed(batch: &Batch, crash: &CrashSettings) -> Vec<usize> {
 }
 
 impl Contents {
-    fn take(&mut self, batch: &Batch, place: usize, crash: &CrashSettings) {
-        match decode(&batch.messages[place]) {
-            Ok(event) => {
-                crash.pass_reading(&event.device_id);
-                let id = event.id();
-                if self.seen.insert(id) {
-                    self.events.push((place, id, event));
-                }
-            }
-            Err(error) => {
-                let reason = match error {
-                    BadEnvelope::Version(_) => Reason::UnknownVersion,
-                    BadEnvelope::Malformed(_) => Reason::Malformed,
-                };
-                self.dead.push(bury(batch, place, reason, error.to_string()));
-            }
+    fn take(&mut self, place: usize, event: SyncEvent, crash: &CrashSettings) {
+        crash.pass_reading(&event.device_id);
+        let id = event.id();
+        if self.seen.insert(id) {
+            self.events.push((place, id, event));
+        } else if Again::may_be(&event) {
+            self.again.push(Again { id, device_id: event.device_id, received_at: event.received_at });
         }
     }
 }

@@ -99,7 +99,7 @@ mod tests {
         let device_id = DeviceId::parse("a").unwrap();
         let rested = |(second, clock_suspect): &(i64, bool)| {
             let received_at = at(*second);
-            let id = EventId::derive(&device_id, received_at);
+            let id = EventId::lowest(received_at);
             let observation = Observation { timestamp: received_at, id, failed: false, internet_speed: 1.0 };
             Rested {
                 device_id: device_id.clone(),
@@ -107,6 +107,7 @@ mod tests {
                 is_new: true,
                 received_at,
                 clock_suspect: *clock_suspect,
+                may_repeat: *clock_suspect,
             }
         };
         let rested: Vec<_> = events.iter().map(rested).collect();

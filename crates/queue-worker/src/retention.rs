@@ -183,9 +183,9 @@ impl Retention {
             let Some(run) = kept.counter.run else { continue };
             let device = &kept.counter.device_id;
             if run.since >= before {
-                let last = self.store.sync_events().newest_before(device, run.since).await?;
-                limits
-                    .extend(last.filter(|last| !last.failed).map(|last| (device.clone(), last.timestamp.min(before))));
+                // A good sync may have the very time of the first failed one, with a lower id.
+                let last = self.store.sync_events().last_good(device, run.since).await?;
+                limits.extend(last.map(|last| (device.clone(), last.min(before))));
                 continue;
             }
             let rows = self.store.sync_events().since_last_success(device).await?;

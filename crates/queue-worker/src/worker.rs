@@ -23,9 +23,11 @@ use crate::{
     batch::{self, Rested},
     config::WorkSettings,
     keeper::Keeper,
+    left_alone::LeftAlone,
     metrics::{Effect, Metrics},
-    reading,
+    reading::{self, UnknownVersion},
     receipt::{hours, receipts},
+    repeats::{self, Again, Repeats},
 };
 
 /// How long a worker waits for a notice before it looks by itself: for batches whose worker died,
@@ -65,6 +67,7 @@ pub struct Worker {
     queue_log: RefusalLog,
     store_log: RefusalLog,
     note_log: RefusalLog,
+    left_alone: LeftAlone,
     metrics: Arc<Metrics>,
 }
 
@@ -84,6 +87,8 @@ enum Unfinished {
     Stopping,
     /// Another worker has the batch now.
     LeaseLost,
+    /// A message is of a version that this worker does not know.
+    Unknown(UnknownVersion),
     /// Redis did not take a note.
     NotNoted(QueueError),
 }
@@ -98,8 +103,21 @@ impl Worker {
         let queue_log = RefusalLog::new("the queue failed, trying on", "the queue works again", QUIET);
         let store_log = RefusalLog::new("the store failed, trying on", "the store works again", QUIET);
         let note_log = RefusalLog::new("when devices were heard of is not noted", "it is noted again", QUIET);
-        let (away, metrics) = (Away::default(), Arc::new(Metrics::new()));
-        Self { queue, hints, seen, store, settings, owner, turn, away, queue_log, store_log, note_log, metrics }
+        Self {
+            queue,
+            hints,
+            seen,
+            store,
+            settings,
+            owner,
+            turn,
+            away: Away::default(),
+            left_alone: LeftAlone::default(),
+            queue_log,
+            store_log,
+            note_log,
+            metrics: Arc::new(Metrics::new()),
+        }
     }
 
     /// The name under which the worker claims.
@@ -123,11 +141,16 @@ impl Worker {
         let first = self.turn.load(Ordering::Relaxed);
         let turned = self.queue.partitions().chain(self.queue.partitions()).skip(first).take(count);
         let (mut soonest, mut asked) = (None, 0);
+        let sooner = |soonest: Option<Duration>, left| Some(soonest.map_or(left, |soonest| soonest.min(left)));
         for partition in turned.filter(|partition| only.is_none_or(|only| only == *partition)) {
             if self.away.contains(partition) {
                 continue;
             }
             asked += 1;
+            if let Some(left) = self.left_alone.left(partition) {
+                soonest = sooner(soonest, left);
+                continue;
+            }
             let claimed = self.claim(partition).await;
             match self.noted(partition, claimed)? {
                 Claim::Batch(batch) => {
@@ -136,7 +159,7 @@ impl Worker {
                     self.noted(partition, worked)?;
                     return Ok(Outcome::Worked);
                 }
-                Claim::Busy { left } => soonest = Some(soonest.map_or(left, |soonest: Duration| soonest.min(left))),
+                Claim::Busy { left } => soonest = sooner(soonest, left),
                 Claim::Empty | Claim::Paused => {}
             }
         }
@@ -179,10 +202,16 @@ impl Worker {
         let fenced = match self.effect(&batch, keeper.lost(), stop).await {
             Ok(effect) => {
                 let fenced = self.queue.ack(&batch.lease, &effect.dead).await?;
+                self.left_alone.forget(batch.lease.partition);
                 if fenced != Fenced::Lost {
                     self.metrics.finished(batch.messages.len(), &effect, start.elapsed());
                 }
                 fenced
+            }
+            Err(Unfinished::Unknown(UnknownVersion(version))) => {
+                self.metrics.unknown_versions.inc();
+                self.left_alone.leave(batch.lease.partition, version);
+                self.queue.release(&batch.lease).await?
             }
             Err(Unfinished::Stopping) => self.queue.release(&batch.lease).await?,
             Err(Unfinished::LeaseLost) => Fenced::Lost,
@@ -209,8 +238,8 @@ impl Worker {
         stop: &CancellationToken,
     ) -> Result<Effect, Unfinished> {
         let crash = &self.settings.crash;
-        let contents = reading::read(&self.queue, batch, crash).await;
-        let mut dead = contents.dead;
+        let contents = reading::read(&self.queue, batch, crash).await.map_err(Unfinished::Unknown)?;
+        let (again, mut dead) = (contents.again, contents.dead);
         let (places, rows): (Vec<_>, Vec<_>) =
             contents.events.into_iter().map(|(place, id, event)| (place, (id, event))).unzip();
         crash.pass("before_insert");
@@ -225,15 +254,17 @@ impl Worker {
             let error = format!("mongodb does not take the document: code {code}");
             dead.push(reading::bury(batch, places[index], Reason::Refused, error));
         }
+        let repeats = self.repeats(&rested, again, lost, stop).await?;
         crash.pass("after_insert_before_counter");
         let mut effect = Effect { dead, ..Effect::default() };
         effect.stored = rested.iter().filter(|event| event.is_new).count();
         effect.clock_suspects = rows.iter().filter(|(_, event)| event.time.device_timestamp.is_some()).count();
+        effect.clock_repeats = repeats.values().map(Vec::len).sum();
 
-        let (rested, threshold) = (Arc::new(rested), self.settings.threshold);
+        let (rested, repeats, threshold) = (Arc::new(rested), Arc::new(repeats), self.settings.threshold);
         let count = |store| {
-            let rested = rested.clone();
-            async move { batch::keep_counters(&store, &rested, threshold).await }
+            let (rested, repeats) = (rested.clone(), repeats.clone());
+            async move { batch::keep_counters(&store, &rested, &repeats, threshold).await }
         };
         // The note needs no more than the rows, and takes no longer than the counters.
         let (counted, noted) = tokio::join!(self.persist(lost, stop, count), self.note(batch, &rested));
@@ -247,6 +278,25 @@ impl Worker {
             log::debug!(error:% = error; "no hints left: the alerters look by themselves");
         }
         Ok(effect)
+    }
+
+    /// The repeats of a batch; most have none, and nothing is asked for.
+    async fn repeats(
+        &self,
+        rested: &[Rested],
+        again: Vec<Again>,
+        lost: &CancellationToken,
+        stop: &CancellationToken,
+    ) -> Result<Repeats, Unfinished> {
+        let asked = Arc::new(repeats::asked(rested, again));
+        if asked.is_empty() {
+            return Ok(Repeats::new());
+        }
+        let confirm = |store| {
+            let asked = asked.clone();
+            async move { repeats::confirmed(&store, &asked).await }
+        };
+        self.persist(lost, stop, confirm).await
     }
 
     /// Says which devices were heard of and which hours have got rows: after the rows are stored,

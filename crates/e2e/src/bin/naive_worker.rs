@@ -15,6 +15,7 @@ use pisync_core::{
 use queue_worker::{
     batch::{Rested, keep_counters, write_rows},
     reading,
+    repeats::Repeats,
 };
 
 /// The counters' threshold, which matters to alerts alone.
@@ -93,7 +94,7 @@ async fn step(config: &Config, queue: &Queue, store: &Store) -> anyhow::Result<b
 }
 
 async fn work(config: &Config, queue: &Queue, store: &Store, batch: &Batch) -> anyhow::Result<()> {
-    let contents = reading::read(queue, batch, &config.crash).await;
+    let contents = reading::read(queue, batch, &config.crash).await?;
     let events: Vec<_> = contents.events.into_iter().map(|(_, id, event)| (id, event)).collect();
     match config.mode {
         Mode::Pop => {
@@ -101,7 +102,7 @@ async fn work(config: &Config, queue: &Queue, store: &Store, batch: &Batch) -> a
             // A few at a time: what is not sent to MongoDB yet is lost with the process.
             for events in events.chunks(AT_ONCE) {
                 let (rested, _) = write_rows(store, events).await?;
-                keep_counters(store, &rested, THRESHOLD).await?;
+                keep_counters(store, &rested, &Repeats::default(), THRESHOLD).await?;
             }
         }
         Mode::Count => {

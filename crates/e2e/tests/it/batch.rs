@@ -1,6 +1,8 @@
 //! Many reports in one request.
 
 use e2e::{Api, TestEnv, body, hours_ago};
+use jiff::SignedDuration;
+use pisync_core::models::DeviceId;
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
 
@@ -91,20 +93,62 @@ async fn a_month_offline_is_taken_at_once_and_a_device_that_goes_on_is_told_when
 }
 
 #[tokio::test]
-async fn a_batch_that_is_refused_for_a_full_queue_can_be_sent_again_as_a_whole() {
+async fn of_a_batch_what_finds_room_is_taken_and_the_rest_is_named_to_be_sent_again() {
     let env = TestEnv::new();
-    let api = env.api(&["--max-queue", "100"]).await;
-    let reports: Vec<_> = (0..200).map(|i| body(&format!("pibook-{i}"), hours_ago(1), false)).collect();
+    let room = (10 * env.queue().partitions().len()).to_string();
+    let api = env.api(&["--max-queue", &room, "--device-burst", "120"]).await;
+    // All of one device, so of one partition, which has room for ten.
+    let now = hours_ago(0);
+    let report = |number| body("one", now - SignedDuration::from_mins(number), false);
+    let reports: Vec<_> = (0..100).map(report).collect();
+    let said = answer(post(&api, "application/json", json!(reports).to_string()).await, 202).await;
+    assert_eq!((&said["accepted"], said["rejected"].as_array().unwrap().len()), (&10.into(), 90), "{said}");
+    for (place, rejected) in said["rejected"].as_array().unwrap().iter().enumerate() {
+        assert_eq!((&rejected["index"], &rejected["code"]), (&json!(place + 10), &json!("queue_full")));
+    }
+    // Nothing is taken for want of room: 503, and to come back later.
     let refused = post(&api, "application/json", json!(reports).to_string()).await;
-    assert_eq!(refused.status().as_u16(), 503);
     assert!(refused.headers().contains_key("retry-after"));
+    answer(refused, 503).await;
+    // What was not taken cost its device nothing: it may send all of the rest, and none twice.
     let _worker = env.worker("worker.log", &[]).await;
-    for some in reports.chunks(20) {
+    let mut left = reports[10..].to_vec();
+    for _ in 0..50 {
         env.drained().await;
-        answer(post(&api, "application/json", json!(some).to_string()).await, 202).await;
+        let said = answer(post(&api, "application/json", json!(left).to_string()).await, 202).await;
+        let rejected = said["rejected"].as_array().unwrap();
+        assert!(rejected.iter().all(|one| one["code"] == "queue_full"), "{said}");
+        left =
+            rejected.iter().map(|one| left[usize::try_from(one["index"].as_u64().unwrap()).unwrap()].clone()).collect();
+        if left.is_empty() {
+            break;
+        }
     }
     env.drained().await;
-    assert_eq!(env.rows().await.len(), 200);
+    assert_eq!((left.len(), env.rows().await.len()), (0, 100));
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn a_partition_that_takes_nothing_refuses_its_own_reports_alone() {
+    let env = TestEnv::new();
+    let (api, queue) = (env.api(&[]).await, env.queue());
+    let broken = queue.partition_of(&DeviceId::parse("pibook-0").unwrap());
+    // Something else lies where its list would be.
+    let key = format!("{{}}:{{q:{:02}}}:ready", broken.number());
+    env.redis(&["SET", &key, "no list"]).await;
+    let reports: Vec<_> = (0..40).map(|i| body(&format!("pibook-{i}"), hours_ago(1), false)).collect();
+    let said = answer(post(&api, "application/json", json!(reports).to_string()).await, 202).await;
+    let own = |i: &usize| queue.partition_of(&DeviceId::parse(&format!("pibook-{i}")).unwrap()) == broken;
+    let expected: Vec<_> = (0..40).filter(own).map(|index| json!({ "index": index, "code": "unavailable" })).collect();
+    let rejected = said["rejected"].as_array().unwrap();
+    let named: Vec<_> = rejected.iter().map(|one| json!({ "index": one["index"], "code": one["code"] })).collect();
+    assert_eq!((&said["accepted"], named), (&json!(40 - expected.len()), expected.clone()), "{said}");
+    answer(post(&api, "application/json", json!([reports[0]]).to_string()).await, 503).await;
+    env.redis(&["DEL", &key]).await;
+    let _worker = env.worker("worker.log", &[]).await;
+    env.drained().await;
+    assert_eq!(env.rows().await.len(), 40 - expected.len());
     env.finish().await;
 }
 
@@ -119,7 +163,8 @@ async fn a_device_reports_for_itself_alone_and_its_own_reports_are_taken_all_the
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     };
     keys(&["new-device-key"]).await;
-    let token = keys(&["device-token", "mine"]).await;
+    // As it is typed; reports with this name in any form are its own.
+    let token = keys(&["device-token", " e\u{301}cole "]).await;
     let keys_file = env.path("keys.toml").display().to_string();
     std::fs::write(&keys_file, "").unwrap();
     let args = ["--auth", "enforce", "--keys-file", &keys_file, "--device-key-file", &secrets];
@@ -128,7 +173,7 @@ async fn a_device_reports_for_itself_alone_and_its_own_reports_are_taken_all_the
         let request = Client::new().post(format!("{}/api/v1/sync-events", api.url)).bearer_auth(&token);
         request.json(&reports).send().await.unwrap()
     };
-    let (mine, other) = (body("mine", hours_ago(1), false), body("other", hours_ago(1), false));
+    let (mine, other) = (body("école", hours_ago(1), false), body("other", hours_ago(1), false));
     let said = answer(send(json!([other, mine])).await, 202).await;
     assert_eq!((&said["accepted"], &said["rejected"][0]["code"]), (&1.into(), &"forbidden".into()), "{said}");
     answer(send(json!([other])).await, 403).await;

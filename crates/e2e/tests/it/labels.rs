@@ -55,28 +55,3 @@ async fn labels_are_in_the_row_and_in_what_is_read_and_without_them_a_row_is_as_
     assert!(device.to_string().contains("nord é"), "{device}");
     env.finish().await;
 }
-
-#[tokio::test]
-async fn a_label_that_is_none_is_refused_by_name() {
-    let env = TestEnv::new();
-    let api = env.api(&[]).await;
-    for (wrong, says) in [
-        (json!("nord"), "an object of strings"),
-        (json!({ "region": 7 }), "region"),
-        (json!({ "deviceId": "b" }), "deviceId, which is taken"),
-        (json!({ "a b": "c" }), "\"a b\" is none"),
-        (json!({ "region": "x".repeat(65) }), "1 to 64 bytes"),
-        (json!({ "a": "", "b": "c" }), "that of a is not"),
-        (json!((0..9).map(|n| (format!("n{n}"), "x")).collect::<std::collections::BTreeMap<_, _>>()), "at most 8"),
-    ] {
-        let report = labelled("one", 1, &wrong);
-        for (path, pointer) in [("/api/sync-event", "/labels"), ("/api/v1/sync-events", "/0/labels")] {
-            let sent = if path.ends_with('s') { json!([report]) } else { report.clone() };
-            let (status, problem) = api.send("POST", path, &sent).await;
-            assert_eq!(status.as_u16(), 400, "{wrong}: {problem}");
-            assert_eq!(problem["errors"][0]["pointer"], pointer, "{problem}");
-            assert!(problem["errors"][0]["detail"].as_str().unwrap().contains(says), "{problem}");
-        }
-    }
-    env.finish().await;
-}

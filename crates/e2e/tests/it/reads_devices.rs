@@ -220,8 +220,8 @@ async fn an_id_in_the_path_is_that_device_or_a_problem() {
         let (_, events) = api.get(&format!("/api/v1/devices/{path}/sync-events")).await;
         assert_eq!(events["items"][0]["deviceId"], name, "{path}: {events}");
     }
-    let too_long = "x".repeat(129);
-    for path in ["a%E2%80%8Fb", "%E2%80%AEa", "%00", "a%0Ab", &too_long] {
+    let too_long = "x".repeat(2_049);
+    for path in ["%00", "a%00b", &too_long] {
         for list in ["", "/sync-events", "/sync-events.csv"] {
             let path = format!("/api/v1/devices/{path}{list}");
             assert_eq!(pointed_at(&api, &path).await, (400, "/id".into()), "{path}");

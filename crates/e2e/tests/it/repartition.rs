@@ -242,7 +242,7 @@ async fn a_refusal_while_partitions_change_is_one_to_send_again() {
     let producer = pisync_core::queue::Producer::start(env.queue(), PLENTY);
     change.close().await.unwrap();
     let refused = producer.push_all(&[event(1, 2)]).await;
-    assert!(matches!(refused, Err(PushError::Queue(QueueError::PartitionsChanged))), "{refused:?}");
+    assert!(matches!(refused[..], [Err(PushError::Queue(QueueError::PartitionsChanged))]), "{refused:?}");
     change.reopen().await.unwrap();
     let _worker = env.worker("worker.log", &[]).await;
     env.finish().await;

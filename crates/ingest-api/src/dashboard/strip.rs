@@ -97,19 +97,21 @@ impl Hour {
 
 #[cfg(test)]
 mod tests {
-    use pisync_core::models::{DeviceId, EventId, Labels};
+    use pisync_core::models::{EventId, Labels};
 
     use super::*;
 
     fn row(time: &str, errors: i64) -> StoredEvent {
         let at: Timestamp = format!("2026-{time}Z").parse().unwrap();
         StoredEvent {
-            id: EventId::derive(&DeviceId::parse("a").unwrap(), at),
+            id: EventId::lowest(at),
             device_id: "a".into(),
             timestamp: at,
             total_files_synced: 1,
             total_errors: errors,
             internet_speed: 1.0,
+            report_id: None,
+            error: None,
             labels: Labels::default(),
             device_timestamp: None,
             created_at: at,

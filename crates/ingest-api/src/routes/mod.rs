@@ -3,6 +3,7 @@
 mod batch;
 mod body;
 mod health;
+pub(crate) mod ignored;
 mod metrics;
 mod openapi;
 mod packing;

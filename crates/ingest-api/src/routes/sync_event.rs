@@ -6,18 +6,27 @@ use actix_web::{
     web::{Data, Payload},
 };
 use jiff::Timestamp;
-use pisync_core::models::SyncEvent;
+use pisync_core::models::Report as Parsed;
+use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{openapi::Report, report_body};
+use super::{ignored::Ignored, openapi::Report, report_body};
 use crate::{auth::Caller, error::ApiError, server::State};
 
+const MESSAGE: &str = "Sync event queued successfully";
+
+/// The answer to nearly every report, made once.
+const QUEUED: &str = r#"{"success":true,"message":"Sync event queued successfully"}"#;
+
 /// The answer to a report that was taken.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "the answer is always the same; this is its description")]
+#[derive(Serialize, ToSchema)]
 struct Queued {
     success: bool,
-    message: String,
+    message: &'static str,
+    /// What was left out of the report; absent if nothing was.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    ignored: Vec<Ignored>,
 }
 
 /// Parses the event, queues it, and answers 202 once Redis has it; never before.
@@ -37,7 +46,7 @@ pub(super) async fn post(
     state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     let body = report_body::one(&request, payload).await?;
-    let event = SyncEvent::from_json(&body, now())?;
+    let Parsed { event, ignored } = Parsed::from_json(&body, now(), None)?;
     caller.may_post_as(&event.device_id)?;
     state.limits.admit(&event.device_id, caller.key_id())?;
     state.crash.pass("before_push");
@@ -47,9 +56,12 @@ pub(super) async fn post(
     }
     state.metrics.accepts.inc();
     state.crash.pass("after_push");
-    Ok(HttpResponse::build(StatusCode::ACCEPTED)
-        .content_type(ContentType::json())
-        .body(r#"{"success":true,"message":"Sync event queued successfully"}"#))
+    if !ignored.is_empty() {
+        let ignored: Vec<_> = ignored.into_iter().map(|ignored| Ignored::new(0, ignored)).collect();
+        state.metrics.ignored(&ignored);
+        return Ok(HttpResponse::Accepted().json(Queued { success: true, message: MESSAGE, ignored }));
+    }
+    Ok(HttpResponse::build(StatusCode::ACCEPTED).content_type(ContentType::json()).body(QUEUED))
 }
 
 /// The time of receipt, in milliseconds as everything that is stored.

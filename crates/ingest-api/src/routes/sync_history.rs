@@ -28,6 +28,12 @@ pub(super) struct HistoryEntry {
     pub(super) total_files_synced: i64,
     pub(super) total_errors: i64,
     pub(super) internet_speed: f64,
+    /// The name that the device gave the report, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) report_id: Option<String>,
+    /// What went wrong, if the device said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<ErrorEntry>,
     /// What the device said of itself, if it did.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(required = false)]
@@ -38,6 +44,16 @@ pub(super) struct HistoryEntry {
     pub(super) clock_suspect: bool,
     pub(super) created_at: String,
     pub(super) updated_at: String,
+}
+
+/// What went wrong, by the device's own word.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ErrorEntry {
+    /// A short word for it.
+    pub(super) code: String,
+    /// The same for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) message: Option<String>,
 }
 
 /// A page of the history; an unknown device has none.
@@ -70,6 +86,10 @@ impl From<StoredEvent> for HistoryEntry {
             total_files_synced: event.total_files_synced,
             total_errors: event.total_errors,
             internet_speed: event.internet_speed,
+            report_id: event.report_id.map(|report_id| report_id.to_string()),
+            error: event
+                .error
+                .map(|error| ErrorEntry { code: error.code().to_owned(), message: error.message().map(str::to_owned) }),
             labels: event.labels.to_map(),
             clock_suspect: event.device_timestamp.is_some(),
             device_timestamp: event.device_timestamp.map(rfc3339),

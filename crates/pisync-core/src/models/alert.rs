@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, fmt};
 
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 
-use super::{DeviceId, FailureRun, Labels, Scope, event_id::derived_id};
+use super::{DeviceId, FailureRun, Labels, Scope};
 
 /// The label that names the rule.
 pub const ALERTNAME: &str = "alertname";
@@ -168,7 +169,13 @@ impl AlertId {
     /// since 1970, big-endian, and eight of SHA-256 over fingerprint, a zero byte and the
     /// milliseconds in decimal.
     pub fn derive(fingerprint: &str, starts_at: Timestamp) -> Self {
-        Self(derived_id(fingerprint, starts_at))
+        let millis = starts_at.as_millisecond();
+        let seconds = u32::try_from(millis.div_euclid(1_000).max(0)).unwrap_or(u32::MAX);
+        let hash = Sha256::digest(format!("{fingerprint}\0{millis}"));
+        let mut bytes = [0; 12];
+        bytes[..4].copy_from_slice(&seconds.to_be_bytes());
+        bytes[4..].copy_from_slice(&hash[..8]);
+        Self(bytes)
     }
 
     /// An id read back from where it was stored.

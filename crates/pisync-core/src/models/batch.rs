@@ -1,10 +1,12 @@
 //! Many reports in one body: a JSON array, an object with `events`, or one report in each line.
 
 use jiff::Timestamp;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
-use super::{FieldError, InvalidEvent, SyncEvent};
+use super::{
+    FieldError, Ignored, InvalidEvent, Report,
+    json::without_mark,
+    splitter::{Broken, SentAt, split_batch},
+};
 
 /// The most events of one batch.
 pub const MAX_EVENTS: usize = 1_000;
@@ -13,9 +15,11 @@ pub const MAX_EVENTS: usize = 1_000;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
     /// What each report is, or what is wrong with it.
-    pub reports: Vec<Result<SyncEvent, InvalidEvent>>,
+    pub reports: Vec<Result<Report, InvalidEvent>>,
     /// JSON pointer to what holds the reports: empty, or `/events`.
     pub pointer: &'static str,
+    /// What was left out of the batch itself: a `sentAt` that is no time.
+    pub ignored: Option<Ignored>,
 }
 
 /// Why a body is no batch at all.
@@ -29,38 +33,27 @@ pub enum InvalidBatch {
     TooMany,
 }
 
-/// A batch that says when it was sent.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", expecting = "an object with events")]
-struct Envelope<'a> {
-    #[serde(borrow, default, alias = "sent_at")]
-    sent_at: Option<&'a RawValue>,
-    #[serde(borrow)]
-    events: Vec<&'a RawValue>,
-}
-
 impl Batch {
-    /// Reads a JSON array of reports (see [`SyncEvent::from_json`]), or `{"sentAt","events":[…]}`,
-    /// where `sentAt` is the device's clock while it sends.
+    /// Reads a JSON array of reports (see [`Report::from_json`]), or `{"sentAt","events":[…]}`,
+    /// where `sentAt` is the device's clock while it sends. A `sentAt` that is no time is left out.
     ///
     /// Fails where there are no reports to be found, or more than [`MAX_EVENTS`].
     pub fn from_json(json: &[u8], received_at: Timestamp) -> Result<Self, InvalidBatch> {
-        let is_array = json.trim_ascii_start().starts_with(b"[");
-        let (pointer, envelope) = if is_array {
-            ("", Envelope { sent_at: None, events: serde_json::from_slice(json).map_err(|error| malformed(&error))? })
-        } else {
-            ("/events", serde_json::from_slice(json).map_err(|error| malformed(&error))?)
+        let split = split_batch(json, MAX_EVENTS).map_err(malformed)?;
+        let (sent_at, ignored) = match split.sent_at.map(sent_at) {
+            Some(Err(ignored)) => (None, Some(ignored)),
+            Some(Ok(sent_at)) => (sent_at, None),
+            None => (None, None),
         };
-        let sent_at = envelope.sent_at.filter(|raw| raw.get() != "null").map(sent_at).transpose()?;
-        let reports = envelope.events.iter().map(|raw| raw.get().as_bytes());
-        Self::of(pointer, reports.collect(), sent_at, received_at)
+        Ok(Self { ignored, ..Self::of(split.pointer, split.items, sent_at, received_at)? })
     }
 
     /// Reads one report in each line that is not blank.
     ///
     /// Fails where there is none, or more than [`MAX_EVENTS`].
     pub fn from_lines(lines: &[u8], received_at: Timestamp) -> Result<Self, InvalidBatch> {
-        let lines = lines.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+        let lines = lines.split(|byte| *byte == b'\n').map(|line| without_mark(line).trim_ascii());
+        let lines = lines.filter(|line| !line.is_empty());
         Self::of("", lines.take(MAX_EVENTS + 1).collect(), None, received_at)
     }
 
@@ -76,8 +69,8 @@ impl Batch {
         if reports.is_empty() {
             return Err(fault(pointer, "missing", "holds no events".into()).into());
         }
-        let read = |json| SyncEvent::from_batch(json, received_at, sent_at);
-        Ok(Self { reports: reports.into_iter().map(read).collect(), pointer })
+        let read = |json| Report::from_json(json, received_at, sent_at);
+        Ok(Self { reports: reports.into_iter().map(read).collect(), pointer, ignored: None })
     }
 
     /// All faults of all reports, with pointers from the top of the body.
@@ -93,13 +86,18 @@ impl Batch {
     }
 }
 
-fn sent_at(raw: &RawValue) -> Result<Timestamp, InvalidEvent> {
-    super::sync_event::timestamp(raw.get()).map_err(|detail| fault("/sentAt", "invalid", detail.into_owned()))
+/// The device's clock while it sent; null says nothing.
+fn sent_at(sent_at: SentAt<'_>) -> Result<Option<Timestamp>, Ignored> {
+    let ignored = |detail| Ignored { pointer: "/sentAt".into(), detail };
+    let SentAt::Once(raw) = sent_at else { return Err(ignored("is there more than once".into())) };
+    match std::str::from_utf8(raw).unwrap_or_default() {
+        "null" => Ok(None),
+        raw => super::sync_event::timestamp(raw).map(Some).map_err(ignored),
+    }
 }
 
-fn malformed(error: &serde_json::Error) -> InvalidEvent {
-    let expected = if error.is_data() { "expected an array of events, or an object with events" } else { "not JSON" };
-    fault("", "malformed", format!("{expected}: {error}"))
+fn malformed(broken: Broken) -> InvalidEvent {
+    fault("", "malformed", broken.to_string())
 }
 
 fn fault(pointer: &'static str, code: &'static str, detail: String) -> InvalidEvent {
@@ -108,7 +106,7 @@ fn fault(pointer: &'static str, code: &'static str, detail: String) -> InvalidEv
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::SyncEvent, *};
 
     const RECEIVED: &str = "2026-11-23T12:00:00Z";
 
@@ -123,7 +121,7 @@ mod tests {
     }
 
     fn devices(batch: &Batch) -> Vec<Option<&str>> {
-        batch.reports.iter().map(|report| report.as_ref().ok().map(|event| event.device_id.as_str())).collect()
+        batch.reports.iter().map(|report| report.as_ref().ok().map(|report| report.event.device_id.as_str())).collect()
     }
 
     #[test]
@@ -151,6 +149,35 @@ mod tests {
     }
 
     #[test]
+    fn a_report_that_is_no_json_fails_alone() {
+        let (a, b) = (report("a", RECEIVED), report("b", RECEIVED));
+        for bad in [b.replace(":1}", ":NaN}"), b.replace("\"b\"", "\"b\tc\""), b.replace('}', ",}"), "{,}".into()] {
+            for body in [format!("[{a},{bad},{a}]"), format!(r#"{{"sentAt":null,"events":[{a},{bad},{a}]}}"#)] {
+                let batch = Batch::from_json(body.as_bytes(), received()).unwrap();
+                assert_eq!(devices(&batch), [Some("a"), None, Some("a")], "{body}");
+                assert_eq!(batch.faults().errors[0].code, "malformed", "{body}");
+            }
+        }
+        let latin = [b"[", a.as_bytes(), b",{\"deviceId\":\"\xe9\"},", a.as_bytes(), b"]"].concat();
+        assert_eq!(devices(&Batch::from_json(&latin, received()).unwrap()), [Some("a"), None, Some("a")]);
+        let marked = format!("\u{feff}{a}\n\u{feff}{b}");
+        assert_eq!(devices(&Batch::from_lines(marked.as_bytes(), received()).unwrap()), [Some("a"), Some("b")]);
+    }
+
+    #[test]
+    fn a_clock_of_the_sender_that_is_no_time_is_left_out() {
+        let plain = Batch::from_json(format!("[{}]", report("a", RECEIVED)).as_bytes(), received()).unwrap();
+        for wrong in ["\"now\"", "NaN", "{}", "1.5", "\"\t\"", ""] {
+            let body = format!(r#"{{"sentAt":{wrong},"events":[{}]}}"#, report("a", RECEIVED));
+            let batch = Batch::from_json(body.as_bytes(), received()).unwrap();
+            assert_eq!(batch.reports, plain.reports, "{wrong}");
+            assert_eq!(batch.ignored.unwrap().pointer, "/sentAt", "{wrong}");
+        }
+        let body = format!(r#"{{"sentAt":null,"events":[{}]}}"#, report("a", RECEIVED));
+        assert_eq!(Batch::from_json(body.as_bytes(), received()).unwrap().ignored, None);
+    }
+
+    #[test]
     fn what_holds_no_events_or_too_many_is_no_batch() {
         for body in
             ["", "{", "7", "null", "[]", r#"{"events":[]}"#, r#"{"events":7}"#, "{}", r#"{"events":[],"events":[]}"#]
@@ -162,15 +189,13 @@ mod tests {
         assert_eq!(Batch::from_json(array.as_bytes(), received()), Err(InvalidBatch::TooMany));
         assert_eq!(Batch::from_lines(lines.as_bytes(), received()), Err(InvalidBatch::TooMany));
         assert!(matches!(Batch::from_lines(b"\n \n", received()), Err(InvalidBatch::Malformed(_))));
-        let wrong = Batch::from_json(br#"{"sentAt":"now","events":[{}]}"#, received());
-        assert!(matches!(wrong, Err(InvalidBatch::Malformed(invalid)) if invalid.errors[0].pointer == "/sentAt"));
     }
 
     #[test]
     fn a_clock_that_is_off_by_its_own_word_is_set_right_and_identity_is_kept() {
         let read = |sent_at: &str, timestamp: &str| {
             let body = format!(r#"{{"sentAt":"{sent_at}","events":[{}]}}"#, report("a", timestamp));
-            Batch::from_json(body.as_bytes(), received()).unwrap().reports.remove(0).unwrap()
+            Batch::from_json(body.as_bytes(), received()).unwrap().reports.remove(0).unwrap().event
         };
         // Two hours ahead: the sync was an hour before it was sent.
         let ahead = read("2026-11-23T14:00:00Z", "2026-11-23T13:00:00Z");

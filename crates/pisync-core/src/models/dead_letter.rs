@@ -11,8 +11,6 @@ use serde::{Deserialize, Serialize};
 pub enum Reason {
     /// Its bytes are no envelope.
     Malformed,
-    /// Its envelope is of a version that is not known here.
-    UnknownVersion,
     /// `MongoDB` does not take the document.
     Refused,
     /// Its worker died on it, twice.
@@ -24,7 +22,6 @@ impl Reason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",
-            Self::UnknownVersion => "unknown-version",
             Self::Refused => "refused",
             Self::Deadly => "deadly",
         }

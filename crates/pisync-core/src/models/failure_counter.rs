@@ -21,8 +21,20 @@ pub struct FailureCounter {
     pub watermark: Option<Timestamp>,
     /// Time of receipt since which the device's clock is not believed; no part of the fold.
     pub clock_suspect_since: Option<Timestamp>,
+    /// Reports that repeated the time and content of an earlier one; no part of the fold.
+    pub clock_repeats: Option<ClockRepeats>,
     /// The part of the run whose rows were removed for their age, while it lasts.
     pub settled: Option<Settled>,
+}
+
+/// Reports of a clock that is not believed which cannot be told from an earlier one: they have its
+/// time and content and no report id, but were received much later. They are that one's row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockRepeats {
+    /// How many.
+    pub count: i64,
+    /// When the newest was received.
+    pub last_at: Timestamp,
 }
 
 /// What the rows of a run before some time came to: they may be gone, and nothing that comes late
@@ -83,7 +95,15 @@ pub enum Fold {
 impl FailureCounter {
     /// A device of which nothing is known.
     pub fn new(device_id: DeviceId) -> Self {
-        Self { device_id, run: None, last_success_at: None, watermark: None, clock_suspect_since: None, settled: None }
+        Self {
+            device_id,
+            run: None,
+            last_success_at: None,
+            watermark: None,
+            clock_suspect_since: None,
+            clock_repeats: None,
+            settled: None,
+        }
     }
 
     /// The number of failed syncs after the last good one.
@@ -93,11 +113,12 @@ impl FailureCounter {
 
     /// Folds stored events of this device into the counter.
     ///
-    /// `events` are in order of time, each with whether its row is new. A new row after the
-    /// watermark is counted on. One before the last good sync cannot matter. Everything else
-    /// (late, resent, or a batch whose worker died between rows and counters) is answered by
-    /// the rows, never by guessing: after a crash all of a batch looks resent. So is the first
-    /// event of a device without a watermark, which may have rows from before its counter.
+    /// `events` are in order of time, ties by id, each with whether its row is new. A new row after
+    /// the watermark is counted on. One before the last good sync cannot matter. Everything else
+    /// (late, resent, of the same time as the watermark, or a batch whose worker died between rows
+    /// and counters) is answered by the rows, never by guessing: after a crash all of a batch looks
+    /// resent. So is the first event of a device without a watermark, which may have rows from
+    /// before its counter.
     pub fn fold(&self, events: &[(Observation, bool)]) -> Fold {
         match (self.watermark, self.run) {
             (None, _) => Fold::NeedsRows,
@@ -106,12 +127,15 @@ impl FailureCounter {
         }
     }
 
-    /// Of a device that is well, only the failed syncs after the last good one of the batch can
+    /// Of a device that is well, only the failed syncs after the last new good one of the batch can
     /// change anything; and they do not if a later good sync came before and was left out.
+    ///
+    /// A good sync that was resent bounds nothing: by a clock that is not believed it has the time
+    /// of this receipt here, but its row has that of the first.
     fn fold_well(&self, watermark: Timestamp, events: &[(Observation, bool)]) -> Fold {
-        let good = events.iter().rposition(|(event, _)| !event.failed);
-        let failed = &events[good.map_or(0, |good| good + 1)..];
-        let failed = &failed[failed.iter().take_while(|(event, _)| self.precedes_success(event)).count()..];
+        let good = events.iter().rposition(|(event, is_new)| !event.failed && *is_new);
+        let failed = events[good.map_or(0, |good| good + 1)..].iter().filter(|(event, _)| event.failed);
+        let failed: Vec<_> = failed.skip_while(|(event, _)| self.precedes_success(event)).collect();
         let Some((first, _)) = failed.first() else { return Fold::Unchanged };
         if first.timestamp <= watermark || failed.iter().any(|(_, is_new)| !is_new) {
             return Fold::NeedsRows;
@@ -126,7 +150,9 @@ impl FailureCounter {
         Fold::CountedUnlessGood { counter, since: first.timestamp }
     }
 
-    fn fold_failing(&self, mut watermark: Timestamp, events: &[(Observation, bool)]) -> Fold {
+    /// All that is stored of a time after the watermark is in this batch, so events of one time are
+    /// counted by their ids. What has the watermark's own time may lie before what was counted.
+    fn fold_failing(&self, watermark: Timestamp, events: &[(Observation, bool)]) -> Fold {
         let mut counter = self.clone();
         for (event, is_new) in events {
             if self.is_settled(event) {
@@ -134,7 +160,6 @@ impl FailureCounter {
             }
             if *is_new && event.timestamp > watermark {
                 counter.count(event);
-                watermark = event.timestamp;
             } else if !self.precedes_success(event) {
                 return Fold::NeedsRows;
             }
@@ -179,7 +204,20 @@ impl FailureCounter {
             counter.count(row);
         }
         counter.clock_suspect_since = self.clock_suspect_since;
+        counter.clock_repeats = self.clock_repeats;
         counter
+    }
+
+    /// Counts repeats that were received at these times; those that are not newer than the newest
+    /// counted were counted before. So a batch may be worked on twice.
+    #[must_use]
+    pub fn with_repeats(&self, received_at: &[Timestamp]) -> Self {
+        let before = self.clock_repeats;
+        let newer = received_at.iter().filter(|at| before.is_none_or(|before| **at > before.last_at));
+        let count = i64::try_from(newer.clone().count()).unwrap_or(i64::MAX);
+        let Some(last_at) = newer.max().copied() else { return self.clone() };
+        let count = before.map_or(0, |before| before.count).saturating_add(count);
+        Self { clock_repeats: Some(ClockRepeats { count, last_at }), ..self.clone() }
     }
 
     /// Counts the event that follows all that were counted before.
@@ -226,38 +264,65 @@ mod tests {
 
     use super::*;
 
-    /// A device's events as (second, failed): the second is the identity, as in the store.
-    type Events = BTreeMap<i64, bool>;
+    /// A device's rows by their identity, each with the second of its row and whether it failed.
+    /// Several have the same second, as those of cloned cards do.
+    type Rows = BTreeMap<u8, (i64, bool)>;
+
+    /// A report: its identity, the second it has here, and whether it failed. A resend by a clock
+    /// that is not believed has another second than its row.
+    type Arrival = (u8, i64, bool);
+
+    fn id_of(identity: u8) -> EventId {
+        EventId::from_bytes([identity; 12])
+    }
+
+    fn observed((identity, second, failed): Arrival) -> Observation {
+        Observation { id: id_of(identity), ..observation(second, failed) }
+    }
 
     fn observation(second: i64, failed: bool) -> Observation {
         let timestamp = Timestamp::from_second(second).unwrap();
-        let id = EventId::derive(&device(), timestamp);
-        Observation { timestamp, id, failed, internet_speed: 1.0 }
+        Observation { timestamp, id: EventId::lowest(timestamp), failed, internet_speed: 1.0 }
     }
 
     fn device() -> DeviceId {
         DeviceId::parse("pibook-1").unwrap()
     }
 
+    /// The rows in the order of time, ties by id.
+    fn sorted(rows: &Rows) -> Vec<Arrival> {
+        let mut sorted: Vec<_> =
+            rows.iter().map(|(identity, (second, failed))| (*identity, *second, *failed)).collect();
+        sorted.sort_by_key(|(identity, second, _)| (*second, *identity));
+        sorted
+    }
+
     /// What the counter of these rows must be, said without the code under test.
-    fn expected(rows: &Events) -> i32 {
-        let failed = rows.values().rev().take_while(|failed| **failed).count();
+    fn expected(rows: &Rows) -> i32 {
+        let failed = sorted(rows).iter().rev().take_while(|(.., failed)| *failed).count();
         i32::try_from(failed).unwrap()
     }
 
-    /// The part of a device's rows that a recount reads.
-    fn tail(rows: &Events) -> Vec<Observation> {
-        let from = rows.iter().rev().find(|(_, failed)| !**failed).map_or(i64::MIN, |(second, _)| *second);
-        rows.range(from..).rev().map(|(second, failed)| observation(*second, *failed)).collect()
+    /// The part of a device's rows that a recount reads, in any order of ties.
+    fn tail(rows: &Rows) -> Vec<Observation> {
+        let success = sorted(rows).iter().rev().find(|(.., failed)| !failed).map(|(_, second, _)| *second);
+        let from = success.unwrap_or(i64::MIN);
+        rows.iter().filter(|(_, row)| row.0 >= from).map(|(id, row)| observed((*id, row.0, row.1))).collect()
     }
 
     /// One batch through rows and counter, as the worker does it.
-    fn work(rows: &mut Events, counter: &mut FailureCounter, batch: &[(i64, bool)], dies_before_counter: bool) {
-        let distinct: Events = batch.iter().copied().collect();
-        let events: Vec<_> = distinct
-            .into_iter()
-            .map(|(second, failed)| (observation(second, failed), rows.insert(second, failed).is_none()))
-            .collect();
+    fn work(rows: &mut Rows, counter: &mut FailureCounter, batch: &[Arrival], dies_before_counter: bool) {
+        let mut events = Vec::new();
+        for (place, arrival) in batch.iter().enumerate() {
+            let (identity, second, failed) = *arrival;
+            if batch[..place].iter().any(|(other, ..)| *other == identity) {
+                continue;
+            }
+            let is_new = !rows.contains_key(&identity);
+            rows.entry(identity).or_insert((second, failed));
+            events.push((observed(*arrival), is_new));
+        }
+        events.sort_by_key(|(event, _)| (event.timestamp, event.id));
         if dies_before_counter {
             return;
         }
@@ -270,50 +335,63 @@ mod tests {
     }
 
     /// Rows before a second go, as the worker removes them.
-    fn age(rows: &mut Events, counter: &mut FailureCounter, before: i64) {
-        let Some((newest, failed)) = rows.iter().next_back() else { return };
+    fn age(rows: &mut Rows, counter: &mut FailureCounter, before: i64) {
+        let sorted = sorted(rows);
+        let Some((_, newest, failed)) = sorted.last() else { return };
         let limit = match counter.run {
             _ if !failed => (*newest).min(before),
             None => return,
-            Some(run) if run.since.as_second() >= before => match rows.range(..run.since.as_second()).next_back() {
-                Some((last, false)) => (*last).min(before),
-                _ => return,
-            },
+            Some(run) if run.since.as_second() >= before => {
+                let until = sorted.iter().rev().filter(|(_, second, _)| *second <= run.since.as_second());
+                match until.clone().find(|(.., failed)| !failed) {
+                    Some((_, last, _)) => (*last).min(before),
+                    None => return,
+                }
+            }
             Some(_) => {
                 let Some(settled) = counter.settle(tail(rows), Timestamp::from_second(before).unwrap()) else { return };
                 *counter = settled;
                 before
             }
         };
-        rows.retain(|second, _| *second >= limit);
+        rows.retain(|_, (second, _)| *second >= limit);
     }
 
     /// What the store answers about a run that seems to begin.
-    fn is_good_since(rows: &Events, since: Timestamp) -> bool {
-        rows.range(since.as_second()..).any(|(_, failed)| !failed)
+    fn is_good_since(rows: &Rows, since: Timestamp) -> bool {
+        rows.values().any(|(second, failed)| *second >= since.as_second() && !failed)
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2_000))]
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
 
         /// The promise: permutation, duplication, split into batches and death between rows and
-        /// counter (the batch comes again, before any later one) all give the same counter.
+        /// counter (the batch comes again, before any later one) all give the same counter; with
+        /// mixed outcomes at one time, and resends that have another time than their row.
         #[test]
         fn any_arrival_gives_the_same_counter(
-            history in prop::collection::btree_map(0_i64..60, prop::bool::weighted(0.6), 1..40),
-            arrivals in prop::collection::vec((any::<prop::sample::Index>(), 1_usize..6, any::<bool>()), 0..60),
+            history in prop::collection::btree_map(any::<u8>(), (0_i64..20, prop::bool::weighted(0.6)), 1..40),
+            arrivals in prop::collection::vec(
+                (any::<prop::sample::Index>(), 1_usize..6, any::<bool>(), prop::option::weighted(0.2, 0_i64..25)),
+                0..60,
+            ),
             order in any::<prop::sample::Index>(),
         ) {
-            let events: Vec<_> = history.clone().into_iter().collect();
-            let mut stream: Vec<_> = arrivals.iter().map(|(at, size, dies)| (*at.get(&events), *size, *dies)).collect();
+            let events: Vec<Arrival> = history.iter().map(|(id, (second, failed))| (*id, *second, *failed)).collect();
             let start = order.index(events.len());
-            stream.extend(events[start..].iter().chain(&events[..start]).map(|event| (*event, 3, false)));
+            let again = events[start..].iter().chain(&events[..start]).map(|event| (*event, 3, false, None));
+            let stream: Vec<_> =
+                arrivals.iter().map(|(at, size, dies, later)| (*at.get(&events), *size, *dies, *later)).chain(again).collect();
 
-            let (mut rows, mut counter) = (Events::new(), FailureCounter::new(device()));
+            let (mut rows, mut counter) = (Rows::new(), FailureCounter::new(device()));
             let mut rest = &stream[..];
-            while let [(_, size, dies), ..] = rest {
+            while let [(_, size, dies, _), ..] = rest {
                 let (batch, after) = rest.split_at((*size).min(rest.len()));
-                let batch: Vec<_> = batch.iter().map(|(event, ..)| *event).collect();
+                // Only what has its row already comes with another time: the first arrival makes the row.
+                let known = |id: &u8| rows.contains_key(id);
+                let batch: Vec<_> = batch.iter().map(|((id, second, failed), _, _, later)| {
+                    (*id, later.filter(|_| known(id)).unwrap_or(*second), *failed)
+                }).collect();
                 if *dies {
                     work(&mut rows, &mut counter, &batch, true);
                 }
@@ -332,32 +410,32 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2_000))]
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
 
         /// However rows are removed for their age, the counter is that of all rows there ever
         /// were: reports that are younger than what is removed come in any order and again.
         #[test]
         fn removing_old_rows_changes_no_counter(
-            history in prop::collection::btree_map(0_i64..60, prop::bool::weighted(0.8), 1..40),
+            history in prop::collection::btree_map(any::<u8>(), (0_i64..40, prop::bool::weighted(0.8)), 1..40),
             shuffle in prop::collection::vec(0_i64..6, 40),
             ages in prop::collection::vec((0_usize..40, 6_i64..20), 0..12),
         ) {
             // No report comes more than 6 s late, and the youngest row that is removed is that old.
-            let mut stream: Vec<_> = history.clone().into_iter().zip(&shuffle).collect();
-            stream.sort_by_key(|((second, _), late)| second + *late);
-            let (mut rows, mut all, mut counter) = (Events::new(), Events::new(), FailureCounter::new(device()));
+            let mut stream: Vec<_> = history.iter().map(|(id, row)| (*id, row.0, row.1)).zip(&shuffle).collect();
+            stream.sort_by_key(|((_, second, _), late)| second + *late);
+            let (mut rows, mut all, mut counter) = (Rows::new(), Rows::new(), FailureCounter::new(device()));
             let mut newest = 0;
-            for (place, ((second, failed), late)) in stream.into_iter().enumerate() {
+            for (place, (event, late)) in stream.into_iter().enumerate() {
                 // A worker that dies between rows and counter has its batch done again.
                 let dies = late % 2 == 0;
-                work(&mut rows, &mut counter, &[(second, failed)], dies);
-                all.insert(second, failed);
-                newest = newest.max(second + *late);
+                work(&mut rows, &mut counter, &[event], dies);
+                all.insert(event.0, (event.1, event.2));
+                newest = newest.max(event.1 + *late);
                 if let Some((_, kept)) = ages.iter().find(|(at, _)| *at == place) {
                     age(&mut rows, &mut counter, newest - kept);
                 }
                 if dies {
-                    work(&mut rows, &mut counter, &[(second, failed)], false);
+                    work(&mut rows, &mut counter, &[event], false);
                 }
                 prop_assert_eq!(counter.failure_count(), expected(&all));
                 let exact = recount(device(), tail(&all));
@@ -365,6 +443,42 @@ mod tests {
                 prop_assert_eq!(&counter.recount(tail(&rows)).run, &exact.run, "made from the rows that are left");
             }
         }
+    }
+
+    #[test]
+    fn three_failed_syncs_of_one_instant_are_three() {
+        let at_once: Vec<_> = [3, 1, 2].map(|id| observed((id, 60, true))).to_vec();
+        assert_eq!(recount(device(), at_once.clone()).failure_count(), 3);
+        let failing = recount(device(), vec![observation(10, true)]);
+        let mut batch: Vec<_> = at_once.iter().map(|event| (*event, true)).collect();
+        batch.sort_by_key(|(event, _)| event.id);
+        let Fold::Counted(counted) = failing.fold(&batch) else { panic!() };
+        assert_eq!(counted.failure_count(), 4);
+        assert_eq!(counted.fold(&[(observed((9, 60, true)), true)]), Fold::NeedsRows, "one more of that instant");
+    }
+
+    #[test]
+    fn a_good_sync_that_is_resent_later_ends_no_run_that_follows_it() {
+        let well = recount(device(), vec![observed((1, 5, false))]);
+        // Its clock is not believed: the resend has the time of its receipt, its row the first one.
+        let batch = [(observed((2, 10, true)), true), (observed((1, 20, false)), false)];
+        let Fold::CountedUnlessGood { counter, .. } = well.fold(&batch) else { panic!() };
+        assert_eq!(counter.failure_count(), 1);
+    }
+
+    #[test]
+    fn repeats_are_counted_once_however_often_their_batch_is_worked_on() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let counter = FailureCounter::new(device());
+        assert_eq!(counter.with_repeats(&[]), counter);
+        let once = counter.with_repeats(&[at(10), at(12), at(12)]);
+        assert_eq!(once.clock_repeats, Some(ClockRepeats { count: 3, last_at: at(12) }));
+        assert_eq!(once.with_repeats(&[at(10), at(12), at(12)]), once);
+        assert_eq!(
+            once.with_repeats(&[at(12), at(13)]).clock_repeats,
+            Some(ClockRepeats { count: 4, last_at: at(13) })
+        );
+        assert_eq!(once.recount(vec![observation(1, true)]).clock_repeats, once.clock_repeats);
     }
 
     #[test]

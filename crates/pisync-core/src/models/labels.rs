@@ -1,13 +1,13 @@
 //! What a device says of itself beside its name: the group, region or version that its failures may
 //! follow from.
 
-use std::{collections::BTreeMap, fmt};
+use std::{borrow::Cow, collections::BTreeMap};
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{MapAccess, Visitor},
+use super::{
+    decoration::{LeftOut, label_pointer, label_value},
+    json,
+    visible::is_printable,
 };
-use serde_json::value::RawValue;
 
 /// The labels of a report: up to [`Labels::MOST`] names, each with a value, in order of the names.
 /// Most reports have none, for which nothing is kept.
@@ -18,10 +18,10 @@ pub struct Labels(Vec<(String, String)>);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidLabels {
     /// They are something else.
-    #[error("must be an object of strings")]
+    #[error("must be an object of names and texts")]
     NoObject,
     /// There are too many.
-    #[error("must be at most {} labels", Labels::MOST)]
+    #[error("is one label too many: a report has at most {}", Labels::MOST)]
     TooMany,
     /// Two have the same name.
     #[error("must have the name {0} once")]
@@ -37,7 +37,7 @@ pub enum InvalidLabels {
     #[error("must not have the name {0}, which is taken")]
     Taken(String),
     /// A value is empty, too long, or cannot be seen.
-    #[error("must have values of 1 to {most} bytes of printable text: that of {0} is not", most = Labels::VALUE_BYTES)]
+    #[error("must have values of 1 to {most} bytes of printable text (or a number, true or false): that of {0} is not", most = Labels::VALUE_BYTES)]
     Value(String),
 }
 
@@ -54,34 +54,54 @@ impl Labels {
     /// Names that alerts have themselves, or the formats that they leave in.
     pub const TAKEN: [&str; 5] = ["alertname", "deviceId", "severity", "cause", "status"];
 
-    /// Reads a JSON object of strings.
-    pub fn from_json(json: &str) -> Result<Self, InvalidLabels> {
-        let members: Members<'_> = serde_json::from_str(json).map_err(|_| InvalidLabels::NoObject)?;
-        let pairs = members.0.into_iter().map(|(name, value)| match serde_json::from_str(value.get()) {
-            Ok(value) => Ok((name, value)),
-            Err(_) => Err(InvalidLabels::Value(name.chars().take(Self::NAME_BYTES + 1).collect())),
-        });
-        Self::new(pairs.collect::<Result<Vec<_>, _>>()?)
+    /// Reads the labels of a report. Each that cannot be kept is left out by itself.
+    pub(super) fn of_report(raw: &str, left_out: &mut LeftOut) -> Self {
+        let Some(members) = json::members(raw) else {
+            left_out.name("/labels", InvalidLabels::NoObject.to_string());
+            return Self::default();
+        };
+        let mut labels = Self::default();
+        for (name, value) in members {
+            let read = label_value(value).ok_or_else(|| InvalidLabels::Value(shortened(&name)));
+            if let Err(error) = read.and_then(|value| labels.add(&name, value)) {
+                left_out.name(label_pointer(&name), error.to_string());
+            }
+        }
+        labels
+    }
+
+    /// Takes those of a stored row that are labels; another program's row may have anything.
+    pub fn of_row(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
+        let mut labels = Self::default();
+        for (name, value) in pairs {
+            // What is no label here is no label in what is read.
+            let _ = labels.add(&name, value.into());
+        }
+        labels
+    }
+
+    fn add(&mut self, name: &str, value: Cow<'_, str>) -> Result<(), InvalidLabels> {
+        check_name(name)?;
+        if !is_value(&value) {
+            return Err(InvalidLabels::Value(name.to_owned()));
+        }
+        let Err(place) = self.0.binary_search_by(|(known, _)| known.as_str().cmp(name)) else {
+            return Err(InvalidLabels::Twice(name.to_owned()));
+        };
+        if self.0.len() == Self::MOST {
+            return Err(InvalidLabels::TooMany);
+        }
+        self.0.insert(place, (name.to_owned(), value.into_owned()));
+        Ok(())
     }
 
     /// Takes these, in any order.
     pub fn new(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Self, InvalidLabels> {
-        let mut labels = Vec::new();
+        let mut labels = Self::default();
         for (name, value) in pairs {
-            check_name(&name)?;
-            if !is_value(&value) {
-                return Err(InvalidLabels::Value(name));
-            }
-            if labels.len() == Self::MOST {
-                return Err(InvalidLabels::TooMany);
-            }
-            labels.push((name, value));
+            labels.add(&name, value.into())?;
         }
-        labels.sort_unstable();
-        match labels.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            Some(pair) => Err(InvalidLabels::Twice(pair[0].0.clone())),
-            None => Ok(Self(labels)),
-        }
+        Ok(labels)
     }
 
     /// Whether there are none.
@@ -105,40 +125,13 @@ impl Labels {
     }
 }
 
-/// The members of an object as they stand there, also those that stand there twice.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Object)
-    }
-}
-
-struct Object;
-
-impl<'de> Visitor<'de> for Object {
-    type Value = Members<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-        let mut members = Vec::new();
-        while let Some(member) = map.next_entry()? {
-            members.push(member);
-        }
-        Ok(Members(members))
-    }
-}
-
 /// Whether a label may have this name: one of Prometheus that is not taken.
 /// Source: "Metric names and labels" in the data model of Prometheus.
 pub fn check_name(name: &str) -> Result<(), InvalidLabels> {
     let is_known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     let begins = name.bytes().next().is_some_and(|first| !first.is_ascii_digit()) && !name.starts_with("__");
     if !begins || name.len() > Labels::NAME_BYTES || !name.bytes().all(is_known) {
-        return Err(InvalidLabels::Name(name.chars().take(Labels::NAME_BYTES + 1).collect()));
+        return Err(InvalidLabels::Name(shortened(name)));
     }
     if Labels::TAKEN.contains(&name) {
         return Err(InvalidLabels::Taken(name.to_owned()));
@@ -147,7 +140,11 @@ pub fn check_name(name: &str) -> Result<(), InvalidLabels> {
 }
 
 fn is_value(value: &str) -> bool {
-    (1..=Labels::VALUE_BYTES).contains(&value.len()) && value.chars().all(super::device_id::is_printable)
+    (1..=Labels::VALUE_BYTES).contains(&value.len()) && value.chars().all(is_printable)
+}
+
+fn shortened(name: &str) -> String {
+    name.chars().take(Labels::NAME_BYTES + 1).collect()
 }
 
 #[cfg(test)]
@@ -185,18 +182,49 @@ mod tests {
         assert!(of(&[(&"n".repeat(32), &"v".repeat(64)), ("_a", "é école 🍓")]).is_ok());
     }
 
+    fn of_report(raw: &str) -> (Vec<(String, String)>, Vec<String>) {
+        let mut left_out = LeftOut::default();
+        let labels = Labels::of_report(raw, &mut left_out);
+        let pointers = left_out.into_ignored().into_iter().map(|ignored| ignored.pointer.into_owned());
+        (labels.to_map().into_iter().collect(), pointers.collect())
+    }
+
     #[test]
-    fn an_object_of_strings_is_read_and_what_is_none_is_said() {
-        let read = Labels::from_json;
-        assert_eq!(read(r#"{"region":"nord","group":"\u0041"}"#), of(&[("group", "A"), ("region", "nord")]));
-        assert_eq!(read("{}"), Ok(Labels::default()));
-        for json in ["7", "[]", "\"a\"", r#"[["a","b"]]"#] {
-            assert_eq!(read(json), Err(InvalidLabels::NoObject), "{json}");
+    fn a_label_that_cannot_be_kept_leaves_the_others() {
+        let kept = |raw: &str| of_report(raw).0.iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join(" ");
+        let none = Vec::<String>::new();
+        assert_eq!(kept(r#"{"region":" nord\n","group":"\u0041"}"#), "group=A region=nord");
+        assert_eq!(kept(r#"{"a":7,"b":-1.50,"c":1e3,"d":true,"e":false}"#), "a=7 b=-1.50 c=1e3 d=true e=false");
+        assert_eq!(of_report("{}"), (Vec::new(), none));
+        for raw in ["7", "[]", "\"a\"", r#"[["a","b"]]"#, "true"] {
+            assert_eq!(of_report(raw), (Vec::new(), vec!["/labels".to_owned()]), "{raw}");
         }
-        for value in ["7", "null", "[]", "{}", "true"] {
-            assert_eq!(read(&format!(r#"{{"group":{value}}}"#)), Err(InvalidLabels::Value("group".into())), "{value}");
+        let long = format!("\"{}\"", "x".repeat(65));
+        for value in ["null", "[]", "{}", "\"\"", "\" \"", r#""a\u0000""#, r#""\ud800""#, &long] {
+            let raw = format!(r#"{{"group":{value},"region":"nord"}}"#);
+            assert_eq!(
+                (kept(&raw).as_str(), of_report(&raw).1),
+                ("region=nord", vec!["/labels/group".to_owned()]),
+                "{raw}"
+            );
         }
-        assert_eq!(read(r#"{"a":"1","a":"1"}"#), Err(InvalidLabels::Twice("a".into())));
+        let (kept, left_out) = of_report(r#"{"a":"1","a":"2","deviceId":"x","a b":"c","s/t":"u"}"#);
+        assert_eq!(kept, [("a".to_owned(), "1".to_owned())]);
+        assert_eq!(left_out, ["/labels/a", "/labels/deviceId", "/labels/a b", "/labels/s~1t"]);
+    }
+
+    #[test]
+    fn labels_over_the_limit_are_left_out_and_the_first_stay() {
+        let raw: Vec<_> = (0..12).map(|number| format!(r#""n{number:02}":{number}"#)).collect();
+        let (kept, left_out) = of_report(&format!("{{{}}}", raw.join(",")));
+        assert_eq!((kept.len(), kept[7].0.as_str()), (8, "n07"));
+        assert_eq!(left_out, ["/labels/n08", "/labels/n09", "/labels/n10", "/labels/n11"]);
+    }
+
+    #[test]
+    fn of_a_row_what_is_no_label_is_left_out_alone() {
+        let row = [("a b", "c"), ("region", "nord"), ("group", "")].map(|(name, value)| (name.into(), value.into()));
+        assert_eq!(Labels::of_row(row), of(&[("region", "nord")]).unwrap());
     }
 
     #[test]

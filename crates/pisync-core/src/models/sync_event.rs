@@ -3,10 +3,17 @@
 use std::{borrow::Cow, fmt};
 
 use jiff::Timestamp;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error, IgnoredAny, MapAccess, Visitor},
+};
 use serde_json::value::RawValue;
 
-use super::{DeviceId, DeviceTime, EventId, Labels};
+use super::{
+    DeviceId, DeviceTime, EventId, Identity, Ignored, Labels, ReportError, ReportId,
+    decoration::{self, LeftOut},
+    json::{Text, string, without_mark},
+};
 
 /// One sync attempt as a device reported it.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,56 +28,92 @@ pub struct SyncEvent {
     pub total_errors: i32,
     /// Speed of the connection in Mbps, 0 to 1,000,000.
     pub internet_speed: f64,
+    /// The name that the device gave the report, if it did.
+    pub report_id: Option<ReportId>,
+    /// What went wrong, if the device said so.
+    pub error: Option<ReportError>,
     /// What the device says of itself beside its name; no part of what makes it the same event.
     pub labels: Labels,
     /// When the report reached us, by the server's clock.
     pub received_at: Timestamp,
 }
 
-impl SyncEvent {
-    /// The highest speed that is believed, in Mbps.
-    pub const MAX_SPEED: f64 = 1_000_000.0;
+/// A report that was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// What it says.
+    pub event: SyncEvent,
+    /// What was left out of it.
+    pub ignored: Vec<Ignored>,
+}
 
+impl Report {
     /// Reads a device's JSON object: `deviceId`, `timestamp` (RFC 3339 or integer milliseconds
     /// since 1970), `totalFilesSynced`, `totalErrors`, `internetSpeed`, or the same names in
-    /// `snake_case`; and `labels`, an object of strings, if it has some. Unknown members are ignored.
+    /// `snake_case`; and, if it has them, `reportId`, `error` and `labels`. Unknown members are
+    /// ignored, and a byte order mark before it.
     ///
-    /// Fails with every member that is wrong, not only with the first.
-    pub fn from_json(json: &[u8], received_at: Timestamp) -> Result<Self, InvalidEvent> {
-        Self::from_batch(json, received_at, None)
-    }
-
-    /// Reads a report of a batch; `sent_at` is the device's clock while it sent, where it said so.
-    pub(super) fn from_batch(
-        json: &[u8],
-        received_at: Timestamp,
-        sent_at: Option<Timestamp>,
-    ) -> Result<Self, InvalidEvent> {
-        let body = Body::from_json(json)?;
+    /// `sent_at` is the device's clock while it sent, if it said so. Fails with every member that
+    /// is wrong, not only with the first. What cannot be kept of `reportId`, `error` and `labels`
+    /// is left out, and never an error.
+    pub fn from_json(json: &[u8], received_at: Timestamp, sent_at: Option<Timestamp>) -> Result<Self, InvalidEvent> {
+        let body = Body::from_json(without_mark(json))?;
         let mut errors = Vec::new();
         let device_id = body.device_id.read("/deviceId", device_id, &mut errors);
         let device_timestamp = body.timestamp.read("/timestamp", timestamp, &mut errors);
         let files = body.total_files_synced.read("/totalFilesSynced", count, &mut errors);
         let total_errors = body.total_errors.read("/totalErrors", count, &mut errors);
         let speed = body.internet_speed.read("/internetSpeed", speed, &mut errors);
-        let labels = body.labels.read_if_any("/labels", labels, &mut errors);
-        match (device_id, device_timestamp, files, total_errors, speed, labels) {
-            (Some(device_id), Some(at), Some(files), Some(total_errors), Some(speed), Some(labels)) => Ok(Self {
-                device_id,
-                time: DeviceTime::judge(at, received_at, sent_at),
-                total_files_synced: files,
-                total_errors,
-                internet_speed: speed,
-                labels,
-                received_at,
-            }),
-            _ => Err(InvalidEvent { errors }),
-        }
+        let (Some(device_id), Some(at), Some(files), Some(total_errors), Some(speed)) =
+            (device_id, device_timestamp, files, total_errors, speed)
+        else {
+            return Err(InvalidEvent { errors });
+        };
+        let mut left_out = body.left_out;
+        let event = SyncEvent {
+            device_id,
+            time: DeviceTime::judge(at, received_at, sent_at),
+            total_files_synced: files,
+            total_errors,
+            internet_speed: speed,
+            report_id: body.report_id.decoration().and_then(|raw| decoration::report_id(raw, &mut left_out)),
+            error: body.error.decoration().and_then(|raw| decoration::error(raw, &mut left_out)),
+            labels: body.labels.decoration().map(|raw| Labels::of_report(raw, &mut left_out)).unwrap_or_default(),
+            received_at,
+        };
+        Ok(Self { event, ignored: left_out.into_ignored() })
+    }
+}
+
+impl SyncEvent {
+    /// The highest speed that is believed, in Mbps.
+    pub const MAX_SPEED: f64 = 1_000_000.0;
+
+    /// Returns the event of a report (see [`Report::from_json`]), without what was left out of it.
+    pub fn from_json(json: &[u8], received_at: Timestamp) -> Result<Self, InvalidEvent> {
+        Report::from_json(json, received_at, None).map(|report| report.event)
     }
 
     /// The id of this event's row, derived from what the device said.
     pub fn id(&self) -> EventId {
-        EventId::derive(&self.device_id, self.time.device_timestamp.unwrap_or(self.time.timestamp))
+        EventId::derive(&self.device_id, self.device_time(), &self.identity())
+    }
+
+    /// When the sync happened, by the device's own clock.
+    pub fn device_time(&self) -> Timestamp {
+        self.time.device_timestamp.unwrap_or(self.time.timestamp)
+    }
+
+    fn identity(&self) -> Identity<'_> {
+        match &self.report_id {
+            Some(report_id) => Identity::ReportId(report_id.as_str()),
+            None => Identity::Content {
+                total_files_synced: self.total_files_synced.into(),
+                total_errors: self.total_errors.into(),
+                internet_speed: self.internet_speed,
+                error_code: self.error.as_ref().map_or("", ReportError::code),
+            },
+        }
     }
 
     /// Whether the sync failed: it did when there were errors, however many files came through.
@@ -117,45 +160,83 @@ impl fmt::Display for InvalidEvent {
 impl std::error::Error for InvalidEvent {}
 
 /// The members as they stand in the body, not yet looked at.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", expecting = "a JSON object")]
+#[derive(Default)]
 struct Body<'a> {
-    #[serde(borrow, default, alias = "device_id")]
     device_id: Member<'a>,
-    #[serde(borrow, default)]
     timestamp: Member<'a>,
-    #[serde(borrow, default, alias = "total_files_synced")]
     total_files_synced: Member<'a>,
-    #[serde(borrow, default, alias = "total_errors")]
     total_errors: Member<'a>,
-    #[serde(borrow, default, alias = "internet_speed")]
     internet_speed: Member<'a>,
-    #[serde(borrow, default)]
+    report_id: Member<'a>,
+    error: Member<'a>,
     labels: Member<'a>,
+    left_out: LeftOut,
 }
 
 impl<'a> Body<'a> {
     fn from_json(json: &'a [u8]) -> Result<Self, InvalidEvent> {
-        if json.trim_ascii_start().starts_with(b"[") {
-            // The derived reader would take an array for the members in their order.
-            return Err(InvalidEvent::malformed("expected a JSON object, not an array".into()));
-        }
         serde_json::from_slice(json).map_err(|error| {
             let expected = if error.is_data() { "expected a JSON object with each member once" } else { "not JSON" };
             InvalidEvent::malformed(format!("{expected}: {error}"))
         })
+    }
+
+    /// Where a member goes, and its pointer if it is a decoration.
+    fn member(&mut self, name: &str) -> Option<(&mut Member<'a>, Option<&'static str>)> {
+        Some(match name {
+            "deviceId" | "device_id" => (&mut self.device_id, None),
+            "timestamp" => (&mut self.timestamp, None),
+            "totalFilesSynced" | "total_files_synced" => (&mut self.total_files_synced, None),
+            "totalErrors" | "total_errors" => (&mut self.total_errors, None),
+            "internetSpeed" | "internet_speed" => (&mut self.internet_speed, None),
+            "reportId" | "report_id" => (&mut self.report_id, Some("/reportId")),
+            "error" => (&mut self.error, Some("/error")),
+            "labels" => (&mut self.labels, Some("/labels")),
+            _ => return None,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Body<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Members)
+    }
+}
+
+/// Reads a [`Body`]. By hand, since of two members of one name the second is an error in the
+/// substance of a report and is left out of its decoration.
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Body<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+        let mut body = Body::default();
+        while let Some(Text(name)) = map.next_key()? {
+            let Some((member, decoration)) = body.member(&name) else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            match (member.0.is_some(), decoration) {
+                (false, _) => member.0 = Some(map.next_value()?),
+                (true, None) => return Err(Error::custom(format_args!("there is more than one {name}"))),
+                (true, Some(pointer)) => {
+                    map.next_value::<IgnoredAny>()?;
+                    body.left_out.name(pointer, "is there more than once; the first was kept");
+                }
+            }
+        }
+        Ok(body)
     }
 }
 
 /// One member: its JSON, or nothing where it is missing.
 #[derive(Default)]
 struct Member<'a>(Option<&'a RawValue>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Member<'a> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <&RawValue>::deserialize(deserializer).map(|raw| Self(Some(raw)))
-    }
-}
 
 impl<'a> Member<'a> {
     /// Reads the member, or notes under `pointer` why it cannot be read.
@@ -174,27 +255,15 @@ impl<'a> Member<'a> {
         None
     }
 
-    /// The same of a member that may be missing or null.
-    fn read_if_any<T: Default>(
-        &self,
-        pointer: &'static str,
-        parse: impl FnOnce(&'a str) -> Result<T, Cow<'static, str>>,
-        errors: &mut Vec<FieldError>,
-    ) -> Option<T> {
-        match self.0 {
-            Some(raw) if raw.get() != "null" => self.read(pointer, parse, errors),
-            Some(_) | None => Some(T::default()),
-        }
+    /// The JSON of a member that may be missing or null.
+    fn decoration(&self) -> Option<&'a str> {
+        self.0.map(RawValue::get).filter(|raw| *raw != "null")
     }
-}
-
-fn labels(json: &str) -> Result<Labels, Cow<'static, str>> {
-    Labels::from_json(json).map_err(|error| error.to_string().into())
 }
 
 fn device_id(json: &str) -> Result<DeviceId, Cow<'static, str>> {
     let text: Cow<'_, str> = string(json).ok_or("must be a string")?;
-    DeviceId::parse(&text).map_err(|error| error.to_string().into())
+    DeviceId::of_report(&text).map_err(|error| error.to_string().into())
 }
 
 pub(super) fn timestamp(json: &str) -> Result<Timestamp, Cow<'static, str>> {
@@ -241,16 +310,6 @@ fn is_rfc3339_shaped(text: &[u8]) -> bool {
         })
         && text[19..].iter().all(|byte| matches!(byte, b'.' | b'0'..=b'9' | b'Z' | b'z' | b'+' | b'-' | b':'))
 }
-
-fn string(json: &str) -> Option<Cow<'_, str>> {
-    let text: Text<'_> = serde_json::from_str(json).ok()?;
-    Some(text.0)
-}
-
-/// A string that is borrowed from the JSON where it has no escapes.
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A whole number, also where it is written `8.0` or `1e3`.
 fn integer(json: &str) -> Option<i64> {
@@ -375,11 +434,61 @@ mod tests {
         }
         let labelled = body(r#","labels":{"region":"nord"}"#).unwrap();
         assert_eq!((labelled.labels.get("region"), labelled.id()), (Some("nord"), plain.id()));
-        for wrong in [r#""nord""#, r#"{"region":7}"#, r#"{"deviceId":"b"}"#, r#"{"a b":"c"}"#, "[]"] {
-            let error = body(&format!(r#","labels":{wrong}"#)).expect_err(wrong);
-            let faults: Vec<_> = error.errors.iter().map(|fault| (&*fault.pointer, fault.code)).collect();
-            assert_eq!(faults, [("/labels", "invalid")], "{wrong}");
+    }
+
+    fn decorated(members: &str) -> (SyncEvent, Vec<String>) {
+        let json = format!(
+            r#"{{"deviceId":"a","timestamp":0,"totalFilesSynced":0,"totalErrors":1,"internetSpeed":0{members}}}"#
+        );
+        let report = Report::from_json(json.as_bytes(), RECEIVED.parse().unwrap(), None).expect(&json);
+        (report.event, report.ignored.into_iter().map(|ignored| ignored.pointer.into_owned()).collect())
+    }
+
+    #[test]
+    fn what_decorates_never_refuses_a_report() {
+        let (plain, _) = decorated("");
+        for (members, ignored) in [
+            (r#","labels":"nord""#, "/labels"),
+            (r#","labels":{"a b":"c"}"#, "/labels/a b"),
+            (r#","reportId":"""#, "/reportId"),
+            (r#","reportId":7"#, "/reportId"),
+            (r#","report_id":["a"]"#, "/reportId"),
+            (r#","error":"disk full""#, "/error"),
+            (r#","error":{"code":"no spaces"}"#, "/error"),
+        ] {
+            let (event, named) = decorated(members);
+            assert_eq!((&event, &named[..]), (&plain, &[ignored.to_owned()][..]), "{members}");
         }
+        for none in [r#","reportId":null"#, r#","error":null"#, r#","labels":null"#] {
+            assert_eq!(decorated(none), (plain.clone(), Vec::new()), "{none}");
+        }
+        let (event, named) = decorated(r#","reportId":"1","report_id":"2","error":{"code":"E"},"error":7"#);
+        assert_eq!((event.report_id.unwrap().as_str(), event.error.unwrap().code()), ("1", "E"));
+        assert_eq!(named, ["/reportId", "/error"]);
+    }
+
+    #[test]
+    fn a_report_id_or_else_the_content_makes_the_event() {
+        let id = |members: &str| decorated(members).0.id();
+        assert_eq!(id(r#","reportId":"1""#), id(r#","report_id":"1","labels":{"a":"b"},"error":{"code":"E"}"#));
+        assert_ne!(id(r#","reportId":"1""#), id(r#","reportId":"2""#));
+        assert_ne!(id(r#","reportId":"1""#), id(""));
+        assert_ne!(id(r#","error":{"code":"E"}"#), id(r#","error":{"code":"F"}"#));
+        assert_eq!(id(r#","error":{"code":"E","message":"a"}"#), id(r#","error":{"code":"E"}"#));
+        assert_eq!(id(r#","error":{"code":"a b"}"#), id(""), "what was left out is no part of it");
+        assert_ne!(with("totalErrors", "1").unwrap().id(), with("totalErrors", "2").unwrap().id());
+        assert_ne!(with("totalFilesSynced", "1").unwrap().id(), with("totalFilesSynced", "2").unwrap().id());
+        assert_ne!(with("internetSpeed", "1").unwrap().id(), with("internetSpeed", "2").unwrap().id());
+        assert_eq!(with("internetSpeed", "-0.0").unwrap().id(), with("internetSpeed", "0").unwrap().id());
+    }
+
+    #[test]
+    fn ids_that_look_the_same_are_the_same_and_a_byte_order_mark_is_none_of_the_body() {
+        let plain = with("deviceId", r#""école""#).unwrap();
+        assert_eq!(with("deviceId", "\" e\u{301}cole\\r\\n\"").unwrap(), plain);
+        let marked =
+            "\u{feff}{\"deviceId\":\"a\",\"timestamp\":0,\"totalFilesSynced\":0,\"totalErrors\":0,\"internetSpeed\":0}";
+        assert!(parse(marked).is_ok());
     }
 
     #[test]

@@ -5,10 +5,11 @@ use std::{borrow::Cow, collections::BTreeMap};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::models::{DeviceId, DeviceTime, InvalidLabels, Labels, SyncEvent};
+use crate::models::{DeviceId, DeviceTime, InvalidLabels, Labels, ReportError, ReportId, SyncEvent};
 
-/// The version that [`encode`] writes.
-const VERSION: u32 = 1;
+/// The version that [`encode`] writes. A change that alters what an event means raises it: a worker
+/// that does not know it leaves the message to those that do.
+const VERSION: u32 = 2;
 
 /// Short names: Redis holds millions of these. They are JSON so that an operator can read them.
 #[derive(Serialize, Deserialize)]
@@ -30,7 +31,16 @@ struct Envelope<'a> {
     s: f64,
     /// Time of receipt, ms since 1970.
     r: i64,
-    /// Labels, where there are some. Older workers leave them out.
+    /// Report id, if it has one: a part of what makes the event.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    i: Option<Cow<'a, str>>,
+    /// Error code, if it has one: a part of what makes the event.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    c: Option<Cow<'a, str>>,
+    /// Error message, if it has one.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    m: Option<Cow<'a, str>>,
+    /// Labels, if there are some.
     #[serde(borrow, default, skip_serializing_if = "BTreeMap::is_empty")]
     l: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
 }
@@ -38,7 +48,7 @@ struct Envelope<'a> {
 /// Why the bytes of a message are not an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadEnvelope {
-    /// Written by another version.
+    /// Written by another version: no fault of the message.
     #[error("envelope version {0} is not known, only {VERSION} is")]
     Version(u32),
     /// Not an envelope at all.
@@ -57,6 +67,9 @@ pub fn encode(event: &SyncEvent) -> Vec<u8> {
         e: event.total_errors,
         s: event.internet_speed,
         r: event.received_at.as_millisecond(),
+        i: event.report_id.as_ref().map(|report_id| report_id.as_str().into()),
+        c: event.error.as_ref().map(|error| error.code().into()),
+        m: event.error.as_ref().and_then(ReportError::message).map(Into::into),
         l: event.labels.iter().map(|(name, value)| (name.into(), value.into())).collect(),
     };
     serde_json::to_vec(&envelope).unwrap_or_default()
@@ -69,6 +82,7 @@ pub fn decode(message: &[u8]) -> Result<SyncEvent, BadEnvelope> {
         return Err(BadEnvelope::Version(envelope.v));
     }
     let malformed = |what: &dyn std::fmt::Display| BadEnvelope::Malformed(what.to_string());
+    let error = |code: Cow<'_, str>| ReportError::new(&code, envelope.m.as_deref());
     let time = |millis| Timestamp::from_millisecond(millis).map_err(|error| malformed(&error));
     Ok(SyncEvent {
         device_id: DeviceId::parse(&envelope.d).map_err(|error| malformed(&error))?,
@@ -76,9 +90,21 @@ pub fn decode(message: &[u8]) -> Result<SyncEvent, BadEnvelope> {
         total_files_synced: envelope.f,
         total_errors: envelope.e,
         internet_speed: envelope.s,
+        report_id: envelope.i.map(|id| ReportId::parse(&id)).transpose().map_err(|error| malformed(&error))?,
+        error: envelope.c.map(error).transpose().map_err(|error| malformed(&error))?,
         labels: labels(envelope.l).map_err(|error| malformed(&error))?,
         received_at: time(envelope.r)?,
     })
+}
+
+/// Returns when the event of a message was received, whatever the version of the message.
+pub(super) fn received_at(message: &[u8]) -> Option<Timestamp> {
+    #[derive(Deserialize)]
+    struct Receipt {
+        r: i64,
+    }
+    let Receipt { r } = serde_json::from_slice(message).ok()?;
+    Timestamp::from_millisecond(r).ok()
 }
 
 fn labels(pairs: BTreeMap<Cow<'_, str>, Cow<'_, str>>) -> Result<Labels, InvalidLabels> {
@@ -129,14 +155,27 @@ mod tests {
     }
 
     #[test]
+    fn a_report_id_and_an_error_leave_as_they_came() {
+        let plain = event("2026-11-23T08:57:43.469Z");
+        let named = SyncEvent { report_id: Some(ReportId::parse("b5\"5").unwrap()), ..plain.clone() };
+        for message in [None, Some("disk \"full\"")] {
+            let event = SyncEvent { error: Some(ReportError::new("E_DISK", message).unwrap()), ..named.clone() };
+            let read = decode(&encode(&event)).unwrap();
+            assert_eq!((&read, read.id()), (&event, named.id()));
+        }
+        assert_ne!(decode(&encode(&named)).unwrap().id(), plain.id());
+    }
+
+    #[test]
     fn it_is_smaller_than_the_body_it_came_in() {
         assert!(encode(&event("2026-11-23T08:57:43.469Z")).len() < 163);
     }
 
     #[test]
     fn other_versions_and_other_things_are_told_apart() {
-        assert_eq!(decode(br#"{"v":2,"device":"a"}"#), Err(BadEnvelope::Version(2)));
-        for message in [&b"{}"[..], b"", b"hello", br#"{"v":1}"#, br#"{"v":1,"d":"","t":0,"f":0,"e":0,"s":0,"r":0}"#] {
+        assert_eq!(decode(br#"{"v":3,"device":"a"}"#), Err(BadEnvelope::Version(3)));
+        assert_eq!(received_at(br#"{"v":3,"r":1000}"#), Timestamp::from_second(1).ok());
+        for message in [&b"{}"[..], b"", b"hello", br#"{"v":2}"#, br#"{"v":2,"d":"","t":0,"f":0,"e":0,"s":0,"r":0}"#] {
             assert!(matches!(decode(message), Err(BadEnvelope::Malformed(_))), "{message:?}");
         }
     }

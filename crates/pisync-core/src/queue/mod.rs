@@ -71,7 +71,7 @@ pub use readiness::{Readiness, Refused};
 pub use repartition::{Moved, Repartition};
 pub use rights::{Process, acl_rule};
 pub use seen::LastSeen;
-pub use status::{BatchStatus, PartitionStatus};
+pub use status::{BatchStatus, Oldest, PartitionStatus};
 pub use wake::Wake;
 
 use crate::settings::RedisSettings;

@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Partition, Queue, QueueError, encode,
+    Partition, Pushed, Queue, QueueError, encode,
     readiness::{Readiness, ReadinessCache},
 };
 use crate::models::SyncEvent;
@@ -94,20 +94,38 @@ impl Producer {
         answer.await.unwrap_or_else(|_| Err(unavailable("the process is stopping")))
     }
 
-    /// Queues many events, one push for each partition; when it returns, Redis has all of them.
+    /// Queues many events, one push for each partition; answers for each, in their order. Of those
+    /// that were taken, Redis has all when it returns.
     ///
-    /// After an error some may be there: pushing all of them again is right, since equal events
-    /// are one row.
-    pub async fn push_all(&self, events: &[SyncEvent]) -> Result<(), PushError> {
-        let mut by_partition = BTreeMap::<_, Vec<_>>::new();
-        for event in events {
-            by_partition.entry(self.queue.partition_of(&event.device_id)).or_default().push(encode(event));
+    /// An event that was not taken may be there all the same, if Redis failed: pushing it again is
+    /// right, since equal events are one row.
+    pub async fn push_all(&self, events: &[SyncEvent]) -> Vec<Result<(), PushError>> {
+        let mut by_partition = BTreeMap::<_, (Vec<_>, Vec<_>)>::new();
+        for (place, event) in events.iter().enumerate() {
+            let (places, messages) = by_partition.entry(self.queue.partition_of(&event.device_id)).or_default();
+            places.push(place);
+            messages.push(encode(event));
         }
-        let pushes = by_partition.into_iter().map(async |(partition, messages)| {
-            let pushed = self.queue.push(partition, &messages, self.limit).await?;
-            if pushed.accepted == messages.len() { Ok(()) } else { Err(PushError::Full { depth: pushed.depth }) }
+        let pushes = by_partition.into_iter().map(async |(partition, (places, messages))| {
+            let pushed = self.queue.push(partition, &messages, self.limit).await;
+            (places, pushed)
         });
-        join_all(pushes).await.into_iter().collect()
+        let mut taken: Vec<_> = events.iter().map(|_| Ok(())).collect();
+        for (places, pushed) in join_all(pushes).await {
+            for (nth, place) in places.into_iter().enumerate() {
+                taken[place] = outcome(&pushed, nth);
+            }
+        }
+        taken
+    }
+}
+
+/// What became of the nth message of a push.
+fn outcome(pushed: &Result<Pushed, QueueError>, nth: usize) -> Result<(), PushError> {
+    match pushed {
+        Ok(pushed) if nth < pushed.accepted => Ok(()),
+        Ok(pushed) => Err(PushError::Full { depth: pushed.depth }),
+        Err(error) => Err(error.clone().into()),
     }
 }
 
@@ -142,13 +160,8 @@ async fn commit(
     let (bytes, takers): (Vec<_>, Vec<_>) = messages.map(|message| (message.bytes, message.taken)).unzip();
     let pushed = queue.push(partition, &bytes, limit).await;
     for (i, taker) in takers.into_iter().enumerate() {
-        let answer = match &pushed {
-            Ok(pushed) if i < pushed.accepted => Ok(()),
-            Ok(pushed) => Err(PushError::Full { depth: pushed.depth }),
-            Err(error) => Err(error.clone().into()),
-        };
         // A caller that has gone away needs no answer.
-        let _ = taker.send(answer);
+        let _ = taker.send(outcome(&pushed, i));
     }
     pushed.map(drop)
 }

@@ -3,11 +3,10 @@
 use std::{collections::HashMap, sync::LazyLock};
 
 use deadpool_redis::redis::{self, Script};
-
 use futures_util::future::try_join_all;
+use jiff::Timestamp;
 
-use super::{Partition, Queue, QueueError, decode};
-use crate::models::SyncEvent;
+use super::{Partition, Queue, QueueError, envelope::received_at};
 
 static STATUS: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/status.lua")));
 
@@ -32,6 +31,13 @@ pub struct BatchStatus {
     pub attempt: i64,
 }
 
+/// The message that has waited longest. Of one of another version no more is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Oldest {
+    /// When it was received.
+    pub received_at: Timestamp,
+}
+
 /// One partition at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PartitionStatus {
@@ -45,8 +51,8 @@ pub struct PartitionStatus {
     pub dead: u64,
     /// Whether it hands out nothing.
     pub paused: bool,
-    /// The message that has waited longest, where it can be read.
-    pub oldest: Option<SyncEvent>,
+    /// The message that has waited longest, if it can be read.
+    pub oldest: Option<Oldest>,
     /// Totals since the queue was made; their names are in the module's table of keys.
     pub totals: HashMap<String, u64>,
 }
@@ -83,7 +89,8 @@ impl Queue {
         let batches = batches.into_iter().map(batch).collect();
         let total = |(name, total): (Bytes, Bytes)| Some((text(name), text(total).parse().ok()?));
         let totals = totals.into_iter().filter_map(total).collect();
-        Ok(PartitionStatus { partition, ready, batches, dead, paused, oldest: decode(&oldest).ok(), totals })
+        let oldest = received_at(&oldest).map(|received_at| Oldest { received_at });
+        Ok(PartitionStatus { partition, ready, batches, dead, paused, oldest, totals })
     }
 
     /// The state of every partition, in order; all are asked at once.

@@ -17,10 +17,10 @@ use serde::Deserialize;
 
 use super::{
     Raw, Saved, StoreError,
-    documents::{self, Moment, Unreadable, Whole},
+    documents::{self, Moment, Unreadable, Whole, moment},
     index, update,
 };
-use crate::models::{DeviceId, FailureCounter, FailureRun, Settled};
+use crate::models::{ClockRepeats, DeviceId, FailureCounter, FailureRun, Settled};
 
 /// The collection, as metrics and the log name it.
 const NAME: &str = "FailureCounter";
@@ -194,6 +194,7 @@ fn statement(counter: &FailureCounter, revision: Revision) -> Option<Document> {
         ("watermark", counter.watermark.map(date)),
         ("lastSuccessAt", counter.last_success_at.map(date)),
         ("clockSuspectSince", counter.clock_suspect_since.map(date)),
+        ("clockRepeats", counter.clock_repeats.map(repeats)),
         ("failingSince", run.map(|run| date(run.since))),
         ("lastFailureAt", run.map(|run| date(run.last_at))),
         ("lastFailureSpeed", run.map(|run| Bson::Double(run.last_speed))),
@@ -249,6 +250,10 @@ fn named(document: &RawDocument) -> Vec<DeviceId> {
     }
 }
 
+fn repeats(repeats: ClockRepeats) -> Bson {
+    doc! { "count": repeats.count, "lastAt": date(repeats.last_at) }.into()
+}
+
 fn date(timestamp: Timestamp) -> Bson {
     DateTime::from(timestamp).into()
 }
@@ -279,8 +284,17 @@ fn read(document: &RawDocument) -> Result<Kept, Unreadable> {
         last_success_at: date(stored.last_success_at),
         watermark: date(stored.watermark),
         clock_suspect_since: date(stored.clock_suspect_since),
+        clock_repeats: stored.clock_repeats.as_ref().and_then(clock_repeats),
     };
     Ok(Kept { counter, revision: stored.revision()? })
+}
+
+/// What is said of repeats; something else in the field is nothing said.
+fn clock_repeats(stored: &Bson) -> Option<ClockRepeats> {
+    let stored = stored.as_document()?;
+    let count = stored.get("count")?;
+    let count = count.as_i64().or_else(|| count.as_i32().map(i64::from))?;
+    Some(ClockRepeats { count, last_at: moment(*stored.get_datetime("lastAt").ok()?)? })
 }
 
 /// The document. Mongoose's has the first three fields alone.
@@ -294,6 +308,7 @@ struct Stored {
     revision: Option<Whole>,
     watermark: Option<Moment>,
     clock_suspect_since: Option<Moment>,
+    clock_repeats: Option<Bson>,
     last_success_at: Option<Moment>,
     failing_since: Option<Moment>,
     last_failure_at: Option<Moment>,

@@ -1,10 +1,12 @@
 //! The collection `SyncEvent`: one row per event, found by device, in order of time by `_id`.
 
+mod newest;
+mod page;
 mod reads;
 mod removal;
 mod window;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use bson::{
     Bson, DateTime, RawDocumentBuf, doc,
@@ -12,7 +14,7 @@ use bson::{
     raw::{CStr, RawDocument},
     rawdoc,
 };
-use futures_util::{Stream, TryStreamExt};
+use futures_util::{Stream, TryStreamExt, future};
 use jiff::Timestamp;
 use mongodb::{error::ErrorKind, options::ReadConcern};
 pub use reads::Step;
@@ -20,12 +22,12 @@ pub use removal::{AgedRow, NewestRow};
 use serde::Deserialize;
 
 use super::{
-    Page, Raw, StoreError,
+    Raw, StoreError,
     documents::{self, Moment, Unreadable, moment, number},
     error::is_about_the_document,
     index, object_id,
 };
-use crate::models::{DeviceId, EventId, Labels, Observation, SyncEvent};
+use crate::models::{DeviceId, EventId, Labels, Observation, ReportError, ReportId, SyncEvent};
 
 /// The collection, as metrics and the log name it.
 const NAME: &str = "SyncEvent";
@@ -71,6 +73,10 @@ pub struct StoredEvent {
     pub total_errors: i64,
     /// Speed in Mbps.
     pub internet_speed: f64,
+    /// The name that the device gave the report, if it did.
+    pub report_id: Option<ReportId>,
+    /// What went wrong, if the device said so.
+    pub error: Option<ReportError>,
     /// What the device said of itself beside its name.
     pub labels: Labels,
     /// When the report reached us.
@@ -194,13 +200,19 @@ impl SyncEvents {
         documents::readable(NAME, found, id).try_collect().await
     }
 
-    /// A page of a device's rows, newest first; `skip` and `limit` in rows.
-    pub async fn history(&self, device_id: &DeviceId, skip: u64, limit: u32) -> Result<Page<StoredEvent>, StoreError> {
-        // A row of another program without a time has no place in the order.
-        let of_device = doc! { "deviceId": device_id.as_str(), "timestamp": { "$type": "date" } };
-        let rows = self.0.find(of_device.clone()).sort(doc! { "timestamp": -1 }).skip(skip).limit(i64::from(limit));
-        let results = documents::readable(NAME, rows.await?, read).try_collect().await?;
-        Ok(Page { results, total: self.0.count_documents(of_device).await? })
+    /// When the rows of these ids were received, of those that are there.
+    pub async fn received_at(&self, ids: &[EventId]) -> Result<HashMap<EventId, Timestamp>, StoreError> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let ids: Vec<_> = ids.iter().map(|id| object_id(id.bytes())).collect();
+        let found = self.0.find(doc! { "_id": { "$in": ids } }).projection(doc! { "createdAt": 1 });
+        let found = found.read_concern(ReadConcern::majority()).await?;
+        let receipt = |row: RawDocumentBuf| {
+            let id = EventId::from_bytes(row.get_object_id("_id").ok()?.bytes());
+            Some((id, moment(row.get_datetime("createdAt").ok()?)?))
+        };
+        found.map_err(StoreError::from).try_filter_map(|row| future::ok(receipt(row))).try_collect().await
     }
 
     /// All rows that can be read, in no order.
@@ -239,6 +251,16 @@ fn row(id: EventId, event: &SyncEvent) -> RawDocumentBuf {
         row.append(bson::cstr!("deviceTimestamp"), DateTime::from(device_timestamp));
         row.append(bson::cstr!("clockSuspect"), true);
     }
+    if let Some(report_id) = &event.report_id {
+        row.append(bson::cstr!("reportId"), report_id.as_str());
+    }
+    if let Some(error) = &event.error {
+        let mut stored = rawdoc! { "code": error.code() };
+        if let Some(message) = error.message() {
+            stored.append(bson::cstr!("message"), message);
+        }
+        row.append(bson::cstr!("error"), stored);
+    }
     if !event.labels.is_empty() {
         // A name has no byte that a key cannot have.
         let pairs = event.labels.iter().filter_map(|(name, value)| Some((<&CStr>::try_from(name).ok()?, value)));
@@ -254,7 +276,14 @@ fn labels_of(stored: Option<Bson>) -> Labels {
         Bson::String(value) => Some((name, value)),
         _ => None,
     };
-    Labels::new(stored.into_iter().filter_map(pair)).unwrap_or_default()
+    Labels::of_row(stored.into_iter().filter_map(pair))
+}
+
+/// The error of a row; another program's that is none here is left out.
+fn error_of(stored: Option<&Bson>) -> Option<ReportError> {
+    let stored = stored?.as_document()?;
+    let (code, message) = (stored.get_str("code").ok()?, stored.get_str("message").ok());
+    ReportError::new(code, message).or_else(|_| ReportError::new(code, None)).ok()
 }
 
 fn read(row: &RawDocument) -> Result<StoredEvent, Unreadable> {
@@ -268,6 +297,8 @@ fn read(row: &RawDocument) -> Result<StoredEvent, Unreadable> {
         total_files_synced: whole(row.total_files_synced),
         total_errors: whole(row.total_errors),
         internet_speed: row.internet_speed,
+        report_id: row.report_id.as_ref().and_then(Bson::as_str).and_then(|text| ReportId::parse(text).ok()),
+        error: error_of(row.error.as_ref()),
         labels: labels_of(row.labels),
         created_at: row.created_at.and_then(date).unwrap_or(timestamp),
         updated_at: row.updated_at.and_then(date).unwrap_or(timestamp),
@@ -295,6 +326,8 @@ struct Row {
     total_errors: f64,
     #[serde(default, deserialize_with = "number")]
     internet_speed: f64,
+    report_id: Option<Bson>,
+    error: Option<Bson>,
     labels: Option<Bson>,
     created_at: Option<Bson>,
     updated_at: Option<Bson>,
@@ -328,6 +361,11 @@ impl From<Brief> for Observation {
             internet_speed: row.internet_speed,
         }
     }
+}
+
+/// The errors of a row, which another program may have written as any number.
+fn total_errors(row: &RawDocumentBuf) -> f64 {
+    documents::real(row.get("totalErrors").ok().flatten())
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "counts are whole and below 2^53")]

@@ -28,6 +28,8 @@ fn row(event: &SyncEvent) -> StoredEvent {
         total_files_synced: event.total_files_synced.into(),
         total_errors: event.total_errors.into(),
         internet_speed: event.internet_speed,
+        report_id: event.report_id.clone(),
+        error: event.error.clone(),
         labels: event.labels.clone(),
         created_at: event.received_at,
         updated_at: event.received_at,
@@ -176,13 +178,27 @@ fn a_device_of_which_nothing_arrived_needs_no_counter() {
 fn lines_of_the_same_event_are_one_event_and_either_of_two_versions_is_right() {
     for stored in [0, 1] {
         let findings = World::after(|world| {
-            let versions = [event("b", 5, 0), SyncEvent { total_files_synced: 9, ..event("b", 5, 0) }];
+            let labels = Labels::new([("group".into(), "a".into())]).unwrap();
+            let versions = [event("b", 5, 0), SyncEvent { labels, ..event("b", 5, 0) }];
             world.rows.push(row(&versions[stored]));
             world.ledger.extend(versions.iter().chain(&versions).map(|event| (State::Acked, event.clone())));
         });
         assert!(findings.is_clean(), "{findings:?}");
         assert_eq!(findings.acknowledged, 7);
     }
+}
+
+#[test]
+fn reports_of_one_instant_that_differ_are_events_of_their_own() {
+    let mut world = World::good();
+    let at_once = [1, 2, 3].map(|errors| event("c", 5, errors));
+    world.rows.extend(at_once.iter().map(row));
+    world.counters.push(counter(&at_once));
+    world.ledger.extend(at_once.iter().map(|event| (State::Acked, event.clone())));
+    assert_eq!(world.counters.last().unwrap().failure_count(), 3);
+    assert!(world.findings().is_clean(), "{:?}", world.findings());
+    world.rows.pop();
+    assert_eq!(faults(&world.findings()), [1, 0, 0, 0, 1]);
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub(crate) struct AlertsQuery {
     #[param(pattern = "^(pending|firing|resolved)$")]
     state: Option<String>,
     /// Of this device alone.
-    #[param(min_length = 1, max_length = 128, format = "device-id")]
+    #[param(min_length = 1, max_length = 2_048, format = "device-id")]
     device_id: Option<String>,
     /// Those alone that this alert holds back.
     #[param(pattern = "^[0-9a-f]{24}$")]

@@ -40,6 +40,20 @@ pub(crate) struct DeviceItem {
     /// Since when the device's clock is not believed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) clock_suspect_since: Option<String>,
+    /// Reports that had the time and content of an earlier one and no report id: each is that
+    /// one's row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) clock_repeats: Option<ClockRepeatsItem>,
+}
+
+/// Reports of a clock that says the same time again and again.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ClockRepeatsItem {
+    /// How many.
+    pub(crate) count: i64,
+    /// When the newest was received.
+    pub(crate) last_at: String,
 }
 
 /// The time before which a device must have been heard of to be silent.
@@ -82,6 +96,9 @@ impl Known {
             last_success_at: last_success_at.map(rfc3339),
             cause: run.map(|run| Cause::of_failed_sync(run.last_speed).as_str()),
             clock_suspect_since: counter.clock_suspect_since.map(rfc3339),
+            clock_repeats: counter
+                .clock_repeats
+                .map(|repeats| ClockRepeatsItem { count: repeats.count, last_at: rfc3339(repeats.last_at) }),
         }
     }
 }

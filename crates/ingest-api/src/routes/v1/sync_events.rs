@@ -30,7 +30,7 @@ use crate::{
 };
 
 const HEAD: &str = "_id,deviceId,timestamp,totalFilesSynced,totalErrors,internetSpeed,deviceTimestamp,clockSuspect,\
-                    createdAt,updatedAt";
+                    createdAt,updatedAt,reportId,errorCode,errorMessage";
 
 /// The bounds of the query, as they came.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -144,5 +144,8 @@ fn line(row: StoredEvent) -> Line {
     let row = HistoryEntry::from(row);
     let line = Line::default().plain(row.id).text(&row.device_id).plain(row.timestamp);
     let line = line.plain(row.total_files_synced).plain(row.total_errors).plain(row.internet_speed);
-    line.maybe(row.device_timestamp).plain(row.clock_suspect).plain(row.created_at).plain(row.updated_at)
+    let line = line.maybe(row.device_timestamp).plain(row.clock_suspect).plain(row.created_at).plain(row.updated_at);
+    let (code, message) = row.error.map_or((None, None), |error| (Some(error.code), error.message));
+    let text = |text: Option<String>| text.unwrap_or_default();
+    line.text(&text(row.report_id)).text(&text(code)).text(&text(message))
 }

@@ -3,22 +3,27 @@
 //!
 //! The index is named to the server: what it cannot serve is an error, and never a scan.
 
-use std::{collections::HashMap, ops::Range};
+use std::{cmp::Reverse, collections::HashMap, ops::Range, pin::Pin};
 
-use bson::{DateTime, Document, RawDocumentBuf, doc, raw::RawDocument};
-use futures_util::{Stream, StreamExt, TryStreamExt};
+use bson::{Bson, DateTime, Document, RawDocumentBuf, doc};
+use futures_util::{
+    Stream, StreamExt, TryStreamExt,
+    stream::{self, Peekable},
+};
 use jiff::Timestamp;
-use mongodb::options::Hint;
-use serde::Deserialize;
+use mongodb::options::{Hint, ReadConcern};
 
-use super::{NAME, StoreError, StoredEvent, SyncEvents, read};
+use super::{NAME, StoreError, StoredEvent, SyncEvents, newest::timestamp, read};
 use crate::{
     models::{DeviceId, EventId, Labels},
-    store::documents::{self, Along, Moment, Unreadable, number},
+    store::documents::{self, Along},
 };
 
 /// How many rows of a whole history the server sends at a time.
 const AT_ONCE: u32 = 500;
+
+/// How many rows of one time are put in order of their ids; more come in portions of so many.
+const TIED: usize = 10_000;
 
 /// The labels of how many devices are asked for at a time.
 const LABELLED: usize = 1_000;
@@ -36,9 +41,8 @@ impl SyncEvents {
     /// Up to `limit` rows of a device with a time in `range`, newest first, ties by id, highest
     /// first; those behind `after` where it is given.
     ///
-    /// The index knows nothing of ids, so rows of one time (believed events have none, those of a
-    /// clock that is not believed may have some) are fetched by themselves where a step begins or
-    /// ends among them, and the server sorts no more than these.
+    /// The index knows nothing of ids, so rows of one time are fetched by themselves where a step
+    /// begins or ends among them, and the server sorts no more than these.
     pub async fn history_step(
         &self,
         device_id: &DeviceId,
@@ -88,7 +92,7 @@ impl SyncEvents {
         let (filter, sort) = (in_range(device_id, &range), Some(doc! { "timestamp": -1 }));
         let along = Along { filter, sort, index: by_time_keys() };
         let mut rows = documents::up_to(NAME, &self.0, along, most, read).await?;
-        rows.sort_by_key(|row| std::cmp::Reverse((row.timestamp, row.id)));
+        rows.sort_by_key(|row| Reverse((row.timestamp, row.id)));
         Ok(rows)
     }
 
@@ -108,30 +112,56 @@ impl SyncEvents {
         documents::up_to(NAME, &self.0, along, most, read).await
     }
 
-    /// All rows of a device with a time in `range`, newest first.
+    /// All rows of a device with a time in `range`, newest first, ties by id.
     pub async fn whole_history(
         &self,
         device_id: &DeviceId,
         range: Range<Timestamp>,
     ) -> Result<impl Stream<Item = Result<StoredEvent, StoreError>> + Send + Unpin + use<>, StoreError> {
         let find = self.0.find(in_range(device_id, &range)).sort(doc! { "timestamp": -1 });
-        Ok(documents::readable(NAME, find.hint(by_time()).batch_size(AT_ONCE).await?, read).boxed())
+        let rows = documents::readable(NAME, find.hint(by_time()).batch_size(AT_ONCE).await?, read);
+        let ties = rows.boxed().peekable();
+        Ok(Box::pin(stream::try_unfold(ties, next_tie).map_ok(|tie| stream::iter(tie).map(Ok)).try_flatten()))
     }
 
-    /// Up to `most` rows of each of these devices, newest first, those before a time each: one
-    /// question for all, and one step through the index for each. The server takes some hundreds.
+    /// Up to `most` rows of each of these devices, newest first, ties by id, those before a time
+    /// each: one question for all, and one step through the index for each. The server takes some
+    /// hundreds.
     pub async fn newest_rows(
         &self,
         devices: &[(&DeviceId, Timestamp)],
         most: u32,
     ) -> Result<Vec<StoredEvent>, StoreError> {
-        let mut each = devices.iter().map(|(device_id, before)| newest_before(device_id, *before, most).to_vec());
+        // One more of each, which tells whether its last time is complete.
+        let asked = most.saturating_add(1);
+        let mut each = devices.iter().map(|(device_id, before)| newest_before(device_id, *before, asked).to_vec());
         let Some(mut stages) = each.next() else { return Ok(Vec::new()) };
         stages.extend(each.map(|pipeline| doc! { "$unionWith": { "coll": self.0.name(), "pipeline": pipeline } }));
-        let all = u32::try_from(devices.len()).unwrap_or(u32::MAX).saturating_mul(most);
+        let all = u32::try_from(devices.len()).unwrap_or(u32::MAX).saturating_mul(asked);
         // One more than there are, so that the first batch is known to be the last.
         let rows = self.0.aggregate(stages).hint(by_time()).batch_size(all.saturating_add(1));
-        documents::readable(NAME, rows.with_type::<RawDocumentBuf>().await?, read).try_collect().await
+        let rows = documents::readable(NAME, rows.with_type::<RawDocumentBuf>().await?, read);
+        let rows: Vec<_> = rows.try_collect().await?;
+        let mut newest = Vec::with_capacity(rows.len());
+        for of_device in rows.chunk_by(|one, next| one.device_id == next.device_id) {
+            newest.extend(self.cut(of_device.to_vec(), most as usize).await?);
+        }
+        Ok(newest)
+    }
+
+    /// The first `most` of a device's rows in their order, of which there is one more if there are
+    /// more: if it has the time of the last of them, the right ones of that time are asked for.
+    async fn cut(&self, mut rows: Vec<StoredEvent>, most: usize) -> Result<Vec<StoredEvent>, StoreError> {
+        rows.sort_by_key(|row| Reverse((row.timestamp, row.id)));
+        let behind = if rows.len() > most { rows.pop() } else { None };
+        let tie = behind.filter(|behind| rows.last().is_some_and(|last| last.timestamp == behind.timestamp));
+        if let Some((tie, device_id)) = tie.and_then(|tie| DeviceId::parse(&tie.device_id).ok().map(|id| (tie, id))) {
+            let before = rows.partition_point(|row| row.timestamp > tie.timestamp);
+            let tied = self.tied(&device_id, tie.timestamp, None, most - before).await?;
+            rows.truncate(before);
+            rows.extend(tied);
+        }
+        Ok(rows)
     }
 
     /// The labels of the newest row of each of these devices, of those that have some. One step
@@ -146,51 +176,47 @@ impl SyncEvents {
 
     async fn labels_of_some(&self, devices: &[&DeviceId]) -> Result<HashMap<DeviceId, Labels>, StoreError> {
         let ids: Vec<_> = devices.iter().map(|device| device.as_str()).collect();
-        let first = doc! { "_id": "$deviceId", "labels": { "$first": "$labels" } };
-        let stages = [
-            doc! { "$match": { "deviceId": { "$in": ids } } },
-            doc! { "$sort": { "deviceId": -1, "timestamp": -1 } },
-            doc! { "$group": first },
-        ];
-        let groups = self.0.aggregate(stages).hint(by_time()).with_type::<RawDocumentBuf>().await?;
-        let labelled = |group: &RawDocument| {
-            let labelled: Labelled = documents::parse(group)?;
-            let device =
-                DeviceId::parse(&labelled.device_id).map_err(|error| Unreadable::new("deviceId", error.to_string()))?;
-            Ok((device, super::labels_of(labelled.labels)))
+        let fields = doc! { "deviceId": 1, "labels": 1 };
+        let newest = self.newest_of(&ids, &fields, ReadConcern::local()).await?;
+        let labelled = |row: RawDocumentBuf| {
+            let labels = Bson::try_from(row.get("labels").ok()??).ok();
+            let labels = super::labels_of(labels);
+            let device = DeviceId::parse(row.get_str("deviceId").ok()?).ok()?;
+            (!labels.is_empty()).then_some((device, labels))
         };
-        let found = documents::readable(NAME, groups, labelled);
-        found.try_filter(|(_, labels)| std::future::ready(!labels.is_empty())).try_collect().await
+        Ok(newest.into_iter().filter_map(labelled).collect())
     }
 
     /// When the newest row of each of these devices has its time, of those where it is a good
     /// sync: for a device that is well, its last good one. One step through the index for each.
     pub async fn newest_if_good(&self, devices: &[&DeviceId]) -> Result<Vec<(String, Timestamp)>, StoreError> {
         let ids: Vec<_> = devices.iter().map(|device| device.as_str()).collect();
-        let groups = self.0.aggregate(newest_of(&ids)).hint(by_time()).with_type::<RawDocumentBuf>().await?;
-        let newest: Vec<Newest> = documents::readable(NAME, groups, documents::parse).try_collect().await?;
-        let good = newest.into_iter().filter(|newest| newest.total_errors <= 0.0);
-        Ok(good.filter_map(|newest| Some((newest.device_id, newest.timestamp?.0))).collect())
+        let fields = doc! { "deviceId": 1, "timestamp": 1, "totalErrors": 1 };
+        let newest = self.newest_of(&ids, &fields, ReadConcern::local()).await?;
+        let good = newest.into_iter().filter(|row| super::total_errors(row) <= 0.0);
+        Ok(good.filter_map(|row| Some((row.get_str("deviceId").ok()?.to_owned(), timestamp(&row)?))).collect())
     }
 }
 
-/// The newest row of a device; one that another program wrote may have no time.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Newest {
-    #[serde(rename = "_id")]
-    device_id: String,
-    timestamp: Option<Moment>,
-    #[serde(default, deserialize_with = "number")]
-    total_errors: f64,
-}
-
-/// The labels of the newest row of a device.
-#[derive(Deserialize)]
-struct Labelled {
-    #[serde(rename = "_id")]
-    device_id: String,
-    labels: Option<bson::Bson>,
+/// The rows of the next time in a stream of rows in order of time, highest id first.
+async fn next_tie<S>(mut rows: Peekable<S>) -> Result<Option<(Vec<StoredEvent>, Peekable<S>)>, StoreError>
+where
+    S: Stream<Item = Result<StoredEvent, StoreError>> + Unpin,
+{
+    let mut tie: Vec<StoredEvent> = Vec::new();
+    loop {
+        let at = tie.first().map(|first| first.timestamp);
+        let is_next = |row: &Result<StoredEvent, StoreError>| {
+            tie.len() < TIED && row.as_ref().map_or(true, |row| at.is_none_or(|at| row.timestamp == at))
+        };
+        match Pin::new(&mut rows).next_if(is_next).await {
+            Some(row) => tie.push(row?),
+            None if tie.is_empty() => return Ok(None),
+            None => break,
+        }
+    }
+    tie.sort_by_key(|row| Reverse(row.id));
+    Ok(Some((tie, rows)))
 }
 
 fn in_range(device_id: &DeviceId, range: &Range<Timestamp>) -> Document {
@@ -204,16 +230,6 @@ fn newest_before(device_id: &DeviceId, before: Timestamp, most: u32) -> [Documen
         doc! { "$match": in_range(device_id, &(Timestamp::MIN..before)) },
         doc! { "$sort": { "timestamp": -1 } },
         doc! { "$limit": i64::from(most) },
-    ]
-}
-
-/// The newest row of each device: the server skips from one to the next in the index.
-pub(super) fn newest_of(ids: &[&str]) -> [Document; 3] {
-    let first = |field: &str| doc! { "$first": format!("${field}") };
-    [
-        doc! { "$match": { "deviceId": { "$in": ids } } },
-        doc! { "$sort": { "deviceId": -1, "timestamp": -1 } },
-        doc! { "$group": { "_id": "$deviceId", "timestamp": first("timestamp"), "totalErrors": first("totalErrors") } },
     ]
 }
 

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use mongodb::options::{Hint, ReadConcern};
 use serde::Deserialize;
 
-use super::{NAME, StoreError, SyncEvents, reads::by_time};
+use super::{NAME, StoreError, SyncEvents, newest::timestamp, reads::by_time};
 use crate::{
-    models::{DeviceId, EventId, Observation},
+    models::{DeviceId, EventId},
     store::{
-        documents::{self, Moment, Unreadable, moment, number},
+        documents::{self, Unreadable, moment},
         object_id,
     },
 };
@@ -58,33 +58,23 @@ impl SyncEvents {
     /// The newest row of each of these devices, on a majority: one step through the index for each.
     pub async fn newest_of_each(&self, devices: &[&DeviceId]) -> Result<Vec<(DeviceId, NewestRow)>, StoreError> {
         let ids: Vec<_> = devices.iter().map(|device| device.as_str()).collect();
-        let stages = super::reads::newest_of(&ids);
-        let groups = self.0.aggregate(stages).hint(by_time()).read_concern(ReadConcern::majority()).await?;
-        let groups = groups.with_type::<RawDocumentBuf>();
-        let newest: Vec<Newest> = documents::readable(NAME, groups, documents::parse).try_collect().await?;
-        let read = |newest: Newest| {
-            let row = NewestRow { timestamp: newest.timestamp?.0, failed: newest.total_errors > 0.0 };
-            Some((DeviceId::parse(&newest.device_id).ok()?, row))
+        let fields = doc! { "deviceId": 1, "timestamp": 1, "totalErrors": 1 };
+        let newest = self.newest_of(&ids, &fields, ReadConcern::majority()).await?;
+        let read = |row: RawDocumentBuf| {
+            let newest = NewestRow { timestamp: timestamp(&row)?, failed: super::total_errors(&row) > 0.0 };
+            Some((DeviceId::parse(row.get_str("deviceId").ok()?).ok()?, newest))
         };
         Ok(newest.into_iter().filter_map(read).collect())
     }
 
-    /// The newest row of a device before a time, on a majority.
-    pub async fn newest_before(
-        &self,
-        device_id: &DeviceId,
-        before: Timestamp,
-    ) -> Result<Option<Observation>, StoreError> {
-        let older = doc! { "$lt": DateTime::from(before) };
-        let rows = self.0.find(doc! { "deviceId": device_id.as_str(), "timestamp": older });
-        let rows = rows.sort(doc! { "timestamp": -1 }).batch_size(2).hint(by_time());
-        let mut rows = rows.read_concern(ReadConcern::majority()).await?;
-        while let Some(row) = rows.try_next().await? {
-            if let Some(brief) = documents::read(NAME, &row, documents::parse::<super::Brief>) {
-                return Ok(Some(brief.into()));
-            }
-        }
-        Ok(None)
+    /// When the last good sync of a device up to a time was, on a majority. What is older than a good
+    /// sync that stays can never change a counter.
+    pub async fn last_good(&self, device_id: &DeviceId, until: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let until = doc! { "$lte": DateTime::from(until) };
+        let good = doc! { "deviceId": device_id.as_str(), "timestamp": until, "totalErrors": { "$not": { "$gt": 0 } } };
+        let rows = self.0.find(good).sort(doc! { "timestamp": -1 }).limit(1).hint(by_time());
+        let mut rows = rows.projection(doc! { "timestamp": 1 }).read_concern(ReadConcern::majority()).await?;
+        Ok(rows.try_next().await?.as_ref().and_then(timestamp))
     }
 
     /// Removes these rows; answers how many were there.
@@ -112,14 +102,4 @@ struct Aged {
     id: ObjectId,
     device_id: Option<Bson>,
     timestamp: Option<Bson>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Newest {
-    #[serde(rename = "_id")]
-    device_id: String,
-    timestamp: Option<Moment>,
-    #[serde(default, deserialize_with = "number")]
-    total_errors: f64,
 }

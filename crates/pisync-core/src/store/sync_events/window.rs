@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use bson::{Document, RawDocument, doc};
+use bson::{DateTime, Document, RawDocument, RawDocumentBuf, doc};
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use mongodb::{
@@ -31,6 +31,9 @@ use crate::{
 
 /// How many rows the server sends at a time.
 const AT_ONCE: u32 = 20_000;
+
+/// How many reports of one second are put in order; more come in portions of so many.
+const OF_SECOND: usize = 20_000;
 
 /// How long the server may work on what changed, in all.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -98,11 +101,14 @@ impl SyncEvents {
         Ok(newest.values().filter(|fits| **fits).count() as u64)
     }
 
-    /// Hands on each report of a window, in order of time.
+    /// Hands on each report of a window, in order of time, ties by id.
+    ///
+    /// The index has the seconds in order, and in each the reports by their hash: so they are put in
+    /// order of their milliseconds, a second at a time.
     async fn each_report(
         &self,
         range: Range<Timestamp>,
-        fields: Document,
+        mut fields: Document,
         patience: Option<Duration>,
         mut take: impl FnMut(Report<'_>),
     ) -> Result<(), StoreError> {
@@ -110,16 +116,34 @@ impl SyncEvents {
         let filter = doc! {
             "_id": { "$gte": id(range.start), "$lt": id(range.end) }, "clockSuspect": { "$ne": true },
         };
+        fields.insert("timestamp", 1);
         let by_id = doc! { "_id": 1 };
         let find = self.0.find(filter).projection(fields).sort(by_id.clone()).hint(Hint::Keys(by_id));
         let find = find.batch_size(AT_ONCE).optional(patience, Find::max_time);
         let mut rows = find.await?;
+        let mut of_second: Vec<(Option<i64>, RawDocumentBuf)> = Vec::new();
         while let Some(row) = rows.try_next().await? {
-            if let Some(report) = documents::read(NAME, &row, |_| report(&row)) {
-                take(report);
+            let millis = row.get_datetime("timestamp").ok().map(DateTime::timestamp_millis);
+            let second = |millis: Option<i64>| millis.map(|millis| millis.div_euclid(1_000));
+            let is_other = of_second.last().is_some_and(|(last, _)| second(*last) != second(millis));
+            if is_other || of_second.len() >= OF_SECOND {
+                hand_on(&mut of_second, &mut take);
             }
+            of_second.push((millis, row));
         }
+        hand_on(&mut of_second, &mut take);
         Ok(())
+    }
+}
+
+/// Hands on the reports of one second, which are in order of their ids.
+fn hand_on(of_second: &mut Vec<(Option<i64>, RawDocumentBuf)>, take: &mut impl FnMut(Report<'_>)) {
+    // Stable: those of one millisecond stay in order of their ids.
+    of_second.sort_by_key(|(millis, _)| *millis);
+    for (_, row) in of_second.drain(..) {
+        if let Some(report) = documents::read(NAME, &row, |_| report(&row)) {
+            take(report);
+        }
     }
 }
 

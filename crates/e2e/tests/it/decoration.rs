@@ -1,0 +1,175 @@
+//! What a report carries beside its substance never refuses it, and one bad report of a batch never
+//! its neighbours.
+
+use e2e::{Api, TestEnv, body, hours_ago, mongo_find};
+use reqwest::{Client, Response};
+use serde_json::{Value, json};
+
+/// A report with further members.
+fn with(device: &str, hours: i64, members: &Value) -> Value {
+    let mut report = body(device, hours_ago(hours), true);
+    report.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    report
+}
+
+async fn post(api: &Api, path: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
+    let request = Client::new().post(format!("{}{path}", api.url)).header("content-type", "application/json");
+    let answer: Response = request.body(body).send().await.unwrap();
+    (answer.status().as_u16(), answer.json().await.unwrap())
+}
+
+fn pointers(said: &Value) -> Vec<(u64, &str)> {
+    let ignored = said["ignored"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let place = |one: &Value| one["index"].as_u64().unwrap();
+    ignored.iter().map(|one| (place(one), one["pointer"].as_str().unwrap())).collect()
+}
+
+#[tokio::test]
+async fn a_report_id_and_an_error_are_stored_and_shown() {
+    let env = TestEnv::new();
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let error = json!({ "code": "E_DISK", "message": "disk full, \"really\"" });
+    api.accepts(&[with("a", 1, &json!({ "reportId": "b5-é", "error": error }))]).await;
+    api.accepts(&[with("b", 1, &json!({ "report_id": "=1+1", "error": { "code": "E" } }))]).await;
+    api.accepts(&[body("c", hours_ago(1), true)]).await;
+    env.drained().await;
+    let stored = mongo_find(&env, "SyncEvent", json!({ "reportId": "b5-é" })).await;
+    assert_eq!((stored.len(), &stored[0]["error"]), (1, &error), "{stored:?}");
+    for path in ["/api/device/a/sync-history", "/api/v1/devices/a/sync-events", "/api/v1/devices/a"] {
+        let (_, answer) = api.get(path).await;
+        let text = answer.to_string();
+        assert!(text.contains(r#""reportId":"b5-é""#) && text.contains(&error.to_string()), "{path}: {answer}");
+    }
+    let (_, plain) = api.get("/api/device/c/sync-history").await;
+    let plain = &plain["data"]["results"][0];
+    assert_eq!((plain.get("reportId"), plain.get("error")), (None, None), "{plain}");
+    let csv = async |device: &str| {
+        let url = format!("{}/api/v1/devices/{device}/sync-events.csv", api.url);
+        reqwest::get(url).await.unwrap().text().await.unwrap()
+    };
+    let text = csv("a").await;
+    assert!(text.lines().next().unwrap().ends_with(",reportId,errorCode,errorMessage"), "{text}");
+    assert!(text.lines().nth(1).unwrap().ends_with(r#",b5-é,E_DISK,"disk full, ""really""""#), "{text}");
+    assert!(csv("b").await.lines().nth(1).unwrap().ends_with(",'=1+1,E,"));
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_kept_is_left_out_and_named_and_the_report_is_taken() {
+    let env = TestEnv::new();
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let many: serde_json::Map<_, _> = (0..9).map(|n| (format!("n{n}"), json!("x"))).collect();
+    let cases = [
+        (json!({ "labels": "nord" }), "/labels"),
+        (json!({ "labels": { "deviceId": "b" } }), "/labels/deviceId"),
+        (json!({ "labels": { "a b": "c" } }), "/labels/a b"),
+        (json!({ "labels": { "region": "x".repeat(65) } }), "/labels/region"),
+        (json!({ "labels": { "a": "" } }), "/labels/a"),
+        (json!({ "labels": { "a/b": "c" } }), "/labels/a~1b"),
+        (json!({ "labels": many }), "/labels/n8"),
+        (json!({ "reportId": "" }), "/reportId"),
+        (json!({ "reportId": "x".repeat(65) }), "/reportId"),
+        (json!({ "reportId": "a\u{200b}" }), "/reportId"),
+        (json!({ "error": "disk full" }), "/error"),
+        (json!({ "error": { "message": "no code" } }), "/error"),
+        (json!({ "error": { "code": "E", "message": "x".repeat(201) } }), "/error/message"),
+    ];
+    for (number, (members, pointer)) in cases.iter().enumerate() {
+        let report = with(&format!("pibook-{number}"), 1, members);
+        let (status, said) = post(&api, "/api/sync-event", report.to_string()).await;
+        assert_eq!((status, pointers(&said)), (202, vec![(0, *pointer)]), "{members}: {said}");
+        assert_eq!((&said["success"], &said["message"]), (&json!(true), &json!("Sync event queued successfully")));
+        let batch = json!([body("good", hours_ago(2), true), report]);
+        let (status, said) = post(&api, "/api/v1/sync-events", batch.to_string()).await;
+        assert_eq!((status, &said["accepted"], pointers(&said)), (202, &json!(2), vec![(1, *pointer)]), "{said}");
+        assert!(said["ignored"][0]["detail"].as_str().unwrap().len() > 10, "{said}");
+    }
+    let kept = json!({ "labels": { "n": 7, "ok": true, "speed": 1.50, "bad": null, "region": " nord " } });
+    let (_, said) = post(&api, "/api/sync-event", with("kept", 1, &kept).to_string()).await;
+    assert_eq!(pointers(&said), [(0, "/labels/bad")]);
+    let (_, said) = post(&api, "/api/sync-event", body("plain", hours_ago(1), true).to_string()).await;
+    assert_eq!(said, json!({ "success": true, "message": "Sync event queued successfully" }));
+    env.drained().await;
+    let rows = mongo_find(&env, "SyncEvent", json!({ "deviceId": "kept" })).await;
+    assert_eq!(rows[0]["labels"], json!({ "n": "7", "ok": "true", "region": "nord", "speed": "1.5" }));
+    let rows = mongo_find(&env, "SyncEvent", json!({ "deviceId": "pibook-12" })).await;
+    assert_eq!(rows[0]["error"], json!({ "code": "E" }));
+    let metrics = reqwest::get(format!("{}/metrics", api.url)).await.unwrap().text().await.unwrap();
+    for (member, count) in [("labels", 2 * 7 + 1), ("reportId", 2 * 3), ("error", 2 * 3), ("sentAt", 0)] {
+        let line = format!("pisync_ingest_ignored_total{{member=\"{member}\"}} {count}");
+        assert!(metrics.contains(&line), "{line} in {metrics}");
+    }
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn an_answer_stays_short_whatever_is_left_out() {
+    let env = TestEnv::new();
+    let api = env.api(&["--device-burst", "10000"]).await;
+    let labels: serde_json::Map<_, _> =
+        (0..20_000).map(|number| (format!("{number}~/ {}", "x".repeat(20)), json!("y"))).collect();
+    let report = with("a", 1, &json!({ "labels": labels })).to_string();
+    let (status, said) = post(&api, "/api/sync-event", report).await;
+    assert_eq!((status, said["ignored"].as_array().unwrap().len()), (202, 11), "{said}");
+    let labels: serde_json::Map<_, _> = (0..30).map(|number| (format!("{number}"), json!("y"))).collect();
+    let reports: Vec<_> = (0..1_000).map(|hour| with("b", hour, &json!({ "labels": labels }))).collect();
+    let (status, said) = post(&api, "/api/v1/sync-events", json!(reports).to_string()).await;
+    assert_eq!((status, &said["accepted"]), (202, &json!(1_000)));
+    assert_eq!(said["ignored"].as_array().unwrap().len(), 1_000);
+    assert!(said.to_string().len() < 400_000, "{}", said.to_string().len());
+    let _worker = env.worker("worker.log", &[]).await;
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn an_item_that_is_no_json_fails_alone() {
+    let env = TestEnv::new();
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let now = hours_ago(0);
+    let good = |device: &str| body(device, now, true).to_string().into_bytes();
+    let broken: [&[u8]; 7] = [
+        b"{\"deviceId\":\"x\",\"internetSpeed\":NaN}",
+        b"{\"deviceId\":\"x\ty\"}",
+        b"{\"deviceId\":\"x\ny\"}",
+        b"{\"deviceId\":\"\xe9\"}",
+        b"{\"deviceId\":\"x\",}",
+        b"{\"deviceId\":\"x\",\"deviceId\":\"y\"}",
+        b"{'deviceId':1}",
+    ];
+    for (number, item) in broken.into_iter().enumerate() {
+        let (before, behind) = (good(&format!("a-{number}")), good(&format!("b-{number}")));
+        let items = [&before[..], item, &behind].join(&b',');
+        for body in [
+            [b"[", &items[..], b"]"].concat(),
+            [&b"\xef\xbb\xbf{\"sentAt\":null,\"events\":["[..], &items, b",]}"].concat(),
+        ] {
+            let (status, said) = post(&api, "/api/v1/sync-events", body).await;
+            assert_eq!((status, &said["accepted"]), (202, &json!(2)), "{number}: {said}");
+            let rejected = &said["rejected"];
+            assert_eq!((rejected.as_array().unwrap().len(), &rejected[0]["index"]), (1, &json!(1)), "{said}");
+            assert_eq!(rejected[0]["code"], "malformed", "{said}");
+        }
+    }
+    for body in [&b"[{},{}"[..], b"[{\"a\":\"x},{}]", b"[{}]]", b"{\"events\":{}}", b"{\"events\":[{}}"] {
+        let (status, problem) = post(&api, "/api/v1/sync-events", body.to_vec()).await;
+        assert_eq!((status, &problem["errors"][0]["code"]), (400, &json!("malformed")), "{problem}");
+        assert!(problem["errors"][0]["detail"].as_str().unwrap().contains("at byte "), "{problem}");
+    }
+    let marked = [&b"\xef\xbb\xbf"[..], &good("marked")].concat();
+    assert_eq!(post(&api, "/api/sync-event", marked).await.0, 202);
+    env.drained().await;
+    assert_eq!(env.rows().await.len(), 15);
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn a_clock_of_the_sender_that_is_no_time_refuses_no_report() {
+    let env = TestEnv::new();
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    for wrong in [r#""now""#, "NaN", "{}", "1.5"] {
+        let body = format!(r#"{{"sentAt":{wrong},"events":[{}]}}"#, body("a", hours_ago(1), true));
+        let (status, said) = post(&api, "/api/v1/sync-events", body).await;
+        assert_eq!((status, &said["accepted"], pointers(&said)), (202, &json!(1), vec![(0, "/sentAt")]), "{said}");
+    }
+    env.finish().await;
+}

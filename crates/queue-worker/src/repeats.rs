@@ -1,0 +1,106 @@
+//! Reports of a clock that is not believed which repeat an earlier one: they are that one's row,
+//! and are counted, so that people learn that the device's clock says the same time again and again.
+
+use std::collections::HashMap;
+
+use jiff::{SignedDuration, Timestamp};
+use pisync_core::{
+    models::{DeviceId, EventId, FailureCounter, SyncEvent},
+    store::{Kept, Revision, Store, StoreError},
+};
+
+use crate::batch::Rested;
+
+/// How long after its row a report must be received to be a repeat; what comes sooner is the same
+/// report, sent again.
+const AFTER: SignedDuration = SignedDuration::from_mins(30);
+
+/// A report that is an earlier one's row, and may be a repeat of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Again {
+    /// The row.
+    pub id: EventId,
+    /// Whose it is.
+    pub device_id: DeviceId,
+    /// When it was received.
+    pub received_at: Timestamp,
+}
+
+/// When the repeats of each device were received.
+pub type Repeats = HashMap<DeviceId, Vec<Timestamp>>;
+
+impl Again {
+    /// Whether a report can be a repeat at all: with a report id it is told apart from others, and
+    /// the same time of a clock that is believed is the same report.
+    pub(crate) fn may_be(event: &SyncEvent) -> bool {
+        event.time.device_timestamp.is_some() && event.report_id.is_none()
+    }
+}
+
+/// The reports of a batch that may be repeats: `within` it, or of rows that were there already.
+pub(crate) fn asked(rested: &[Rested], within: Vec<Again>) -> Vec<Again> {
+    let resent = rested.iter().filter(|event| !event.is_new && event.may_repeat).map(|event| Again {
+        id: event.observation.id,
+        device_id: event.device_id.clone(),
+        received_at: event.received_at,
+    });
+    resent.chain(within).collect()
+}
+
+/// Returns those that are repeats, by the time at which their row was received.
+pub(crate) async fn confirmed(store: &Store, asked: &[Again]) -> Result<Repeats, StoreError> {
+    let ids: Vec<_> = asked.iter().map(|again| again.id).collect();
+    let received_at = store.sync_events().received_at(&ids).await?;
+    let is_repeat =
+        |again: &&Again| received_at.get(&again.id).is_some_and(|row| again.received_at.duration_since(*row) > AFTER);
+    let mut repeats = Repeats::new();
+    for again in asked.iter().filter(is_repeat) {
+        repeats.entry(again.device_id.clone()).or_default().push(again.received_at);
+    }
+    Ok(repeats)
+}
+
+/// Puts the repeats into the counters that have to change for them or anyway.
+pub(crate) fn count_repeats(
+    changes: &mut Vec<(FailureCounter, Revision)>,
+    repeats: &Repeats,
+    kept: &HashMap<DeviceId, Kept>,
+) {
+    for (device_id, received_at) in repeats {
+        let kept = kept.get(device_id).cloned().unwrap_or_else(|| Kept::none(device_id.clone()));
+        let counted = kept.counter.with_repeats(received_at).clock_repeats;
+        if let Some((counter, _)) = changes.iter_mut().find(|(counter, _)| counter.device_id == *device_id) {
+            counter.clock_repeats = counted;
+        } else if counted != kept.counter.clock_repeats {
+            changes.push((FailureCounter { clock_repeats: counted, ..kept.counter }, kept.revision));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device(name: &str) -> DeviceId {
+        DeviceId::parse(name).unwrap()
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn repeats_go_into_the_change_there_is_or_one_of_their_own_and_only_once() {
+        let repeats = Repeats::from([(device("a"), vec![at(5)]), (device("b"), vec![at(5), at(6)])]);
+        let mut changes = vec![(FailureCounter::new(device("a")), Revision::At(3))];
+        count_repeats(&mut changes, &repeats, &HashMap::new());
+        assert_eq!(changes.len(), 2);
+        let counts: Vec<_> = changes.iter().map(|(counter, _)| counter.clock_repeats.unwrap().count).collect();
+        assert_eq!((counts, changes[0].1, changes[1].1), (vec![1, 2], Revision::At(3), Revision::Unset));
+        let kept =
+            changes.into_iter().map(|(counter, revision)| (counter.device_id.clone(), Kept { counter, revision }));
+        let (kept, mut again) = (kept.collect(), Vec::new());
+        count_repeats(&mut again, &repeats, &kept);
+        assert_eq!(again, []);
+    }
+}
