@@ -4,7 +4,7 @@
 //! - [`models`]: events, counters and alerts as plain values; no server is known here.
 //! - [`queue`]: the partitioned Redis lists between the API and the workers.
 //! - [`store`]: the `MongoDB` collections.
-//! - [`settings`], [`logging`], [`shutdown`], [`backoff`]: what every binary needs to run; [`crash`]
+//! - [`settings`], [`signing_keys`], [`logging`], [`shutdown`], [`backoff`]: what every binary needs to run; [`crash`]
 //!   for tests of the whole.
 //! - [`metrics`], [`ops`], [`healthcheck`]: what operators see of a process, the port for it, and
 //!   how a process asks itself.
@@ -25,3 +25,4 @@ pub mod metrics;
 pub mod ops;
 pub mod settings;
 pub mod shutdown;
+pub mod signing_keys;

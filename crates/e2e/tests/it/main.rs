@@ -28,7 +28,6 @@ mod fleet_window;
 mod healthcheck;
 mod hours;
 mod http;
-mod http2;
 mod keys;
 mod labels;
 mod limits;

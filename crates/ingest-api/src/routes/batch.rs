@@ -64,7 +64,10 @@ pub(super) async fn post(
 ) -> Result<HttpResponse, ApiError> {
     let form =
         body::form(&request).ok_or(ApiError::MediaType { accept: "application/json or application/x-ndjson" })?;
-    let batch = read(form, &body::read(&request, payload).await?)?;
+    state.limits.has_room(caller.device_id(), caller.key_id())?;
+    // Held to the end: what is made of it is in memory until Redis has it.
+    let body = body::read(&request, payload).await?;
+    let batch = read(form, &body)?;
     if batch.reports.iter().all(Result::is_err) {
         return Err(batch.faults().into());
     }

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use actix_web::{HttpResponse, web::Data};
+use actix_web::{HttpRequest, HttpResponse, web::Data};
 use serde_json::json;
 
-use crate::server::State;
+use crate::{
+    auth::{Auth, Gate, Scope},
+    server::State,
+};
 
 /// How long `MongoDB` may take to say that it is there.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -16,12 +19,13 @@ pub(super) async fn alive() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "ok" }))
 }
 
-/// 200 while Redis takes events, 503 else. `MongoDB` being away only degrades: events wait.
+/// 200 while Redis takes events, 503 else. `MongoDB` being away only degrades: events wait. Under
+/// `--auth enforce` only who may read is told more than the status.
 #[utoipa::path(get, path = "/readyz", tag = "process", responses(
     (status = 200, description = "Ready, or degraded while MongoDB is away"),
     (status = 503, description = "Redis is away")
 ))]
-pub(super) async fn ready(state: Data<State>) -> HttpResponse {
+pub(super) async fn ready(request: HttpRequest, gate: Data<Gate>, state: Data<State>) -> HttpResponse {
     let store = state.store.clone();
     // A driver's future must not be dropped half way: it is spawned, and only waited for so long.
     let ping = tokio::spawn(async move { store.ping().await });
@@ -33,6 +37,10 @@ pub(super) async fn ready(state: Data<State>) -> HttpResponse {
         (Ok(()), false) => "degraded",
         (Err(_), _) => "unavailable",
     };
-    let body = json!({ "status": status, "redis": word(redis.is_ok()), "mongodb": word(mongo) });
+    let body = if gate.mode() == Auth::Enforce && gate.admit(&request, Scope::Read).is_err() {
+        json!({ "status": status })
+    } else {
+        json!({ "status": status, "redis": word(redis.is_ok()), "mongodb": word(mongo) })
+    };
     if redis.is_ok() { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
 }

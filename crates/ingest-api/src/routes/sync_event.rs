@@ -42,6 +42,7 @@ pub(super) async fn post(
     if body::form(&request) != Some(Form::Json) {
         return Err(ApiError::MediaType { accept: "application/json" });
     }
+    state.limits.has_room(caller.device_id(), caller.key_id())?;
     let body = body::read(&request, payload).await?;
     let event = SyncEvent::from_json(&body, now())?;
     caller.may_post_as(&event.device_id)?;
