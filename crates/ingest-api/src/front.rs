@@ -45,7 +45,7 @@ impl Front {
         Self {
             gate: Data::new(gate(config)),
             origins: Data::new(Origins(config.front.cors_origins.clone())),
-            site: Data::new(Site::new(&config.site, config.bind, certificate.is_some())),
+            site: Data::new(Site::new(&config.site, config.bind, certificate.is_some(), config.has_bounds())),
             cursor_keys: config.cursor_key_file.as_ref().map_or_else(|| signing_keys.clone(), open),
             signing_keys,
             certificate,

@@ -79,7 +79,7 @@ pub(crate) async fn serve(
     let state = web::Data::new(state);
     let docs = web::Data::new(Docs::new());
     let assets = web::Data::new(Assets::new()?);
-    let attempts = web::Data::new(Attempts::new());
+    let attempts = web::Data::new(Attempts::new(bounds.are_kept));
     let tls = front.certificate.as_ref().map(|certificate| certificate.server_config()).transpose();
     let tls = tls.map_err(std::io::Error::other)?;
     let app = move || {

@@ -7,6 +7,9 @@ use crate::settings::Secret;
 /// The fewest bytes of a key.
 const FEWEST: usize = 32;
 
+/// Where Docker and Podman put the secrets of a container.
+const CONTAINER_SECRETS: &str = "/run/secrets";
+
 /// The most keys of a file.
 const MOST: usize = 8;
 
@@ -41,6 +44,8 @@ pub fn read(path: &Path) -> Result<Vec<Secret>, String> {
 /// Fails with the mode, and with what to do about it.
 pub fn private(path: &Path, forbidden: u32, remedy: &str) -> Result<String, String> {
     let name = path.display();
+    // The secrets of a container have the owner and the mode of the host's files, and nobody else is there.
+    let forbidden = if path.starts_with(CONTAINER_SECRETS) { forbidden & 0o022 } else { forbidden };
     let mode = fs::metadata(path).map_err(|error| format!("reading {name}: {error}"))?.permissions().mode() & 0o777;
     if mode & forbidden != 0 {
         return Err(format!("{name} has the mode {mode:04o}, so others may read or change it: {remedy} {name}"));

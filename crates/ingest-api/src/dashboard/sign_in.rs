@@ -38,9 +38,9 @@ const PLACES: usize = 1 << 12;
 pub struct Attempts(Cells);
 
 impl Attempts {
-    /// Nobody has tried yet.
-    pub fn new() -> Self {
-        Self(Cells::new(PLACES, PAUSE, AT_ONCE))
+    /// Nobody has tried yet. Without a limit only in the controls of tests.
+    pub fn new(has_limit: bool) -> Self {
+        Self(Cells::new(PLACES, PAUSE, if has_limit { AT_ONCE } else { NonZeroU32::MAX }))
     }
 }
 
@@ -51,12 +51,6 @@ impl Attempts {
         let by_key = self.0.take(&("key", id));
         let by_client = client.map_or(Ok(()), |client| self.0.take(&("client", client)));
         by_key.and(by_client)
-    }
-}
-
-impl Default for Attempts {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -49,7 +49,12 @@ pub(crate) struct Site {
     allowed_hosts: Vec<String>,
     is_loopback: bool,
     is_tls: bool,
+    /// Whether requests are checked; only in the controls of tests they are not.
+    is_kept: bool,
 }
+
+/// What probes ask for by whatever name; it tells nothing.
+const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
 /// What stands before each path in links, redirects and cookies.
 static ROOT: OnceLock<String> = OnceLock::new();
@@ -89,7 +94,7 @@ impl ExternalUrl {
 
 impl Site {
     /// A server with these settings; the first one of a process decides on its [`root`].
-    pub(crate) fn new(settings: &SiteSettings, bind: SocketAddr, is_tls: bool) -> Self {
+    pub(crate) fn new(settings: &SiteSettings, bind: SocketAddr, is_tls: bool, is_kept: bool) -> Self {
         if let Some(external) = &settings.external_url {
             let _ = ROOT.set(external.path().to_owned());
         }
@@ -99,6 +104,7 @@ impl Site {
             allowed_hosts: settings.allowed_hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
             is_loopback: bind.ip().is_loopback(),
             is_tls,
+            is_kept,
         }
     }
 
@@ -133,16 +139,23 @@ impl Site {
 
     /// Refuses what a page of another site sends by its reader's browser, and what came by a name
     /// that is none of ours to a server that only this machine is to reach.
+    ///
+    /// A browser puts an `Origin` on all that is no `GET`: what has none is no browser's, so devices
+    /// and programs need no name of ours. Reports are held to it too: a page is not to make them up.
     pub(crate) fn check(&self, method: &Method, request: &HttpRequest) -> Result<(), ApiError> {
         let headers = request.headers();
-        let host = host_header(headers);
-        if self.is_loopback && !host.is_none_or(|host| self.is_ours(host)) {
+        let (site, origin) = (headers.get("sec-fetch-site"), headers.get(ORIGIN));
+        let is_browser = method.is_safe() || site.is_some() || origin.is_some();
+        if !self.is_kept || !is_browser || PROBES.contains(&request.path()) {
+            return Ok(());
+        }
+        if self.is_loopback && !host_header(headers).is_none_or(|host| self.is_ours(host)) {
             return Err(ApiError::ForeignHost);
         }
         if method.is_safe() {
             return Ok(());
         }
-        let is_same = match (headers.get("sec-fetch-site"), headers.get(ORIGIN)) {
+        let is_same = match (site, origin) {
             (None, None) => true,
             (Some(site), _) => site == "same-origin" || site == "none",
             (None, Some(origin)) => origin.to_str().is_ok_and(|origin| self.is_own_origin(origin, request)),
@@ -211,7 +224,7 @@ mod tests {
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
             allowed_hosts: vec!["Fleet.local".into()],
         };
-        Site::new(&settings, bind.parse().unwrap(), false)
+        Site::new(&settings, bind.parse().unwrap(), false, true)
     }
 
     fn request(headers: &[(&'static str, &'static str)]) -> HttpRequest {
@@ -255,10 +268,11 @@ mod tests {
     fn a_server_on_loopback_answers_to_its_own_names_alone() {
         let site = site(Some("https://fleet.example/"), "127.0.0.1:8080");
         for ours in ["localhost:8080", "127.0.0.1", "[::1]:8080", "127.0.0.1:1", "fleet.example", "fleet.LOCAL:80"] {
-            assert!(is_let_in(&site, &[("host", ours)]), "{ours}");
+            assert!(site.check(&Method::GET, &request(&[("host", ours)])).is_ok(), "{ours}");
         }
         for foreign in ["evil.example", "localhost.evil.example", "10.0.0.1:8080", "", "localhost@evil", "[::2]"] {
-            assert!(!is_let_in(&site, &[("host", foreign)]), "{foreign}");
+            assert!(!is_let_in(&site, &[("host", foreign), ("sec-fetch-site", "same-origin")]), "{foreign}");
+            assert!(is_let_in(&site, &[("host", foreign)]), "a program, and no browser: {foreign}");
             assert!(site.check(&Method::GET, &request(&[("host", foreign)])).is_err(), "{foreign}");
         }
     }
