@@ -101,7 +101,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let bounds = Bounds {
         max_connections: usize::try_from(config.max_connections).unwrap_or(usize::MAX),
         keep_alive: Duration::from_secs(config.keep_alive.into()),
-        budget: Budget::new(BODIES),
+        budget: Budget::new(if config.has_bounds() { BODIES } else { usize::MAX }),
         are_kept: config.has_bounds(),
     };
     server::serve(listener, front, state, bounds, stop).await.context("serving")

@@ -139,7 +139,7 @@ async fn bodies_that_never_end_leave_room_for_the_reports_of_others() {
     let env = TestEnv::new();
     keys(&env, &["new-device-key"]).await;
     key(&env, "read").await;
-    let token = |device: &'static str| keys(&env, &["device-token", device]);
+    let token = async |device: &str| keys(&env, &["device-token", device]).await;
     let (one, other) = (token("pibook-1").await, token("pibook-2").await);
     let api = api_with(&env, "enforce", &[]).await;
     let head = format!(

@@ -84,7 +84,8 @@ impl Attack {
     /// How many do it at a time.
     fn strangers(self) -> usize {
         match self {
-            Self::UnreadFiles | Self::UnreadLists => 200,
+            Self::UnreadFiles => 200,
+            Self::UnreadLists => 1_500,
             Self::Bodies => 400,
             Self::RestingHeads | Self::DrippingForms => 250,
             Self::DrippingHeads => 2_200,

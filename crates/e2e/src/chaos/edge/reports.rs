@@ -55,7 +55,8 @@ impl Sent {
 }
 
 async fn send(url: String, key: Option<String>, stop: CancellationToken) -> Sent {
-    let client = Client::builder().timeout(TIMEOUT).build().unwrap_or_default();
+    // Each report by a connection of its own, as of a device that has none.
+    let client = Client::builder().timeout(TIMEOUT).pool_max_idle_per_host(0).build().unwrap_or_default();
     let (mut sending, mut device) = (JoinSet::new(), 0_u32);
     let mut ticks = tokio::time::interval(INTERVAL);
     while !stop.is_cancelled() {
