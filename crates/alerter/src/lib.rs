@@ -36,7 +36,7 @@ use jiff::Timestamp;
 use pisync_core::{
     queue::{Hints, Queue, QueueError},
     shutdown,
-    store::Store,
+    store::{Store, StoreError},
 };
 
 use crate::{
@@ -103,7 +103,11 @@ async fn once(
     summaries: &Summaries,
     receivers: &Receivers,
 ) -> anyhow::Result<()> {
-    store.ensure_indexes().await?;
+    match store.ensure_indexes().await {
+        // Reads are served without it; what to do is in the error.
+        Err(error @ StoreError::Index { .. }) => log::error!(error:% = error; "an index is missing"),
+        made => made?,
+    }
     alerter.tick().await?;
     receivers.ping().await;
     let outcome = outbox.deliver().await?;

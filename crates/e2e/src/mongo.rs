@@ -165,10 +165,12 @@ async fn run(uri: &str, database: &str, name: &str, value: Value, rest: Value) {
     const SCRIPT: &str = "
 import sys, pymongo
 from bson import json_util
+from bson.codec_options import DatetimeConversion
 uri, database, name, value, rest = sys.argv[1:]
 client = pymongo.MongoClient(uri)
+dates = json_util.JSONOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 try:
-    client[database].command({name: json_util.loads(value), **json_util.loads(rest)})
+    client[database].command({name: json_util.loads(value), **json_util.loads(rest, json_options=dates)})
 except pymongo.errors.AutoReconnect:
     pass  # a primary that steps down may close the connection
 client.admin.command('ping', read_preference=pymongo.ReadPreference.PRIMARY)

@@ -1,7 +1,7 @@
 //! The HTTP side of `PiSync`: what a device reports goes through [`routes`] into the queue.
 //!
 //! In reading order: [`config`], [`server`], `http` (connections and what bounds them),
-//! [`request_id`], [`front`] (with [`auth`], [`cors`], [`tls`] and [`headers`]), [`routes`], [`limits`], [`hours`], [`changes`], `hourly` (what is done
+//! [`request_id`], [`front`] (with [`auth`], [`cors`], [`tls`] and [`headers`]), [`routes`], [`limits`], `refresh`, [`hours`], [`changes`], `hourly` (what is done
 //! once an hour), [`error`], [`metrics`]; [`cursor`]
 //! for lists, [`signing`] for what seals them; [`dashboard`] for people; [`admin`] and [`healthcheck`] for the
 //! operator's verbs.
@@ -22,6 +22,7 @@ pub mod hours;
 mod http;
 pub mod limits;
 pub mod metrics;
+mod refresh;
 pub mod request_id;
 pub mod routes;
 pub mod server;
@@ -73,7 +74,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     }
     let store = Store::open(&config.mongo, "ingest-api").await.context("opening the store")?;
     let indexes = store.clone();
-    tokio::spawn(async move { indexes.ensure_indexes_in_time().await });
+    tokio::spawn(async move { indexes.keep_indexes().await });
 
     tokio::spawn(Pulse::new(queue.clone()).keep(Role::Ingest));
     let producer = Producer::start(queue.clone(), config.max_queue);

@@ -26,3 +26,4 @@ pub mod ops;
 pub mod settings;
 pub mod shutdown;
 pub mod signing_keys;
+mod unreadable;

@@ -43,7 +43,8 @@ impl Caller {
             // A session is looked at before the mode: it says who acts.
             Access::OperatorPage if mode == "observe" && is_session => reaches(Scope::Operate),
             Access::OperatorPage => is_open || reaches(Scope::Operate),
-            Access::OperatorForm if mode == "off" => is_session && path != "/share",
+            // The token of its session, which this test knows of operators alone.
+            Access::OperatorForm if mode == "off" => is_session && reaches(Scope::Operate) && path != "/share",
             Access::OperatorForm => is_session && reaches(Scope::Operate),
         }
     }

@@ -1,6 +1,9 @@
 //! What a process says to settings that cannot be right.
 
-use e2e::TestEnv;
+use std::any::TypeId;
+
+use clap::{Arg, Command as Clap, CommandFactory};
+use e2e::{TestEnv, body, hours_ago};
 use tokio::process::Command;
 
 /// The status and the standard error of a process that ends at once.
@@ -85,5 +88,93 @@ async fn a_secret_may_stand_in_a_file() {
     let (code, error) = status(&format!("file:{}", redis.display())).await;
     assert_eq!(code, Some(2), "{error}");
     assert!(!error.contains("hunter2"), "{error}");
+    env.finish().await;
+}
+
+/// The arguments of a program and its verbs whose value is a whole number.
+fn numbers(command: &Clap) -> Vec<Arg> {
+    let of_verbs = command.get_subcommands().flat_map(numbers);
+    command.get_arguments().filter(|arg| is_number(arg)).cloned().chain(of_verbs).collect()
+}
+
+fn is_number(arg: &Arg) -> bool {
+    let kinds = [
+        TypeId::of::<u8>(),
+        TypeId::of::<u16>(),
+        TypeId::of::<u32>(),
+        TypeId::of::<u64>(),
+        TypeId::of::<usize>(),
+        TypeId::of::<i32>(),
+        TypeId::of::<i64>(),
+        TypeId::of::<std::num::NonZeroU16>(),
+        TypeId::of::<std::num::NonZeroU32>(),
+        TypeId::of::<std::num::NonZeroU64>(),
+    ];
+    !arg.is_hide_set() && kinds.iter().any(|kind| arg.get_value_parser().type_id() == *kind)
+}
+
+fn bounds(arg: &Arg) -> (String, i128, i128) {
+    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    let words: Vec<_> = help.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let bounds = words.windows(3).find_map(|three| match three {
+        [low, "to", high] => Some((low.parse().ok()?, high.parse().ok()?)),
+        _ => None,
+    });
+    let (low, high) = bounds.unwrap_or_else(|| panic!("{arg}: --help names no bounds: {help}"));
+    (arg.get_long().map_or_else(|| arg.get_id().to_string(), |long| format!("--{long}")), low, high)
+}
+
+/// Whether a command line of this argument alone is understood.
+fn takes(arg: &Arg, flag: &str, value: i128) -> Result<(), String> {
+    let command = Clap::new("test").arg(arg.clone().required(false).global(false));
+    let argument = if flag.starts_with("--") { format!("{flag}={value}") } else { value.to_string() };
+    command.try_get_matches_from(["test".to_owned(), argument]).map(drop).map_err(|error| error.to_string())
+}
+
+#[test]
+fn every_number_in_a_setting_has_bounds_that_help_names_and_that_hold() {
+    for (program, command) in [
+        ("ingest-api", ingest_api::config::Config::command()),
+        ("queue-worker", queue_worker::config::Config::command()),
+        ("alerter", alerter::config::Config::command()),
+        ("fleet-sim", fleet_sim::config::Config::command()),
+    ] {
+        let numbers = numbers(&command);
+        assert!(!numbers.is_empty(), "{program}");
+        for arg in numbers {
+            let (flag, low, high) = bounds(&arg);
+            for good in [low, high] {
+                assert_eq!(takes(&arg, &flag, good), Ok(()), "{program} {flag} {good}");
+            }
+            for bad in [low - 1, high + 1, i128::from(u64::MAX)].into_iter().filter(|bad| !(low..=high).contains(bad)) {
+                assert!(takes(&arg, &flag, bad).is_err(), "{program} {flag} {bad}");
+            }
+        }
+    }
+}
+
+/// At its bounds each setting does what it says: nothing overflows on the way.
+#[tokio::test]
+async fn programs_run_at_the_bounds_of_their_settings() {
+    let env = TestEnv::new();
+    let of_servers = ["--partitions"];
+    let at = |command: &Clap, high: bool| {
+        let own: Vec<_> = command.get_arguments().filter(|arg| is_number(arg)).map(bounds).collect();
+        let own = own.into_iter().filter(|(flag, ..)| !of_servers.contains(&flag.as_str()));
+        own.map(|(flag, low, most)| format!("{flag}={}", if high { most } else { low })).collect::<Vec<_>>()
+    };
+    for high in [true, false] {
+        let (api, worker) = (ingest_api::config::Config::command(), queue_worker::config::Config::command());
+        let (api, worker) = (at(&api, high), at(&worker, high));
+        let args = |of: &[String]| of.iter().map(|arg| arg.clone().leak() as &str).collect::<Vec<_>>();
+        let api = env.api_named(&format!("api-{high}.log"), &args(&api)).await;
+        let mut worker = env.worker(&format!("worker-{high}.log"), &args(&worker)).await;
+        for device in ["a", "b"] {
+            assert_eq!(api.post(&body(&format!("{device}-{high}"), hours_ago(1), true)).await.status().as_u16(), 202);
+            env.drained().await;
+        }
+        worker.kill().await;
+    }
+    assert_eq!(env.rows().await.len(), 4);
     env.finish().await;
 }

@@ -1,16 +1,15 @@
 //! Reading a body: up to a limit, within a time, unpacked where it is packed.
 
-use std::{io::Read, ops::Deref, rc::Rc, time::Duration};
+use std::{ops::Deref, rc::Rc, time::Duration};
 
 use actix_web::{
     HttpMessage, HttpRequest,
-    http::header::CONTENT_ENCODING,
     web::{Bytes, BytesMut, Data, Payload},
 };
-use flate2::read::MultiGzDecoder;
 use futures_util::StreamExt;
 use tokio::time::timeout;
 
+use super::packing::{is_packed, unpack};
 use crate::{
     auth::Caller,
     error::ApiError,
@@ -40,7 +39,14 @@ const PART_OF_MANY: usize = 2;
 #[derive(Debug)]
 pub(crate) struct Body {
     bytes: Bytes,
-    _taken: Option<Taken>,
+    taken: Option<Taken>,
+}
+
+impl Body {
+    /// The same memory, of which only a part is looked at.
+    pub(super) fn narrowed(self, bytes: Bytes) -> Self {
+        Self { bytes, ..self }
+    }
 }
 
 impl Deref for Body {
@@ -62,13 +68,14 @@ pub(super) enum Form {
 
 /// The form of the body; none that is known is an error of the caller's choice.
 pub(super) fn form(request: &HttpRequest) -> Option<Form> {
-    let media_type = request.content_type();
+    // Names of types are the same in any case (RFC 9110).
+    let media_type = request.content_type().to_ascii_lowercase();
     let Some((_, subtype)) = media_type.split_once('/') else {
         return media_type.is_empty().then_some(Form::Json);
     };
-    match subtype {
+    match subtype.trim() {
         "x-ndjson" | "ndjson" | "jsonl" | "x-jsonlines" => Some(Form::Lines),
-        _ if subtype == "json" || subtype.ends_with("+json") => Some(Form::Json),
+        subtype if subtype == "json" || subtype.ends_with("+json") => Some(Form::Json),
         _ => None,
     }
 }
@@ -81,7 +88,7 @@ pub(crate) fn is_form(request: &HttpRequest) -> bool {
 /// The body of a form to its end.
 pub(crate) async fn body_of_form(request: &HttpRequest, payload: Payload) -> Result<Body, ApiError> {
     if is_packed(request)? {
-        return Err(ApiError::Encoding);
+        return Err(ApiError::Encoding { sent: "gzip".into() });
     }
     read_up_to(request, payload, FORM_LIMIT, FORM_TIMEOUT).await
 }
@@ -89,14 +96,13 @@ pub(crate) async fn body_of_form(request: &HttpRequest, payload: Payload) -> Res
 /// The body to its end.
 pub(super) async fn read(request: &HttpRequest, payload: Payload) -> Result<Body, ApiError> {
     let packed = is_packed(request)?;
-    let body = read_up_to(request, payload, BODY_LIMIT, BODY_TIMEOUT).await?;
-    if !packed {
-        return Ok(body);
+    let Body { bytes, mut taken } = read_up_to(request, payload, BODY_LIMIT, BODY_TIMEOUT).await?;
+    let length = bytes.len();
+    let bytes = unpack(packed, bytes, BODY_LIMIT)?;
+    if bytes.len() > length.max(FREE) {
+        take(request, &mut taken, bytes.len())?;
     }
-    let bytes = unpack(&body)?;
-    let mut taken = None;
-    take(request, &mut taken, bytes.len())?;
-    Ok(Body { bytes, _taken: taken })
+    Ok(Body { bytes, taken })
 }
 
 async fn read_up_to(
@@ -133,7 +139,7 @@ async fn gather(request: &HttpRequest, mut payload: Payload, limit: usize) -> Re
     if let Some(connection) = connection {
         connection.body_ended();
     }
-    Ok(Body { bytes: body.freeze(), _taken: taken })
+    Ok(Body { bytes: body.freeze(), taken })
 }
 
 /// Takes memory for the body from the budget, in the name of who sends it.
@@ -156,23 +162,4 @@ fn share(request: &HttpRequest, budget: &Budget) -> Taken {
     }
     let client = Site::of(request).and_then(|site| site.client(request));
     budget.of(&("client", client), PART_OF_MANY)
-}
-
-fn is_packed(request: &HttpRequest) -> Result<bool, ApiError> {
-    match request.headers().get(CONTENT_ENCODING).map(|encoding| encoding.as_bytes().to_ascii_lowercase()).as_deref() {
-        None | Some(b"" | b"identity") => Ok(false),
-        Some(b"gzip" | b"x-gzip") => Ok(true),
-        Some(_) => Err(ApiError::Encoding),
-    }
-}
-
-/// Never makes more than the limit, however much is packed in it.
-fn unpack(packed: &[u8]) -> Result<Bytes, ApiError> {
-    let mut body = Vec::new();
-    let read = MultiGzDecoder::new(packed).take(BODY_LIMIT as u64 + 1).read_to_end(&mut body);
-    match read {
-        Ok(size) if size > BODY_LIMIT => Err(ApiError::TooLarge { limit: BODY_LIMIT }),
-        Ok(_) => Ok(body.into()),
-        Err(_) => Err(ApiError::malformed("the body is not gzip as its Content-Encoding says")),
-    }
 }

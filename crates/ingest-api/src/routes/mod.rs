@@ -5,18 +5,22 @@ mod body;
 mod health;
 mod metrics;
 mod openapi;
+mod packing;
 mod page;
 mod repeated_failures;
+mod report_body;
 mod route;
 mod sync_event;
 mod sync_history;
+mod tidy;
 pub(crate) mod v1;
 
-use actix_web::web::{self, ServiceConfig, get, post};
+use actix_web::web::{self, ServiceConfig, get, head, post};
 
 pub(crate) use self::{
     body::{body_of_form, is_form},
     openapi::Docs,
+    tidy::tidy,
 };
 pub use self::{
     repeated_failures::FailingTotal,
@@ -43,8 +47,21 @@ const OTHERS: &[Resource] = &[
         &[Endpoint::get(Access::Key(Scope::Read), || get().to(repeated_failures::get))],
     )
     .with_cors(),
-    Resource::new("/healthz", &[Endpoint::get(Access::Everyone, || get().to(health::alive))]),
-    Resource::new("/readyz", &[Endpoint::get(Access::Everyone, || get().to(health::ready))]),
+    // Balancers ask by HEAD as well, and have to be told the same.
+    Resource::new(
+        "/healthz",
+        &[
+            Endpoint::get(Access::Everyone, || get().to(health::alive)),
+            Endpoint::head(Access::Everyone, || head().to(health::alive)),
+        ],
+    ),
+    Resource::new(
+        "/readyz",
+        &[
+            Endpoint::get(Access::Everyone, || get().to(health::ready)),
+            Endpoint::head(Access::Everyone, || head().to(health::ready)),
+        ],
+    ),
     Resource::new("/metrics", &[Endpoint::get(Access::Key(Scope::Read), || get().to(metrics::get))]),
     Resource::new("/openapi.json", &[Endpoint::get(Access::Key(Scope::Read), || get().to(openapi::get))]),
     Resource::new("/docs", &[Endpoint::get(Access::Key(Scope::Read), || get().to(openapi::to_page))]),
@@ -64,7 +81,8 @@ pub fn table(config: &mut ServiceConfig) {
     for resource in all() {
         config.service(resource.service());
     }
-    config.default_service(web::to(async || -> Result<&'static str, ApiError> { Err(ApiError::NoRoute) }));
+    config
+        .default_service(web::to(async || -> Result<&'static str, ApiError> { Err(ApiError::NoRoute { hint: None }) }));
 }
 
 /// Whether devices report to a path.

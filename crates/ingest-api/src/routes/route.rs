@@ -3,10 +3,12 @@
 use actix_web::{
     HttpResponse, Route,
     dev::HttpServiceFactory,
+    http::Method,
     middleware::{Condition, from_fn},
     web::{self, resource},
 };
 
+use super::v1::known_query;
 use crate::{
     auth::{Demand, Scope},
     cors::Cors,
@@ -37,6 +39,8 @@ pub struct Endpoint {
     /// Who may use it.
     pub access: Access,
     costly: Option<Costly>,
+    /// Whether a query may have what the documentation names alone.
+    knows_query: bool,
     route: fn() -> Route,
 }
 
@@ -53,27 +57,37 @@ pub struct Resource {
 
 impl Endpoint {
     pub(crate) const fn get(access: Access, route: fn() -> Route) -> Self {
-        Self { method: "GET", access, costly: None, route }
+        Self { method: "GET", access, costly: None, knows_query: false, route }
+    }
+
+    pub(crate) const fn head(access: Access, route: fn() -> Route) -> Self {
+        Self { method: "HEAD", ..Self::get(access, route) }
     }
 
     pub(crate) const fn post(access: Access, route: fn() -> Route) -> Self {
-        Self { method: "POST", access, costly: None, route }
+        Self { method: "POST", access, costly: None, knows_query: false, route }
     }
 
     pub(crate) const fn delete(access: Access, route: fn() -> Route) -> Self {
-        Self { method: "DELETE", access, costly: None, route }
+        Self { method: "DELETE", access, costly: None, knows_query: false, route }
     }
 
     pub(crate) const fn costly(self, costly: Costly) -> Self {
         Self { costly: Some(costly), ..self }
     }
 
+    /// A read that refuses parameters of the query that it does not know.
+    pub(crate) const fn with_known_query(self) -> Self {
+        Self { knows_query: true, ..self }
+    }
+
     fn route(&self) -> Route {
         let route = (self.route)();
-        match self.costly {
+        let route = match self.costly {
             Some(costly) => route.wrap(from_fn(move |request, next| costly.layer(request, next))),
             None => route,
-        }
+        };
+        if self.knows_query { route.wrap(from_fn(known_query::check)) } else { route }
     }
 }
 
@@ -87,12 +101,23 @@ impl Resource {
         Self { cors: true, ..self }
     }
 
-    /// What the framework needs of it.
+    /// The methods that are answered: `HEAD` wherever `GET` is.
+    fn allow(&self) -> String {
+        let methods = self.endpoints.iter().map(|endpoint| endpoint.method).filter(|method| *method != "HEAD");
+        methods.map(|method| if method == "GET" { "GET, HEAD" } else { method }).collect::<Vec<_>>().join(", ")
+    }
+
+    /// What the framework needs of it. `HEAD` is told that `GET` is there; no query is run for it.
     pub(super) fn service(&'static self) -> impl HttpServiceFactory + 'static {
-        let allow = self.endpoints.iter().map(|endpoint| endpoint.method).collect::<Vec<_>>().join(", ");
-        let other = web::to(move || {
+        let allow = self.allow();
+        let other = web::to(move |method: Method| {
             let allow = allow.clone();
-            async move { Err::<HttpResponse, _>(ApiError::Method { allow }) }
+            async move {
+                if method == Method::HEAD && allow.contains("HEAD") {
+                    return Ok(HttpResponse::Ok().finish());
+                }
+                Err(ApiError::Method { allow })
+            }
         });
         let resource = self.endpoints.iter().fold(resource(self.path), |resource, one| resource.route(one.route()));
         resource.default_service(other).wrap(Demand(self.endpoints)).wrap(Condition::new(self.cors, Cors))

@@ -48,6 +48,7 @@ mod repartition;
 mod seen;
 mod seen_page;
 mod status;
+mod unreadable;
 mod wake;
 
 use std::sync::Arc;

@@ -18,10 +18,23 @@ pub enum StoreError {
         /// Its name.
         name: String,
     },
-    /// A document is not of the shape that its collection has.
-    #[error("a document of {collection} cannot be read: {detail}")]
-    Malformed {
+    /// An index cannot be made as it should be.
+    #[error(
+        "the index {keys} of {collection} cannot be made: {why}; reads go on without it being unique. Of counters \
+         `queue-worker counters rebuild` mends it, of others drop the index or the second document"
+    )]
+    Index {
         /// The collection.
+        collection: String,
+        /// What it is of.
+        keys: String,
+        /// Why.
+        why: &'static str,
+    },
+    /// A reply of the server is not of the shape that was asked for.
+    #[error("{collection} cannot be read: {detail}")]
+    Malformed {
+        /// Which reply.
         collection: &'static str,
         /// What is wrong with it.
         detail: String,
@@ -64,4 +77,12 @@ impl From<mongodb::error::Error> for StoreError {
 /// Source: the Retryable Writes specification of the `MongoDB` drivers.
 fn is_passing(code: i32) -> bool {
     matches!(code, 6 | 7 | 50 | 64 | 89 | 91 | 134 | 189 | 262 | 9001 | 10107 | 11600 | 11602 | 13435 | 13436)
+}
+
+/// Codes that tell of the document and not of the server or the caller's rights: it will never be
+/// taken, by any server. Source: the error codes of the `MongoDB` manual.
+pub(super) fn is_about_the_document(code: i32) -> bool {
+    // BadValue, FailedToParse, TypeMismatch, InvalidBSON, DollarPrefixedFieldName, InvalidIdField,
+    // DocumentValidationFailure, BSONObjectTooLarge, KeyTooLong, CannotIndexParallelArrays.
+    matches!(code, 2 | 9 | 14 | 22 | 52 | 53 | 121 | 10334 | 17280 | 171)
 }

@@ -4,8 +4,10 @@
 
 mod alerts;
 mod dead_letters;
+mod documents;
 mod error;
 mod failure_counters;
+mod indexes;
 mod retention;
 mod silences;
 mod sizes;
@@ -35,7 +37,7 @@ pub use sync_events::{AgedRow, Inserted, NewestRow, Step, StoredEvent, SyncEvent
 pub use sync_hours::SyncHours;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, de::IgnoredAny};
+use serde::Deserialize;
 
 use crate::{backoff::Backoff, settings::MongoSettings};
 
@@ -47,6 +49,9 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// How long a majority may take to have a write; then it counts as not written, and is tried again.
 const MAJORITY: Duration = Duration::from_secs(5);
+
+/// How often the indexes are looked after: what has lost its index is served again after that.
+const INDEXES_EVERY: Duration = Duration::from_mins(1);
 
 /// How long the server may take to say that it is there.
 const PING_PATIENCE: Duration = Duration::from_secs(1);
@@ -98,21 +103,42 @@ impl Store {
     }
 
     /// Makes what is missing of the indexes. Any number of processes may do so at once.
+    ///
+    /// Fails with the first error after all others were made.
     pub async fn ensure_indexes(&self) -> Result<(), StoreError> {
-        self.sync_events().ensure_indexes().await?;
-        self.failure_counters().ensure_indexes().await?;
-        self.alerts().ensure_indexes().await?;
-        self.silences().ensure_index().await
+        let events = self.sync_events().ensure_indexes().await;
+        let counters = self.failure_counters().ensure_indexes().await;
+        let alerts = self.alerts().ensure_indexes().await;
+        let silences = self.silences().ensure_index().await;
+        events.and(counters).and(alerts).and(silences)
     }
 
-    /// Makes the indexes as soon as the server answers, however long that takes.
+    /// Makes the indexes as soon as the server answers, however long that takes. An index that cannot be
+    /// made (a device has two counters, say) is named in the log: work goes on without it.
     pub async fn ensure_indexes_in_time(&self) {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
-        while let Err(error) = self.ensure_indexes().await {
-            if backoff.is_fresh() {
-                log::warn!(error:% = error; "the indexes could not be made yet");
+        loop {
+            match self.ensure_indexes().await {
+                Ok(()) => return,
+                Err(error @ StoreError::Index { .. }) => {
+                    log::error!(error:% = error; "an index is missing");
+                    return;
+                }
+                Err(error) if backoff.is_fresh() => log::warn!(error:% = error; "the indexes could not be made yet"),
+                Err(_) => {}
             }
             tokio::time::sleep(backoff.next_wait()).await;
+        }
+    }
+
+    /// Makes the indexes, and again what a person has removed of them, for ever.
+    pub async fn keep_indexes(&self) {
+        self.ensure_indexes_in_time().await;
+        loop {
+            tokio::time::sleep(INDEXES_EVERY).await;
+            if let Err(error) = self.ensure_indexes().await {
+                log::debug!(error:% = error; "the indexes could not be made again");
+            }
         }
     }
 
@@ -125,8 +151,7 @@ impl Store {
     /// The time by the server, which all processes share.
     pub async fn now(&self) -> Result<Timestamp, StoreError> {
         let hello = self.database.run_command(doc! { "hello": 1 }).await?;
-        let now = hello.get_datetime("localTime").map_err(malformed("a reply to hello"))?;
-        Ok(Timestamp::from(*now))
+        Ok(documents::reply::<Hello>("a reply to hello", hello)?.local_time.0)
     }
 
     /// Whether the server answers now, and soon. The question is asked by a task of its own: a
@@ -193,30 +218,16 @@ fn index(keys: bson::Document, options: IndexOptions) -> IndexModel {
     IndexModel::builder().keys(keys).options(options).build()
 }
 
-fn malformed(collection: &'static str) -> impl Fn(bson::error::Error) -> StoreError {
-    move |error| StoreError::Malformed { collection, detail: error.to_string() }
-}
-
 /// A 12-byte id in its BSON form.
 fn object_id(bytes: [u8; 12]) -> bson::oid::ObjectId {
     bson::oid::ObjectId::from_bytes(bytes)
 }
 
-/// A number of any BSON type, since other programs write doubles; 0 where it is none.
-fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Number {
-        Integer(i64),
-        Double(f64),
-        None(IgnoredAny),
-    }
-    #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
-    Ok(match Number::deserialize(deserializer)? {
-        Number::Integer(integer) => integer as f64,
-        Number::Double(double) => double,
-        Number::None(_) => 0.0,
-    })
+/// What the server says of itself.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Hello {
+    local_time: documents::Moment,
 }
 
 type Raw = mongodb::Collection<RawDocumentBuf>;

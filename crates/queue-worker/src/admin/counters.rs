@@ -22,10 +22,14 @@ pub(super) async fn run(command: CountersCommand, queue: &Queue, store: &Store) 
     let CountersCommand::Rebuild { device, output } = command;
     let (mut counted, mut mended) = (0, 0);
     let seen = LastSeen::new(queue.clone());
+    let counters = store.failure_counters();
+    let removed;
     if let Some(device) = device {
+        removed = counters.remove_unreadable(Some(std::slice::from_ref(&device))).await?;
         counted = 1;
         mended = rebuild(&[device], &seen, store).await?;
     } else {
+        removed = counters.remove_unreadable(None).await?;
         let devices = store.sync_events().devices().await?;
         let mut groups = devices.try_chunks(AT_ONCE);
         while let Some(some) = groups.try_next().await.map_err(|error| error.1)? {
@@ -36,9 +40,12 @@ pub(super) async fn run(command: CountersCommand, queue: &Queue, store: &Store) 
         touch_hours(queue, &seen).await?;
     }
     if output.json {
-        say_json(&json!({ "counted": counted, "mended": mended }));
+        say_json(&json!({ "counted": counted, "mended": mended, "unreadableRemoved": removed }));
     } else {
         say(format_args!("{counted} devices counted, {mended} counters mended"));
+        if removed > 0 {
+            say(format_args!("{removed} documents that could not be read were removed and counted anew"));
+        }
     }
     Ok(())
 }

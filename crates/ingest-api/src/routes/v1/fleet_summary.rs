@@ -17,7 +17,11 @@ use pisync_core::models::{Speeds, SyncHour, hour_of};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{super::sync_history::rfc3339, device_counts::DeviceCounts, query};
+use super::{
+    super::sync_history::rfc3339,
+    device_counts::{Census, DeviceCounts},
+    query,
+};
 use crate::{error::ApiError, server::State};
 
 /// The most hours that can be asked for: a week.
@@ -127,7 +131,7 @@ impl FleetSummary {
         let from = hour_of(now).checked_sub(back).unwrap_or(Timestamp::MIN);
         let hours = state.hours.of(from, now).await?;
         Ok(Self {
-            devices: DeviceCounts::of(state).await?,
+            devices: Census::of(state).await?,
             syncs: SyncCounts::of(&hours),
             median_speed: median_speed(&hours),
             hours: hours.iter().map(HourItem::from).collect(),

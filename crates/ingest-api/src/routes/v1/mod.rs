@@ -10,6 +10,7 @@ pub(crate) mod device_item;
 pub(crate) mod device_walk;
 mod devices;
 mod fleet_summary;
+pub(super) mod known_query;
 pub(crate) mod list;
 pub(crate) mod operator;
 pub(crate) mod query;
@@ -81,5 +82,5 @@ pub(crate) const ROUTES: &[Resource] = &[
 const OPERATE: Access = Access::Key(Scope::Operate);
 
 const fn read(route: fn() -> Route) -> Endpoint {
-    Endpoint::get(Access::Key(Scope::Read), route)
+    Endpoint::get(Access::Key(Scope::Read), route).with_known_query()
 }

@@ -41,7 +41,7 @@ if ended then
   redis.call('HSET', meta, 'owner', owner)
   redis.call('ZADD', KEYS[2], ends, ended)
   if attempt > 1 then
-    redis.call('HINCRBY', KEYS[4], 'redelivered', 1)
+    redis.pcall('HINCRBY', KEYS[4], 'redelivered', 1)
   end
   return hand_out(ended)
 end

@@ -16,7 +16,7 @@ end
 for from = 5, 4 + fits, 1000 do
   redis.call('RPUSH', KEYS[1], unpack(ARGV, from, math.min(from + 999, 4 + fits)))
 end
-redis.call('HINCRBY', KEYS[2], 'pushed', fits)
+redis.pcall('HINCRBY', KEYS[2], 'pushed', fits)
 if depth == 0 then
   redis.call('PUBLISH', ARGV[2], ARGV[3])
 end

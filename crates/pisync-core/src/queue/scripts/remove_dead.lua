@@ -10,7 +10,7 @@ end
 if redis.call('LREM', KEYS[1], -1, ARGV[1]) == 0 then
   return 0
 end
-redis.call('HINCRBY', KEYS[3], ARGV[2], 1)
+redis.pcall('HINCRBY', KEYS[3], ARGV[2], 1)
 if ARGV[6] then
   redis.call('RPUSH', KEYS[2], ARGV[6])
   redis.call('PUBLISH', ARGV[3], ARGV[4])

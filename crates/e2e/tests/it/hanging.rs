@@ -1,0 +1,61 @@
+//! A `MongoDB` that hangs refuses nothing and answers nothing: questions end in time all the same, they
+//! do not pile up, and the first after it is back is answered.
+
+use std::time::{Duration, Instant};
+
+use e2e::{MongoServer, TestEnv, body, hours_ago, now};
+use nix::sys::signal::Signal;
+
+/// Within this time each answer comes, whatever it is: 3 s, and what a busy machine adds.
+const IN_TIME: Duration = Duration::from_secs(10);
+
+const PATHS: [&str; 3] = ["/api/v1/fleet/summary?hours=24", "/api/v1/fleet/what-changed", "/metrics"];
+
+#[tokio::test]
+async fn questions_end_in_time_while_the_store_hangs_and_are_answered_after_it() {
+    let folder = TestEnv::new();
+    let mut mongo = MongoServer::start(folder.path("mongo")).await;
+    let env = TestEnv::on_mongo(&mongo);
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    for device in ["a", "b"] {
+        for hours in [3, 2, 1] {
+            api.accepts(&[body(device, hours_ago(hours), true)]).await;
+        }
+    }
+    env.drained().await;
+    let client = reqwest::Client::builder().timeout(Duration::from_mins(1)).build().unwrap();
+    let ask = async |path: &str| {
+        let (asked_at, url) = (Instant::now(), format!("{}{path}", api.url));
+        let status = client.get(url).send().await.unwrap().status().as_u16();
+        (status, asked_at.elapsed())
+    };
+    for path in PATHS {
+        assert_eq!(ask(path).await.0, 200, "{path}");
+    }
+
+    mongo.service().signal(Signal::SIGSTOP);
+    // The answers of before are too old by then.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    for _ in 0..3 {
+        for path in PATHS {
+            let (status, took) = ask(path).await;
+            assert!(took < IN_TIME && matches!(status, 200 | 503), "{path}: {status} after {took:?}");
+        }
+    }
+    let all = futures_util::future::join_all((0..40).map(|_| ask(PATHS[0]))).await;
+    assert!(all.iter().all(|(_, took)| *took < IN_TIME), "{all:?}");
+
+    mongo.service().signal(Signal::SIGCONT);
+    for path in PATHS {
+        env.until("an answer", async || ask(path).await.0 == 200).await;
+    }
+    // What comes now is seen: it is no answer of before.
+    api.accepts(&[body("c", now(), true)]).await;
+    env.drained().await;
+    env.until("the new report in the summary", async || {
+        api.get(PATHS[0]).await.1["syncs"]["failed"].as_u64() == Some(7)
+    })
+    .await;
+    env.remove().await;
+    folder.remove().await;
+}
