@@ -20,16 +20,19 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Service {
     child: Child,
     log: PathBuf,
+    /// How long the log was when the process began: a former one may have written to it.
+    before: usize,
 }
 
 impl Service {
     /// Starts `command` with its output in the file `log`, after what is in there already.
     pub fn start(mut command: Command, log: &Path) -> Self {
         let file = std::fs::OpenOptions::new().create(true).append(true).open(log).expect("a log file");
+        let before = std::fs::read_to_string(log).map_or(0, |log| log.len());
         let output = file.try_clone().expect("a second handle of the log file");
         let child = command.stdin(Stdio::null()).stdout(output).stderr(file).kill_on_drop(true).spawn();
         let child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        Self { child, log: log.to_owned() }
+        Self { child, log: log.to_owned(), before }
     }
 
     /// A binary of this workspace, which `cargo build --workspace --bins` has made.
@@ -81,6 +84,7 @@ impl Service {
     pub async fn says(&mut self, text: &str) -> String {
         for _ in 0..600 {
             let log = self.log();
+            let log = log.get(self.before..).unwrap_or_default();
             if let Some(at) = log.find(text) {
                 let rest = &log[at + text.len()..];
                 if let Some(end) = rest.find('\n') {

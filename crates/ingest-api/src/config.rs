@@ -14,8 +14,7 @@ use pisync_core::{
 use crate::{
     auth::{Auth, Scope},
     cors::Origin,
-    cursor::CursorKey,
-    cursor_key,
+    http::SiteSettings,
     limits::LimitSettings,
 };
 
@@ -34,8 +33,12 @@ pub struct Config {
     #[arg(long, env = "PISYNC_MAX_QUEUE", default_value_t = 2_000_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub max_queue: u64,
     /// Connections that may be open, 1 to 1000000; more wait until one is closed
-    #[arg(long, env = "PISYNC_MAX_CONNECTIONS", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, env = "PISYNC_MAX_CONNECTIONS", default_value_t = 4_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_connections: u32,
+    /// Seconds that a connection may rest between requests: more than the 60 s of usual balancers. Above
+    /// 90 % of --max-connections those that have waited longest are closed
+    #[arg(long, env = "PISYNC_KEEP_ALIVE", default_value_t = 75, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub keep_alive: u32,
     /// How much a device and a key may send.
     #[command(flatten)]
     pub limits: LimitSettings,
@@ -45,9 +48,16 @@ pub struct Config {
     /// Where keys are.
     #[command(flatten)]
     pub keys: KeySettings,
-    /// File with the key that cursors are sealed with, 32 bytes or more; else all processes share one in Redis
-    #[arg(long, env = "PISYNC_CURSOR_KEY_FILE", value_name = "FILE", value_parser = cursor_key::from_file)]
-    pub cursor_key_file: Option<CursorKey>,
+    /// How the server is reached.
+    #[command(flatten)]
+    pub site: SiteSettings,
+    /// File with the keys that sessions, links and cursors are sealed with, one in each line, 32 characters
+    /// or more; the first seals, all open; read again at SIGHUP [default: a key that ends with the process]
+    #[arg(long, env = "PISYNC_SIGNING_KEY_FILE", value_name = "FILE")]
+    pub signing_key_file: Option<PathBuf>,
+    /// The same for cursors alone [default: as --signing-key-file]
+    #[arg(long, env = "PISYNC_CURSOR_KEY_FILE", value_name = "FILE")]
+    pub cursor_key_file: Option<PathBuf>,
     /// How long nothing is heard of a device until it is silent: hours, or such as 90m; 1m to 9600h
     #[arg(long, env = "PISYNC_SILENT_AFTER", default_value = "24h", value_parser = silent_after)]
     pub silent_after: SignedDuration,
@@ -65,6 +75,10 @@ pub struct Config {
     /// time, in milliseconds
     #[arg(long, env = "PISYNC_FIRST_RECORD_MS", default_value_t = 60_000, hide = true, value_parser = clap::value_parser!(u64).range(0..=86_400_000))]
     pub first_record_ms: u64,
+    /// For tests of the system: serve without bounds on connections, bodies and costly reads
+    #[cfg(feature = "failpoints")]
+    #[arg(long, env = "PISYNC_NO_BOUNDS", hide = true)]
+    pub no_bounds: bool,
     /// Where to die, in tests of the system.
     #[command(flatten)]
     pub crash: CrashSettings,
@@ -152,6 +166,15 @@ pub enum KeysCommand {
 }
 
 impl Config {
+    /// Whether connections, bodies and costly reads are bounded: always but in controls of tests.
+    pub(crate) fn has_bounds(&self) -> bool {
+        #[cfg(feature = "failpoints")]
+        let has_bounds = !self.no_bounds;
+        #[cfg(not(feature = "failpoints"))]
+        let has_bounds = true;
+        has_bounds
+    }
+
     /// Ends the process where the API would be open to a network and nobody has said that it may.
     pub fn refuse_open_door(&self) {
         if !self.bind.ip().is_loopback() && self.front.auth.is_none() {

@@ -19,9 +19,9 @@ const SEAL: usize = 16;
 /// The longest cursor that is looked at: a device id of 128 characters fits.
 const LONGEST: usize = 1_024;
 
-/// What cursors are sealed with.
+/// What cursors, sessions and links are sealed with; at will with former keys, that only open.
 #[derive(Clone)]
-pub struct CursorKey(Hmac<Sha256>);
+pub struct SigningKey(Vec<Hmac<Sha256>>);
 
 /// What a cursor is for: the route, and everything else that decides what is in the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,17 +60,24 @@ pub enum Position {
 #[error("is no cursor of this list: take nextCursor of an answer to the same query, as it is")]
 pub struct BadCursor;
 
-impl CursorKey {
+impl SigningKey {
     /// A key of any length; below 32 bytes it is easier to guess than the seal.
     pub fn new(bytes: &[u8]) -> Self {
         let Ok(hmac) = Hmac::new_from_slice(bytes) else { unreachable!("HMAC takes keys of any length") };
-        Self(hmac)
+        Self(vec![hmac])
+    }
+
+    /// The same, which also opens what a former key has sealed.
+    #[must_use]
+    pub(crate) fn and_opens(mut self, former: &[u8]) -> Self {
+        self.0.extend(Self::new(former).0);
+        self
     }
 
     /// The cursor that goes on after `position` in the list of `scope`.
     pub fn seal(&self, scope: &Scope, position: &Position) -> String {
         let mut bytes = position.encode();
-        let seal = self.mac(scope, &bytes).finalize().into_bytes();
+        let seal = self.seals(scope, &bytes);
         bytes.extend_from_slice(&seal[..SEAL]);
         URL_SAFE_NO_PAD.encode(bytes)
     }
@@ -82,27 +89,36 @@ impl CursorKey {
         }
         let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| BadCursor)?;
         let (position, seal) = bytes.split_last_chunk::<SEAL>().ok_or(BadCursor)?;
-        self.mac(scope, position).verify_truncated_left(seal).map_err(|_| BadCursor)?;
+        let is_ours = |key| mac(key, scope, position).verify_truncated_left(seal).is_ok();
+        if !self.0.iter().any(is_ours) {
+            return Err(BadCursor);
+        }
         Position::decode(position).ok_or(BadCursor)
     }
 
     /// A signature of a text, good for one purpose alone.
     pub(crate) fn sign(&self, purpose: &str, text: &str) -> String {
-        URL_SAFE_NO_PAD.encode(self.mac(&Scope::of(purpose), text.as_bytes()).finalize().into_bytes())
+        URL_SAFE_NO_PAD.encode(self.seals(&Scope::of(purpose), text.as_bytes()))
     }
 
     /// Whether a text was signed with this key for this purpose.
     pub(crate) fn is_signed(&self, purpose: &str, text: &str, signature: &str) -> bool {
-        let signature = URL_SAFE_NO_PAD.decode(signature);
-        signature.is_ok_and(|bytes| self.mac(&Scope::of(purpose), text.as_bytes()).verify_slice(&bytes).is_ok())
+        let Ok(signature) = URL_SAFE_NO_PAD.decode(signature) else { return false };
+        let scope = Scope::of(purpose);
+        self.0.iter().any(|key| mac(key, &scope, text.as_bytes()).verify_slice(&signature).is_ok())
     }
 
-    fn mac(&self, scope: &Scope, position: &[u8]) -> Hmac<Sha256> {
-        self.0.clone().chain_update((scope.0.len() as u64).to_be_bytes()).chain_update(&scope.0).chain_update(position)
+    /// The first key seals.
+    fn seals(&self, scope: &Scope, text: &[u8]) -> Vec<u8> {
+        self.0.first().map(|key| mac(key, scope, text).finalize().into_bytes().to_vec()).unwrap_or_default()
     }
 }
 
-impl fmt::Debug for CursorKey {
+fn mac(key: &Hmac<Sha256>, scope: &Scope, text: &[u8]) -> Hmac<Sha256> {
+    key.clone().chain_update((scope.0.len() as u64).to_be_bytes()).chain_update(&scope.0).chain_update(text)
+}
+
+impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("(secret)")
     }
@@ -178,8 +194,8 @@ mod tests {
 
     use super::*;
 
-    fn key() -> CursorKey {
-        CursorKey::new(&[7; 32])
+    fn key() -> SigningKey {
+        SigningKey::new(&[7; 32])
     }
 
     fn positions() -> [Position; 4] {
@@ -206,7 +222,7 @@ mod tests {
             ] {
                 assert_eq!(key().open(&other, &cursor), Err(BadCursor));
             }
-            assert_eq!(CursorKey::new(&[8; 32]).open(&scope, &cursor), Err(BadCursor));
+            assert_eq!(SigningKey::new(&[8; 32]).open(&scope, &cursor), Err(BadCursor));
         }
     }
 

@@ -31,7 +31,7 @@ pub enum ApiError {
     /// The route takes other methods. 405
     Method {
         /// The methods it takes.
-        allow: &'static str,
+        allow: String,
     },
     /// The body is over the limit. 413
     TooLarge {
@@ -63,6 +63,14 @@ pub enum ApiError {
         /// When there is room for the next event.
         after: Duration,
     },
+    /// Too many bytes of bodies are under way, over all or of this caller. 503
+    Crowded,
+    /// Too many costly reads are under way. 503
+    Busy,
+    /// A browser sent it for a page of another site. 403
+    CrossSite,
+    /// It came by a name that is none of this server's. 403
+    ForeignHost,
     /// The body did not come to its end in time. 503, since a slow line is worth another try
     Slow,
     /// The queue takes nothing now. 503
@@ -118,6 +126,16 @@ impl ApiError {
             ),
             Self::Header { limit } => format!("the header is over {limit} bytes"),
             Self::TooFast { .. } => "too many events from this device or key: send the same event again later".into(),
+            Self::Crowded => {
+                "too many large bodies are under way: send the same again later, or in smaller parts".into()
+            }
+            Self::Busy => "too many costly reads are under way: ask again later".into(),
+            Self::CrossSite => "this was sent from a page of another site (Sec-Fetch-Site, Origin)".into(),
+            Self::ForeignHost => {
+                "this server is bound to loopback and does not answer to this Host: ask by localhost, or name the \
+                 host with --external-url (PISYNC_EXTERNAL_URL) or --allowed-host (PISYNC_ALLOWED_HOSTS)"
+                    .into()
+            }
             Self::Slow => "the body did not come to its end in time; send the same event again".into(),
             Self::Queue(PushError::Full { .. } | PushError::Queue(QueueError::OutOfMemory)) => {
                 "the queue is full; nothing was stored, send the same event again later".into()
@@ -142,7 +160,8 @@ impl ApiError {
         let at_least = match self {
             Self::Queue(PushError::Full { depth }) => (depth / DRAINED).clamp(2, 300),
             Self::Queue(PushError::Queue(QueueError::OutOfMemory)) => 10,
-            Self::Queue(PushError::Queue(_)) | Self::Store(_) | Self::Redis(_) | Self::Slow => 2,
+            Self::Queue(PushError::Queue(_)) | Self::Store(_) | Self::Redis(_) | Self::Slow | Self::Busy => 2,
+            Self::Crowded => 5,
             Self::TooFast { after } => (after.as_secs() + 1).clamp(2, 3_600),
             _ => return None,
         };
@@ -186,7 +205,10 @@ impl ResponseError for ApiError {
             Self::MediaType { .. } | Self::Encoding { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Header { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::TooFast { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Queue(_) | Self::Store(_) | Self::Redis(_) | Self::Slow => StatusCode::SERVICE_UNAVAILABLE,
+            Self::CrossSite | Self::ForeignHost => StatusCode::FORBIDDEN,
+            Self::Queue(_) | Self::Store(_) | Self::Redis(_) | Self::Slow | Self::Crowded | Self::Busy => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Refused(refusal) => refusal.status(),
         }
     }
@@ -194,7 +216,7 @@ impl ResponseError for ApiError {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
         if let Self::Method { allow } = self {
-            response.insert_header((header::ALLOW, *allow));
+            response.insert_header((header::ALLOW, allow.as_str()));
         }
         if self.status_code() == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));

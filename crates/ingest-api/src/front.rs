@@ -1,6 +1,9 @@
-//! What stands before the routes: keys, origins and TLS, as the settings say.
+//! What stands before the routes: keys, addresses, origins and TLS, as the settings say.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use actix_web::web::Data;
 use pisync_core::settings;
@@ -10,38 +13,55 @@ use crate::{
     auth::{Auth, Gate},
     config::Config,
     cors::Origins,
+    http::Site,
+    signing::SigningKeys,
     tls::Certificate,
 };
 
 /// What stands before the routes.
 #[derive(Debug, Clone)]
-pub struct Front {
+pub(crate) struct Front {
     /// Who may call.
     pub gate: Data<Gate>,
     /// Pages of which origins may read.
     pub origins: Data<Origins>,
+    /// How the server is reached.
+    pub site: Data<Site>,
+    /// What sessions and links are sealed with.
+    pub signing_keys: SigningKeys,
+    /// What cursors are sealed with.
+    pub cursor_keys: SigningKeys,
     /// What the process shows of itself, if it speaks TLS.
     pub certificate: Option<Arc<Certificate>>,
 }
 
 impl Front {
     /// Opens the files that the settings name; a bad one ends the process with status 2.
-    pub fn open(config: &Config) -> Self {
+    pub(crate) fn open(config: &Config) -> Self {
+        let certificate = certificate(config);
+        let signing_keys = signing_keys(config);
+        let open =
+            |path: &PathBuf| reject_string(SigningKeys::open(path), "--cursor-key-file (PISYNC_CURSOR_KEY_FILE)");
         Self {
             gate: Data::new(gate(config)),
             origins: Data::new(Origins(config.front.cors_origins.clone())),
-            certificate: certificate(config),
+            site: Data::new(Site::new(&config.site, config.bind, certificate.is_some(), config.has_bounds())),
+            cursor_keys: config.cursor_key_file.as_ref().map_or_else(|| signing_keys.clone(), open),
+            signing_keys,
+            certificate,
         }
     }
 
     /// Reads the files again at each SIGHUP.
     ///
     /// Fails where the process may not install signal handlers.
-    pub fn read_again_on_hangup(&self) -> std::io::Result<()> {
+    pub(crate) fn read_again_on_hangup(&self) -> std::io::Result<()> {
         let (front, mut hangup) = (self.clone(), signal(SignalKind::hangup())?);
         tokio::spawn(async move {
             while hangup.recv().await.is_some() {
                 front.gate.read_again();
+                front.signing_keys.read_again();
+                front.cursor_keys.read_again();
                 front.certificate.iter().for_each(|certificate| certificate.read_again());
             }
         });
@@ -69,6 +89,17 @@ fn gate(config: &Config) -> Gate {
     gate
 }
 
+fn signing_keys(config: &Config) -> SigningKeys {
+    let Some(path) = &config.signing_key_file else {
+        log::warn!(
+            "no --signing-key-file (PISYNC_SIGNING_KEY_FILE): sessions, links and cursors end with this process, and \
+             are good at no other; several ingest-api need the same file"
+        );
+        return reject_string(SigningKeys::of_process(), "random bytes for a signing key");
+    };
+    reject_string(SigningKeys::open(path), "--signing-key-file (PISYNC_SIGNING_KEY_FILE)")
+}
+
 fn certificate(config: &Config) -> Option<Arc<Certificate>> {
     let open = |chain: &Path, key: &Path| {
         or_reject(Certificate::open(chain, key), "--tls-cert (PISYNC_TLS_CERT) and --tls-key (PISYNC_TLS_KEY)")
@@ -78,6 +109,10 @@ fn certificate(config: &Config) -> Option<Arc<Certificate>> {
         (None, None) => None,
         _ => reject("--tls-cert (PISYNC_TLS_CERT) and --tls-key (PISYNC_TLS_KEY) need each other"),
     }
+}
+
+fn reject_string<T>(opened: Result<T, String>, setting: &str) -> T {
+    opened.unwrap_or_else(|error| reject(&format!("{setting}: {error}")))
 }
 
 fn or_reject<T>(opened: anyhow::Result<T>, setting: &str) -> T {

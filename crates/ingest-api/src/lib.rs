@@ -1,9 +1,9 @@
 //! The HTTP side of `PiSync`: what a device reports goes through [`routes`] into the queue.
 //!
-//! In reading order: [`config`], [`server`], [`request_id`], [`front`] (with [`auth`], [`cors`],
-//! [`tls`] and [`headers`]), [`routes`], [`limits`], `refresh`, [`hours`], [`changes`], `hourly` (what is done
+//! In reading order: [`config`], [`server`], `http` (connections and what bounds them),
+//! [`request_id`], [`front`] (with [`auth`], [`cors`], [`tls`] and [`headers`]), [`routes`], [`limits`], `refresh`, [`hours`], [`changes`], `hourly` (what is done
 //! once an hour), [`error`], [`metrics`]; [`cursor`]
-//! and [`cursor_key`] for lists; [`dashboard`] for people; [`admin`] and [`healthcheck`] for the
+//! for lists, [`signing`] for what seals them; [`dashboard`] for people; [`admin`] and [`healthcheck`] for the
 //! operator's verbs.
 
 pub mod admin;
@@ -12,7 +12,6 @@ pub mod changes;
 pub mod config;
 pub mod cors;
 pub mod cursor;
-pub mod cursor_key;
 pub mod dashboard;
 pub mod error;
 pub mod front;
@@ -20,12 +19,14 @@ pub mod headers;
 pub mod healthcheck;
 mod hourly;
 pub mod hours;
+mod http;
 pub mod limits;
 pub mod metrics;
 mod refresh;
 pub mod request_id;
 pub mod routes;
 pub mod server;
+pub mod signing;
 pub mod tls;
 
 use std::{net::TcpListener, sync::Arc, time::Duration};
@@ -41,15 +42,20 @@ use pisync_core::{
 use crate::{
     changes::Changes,
     config::Config,
-    cursor_key::CursorKeys,
     dashboard::Pace,
     front::Front,
     hours::Hours,
+    http::{Bounds, Budget},
     limits::Limits,
     metrics::Metrics,
-    routes::{Census, FailingTotal},
+    routes::{Census, FailingTotal, Summaries},
     server::State,
 };
+
+/// Bytes of bodies and long heads that may be in memory at a time, over all connections: with
+/// `--max-connections` at its default and what the process is itself, they fit the 256 MB that
+/// `deploy/` gives it.
+const BODIES: usize = 48 * 1024 * 1024;
 
 /// Serves until a signal to stop comes.
 ///
@@ -70,7 +76,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let producer = Producer::start(queue.clone(), config.max_queue);
     let state = State {
         limits: Arc::new(Limits::new(&config.limits)),
-        cursor_keys: CursorKeys::new(queue.clone(), config.cursor_key_file),
+        cursor_keys: front.cursor_keys.clone(),
+        signing_keys: front.signing_keys.clone(),
+        summaries: Summaries::default(),
         last_seen: LastSeen::new(queue.clone()),
         census: Census::default(),
         changes: Changes::default(),
@@ -81,11 +89,17 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         report_interval: config.report_interval,
         queue,
         producer,
-        crash: config.crash,
+        crash: config.crash.clone(),
         store,
         metrics: Data::new(Metrics::new()),
     };
     tokio::spawn(hourly::keep(state.clone(), Duration::from_millis(config.first_record_ms)));
     log::info!(address:% = listener.local_addr()?; "listening");
-    server::serve(listener, front, state, config.max_connections, stop).await.context("serving")
+    let bounds = Bounds {
+        max_connections: usize::try_from(config.max_connections).unwrap_or(usize::MAX),
+        keep_alive: Duration::from_secs(config.keep_alive.into()),
+        budget: Budget::new(if config.has_bounds() { BODIES } else { usize::MAX }),
+        are_kept: config.has_bounds(),
+    };
+    server::serve(listener, front, state, bounds, stop).await.context("serving")
 }

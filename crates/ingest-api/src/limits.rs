@@ -76,6 +76,12 @@ impl Limits {
         of_key.inspect_err(|_| self.devices.give_back(device_id))
     }
 
+    /// Whether a caller that is known before its body is read has room for anything at all.
+    pub(crate) fn has_room(&self, device_id: Option<&DeviceId>, key: Option<&str>) -> Result<(), TooFast> {
+        device_id.map_or(Ok(()), |device_id| self.devices.has_room(device_id))?;
+        self.keys.as_ref().zip(key).map_or(Ok(()), |(keys, key)| keys.has_room(key))
+    }
+
     /// Gives back the room of an event that the queue did not take.
     pub fn give_back(&self, device_id: &DeviceId, key: Option<&str>) {
         self.devices.give_back(device_id);
@@ -115,6 +121,12 @@ impl Cells {
             let after = full_at.saturating_add(self.step).saturating_sub(until);
             TooFast { after: Duration::from_nanos(after) }
         })
+    }
+
+    fn has_room(&self, name: &(impl Hash + ?Sized)) -> Result<(), TooFast> {
+        self.take(name)?;
+        self.give_back(name);
+        Ok(())
     }
 
     pub(crate) fn give_back(&self, name: &(impl Hash + ?Sized)) {

@@ -1,14 +1,8 @@
 //! The HTTP server around the routes.
 
-use std::{net::TcpListener, sync::Arc, time::Duration};
+use std::{net::TcpListener, sync::Arc};
 
-use actix_web::{
-    App, Error, HttpServer,
-    body::MessageBody,
-    dev::{ServiceRequest, ServiceResponse},
-    middleware::{Next, from_fn},
-    web,
-};
+use actix_web::{App, middleware::from_fn, web};
 use jiff::SignedDuration;
 use pisync_core::{
     crash::CrashSettings,
@@ -19,27 +13,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     changes::Changes,
-    cursor_key::CursorKeys,
     dashboard::{Assets, Attempts, Pace},
-    error::ApiError,
     front::Front,
     headers,
     hours::Hours,
+    http::{self, Bounds, Permits},
     limits::Limits,
     metrics::Metrics,
     request_id, routes,
-    routes::{Census, Docs, FailingTotal},
+    routes::{Census, Docs, FailingTotal, Summaries},
+    signing::SigningKeys,
 };
-
-/// How long requests may go on after the signal to stop.
-const SHUTDOWN_SECONDS: u64 = 10;
-
-/// How long the head of a request may take: longer than a slow line needs, shorter than a client
-/// that only wants to hold a connection would like.
-const HEAD_PATIENCE: Duration = Duration::from_secs(20);
-
-/// The most bytes of a request's header, over all its fields.
-const HEADER_LIMIT: usize = 16 * 1024;
 
 /// What the routes work with.
 #[derive(Debug, Clone)]
@@ -67,7 +51,11 @@ pub struct State {
     /// How fast events come.
     pub pace: Pace,
     /// What cursors are sealed with.
-    pub cursor_keys: CursorKeys,
+    pub cursor_keys: SigningKeys,
+    /// What sessions and links are sealed with.
+    pub signing_keys: SigningKeys,
+    /// The summaries that were made lately.
+    pub summaries: Summaries,
     /// How long nothing is heard of a device until it is silent.
     pub silent_after: SignedDuration,
     /// How often devices report, where they are told when to come again.
@@ -77,56 +65,32 @@ pub struct State {
 }
 
 /// Serves on `listener` until `stop`, then finishes the requests under way.
-pub async fn serve(
+pub(crate) async fn serve(
     listener: TcpListener,
     front: Front,
     state: State,
-    max_connections: u32,
+    bounds: Bounds,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
+    let processors = std::thread::available_parallelism()?.get();
+    let permits = web::Data::new(Permits::new(processors, bounds.are_kept));
+    let budget = web::Data::new(bounds.budget.clone());
     let metrics = state.metrics.clone();
     let state = web::Data::new(state);
     let docs = web::Data::new(Docs::new());
     let assets = web::Data::new(Assets::new()?);
-    let attempts = web::Data::new(Attempts::new());
-    let certificate = front.certificate.clone();
+    let attempts = web::Data::new(Attempts::new(bounds.are_kept));
+    let tls = front.certificate.as_ref().map(|certificate| certificate.server_config()).transpose();
+    let tls = tls.map_err(std::io::Error::other)?;
     let app = move || {
         let app = App::new().app_data(state.clone()).app_data(metrics.clone()).app_data(docs.clone());
-        let app = app.app_data(assets.clone()).app_data(attempts.clone());
-        let app = app.app_data(front.gate.clone()).app_data(front.origins.clone()).configure(routes::table);
+        let app = app.app_data(assets.clone()).app_data(attempts.clone()).app_data(permits.clone());
+        let app = app.app_data(budget.clone()).app_data(front.site.clone()).app_data(front.gate.clone());
+        let app = app.app_data(front.origins.clone()).configure(routes::table);
         // Outermost last.
-        let app = app.wrap(from_fn(routes::tidy)).wrap(from_fn(refuse_long_headers));
+        let app = app.wrap(from_fn(routes::tidy)).wrap(from_fn(http::perimeter));
         let app = app.wrap(headers::careful(front.certificate.is_some()));
         app.wrap(from_fn(request_id::note))
     };
-    let threads = std::thread::available_parallelism()?.get();
-    let server = HttpServer::new(app)
-        .workers(threads)
-        // The server counts them for each of its threads.
-        .max_connections(usize::try_from(max_connections).unwrap_or(usize::MAX).div_ceil(threads))
-        .client_request_timeout(HEAD_PATIENCE);
-    let server = match certificate {
-        Some(certificate) => {
-            server.listen_rustls_0_23(listener, certificate.server_config().map_err(std::io::Error::other)?)?
-        }
-        None => server.listen(listener)?,
-    };
-    let server = server.disable_signals().shutdown_timeout(SHUTDOWN_SECONDS).run();
-    let handle = server.handle();
-    tokio::spawn(async move {
-        stop.cancelled().await;
-        handle.stop(true).await;
-    });
-    server.await
-}
-
-async fn refuse_long_headers<B: MessageBody>(
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<B>, Error> {
-    let length: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    if length > HEADER_LIMIT {
-        return Err(ApiError::Header { limit: HEADER_LIMIT }.into());
-    }
-    next.call(request).await
+    http::serve(listener, tls, bounds, app, stop).await
 }

@@ -1,5 +1,7 @@
-//! Dying on purpose, at a named point: how the promises are put to the test.
+//! Dying on purpose, at a named point: how the promises are put to the test. Without the feature
+//! `failpoints`, as in what is released, there is no such setting and no such point.
 
+#[cfg(feature = "failpoints")]
 use std::{
     str::FromStr,
     sync::{
@@ -9,6 +11,7 @@ use std::{
 };
 
 use clap::Args;
+#[cfg(feature = "failpoints")]
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -19,17 +22,35 @@ use crate::models::DeviceId;
 /// Where a process is to die; nowhere, unless a test says so.
 #[derive(Debug, Clone, Default, Args)]
 pub struct CrashSettings {
+    #[cfg(feature = "failpoints")]
     /// For tests of the system: kill this process at the named point, the Nth time it is passed
     #[arg(long, global = true, env = "PISYNC_CRASH_AT", value_name = "POINT[:N]", hide = true)]
     crash_at: Option<CrashAt>,
 }
 
+#[cfg(feature = "failpoints")]
 #[derive(Debug, Clone)]
 struct CrashAt {
     point: String,
     passes_left: Arc<AtomicU32>,
 }
 
+#[cfg(not(feature = "failpoints"))]
+#[expect(clippy::unused_self, reason = "the same as with the feature")]
+impl CrashSettings {
+    /// Goes on.
+    pub fn pass(&self, _: &str) {}
+
+    /// Nothing.
+    pub fn argument(&self) -> Option<String> {
+        None
+    }
+
+    /// Goes on.
+    pub fn pass_reading(&self, _: &DeviceId) {}
+}
+
+#[cfg(feature = "failpoints")]
 impl CrashSettings {
     /// Dies here, by SIGKILL, if this is the point and its turn has come.
     pub fn pass(&self, point: &str) {
@@ -53,6 +74,7 @@ impl CrashSettings {
     }
 }
 
+#[cfg(feature = "failpoints")]
 impl FromStr for CrashAt {
     type Err = std::num::ParseIntError;
 

@@ -5,7 +5,7 @@
 //! - [`queue`]: the partitioned Redis lists between the API and the workers.
 //! - [`store`]: the `MongoDB` collections.
 //! - [`refusal_log`]: what is refused is logged when it begins and when it is over.
-//! - [`settings`], [`logging`], [`shutdown`], [`backoff`]: what every binary needs to run; [`crash`]
+//! - [`settings`], [`signing_keys`], [`logging`], [`shutdown`], [`backoff`]: what every binary needs to run; [`crash`]
 //!   for tests of the whole.
 //! - [`metrics`], [`ops`], [`healthcheck`]: what operators see of a process, the port for it, and
 //!   how a process asks itself.
@@ -27,4 +27,5 @@ pub mod ops;
 pub mod refusal_log;
 pub mod settings;
 pub mod shutdown;
+pub mod signing_keys;
 mod unreadable;

@@ -33,8 +33,46 @@ pub fn init(format: LogFormat) {
         });
     } else {
         builder.format_timestamp_millis();
+        builder.format(|out, record| {
+            let (time, level, target) = (out.timestamp_millis(), record.level(), record.target());
+            let style = out.default_level_style(level);
+            let mut line = escaped(&record.args().to_string());
+            // A key that cannot be visited is left out; the line itself still goes.
+            let _ = record.key_values().visit(&mut Pairs(&mut line));
+            writeln!(out, "[{time} {style}{level:<5}{style:#} {target}] {line}")
+        });
     }
     let _ = builder.try_init();
+}
+
+/// A text with what would begin a new line, or change what a terminal shows, written as a number:
+/// what others have sent is in it.
+fn escaped(text: &str) -> String {
+    let is_unseen = |character: char| {
+        character.is_control()
+            || matches!(character, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' => shown.push_str("\\n"),
+            '\r' => shown.push_str("\\r"),
+            '\t' => shown.push_str("\\t"),
+            unseen if is_unseen(unseen) => shown.extend(unseen.escape_unicode()),
+            seen => shown.push(seen),
+        }
+    }
+    shown
+}
+
+/// Adds a record's keys to a line, as `key=value`.
+struct Pairs<'a>(&'a mut String);
+
+impl<'kvs> VisitSource<'kvs> for Pairs<'_> {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
+        self.0.extend([" ", key.as_str(), "=", &escaped(&value.to_string())]);
+        Ok(())
+    }
 }
 
 /// Puts a record's keys into the JSON object, numbers and booleans as such.
@@ -55,5 +93,17 @@ impl<'kvs> VisitSource<'kvs> for Members<'_> {
         };
         self.0.insert(key.to_string(), json);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_sent_begins_no_line_and_changes_no_terminal() {
+        assert_eq!(escaped("école 1 \"a\""), "école 1 \"a\"");
+        assert_eq!(escaped("a\nERROR b\r\t"), "a\\nERROR b\\r\\t");
+        assert_eq!(escaped("a\u{1b}[31m\u{202e}b\u{2028}"), "a\\u{1b}[31m\\u{202e}b\\u{2028}");
     }
 }

@@ -5,11 +5,12 @@
 //! In reading order: `settings`, `rows` (what is done to whom), `stage` (the world of one
 //! row) with `cast` (its processes), `workers`, `ingest`, `servers`, `failover`,
 //! `replies` and `controls` (how it is done), `recovery` (how long a batch is without a worker), `line`
-//! (what is printed); `alerts` (the same for the alerters).
+//! (what is printed); `alerts` (the same for the alerters); `edge` (what strangers do to `ingest-api`).
 
 mod alerts;
 mod cast;
 mod controls;
+mod edge;
 mod failover;
 mod ingest;
 mod line;
@@ -48,10 +49,11 @@ pub async fn run(settings: &Settings) -> anyhow::Result<bool> {
     let seed = settings.seed.unwrap_or_else(|| fastrand::u32(..).into());
     let rows: Vec<_> = rows::ALL.iter().filter(|row| settings.wants(row.name, row.servers)).collect();
     let of_alerters: Vec<_> = alerts::ALL.iter().filter(|row| settings.wants(row.name, Servers::Shared)).collect();
-    let count = rows.len() + of_alerters.len();
+    let of_strangers: Vec<_> = edge::ALL.iter().filter(|row| edge::wants(row, settings)).collect();
+    let count = rows.len() + of_alerters.len() + of_strangers.len();
     ensure!(count > 0, "no row has a name like this; the rows are: {}", names());
     log::info!(rows = count, seed = seed; "starting");
-    let (mut lines, mut told) = (Vec::new(), Vec::new());
+    let (mut lines, mut told, mut held) = (Vec::new(), Vec::new(), Vec::new());
     for row in rows {
         if !stop.is_cancelled() {
             let line = play(row, settings, seed, &stop).await;
@@ -66,15 +68,25 @@ pub async fn run(settings: &Settings) -> anyhow::Result<bool> {
             told.push(line);
         }
     }
+    for row in of_strangers {
+        if !stop.is_cancelled() {
+            let line = edge::play(row, settings, &stop).await;
+            line.log();
+            held.push(line);
+        }
+    }
     line::print(&lines, settings.json)?;
     alerts::print(&told, settings.json)?;
+    edge::print(&held, settings.json)?;
     ensure!(!stop.is_cancelled(), "stopped by a signal");
-    Ok(lines.iter().all(|line| line.failure.is_none()) && told.iter().all(|line| line.failure.is_none()))
+    let are_right = lines.iter().all(|line| line.failure.is_none()) && told.iter().all(|line| line.failure.is_none());
+    Ok(are_right && held.iter().all(|line| line.failure.is_none()))
 }
 
 /// The names of all rows, for a message.
 fn names() -> String {
     let names = rows::ALL.iter().map(|row| row.name).chain(alerts::ALL.iter().map(|row| row.name));
+    let names = names.chain(edge::ALL.iter().map(|row| row.name));
     names.collect::<Vec<_>>().join("; ")
 }
 

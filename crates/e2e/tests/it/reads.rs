@@ -52,7 +52,9 @@ async fn a_row_is_the_same_by_cursor_and_by_page() {
 #[tokio::test]
 async fn a_cursor_is_good_for_its_list_alone_and_in_every_process() {
     let env = TestEnv::new();
-    let (api, other) = (env.api(&[]).await, env.api_named("other.log", &[]).await);
+    let file = crate::signing::signing_key(&env, "signing", 'a');
+    let with = ["--signing-key-file", &file];
+    let (api, other) = (env.api(&with).await, env.api_named("other.log", &with).await);
     store_events(&env, &(1..9).map(|hours| event("a", hours_ago(hours), false)).collect::<Vec<_>>()).await;
     store_counters(&env, (0..5).map(|i| counter(&format!("pibook-{i}"), 3)).collect()).await;
     let events = "/api/v1/devices/a/sync-events?limit=3";

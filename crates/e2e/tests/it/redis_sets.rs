@@ -56,7 +56,8 @@ async fn everything(set: &RedisSet, env: &TestEnv, queue: &Queue) {
     let hints = Hints::new(queue.clone());
     hints.leave(&devices).await.unwrap();
     assert_eq!(hints.take(100).await.unwrap().len(), 30);
-    assert_eq!(queue.cursor_key().await.unwrap(), queue.cursor_key().await.unwrap());
+    queue.end_session("a", Duration::from_secs(9)).await.unwrap();
+    assert_eq!([queue.is_session_ended("a").await.unwrap(), queue.is_session_ended("b").await.unwrap()], [true, false]);
 
     // Every partition: a notice, a batch that lost its lease, the ways of an operator.
     let mut wake = queue.wake();

@@ -9,28 +9,28 @@ use crate::{
     keys::{api, key, keys},
 };
 
-async fn get(api: &Api, path: &str, cookie: &str) -> Response {
+pub(crate) async fn get(api: &Api, path: &str, cookie: &str) -> Response {
     client().get(format!("{}{path}", api.url)).header("cookie", cookie).send().await.unwrap()
 }
 
-async fn post(api: &Api, path: &str, cookie: &str, form: &str) -> Response {
+pub(crate) async fn post(api: &Api, path: &str, cookie: &str, form: &str) -> Response {
     let post = client().post(format!("{}{path}", api.url)).header("cookie", cookie).header("origin", &api.url);
     post.header("content-type", "application/x-www-form-urlencoded").body(form.to_owned()).send().await.unwrap()
 }
 
 /// The cookie of an answer, as a browser sends it back.
-fn cookie(answer: &Response) -> String {
+pub(crate) fn cookie(answer: &Response) -> String {
     header(answer, "set-cookie").split(';').next().unwrap().to_owned()
 }
 
-async fn signed_in(api: &Api, key: &str) -> String {
+pub(crate) async fn signed_in(api: &Api, key: &str) -> String {
     let answer = post(api, "/sign-in", "", &format!("key={key}")).await;
     assert_eq!(answer.status(), StatusCode::SEE_OTHER);
     cookie(&answer)
 }
 
 /// What stands behind a word in a page, up to the next quotation mark.
-async fn after(answer: Response, word: &str) -> String {
+pub(crate) async fn after(answer: Response, word: &str) -> String {
     let page = answer.text().await.unwrap();
     page.split_once(word).unwrap_or_else(|| panic!("no {word} in {page}")).1.split('"').next().unwrap().to_owned()
 }

@@ -53,6 +53,14 @@ impl Caller {
         }
     }
 
+    /// The device that calls with its own token.
+    pub(crate) fn device_id(&self) -> Option<&DeviceId> {
+        match &self.who {
+            Who::Device(device_id) => Some(device_id),
+            Who::Nobody | Who::Anyone | Who::Key { .. } => None,
+        }
+    }
+
     /// Whether the caller may report for this device: a device may for itself alone. 401 and 403
     pub fn may_post_as(&self, device_id: &DeviceId) -> Result<(), ApiError> {
         let refusal = match &self.who {

@@ -1,28 +1,37 @@
 //! The middleware of a route that not everyone may use.
 
-use std::future::{Ready, ready};
+use std::{
+    future::{Ready, ready},
+    rc::Rc,
+};
 
 use actix_web::{
     Error, HttpMessage, HttpResponse,
     body::{EitherBody, MessageBody},
     dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
+    http::Method,
     web::Data,
 };
-use futures_util::future::{Either, MapOk, TryFutureExt};
+use futures_util::future::{Either, LocalBoxFuture, MapOk, TryFutureExt};
 
 use super::{Caller, Gate, Refusal, Scope};
-use crate::{dashboard::caller_by_session, error::ApiError};
+use crate::{
+    dashboard::{caller_by_session, may_be_by_session},
+    error::ApiError,
+    routes::{Access, Endpoint},
+};
 
-/// Lets through who has this scope, and tells the handler who it is ([`Caller`]). Without a
-/// [`Gate`] in the application it lets nobody through.
+/// Lets through who has the scope that these endpoints demand, and tells the handler who it is
+/// ([`Caller`]). Without a [`Gate`] in the application it lets nobody through. Pages see to it
+/// themselves (`dashboard::viewer`).
 #[derive(Debug, Clone, Copy)]
-pub struct Demand(pub Scope);
+pub struct Demand(pub &'static [Endpoint]);
 
 /// The service behind a [`Demand`].
 #[derive(Debug)]
 pub struct Demanding<S> {
-    demanded: Scope,
-    service: S,
+    endpoints: &'static [Endpoint],
+    service: Rc<S>,
 }
 
 /// The answer of the route, or the refusal.
@@ -30,8 +39,8 @@ type Answer<B> = ServiceResponse<EitherBody<B>>;
 
 impl<S, B> Transform<S, ServiceRequest> for Demand
 where
-    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
-    B: MessageBody,
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
 {
     type Response = Answer<B>;
     type Error = Error;
@@ -40,41 +49,88 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(Demanding { demanded: self.0, service }))
+        ready(Ok(Demanding { endpoints: self.0, service: Rc::new(service) }))
     }
 }
 
 impl<S, B> Service<ServiceRequest> for Demanding<S>
 where
-    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
-    B: MessageBody,
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
 {
     type Response = Answer<B>;
     type Error = Error;
     // Named and not boxed: this is passed by every event.
-    type Future = Either<MapOk<S::Future, fn(ServiceResponse<B>) -> Answer<B>>, Ready<Result<Answer<B>, Error>>>;
+    type Future = Either<At<S::Future, B>, LocalBoxFuture<'static, Result<Answer<B>, Error>>>;
 
     forward_ready!(service);
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        match admit(&request, self.demanded) {
-            Ok(caller) => {
-                request.extensions_mut().insert(caller);
-                let as_it_is: fn(_) -> _ = ServiceResponse::map_into_left_body;
-                Either::Left(self.service.call(request).map_ok(as_it_is))
-            }
-            Err(refusal) => {
-                // With the error in it, which the outermost layer puts into the log.
-                let refused = HttpResponse::from_error(ApiError::from(refusal));
-                let refused = ServiceResponse::new(request.into_parts().0, refused);
-                Either::Right(ready(Ok(refused.map_into_right_body())))
-            }
+        let Some(demanded) = demanded(self.endpoints, request.method()) else {
+            return Either::Left(pass(&*self.service, request));
+        };
+        let gate = request.app_data::<Data<Gate>>().cloned();
+        let Some(gate) = gate else { return Either::Left(refuse(request, Refusal::NoKey)) };
+        if demanded == Scope::Read && may_be_by_session(request.request(), &gate) {
+            let service = Rc::clone(&self.service);
+            return Either::Right(Box::pin(async move {
+                match caller_by_session(request.request(), &gate).await {
+                    Some(caller) => admit(&*service, request, Ok(caller)).await,
+                    None => {
+                        let admitted = gate.admit(request.request(), demanded);
+                        admit(&*service, request, admitted).await
+                    }
+                }
+            }));
         }
+        let admitted = gate.admit(request.request(), demanded);
+        Either::Left(admit(&*self.service, request, admitted))
     }
 }
 
-fn admit(request: &ServiceRequest, demanded: Scope) -> Result<Caller, Refusal> {
-    let (request, gate) = (request.request(), request.app_data::<Data<Gate>>().ok_or(Refusal::NoKey)?);
-    let by_session = (demanded == Scope::Read).then(|| caller_by_session(request, gate));
-    by_session.flatten().map_or_else(|| gate.admit(request, demanded), Ok)
+/// The answer of a service that is asked at once, or the refusal.
+type At<F, B> = Either<MapOk<F, fn(ServiceResponse<B>) -> Answer<B>>, Ready<Result<Answer<B>, Error>>>;
+
+/// What a method demands: `HEAD` the same as `GET`, one that is not there as much as the first.
+fn demanded(endpoints: &[Endpoint], method: &Method) -> Option<Scope> {
+    let method = if method == Method::HEAD { "GET" } else { method.as_str() };
+    let endpoint = endpoints.iter().find(|endpoint| endpoint.method == method).or(endpoints.first());
+    match endpoint.map(|endpoint| endpoint.access) {
+        Some(Access::Key(scope)) => Some(scope),
+        Some(Access::Everyone | Access::Page | Access::OperatorPage | Access::OperatorForm) => None,
+        None => Some(Scope::Admin),
+    }
+}
+
+fn admit<S, B>(service: &S, request: ServiceRequest, admitted: Result<Caller, Refusal>) -> At<S::Future, B>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody,
+{
+    match admitted {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            pass(service, request)
+        }
+        Err(refusal) => refuse(request, refusal),
+    }
+}
+
+fn pass<S, B>(service: &S, request: ServiceRequest) -> At<S::Future, B>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody,
+{
+    let as_it_is: fn(_) -> _ = ServiceResponse::map_into_left_body;
+    Either::Left(service.call(request).map_ok(as_it_is))
+}
+
+/// With the error in it, which the outermost layer puts into the log.
+fn refuse<F, B: MessageBody>(request: ServiceRequest, refusal: Refusal) -> At<F, B>
+where
+    MapOk<F, fn(ServiceResponse<B>) -> Answer<B>>: Sized,
+{
+    let refused = HttpResponse::from_error(ApiError::from(refusal));
+    let refused = ServiceResponse::new(request.into_parts().0, refused);
+    Either::Right(ready(Ok(refused.map_into_right_body())))
 }

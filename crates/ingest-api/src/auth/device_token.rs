@@ -39,7 +39,9 @@ impl DeviceKeys {
     ///
     /// Fails where the file cannot be read or anything in it is not as it should be.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
-        DeviceKeysFile::parse(&file::read(path)?).and_then(Self::of).with_context(|| path.display().to_string())
+        DeviceKeysFile::parse(&file::read(path, file::Holds::Secrets)?)
+            .and_then(Self::of)
+            .with_context(|| path.display().to_string())
     }
 
     /// Adds the master key of a new epoch to the file, which is made if need be; older ones stay.

@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::Context;
+use pisync_core::signing_keys;
 
 /// What a file holds, as it was read last.
 #[derive(Debug)]
@@ -37,9 +38,24 @@ impl<T> Reread<T> {
     }
 }
 
-/// The text of a file.
-pub(super) fn read(path: &Path) -> anyhow::Result<String> {
-    fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
+/// The text of a file that nobody else may write; of one that holds secrets, nobody else may read.
+///
+/// Fails with the mode, and with what to do about it.
+pub(super) fn read(path: &Path, holds: Holds) -> anyhow::Result<String> {
+    let (forbidden, remedy) = match holds {
+        Holds::Hashes => (0o022, "chmod go-w"),
+        Holds::Secrets => (0o027, "chmod 600"),
+    };
+    signing_keys::private(path, forbidden, remedy).map_err(anyhow::Error::msg)
+}
+
+/// What a file holds.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Holds {
+    /// Hashes of keys, of no use to who reads them.
+    Hashes,
+    /// What tokens are made with.
+    Secrets,
 }
 
 /// The text of a file that need not be there.

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Scope, file,
+    Scope,
+    file::{self, Holds},
     key::{Kept, NewKey, Presented},
 };
 
@@ -42,7 +43,9 @@ impl Keys {
     ///
     /// Fails where the file cannot be read or anything in it is not as it should be.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
-        KeysFile::parse(&file::read(path)?).and_then(Self::of).with_context(|| path.display().to_string())
+        KeysFile::parse(&file::read(path, Holds::Hashes)?)
+            .and_then(Self::of)
+            .with_context(|| path.display().to_string())
     }
 
     /// How many there are.
@@ -81,7 +84,7 @@ impl Keys {
 impl KeysFile {
     /// The file as it is.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
-        Self::parse(&file::read(path)?).with_context(|| path.display().to_string())
+        Self::parse(&file::read(path, Holds::Hashes)?).with_context(|| path.display().to_string())
     }
 
     /// Adds a key to the file, which is made if need be; the answer is the only copy of the key.

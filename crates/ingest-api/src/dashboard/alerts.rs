@@ -2,7 +2,7 @@
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    web::{Data, Form, Query},
+    web::{Data, Query},
 };
 use askama::Template;
 use jiff::Timestamp;
@@ -14,10 +14,11 @@ use serde::Deserialize;
 
 use super::{
     devices::next_page,
+    form::PageForm,
     held::{self, HeldBack},
     incidents::{Group, grouped},
     page::{Frame, PageError, go_to, render_with},
-    sign_in::{begin_for_forms, is_of_this_site},
+    sign_in::begin_for_forms,
     viewer::Viewer,
 };
 use crate::{
@@ -84,7 +85,7 @@ pub(super) async fn get(
     let held = if is_first { held::all(&state, now).await? } else { Vec::new() };
     let silences = state.store.silences().not_over(now, LIMIT).await.map_err(ApiError::from)?.len();
     // Without a key for it there are no forms, and the list is there all the same.
-    let cookie = if viewer.may_operate { begin_for_forms(&request, &mut viewer, &state).await } else { Ok(None) };
+    let cookie = if viewer.may_operate { begin_for_forms(&request, &mut viewer, &state) } else { None };
     let page = AlertsPage {
         frame: Frame::new("Alerts", "/alerts", &viewer),
         state: filter.state.map_or("", AlertState::as_str),
@@ -97,17 +98,15 @@ pub(super) async fn get(
         back: without_done(request.query_string()),
         done: done(request.query_string()),
     };
-    Ok(render_with(cookie.unwrap_or_default(), &page))
+    Ok(render_with(cookie, &page))
 }
 
 /// Lets someone take an incident on, or give it back.
 pub(super) async fn post(
-    request: HttpRequest,
     viewer: Viewer,
-    order: Form<Order>,
+    order: PageForm<Order>,
     state: Data<State>,
 ) -> Result<HttpResponse, PageError> {
-    is_of_this_site(&request)?;
     viewer.may_do(&state, &order.token).await?;
     let said = |text: &String| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
     let by = operator::name(viewer.key_id(), said(&order.by).as_deref())?;
@@ -141,7 +140,7 @@ async fn page(
     let next = match step.found.last().filter(|_| step.more) {
         Some(last) => {
             let position = Position::Document { at: last.alert.starts_at, id: last.alert.id.bytes() };
-            Some(next_page(request, &state.cursor_keys.key().await?.seal(&scope, &position)))
+            Some(next_page(request, &state.cursor_keys.key().seal(&scope, &position)))
         }
         None => None,
     };

@@ -5,7 +5,7 @@ use std::{collections::HashMap, io::Write};
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, ETAG, IF_NONE_MATCH, VARY},
-    web::{Data, Path},
+    web::{Bytes, Data, Path},
 };
 use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest, Sha256};
@@ -30,8 +30,8 @@ pub struct Assets(HashMap<&'static str, Asset>);
 #[derive(Debug)]
 struct Asset {
     media_type: &'static str,
-    plain: &'static [u8],
-    packed: Vec<u8>,
+    plain: Bytes,
+    packed: Bytes,
     etag: String,
 }
 
@@ -48,7 +48,7 @@ impl Assets {
         let asset = |(name, media_type, plain): (&'static str, &'static str, &'static [u8])| {
             let digest = Sha256::digest(plain);
             let etag = format!("\"{:02x}{:02x}{:02x}{:02x}\"", digest[0], digest[1], digest[2], digest[3]);
-            Ok((name, Asset { media_type, plain, packed: pack(plain)?, etag }))
+            Ok((name, Asset { media_type, plain: Bytes::from_static(plain), packed: pack(plain)?.into(), etag }))
         };
         FILES.into_iter().map(asset).collect::<std::io::Result<_>>().map(Self)
     }
@@ -73,6 +73,6 @@ pub(super) async fn get(
     } else if has(ACCEPT_ENCODING, "gzip") {
         answer.insert_header((CONTENT_ENCODING, "gzip")).body(asset.packed.clone())
     } else {
-        answer.body(asset.plain)
+        answer.body(asset.plain.clone())
     })
 }

@@ -1,18 +1,16 @@
 //! `/dead-letters`: messages that could not have their effect, for operators to see and treat.
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    web::{Data, Form},
-};
+use actix_web::{HttpRequest, HttpResponse, web::Data};
 use askama::Template;
 use jiff::Timestamp;
 use pisync_core::queue::{BuriedLetter, KEPT_DEAD};
 use serde::Deserialize;
 
 use super::{
+    form::PageForm,
     moment::{Moment, grouped},
     page::{Frame, PageError, go_to, render_with},
-    sign_in::{begin_for_forms, is_of_this_site},
+    sign_in::begin_for_forms,
     viewer::Viewer,
 };
 use crate::{error::ApiError, server::State};
@@ -62,7 +60,7 @@ pub(super) async fn get(
     if !viewer.may_operate {
         return Err(PageError::Forbidden("Dead letters are for keys with the scope operate or admin."));
     }
-    let cookie = begin_for_forms(&request, &mut viewer, &state).await?;
+    let cookie = begin_for_forms(&request, &mut viewer, &state);
     let now = Timestamp::now();
     let mut letters = Vec::new();
     for partition in state.queue.partitions() {
@@ -87,12 +85,10 @@ pub(super) async fn get(
 
 /// Puts one back, or throws it away.
 pub(super) async fn post(
-    request: HttpRequest,
     viewer: Viewer,
-    order: Form<Order>,
+    order: PageForm<Order>,
     state: Data<State>,
 ) -> Result<HttpResponse, PageError> {
-    is_of_this_site(&request)?;
     viewer.may_do(&state, &order.token).await?;
     let letter = find(&state, &order).await?;
     let (treated, word) = match (&letter, order.action.as_str()) {

@@ -14,7 +14,6 @@ use super::{
     viewer::Viewer,
 };
 use crate::{
-    error::ApiError,
     routes::v1::{
         device_filter::{DevicesQuery, Order, Sort},
         device_item::Known,
@@ -115,7 +114,7 @@ pub(super) async fn get(
     let (known, next) = device_walk::page(&state, &filter, after, limit as usize).await?;
     let next = match next {
         Some(next) => {
-            let key = state.cursor_keys.key().await.map_err(ApiError::from)?;
+            let key = state.cursor_keys.key();
             Some(next_page(&request, &key.seal(&scope, &next)))
         }
         None => None,

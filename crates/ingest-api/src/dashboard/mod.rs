@@ -2,7 +2,7 @@
 //!
 //! In reading order: `viewer` (who looks, by a `session` that `sign_in` begins, or by a link that
 //! was made in `share`; both are texts with a `seal`, kept in a `cookie`), `page` (the frame of all
-//! pages), `fleet` (with its `verdict`, also of the `whole_fleet`, `states`, `pipeline`, `chart`,
+//! pages) and `form` (what they send), `fleet` (with its `verdict`, also of the `whole_fleet`, `states`, `pipeline`, `chart`,
 //! `yesterday` to compare with, and `what_changed`), `devices`, `device` (with its `strip` of hours
 //! and its `timeline`), `alerts` (`incidents` with the `delivery` of their messages, and those that
 //! are `held`), `silences`, `dead_letters`, `badge`; `assets` are the files beside them.
@@ -17,6 +17,7 @@ mod delivery;
 mod device;
 mod devices;
 mod fleet;
+mod form;
 mod held;
 mod incidents;
 mod moment;
@@ -36,61 +37,60 @@ mod what_changed;
 mod whole_fleet;
 mod yesterday;
 
-pub(crate) use self::viewer::caller_by_session;
+pub(crate) use self::viewer::{caller_by_session, may_be_by_session};
 pub use self::{assets::Assets, pipeline::Pace, sign_in::Attempts};
 
-use actix_web::web::{FormConfig, ServiceConfig, get, post, resource};
+use actix_web::web::{get, post};
 
-use self::page::PageError;
-use crate::{error::ApiError, routes::only};
-
-/// The most bytes of a form.
-const FORM_LIMIT: usize = 16 * 1024;
+use crate::{
+    http::Costly,
+    routes::{Access, Endpoint, Resource},
+};
 
 /// Every page. Who takes a [`viewer::Viewer`] is for people who have signed in alone; the others
 /// show nothing of the fleet.
-pub(crate) fn table(config: &mut ServiceConfig) {
-    let bad_form = |error: actix_web::error::UrlencodedError, _: &_| {
-        PageError::from(ApiError::malformed(format!("the form cannot be read: {error}"))).into()
-    };
-    config
-        .app_data(FormConfig::default().limit(FORM_LIMIT).error_handler(bad_form))
-        .service(resource("/").route(get().to(fleet::get)).default_service(only("GET")))
-        .service(resource("/chart/hours.json").route(get().to(chart::get)).default_service(only("GET")))
-        .service(resource("/devices").route(get().to(devices::get)).default_service(only("GET")))
-        .service(resource("/device").route(get().to(device::get)).default_service(only("GET")))
-        .service(
-            resource("/alerts")
-                .route(get().to(alerts::get))
-                .route(post().to(alerts::post))
-                .default_service(only("GET, POST")),
-        )
-        .service(
-            resource("/silences")
-                .route(get().to(silences::get))
-                .route(post().to(silences::post))
-                .default_service(only("GET, POST")),
-        )
-        .service(
-            resource("/dead-letters")
-                .route(get().to(dead_letters::get))
-                .route(post().to(dead_letters::post))
-                .default_service(only("GET, POST")),
-        )
-        .service(
-            resource("/share")
-                .route(get().to(share::get))
-                .route(post().to(share::post))
-                .default_service(only("GET, POST")),
-        )
-        .service(resource("/shared").route(get().to(share::follow)).default_service(only("GET")))
-        .service(resource("/badge/fleet.svg").route(get().to(badge::get)).default_service(only("GET")))
-        .service(
-            resource("/sign-in")
-                .route(get().to(sign_in::get))
-                .route(post().to(sign_in::post))
-                .default_service(only("GET, POST")),
-        )
-        .service(resource("/sign-out").route(post().to(sign_in::sign_out)).default_service(only("POST")))
-        .service(resource("/assets/{file}").route(get().to(assets::get)).default_service(only("GET")));
-}
+pub(crate) const ROUTES: &[Resource] = &[
+    Resource::new("/", &[Endpoint::get(Access::Page, || get().to(fleet::get))]),
+    Resource::new("/chart/hours.json", &[Endpoint::get(Access::Page, || get().to(chart::get))]),
+    Resource::new("/devices", &[Endpoint::get(Access::Page, || get().to(devices::get))]),
+    Resource::new("/device", &[Endpoint::get(Access::Page, || get().to(device::get))]),
+    Resource::new(
+        "/alerts",
+        &[
+            Endpoint::get(Access::Page, || get().to(alerts::get)),
+            Endpoint::post(Access::OperatorForm, || post().to(alerts::post)),
+        ],
+    ),
+    Resource::new(
+        "/silences",
+        &[
+            Endpoint::get(Access::Page, || get().to(silences::get)).costly(Costly::Computed),
+            Endpoint::post(Access::OperatorForm, || post().to(silences::post)),
+        ],
+    ),
+    Resource::new(
+        "/dead-letters",
+        &[
+            Endpoint::get(Access::OperatorPage, || get().to(dead_letters::get)),
+            Endpoint::post(Access::OperatorForm, || post().to(dead_letters::post)),
+        ],
+    ),
+    Resource::new(
+        "/share",
+        &[
+            Endpoint::get(Access::OperatorForm, || get().to(share::get)),
+            Endpoint::post(Access::OperatorForm, || post().to(share::post)),
+        ],
+    ),
+    Resource::new("/shared", &[Endpoint::get(Access::Everyone, || get().to(share::follow))]),
+    Resource::new("/badge/fleet.svg", &[Endpoint::get(Access::Page, || get().to(badge::get))]),
+    Resource::new(
+        "/sign-in",
+        &[
+            Endpoint::get(Access::Everyone, || get().to(sign_in::get)),
+            Endpoint::post(Access::Everyone, || post().to(sign_in::post)),
+        ],
+    ),
+    Resource::new("/sign-out", &[Endpoint::post(Access::Everyone, || post().to(sign_in::sign_out))]),
+    Resource::new("/assets/{file}", &[Endpoint::get(Access::Everyone, || get().to(assets::get))]),
+];

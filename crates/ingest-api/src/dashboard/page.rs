@@ -13,7 +13,7 @@ use askama::{Template, filters::urlencode_strict};
 use jiff::Timestamp;
 
 use super::{moment::Moment, viewer::Viewer};
-use crate::error::ApiError;
+use crate::{error::ApiError, http::root};
 
 /// What pages need: files of this server, and nothing else.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -104,8 +104,18 @@ pub(super) fn render_with(cookie: Option<String>, page: &impl Template) -> HttpR
 /// To another page, after something was done.
 pub(super) fn go_to(path: &str) -> actix_web::HttpResponseBuilder {
     let mut answer = HttpResponse::SeeOther();
-    answer.insert_header((LOCATION, path));
+    answer.insert_header((LOCATION, format!("{}{path}", root())));
     answer
+}
+
+/// The page with the path under which people reach it before each link: no template has to know it.
+/// What others have written is escaped, so that it holds no quotation mark.
+fn under(root: &str, page: String) -> String {
+    const LINKS: [&str; 6] = ["href", "action", "src", "hx-get", "hx-post", "data-chart"];
+    if root.is_empty() {
+        return page;
+    }
+    LINKS.iter().fold(page, |page, link| page.replace(&format!(" {link}=\"/"), &format!(" {link}=\"{root}/")))
 }
 
 /// A text as a part of a query.
@@ -118,7 +128,7 @@ fn html(status: StatusCode, page: &impl Template) -> HttpResponse {
         Ok(text) => HttpResponse::build(status)
             .content_type("text/html; charset=utf-8")
             .insert_header((CONTENT_SECURITY_POLICY, POLICY))
-            .body(text),
+            .body(under(root(), text)),
         Err(error) => {
             log::error!(error:% = error; "a page was not made");
             HttpResponse::InternalServerError().finish()

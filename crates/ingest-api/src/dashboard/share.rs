@@ -5,7 +5,7 @@
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header::SET_COOKIE,
-    web::{Data, Form, Query},
+    web::{Data, Query},
 };
 use askama::Template;
 use jiff::{SignedDuration, Timestamp};
@@ -13,16 +13,16 @@ use serde::Deserialize;
 
 use super::{
     cookie,
+    form::PageForm,
     moment::Moment,
     page::{Frame, PageError, go_to, render},
     seal::{Purpose, open, seal},
-    sign_in::is_of_this_site,
     viewer::Viewer,
 };
 use crate::{
     auth::{Auth, Gate, Scope},
-    cursor::CursorKey,
-    error::ApiError,
+    cursor::SigningKey,
+    http::Site,
     routes::v1::query,
     server::State,
 };
@@ -72,13 +72,13 @@ impl Shared {
     }
 
     /// By the cookie of a request, if a link left it that is not over, whose maker may still read.
-    pub(super) fn of(key: &CursorKey, gate: &Gate, request: &HttpRequest, now: Timestamp) -> Option<Self> {
+    pub(super) fn of(key: &SigningKey, gate: &Gate, request: &HttpRequest, now: Timestamp) -> Option<Self> {
         Self::by(key, gate, cookie::of(request, NAME)?, now)
     }
 
-    fn by(key: &CursorKey, gate: &Gate, pass: &str, now: Timestamp) -> Option<Self> {
-        let (key_id, end) = open(key, Purpose::Share, pass, now)?;
-        gate.scope_of(key_id).filter(|scope| scope.reaches(Scope::Read)).map(|_| Self { end })
+    fn by(key: &SigningKey, gate: &Gate, pass: &str, now: Timestamp) -> Option<Self> {
+        let opened = open(key, Purpose::Share, pass, now)?;
+        gate.scope_of(opened.key_id).filter(|scope| scope.reaches(Scope::Read)).map(|_| Self { end: opened.end })
     }
 }
 
@@ -92,21 +92,20 @@ pub(super) async fn get(viewer: Viewer, gate: Data<Gate>) -> Result<HttpResponse
 pub(super) async fn post(
     request: HttpRequest,
     viewer: Viewer,
-    wanted: Form<Wanted>,
+    wanted: PageForm<Wanted>,
     gate: Data<Gate>,
+    site: Data<Site>,
     state: Data<State>,
 ) -> Result<HttpResponse, PageError> {
-    is_of_this_site(&request)?;
     may_share(&viewer, &gate)?;
     viewer.may_do(&state, &wanted.token).await?;
     let hours = query::number("/hours", Some(&wanted.hours), 1..=LONGEST)?.unwrap_or(1);
     let now = Timestamp::now();
     let end = now.saturating_add(SignedDuration::from_hours(hours.into())).unwrap_or(now);
     let key_id = viewer.key_id().unwrap_or_default();
-    let pass = seal(state.cursor_keys.key().await.map_err(ApiError::from)?, Purpose::Share, key_id, end);
+    let pass = seal(&state.signing_keys.key(), Purpose::Share, key_id, end);
     log::info!(key_id:% = key_id, hours; "a link was made by which the pages are seen");
-    let connection = request.connection_info();
-    let url = format!("{}://{}/shared?pass={pass}", connection.scheme(), connection.host());
+    let url = site.link(&request, &format!("/shared?pass={pass}"));
     let link = Some(Link { url, end: Moment::new(end, now) });
     Ok(render(&SharePage { frame: Frame::new("Share", "/share", &viewer), link }))
 }
@@ -121,9 +120,9 @@ pub(super) async fn follow(
     if gate.mode() == Auth::Off {
         return Ok(go_to("/").finish());
     }
-    let (key, now) = (state.cursor_keys.key().await.map_err(ApiError::from)?, Timestamp::now());
+    let (key, now) = (state.signing_keys.key(), Timestamp::now());
     let pass = query.pass.as_deref().unwrap_or_default();
-    let Some(shared) = Shared::by(key, &gate, pass, now) else {
+    let Some(shared) = Shared::by(&key, &gate, pass, now) else {
         return Err(PageError::Forbidden("This link is over, or was never one of ours. Ask for another."));
     };
     // Lax: a link is followed out of a chat or a mail, which is another site.

@@ -4,14 +4,15 @@ use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::{HOST, ORIGIN, SET_COOKIE},
-    web::{Data, Form, Query},
+    http::header::SET_COOKIE,
+    web::{Data, Query},
 };
 use askama::Template;
 use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{
+    form::PageForm,
     page::{Frame, PageError, go_to, render},
     session::{self, Session},
     viewer::Viewer,
@@ -19,7 +20,8 @@ use super::{
 use crate::{
     auth::{Auth, Gate, Scope},
     error::ApiError,
-    limits::Cells,
+    http::Site,
+    limits::{Cells, TooFast},
     server::State,
 };
 
@@ -27,23 +29,28 @@ use crate::{
 const AT_ONCE: NonZeroU32 = NonZeroU32::new(10).expect("not zero");
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// How many addresses are told apart.
-const ADDRESSES: usize = 1 << 12;
+/// How many keys and clients are told apart; beyond, some share a limit.
+const PLACES: usize = 1 << 12;
 
-/// Attempts to sign in that failed, by address: what is guessed at is a key and no device.
+/// Attempts to sign in that failed, by the id of the key and by the client's address where that is
+/// known. A right key is never kept out: it is looked at first.
 #[derive(Debug)]
 pub struct Attempts(Cells);
 
 impl Attempts {
-    /// Nobody has tried yet.
-    pub fn new() -> Self {
-        Self(Cells::new(ADDRESSES, PAUSE, AT_ONCE))
+    /// Nobody has tried yet. Without a limit only in the controls of tests.
+    pub fn new(has_limit: bool) -> Self {
+        Self(Cells::new(PLACES, PAUSE, if has_limit { AT_ONCE } else { NonZeroU32::MAX }))
     }
 }
 
-impl Default for Attempts {
-    fn default() -> Self {
-        Self::new()
+impl Attempts {
+    /// Counts a failure. Fails where there were too many.
+    fn fail(&self, key: &str, client: Option<IpAddr>) -> Result<(), TooFast> {
+        let id = key.split('_').nth(2).unwrap_or_default();
+        let by_key = self.0.take(&("key", id));
+        let by_client = client.map_or(Ok(()), |client| self.0.take(&("client", client)));
+        by_key.and(by_client)
     }
 }
 
@@ -80,61 +87,49 @@ pub(super) async fn get(query: Query<Next>, gate: Data<Gate>) -> Result<HttpResp
 /// A session for a key that may read.
 pub(super) async fn post(
     request: HttpRequest,
-    form: Form<Filled>,
+    filled: PageForm<Filled>,
     gate: Data<Gate>,
     attempts: Data<Attempts>,
     state: Data<State>,
 ) -> Result<HttpResponse, PageError> {
-    is_of_this_site(&request)?;
-    let Filled { key, next } = form.into_inner();
+    let PageForm(Filled { key, next }) = filled;
     let next = within(next);
-    let address = request.peer_addr().map_or(IpAddr::from([0; 4]), |peer| peer.ip());
-    attempts.0.take(&address).map_err(ApiError::from)?;
     let Some((id, scope)) = gate.key_of(key.trim()) else {
-        return Ok(self::form(next, "This is no key that is known here, or it is revoked."));
+        let client = Site::of(&request).and_then(|site| site.client(&request));
+        attempts.fail(key.trim(), client).map_err(ApiError::from)?;
+        return Ok(form(next, "This is no key that is known here, or it is revoked."));
     };
-    attempts.0.give_back(&address);
     if !scope.reaches(Scope::Read) {
         let said = "This key may send reports, and not see them: take one with the scope read or operate.";
-        return Ok(self::form(next, said));
+        return Ok(form(next, said));
     }
-    let session = Session::begin(state.cursor_keys.key().await.map_err(ApiError::from)?, &id, Timestamp::now());
+    let session = Session::begin(&state.signing_keys.key(), &id, Timestamp::now());
     log::info!(key_id:% = id; "signed in");
     Ok(go_to(&next).insert_header((SET_COOKIE, session.cookie(&request))).finish())
 }
 
-/// The end of a session.
-pub(super) async fn sign_out(request: HttpRequest) -> Result<HttpResponse, PageError> {
-    is_of_this_site(&request)?;
+/// The end of a session, in every process. While Redis is away there is none: the session would
+/// live on elsewhere, so the answer says to try again.
+pub(super) async fn sign_out(request: HttpRequest, state: Data<State>) -> Result<HttpResponse, PageError> {
+    let now = Timestamp::now();
+    if let Some(session) = Session::of(&state.signing_keys.key(), &request, now) {
+        session.end(&state, now).await.map_err(ApiError::from)?;
+        log::info!(key_id:% = session.key_id; "signed out");
+    }
     Ok(go_to("/sign-in").insert_header((SET_COOKIE, session::end(&request))).finish())
 }
 
 /// Begins a session where none is needed, for the sake of its forms.
-pub(super) async fn begin_for_forms(
-    request: &HttpRequest,
-    viewer: &mut Viewer,
-    state: &State,
-) -> Result<Option<String>, PageError> {
+pub(super) fn begin_for_forms(request: &HttpRequest, viewer: &mut Viewer, state: &State) -> Option<String> {
     if viewer.session.is_some() {
-        return Ok(None);
+        return None;
     }
-    let key = state.cursor_keys.key().await.map_err(ApiError::from)?;
-    let session = Session::begin(key, "", Timestamp::now());
+    let key = state.signing_keys.key();
+    let session = Session::begin(&key, "", Timestamp::now());
     let cookie = session.cookie(request);
-    viewer.form_token = session.form_token(key);
+    viewer.form_token = session.form_token(&key);
     viewer.session = Some(session);
-    Ok(Some(cookie))
-}
-
-/// Whether a form was sent from a page of this server, as far as the browser says.
-pub(super) fn is_of_this_site(request: &HttpRequest) -> Result<(), PageError> {
-    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let is_ours = match (header("sec-fetch-site"), header(ORIGIN.as_str())) {
-        (Some(site), _) => site == "same-origin" || site == "none",
-        (None, Some(origin)) => origin.split_once("://").map(|(_, host)| host) == header(HOST.as_str()),
-        (None, None) => true,
-    };
-    if is_ours { Ok(()) } else { Err(PageError::Forbidden("This form was sent from a page of another site.")) }
+    Some(cookie)
 }
 
 fn form(next: String, said: &'static str) -> HttpResponse {

@@ -5,7 +5,7 @@
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    web::{Data, Form, Query},
+    web::{Data, Query},
 };
 use askama::Template;
 use jiff::{SignedDuration, Timestamp};
@@ -13,9 +13,10 @@ use pisync_core::models::{ALERTNAME, AlertName, DEVICE_ID, Matcher, MatcherKind,
 use serde::Deserialize;
 
 use super::{
+    form::PageForm,
     moment::{Moment, grouped},
     page::{Frame, PageError, go_to, render_with},
-    sign_in::{begin_for_forms, is_of_this_site},
+    sign_in::begin_for_forms,
     viewer::Viewer,
 };
 use crate::{
@@ -103,7 +104,7 @@ pub(super) async fn get(
     let (about, now) = (about.into_inner(), Timestamp::now());
     let silences = state.store.silences().not_over(now, LISTED).await.map_err(ApiError::from)?;
     let preview = about.preview(&state).await?;
-    let cookie = if viewer.may_operate { begin_for_forms(&request, &mut viewer, &state).await } else { Ok(None) };
+    let cookie = if viewer.may_operate { begin_for_forms(&request, &mut viewer, &state) } else { None };
     let page = SilencesPage {
         frame: Frame::new("Silences", "/alerts", &viewer),
         rules: AlertName::ALL.iter().map(|name| name.as_str()).collect(),
@@ -119,17 +120,15 @@ pub(super) async fn get(
             _ => "",
         },
     };
-    Ok(render_with(cookie.unwrap_or_default(), &page))
+    Ok(render_with(cookie, &page))
 }
 
 /// Adds a silence, or ends one now.
 pub(super) async fn post(
-    request: HttpRequest,
     viewer: Viewer,
-    order: Form<Order>,
+    order: PageForm<Order>,
     state: Data<State>,
 ) -> Result<HttpResponse, PageError> {
-    is_of_this_site(&request)?;
     viewer.may_do(&state, &order.token).await?;
     let done = match order.action.as_str() {
         "add" => {

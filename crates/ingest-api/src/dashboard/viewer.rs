@@ -43,13 +43,20 @@ impl FromRequest for Viewer {
     }
 }
 
+/// Whether a request may be one by the session of a browser, which may read the API.
+pub(crate) fn may_be_by_session(request: &HttpRequest, gate: &Gate) -> bool {
+    let reads = request.method().is_safe() && !request.headers().contains_key(header::AUTHORIZATION);
+    reads && gate.mode() != Auth::Off && session::is_begun(request)
+}
+
 /// Who has signed in to the dashboard may follow its links into the API, and read there.
-pub(crate) fn caller_by_session(request: &HttpRequest, gate: &Gate) -> Option<Caller> {
-    let reads = request.method() == Method::GET && !request.headers().contains_key(header::AUTHORIZATION);
-    let key = request.app_data::<Data<State>>()?.cursor_keys.known().filter(|_| reads)?;
-    let session = Session::of(key, request, Timestamp::now())?;
+pub(crate) async fn caller_by_session(request: &HttpRequest, gate: &Gate) -> Option<Caller> {
+    let state = request.app_data::<Data<State>>()?;
+    let session = Session::of(&state.signing_keys.key(), request, Timestamp::now())?;
     let scope = gate.scope_of(&session.key_id).filter(|scope| scope.reaches(Scope::Read))?;
-    Some(Caller::key(session.key_id.into(), scope))
+    // While Redis does not tell, a session reads on, and does nothing.
+    let is_ended = session.is_ended(state).await.unwrap_or(false);
+    (!is_ended).then(|| Caller::key(session.key_id.into(), scope))
 }
 
 impl Viewer {
@@ -60,21 +67,23 @@ impl Viewer {
         let may_operate = gate.mode() == Auth::Off;
         let mut viewer = Self { session: None, shared: None, may_operate, form_token: String::new() };
         if session::is_begun(request) {
-            match state.cursor_keys.key().await {
-                Ok(key) => {
-                    viewer.session = Session::of(key, request, Timestamp::now());
-                    viewer.form_token = viewer.session.iter().map(|session| session.form_token(key)).collect();
-                }
-                // Without a gate the pages are shown all the same, and say that Redis is away.
-                Err(_) if gate.mode() == Auth::Off => {}
-                Err(error) => return Err(ApiError::from(error).into()),
-            }
+            let key = state.signing_keys.key();
+            viewer.session = Session::of(&key, request, Timestamp::now());
+            viewer.form_token = viewer.session.iter().map(|session| session.form_token(&key)).collect();
         }
         if gate.mode() == Auth::Off {
             return Ok(viewer);
         }
+        let is_ended = match &viewer.session {
+            Some(session) => session.is_ended(state).await,
+            None => Some(false),
+        };
+        if is_ended == Some(true) {
+            viewer.session = None;
+        }
         if let Some(scope) = viewer.session.as_ref().and_then(|session| gate.scope_of(&session.key_id)) {
-            viewer.may_operate = scope.reaches(Scope::Operate);
+            // While Redis does not tell whether the session was ended, it reads on, and does nothing.
+            viewer.may_operate = scope.reaches(Scope::Operate) && is_ended.is_some();
             return if scope.reaches(Scope::Read) { Ok(viewer) } else { Err(PageError::sign_in(request)) };
         }
         match gate.admit(request, Scope::Read) {
@@ -83,7 +92,7 @@ impl Viewer {
                 Ok(viewer)
             }
             Err(_) if !request.headers().contains_key(header::AUTHORIZATION) => {
-                viewer.shared = Self::shared(request, gate, state).await?;
+                viewer.shared = Self::shared(request, gate, state);
                 if viewer.shared.is_some() { Ok(viewer) } else { Err(PageError::sign_in(request)) }
             }
             Err(refusal) => Err(ApiError::from(refusal).into()),
@@ -91,12 +100,11 @@ impl Viewer {
     }
 
     /// Who follows a link that was shared sees pages, and can do nothing.
-    async fn shared(request: &HttpRequest, gate: &Gate, state: &State) -> Result<Option<Shared>, PageError> {
+    fn shared(request: &HttpRequest, gate: &Gate, state: &State) -> Option<Shared> {
         if request.method() != Method::GET || !Shared::is_followed(request) {
-            return Ok(None);
+            return None;
         }
-        let key = state.cursor_keys.key().await.map_err(ApiError::from)?;
-        Ok(Shared::of(key, gate, request, Timestamp::now()))
+        Shared::of(&state.signing_keys.key(), gate, request, Timestamp::now())
     }
 
     /// The id of their key, if they have signed in with one.
@@ -109,9 +117,8 @@ impl Viewer {
         if !self.may_operate {
             return Err(PageError::Forbidden("This needs a key with the scope operate or admin."));
         }
-        let key = state.cursor_keys.key().await.map_err(ApiError::from)?;
         match &self.session {
-            Some(session) if session.is_form_of(key, token) => Ok(()),
+            Some(session) if session.is_form_of(&state.signing_keys.key(), token) => Ok(()),
             _ => Err(PageError::Forbidden("The page was too old. Go back, load it again, and try once more.")),
         }
     }

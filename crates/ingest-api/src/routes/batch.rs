@@ -81,6 +81,8 @@ pub(super) async fn post(
     caller: Caller,
     state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
+    state.limits.has_room(caller.device_id(), caller.key_id())?;
+    // Held to the end: what is made of it is in memory until Redis has it.
     let (form, body) = report_body::many(&request, payload).await?;
     let batch = read(form, &body)?;
     if batch.reports.iter().all(Result::is_err) {

@@ -1,22 +1,61 @@
 //! Reading a body: up to a limit, within a time, unpacked where it is packed.
 
-use std::time::Duration;
+use std::{ops::Deref, rc::Rc, time::Duration};
 
 use actix_web::{
     HttpMessage, HttpRequest,
-    web::{Bytes, BytesMut, Payload},
+    web::{Bytes, BytesMut, Data, Payload},
 };
 use futures_util::StreamExt;
 use tokio::time::timeout;
 
 use super::packing::{is_packed, unpack};
-use crate::error::ApiError;
+use crate::{
+    auth::Caller,
+    error::ApiError,
+    http::{Budget, Connection, Overrun, Site, Taken},
+};
 
 /// The most bytes of a body, packed and unpacked.
 const BODY_LIMIT: usize = 1024 * 1024;
 
 /// How long a body may take: 1 MiB at 0.14 Mbps. Who is slower is not to hold the server.
-const PATIENCE: Duration = Duration::from_mins(1);
+const BODY_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// The most bytes of a form, and how long it may take.
+const FORM_LIMIT: usize = 16 * 1024;
+const FORM_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes of a body that are counted with its connection: a report is smaller, so reports are read
+/// however many large bodies are under way.
+const FREE: usize = 4 * 1024;
+
+/// What a device may have of the budget, which has one body at a time, and what a key or an address
+/// may have, behind which a whole fleet may be.
+const PART_OF_DEVICE: usize = 16;
+const PART_OF_MANY: usize = 2;
+
+/// A body with the memory that it takes; the memory is free again when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Body {
+    bytes: Bytes,
+    taken: Option<Taken>,
+}
+
+impl Body {
+    /// The same memory, of which only a part is looked at.
+    pub(super) fn narrowed(self, bytes: Bytes) -> Self {
+        Self { bytes, ..self }
+    }
+}
+
+impl Deref for Body {
+    type Target = Bytes;
+
+    fn deref(&self) -> &Bytes {
+        &self.bytes
+    }
+}
 
 /// What a body is by its own words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,26 +80,86 @@ pub(super) fn form(request: &HttpRequest) -> Option<Form> {
     }
 }
 
-/// The body to its end.
-pub(super) async fn read(request: &HttpRequest, payload: Payload) -> Result<Bytes, ApiError> {
-    let packed = is_packed(request)?;
-    let length = request.headers().get("content-length").and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > BODY_LIMIT as u64) {
-        return Err(ApiError::TooLarge { limit: BODY_LIMIT });
+/// Whether the body is a form by its own words.
+pub(crate) fn is_form(request: &HttpRequest) -> bool {
+    request.content_type().eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}
+
+/// The body of a form to its end.
+pub(crate) async fn body_of_form(request: &HttpRequest, payload: Payload) -> Result<Body, ApiError> {
+    if is_packed(request)? {
+        return Err(ApiError::Encoding { sent: "gzip".into() });
     }
-    let body = timeout(PATIENCE, gather(payload)).await.map_err(|_| ApiError::Slow)??;
-    unpack(packed, body, BODY_LIMIT)
+    read_up_to(request, payload, FORM_LIMIT, FORM_TIMEOUT).await
+}
+
+/// The body to its end.
+pub(super) async fn read(request: &HttpRequest, payload: Payload) -> Result<Body, ApiError> {
+    let packed = is_packed(request)?;
+    let Body { bytes, mut taken } = read_up_to(request, payload, BODY_LIMIT, BODY_TIMEOUT).await?;
+    let length = bytes.len();
+    let bytes = unpack(packed, bytes, BODY_LIMIT)?;
+    if bytes.len() > length.max(FREE) {
+        take(request, &mut taken, bytes.len())?;
+    }
+    Ok(Body { bytes, taken })
+}
+
+async fn read_up_to(
+    request: &HttpRequest,
+    payload: Payload,
+    limit: usize,
+    patience: Duration,
+) -> Result<Body, ApiError> {
+    let length = request.headers().get("content-length").and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > limit as u64) {
+        return Err(ApiError::TooLarge { limit });
+    }
+    timeout(patience, gather(request, payload, limit)).await.map_err(|_| ApiError::Slow)?
 }
 
 /// By hand: the framework's own way takes 32 KiB for each body, whatever its size.
-async fn gather(mut payload: Payload) -> Result<Bytes, ApiError> {
-    let mut body = BytesMut::new();
+async fn gather(request: &HttpRequest, mut payload: Payload, limit: usize) -> Result<Body, ApiError> {
+    let connection = request.conn_data::<Rc<Connection>>();
+    let (mut body, mut taken) = (BytesMut::new(), None);
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| ApiError::malformed("the body could not be read to its end"))?;
-        if body.len() + chunk.len() > BODY_LIMIT {
-            return Err(ApiError::TooLarge { limit: BODY_LIMIT });
+        if let Some(connection) = connection {
+            connection.took(chunk.len());
+        }
+        if body.len() + chunk.len() > limit {
+            return Err(ApiError::TooLarge { limit });
+        }
+        if body.len() + chunk.len() > FREE {
+            // A buffer that grows is up to twice as large as what it holds.
+            take(request, &mut taken, 2 * chunk.len())?;
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(body.freeze())
+    if let Some(connection) = connection {
+        connection.body_ended();
+    }
+    Ok(Body { bytes: body.freeze(), taken })
+}
+
+/// Takes memory for the body from the budget, in the name of who sends it.
+fn take(request: &HttpRequest, taken: &mut Option<Taken>, amount: usize) -> Result<(), ApiError> {
+    if taken.is_none() {
+        let Some(budget) = request.app_data::<Data<Budget>>() else { return Ok(()) };
+        *taken = Some(share(request, budget));
+    }
+    taken.as_mut().map_or(Ok(()), |taken| taken.take(amount)).map_err(|Overrun| ApiError::Crowded)
+}
+
+fn share(request: &HttpRequest, budget: &Budget) -> Taken {
+    if let Some(caller) = request.extensions().get::<Caller>() {
+        if let Some(device_id) = caller.device_id() {
+            return budget.of(&("device", device_id), PART_OF_DEVICE);
+        }
+        if let Some(key_id) = caller.key_id() {
+            return budget.of(&("key", key_id), PART_OF_MANY);
+        }
+    }
+    let client = Site::of(request).and_then(|site| site.client(request));
+    budget.of(&("client", client), PART_OF_MANY)
 }

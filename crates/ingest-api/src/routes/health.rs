@@ -1,10 +1,13 @@
 //! `GET /healthz` and `GET /readyz`: whether the process lives, and whether it can take events.
 
-use actix_web::{HttpResponse, web::Data};
+use actix_web::{HttpRequest, HttpResponse, web::Data};
 use pisync_core::queue::Readiness;
 use serde_json::{Value, json};
 
-use crate::server::State;
+use crate::{
+    auth::{Auth, Gate, Scope},
+    server::State,
+};
 
 /// 200 as long as the process can answer.
 #[utoipa::path(get, path = "/healthz", tag = "process", responses((status = 200, description = "Alive")))]
@@ -13,21 +16,26 @@ pub(super) async fn alive() -> HttpResponse {
 }
 
 /// 200 while a report would be taken, 503 else. While some partitions would take none, or `MongoDB`
-/// is away, it is degraded: the other reports are taken, and all of them wait.
+/// is away, it is degraded: the other reports are taken, and all of them wait. Under
+/// `--auth enforce` only who may read is told more than the status.
 #[utoipa::path(get, path = "/readyz", tag = "process", responses(
     (status = 200, description = "Ready; or degraded, with what is wrong"),
     (status = 503, description = "No report would be taken, with the cause")
 ))]
-pub(super) async fn ready(state: Data<State>) -> HttpResponse {
+pub(super) async fn ready(request: HttpRequest, gate: Data<Gate>, state: Data<State>) -> HttpResponse {
     let (pushes, mongodb) = tokio::join!(state.producer.readiness(), state.store.answers());
     let status = match (pushes.is_ready(), pushes.refused.is_empty() && mongodb) {
         (false, _) => "unavailable",
         (true, true) => "ready",
         (true, false) => "degraded",
     };
-    let mut body = json!({ "status": status, "redis": redis(&pushes), "mongodb": if mongodb { "up" } else { "down" } });
-    if !pushes.refused.is_empty() {
-        body["refused"] = pushes.refused.iter().map(refused).collect();
+    let mut body = json!({ "status": status });
+    if gate.mode() != Auth::Enforce || gate.admit(&request, Scope::Read).is_ok() {
+        body["redis"] = redis(&pushes).into();
+        body["mongodb"] = if mongodb { "up" } else { "down" }.into();
+        if !pushes.refused.is_empty() {
+            body["refused"] = pushes.refused.iter().map(refused).collect();
+        }
     }
     if pushes.is_ready() { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
 }

@@ -10,94 +10,85 @@ mod packing;
 mod page;
 mod repeated_failures;
 mod report_body;
+mod route;
 mod sync_event;
 mod sync_history;
 mod tidy;
 pub(crate) mod v1;
 
-use actix_web::{
-    HttpResponse,
-    http::Method,
-    web::{self, ServiceConfig, get, head, post, resource},
-};
+use actix_web::web::{self, ServiceConfig, get, head, post};
 
-pub(crate) use self::{openapi::Docs, tidy::tidy};
-pub use self::{repeated_failures::FailingTotal, v1::Census};
-use crate::{
-    auth::{Demand, Scope},
-    cors::Cors,
-    dashboard,
-    error::ApiError,
+pub(crate) use self::{
+    body::{body_of_form, is_form},
+    openapi::Docs,
+    tidy::tidy,
 };
+pub use self::{
+    repeated_failures::FailingTotal,
+    route::{Access, Endpoint, Resource},
+    v1::{Census, Summaries},
+};
+use crate::{auth::Scope, dashboard, error::ApiError};
+
+/// The paths that devices report to.
+const SYNC_EVENT: &str = "/api/sync-event";
+const SYNC_EVENTS: &str = "/api/v1/sync-events";
+
+/// All but `/api/v1` and the pages.
+const OTHERS: &[Resource] = &[
+    Resource::new(SYNC_EVENTS, &[Endpoint::post(Access::Key(Scope::Ingest), || post().to(batch::post))]),
+    Resource::new(SYNC_EVENT, &[Endpoint::post(Access::Key(Scope::Ingest), || post().to(sync_event::post))]),
+    Resource::new(
+        "/api/device/{id}/sync-history",
+        &[Endpoint::get(Access::Key(Scope::Read), || get().to(sync_history::get))],
+    )
+    .with_cors(),
+    Resource::new(
+        "/api/devices/repeated-failures",
+        &[Endpoint::get(Access::Key(Scope::Read), || get().to(repeated_failures::get))],
+    )
+    .with_cors(),
+    // Balancers ask by HEAD as well, and have to be told the same.
+    Resource::new(
+        "/healthz",
+        &[
+            Endpoint::get(Access::Everyone, || get().to(health::alive)),
+            Endpoint::head(Access::Everyone, || head().to(health::alive)),
+        ],
+    ),
+    Resource::new(
+        "/readyz",
+        &[
+            Endpoint::get(Access::Everyone, || get().to(health::ready)),
+            Endpoint::head(Access::Everyone, || head().to(health::ready)),
+        ],
+    ),
+    Resource::new("/metrics", &[Endpoint::get(Access::Key(Scope::Read), || get().to(metrics::get))]),
+    Resource::new("/openapi.json", &[Endpoint::get(Access::Key(Scope::Read), || get().to(openapi::get))]),
+    Resource::new("/docs", &[Endpoint::get(Access::Key(Scope::Read), || get().to(openapi::to_page))]),
+    Resource::new("/docs/{file:.*}", &[Endpoint::get(Access::Key(Scope::Read), || get().to(openapi::page))]),
+];
+
+/// Every route there is, with who may use it.
+pub fn all() -> impl Iterator<Item = &'static Resource> {
+    OTHERS.iter().chain(v1::ROUTES).chain(dashboard::ROUTES)
+}
 
 /// Every route with the scope that it demands, and a problem for everything else.
 pub fn table(config: &mut ServiceConfig) {
     config
         .app_data(web::QueryConfig::default().error_handler(|error, _| bad_query(&error).into()))
-        .app_data(web::PathConfig::default().error_handler(|_, _| bad_path().into()))
-        .service(
-            resource("/api/v1/sync-events")
-                .route(post().to(batch::post))
-                .default_service(only("POST"))
-                .wrap(Demand(Scope::Ingest)),
-        )
-        .service(
-            resource("/api/sync-event")
-                .route(post().to(sync_event::post))
-                .default_service(only("POST"))
-                .wrap(Demand(Scope::Ingest)),
-        )
-        .service(
-            resource("/api/device/{id}/sync-history")
-                .route(get().to(sync_history::get))
-                .default_service(only("GET"))
-                .wrap(Demand(Scope::Read))
-                .wrap(Cors),
-        )
-        .service(
-            resource("/api/devices/repeated-failures")
-                .route(get().to(repeated_failures::get))
-                .default_service(only("GET"))
-                .wrap(Demand(Scope::Read))
-                .wrap(Cors),
-        )
-        .configure(v1::table)
-        .configure(dashboard::table)
-        .service(
-            resource("/healthz")
-                .route(get().to(health::alive))
-                .route(head().to(health::alive))
-                .default_service(only("GET")),
-        )
-        // Balancers ask by HEAD as well, and have to be told the same.
-        .service(
-            resource("/readyz")
-                .route(get().to(health::ready))
-                .route(head().to(health::ready))
-                .default_service(only("GET")),
-        )
-        .service(
-            resource("/metrics").route(get().to(metrics::get)).default_service(only("GET")).wrap(Demand(Scope::Read)),
-        )
-        .service(resource("/openapi.json").route(get().to(openapi::get)).default_service(only("GET")))
-        .service(resource("/docs").route(get().to(openapi::to_page)).default_service(only("GET")))
-        .service(resource("/docs/{file:.*}").route(get().to(openapi::page)).default_service(only("GET")))
+        .app_data(web::PathConfig::default().error_handler(|_, _| bad_path().into()));
+    for resource in all() {
+        config.service(resource.service());
+    }
+    config
         .default_service(web::to(async || -> Result<&'static str, ApiError> { Err(ApiError::NoRoute { hint: None }) }));
 }
 
-/// The answer to any other method; to `HEAD` wherever `GET` is: that it is there. No query is run for it.
-pub(crate) fn only(allow: &'static str) -> actix_web::Route {
-    let allow = match allow {
-        "GET" => "GET, HEAD",
-        "GET, POST" => "GET, HEAD, POST",
-        other => other,
-    };
-    web::to(move |method: Method| async move {
-        if method == Method::HEAD && allow.starts_with("GET") {
-            return Ok(HttpResponse::Ok().finish());
-        }
-        Err(ApiError::Method { allow })
-    })
+/// Whether devices report to a path.
+pub(crate) fn is_ingest(path: &str) -> bool {
+    path == SYNC_EVENT || path == SYNC_EVENTS
 }
 
 fn bad_query(error: &actix_web::error::QueryPayloadError) -> ApiError {

@@ -1,12 +1,15 @@
 //! `GET /openapi.json` and `/docs`: the API as `OpenAPI` 3.1, made from the routes themselves, and a
 //! page to try it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use actix_web::{
     HttpResponse,
     http::header::{CONTENT_SECURITY_POLICY, LOCATION},
-    web::{Data, Path},
+    web::{Bytes, Data, Path},
 };
 use jiff::Timestamp;
 use pisync_core::models::{Labels, ReportError, ReportId};
@@ -23,7 +26,7 @@ use utoipa::{
 use utoipa_swagger_ui::Config;
 
 use super::{batch, health, repeated_failures, sync_event, sync_history, v1};
-use crate::error::ApiError;
+use crate::{error::ApiError, http::root};
 
 /// What the page needs, and nothing from elsewhere.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
@@ -237,33 +240,46 @@ pub(crate) fn document() -> String {
 /// What of this module the routes need, made once.
 #[derive(Clone)]
 pub(crate) struct Docs {
-    document: Arc<str>,
+    document: Bytes,
     page: Arc<Config<'static>>,
+    /// The files of the page that were asked for, so that none is copied for each who asks.
+    files: Arc<Mutex<HashMap<String, (String, Bytes)>>>,
 }
 
 impl Docs {
     /// The document of the routes, and the page that shows it.
     pub(crate) fn new() -> Self {
         // Else the page asks a validator elsewhere what it thinks of the document.
-        let page = Config::new(["/openapi.json"]).validator_url("none");
-        Self { document: document().into(), page: Arc::new(page) }
+        let page = Config::new([format!("{}/openapi.json", root())]).validator_url("none");
+        Self { document: document().into(), page: Arc::new(page), files: Arc::default() }
+    }
+
+    /// A file of the page with its media type. There are few: what is not one of them is not kept.
+    fn file(&self, name: &str) -> Option<(String, Bytes)> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = files.get(name) {
+            return Some(found.clone());
+        }
+        let found = utoipa_swagger_ui::serve(name, self.page.clone()).ok().flatten()?;
+        let file = (found.content_type, Bytes::from(found.bytes.into_owned()));
+        files.insert(name.to_owned(), file.clone());
+        Some(file)
     }
 }
 
 /// The document.
 pub(super) async fn get(docs: Data<Docs>) -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(docs.document.to_string())
+    HttpResponse::Ok().content_type("application/json").body(docs.document.clone())
 }
 
 /// To where the page's own files are found.
 pub(super) async fn to_page() -> HttpResponse {
-    HttpResponse::PermanentRedirect().insert_header((LOCATION, "/docs/")).finish()
+    HttpResponse::PermanentRedirect().insert_header((LOCATION, format!("{}/docs/", root()))).finish()
 }
 
 /// A file of the page, from within the program.
 pub(super) async fn page(file: Path<String>, docs: Data<Docs>) -> Result<HttpResponse, ApiError> {
-    let found =
-        utoipa_swagger_ui::serve(&file, docs.page.clone()).ok().flatten().ok_or(ApiError::NoRoute { hint: None })?;
+    let (media_type, bytes) = docs.file(&file).ok_or(ApiError::NoRoute { hint: None })?;
     let policy = (CONTENT_SECURITY_POLICY, PAGE_POLICY);
-    Ok(HttpResponse::Ok().content_type(found.content_type).insert_header(policy).body(found.bytes.into_owned()))
+    Ok(HttpResponse::Ok().content_type(media_type).insert_header(policy).body(bytes))
 }

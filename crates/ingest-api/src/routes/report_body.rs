@@ -11,16 +11,17 @@ use actix_web::{
 };
 use serde::de::IgnoredAny;
 
-use super::body::{self, Form};
+use super::body::{self, Body, Form};
 use crate::error::ApiError;
 
 /// What some editors write before a text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// One report: the body of `POST /api/sync-event`.
-pub(super) async fn one(request: &HttpRequest, payload: Payload) -> Result<Bytes, ApiError> {
+pub(super) async fn one(request: &HttpRequest, payload: Payload) -> Result<Body, ApiError> {
     let body = body::read(request, payload).await?;
-    let body = json(request, &body, "application/json")?;
+    let text = json(request, &body, "application/json")?;
+    let body = body.narrowed(text);
     if body.starts_with(b"[") {
         let wrong_route = "an array of reports: send it to POST /api/v1/sync-events, or one report at a time here";
         return Err(ApiError::malformed(wrong_route));
@@ -29,10 +30,11 @@ pub(super) async fn one(request: &HttpRequest, payload: Payload) -> Result<Bytes
 }
 
 /// Many reports: the body of `POST /api/v1/sync-events`, and its form.
-pub(super) async fn many(request: &HttpRequest, payload: Payload) -> Result<(Form, Bytes), ApiError> {
+pub(super) async fn many(request: &HttpRequest, payload: Payload) -> Result<(Form, Body), ApiError> {
     let said = body::form(request);
     let body = body::read(request, payload).await?;
-    let body = json(request, &body, "application/json or application/x-ndjson")?;
+    let text = json(request, &body, "application/json or application/x-ndjson")?;
+    let body = body.narrowed(text);
     let form = if said == Some(Form::Lines) { Form::Lines } else { form(&body) };
     Ok((form, body))
 }

@@ -45,6 +45,7 @@ pub(super) async fn post(
     caller: Caller,
     state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
+    state.limits.has_room(caller.device_id(), caller.key_id())?;
     let body = report_body::one(&request, payload).await?;
     let Parsed { event, ignored } = Parsed::from_json(&body, now(), None)?;
     caller.may_post_as(&event.device_id)?;

@@ -3,7 +3,7 @@
 //!
 //! All keys begin with the prefix of the settings. Those of one partition share a hash tag, so
 //! that Redis Cluster keeps them on one node; no script and no command touches keys of two
-//! partitions, or one of these and another. No key has a TTL.
+//! partitions, or one of these and another. No key of the queue has a TTL.
 //!
 //! | key | type | what |
 //! | --- | --- | --- |
@@ -19,7 +19,7 @@
 //! | `pisync:{q:07}:count` | string | the number of partitions since it was first changed; `>` behind it while it changes |
 //! | `pisync:partitions` | string | the number of partitions, set by the first process |
 //! | `pisync:repartition` | string | there while that number changes: how many partitions may hold something |
-//! | `pisync:cursor-key` | string | what the API seals its cursors with, made by the first process that needs it |
+//! | `pisync:ended:<session>` | string | a session of the dashboard that was ended before its time; expires when it would have ended |
 //! | `pisync:alerts` | list | hints: ids of devices that an alerter should look at now |
 //! | `pisync:pulse` | hash | `ingest`, `worker` → when any such process was last alive; `gap:<from>` → until when no API was; ms by Redis' clock |
 //! | `pisync:wake` | channel | the number of a partition that was empty and got its first event |
@@ -31,9 +31,9 @@
 mod audit;
 mod claim;
 mod connection;
-mod cursor_key;
 mod dead_letters;
 mod durability;
+mod ended_sessions;
 mod envelope;
 mod error;
 mod hints;

@@ -54,7 +54,7 @@ const fn may(command: &'static str, on: On, rest: &'static [&'static str], loses
 
 const WAKE: &str = "workers look every second instead of being woken";
 const TOTALS: &str = "the totals of `queue status` stand still";
-const CURSORS: &str = "lists that go on by a cursor, and sessions, need --cursor-key-file (PISYNC_CURSOR_KEY_FILE)";
+const SESSIONS: &str = "signing out is refused, and sessions may read alone";
 const ALIVE: &str = "the alerter cannot tell a silent fleet from a system that does not listen";
 const STATUS: &str = "metrics and dashboard say nothing of the queue";
 const SEEN: &str = "pages and metrics say nothing of when devices were last heard of";
@@ -73,8 +73,8 @@ const INGEST: &[Right] = &[
     must("rpush", On::Partition("ready"), &["x"]),
     may("hincrby", On::Partition("stats"), &["pushed", "1"], TOTALS),
     may("publish", On::Channel, &["0"], WAKE),
-    may("get", On::Shared("cursor-key"), &[], CURSORS),
-    may("set", On::Shared("cursor-key"), &["x", "nx"], CURSORS),
+    may("set", On::Shared("ended:x"), &["1", "ex", "1"], SESSIONS),
+    may("exists", On::Shared("ended:x"), &[], SESSIONS),
     may("hget", On::Shared("pulse"), &["ingest"], ALIVE),
     may("hset", On::Shared("pulse"), &["ingest", "0"], ALIVE),
     may("hkeys", On::Shared("pulse"), &[], ALIVE),

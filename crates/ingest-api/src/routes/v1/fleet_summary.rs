@@ -1,9 +1,16 @@
 //! `GET /api/v1/fleet/summary`: how many devices are how, and what was synced, hour by hour.
 #![expect(unused_qualifications, reason = "what utoipa makes of params")]
 
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
 use actix_web::{
     HttpResponse,
-    web::{Data, Query},
+    http::header::ContentType,
+    web::{Bytes, Data, Query},
 };
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::{Speeds, SyncHour, hour_of};
@@ -19,6 +26,26 @@ use crate::{error::ApiError, server::State};
 
 /// The most hours that can be asked for: a week.
 const MOST_HOURS: u32 = 168;
+
+/// How long a summary serves all who ask: as long as the running hour does.
+const GOOD_FOR: Duration = Duration::from_secs(5);
+
+/// The summaries of a process, by hours. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Summaries(Arc<Mutex<HashMap<u32, (Instant, Bytes)>>>);
+
+impl Summaries {
+    fn find(&self, hours: u32) -> Option<Bytes> {
+        let summaries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        summaries.get(&hours).filter(|(made_at, _)| made_at.elapsed() < GOOD_FOR).map(|(_, summary)| summary.clone())
+    }
+
+    fn keep(&self, hours: u32, summary: &Bytes) {
+        let mut summaries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        summaries.retain(|_, (made_at, _)| made_at.elapsed() < GOOD_FOR);
+        summaries.insert(hours, (Instant::now(), summary.clone()));
+    }
+}
 
 /// The query, as it came.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -86,19 +113,32 @@ struct MinuteItem {
 )]
 pub(super) async fn get(query: Query<SummaryQuery>, state: Data<State>) -> Result<HttpResponse, ApiError> {
     let hours = query::number("/hours", query.hours.as_deref(), 1..=MOST_HOURS)?.unwrap_or(24);
-    let now = Timestamp::now();
-    let back = SignedDuration::from_hours(i64::from(hours) - 1);
-    let from = hour_of(now).checked_sub(back).unwrap_or(Timestamp::MIN);
-    let hours = state.hours.of(from, now).await?;
-    let summary = FleetSummary {
-        devices: Census::of(&state).await?,
-        syncs: SyncCounts::of(&hours),
-        median_speed: median_speed(&hours),
-        hours: hours.iter().map(HourItem::from).collect(),
-        minutes: minutes(state.last_seen.by_minute(now).await?),
-        computed_at: rfc3339(now),
+    let summary = match state.summaries.find(hours) {
+        Some(summary) => summary,
+        None => {
+            let summary = Bytes::from(serde_json::to_vec(&FleetSummary::of(&state, hours).await?).unwrap_or_default());
+            state.summaries.keep(hours, &summary);
+            summary
+        }
     };
-    Ok(HttpResponse::Ok().json(summary))
+    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(summary))
+}
+
+impl FleetSummary {
+    async fn of(state: &State, hours: u32) -> Result<Self, ApiError> {
+        let now = Timestamp::now();
+        let back = SignedDuration::from_hours(i64::from(hours) - 1);
+        let from = hour_of(now).checked_sub(back).unwrap_or(Timestamp::MIN);
+        let hours = state.hours.of(from, now).await?;
+        Ok(Self {
+            devices: Census::of(state).await?,
+            syncs: SyncCounts::of(&hours),
+            median_speed: median_speed(&hours),
+            hours: hours.iter().map(HourItem::from).collect(),
+            minutes: minutes(state.last_seen.by_minute(now).await?),
+            computed_at: rfc3339(now),
+        })
+    }
 }
 
 impl SyncCounts {

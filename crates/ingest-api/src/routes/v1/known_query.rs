@@ -42,7 +42,10 @@ fn names(operation: &Operation) -> Vec<String> {
 }
 
 /// Lets through a `GET` whose parameters the route knows.
-pub(super) async fn check<B: MessageBody>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
+pub(in crate::routes) async fn check<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
     if request.method() == Method::GET && !request.query_string().is_empty() {
         let known = request.match_pattern().and_then(|path| KNOWN.get(&path));
         let known = known.map(Vec::as_slice).unwrap_or_default();

@@ -22,7 +22,7 @@ pub(crate) struct ListPage<T> {
 /// Where the list of `scope` is to go on, by the cursor of the query.
 pub(crate) async fn place(state: &State, scope: &Scope, cursor: Option<&str>) -> Result<Option<Position>, ApiError> {
     let Some(cursor) = cursor else { return Ok(None) };
-    Ok(Some(state.cursor_keys.key().await?.open(scope, cursor)?))
+    Ok(Some(state.cursor_keys.key().open(scope, cursor)?))
 }
 
 /// The answer with these items; more follow behind `next`.
@@ -33,7 +33,7 @@ pub(crate) async fn answer<T: Serialize>(
     next: Option<Position>,
 ) -> Result<HttpResponse, ApiError> {
     let next_cursor = match next {
-        Some(next) => Some(state.cursor_keys.key().await?.seal(scope, &next)),
+        Some(next) => Some(state.cursor_keys.key().seal(scope, &next)),
         None => None,
     };
     Ok(HttpResponse::Ok().json(ListPage { items, next_cursor }))

@@ -10,7 +10,7 @@ pub(crate) mod device_item;
 pub(crate) mod device_walk;
 mod devices;
 mod fleet_summary;
-mod known_query;
+pub(super) mod known_query;
 pub(crate) mod list;
 pub(crate) mod operator;
 pub(crate) mod query;
@@ -21,18 +21,13 @@ mod what_changed;
 
 use actix_web::{
     Route,
-    guard::Post,
-    middleware::from_fn,
-    web::{ServiceConfig, delete, get, post, resource},
+    web::{delete, get, post},
 };
 use utoipa::OpenApi;
 
-pub use self::device_counts::Census;
-use super::only;
-use crate::{
-    auth::{Demand, Scope},
-    cors::Cors,
-};
+pub use self::{device_counts::Census, fleet_summary::Summaries};
+use super::{Access, Endpoint, Resource};
+use crate::{auth::Scope, http::Costly};
 
 /// What these routes say of themselves.
 #[derive(OpenApi)]
@@ -55,43 +50,37 @@ use crate::{
 pub(super) struct Reads;
 
 /// Every route under `/api/v1` but that of batches.
-pub(super) fn table(config: &mut ServiceConfig) {
-    let read = |path: &str, get: Route| {
-        let resource = resource(path).route(get).default_service(only("GET")).wrap(from_fn(known_query::check));
-        resource.wrap(Demand(Scope::Read)).wrap(Cors)
-    };
-    config
-        .service(read("/api/v1/devices", get().to(devices::get)))
-        .service(read("/api/v1/devices.csv", get().to(devices::get_csv)))
-        .service(read("/api/v1/devices/{id}", get().to(device::get)))
-        .service(read("/api/v1/devices/{id}/sync-events", get().to(sync_events::get)))
-        .service(read("/api/v1/devices/{id}/sync-events.csv", get().to(sync_events::get_csv)))
-        .service(read("/api/v1/alerts", get().to(alerts::get)))
-        .service(read("/api/v1/silences/preview", get().to(silences::preview)))
-        .service(
-            resource("/api/v1/alerts/{id}/ack")
-                .route(post().to(ack::post))
-                .route(delete().to(ack::delete))
-                .default_service(only("POST, DELETE"))
-                .wrap(Demand(Scope::Operate)),
-        )
-        .service(
-            resource("/api/v1/silences/{id}")
-                .route(delete().to(silences::delete))
-                .default_service(only("DELETE"))
-                .wrap(Demand(Scope::Operate)),
-        )
-        .service(
-            resource("/api/v1/silences").guard(Post()).route(post().to(silences::post)).wrap(Demand(Scope::Operate)),
-        )
-        .service(
-            resource("/api/v1/silences")
-                .route(get().to(silences::get))
-                .default_service(only("GET, POST"))
-                .wrap(from_fn(known_query::check))
-                .wrap(Demand(Scope::Read))
-                .wrap(Cors),
-        )
-        .service(read("/api/v1/fleet/summary", get().to(fleet_summary::get)))
-        .service(read("/api/v1/fleet/what-changed", get().to(what_changed::get)));
+pub(crate) const ROUTES: &[Resource] = &[
+    Resource::new("/api/v1/devices", &[read(|| get().to(devices::get))]).with_cors(),
+    Resource::new("/api/v1/devices.csv", &[read(|| get().to(devices::get_csv)).costly(Costly::List)]).with_cors(),
+    Resource::new("/api/v1/devices/{id}", &[read(|| get().to(device::get))]).with_cors(),
+    Resource::new("/api/v1/devices/{id}/sync-events", &[read(|| get().to(sync_events::get))]).with_cors(),
+    Resource::new(
+        "/api/v1/devices/{id}/sync-events.csv",
+        &[read(|| get().to(sync_events::get_csv)).costly(Costly::List)],
+    )
+    .with_cors(),
+    Resource::new("/api/v1/alerts", &[read(|| get().to(alerts::get))]).with_cors(),
+    Resource::new(
+        "/api/v1/alerts/{id}/ack",
+        &[Endpoint::post(OPERATE, || post().to(ack::post)), Endpoint::delete(OPERATE, || delete().to(ack::delete))],
+    ),
+    Resource::new("/api/v1/silences/preview", &[read(|| get().to(silences::preview)).costly(Costly::Computed)])
+        .with_cors(),
+    Resource::new("/api/v1/silences/{id}", &[Endpoint::delete(OPERATE, || delete().to(silences::delete))]),
+    Resource::new(
+        "/api/v1/silences",
+        &[read(|| get().to(silences::get)), Endpoint::post(OPERATE, || post().to(silences::post))],
+    )
+    .with_cors(),
+    Resource::new("/api/v1/fleet/summary", &[read(|| get().to(fleet_summary::get)).costly(Costly::Computed)])
+        .with_cors(),
+    Resource::new("/api/v1/fleet/what-changed", &[read(|| get().to(what_changed::get)).costly(Costly::Computed)])
+        .with_cors(),
+];
+
+const OPERATE: Access = Access::Key(Scope::Operate);
+
+const fn read(route: fn() -> Route) -> Endpoint {
+    Endpoint::get(Access::Key(Scope::Read), route).with_known_query()
 }

@@ -1,10 +1,10 @@
 //! What a person says with a deed: who they are, and why.
 
-use actix_web::{HttpRequest, web::Payload};
+use actix_web::{HttpMessage, HttpRequest, web::Payload};
 use pisync_core::models::FieldError;
 use serde::de::DeserializeOwned;
 
-use super::super::body::{self, Form};
+use super::super::body;
 use crate::error::ApiError;
 
 /// The most characters of a name.
@@ -15,7 +15,8 @@ const COMMENT: usize = 1_000;
 
 /// The body, as JSON of this shape.
 pub(super) async fn read<T: DeserializeOwned>(request: &HttpRequest, payload: Payload) -> Result<T, ApiError> {
-    if body::form(request) != Some(Form::Json) {
+    // Not where nothing is said, as for reports: a page of another site can send that.
+    if !request.content_type().eq_ignore_ascii_case("application/json") {
         return Err(ApiError::MediaType { accept: "application/json" });
     }
     let body = body::read(request, payload).await?;
@@ -39,10 +40,23 @@ pub(crate) fn comment(comment: &str) -> Result<&str, ApiError> {
 }
 
 fn text<'a>(pointer: &str, text: &'a str, length: std::ops::RangeInclusive<usize>) -> Result<&'a str, ApiError> {
-    if length.contains(&text.chars().count()) {
-        return Ok(text);
+    if !length.contains(&text.chars().count()) {
+        return Err(fault(pointer, format!("must have {} to {} characters", length.start(), length.end())));
     }
-    Err(fault(pointer, format!("must have {} to {} characters", length.start(), length.end())))
+    match text.chars().find(|character| is_hidden(*character)) {
+        None => Ok(text),
+        Some(hidden) => {
+            let code = u32::from(hidden);
+            Err(fault(pointer, format!("holds U+{code:04X}, a character that is not shown or turns others around")))
+        }
+    }
+}
+
+/// Whether a character is not seen, or lets others be seen elsewhere. A comment may have lines.
+fn is_hidden(character: char) -> bool {
+    let is_line = matches!(character, '\n' | '\r' | '\t');
+    let turns = matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{ad}');
+    (character.is_control() && !is_line) || turns
 }
 
 /// A fault of a member of the body.

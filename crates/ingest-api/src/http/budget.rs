@@ -1,0 +1,109 @@
+//! A budget of bytes in flight over the process, with a share for each caller.
+
+use std::{
+    hash::{BuildHasher, Hash, RandomState},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+/// How many callers are told apart. Beyond, some share a share.
+const CALLERS: usize = 1 << 12;
+
+/// Bytes that may be in memory at a time. Clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct Budget(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    limit: usize,
+    taken: AtomicUsize,
+    of_callers: Box<[AtomicUsize]>,
+    places: RandomState,
+}
+
+/// Bytes that were taken from a [`Budget`]; they return when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    budget: Budget,
+    place: Option<usize>,
+    share: usize,
+    amount: usize,
+}
+
+/// There is no room now: too much is in flight, over all or of this caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Overrun;
+
+impl Budget {
+    /// A budget of so many bytes.
+    pub(crate) fn new(limit: usize) -> Self {
+        let of_callers = std::iter::repeat_with(AtomicUsize::default).take(CALLERS).collect();
+        Self(Arc::new(Inner { limit, taken: AtomicUsize::new(0), of_callers, places: RandomState::new() }))
+    }
+
+    /// Nothing yet, of nobody in particular.
+    pub(crate) fn of_nobody(&self) -> Taken {
+        Taken { budget: self.clone(), place: None, share: self.0.limit, amount: 0 }
+    }
+
+    /// Nothing yet, of a caller who may have a part of the budget.
+    pub(crate) fn of(&self, caller: &(impl Hash + ?Sized), part: usize) -> Taken {
+        let place = self.0.places.hash_one(caller) % self.0.of_callers.len() as u64;
+        let place = Some(usize::try_from(place).unwrap_or_default());
+        Taken { budget: self.clone(), place, share: self.0.limit / part, amount: 0 }
+    }
+}
+
+impl Taken {
+    /// Takes more, or nothing where there is no room.
+    pub(crate) fn take(&mut self, amount: usize) -> Result<(), Overrun> {
+        let inner = &self.budget.0;
+        if let Some(place) = self.place {
+            add(&inner.of_callers[place], amount, self.share)?;
+        }
+        if add(&inner.taken, amount, inner.limit).is_err() {
+            if let Some(place) = self.place {
+                inner.of_callers[place].fetch_sub(amount, Relaxed);
+            }
+            return Err(Overrun);
+        }
+        self.amount += amount;
+        Ok(())
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let inner = &self.budget.0;
+        inner.taken.fetch_sub(self.amount, Relaxed);
+        if let Some(place) = self.place {
+            inner.of_callers[place].fetch_sub(self.amount, Relaxed);
+        }
+    }
+}
+
+fn add(to: &AtomicUsize, amount: usize, limit: usize) -> Result<(), Overrun> {
+    let fits = |taken: usize| taken.checked_add(amount).filter(|sum| *sum <= limit);
+    to.fetch_update(Relaxed, Relaxed, fits).map(drop).map_err(|_| Overrun)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_has_a_share_and_all_together_the_budget() {
+        let budget = Budget::new(100);
+        let mut one = budget.of("a", 2);
+        assert_eq!((one.take(50), one.take(1)), (Ok(()), Err(Overrun)));
+        assert_eq!(budget.of("a", 2).take(1), Err(Overrun));
+        let mut rest = budget.of_nobody();
+        assert_eq!((rest.take(51), rest.take(50)), (Err(Overrun), Ok(())));
+        assert_eq!(budget.of("b", 2).take(1), Err(Overrun));
+        drop((one, rest));
+        assert_eq!(budget.of("a", 2).take(50), Ok(()));
+        assert_eq!(budget.of_nobody().take(100), Ok(()));
+    }
+}

@@ -1,0 +1,39 @@
+//! What each request passes before its route: the size of its head, where it comes from, and a task
+//! of its own.
+
+use actix_web::{
+    Error,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    error::InternalError,
+    http::StatusCode,
+    middleware::Next,
+};
+
+use super::Site;
+use crate::{error::ApiError, routes::is_ingest};
+
+/// The most bytes of a request's header, over all its fields.
+const HEADER_LIMIT: usize = 16 * 1024;
+
+/// Refuses what is too large or comes from another site; all else goes on to its end, also when its
+/// client hangs up: a driver's future must not be dropped half way.
+///
+/// Reports need no task: what they wait for is one already (`pisync_core::queue::Producer`).
+pub(crate) async fn perimeter<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    let length: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if length > HEADER_LIMIT {
+        return Err(ApiError::Header { limit: HEADER_LIMIT }.into());
+    }
+    if let Some(site) = Site::of(request.request()) {
+        site.check(request.method(), request.request())?;
+    }
+    if is_ingest(request.path()) {
+        return next.call(request).await;
+    }
+    let task = actix_web::rt::spawn(async move { next.call(request).await });
+    task.await.unwrap_or_else(|panic| Err(InternalError::new(panic, StatusCode::INTERNAL_SERVER_ERROR).into()))
+}

@@ -1,0 +1,139 @@
+//! The connections of one thread: who is overdue is ended, and who has waited longest makes room.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    rc::{Rc, Weak},
+    time::{Duration, Instant},
+};
+
+use super::{budget::Budget, connection::Connection};
+
+/// How often overdue connections are looked for.
+const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
+
+/// How long a connection may rest in any case while nobody else wants its place.
+const REST: Duration = Duration::from_secs(1);
+
+/// The connections of a thread.
+#[derive(Debug)]
+pub(super) struct Table {
+    connections: RefCell<HashMap<u64, Rc<Connection>>>,
+    next: Cell<u64>,
+    /// How many there may be.
+    most: usize,
+    keep_alive: Duration,
+    budget: Budget,
+    bounds: bool,
+}
+
+/// A connection in its table, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) connection: Rc<Connection>,
+    id: u64,
+    table: Rc<Table>,
+}
+
+impl Table {
+    pub(super) fn new(most: usize, keep_alive: Duration, budget: Budget, bounds: bool) -> Rc<Self> {
+        let table =
+            Rc::new(Self { connections: RefCell::default(), next: Cell::new(0), most, keep_alive, budget, bounds });
+        if bounds {
+            actix_web::rt::spawn(sweep(Rc::downgrade(&table)));
+        }
+        table
+    }
+
+    /// Takes a connection in. Where the table is nearly full, those that have waited longest for
+    /// their clients go.
+    pub(super) fn open(self: &Rc<Self>) -> Place {
+        if self.bounds && self.connections.borrow().len() >= self.nearly_full() {
+            self.make_room(Duration::ZERO);
+        }
+        let connection = Rc::new(Connection::new(self.budget.clone(), self.bounds));
+        let id = self.next.replace(self.next.get().wrapping_add(1));
+        self.connections.borrow_mut().insert(id, Rc::clone(&connection));
+        Place { connection, id, table: Rc::clone(self) }
+    }
+
+    /// Whether clients are to hang up after an answer.
+    pub(super) fn is_tight(&self) -> bool {
+        self.bounds && self.connections.borrow().len() >= self.nearly_full()
+    }
+
+    fn nearly_full(&self) -> usize {
+        self.most * 9 / 10
+    }
+
+    fn end_overdue(&self) {
+        let now = Instant::now();
+        for connection in self.connections.borrow().values() {
+            if !connection.is_killed() && connection.is_overdue(now, self.keep_alive) {
+                log::debug!(
+                    open_seconds = now.saturating_duration_since(connection.opened()).as_secs();
+                    "a connection was ended, its client had its time"
+                );
+                connection.kill();
+            }
+        }
+        if self.is_tight() {
+            self.make_room(REST);
+        }
+    }
+
+    /// Ends those that have waited longest, as many as are above nine tenths.
+    fn make_room(&self, rested: Duration) {
+        let (connections, now) = (self.connections.borrow(), Instant::now());
+        let mut waiting: Vec<_> = connections
+            .values()
+            .filter_map(|connection| Some((connection.waits_since()?, connection)))
+            .filter(|(since, _)| now.saturating_duration_since(*since) >= rested)
+            .collect();
+        let living = connections.values().filter(|connection| !connection.is_killed()).count();
+        let surplus = (living + 1).saturating_sub(self.nearly_full().max(1));
+        waiting.sort_unstable_by_key(|(since, _)| *since);
+        waiting.iter().take(surplus).for_each(|(_, connection)| connection.kill());
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.table.connections.borrow_mut().remove(&self.id);
+    }
+}
+
+async fn sweep(table: Weak<Table>) {
+    loop {
+        tokio::time::sleep(SWEEP_INTERVAL).await;
+        let Some(table) = table.upgrade() else { return };
+        table.end_overdue();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[actix_web::test]
+    async fn above_nine_tenths_who_has_waited_longest_goes_and_who_is_served_stays() {
+        let table = Table::new(20, Duration::from_secs(75), Budget::new(1 << 20), true);
+        let places: Vec<_> = (0..17).map(|_| table.open()).collect();
+        assert!(!table.is_tight());
+        let _last = table.open();
+        places[0].connection.begin(false);
+        let _new = table.open();
+        assert!(table.is_tight());
+        let killed: Vec<_> = places.iter().map(|place| place.connection.is_killed()).collect();
+        assert!(!killed[0] && killed[1] && !killed[2] && !killed[16], "{killed:?}");
+    }
+
+    #[actix_web::test]
+    async fn one_place_is_given_on_as_soon_as_its_client_waits() {
+        let table = Table::new(1, Duration::from_secs(75), Budget::new(1 << 20), true);
+        let place = table.open();
+        assert!(table.is_tight());
+        table.make_room(Duration::ZERO);
+        assert!(place.connection.is_killed());
+    }
+}
