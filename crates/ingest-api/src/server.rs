@@ -23,6 +23,7 @@ use crate::{
     request_id, routes,
     routes::{Census, Docs, FailingTotal, Summaries},
     signing::SigningKeys,
+    tls::Certificate,
 };
 
 /// What the routes work with.
@@ -80,7 +81,7 @@ pub(crate) async fn serve(
     let docs = web::Data::new(Docs::new());
     let assets = web::Data::new(Assets::new()?);
     let attempts = web::Data::new(Attempts::new(bounds.are_kept));
-    let tls = front.certificate.as_ref().map(|certificate| certificate.server_config()).transpose();
+    let tls = front.certificate.as_ref().map(Certificate::server_config).transpose();
     let tls = tls.map_err(std::io::Error::other)?;
     let app = move || {
         let app = App::new().app_data(state.clone()).app_data(metrics.clone()).app_data(docs.clone());

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use pisync_core::{settings::Secret, signing_keys};
 
 use crate::cursor::SigningKey;
@@ -37,8 +38,7 @@ impl SigningKeys {
     pub fn of_process() -> Result<Self, String> {
         let mut random = [0; 32];
         getrandom::fill(&mut random).map_err(|error| error.to_string())?;
-        let text = random.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        Ok(Self::with(None, vec![Secret::new(text)]))
+        Ok(Self::with(None, vec![Secret::new(URL_SAFE_NO_PAD.encode(random))]))
     }
 
     fn with(path: Option<PathBuf>, keys: Vec<Secret>) -> Self {

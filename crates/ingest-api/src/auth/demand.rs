@@ -74,13 +74,9 @@ where
         if demanded == Scope::Read && may_be_by_session(request.request(), &gate) {
             let service = Rc::clone(&self.service);
             return Either::Right(Box::pin(async move {
-                match caller_by_session(request.request(), &gate).await {
-                    Some(caller) => admit(&*service, request, Ok(caller)).await,
-                    None => {
-                        let admitted = gate.admit(request.request(), demanded);
-                        admit(&*service, request, admitted).await
-                    }
-                }
+                let by_session = caller_by_session(request.request(), &gate).await;
+                let admitted = by_session.map_or_else(|| gate.admit(request.request(), demanded), Ok);
+                admit(&*service, request, admitted).await
             }));
         }
         let admitted = gate.admit(request.request(), demanded);

@@ -107,7 +107,7 @@ pub(super) async fn post(
     order: PageForm<Order>,
     state: Data<State>,
 ) -> Result<HttpResponse, PageError> {
-    viewer.may_do(&state, &order.token).await?;
+    viewer.may_do(&state, &order.token)?;
     let said = |text: &String| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
     let by = operator::name(viewer.key_id(), said(&order.by).as_deref())?;
     let comment = operator::comment(order.comment.trim())?.to_owned();
@@ -131,7 +131,7 @@ async fn page(
     state: &State,
 ) -> Result<(Vec<Incident>, Option<String>), ApiError> {
     let scope = query.scope("alerts page").with(filter.state.map(AlertState::as_str));
-    let after = match list::place(state, &scope, query.cursor.as_deref()).await? {
+    let after = match list::place(state, &scope, query.cursor.as_deref())? {
         Some(Position::Document { at, id }) => Some((at, AlertId::from_bytes(id))),
         Some(_) => return Err(BadCursor.into()),
         None => None,

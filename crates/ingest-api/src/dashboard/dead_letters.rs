@@ -89,7 +89,7 @@ pub(super) async fn post(
     order: PageForm<Order>,
     state: Data<State>,
 ) -> Result<HttpResponse, PageError> {
-    viewer.may_do(&state, &order.token).await?;
+    viewer.may_do(&state, &order.token)?;
     let letter = find(&state, &order).await?;
     let (treated, word) = match (&letter, order.action.as_str()) {
         (Some(letter), "requeue") => (state.queue.requeue(letter).await.map_err(ApiError::from)?, "requeued"),

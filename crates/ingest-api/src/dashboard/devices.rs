@@ -110,7 +110,7 @@ pub(super) async fn get(
     let filter = query.parse()?;
     let limit = query::limit(query.limit.as_deref())?;
     let scope = filter.scope();
-    let after = list::place(&state, &scope, query.cursor.as_deref()).await?;
+    let after = list::place(&state, &scope, query.cursor.as_deref())?;
     let (known, next) = device_walk::page(&state, &filter, after, limit as usize).await?;
     let next = match next {
         Some(next) => {

@@ -98,7 +98,7 @@ pub(super) async fn post(
     state: Data<State>,
 ) -> Result<HttpResponse, PageError> {
     may_share(&viewer, &gate)?;
-    viewer.may_do(&state, &wanted.token).await?;
+    viewer.may_do(&state, &wanted.token)?;
     let hours = query::number("/hours", Some(&wanted.hours), 1..=LONGEST)?.unwrap_or(1);
     let now = Timestamp::now();
     let end = now.saturating_add(SignedDuration::from_hours(hours.into())).unwrap_or(now);

@@ -129,7 +129,7 @@ pub(super) async fn post(
     order: PageForm<Order>,
     state: Data<State>,
 ) -> Result<HttpResponse, PageError> {
-    viewer.may_do(&state, &order.token).await?;
+    viewer.may_do(&state, &order.token)?;
     let done = match order.action.as_str() {
         "add" => {
             add(&order, &viewer, &state).await?;

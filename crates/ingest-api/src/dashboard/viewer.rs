@@ -113,7 +113,7 @@ impl Viewer {
     }
 
     /// Whether what a form asks for may be done: by an operator, out of a page of ours.
-    pub(super) async fn may_do(&self, state: &State, token: &str) -> Result<(), PageError> {
+    pub(super) fn may_do(&self, state: &State, token: &str) -> Result<(), PageError> {
         if !self.may_operate {
             return Err(PageError::Forbidden("This needs a key with the scope operate or admin."));
         }

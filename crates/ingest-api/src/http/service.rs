@@ -33,7 +33,7 @@ pin_project_lite::pin_project! {
     /// An answer that is on its way. Named and not boxed: each event passes it.
     pub(super) struct Answer<F> {
         #[pin]
-        answer: F,
+        inner: F,
         answering: Option<Answering>,
         table: Rc<Table>,
         bounds: bool,
@@ -58,7 +58,7 @@ where
             connection.begin(has_body);
             Answering::new(Rc::clone(connection))
         });
-        Answer { answer: self.app.call(request), answering, table: Rc::clone(&self.table), bounds: self.bounds }
+        Answer { inner: self.app.call(request), answering, table: Rc::clone(&self.table), bounds: self.bounds }
     }
 }
 
@@ -70,7 +70,7 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let answer = ready!(this.answer.poll(context)).map_or_else(Response::from, Into::into);
+        let answer = ready!(this.inner.poll(context)).map_or_else(Response::from, Into::into);
         let (answering, bounds) = (this.answering.take(), *this.bounds);
         let mut answer = answer.map_body(|_, body| Pieces::new(body, answering, bounds));
         if this.table.is_tight() {

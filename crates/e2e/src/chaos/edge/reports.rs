@@ -64,7 +64,10 @@ async fn send(url: String, key: Option<String>, stop: CancellationToken) -> Sent
         device += 1;
         let report = body(&format!("beside-{device}"), hours_ago(1), false);
         let request = client.post(&url).json(&report);
-        let request = key.iter().fold(request, |request, key| request.bearer_auth(key));
+        let request = match &key {
+            Some(key) => request.bearer_auth(key),
+            None => request,
+        };
         sending.spawn(async move {
             let start = Instant::now();
             let status = request.send().await.ok().map(|answer| answer.status().as_u16());

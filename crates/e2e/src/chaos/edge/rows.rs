@@ -3,7 +3,7 @@
 use super::attack::Attack;
 
 /// A row.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Row {
     pub(in super::super) name: &'static str,
     pub(super) attack: Attack,

@@ -166,7 +166,7 @@ pub(crate) async fn get(query: Query<AlertsQuery>, state: Data<State>) -> Result
     let filter = query.filter()?;
     let scope = query.scope("alerts");
     let limit = query::limit(query.limit.as_deref())?;
-    let after = match list::place(&state, &scope, query.cursor.as_deref()).await? {
+    let after = match list::place(&state, &scope, query.cursor.as_deref())? {
         Some(Position::Document { at, id }) => Some((at, AlertId::from_bytes(id))),
         Some(_) => return Err(BadCursor.into()),
         None => None,
@@ -174,7 +174,7 @@ pub(crate) async fn get(query: Query<AlertsQuery>, state: Data<State>) -> Result
     let step = state.store.alerts().list(&filter, after, limit).await?;
     let last = step.found.last().filter(|_| step.more);
     let next = last.map(|listed| Position::Document { at: listed.alert.starts_at, id: listed.alert.id.bytes() });
-    list::answer(&state, &scope, step.found.into_iter().map(AlertItem::from).collect(), next).await
+    Ok(list::answer(&state, &scope, step.found.into_iter().map(AlertItem::from).collect(), next))
 }
 
 impl AlertsQuery {

@@ -37,9 +37,9 @@ pub(super) async fn get(query: Query<DevicesQuery>, state: Data<State>) -> Resul
     let filter = query.parse()?;
     let limit = query::limit(query.limit.as_deref())?;
     let scope = filter.scope();
-    let after = list::place(&state, &scope, query.cursor.as_deref()).await?;
+    let after = list::place(&state, &scope, query.cursor.as_deref())?;
     let (known, next) = device_walk::page(&state, &filter, after, limit as usize).await?;
-    list::answer(&state, &scope, items(&state, known).await?, next).await
+    Ok(list::answer(&state, &scope, items(&state, known).await?, next))
 }
 
 /// All devices that fail, as CSV, worst first.

@@ -113,13 +113,12 @@ struct MinuteItem {
 )]
 pub(super) async fn get(query: Query<SummaryQuery>, state: Data<State>) -> Result<HttpResponse, ApiError> {
     let hours = query::number("/hours", query.hours.as_deref(), 1..=MOST_HOURS)?.unwrap_or(24);
-    let summary = match state.summaries.find(hours) {
-        Some(summary) => summary,
-        None => {
-            let summary = Bytes::from(serde_json::to_vec(&FleetSummary::of(&state, hours).await?).unwrap_or_default());
-            state.summaries.keep(hours, &summary);
-            summary
-        }
+    let summary = if let Some(kept) = state.summaries.find(hours) {
+        kept
+    } else {
+        let summary = Bytes::from(serde_json::to_vec(&FleetSummary::of(&state, hours).await?).unwrap_or_default());
+        state.summaries.keep(hours, &summary);
+        summary
     };
     Ok(HttpResponse::Ok().content_type(ContentType::json()).body(summary))
 }

@@ -20,21 +20,18 @@ pub(crate) struct ListPage<T> {
 }
 
 /// Where the list of `scope` is to go on, by the cursor of the query.
-pub(crate) async fn place(state: &State, scope: &Scope, cursor: Option<&str>) -> Result<Option<Position>, ApiError> {
+pub(crate) fn place(state: &State, scope: &Scope, cursor: Option<&str>) -> Result<Option<Position>, ApiError> {
     let Some(cursor) = cursor else { return Ok(None) };
     Ok(Some(state.cursor_keys.key().open(scope, cursor)?))
 }
 
 /// The answer with these items; more follow behind `next`.
-pub(crate) async fn answer<T: Serialize>(
+pub(crate) fn answer<T: Serialize>(
     state: &State,
     scope: &Scope,
     items: Vec<T>,
     next: Option<Position>,
-) -> Result<HttpResponse, ApiError> {
-    let next_cursor = match next {
-        Some(next) => Some(state.cursor_keys.key().seal(scope, &next)),
-        None => None,
-    };
-    Ok(HttpResponse::Ok().json(ListPage { items, next_cursor }))
+) -> HttpResponse {
+    let next_cursor = next.map(|next| state.cursor_keys.key().seal(scope, &next));
+    HttpResponse::Ok().json(ListPage { items, next_cursor })
 }

@@ -96,7 +96,7 @@ pub(super) async fn get(
     }
     let limit = query::limit(place.limit.as_deref())?;
     let scope = Scope::of("sync-events").with(Some(&device_id)).with(Some(range.start)).with(Some(range.end));
-    let after = match list::place(&state, &scope, place.cursor.as_deref()).await? {
+    let after = match list::place(&state, &scope, place.cursor.as_deref())? {
         Some(Position::Document { at, id }) => Some((at, EventId::from_bytes(id))),
         Some(_) => return Err(BadCursor.into()),
         None => None,
@@ -104,7 +104,7 @@ pub(super) async fn get(
     let step = state.store.sync_events().history_step(&device_id, range, after, limit).await?;
     let last = step.found.last().filter(|_| step.more);
     let next = last.map(|row| Position::Document { at: row.timestamp, id: row.id.bytes() });
-    list::answer(&state, &scope, step.found.into_iter().map(HistoryEntry::from).collect(), next).await
+    Ok(list::answer(&state, &scope, step.found.into_iter().map(HistoryEntry::from).collect(), next))
 }
 
 /// The whole history as CSV.
