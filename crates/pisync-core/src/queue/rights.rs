@@ -75,6 +75,7 @@ const INGEST: &[Right] = &[
     may("publish", On::Channel, &["0"], WAKE),
     may("set", On::Shared("ended:x"), &["1", "ex", "1"], SESSIONS),
     may("exists", On::Shared("ended:x"), &[], SESSIONS),
+    may("type", On::Shared("pulse"), &[], ALIVE),
     may("hget", On::Shared("pulse"), &["ingest"], ALIVE),
     may("hset", On::Shared("pulse"), &["ingest", "0"], ALIVE),
     may("hkeys", On::Shared("pulse"), &[], ALIVE),
@@ -116,6 +117,7 @@ const WORKER: &[Right] = &[
     must("zadd", On::Partition("leases"), &["1", "x"]),
     must("zrem", On::Partition("leases"), &["x"]),
     must("lpush", On::Partition("dead"), &["x"]),
+    must("type", On::Partition("seen"), &[]),
     must("zadd", On::Partition("seen"), &["1", "x"]),
     must("zcard", On::Partition("seen"), &[]),
     must("zscore", On::Partition("seen"), &["x"]),
@@ -126,6 +128,7 @@ const WORKER: &[Right] = &[
     may("subscribe", On::Channel, &[], WAKE),
     may("rpush", On::Shared("alerts"), &["x"], HINTS),
     may("ltrim", On::Shared("alerts"), &["0", "1"], HINTS),
+    may("type", On::Shared("pulse"), &[], ALIVE),
     may("hget", On::Shared("pulse"), &["worker"], ALIVE),
     may("hset", On::Shared("pulse"), &["worker", "0"], ALIVE),
     may("scan", On::Nothing, &["0"], AUDIT),
@@ -153,8 +156,9 @@ const ALERTER: &[Right] = &[
     may("exists", On::Partition("paused"), &[], STALLS),
 ];
 
-/// What the operator's verbs run beside it: it is part of the rule, and missed where a verb is used.
-const VERBS: [&str; 3] = ["set", "del", "zscan"];
+/// What the operator's verbs run beside it, and what puts aside a key that a person has given another
+/// type: it is part of the rule, and missed where it is used.
+const VERBS: [&str; 4] = ["set", "del", "zscan", "rename"];
 
 /// What the driver runs, and what a script needs to be run; a probe cannot ask for these.
 const DRIVER: [&str; 4] = ["evalsha", "script|load", "info", "ping"];

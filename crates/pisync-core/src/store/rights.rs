@@ -57,9 +57,13 @@ const TABLE: &[Row] = &[
     ("DeadLetter", &[(Worker, &["find", "insert"])]),
 ];
 
-/// What is run with `--retain-days` and by tools alone: part of the role, and not asked for.
-const EXTRA: &[(&str, &[&str])] =
-    &[(EVENTS, &["remove", "collStats"]), (COUNTERS, &["collStats"]), ("Retention", &["find", "insert", "update"])];
+/// What is run with `--retain-days`, by `counters rebuild` and by tools alone: part of the role, and
+/// not asked for.
+const EXTRA: &[(&str, &[&str])] = &[
+    (EVENTS, &["remove", "collStats"]),
+    (COUNTERS, &["remove", "collMod", "collStats"]),
+    ("Retention", &["find", "insert", "update"]),
+];
 
 /// Returns the least rights that all processes of `PiSync` need together: the collections, and the
 /// actions on each.

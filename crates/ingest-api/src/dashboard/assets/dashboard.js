@@ -97,13 +97,28 @@ function draw(element, columns) {
   }, data, element);
 }
 
+// A busy server answers 503, and has the hours ready for the next request.
+async function columnsOf(url) {
+  for (let attempt = 0; attempt < 8; attempt += 1) {
+    const answer = await fetch(url, { credentials: "same-origin", redirect: "error" }).catch(() => null);
+    if (answer?.ok) {
+      return answer.json().catch(() => null);
+    }
+    if (answer && answer.status !== 503) {
+      return null;
+    }
+    const seconds = Math.min(Number(answer?.headers.get("retry-after")) || 2, 10);
+    await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  }
+  return null;
+}
+
 async function charts() {
   const place = document.querySelector("[data-chart]");
   if (!place || typeof uPlot === "undefined") {
     return;
   }
-  const answer = fetch(place.dataset.chart, { credentials: "same-origin", redirect: "error" });
-  const columns = await answer.then((answer) => (answer.ok ? answer.json() : null)).catch(() => null);
+  const columns = await columnsOf(place.dataset.chart);
   const drawAll = () => {
     for (const element of place.querySelectorAll(".chart")) {
       if (columns) {

@@ -7,7 +7,8 @@ local minute = 60 * 1000
 -- Numbers as Redis writes them: Lua's own form would round these.
 local text = string.format('%.0f', now)
 -- What a person has put there in another form is put aside.
-if redis.call('TYPE', KEYS[1]).ok ~= 'hash' and redis.call('EXISTS', KEYS[1]) == 1 then
+local kind = redis.call('TYPE', KEYS[1]).ok
+if kind ~= 'hash' and kind ~= 'none' then
   redis.call('RENAME', KEYS[1], KEYS[1] .. ':unreadable')
 end
 local last = redis.call('HGET', KEYS[1], ARGV[1])

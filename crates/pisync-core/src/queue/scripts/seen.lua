@@ -9,7 +9,8 @@ if count and count ~= ARGV[1] and count ~= ARGV[1] .. '>' then
 end
 -- What a person has put there in another form is put aside: it must not hold up the batch.
 for at = 1, 2 do
-  if redis.call('EXISTS', KEYS[at]) == 1 and redis.call('TYPE', KEYS[at]).ok ~= 'zset' then
+  local kind = redis.call('TYPE', KEYS[at]).ok
+  if kind ~= 'zset' and kind ~= 'none' then
     redis.call('RENAME', KEYS[at], KEYS[at] .. ':unreadable')
   end
 end
