@@ -14,7 +14,7 @@ use pisync_core::{
 };
 use reqwest::Url;
 
-use crate::alert_config::field;
+use crate::tables::values;
 
 /// Turns failure counters into alerts, one message per incident; with a command, does that instead
 #[derive(Debug, Clone, Parser)]
@@ -36,7 +36,7 @@ pub struct Config {
     #[arg(long, global = true, env = "PISYNC_ALERT_CONFIG")]
     pub config: Option<PathBuf>,
     /// Address of the dashboard, as people reach it, for the links in messages
-    #[arg(long, global = true, env = "PISYNC_EXTERNAL_URL", value_parser = field::web_address)]
+    #[arg(long, global = true, env = "PISYNC_EXTERNAL_URL", value_parser = values::web_address)]
     pub external_url: Option<Url>,
     /// Look once, send what is due, and end: 0 if all went well, 1 if not
     #[arg(long)]

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     outbox::{Outbox, Sending},
-    receivers::Receivers,
+    routing::Routing,
     summary::Summaries,
     tick::Alerter,
 };
@@ -111,7 +111,7 @@ async fn beat(stop: &CancellationToken) {
 
 /// Keeps alive what fires at Alertmanagers, for ever; a config that is put in meanwhile counts from
 /// the next round.
-pub async fn keep_alive(receivers: Receivers, store: Store) {
+pub async fn keep_alive(receivers: Routing, store: Store) {
     loop {
         let next = receivers.keep_alive(&store).await;
         sleep(next.unwrap_or(NO_ALERTMANAGER)).await;

@@ -17,7 +17,7 @@ use pisync_core::{
 };
 
 use crate::{
-    receivers::Receivers,
+    routing::Routing,
     rules::{
         device_flapping::REPORTS,
         holding::{self, Episode},
@@ -39,13 +39,13 @@ const READERS: usize = 8;
 #[derive(Debug, Clone)]
 pub(crate) struct Flapping {
     store: Store,
-    receivers: Receivers,
+    receivers: Routing,
     /// Who was looked at already, and since when they failed.
     looked_at: Arc<Mutex<HashMap<DeviceId, Timestamp>>>,
 }
 
 impl Flapping {
-    pub(crate) fn new(store: Store, receivers: Receivers) -> Self {
+    pub(crate) fn new(store: Store, receivers: Routing) -> Self {
         Self { store, receivers, looked_at: Arc::default() }
     }
 

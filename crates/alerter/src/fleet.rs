@@ -21,7 +21,7 @@ use pisync_core::{
 use self::presence::Sizes;
 use crate::{
     incident::{self, SAME_INCIDENT, Seen},
-    receivers::Receivers,
+    routing::Routing,
     rules::{holding::Episode, verdict::Verdict},
     silences,
 };
@@ -31,7 +31,7 @@ use crate::{
 pub(crate) struct Fleet {
     store: Store,
     queue: Queue,
-    receivers: Receivers,
+    receivers: Routing,
     sizes: Arc<Mutex<Sizes>>,
 }
 
@@ -48,7 +48,7 @@ struct Judged {
 }
 
 impl Fleet {
-    pub(crate) fn new(store: Store, queue: Queue, receivers: Receivers) -> Self {
+    pub(crate) fn new(store: Store, queue: Queue, receivers: Routing) -> Self {
         Self { store, queue, receivers, sizes: Arc::default() }
     }
 

@@ -11,7 +11,7 @@ use pisync_core::models::{Alert, AlertId, AlertState, Incident, SilenceId};
 
 pub(crate) use self::tell::wait;
 pub use self::tell::{Trigger, delivered};
-use crate::receivers::Route;
+use crate::routing::Route;
 
 /// What comes back so soon after it was over is the same incident, and no news.
 pub const SAME_INCIDENT: SignedDuration = SignedDuration::from_mins(30);

@@ -5,11 +5,10 @@
 //! all of it first), [`rules`] (what it means), [`incident`] (how it goes on), `silent` (who was not
 //! heard of) and `flapping` (who fails and recovers in turn), which `settling` brings into line,
 //! [`silences`] (what nobody wants to hear of), [`outbox`] (what is to leave), [`notification`] (one
-//! message), [`facts`] (what people want to know), [`receivers`] (where to), [`alert_config`] (which
+//! message), [`facts`] (what people want to know), [`receivers`] (where to), [`routing`] (which
 //! there are), [`summary`] (how the week was), [`metrics`] (what is counted); [`verbs`] and
 //! [`trial`] for the operator.
 
-pub mod alert_config;
 pub mod config;
 pub mod daemon;
 mod device_labels;
@@ -21,11 +20,13 @@ pub mod metrics;
 pub mod notification;
 pub mod outbox;
 pub mod receivers;
+pub mod routing;
 pub mod rules;
 mod settling;
 pub mod silences;
 mod silent;
 pub mod summary;
+pub mod tables;
 pub mod tick;
 pub mod trial;
 mod usual_speed;
@@ -42,7 +43,8 @@ use pisync_core::{
 use crate::{
     config::{Command, Config},
     outbox::Outbox,
-    receivers::{Links, Receivers, log::AlertLog},
+    receivers::{Links, log::AlertLog},
+    routing::Routing,
     summary::Summaries,
     tick::Alerter,
 };
@@ -78,7 +80,7 @@ async fn look(config: Config) -> anyhow::Result<()> {
     if config.once {
         return once(&store, &alerter, &outbox, &summaries, &receivers).await;
     }
-    alert_config::read_again_on_hangup(config.config.clone(), receivers.clone()).context("listening for SIGHUP")?;
+    routing::read_again_on_hangup(config.config.clone(), receivers.clone()).context("listening for SIGHUP")?;
     if let Err(error @ QueueError::Misconfigured(_)) = queue.check().await {
         return Err(error.into());
     }
@@ -101,7 +103,7 @@ async fn once(
     alerter: &Alerter,
     outbox: &Outbox,
     summaries: &Summaries,
-    receivers: &Receivers,
+    receivers: &Routing,
 ) -> anyhow::Result<()> {
     store.ensure_indexes().await?;
     alerter.tick().await?;
@@ -117,12 +119,12 @@ async fn open_store(config: &Config) -> anyhow::Result<Store> {
     Store::open(&config.mongo, "alerter").await.context("opening the store")
 }
 
-fn open_receivers(config: &Config) -> anyhow::Result<Receivers> {
-    let alert_config = alert_config::open(config.config.as_ref());
+fn open_receivers(config: &Config) -> anyhow::Result<Routing> {
+    let alert_config = routing::open(config.config.as_ref());
     let log = AlertLog::open(&config.alert_log)
         .with_context(|| format!("opening the alert log {}", config.alert_log.display()))?;
     let links = config.external_url.clone().map(Links::to).unwrap_or_default();
-    Ok(Receivers::new(log, links, alert_config))
+    Ok(Routing::new(log, links, alert_config))
 }
 
 async fn open_ops(config: &Config, alerter: &Alerter, store: &Store) -> std::io::Result<()> {

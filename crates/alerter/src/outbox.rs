@@ -29,7 +29,7 @@ use crate::{
     incident::{self, Trigger},
     metrics::Metrics,
     notification::{Delivery, Notice, Notification, Reason},
-    receivers::Receivers,
+    routing::Routing,
 };
 
 /// The most alerts that one message lists.
@@ -45,7 +45,7 @@ const SAVED_AT_ONCE: usize = 500;
 #[derive(Debug, Clone)]
 pub struct Outbox {
     store: Store,
-    receivers: Receivers,
+    receivers: Routing,
     lease: Duration,
     owner: Arc<str>,
     crash: CrashSettings,
@@ -67,7 +67,7 @@ impl Outbox {
     /// Fails where the operating system gives no random bytes.
     pub fn new(
         store: Store,
-        receivers: Receivers,
+        receivers: Routing,
         lease: Duration,
         crash: CrashSettings,
         metrics: Metrics,

@@ -10,7 +10,7 @@ use pisync_core::{
 
 use crate::{
     incident::{self, SAME_INCIDENT, Seen},
-    receivers::Receivers,
+    routing::Routing,
     rules::verdict::Verdict,
     silences,
 };
@@ -44,7 +44,7 @@ pub(crate) async fn open(store: &Store, name: AlertName) -> Result<HashMap<Devic
 /// as it was. Where another alerter was first, the next look sees to it.
 pub(crate) async fn settle(
     store: &Store,
-    receivers: &Receivers,
+    receivers: &Routing,
     open: &HashMap<DeviceId, KeptIncident>,
     said: &[Said],
     in_force: &[Silence],

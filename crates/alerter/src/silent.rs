@@ -12,7 +12,7 @@ use pisync_core::{
 
 use crate::{
     device_labels,
-    receivers::Receivers,
+    routing::Routing,
     rules::{
         device_silent,
         holding::{self, Episode},
@@ -28,7 +28,7 @@ const AT_ONCE: usize = 500;
 pub(crate) struct Silent {
     store: Store,
     queue: Queue,
-    receivers: Receivers,
+    receivers: Routing,
 }
 
 /// What was heard.
@@ -38,7 +38,7 @@ struct Ears {
 }
 
 impl Silent {
-    pub(crate) fn new(store: Store, queue: Queue, receivers: Receivers) -> Self {
+    pub(crate) fn new(store: Store, queue: Queue, receivers: Routing) -> Self {
         Self { store, queue, receivers }
     }
 

@@ -1,11 +1,10 @@
 //! Once a week: how the fleet did, to the receivers that the config names.
 //!
-//! In reading order: [`plan`] (when), `figures` (what there is to tell), `words` (how), and here the
+//! In reading order: [`crate::routing::summary`] (when), `figures` (what there is to tell), `words` (how), and here the
 //! sending. What is told is written down before anything leaves, so that each receiver and each
 //! attempt gets the same; and each receiver's message is taken on by one alerter before it sends.
 
 mod figures;
-pub mod plan;
 mod words;
 
 use std::time::Duration;
@@ -19,8 +18,13 @@ use pisync_core::{
     store::{Store, StoreError},
 };
 
-use self::{figures::Figures, plan::Due};
-use crate::{metrics::Metrics, notification::Delivery, outbox::Outcome, receivers::Receivers};
+use self::figures::Figures;
+use crate::{
+    metrics::Metrics,
+    notification::Delivery,
+    outbox::Outcome,
+    routing::{Routing, summary::Due},
+};
 
 /// How long after the devices were counted in the hour that follows a week, its hours are taken to
 /// be added up: the same process does both.
@@ -39,7 +43,7 @@ const LONGEST_WAIT: Duration = Duration::from_mins(15);
 pub struct Summaries {
     store: Store,
     seen: LastSeen,
-    receivers: Receivers,
+    receivers: Routing,
     lease: Duration,
     crash: CrashSettings,
     metrics: Metrics,
@@ -50,7 +54,7 @@ impl Summaries {
     pub fn new(
         store: Store,
         queue: Queue,
-        receivers: Receivers,
+        receivers: Routing,
         lease: Duration,
         crash: CrashSettings,
         metrics: Metrics,
@@ -98,7 +102,7 @@ impl Summaries {
         let summaries = self.store.summaries();
         let Some(attempts) = summaries.claim(summary, receiver, now, self.lease).await? else { return Ok(None) };
         self.crash.pass("after_summary_claim");
-        let delivery = self.receivers.tell(receiver, summary).await;
+        let delivery = self.receivers.send_summary(receiver, summary).await;
         self.crash.pass("after_summary_send");
         self.metrics.delivered(&delivery);
         match &delivery {

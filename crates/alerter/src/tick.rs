@@ -20,7 +20,7 @@ use crate::{
     fleet::Fleet,
     incident::{self, SAME_INCIDENT, Seen},
     metrics::Metrics,
-    receivers::Receivers,
+    routing::Routing,
     rules::{
         device_sync_failing,
         holding::{self, Episode},
@@ -53,7 +53,7 @@ const MANY: usize = 10;
 pub struct Alerter {
     store: Store,
     threshold: i32,
-    receivers: Receivers,
+    receivers: Routing,
     fleet: Fleet,
     silent: Silent,
     flapping: Flapping,
@@ -90,7 +90,7 @@ struct Held {
 
 impl Alerter {
     /// An alerter that calls a device failing from `threshold` failed syncs in a row.
-    pub fn new(store: Store, queue: Queue, threshold: i32, receivers: Receivers, crash: CrashSettings) -> Self {
+    pub fn new(store: Store, queue: Queue, threshold: i32, receivers: Routing, crash: CrashSettings) -> Self {
         let fleet = Fleet::new(store.clone(), queue.clone(), receivers.clone());
         let silent = Silent::new(store.clone(), queue, receivers.clone());
         let flapping = Flapping::new(store.clone(), receivers.clone());

@@ -9,7 +9,7 @@ use pisync_core::models::{Alert, DeviceId, FailureRun};
 use crate::{
     facts::{Facts, FailedSync},
     notification::{Delivery, Notice, Notification, Reason},
-    receivers::Receivers,
+    routing::Routing,
 };
 
 /// The device that the made-up incident is about.
@@ -21,7 +21,7 @@ const SPEED: f64 = 0.2;
 /// Sends both messages of an incident that never was; the answer is what was done.
 ///
 /// Fails where there is no such receiver or it does not take one of them.
-pub async fn run(receivers: &Receivers, name: &str) -> anyhow::Result<String> {
+pub async fn run(receivers: &Routing, name: &str) -> anyhow::Result<String> {
     ensure!(receivers.has(name), "there is no receiver {name:?} in the config");
     // One time for both, or they would be of two incidents.
     let now = Timestamp::now();

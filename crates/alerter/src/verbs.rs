@@ -7,11 +7,15 @@ use std::path::Path;
 use pisync_core::settings;
 
 pub use self::silence::silence;
-use crate::{alert_config::AlertConfig, config::Config, receivers::Receivers, trial};
+use crate::{
+    config::Config,
+    routing::{Routing, RoutingFile},
+    trial,
+};
 
 /// Says whether a config file is right; one that is not ends the process with status 2.
 pub fn check_config(file: &Path) {
-    let config = AlertConfig::read(file).unwrap_or_else(|problems| {
+    let config = RoutingFile::read(file).unwrap_or_else(|problems| {
         settings::reject(&mut <Config as clap::CommandFactory>::command(), format_args!("not right:\n{problems}"))
     });
     let (receivers, routes) = (config.receivers.len(), config.routes.len());
@@ -19,7 +23,7 @@ pub fn check_config(file: &Path) {
 }
 
 /// Sends a test message.
-pub async fn test(receivers: &Receivers, name: &str) -> anyhow::Result<()> {
+pub async fn test(receivers: &Routing, name: &str) -> anyhow::Result<()> {
     say(trial::run(receivers, name).await?);
     Ok(())
 }

@@ -66,7 +66,7 @@ impl Fleet {
         let absent = self.absent_of_parts(reach).await?;
         let is_asked = |scope: &Scope, absent: u64| {
             rules.fleet_by.contains(&scope.label)
-                && (absent >= rules.fleet_silent.limits.at_least || open.contains(scope))
+                && (absent >= rules.fleet_silent.limits().at_least || open.contains(scope))
         };
         let of = |scope: &Scope| absent.get(scope).copied().unwrap_or_default();
         let known: BTreeSet<_> = absent.keys().chain(open).cloned().collect();

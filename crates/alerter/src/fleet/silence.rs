@@ -53,7 +53,7 @@ impl Fleet {
         let open: BTreeSet<_> =
             known.iter().filter(|(_, kept)| kept.incident.is_open()).map(|(scope, _)| scope).cloned().collect();
         let is_asked = view.listens && !rules.fleet_by.is_empty();
-        let may_begin = is_asked && absent >= rules.fleet_silent.limits.at_least;
+        let may_begin = is_asked && absent >= rules.fleet_silent.limits().at_least;
         if open.is_empty() && !may_begin {
             return Ok(());
         }

@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::{AlertState, Dead, Entry, Incident, MessageId, Telling, Told};
 
-use crate::{notification::Delivery, receivers::Route};
+use crate::{notification::Delivery, routing::Route};
 
 /// How long a message is tried before it counts as undeliverable.
 pub(crate) const PATIENCE: SignedDuration = SignedDuration::from_hours(24);

@@ -12,6 +12,7 @@ use pisync_core::{
     store::{Store, StoreError},
 };
 use reqwest::Url;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json};
 
 use super::{
@@ -20,9 +21,13 @@ use super::{
     wording::Wording,
 };
 use crate::{
-    alert_config::{Section, field},
     facts::Facts,
     notification::{Delivery, Notice, Notification, Reason},
+    tables::{
+        Table,
+        secret::Place,
+        values::{Length, Text, Texts, web_address},
+    },
 };
 
 /// After how long without a word an alert counts as resolved there.
@@ -34,38 +39,54 @@ const RESEND: Duration = Duration::from_mins(1);
 /// How many alerts are pushed at a time.
 const AT_ONCE: usize = 500;
 
+/// The keys of the file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    urls: Texts,
+    resolve_after: Option<Length<1, 86_400>>,
+    resend: Option<Length<1, 86_400>>,
+    bearer: Option<IgnoredAny>,
+    bearer_file: Option<Text>,
+    bearer_env: Option<Text>,
+    ca_file: Option<Text>,
+}
+
 /// One Alertmanager, or the members of its cluster.
 #[derive(Debug)]
-pub(super) struct Alertmanager {
+pub(crate) struct Alertmanager {
     members: Vec<Endpoint>,
     resolve_after: Duration,
     resend: Duration,
 }
 
 impl Alertmanager {
-    pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
-        let access = Access::read(section);
-        let urls = section.need("urls", urls);
-        let within = || field::duration_within(Duration::from_secs(1), Duration::from_hours(24));
-        let resolve_after = section.take("resolve_after", within()).unwrap_or(RESOLVE_AFTER);
-        let line = section.line_of("resend");
-        let resend = section.take("resend", within()).unwrap_or_else(|| RESEND.min(resolve_after / 4));
+    pub(crate) fn new(settings: Settings, table: &mut Table<'_>) -> Option<Self> {
+        let bearer = Place { here: settings.bearer, file: settings.bearer_file, env: settings.bearer_env };
+        let access = Access::new(table, settings.ca_file, bearer);
+        let resolve_after = settings.resolve_after.map_or(RESOLVE_AFTER, |Length(length)| length);
+        let resend = settings.resend.map_or_else(|| RESEND.min(resolve_after / 4), |Length(length)| length);
         if resend > resolve_after / 2 {
-            section.problem(line, "resend", "must be at most half of resolve_after, or a late one resolves alerts");
+            table.fault("resend", "must be at most half of resolve_after, or a late one resolves alerts");
         }
-        let members: Vec<_> = urls?.into_iter().filter_map(|url| Endpoint::new(section, url, &access)).collect();
+        let urls = settings.urls.each().iter().map(|url| of_api(url)).collect::<Result<Vec<_>, _>>();
+        let urls = table.check("urls", urls)?;
+        let members: Vec<_> = urls.into_iter().filter_map(|url| Endpoint::new(table, url, &access)).collect();
+        if members.is_empty() {
+            table.fault("urls", "must be at least one address");
+        }
         (!members.is_empty()).then_some(Self { members, resolve_after, resend })
     }
 
     /// How often [`Alertmanager::keep_alive`] is due.
-    pub(super) fn resend(&self) -> Duration {
+    pub(crate) fn resend(&self) -> Duration {
         self.resend
     }
 
     /// Pushes to every member, as Prometheus does: they tell people once all the same. One that is
     /// away gets what is firing when it is back, by [`Alertmanager::keep_alive`]; so one that has
     /// the alerts is enough.
-    pub(super) async fn send(&self, notification: &Notification, wording: &Wording) -> Delivery {
+    pub(crate) async fn send(&self, notification: &Notification, wording: &Wording) -> Delivery {
         let alerts = notification.notices.iter().map(|notice| self.alert(notice, wording)).collect();
         self.push(alerts).await
     }
@@ -73,7 +94,7 @@ impl Alertmanager {
     /// Pushes again what is firing and was told to the receiver of this name, and is not held back
     /// now; and corrects what has ended meanwhile: what was read before it ended and is pushed
     /// after would else fire there for [`RESOLVE_AFTER`].
-    pub(super) async fn keep_alive(&self, store: &Store, name: &str, wording: &Wording) -> anyhow::Result<()> {
+    pub(crate) async fn keep_alive(&self, store: &Store, name: &str, wording: &Wording) -> anyhow::Result<()> {
         let firing: Vec<_> = firing_there(store, name).await?.into_values().collect();
         self.push_all(&firing, Reason::Firing, wording).await?;
         let still = firing_there(store, name).await?;
@@ -125,13 +146,10 @@ async fn firing_there(store: &Store, name: &str) -> Result<HashMap<AlertId, Aler
     Ok(open.filter(is_firing_there).map(|incident| (incident.alert.id, incident.alert)).collect())
 }
 
-/// The addresses of the members, each with the path of the API.
-fn urls(value: &toml::de::DeValue<'_>) -> Result<Vec<Url>, String> {
-    let of_api = |text: String| {
-        let mut url = field::web_address(&text)?;
-        let segments = url.path_segments_mut().map_err(|()| "must have a path".to_owned());
-        segments?.pop_if_empty().extend(["api", "v2", "alerts"]);
-        Ok(url)
-    };
-    field::texts(value)?.into_iter().map(of_api).collect()
+/// Returns the address of a member with the path of the API.
+fn of_api(text: &str) -> Result<Url, String> {
+    let mut url = web_address(text)?;
+    let segments = url.path_segments_mut().map_err(|()| "must have a path".to_owned());
+    segments?.pop_if_empty().extend(["api", "v2", "alerts"]);
+    Ok(url)
 }

@@ -76,7 +76,7 @@ impl AlertLog {
     }
 
     /// Writes a line for a week; when it is sent, it is on disk.
-    pub(super) async fn tell(&self, summary: &Summary) -> Delivery {
+    pub(crate) async fn send_summary(&self, summary: &Summary) -> Delivery {
         let line = WeekLine {
             time: rfc3339(Timestamp::now()),
             id: summary.id.as_str(),

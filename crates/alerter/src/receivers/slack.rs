@@ -1,12 +1,17 @@
 //! Slack, by an incoming webhook (and what speaks the same: Mattermost, Rocket.Chat).
 
 use pisync_core::models::Summary;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json};
 
-use super::{http::Endpoint, wording, wording::Wording};
+use super::{
+    http::{Access, Endpoint},
+    wording,
+    wording::Wording,
+};
 use crate::{
-    alert_config::Section,
     notification::{Delivery, Notice, Notification, Reason},
+    tables::{Table, secret::Place, values::Text},
 };
 
 /// Up to so many alerts are told with their details, more in a line each.
@@ -15,22 +20,38 @@ const IN_DETAIL: usize = 5;
 /// How many lines one attachment holds: Slack cuts long ones.
 const LINES: usize = 10;
 
+/// The keys of the file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    url: Option<IgnoredAny>,
+    url_file: Option<Text>,
+    url_env: Option<Text>,
+    bearer: Option<IgnoredAny>,
+    bearer_file: Option<Text>,
+    bearer_env: Option<Text>,
+    ca_file: Option<Text>,
+}
+
 /// A channel of Slack.
 #[derive(Debug)]
-pub(super) struct Slack {
+pub(crate) struct Slack {
     endpoint: Endpoint,
 }
 
 impl Slack {
-    pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
-        Endpoint::read_secret(section).map(|endpoint| Self { endpoint })
+    pub(crate) fn new(settings: Settings, table: &mut Table<'_>) -> Option<Self> {
+        let Settings { url, url_file, url_env, bearer, bearer_file, bearer_env, ca_file } = settings;
+        let access = Access::new(table, ca_file, Place { here: bearer, file: bearer_file, env: bearer_env });
+        let place = Place { here: url, file: url_file, env: url_env };
+        Endpoint::at_secret(table, place, &access).map(|endpoint| Self { endpoint })
     }
 
-    pub(super) async fn send(&self, notification: &Notification, wording: &Wording) -> Delivery {
+    pub(crate) async fn send(&self, notification: &Notification, wording: &Wording) -> Delivery {
         self.endpoint.post(message(notification, wording).to_string().into_bytes(), &[]).await
     }
 
-    pub(super) async fn tell(&self, summary: &Summary, wording: &Wording) -> Delivery {
+    pub(crate) async fn send_summary(&self, summary: &Summary, wording: &Wording) -> Delivery {
         let lines: Vec<_> = wording.week(summary).iter().map(|line| escape(line)).collect();
         let message = json!({ "text": escape(&summary.subject), "attachments": [{ "text": lines.join("\n") }] });
         self.endpoint.post(message.to_string().into_bytes(), &[]).await

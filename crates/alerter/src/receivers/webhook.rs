@@ -9,26 +9,46 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use pisync_core::models::Summary;
-use serde::Serialize;
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use sha2::Sha256;
 
 use super::{
-    http::Endpoint,
+    http::{Access, Endpoint},
     labels,
     payload::{AlertItem, Annotations, WEEKLY_SUMMARY},
     wording::Wording,
 };
 use crate::{
-    alert_config::Section,
     notification::{Delivery, Notification},
+    tables::{
+        Table,
+        secret::Place,
+        values::{Text, WebAddress},
+    },
 };
 
 /// What a secret may begin with, as the libraries write it.
 const SECRET_PREFIX: &str = "whsec_";
 
+/// The keys of the file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    url: Option<WebAddress>,
+    url_file: Option<Text>,
+    url_env: Option<Text>,
+    secret: Option<IgnoredAny>,
+    secret_file: Option<Text>,
+    secret_env: Option<Text>,
+    bearer: Option<IgnoredAny>,
+    bearer_file: Option<Text>,
+    bearer_env: Option<Text>,
+    ca_file: Option<Text>,
+}
+
 /// A receiver that gets Alertmanager's JSON.
 #[derive(Debug)]
-pub(super) struct Webhook {
+pub(crate) struct Webhook {
     endpoint: Endpoint,
     key: Option<Key>,
 }
@@ -53,21 +73,25 @@ struct Payload<'a> {
 }
 
 impl Webhook {
-    pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
-        let line = section.line();
-        let key = section.secret("secret").map(|secret| Key::parse(secret.expose()));
+    pub(crate) fn new(settings: Settings, table: &mut Table<'_>) -> Option<Self> {
+        let place = Place { here: settings.secret, file: settings.secret_file, env: settings.secret_env };
+        let key = table.secret("secret", place).map(|secret| Key::parse(secret.expose()));
         if key.as_ref().is_some_and(Option::is_none) {
-            section.problem(line, "secret", "must be whsec_ and 24 to 64 bytes in base64");
+            table.fault("secret", "must be whsec_ and 24 to 64 bytes in base64");
         }
-        Some(Self { endpoint: Endpoint::read(section)?, key: key.flatten() })
+        let bearer = Place { here: settings.bearer, file: settings.bearer_file, env: settings.bearer_env };
+        let access = Access::new(table, settings.ca_file, bearer);
+        let secret_url = Place { here: None, file: settings.url_file, env: settings.url_env };
+        let endpoint = Endpoint::at_either(table, settings.url, secret_url, &access)?;
+        Some(Self { endpoint, key: key.flatten() })
     }
 
-    pub(super) async fn send(&self, notification: &Notification, wording: &Wording) -> Delivery {
+    pub(crate) async fn send(&self, notification: &Notification, wording: &Wording) -> Delivery {
         self.post(&notification.id, &payload(notification, wording)).await
     }
 
     /// As an alert that is over, so that nothing is left open by it.
-    pub(super) async fn tell(&self, name: &str, summary: &Summary, wording: &Wording) -> Delivery {
+    pub(crate) async fn send_summary(&self, name: &str, summary: &Summary, wording: &Wording) -> Delivery {
         let item = AlertItem::of_week(summary, wording);
         let group = BTreeMap::from([(labels::ALERTNAME.to_owned(), WEEKLY_SUMMARY.to_owned())]);
         let payload = Payload {

@@ -19,9 +19,9 @@ pub struct Links(Option<Url>);
 /// How messages are worded.
 #[derive(Debug, Clone)]
 pub(crate) struct Wording {
-    pub(super) links: Links,
+    pub(crate) links: Links,
     /// Below it, in Mbps, the connection is taken for the cause.
-    pub(super) floor_mbps: f64,
+    pub(crate) floor_mbps: f64,
 }
 
 impl Links {

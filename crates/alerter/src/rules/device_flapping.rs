@@ -5,6 +5,7 @@
 //! and Handling of State Flapping".
 
 use super::verdict::Verdict;
+use crate::routing::rules::DeviceFlapping;
 
 /// How many reports are looked at.
 pub const REPORTS: usize = 21;
@@ -12,22 +13,7 @@ pub const REPORTS: usize = 21;
 /// The weights of the oldest and the newest change.
 const WEIGHTS: [f64; 2] = [0.75, 1.25];
 
-/// When changes are too many, and when few enough again, as shares of all that could be.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Settings {
-    /// Above this share it is flapping.
-    pub opens_above: f64,
-    /// Below this share it is not any more.
-    pub closes_below: f64,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { opens_above: 0.30, closes_below: 0.15 }
-    }
-}
-
-impl Settings {
+impl DeviceFlapping {
     /// Whether a device flaps, by whether its last reports failed, oldest first. Fewer than
     /// [`REPORTS`] do not tell.
     pub fn judge(&self, is_open: bool, failed: &[bool]) -> Verdict {
@@ -59,7 +45,7 @@ mod tests {
 
     #[test]
     fn opens_above_one_share_of_changes_and_closes_below_a_lower_one() {
-        let settings = Settings::default();
+        let settings = DeviceFlapping::default();
         for (text, closed, open) in [
             ("F.F.F.F.F.F.F.F.F.F.F", Wrong, Wrong),
             (".....................", Well, Well),

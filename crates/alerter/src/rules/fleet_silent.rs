@@ -1,20 +1,10 @@
 //! `FleetSilent`: of the devices that were heard of in the last days, too many are absent.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use pisync_core::models::Listening;
 
-use super::verdict::{Limits, Verdict};
-
-/// What can be set of it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Settings {
-    /// When the absent ones are too many.
-    pub limits: Limits,
-    /// For how long a device has to be silent to be absent.
-    pub absent_after: SignedDuration,
-    /// For how long a silent device is still expected to come back.
-    pub expected_for: SignedDuration,
-}
+use super::verdict::Verdict;
+use crate::routing::rules::FleetSilent;
 
 /// How many devices are expected, and how many of these are absent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,17 +24,7 @@ pub struct Reach {
     pub absent_since: Timestamp,
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            limits: Limits::FLEET,
-            absent_after: SignedDuration::from_hours(3),
-            expected_for: SignedDuration::from_hours(7 * 24),
-        }
-    }
-}
-
-impl Settings {
+impl FleetSilent {
     /// The times that matter now.
     pub fn reach(&self, listening: &Listening, now: Timestamp) -> Reach {
         Reach {
@@ -55,7 +35,7 @@ impl Settings {
 
     /// Whether too many are absent.
     pub fn judge(&self, is_open: bool, presence: Presence) -> Verdict {
-        self.limits.judge(is_open, presence.absent, presence.expected)
+        self.limits().judge(is_open, presence.absent, presence.expected)
     }
 }
 
@@ -71,7 +51,7 @@ mod tests {
             [(false, 4_999, Well), (false, 5_000, Wrong), (true, 2_500, Wrong), (true, 2_499, Well)]
         {
             let presence = Presence { expected: 100_000, absent };
-            assert_eq!(Settings::default().judge(is_open, presence), verdict, "{is_open} {absent}");
+            assert_eq!(FleetSilent::default().judge(is_open, presence), verdict, "{is_open} {absent}");
         }
     }
 
@@ -79,7 +59,7 @@ mod tests {
     fn while_we_were_away_nobody_was_absent() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let gap = Gap { from: at("2026-11-24T04:00:00Z"), to: at("2026-11-24T10:00:00Z") };
-        let reach = Settings::default().reach(&Listening { gaps: vec![gap] }, at("2026-11-24T10:30:00Z"));
+        let reach = FleetSilent::default().reach(&Listening { gaps: vec![gap] }, at("2026-11-24T10:30:00Z"));
         assert_eq!(reach.absent_since, at("2026-11-24T01:30:00Z"));
         assert_eq!(reach.expected_since, at("2026-11-17T04:30:00Z"));
     }

@@ -5,26 +5,10 @@ use std::ops::Range;
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::{AHEAD, FleetWindow};
 
-use super::verdict::{Limits, Verdict};
+use super::verdict::Verdict;
+use crate::routing::rules::FleetSyncFailing;
 
-/// What can be set of it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Settings {
-    /// When the failing ones are too many.
-    pub limits: Limits,
-    /// How far back it looks, in the devices' own time.
-    pub window: SignedDuration,
-    /// The share of the fleet that has to have reported meanwhile, or nothing is said.
-    pub heard_at_least: f64,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { limits: Limits::FLEET, window: SignedDuration::from_mins(15), heard_at_least: 0.01 }
-    }
-}
-
-impl Settings {
+impl FleetSyncFailing {
     /// The window of a time. A believed clock may be a little ahead of ours.
     pub fn window_at(&self, now: Timestamp) -> Range<Timestamp> {
         let start = now.saturating_sub(self.window).unwrap_or(Timestamp::MIN);
@@ -61,7 +45,7 @@ impl Settings {
         if is_open && part.reporting == 0 && whole.reporting > 0 {
             return Verdict::Well;
         }
-        self.limits.judge(is_open, part.failing(), part.reporting)
+        self.limits().judge(is_open, part.failing(), part.reporting)
     }
 }
 
@@ -71,7 +55,7 @@ mod tests {
 
     fn judge(is_open: bool, failing: u64, reporting: u64) -> Verdict {
         let window = FleetWindow { reporting, content: failing, ..FleetWindow::default() };
-        Settings::default().judge(is_open, &window, 100_000)
+        FleetSyncFailing::default().judge(is_open, &window, 100_000)
     }
 
     #[test]
@@ -97,7 +81,7 @@ mod tests {
     #[test]
     fn a_part_is_judged_by_its_own_devices_where_the_whole_says_something() {
         let window = |failing, reporting| FleetWindow { reporting, content: failing, ..FleetWindow::default() };
-        let judge = |part, whole| Settings::default().judge_part(false, &part, &whole, 100_000);
+        let judge = |part, whole| FleetSyncFailing::default().judge_part(false, &part, &whole, 100_000);
         assert_eq!(judge(window(60, 100), window(60, 25_000)), Wrong);
         assert_eq!(judge(window(49, 100), window(49, 25_000)), Well);
         assert_eq!(judge(window(60, 60), window(60, 60)), Unknown);
@@ -106,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_part_of_which_nobody_reports_any_more_is_over_after_two_reports() {
-        let (rule, hour, nobody) = (Settings::default(), SignedDuration::from_hours(1), FleetWindow::default());
+        let (rule, hour, nobody) = (FleetSyncFailing::default(), SignedDuration::from_hours(1), FleetWindow::default());
         let window = |reporting| FleetWindow { reporting, ..FleetWindow::default() };
         for (whole, verdict) in [(window(25_000), Well), (window(60), Unknown)] {
             assert_eq!(rule.judge_part(true, &nobody, &whole, 100_000), verdict);
@@ -118,7 +102,7 @@ mod tests {
     #[test]
     fn a_window_reaches_as_far_ahead_as_a_clock_is_believed() {
         let now: Timestamp = "2026-11-24T10:20:00Z".parse().unwrap();
-        let window = Settings::default().window_at(now);
+        let window = FleetSyncFailing::default().window_at(now);
         assert_eq!(window.start.to_string(), "2026-11-24T10:05:00Z");
         assert_eq!(window.end.to_string(), "2026-11-24T10:25:00Z");
     }

@@ -5,17 +5,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 
 use super::verdict::Verdict;
-
-/// What can be set of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settings {
-    /// How long an event may wait.
-    pub longest_wait: SignedDuration,
-    /// How long nothing may be heard of any worker, or of any API.
-    pub longest_absence: SignedDuration,
-    /// For how long all has to be well until it is over.
-    pub clears_after: SignedDuration,
-}
+use crate::routing::rules::PipelineStalled;
 
 /// What is seen of the pipeline.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,14 +29,7 @@ pub enum Stall {
     NoIngest(SignedDuration),
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        let minutes = SignedDuration::from_mins;
-        Self { longest_wait: minutes(5), longest_absence: minutes(2), clears_after: minutes(5) }
-    }
-}
-
-impl Settings {
+impl PipelineStalled {
     /// What is wrong, the most telling first.
     pub fn stalls(&self, pipeline: &Pipeline, now: Timestamp) -> Vec<Stall> {
         let since =
@@ -105,7 +88,7 @@ mod tests {
             (None, None, None, ""),
             (at(9_000), None, None, "the oldest queued event has waited for 16 min"),
         ] {
-            let (settings, now) = (Settings::default(), at(10_000).unwrap());
+            let (settings, now) = (PipelineStalled::default(), at(10_000).unwrap());
             let pipeline = Pipeline { oldest, worker, ingest };
             let said: Vec<_> = settings.stalls(&pipeline, now).iter().map(Stall::to_string).collect();
             assert_eq!(said.join("; "), says, "{pipeline:?}");

@@ -1,5 +1,7 @@
 //! What a rule says, and the level rule with two thresholds that several of them are made of.
 
+use crate::routing::rules::Limits;
+
 /// What a rule says of one thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -11,21 +13,7 @@ pub enum Verdict {
     Unknown,
 }
 
-/// When a part of a whole is too large, and when it is small enough again.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Limits {
-    /// The share of the whole from which on it is too large.
-    pub opens_at: f64,
-    /// How many they have to be at least to be too many.
-    pub at_least: u64,
-    /// The share below which it is small enough again.
-    pub closes_below: f64,
-}
-
 impl Limits {
-    /// Of a fleet: a twentieth and 50 devices are too many, less than a fortieth is well again.
-    pub const FLEET: Self = Self { opens_at: 0.05, at_least: 50, closes_below: 0.025 };
-
     /// Between the two shares all stays as it is.
     #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
     pub fn judge(&self, is_open: bool, part: u64, whole: u64) -> Verdict {

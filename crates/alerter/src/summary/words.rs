@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use pisync_core::models::{MessageId, Summary};
 
-use super::{
-    figures::{Figures, Syncs},
-    plan::Due,
+use super::figures::{Figures, Syncs};
+use crate::{
+    receivers::{in_words, subject},
+    routing::summary::Due,
 };
-use crate::receivers::{in_words, subject};
 
 /// What is told of a week.
 ///

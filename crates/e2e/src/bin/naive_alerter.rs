@@ -7,7 +7,8 @@ use alerter::{
     incident::{self, Trigger},
     notification::{Delivery, Notice, Notification},
     outbox::LISTED,
-    receivers::{Receivers, log::AlertLog},
+    receivers::log::AlertLog,
+    routing::Routing,
     tick::Alerter,
 };
 use anyhow::Context;
@@ -65,7 +66,7 @@ async fn main() -> anyhow::Result<()> {
     logging::init(config.log.log_format);
     let stop = shutdown::on_signal().context("listening for signals")?;
     let store = Store::open(&config.mongo, "naive_alerter").await.context("opening the store")?;
-    let receivers = Receivers::log_only(AlertLog::open(&config.alert_log).context("opening the alert log")?);
+    let receivers = Routing::log_only(AlertLog::open(&config.alert_log).context("opening the alert log")?);
     let queue = Queue::new(&config.redis)?;
     let alerter = Alerter::new(store.clone(), queue, THRESHOLD, receivers.clone(), config.crash.clone());
     store.ensure_indexes_in_time().await;
@@ -81,7 +82,7 @@ async fn main() -> anyhow::Result<()> {
 }
 
 /// Delivers one message of a group; whether there was any.
-async fn deliver(config: &Config, store: &Store, receivers: &Receivers, group: &str) -> anyhow::Result<bool> {
+async fn deliver(config: &Config, store: &Store, receivers: &Routing, group: &str) -> anyhow::Result<bool> {
     let mut waiting = store.alerts().unclaimed(group, LISTED).await?;
     if waiting.is_empty() {
         return Ok(false);

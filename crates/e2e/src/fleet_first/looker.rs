@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use alerter::{
-    alert_config::AlertConfig,
     outbox::Outbox,
-    receivers::{Links, Receivers, log::AlertLog},
+    receivers::{Links, log::AlertLog},
+    routing::{Routing, RoutingFile},
     tick::Alerter,
 };
 use anyhow::ensure;
@@ -35,8 +35,8 @@ impl Looker {
         let (store, crash) = (env.store().await, CrashSettings::default());
         store.ensure_indexes().await?;
         std::fs::write(env.path("alerts.toml"), config)?;
-        let config = AlertConfig::read(&env.path("alerts.toml"))?;
-        let receivers = Receivers::new(AlertLog::open(&env.path("alerts.log"))?, Links::default(), config);
+        let config = RoutingFile::read(&env.path("alerts.toml"))?;
+        let receivers = Routing::new(AlertLog::open(&env.path("alerts.log"))?, Links::default(), config);
         let alerter = Alerter::new(store.clone(), env.queue(), 3, receivers.clone(), crash.clone());
         let outbox = Outbox::new(store, receivers, LEASE, crash, alerter.metrics().clone())?;
         Ok(Self { alerter, outbox })

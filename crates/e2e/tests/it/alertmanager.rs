@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use alerter::{
     notification::{Delivery, Notice, Reason},
-    receivers::Receivers,
+    routing::Routing,
 };
 use e2e::{AlertmanagerServer, Answer, FarEnd, TestEnv, hours_ago};
 use jiff::Timestamp;
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// One there that gets what is firing again every second.
-fn pushing(env: &TestEnv, server: &AlertmanagerServer, more: &str) -> Receivers {
+fn pushing(env: &TestEnv, server: &AlertmanagerServer, more: &str) -> Routing {
     let keys = "name = \"there\"\ntype = \"alertmanager\"\nresend = \"1s\"\nresolve_after = \"3s\"\n";
     receivers(env, &format!("[[receiver]]\n{keys}urls = [\"{}\"]\n{more}", server.url()))
 }

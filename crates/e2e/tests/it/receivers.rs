@@ -1,12 +1,12 @@
-//! Receivers that are reached by HTTP: what leaves, and what each answer means.
+//! Routing that are reached by HTTP: what leaves, and what each answer means.
 
 use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 
 use alerter::{
-    alert_config::AlertConfig,
     facts::{Facts, FailedSync},
     notification::{Delivery, Notice, Notification, Reason},
-    receivers::{Links, Receivers, log::AlertLog},
+    receivers::{Links, log::AlertLog},
+    routing::{Routing, RoutingFile},
 };
 use e2e::{Answer, FarEnd, TestEnv, hours_ago};
 use jiff::{SignedDuration, Timestamp};
@@ -16,12 +16,12 @@ use pisync_core::models::{Alert, DeviceId, FailureRun};
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// The receivers of a config, with the alert log of this world.
-pub(crate) fn receivers(env: &TestEnv, config: &str) -> Receivers {
+pub(crate) fn receivers(env: &TestEnv, config: &str) -> Routing {
     let path = env.path("alerts.toml");
     std::fs::write(&path, config).unwrap();
-    let config = AlertConfig::read(&path).unwrap_or_else(|problems| panic!("{problems}"));
+    let config = RoutingFile::read(&path).unwrap_or_else(|problems| panic!("{problems}"));
     let links = Links::to("https://pisync.example.org/".parse().unwrap());
-    Receivers::new(AlertLog::open(&env.path("alerts.log")).unwrap(), links, config)
+    Routing::new(AlertLog::open(&env.path("alerts.log")).unwrap(), links, config)
 }
 
 /// When the device began to fail: the same in all messages of a test, as its id comes of it.
@@ -57,7 +57,7 @@ fn says(status: u16, headers: &str, body: &str) -> Answer {
 }
 
 /// A webhook with a signature at the far end, which is waited for one second.
-fn webhook(env: &TestEnv, far_end: &FarEnd) -> Receivers {
+fn webhook(env: &TestEnv, far_end: &FarEnd) -> Routing {
     std::fs::write(env.path("secret"), format!("{SECRET}\n")).unwrap();
     let (url, secret) = (far_end.url(), env.path("secret").display().to_string());
     let keys = format!("name = \"there\"\ntype = \"webhook\"\nurl = \"{url}/x\"\nsecret_file = \"{secret}\"\n");
@@ -236,7 +236,7 @@ async fn the_log_gets_a_line_for_each_alert_of_a_message() {
 async fn a_receiver_that_a_new_config_no_longer_has_gets_nothing() {
     let (env, far_end) = (TestEnv::new(), FarEnd::start().await);
     let receivers = webhook(&env, &far_end);
-    receivers.clone().replace(AlertConfig::default());
+    receivers.clone().replace(RoutingFile::default());
     assert!(matches!(receivers.send(&firing()).await, Delivery::Dead { .. }));
     assert!(far_end.received().is_empty());
     env.remove().await;

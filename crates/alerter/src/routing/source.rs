@@ -5,24 +5,24 @@ use std::path::PathBuf;
 use pisync_core::settings;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::AlertConfig;
-use crate::{config::Config, receivers::Receivers};
+use super::{Routing, RoutingFile};
+use crate::config::Config;
 
 /// The config of the file that the settings name; that of no file where they name none. A bad one
 /// ends the process with status 2.
-pub fn open(path: Option<&PathBuf>) -> AlertConfig {
-    let Some(path) = path else { return AlertConfig::default() };
+pub fn open(path: Option<&PathBuf>) -> RoutingFile {
+    let Some(path) = path else { return RoutingFile::default() };
     let reject = |problems| {
         let mut command = <Config as clap::CommandFactory>::command();
         settings::reject(&mut command, format_args!("--config (PISYNC_ALERT_CONFIG):\n{problems}"))
     };
-    AlertConfig::read(path).unwrap_or_else(reject)
+    RoutingFile::read(path).unwrap_or_else(reject)
 }
 
 /// Reads the file again at each SIGHUP: what is not right leaves the old config in force.
 ///
 /// Fails where the process may not install signal handlers.
-pub fn read_again_on_hangup(path: Option<PathBuf>, receivers: Receivers) -> std::io::Result<()> {
+pub fn read_again_on_hangup(path: Option<PathBuf>, routing: Routing) -> std::io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
@@ -30,9 +30,9 @@ pub fn read_again_on_hangup(path: Option<PathBuf>, receivers: Receivers) -> std:
                 log::info!(what = "alert config"; "there is none to read again");
                 continue;
             };
-            match AlertConfig::read(path) {
+            match RoutingFile::read(path) {
                 Ok(config) => {
-                    receivers.replace(config);
+                    routing.replace(config);
                     log::info!(what = "alert config"; "read again");
                 }
                 Err(problems) => {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use pisync_core::models::Alert;
 
-use super::labels;
+use crate::receivers::{labels, log};
 
 /// How long until a device's alert that is still firing is told again.
 const REPEAT_DEVICE: Duration = Duration::from_hours(24);
@@ -43,14 +43,15 @@ pub(crate) struct Grouping {
     pub(crate) by: Vec<String>,
     pub(crate) wait: Duration,
     pub(crate) interval: Duration,
-    pub(crate) repeat_interval: Duration,
+    /// None where it depends on what the alert is about.
+    pub(crate) repeat_interval: Option<Duration>,
 }
 
 impl Grouping {
     /// For receivers that people read.
     pub(crate) fn for_people() -> Self {
         let by = vec![labels::ALERTNAME.to_owned()];
-        Self { by, wait: WAIT_PEOPLE, interval: INTERVAL, repeat_interval: REPEAT_DEVICE }
+        Self { by, wait: WAIT_PEOPLE, interval: INTERVAL, repeat_interval: None }
     }
 
     /// For receivers that a program reads.
@@ -62,7 +63,7 @@ impl Grouping {
     /// themselves: nothing waits, and none is only counted.
     pub(crate) fn each_alone() -> Self {
         let by = labels::ALL.map(str::to_owned).to_vec();
-        Self { by, wait: Duration::ZERO, interval: Duration::ZERO, repeat_interval: REPEAT_DEVICE }
+        Self { by, wait: Duration::ZERO, interval: Duration::ZERO, repeat_interval: None }
     }
 
     /// Whether each alert is a group of its own.
@@ -80,31 +81,27 @@ impl Grouping {
             group: group.collect(),
             group_wait: self.wait,
             group_interval: self.interval,
-            repeat_interval: self.repeat_interval,
+            repeat_interval: self.repeat_interval.unwrap_or_else(|| usual_repeat(alert)),
         }
     }
 }
 
 impl Route {
     /// The way to the alert log: nothing waits, and lines of any alerts go together.
-    pub(super) fn log() -> Self {
+    pub(super) fn to_log(alert: &Alert) -> Self {
         Self {
-            receiver: super::log::NAME.to_owned(),
+            receiver: log::NAME.to_owned(),
             group: BTreeMap::new(),
             group_wait: Duration::ZERO,
             group_interval: Duration::ZERO,
-            repeat_interval: REPEAT_DEVICE,
+            repeat_interval: usual_repeat(alert),
         }
     }
+}
 
-    /// The same for this alert: what concerns the fleet is told again sooner, unless another time
-    /// was chosen.
-    pub(super) fn of(mut self, alert: &Alert) -> Self {
-        if alert.device_id().is_none() && self.repeat_interval == REPEAT_DEVICE {
-            self.repeat_interval = REPEAT_FLEET;
-        }
-        self
-    }
+/// Returns after how long an alert is repeated unless the route says otherwise.
+fn usual_repeat(alert: &Alert) -> Duration {
+    if alert.device_id().is_some() { REPEAT_DEVICE } else { REPEAT_FLEET }
 }
 
 #[cfg(test)]
@@ -120,8 +117,11 @@ mod tests {
         for (name, subject, hours) in
             [(AlertName::DeviceSyncFailing, device, 24), (AlertName::FleetSyncFailing, Subject::Fleet, 4)]
         {
-            let route = Route::log().of(&Alert::new(name, subject, Timestamp::UNIX_EPOCH));
-            assert_eq!(route.repeat_interval, Duration::from_hours(hours));
+            let alert = Alert::new(name, subject, Timestamp::UNIX_EPOCH);
+            assert_eq!(Route::to_log(&alert).repeat_interval, Duration::from_hours(hours));
+            assert_eq!(Grouping::for_people().route("chat", &alert).repeat_interval, Duration::from_hours(hours));
+            let set = Grouping { repeat_interval: Some(Duration::from_hours(24)), ..Grouping::for_people() };
+            assert_eq!(set.route("chat", &alert).repeat_interval, Duration::from_hours(24), "what is set is done");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! When the summary of a week is due, and of which week.
+//! `[summary]`: who gets the weekly summary, and when it is due, and of which week.
 
 use jiff::{
     SignedDuration, Span, Timestamp,
@@ -6,6 +6,47 @@ use jiff::{
     tz::TimeZone,
 };
 use pisync_core::models::hour_of;
+use serde::{Deserialize, Deserializer};
+
+use super::{Names, Receiver};
+use crate::{
+    receivers::log,
+    tables::{
+        Table,
+        values::{self, Raw, Texts},
+    },
+};
+
+/// The days as they are written.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Day {
+    Monday,
+    Tuesday,
+    Wednesday,
+    Thursday,
+    Friday,
+    Saturday,
+    Sunday,
+}
+
+/// The keys of the file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    receivers: Option<Texts>,
+    day: Option<Day>,
+    hour: Option<Hour>,
+    zone: Option<Zone>,
+}
+
+/// An hour of the day.
+#[derive(Debug, Clone, Copy)]
+struct Hour(i8);
+
+/// A time zone that this machine knows.
+#[derive(Debug)]
+struct Zone(TimeZone);
 
 /// For how long a summary is due: as long as any message is tried. One that was due while no
 /// alerter ran, or before it was asked for, is left out.
@@ -42,6 +83,23 @@ pub struct Due {
 }
 
 impl Plan {
+    pub(super) fn read(table: &mut Table<'_>, names: &Names<'_>) -> Option<Self> {
+        let Settings { receivers, day, hour, zone } = table.read()?;
+        let mut receivers = table.need("receivers", receivers).map(Texts::each);
+        for name in receivers.iter().flatten() {
+            if let Some(what) = refusal(name, names) {
+                table.fault("receivers", format!("{name:?} {what}"));
+            }
+        }
+        if let Some(receivers) = &mut receivers {
+            receivers.sort_unstable();
+            receivers.dedup();
+        }
+        let (day, hour) = (table.need("day", day), table.need("hour", hour));
+        let zone = zone.map_or(TimeZone::UTC, |Zone(zone)| zone);
+        Some(Self { receivers: receivers?, day: day?.into(), hour: hour?.0, zone })
+    }
+
     /// The summary that is due, of the seven days before the day on which it is.
     pub fn due(&self, now: Timestamp) -> Option<Due> {
         let today = now.to_zoned(self.zone.clone()).date();
@@ -69,6 +127,46 @@ impl Plan {
             to: midnight(0)?,
             from_before: midnight(14)?,
         })
+    }
+}
+
+/// Returns why this receiver gets no summary, if it does not.
+fn refusal(name: &str, names: &Names<'_>) -> Option<&'static str> {
+    if names.find(name).is_some_and(Receiver::keeps_state) {
+        return Some("gets no summary: it keeps the state of alerts, and a summary is none");
+    }
+    (name != log::NAME && !names.has(name)).then_some("is no receiver of this file")
+}
+
+impl From<Day> for Weekday {
+    fn from(day: Day) -> Self {
+        match day {
+            Day::Monday => Self::Monday,
+            Day::Tuesday => Self::Tuesday,
+            Day::Wednesday => Self::Wednesday,
+            Day::Thursday => Self::Thursday,
+            Day::Friday => Self::Friday,
+            Day::Saturday => Self::Saturday,
+            Day::Sunday => Self::Sunday,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Hour {
+    #[expect(clippy::cast_possible_truncation, reason = "an hour")]
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let hour = |raw: Raw<'_>| match raw {
+            Raw::Number(hour) if hour.fract() == 0.0 && (0.0..24.0).contains(&hour) => Some(Self(hour as i8)),
+            Raw::Number(_) | Raw::Text(_) => None,
+        };
+        values::value(deserializer, "an hour, 0 to 23", hour)
+    }
+}
+
+impl<'de> Deserialize<'de> for Zone {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expected = "\"UTC\" or a time zone that this machine knows, such as \"Europe/Berlin\"";
+        values::text(deserializer, expected, |name| TimeZone::get(name).ok().map(Self))
     }
 }
 

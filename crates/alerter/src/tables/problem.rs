@@ -32,25 +32,25 @@ impl Problem {
     }
 
     /// A text that is no TOML.
-    pub(super) fn of_syntax(text: &str, error: &toml::de::Error) -> Self {
+    pub(crate) fn of_syntax(text: &str, error: &toml::de::Error) -> Self {
         let line = error.span().map_or(1, |span| line_of(text, span.start));
         Self::new(line, "", error.message())
     }
 }
 
 impl Problems {
-    pub(super) fn new(path: &Path, mut all: Vec<Problem>) -> Self {
+    pub(crate) fn new(path: &Path, mut all: Vec<Problem>) -> Self {
         all.sort_by_key(|problem| problem.line);
         Self { path: path.to_owned(), all, unread: None }
     }
 
-    pub(super) fn of_file(path: &Path, error: &io::Error) -> Self {
+    pub(crate) fn of_file(path: &Path, error: &io::Error) -> Self {
         Self { path: path.to_owned(), all: Vec::new(), unread: Some(error.to_string()) }
     }
 }
 
 /// The line, from 1, of a place in a text.
-pub(super) fn line_of(text: &str, at: usize) -> usize {
+pub(crate) fn line_of(text: &str, at: usize) -> usize {
     text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
 }
 

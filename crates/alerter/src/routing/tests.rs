@@ -5,7 +5,7 @@ use std::fmt::Write;
 use pisync_core::models::{Alert, DeviceId, FailureRun};
 
 use super::*;
-use crate::receivers::{Links, Receivers, log::AlertLog};
+use crate::receivers::{Links, log::AlertLog};
 
 /// Two receivers of each kind of grouping.
 const TWO: &str = "[[receiver]]\nname = \"chat\"\ntype = \"webhook\"\nurl = \"http://127.0.0.1:9/\"\n\
@@ -18,22 +18,22 @@ fn ring() {
 /// What is wrong, a line each.
 fn wrong(text: &str) -> String {
     ring();
-    let problems = AlertConfig::parse(text).expect_err(text);
+    let problems = RoutingFile::parse(text).expect_err(text);
     problems.iter().fold(String::new(), |mut all, problem| {
         let _ = writeln!(all, "{problem}");
         all
     })
 }
 
-fn routes(config: &str, device: &str) -> Vec<crate::receivers::Route> {
+fn routes(config: &str, device: &str) -> Vec<Route> {
     ring();
     let folder = tempfile::tempdir().unwrap();
-    let config = AlertConfig::parse(config).unwrap();
+    let config = RoutingFile::parse(config).unwrap();
     let log = AlertLog::open(&folder.path().join("alerts.log")).unwrap();
     let at = "2026-11-23T08:00:00Z".parse().unwrap();
     let run = FailureRun { count: 3, since: at, last_at: at, last_speed: 12.5 };
     let alert = Alert::device_sync_failing(DeviceId::parse(device).unwrap(), &run);
-    Receivers::new(log, Links::default(), config).routes(&alert)
+    Routing::new(log, Links::default(), config).routes(&alert)
 }
 
 fn names(config: &str, device: &str) -> Vec<String> {
@@ -74,9 +74,8 @@ fn a_route_groups_as_it_says_and_where_it_does_not_as_suits_the_receiver() {
                           group_interval = \"2s\"\nrepeat_interval = \"3h\"\ncontinue = true\n[[route]]\nreceiver = \"am\"\n"
     );
     let routes = routes(&config, "a");
-    let seconds = |route: &crate::receivers::Route| {
-        [route.group_wait, route.group_interval, route.repeat_interval].map(|length| length.as_secs())
-    };
+    let seconds =
+        |route: &Route| [route.group_wait, route.group_interval, route.repeat_interval].map(|length| length.as_secs());
     assert_eq!((routes[1].group.len(), seconds(&routes[1])), (0, [1, 2, 10_800]));
     assert_eq!((routes[2].group["deviceId"].as_str(), seconds(&routes[2])), ("a", [0, 0, 86_400]));
 }
@@ -90,6 +89,7 @@ fn all_that_is_wrong_is_told_at_once_by_line_and_key() {
     let wrong = wrong(text);
     for part in [
         "1: receiver.url_file: is missing",
+        "6: receiver.name: is another receiver's name already",
         "9: receiver.port: ",
         "10: receiver.tls: ",
         "11: receiver.from: ",
@@ -105,7 +105,40 @@ fn all_that_is_wrong_is_told_at_once_by_line_and_key() {
     ] {
         assert!(wrong.contains(part), "{part}:\n{wrong}");
     }
-    assert_eq!(wrong.lines().count(), 13, "{wrong}");
+    assert_eq!(wrong.lines().count(), 14, "{wrong}");
+}
+
+#[test]
+fn all_that_is_missing_is_told_and_what_was_probably_meant() {
+    assert_eq!(
+        wrong("[[receiver]]\nname = \"a\"\ntype = \"email\"\n[summary]\n"),
+        "1: receiver.host: is missing\n1: receiver.from: is missing\n1: receiver.to: is missing\n\
+         4: summary.receivers: is missing\n4: summary.day: is missing\n4: summary.hour: is missing\n"
+    );
+    for (text, said) in [
+        (
+            "[[receiver]]\nnam = \"a\"\ntype = \"slack\"\nurl_fil = \"x\"\n",
+            "receiver.url_fil: is not known here; did you mean url_file?",
+        ),
+        (
+            "[[receiver]]\nname = \"a\"\ntype = \"slak\"\n",
+            "3: receiver.type: must be one of alertmanager, email, pagerduty, slack, webhook; did you mean slack?",
+        ),
+        ("[[receiver]]\nname = \"a\"\n", "1: receiver.type: is missing"),
+        ("[[route]]\ngroup_wiat = \"1s\"\n", "2: route.group_wiat: is not known here; did you mean group_wait?"),
+        ("[[route]]\ncontinue = \"yes\"\n", "2: route.continue: must be true or false"),
+        ("[[route]]\nrepeat_interval = \"10s\"\n", "2: route.repeat_interval: must be from 60 to 31622400 s"),
+        (
+            "[[route]]\nalertname = \"DeviceSilnt\"\n",
+            "2: route.alertname: must be the name of an alert (DeviceSyncFailing, ",
+        ),
+        (
+            "[rules.fleet_silent]\nabsent_aftr = \"1h\"\n",
+            "2: rules.fleet_silent.absent_aftr: is not known here; did you mean absent_after?",
+        ),
+    ] {
+        assert!(wrong(text).contains(said), "{said}:\n{}", wrong(text));
+    }
 }
 
 #[test]
@@ -136,7 +169,7 @@ fn a_secret_is_not_in_the_file_and_is_shown_by_nothing() {
     fs::write(&path, "https://hooks.slack.example/hunter2\n").unwrap();
     let slack = |key: &str| format!("[[receiver]]\nname = \"a\"\ntype = \"slack\"\n{key}\n");
     ring();
-    let config = AlertConfig::parse(&slack(&format!("url_file = {path:?}"))).unwrap();
+    let config = RoutingFile::parse(&slack(&format!("url_file = {path:?}"))).unwrap();
     assert!(!format!("{config:?}").contains("hunter2"));
 
     for (key, said) in [
@@ -177,12 +210,12 @@ fn a_summary_goes_to_who_reads_at_a_time_that_there_is() {
     let summary = |members: &str| format!("{TWO}[summary]\n{members}");
     ring();
     let right = summary("receivers = [\"log\", \"chat\", \"chat\"]\nday = \"friday\"\nhour = 17\nzone = \"UTC\"\n");
-    let plan = AlertConfig::parse(&right).unwrap().summary.unwrap();
+    let plan = RoutingFile::parse(&right).unwrap().summary.unwrap();
     assert_eq!(
         (plan.receivers, plan.day, plan.hour),
         (vec!["chat".into(), "log".into()], jiff::civil::Weekday::Friday, 17)
     );
-    assert!(AlertConfig::parse(TWO).unwrap().summary.is_none());
+    assert!(RoutingFile::parse(TWO).unwrap().summary.is_none());
 
     let wrong = wrong(&summary(
         "receivers = [\"am\", \"nobody\"]\nday = \"someday\"\nhour = 24\nzone = \"Mars/Olympus\"\nto = \"x\"\n",
@@ -190,7 +223,7 @@ fn a_summary_goes_to_who_reads_at_a_time_that_there_is() {
     for part in [
         "10: summary.receivers: \"am\" gets no summary: it keeps the state of alerts",
         "10: summary.receivers: \"nobody\" is no receiver of this file",
-        "11: summary.day: must be a day",
+        "11: summary.day: must be one of monday, ",
         "12: summary.hour: must be an hour, 0 to 23",
         "13: summary.zone: must be \"UTC\" or a time zone that this machine knows",
         "14: summary.to: is not known here",
@@ -204,7 +237,7 @@ fn a_summary_goes_to_who_reads_at_a_time_that_there_is() {
 fn what_the_fleet_is_looked_at_by_are_names_of_labels_on_which_routes_may_match() {
     let route = "[[route]]\nreceiver = \"chat\"\nmatch = { region = \"nord\" }\ngroup_by = [\"region\"]\n";
     ring();
-    let config = AlertConfig::parse(&format!("{TWO}{route}[rules]\nfleet_by = [\"region\", \"group\"]\n")).unwrap();
+    let config = RoutingFile::parse(&format!("{TWO}{route}[rules]\nfleet_by = [\"region\", \"group\"]\n")).unwrap();
     assert_eq!(config.rules.fleet_by, ["region", "group"]);
     let without = wrong(&format!("{TWO}{route}"));
     assert!(without.contains("route.match.region: is not known") && without.contains("route.group_by: "), "{without}");
@@ -219,11 +252,11 @@ fn rules_that_are_not_named_stay_as_they_are_and_each_may_be_set() {
     let config = "[rules]\nreport_interval = \"10m\"\n[rules.fleet_sync_failing]\nat_least = 7\nopens_at = 0.5\n\
                   [rules.fleet_silent]\nabsent_after = \"30m\"\n[rules.pipeline_stalled]\nlongest_wait = \"1m\"\n\
                   [rules.device_flapping]\nopens_above = 0.4\n";
-    let rules = AlertConfig::parse(config).unwrap().rules;
+    let rules = RoutingFile::parse(config).unwrap().rules;
     let usual = Rules::default();
     assert_eq!(rules.digest_after().as_mins(), 20);
-    assert_eq!(rules.fleet_sync_failing.limits.at_least, 7);
-    assert!((rules.fleet_sync_failing.limits.opens_at - 0.5).abs() < 1e-9);
+    assert_eq!(rules.fleet_sync_failing.limits().at_least, 7);
+    assert!((rules.fleet_sync_failing.limits().opens_at - 0.5).abs() < 1e-9);
     assert_eq!(rules.fleet_sync_failing.window, usual.fleet_sync_failing.window);
     assert_eq!(rules.fleet_silent.absent_after.as_mins(), 30);
     assert_eq!(rules.pipeline_stalled.longest_wait.as_mins(), 1);
