@@ -45,6 +45,9 @@ pub struct Config {
     /// milliseconds
     #[arg(long, env = "PISYNC_ALERT_LEASE_MS", default_value_t = 30_000, hide = true, value_parser = clap::value_parser!(u64).range(100..=600_000))]
     pub lease_ms: u64,
+    /// For tests of the system: after how long a tick is given up, in milliseconds
+    #[arg(long, env = "PISYNC_ALERT_TICK_TIMEOUT_MS", default_value_t = 300_000, hide = true, value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
+    pub tick_timeout_ms: u64,
     /// Where to die, in tests of the system.
     #[command(flatten)]
     pub crash: CrashSettings,
@@ -62,7 +65,7 @@ pub struct Config {
     pub log: LogSettings,
 }
 
-/// The operator's verbs.
+/// The operator's commands.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// Say whether a config file is right: 0 if it is, 2 with lines and keys if not
@@ -77,7 +80,7 @@ pub enum Command {
     },
     /// Ask the process at --ops-bind of this machine whether it is well: 0 if so, 1 if not
     Healthcheck(Healthcheck),
-    /// Shows and changes what nobody wants to hear of
+    /// Manage silences
     #[command(subcommand)]
     Silence(SilenceCommand),
 }
@@ -119,6 +122,11 @@ pub enum SilenceCommand {
 }
 
 impl Config {
+    /// Returns after how long a tick, or a read for messages, is given up.
+    pub fn tick_timeout(&self) -> Duration {
+        Duration::from_millis(self.tick_timeout_ms)
+    }
+
     /// How long a group of messages is left to a sender that died.
     pub fn lease(&self) -> Duration {
         Duration::from_millis(self.lease_ms)

@@ -8,7 +8,7 @@ use std::{collections::HashMap, time::Duration};
 
 use jiff::Timestamp;
 use pisync_core::{
-    models::{Alert, AlertId, AlertState, Incident},
+    models::{Alert, AlertId, AlertState, Incident, Telling},
     store::{Store, StoreError},
 };
 use reqwest::Url;
@@ -18,11 +18,11 @@ use serde_json::{Value, json};
 use super::{
     http::{Access, Endpoint},
     payload,
-    wording::Wording,
 };
 use crate::{
-    facts::Facts,
-    notification::{Delivery, Notice, Notification, Reason},
+    device_context::DeviceContext,
+    messages::Messages,
+    notification::{AlertNotification, Delivery, Notification},
     tables::{
         Table,
         secret::Place,
@@ -86,29 +86,30 @@ impl Alertmanager {
     /// Pushes to every member, as Prometheus does: they tell people once all the same. One that is
     /// away gets what is firing when it is back, by [`Alertmanager::keep_alive`]; so one that has
     /// the alerts is enough.
-    pub(crate) async fn send(&self, notification: &Notification, wording: &Wording) -> Delivery {
-        let alerts = notification.notices.iter().map(|notice| self.alert(notice, wording)).collect();
+    pub(crate) async fn send(&self, notification: &Notification, messages: &Messages) -> Delivery {
+        let alerts = notification.notices.iter().map(|notice| self.alert(notice, messages)).collect();
         self.push(alerts).await
     }
 
     /// Pushes again what is firing and was told to the receiver of this name, and is not held back
     /// now; and corrects what has ended meanwhile: what was read before it ended and is pushed
     /// after would else fire there for [`RESOLVE_AFTER`].
-    pub(crate) async fn keep_alive(&self, store: &Store, name: &str, wording: &Wording) -> anyhow::Result<()> {
+    pub(crate) async fn keep_alive(&self, store: &Store, name: &str, messages: &Messages) -> anyhow::Result<()> {
         let firing: Vec<_> = firing_there(store, name).await?.into_values().collect();
-        self.push_all(&firing, Reason::Firing, wording).await?;
+        self.push_all(&firing, Telling::Firing, messages).await?;
         let still = firing_there(store, name).await?;
         let mut ended: Vec<_> = firing.into_iter().filter(|alert| !still.contains_key(&alert.id)).collect();
         for alert in &mut ended {
             alert.ends_at = Some(Timestamp::now());
         }
-        self.push_all(&ended, Reason::Resolved, wording).await
+        self.push_all(&ended, Telling::Resolved, messages).await
     }
 
-    async fn push_all(&self, alerts: &[Alert], reason: Reason, wording: &Wording) -> anyhow::Result<()> {
+    async fn push_all(&self, alerts: &[Alert], kind: Telling, messages: &Messages) -> anyhow::Result<()> {
         for some in alerts.chunks(AT_ONCE) {
-            let notice = |alert: &Alert| Notice { reason, alert: alert.clone(), facts: Facts::default() };
-            let some = some.iter().map(|alert| self.alert(&notice(alert), wording)).collect();
+            let notice =
+                |alert: &Alert| AlertNotification { kind, alert: alert.clone(), context: DeviceContext::default() };
+            let some = some.iter().map(|alert| self.alert(&notice(alert), messages)).collect();
             if let Delivery::Again { why, .. } | Delivery::Dead { why } = self.push(some).await {
                 anyhow::bail!(why);
             }
@@ -124,21 +125,21 @@ impl Alertmanager {
         if all.contains(&Delivery::Sent) { Delivery::Sent } else { worst.unwrap_or(Delivery::Sent) }
     }
 
-    fn alert(&self, notice: &Notice, wording: &Wording) -> Value {
+    fn alert(&self, notice: &AlertNotification, messages: &Messages) -> Value {
         let end = payload::ends_at(notice).or_else(|| Timestamp::now().checked_add(self.resolve_after).ok());
         json!({
             "labels": notice.alert.labels(),
-            "annotations": payload::annotations(notice, wording),
+            "annotations": payload::annotations(notice, messages),
             "startsAt": payload::rfc3339(notice.alert.starts_at),
             "endsAt": end.map(payload::rfc3339),
-            "generatorURL": wording.link(notice).unwrap_or_default(),
+            "generatorURL": messages.link(notice).unwrap_or_default(),
         })
     }
 }
 
 /// What fires at the receiver of this name.
 async fn firing_there(store: &Store, name: &str) -> Result<HashMap<AlertId, Alert>, StoreError> {
-    let open = store.alerts().find_open(None).await?.into_iter().map(|kept| kept.incident);
+    let open = store.alerts().find_open().await?.into_iter().map(|kept| kept.incident);
     let is_firing_there = |incident: &Incident| {
         let is_told = incident.told(name).is_some_and(|told| !told.is_resolved);
         incident.alert.state == AlertState::Firing && is_told && !incident.is_held_back()

@@ -4,7 +4,7 @@ use lettre::{
     AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
     message::{
         Mailbox, Mailboxes, MessageBuilder,
-        header::{ContentType, Header, HeaderName, HeaderValue},
+        header::{ContentType, Header, HeaderName, HeaderValue, MIME_VERSION_1_0},
     },
     transport::smtp::{
         authentication::Credentials,
@@ -14,8 +14,8 @@ use lettre::{
 use pisync_core::models::Summary;
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
-use super::{wording, wording::Wording};
 use crate::{
+    messages::{Format, Messages},
     notification::{Delivery, Notification},
     tables::{
         Table,
@@ -98,17 +98,17 @@ impl Email {
         Some(Self { transport: builder.build(), from: from?.0, to: to? })
     }
 
-    pub(crate) async fn send(&self, notification: &Notification, wording: &Wording) -> Delivery {
-        let mail = match self.mail(notification, wording) {
+    pub(crate) async fn send(&self, notification: &Notification, messages: &Messages) -> Delivery {
+        let mail = match self.mail(notification, messages) {
             Ok(mail) => mail,
             Err(error) => return Delivery::Dead { why: format!("no mail can be made of it: {error}") },
         };
         self.deliver(mail).await
     }
 
-    pub(crate) async fn send_summary(&self, summary: &Summary, wording: &Wording) -> Delivery {
+    pub(crate) async fn send_summary(&self, summary: &Summary, messages: &Messages) -> Delivery {
         let mail = self.head(summary.id.as_str(), &summary.subject);
-        match mail.body(wording.week(summary).join("\n") + "\n") {
+        match mail.body(messages.week(summary, Format::Plain).join("\n") + "\n") {
             Ok(mail) => self.deliver(mail).await,
             Err(error) => Delivery::Dead { why: format!("no mail can be made of it: {error}") },
         }
@@ -122,14 +122,14 @@ impl Email {
         }
     }
 
-    fn mail(&self, notification: &Notification, wording: &Wording) -> Result<Message, lettre::error::Error> {
+    fn mail(&self, notification: &Notification, messages: &Messages) -> Result<Message, lettre::error::Error> {
         let domain = self.from.email.domain();
-        let mut mail = self.head(&notification.id, &Wording::subject(notification));
+        let mut mail = self.head(&notification.id, &messages.subject(notification, Format::Plain));
         if let ([notice], 0) = (notification.notices.as_slice(), notification.more) {
             // The mails of an incident are one thread.
             mail = mail.references(format!("<{}.incident@{domain}>", notice.alert.id));
         }
-        mail.body(text(notification, wording))
+        mail.body(text(notification, messages))
     }
 
     fn head(&self, id: &str, subject: &str) -> MessageBuilder {
@@ -137,15 +137,17 @@ impl Email {
             .from(self.from.clone())
             .subject(subject)
             .message_id(Some(format!("<{id}@{}>", self.from.email.domain())))
+            .header(MIME_VERSION_1_0)
             .header(AutoSubmitted)
             .header(ContentType::TEXT_PLAIN);
         self.to.iter().fold(mail, |mail, to| mail.to(to.clone()))
     }
 }
 
-fn text(notification: &Notification, wording: &Wording) -> String {
-    let mut parts: Vec<_> = notification.notices.iter().map(|notice| wording.lines(notice).join("\n")).collect();
-    parts.extend(wording::rest(notification));
+fn text(notification: &Notification, messages: &Messages) -> String {
+    let mut parts: Vec<_> =
+        notification.notices.iter().map(|notice| messages.alert(notice, Format::Plain).lines().join("\n")).collect();
+    parts.extend(messages.rest(notification));
     parts.join("\n\n") + "\n"
 }
 

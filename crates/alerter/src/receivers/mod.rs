@@ -2,7 +2,6 @@
 
 pub(crate) mod alertmanager;
 pub(crate) mod email;
-mod fleet_wording;
 mod http;
 pub(crate) mod labels;
 pub mod log;
@@ -11,8 +10,5 @@ mod payload;
 mod ping;
 pub(crate) mod slack;
 pub(crate) mod webhook;
-mod wording;
 
 pub use ping::Ping;
-pub use wording::Links;
-pub(crate) use wording::{Wording, in_words, subject};

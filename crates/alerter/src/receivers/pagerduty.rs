@@ -1,5 +1,6 @@
 //! `PagerDuty`, by its Events API v2: an event for each alert, one incident there for one here.
 
+use pisync_core::models::Telling;
 use reqwest::Url;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{Value, json};
@@ -7,10 +8,10 @@ use serde_json::{Value, json};
 use super::{
     http::{Access, Endpoint},
     payload,
-    wording::{self, Wording},
 };
 use crate::{
-    notification::{Delivery, Notice, Notification, Reason},
+    messages::{Format, Messages, subject},
+    notification::{AlertNotification, Delivery, Notification},
     tables::{
         Table,
         secret::Place,
@@ -72,9 +73,9 @@ impl PagerDuty {
     }
 
     /// An event that comes again is the same incident there.
-    pub(crate) async fn send(&self, notification: &Notification, wording: &Wording) -> Delivery {
+    pub(crate) async fn send(&self, notification: &Notification, messages: &Messages) -> Delivery {
         for notice in &notification.notices {
-            let event = self.event(notice, wording).to_string().into_bytes();
+            let event = self.event(notice, messages).to_string().into_bytes();
             match self.endpoint.post(event, &[]).await {
                 Delivery::Sent => {}
                 other => return other.without(&self.routing_key),
@@ -83,25 +84,25 @@ impl PagerDuty {
         Delivery::Sent
     }
 
-    fn event(&self, notice: &Notice, wording: &Wording) -> Value {
-        let alert = &notice.alert;
+    fn event(&self, notice: &AlertNotification, messages: &Messages) -> Value {
+        let (alert, text) = (&notice.alert, messages.alert(notice, Format::Plain));
         let mut event = json!({
             "routing_key": self.routing_key.expose(),
-            "event_action": if notice.reason == Reason::Resolved { "resolve" } else { "trigger" },
+            "event_action": if notice.kind == Telling::Resolved { "resolve" } else { "trigger" },
             "dedup_key": alert.id.to_string(),
             "client": "PiSync",
             "payload": {
-                "summary": Wording::headline(notice).chars().take(SUMMARY).collect::<String>(),
-                "source": wording::subject(alert),
+                "summary": text.headline.chars().take(SUMMARY).collect::<String>(),
+                "source": subject(alert),
                 "severity": self.severity,
                 "timestamp": payload::rfc3339(alert.starts_at),
                 "class": alert.name.as_str(),
-                "custom_details": wording.details(notice).into_iter()
-                    .map(|(name, detail)| (name.to_owned(), Value::from(detail)))
+                "custom_details": text.details.into_iter()
+                    .map(|(name, detail)| (name, Value::from(detail)))
                     .collect::<serde_json::Map<_, _>>(),
             },
         });
-        if let Some(link) = wording.link(notice) {
+        if let Some(link) = messages.link(notice) {
             event["client_url"] = link.clone().into();
             event["links"] = json!([{ "href": link, "text": "the device" }]);
         }

@@ -16,9 +16,9 @@ use super::{
     http::{Access, Endpoint},
     labels,
     payload::{AlertItem, Annotations, WEEKLY_SUMMARY},
-    wording::Wording,
 };
 use crate::{
+    messages::Messages,
     notification::{Delivery, Notification},
     tables::{
         Table,
@@ -86,13 +86,13 @@ impl Webhook {
         Some(Self { endpoint, key: key.flatten() })
     }
 
-    pub(crate) async fn send(&self, notification: &Notification, wording: &Wording) -> Delivery {
-        self.post(&notification.id, &payload(notification, wording)).await
+    pub(crate) async fn send(&self, notification: &Notification, messages: &Messages) -> Delivery {
+        self.post(&notification.id, &payload(notification, messages)).await
     }
 
     /// As an alert that is over, so that nothing is left open by it.
-    pub(crate) async fn send_summary(&self, name: &str, summary: &Summary, wording: &Wording) -> Delivery {
-        let item = AlertItem::of_week(summary, wording);
+    pub(crate) async fn send_summary(&self, name: &str, summary: &Summary, messages: &Messages) -> Delivery {
+        let item = AlertItem::of_week(summary, messages);
         let group = BTreeMap::from([(labels::ALERTNAME.to_owned(), WEEKLY_SUMMARY.to_owned())]);
         let payload = Payload {
             receiver: name,
@@ -100,7 +100,7 @@ impl Webhook {
             group_labels: &group,
             common_labels: item.labels.clone(),
             common_annotations: item.annotations.clone(),
-            external_url: wording.links.base().unwrap_or_default(),
+            external_url: messages.links.base().unwrap_or_default(),
             version: "4",
             group_key: group_key(&group),
             truncated_alerts: 0,
@@ -121,8 +121,8 @@ impl Webhook {
     }
 }
 
-fn payload<'a>(notification: &'a Notification, wording: &'a Wording) -> Payload<'a> {
-    let alerts: Vec<_> = notification.notices.iter().map(|notice| AlertItem::of(notice, wording)).collect();
+fn payload<'a>(notification: &'a Notification, messages: &'a Messages) -> Payload<'a> {
+    let alerts: Vec<_> = notification.notices.iter().map(|notice| AlertItem::of(notice, messages)).collect();
     let is_firing = alerts.iter().any(|alert| alert.status == "firing");
     let all_labels: Vec<_> = alerts.iter().map(|alert| alert.labels.clone()).collect();
     let all_annotations: Vec<_> = alerts.iter().map(|alert| alert.annotations.clone()).collect();
@@ -132,7 +132,7 @@ fn payload<'a>(notification: &'a Notification, wording: &'a Wording) -> Payload<
         group_labels: &notification.group,
         common_labels: labels::common(&all_labels),
         common_annotations: labels::common(&all_annotations),
-        external_url: wording.links.base().unwrap_or_default(),
+        external_url: messages.links.base().unwrap_or_default(),
         version: "4",
         group_key: group_key(&notification.group),
         truncated_alerts: notification.more,

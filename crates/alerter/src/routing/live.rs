@@ -12,9 +12,10 @@ use pisync_core::{
 
 use super::{Plan, Receiver, Route, RouteRule, RoutingFile, Rules};
 use crate::{
+    messages::{Links, Messages},
     notification::{Delivery, Notification},
     receivers::{
-        Links, Ping, Wording,
+        Ping,
         log::{self, AlertLog},
     },
 };
@@ -36,7 +37,7 @@ struct Loaded {
     rules: Rules,
     ping: Option<Ping>,
     summary: Option<Plan>,
-    wording: Wording,
+    messages: Messages,
 }
 
 impl Routing {
@@ -57,6 +58,11 @@ impl Routing {
         *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Loaded::new(&self.links, config));
     }
 
+    /// Opens the alert log anew, which may have been renamed.
+    pub(crate) fn reopen_log(&self) -> std::io::Result<()> {
+        self.log.reopen()
+    }
+
     fn loaded(&self) -> Arc<Loaded> {
         Arc::clone(&self.loaded.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -74,10 +80,10 @@ impl Routing {
     pub async fn send(&self, notification: &Notification) -> Delivery {
         let (loaded, name) = (self.loaded(), notification.receiver.as_str());
         if name == log::NAME {
-            return self.log.send(notification, &loaded.wording).await;
+            return self.log.send(notification, &loaded.messages).await;
         }
         match loaded.receivers.iter().find(|receiver| receiver.name == name) {
-            Some(receiver) => receiver.send(notification, &loaded.wording).await,
+            Some(receiver) => receiver.send(notification, &loaded.messages).await,
             None => Delivery::Dead { why: "there is no such receiver any more".to_owned() },
         }
     }
@@ -89,7 +95,7 @@ impl Routing {
             return self.log.send_summary(summary).await;
         }
         match loaded.receivers.iter().find(|receiver| receiver.name == name) {
-            Some(receiver) => receiver.send_summary(summary, &loaded.wording).await,
+            Some(receiver) => receiver.send_summary(summary, &loaded.messages).await,
             None => Delivery::Dead { why: "there is no such receiver any more".to_owned() },
         }
     }
@@ -106,7 +112,7 @@ impl Routing {
         let mut next = None;
         for receiver in &loaded.receivers {
             let Some(alertmanager) = receiver.alertmanager() else { continue };
-            if let Err(error) = alertmanager.keep_alive(store, &receiver.name, &loaded.wording).await {
+            if let Err(error) = alertmanager.keep_alive(store, &receiver.name, &loaded.messages).await {
                 ::log::warn!(receiver = receiver.name, error:% = format!("{error:#}"); "its alerts are not kept alive");
             }
             let resend = alertmanager.resend();
@@ -132,6 +138,11 @@ impl Routing {
         name == log::NAME || receiver.is_some_and(Receiver::keeps_state)
     }
 
+    /// Returns how messages are rendered.
+    pub(crate) fn messages(&self) -> Messages {
+        self.loaded().messages.clone()
+    }
+
     /// What is set of the rules now.
     pub(crate) fn rules(&self) -> Rules {
         self.loaded().rules.clone()
@@ -146,8 +157,8 @@ impl Routing {
 impl Loaded {
     fn new(links: &Links, config: RoutingFile) -> Self {
         let RoutingFile { receivers, routes, rules, ping, summary } = config;
-        let wording = Wording { links: links.clone(), floor_mbps: rules.connectivity_floor_mbps };
-        Self { receivers, routes, rules, ping, summary, wording }
+        let messages = Messages::new(links.clone(), rules.connectivity_floor_mbps);
+        Self { receivers, routes, rules, ping, summary, messages }
     }
 
     fn routes(&self, alert: &Alert) -> Vec<Route> {

@@ -7,9 +7,9 @@ use serde::{Deserialize, Deserializer, de::Error};
 
 use super::Grouping;
 use crate::{
+    messages::Messages,
     notification::{Delivery, Notification},
     receivers::{
-        Wording,
         alertmanager::{self, Alertmanager},
         email::{self, Email},
         pagerduty::{self, PagerDuty},
@@ -93,26 +93,26 @@ impl Receiver {
     }
 
     /// Delivers, or gives up when the time is over.
-    pub(super) async fn send(&self, notification: &Notification, wording: &Wording) -> Delivery {
+    pub(super) async fn send(&self, notification: &Notification, messages: &Messages) -> Delivery {
         let sending = async {
             match &self.kind {
-                Kind::Alertmanager(alertmanager) => alertmanager.send(notification, wording).await,
-                Kind::Email(email) => email.send(notification, wording).await,
-                Kind::PagerDuty(pagerduty) => pagerduty.send(notification, wording).await,
-                Kind::Slack(slack) => slack.send(notification, wording).await,
-                Kind::Webhook(webhook) => webhook.send(notification, wording).await,
+                Kind::Alertmanager(alertmanager) => alertmanager.send(notification, messages).await,
+                Kind::Email(email) => email.send(notification, messages).await,
+                Kind::PagerDuty(pagerduty) => pagerduty.send(notification, messages).await,
+                Kind::Slack(slack) => slack.send(notification, messages).await,
+                Kind::Webhook(webhook) => webhook.send(notification, messages).await,
             }
         };
         self.in_time(sending).await
     }
 
     /// Sends a weekly summary, or gives up when the time is over.
-    pub(super) async fn send_summary(&self, summary: &Summary, wording: &Wording) -> Delivery {
+    pub(super) async fn send_summary(&self, summary: &Summary, messages: &Messages) -> Delivery {
         let sending = async {
             match &self.kind {
-                Kind::Email(email) => email.send_summary(summary, wording).await,
-                Kind::Slack(slack) => slack.send_summary(summary, wording).await,
-                Kind::Webhook(webhook) => webhook.send_summary(&self.name, summary, wording).await,
+                Kind::Email(email) => email.send_summary(summary, messages).await,
+                Kind::Slack(slack) => slack.send_summary(summary, messages).await,
+                Kind::Webhook(webhook) => webhook.send_summary(&self.name, summary, messages).await,
                 Kind::Alertmanager(_) | Kind::PagerDuty(_) => Delivery::Dead { why: "it gets no summaries".to_owned() },
             }
         };

@@ -19,13 +19,18 @@ pub fn open(path: Option<&PathBuf>) -> RoutingFile {
     RoutingFile::read(path).unwrap_or_else(reject)
 }
 
-/// Reads the file again at each SIGHUP: what is not right leaves the old config in force.
+/// At each SIGHUP opens the alert log anew and reads the file again: what is not right leaves the old one
+/// in force.
 ///
 /// Fails where the process may not install signal handlers.
 pub fn read_again_on_hangup(path: Option<PathBuf>, routing: Routing) -> std::io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
+            match routing.reopen_log() {
+                Ok(()) => log::info!(what = "alert log"; "opened again"),
+                Err(error) => log::error!(what = "alert log", error:% = error; "not opened again, the old one stays"),
+            }
             let Some(path) = &path else {
                 log::info!(what = "alert config"; "there is none to read again");
                 continue;

@@ -18,17 +18,19 @@ use crate::{
 };
 
 /// The days as they are written.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Day {
-    Monday,
-    Tuesday,
-    Wednesday,
-    Thursday,
-    Friday,
-    Saturday,
-    Sunday,
-}
+const DAYS: [(&str, Weekday); 7] = [
+    ("monday", Weekday::Monday),
+    ("tuesday", Weekday::Tuesday),
+    ("wednesday", Weekday::Wednesday),
+    ("thursday", Weekday::Thursday),
+    ("friday", Weekday::Friday),
+    ("saturday", Weekday::Saturday),
+    ("sunday", Weekday::Sunday),
+];
+
+/// A day of the week.
+#[derive(Debug, Clone, Copy)]
+struct Day(Weekday);
 
 /// The keys of the file.
 #[derive(Debug, Deserialize)]
@@ -97,7 +99,7 @@ impl Plan {
         }
         let (day, hour) = (table.need("day", day), table.need("hour", hour));
         let zone = zone.map_or(TimeZone::UTC, |Zone(zone)| zone);
-        Some(Self { receivers: receivers?, day: day?.into(), hour: hour?.0, zone })
+        Some(Self { receivers: receivers?, day: day?.0, hour: hour?.0, zone })
     }
 
     /// The summary that is due, of the seven days before the day on which it is.
@@ -138,17 +140,10 @@ fn refusal(name: &str, names: &Names<'_>) -> Option<&'static str> {
     (name != log::NAME && !names.has(name)).then_some("is no receiver of this file")
 }
 
-impl From<Day> for Weekday {
-    fn from(day: Day) -> Self {
-        match day {
-            Day::Monday => Self::Monday,
-            Day::Tuesday => Self::Tuesday,
-            Day::Wednesday => Self::Wednesday,
-            Day::Thursday => Self::Thursday,
-            Day::Friday => Self::Friday,
-            Day::Saturday => Self::Saturday,
-            Day::Sunday => Self::Sunday,
-        }
+impl<'de> Deserialize<'de> for Day {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let day = |name: &str| DAYS.into_iter().find(|(known, _)| *known == name).map(|(_, day)| Self(day));
+        values::text(deserializer, "a day, monday to sunday", day)
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use pisync_core::models::{Alert, DeviceId, FailureRun};
 
 use super::*;
-use crate::receivers::{Links, log::AlertLog};
+use crate::{messages::Links, receivers::log::AlertLog};
 
 /// Two receivers of each kind of grouping.
 const TWO: &str = "[[receiver]]\nname = \"chat\"\ntype = \"webhook\"\nurl = \"http://127.0.0.1:9/\"\n\
@@ -223,7 +223,7 @@ fn a_summary_goes_to_who_reads_at_a_time_that_there_is() {
     for part in [
         "10: summary.receivers: \"am\" gets no summary: it keeps the state of alerts",
         "10: summary.receivers: \"nobody\" is no receiver of this file",
-        "11: summary.day: must be one of monday, ",
+        "11: summary.day: must be a day, monday to sunday",
         "12: summary.hour: must be an hour, 0 to 23",
         "13: summary.zone: must be \"UTC\" or a time zone that this machine knows",
         "14: summary.to: is not known here",

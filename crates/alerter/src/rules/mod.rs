@@ -1,10 +1,9 @@
-//! What the state of the fleet means: pure functions from what is seen to what to do.
+//! The rules, a file for each: what it reads, and when its alert opens and closes.
 
-pub mod device_flapping;
-pub mod device_silent;
-pub mod device_sync_failing;
-pub mod fleet_silent;
-pub mod fleet_sync_failing;
-pub mod holding;
-pub mod pipeline_stalled;
-pub mod verdict;
+pub(crate) mod device_flapping;
+pub(crate) mod device_silent;
+pub(crate) mod device_sync_failing;
+pub(crate) mod fleet_digest;
+pub(crate) mod fleet_silent;
+pub(crate) mod fleet_sync_failing;
+pub(crate) mod pipeline_stalled;

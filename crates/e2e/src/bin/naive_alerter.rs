@@ -3,9 +3,9 @@
 use std::{path::PathBuf, time::Duration};
 
 use alerter::{
-    facts::Facts,
+    device_context::DeviceContext,
     incident::{self, Trigger},
-    notification::{Delivery, Notice, Notification},
+    notification::{AlertNotification, Delivery, Notification},
     outbox::LISTED,
     receivers::log::AlertLog,
     routing::Routing,
@@ -110,8 +110,8 @@ async fn deliver(config: &Config, store: &Store, receivers: &Routing, group: &st
 
 fn notification(message: &MessageId, waiting: &[KeptIncident]) -> Notification {
     let notices = waiting.iter().filter_map(|kept| {
-        let reason = kept.incident.outbox.first()?.telling.into();
-        Some(Notice { reason, alert: kept.incident.alert.clone(), facts: Facts::default() })
+        let kind = kept.incident.outbox.first()?.telling;
+        Some(AlertNotification { kind, alert: kept.incident.alert.clone(), context: DeviceContext::default() })
     });
     let first = waiting.first().and_then(|kept| kept.incident.outbox.first());
     Notification {

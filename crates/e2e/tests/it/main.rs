@@ -25,6 +25,7 @@ mod fleet_scoped;
 mod fleet_silent;
 mod fleet_silent_part;
 mod fleet_window;
+mod hanging;
 mod healthcheck;
 mod hours;
 mod http;

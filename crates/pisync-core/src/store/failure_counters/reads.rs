@@ -124,14 +124,20 @@ impl FailureCounters {
         found.map_err(StoreError::from).try_filter_map(|document| future::ok(begun(document))).try_collect().await
     }
 
-    /// Whose counter is at or over `threshold`, in no order: answered from the index alone.
-    pub async fn failing(&self, threshold: i32) -> Result<Vec<DeviceId>, StoreError> {
+    /// Returns the devices whose counter is at or over `threshold`, `most` at a time and in no order:
+    /// answered from the index alone.
+    pub async fn failing(
+        &self,
+        threshold: i32,
+        most: usize,
+    ) -> Result<impl Stream<Item = Result<Vec<DeviceId>, StoreError>> + Send + Unpin + use<>, StoreError> {
         let failing = doc! { "failureCount": { "$gte": threshold } };
         let find = self.collection.find(failing).projection(doc! { "_id": 0, "deviceId": 1 });
         let by = Hint::Keys(doc! { "failureCount": -1, "deviceId": 1 });
         let found = find.hint(by).batch_size(10_000).await?;
         let device = |document: RawDocumentBuf| DeviceId::parse(document.get_str("deviceId").ok()?).ok();
-        found.map_err(StoreError::from).try_filter_map(|document| future::ok(device(document))).try_collect().await
+        let devices = found.map_err(StoreError::from).try_filter_map(move |document| future::ok(device(document)));
+        Ok(devices.try_chunks(most).map_err(|error| error.1).boxed())
     }
 
     /// The counters of these devices, those that have one; `None` for one that cannot be read, which
