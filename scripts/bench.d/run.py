@@ -19,6 +19,11 @@ def arguments():
     size.add_argument("--full", action="store_const", dest="plan", const=plans.FULL, help="with 10 million rows")
     size.add_argument("--tiny", action="store_const", dest="plan", const=plans.TINY, help="to try the benchmark itself")
     parser.add_argument("--only", nargs="+", choices=GROUPS, metavar="ROW", help=f"only these rows: {', '.join(GROUPS)}")
+    parser.add_argument(
+        "--against",
+        metavar="DIR",
+        help="only the ratio to another build: DIR has its release programs, both are measured in turn",
+    )
     parser.set_defaults(plan=plans.QUICK)
     return parser.parse_args()
 
@@ -60,6 +65,19 @@ def measure(stage, plan, results, only):
             print(f"-- {name}: {time.monotonic() - since:.0f} s", flush=True)
 
 
+def compare(stage, asked):
+    """Two builds in turn, in place of the table."""
+    import against
+    from processes import Failed
+
+    try:
+        print("\n" + against.run(stage, asked.plan, asked.against))
+    except Failed as failed:
+        sys.exit(f"error: {failed}")
+    finally:
+        stage.stop_all()
+
+
 def main():
     """From the arguments to the table."""
     asked = arguments()
@@ -76,6 +94,9 @@ def main():
     redis = Redis(env["BENCH_REDIS_URL"], int(env["BENCH_REDIS_PID"]))
     mongo = Mongo(env["BENCH_MONGO_URI"], int(env["BENCH_MONGO_PID"]))
     stage = Stage(redis, mongo, results, asked.plan)
+    if asked.against:
+        compare(stage, asked)
+        return
     command = " ".join(["scripts/bench", f"--{asked.plan.name}", *(["--only", *asked.only] if asked.only else [])])
     machine = table.machine_of(stage, command)
     print(f"\n== measuring ({asked.plan.name})", flush=True)

@@ -26,8 +26,8 @@ pub struct Config {
     /// When to look at all counters: five cron fields, in UTC
     #[arg(long, env = "PISYNC_ALERT_SCHEDULE", default_value = "* * * * *")]
     pub schedule: Cron,
-    /// Failed syncs in a row at which a device is alerted
-    #[arg(long, env = "PISYNC_ALERT_THRESHOLD", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..))]
+    /// Failed syncs in a row at which a device is alerted, 1 to 1000000
+    #[arg(long, env = "PISYNC_ALERT_THRESHOLD", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=1_000_000))]
     pub threshold: i32,
     /// File that gets one JSON line per message, appended and flushed to disk
     #[arg(long, global = true, env = "PISYNC_ALERT_LOG", default_value = "alerts.log")]
@@ -65,6 +65,12 @@ pub struct Config {
     pub log: LogSettings,
 }
 
+impl AsRef<LogSettings> for Config {
+    fn as_ref(&self) -> &LogSettings {
+        &self.log
+    }
+}
+
 /// The operator's commands.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
@@ -94,7 +100,7 @@ pub enum SilenceCommand {
         /// which have to fit; the labels are alertname, deviceId, and those of devices
         #[arg(required = true)]
         matchers: Vec<Matcher>,
-        /// How long, as in "2h" or "3d"; without it until its alerts are resolved
+        /// How long, as in "2h" or "3d", up to ten years; without it until its alerts are resolved
         #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
         lasts: Option<SignedDuration>,
         /// Why
@@ -136,7 +142,9 @@ impl Config {
 fn duration(text: &str) -> Result<SignedDuration, String> {
     let span: jiff::Span = text.parse().map_err(|error: jiff::Error| error.to_string())?;
     let whole = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|error| error.to_string())?;
-    if whole > SignedDuration::ZERO { Ok(whole) } else { Err("must be longer than nothing".into()) }
+    let longest = SignedDuration::from_hours(24 * 3_660);
+    let fits = whole > SignedDuration::ZERO && whole <= longest;
+    fits.then_some(whole).ok_or_else(|| "must be longer than nothing, and up to ten years".into())
 }
 
 fn silence_id(text: &str) -> Result<SilenceId, String> {

@@ -6,9 +6,8 @@ use std::{collections::HashMap, time::Duration};
 use jiff::Timestamp;
 use pisync_core::{
     models::{Alert, AlertName, DeviceId, Telling},
-    store::{Store, StoreError, StoredEvent},
+    store::{Store, StoreError, StoredEvent, detached},
 };
-use tokio::time::timeout;
 
 /// How long all contexts of a message may take: people are notified without them rather than late.
 const CONTEXT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -65,18 +64,14 @@ fn failing(alert: &Alert) -> Option<&DeviceId> {
     alert.device_id().filter(|_| alert.name == AlertName::DeviceSyncFailing)
 }
 
-/// Returns the contexts of these devices; none where they could not be read in time. They are read by a task
-/// of its own: a driver's future must not be dropped half way.
+/// Returns the contexts of these devices; none where they could not be read in time.
 async fn in_time(store: &Store, devices: Vec<DeviceId>) -> HashMap<DeviceId, DeviceContext> {
     let store = store.clone();
-    let reading = tokio::spawn(async move { of_devices(&store, &devices).await });
-    let why = match timeout(CONTEXT_TIMEOUT, reading).await {
-        Ok(Ok(Ok(facts))) => return facts,
-        Ok(Ok(Err(error))) => error.to_string(),
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => "reading them took too long".to_owned(),
-    };
-    log::warn!(error = why.as_str(); "a message leaves without the contexts of its devices");
+    let read = detached(CONTEXT_TIMEOUT, async move { of_devices(&store, &devices).await }).await;
+    match read.map_err(StoreError::from).and_then(|read| read) {
+        Ok(facts) => return facts,
+        Err(error) => log::warn!(error:% = error; "a message leaves without the contexts of its devices"),
+    }
     HashMap::new()
 }
 

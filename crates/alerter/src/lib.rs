@@ -33,9 +33,9 @@ pub mod tick;
 use anyhow::{Context, ensure};
 use jiff::Timestamp;
 use pisync_core::{
-    queue::{Hints, Queue, QueueError},
+    queue::{Hints, Process, Queue},
     shutdown,
-    store::Store,
+    store::{Store, StoreError},
 };
 
 use crate::{
@@ -80,12 +80,10 @@ async fn watch(config: Config) -> anyhow::Result<()> {
         return once(&store, &alerter, &outbox, &summaries, &routing).await;
     }
     routing::read_again_on_hangup(config.config.clone(), routing.clone()).context("listening for SIGHUP")?;
-    if let Err(error @ QueueError::Misconfigured(_)) = queue.check().await {
-        return Err(error.into());
-    }
+    queue.open(Process::Alerter).await?;
     open_ops(&config, &alerter, &store).await.context("binding --ops-bind (PISYNC_OPS_BIND)")?;
     tokio::select! {
-        () = store.ensure_indexes_in_time() => {}
+        prepared = store.ensure_indexes_in_time(Process::Alerter) => prepared?,
         () = stop.cancelled() => return Ok(()),
     }
     log::info!(schedule:% = config.schedule, threshold = config.threshold; "watching");
@@ -105,7 +103,11 @@ async fn once(
     summaries: &Summaries,
     routing: &Routing,
 ) -> anyhow::Result<()> {
-    store.ensure_indexes().await?;
+    match store.ensure_indexes().await {
+        // Reads are served without it; what to do is in the error.
+        Err(error @ StoreError::Index { .. }) => log::error!(error:% = error; "an index is missing"),
+        made => made?,
+    }
     alerter.tick().await?;
     routing.ping().await;
     let outcome = outbox.deliver().await?;

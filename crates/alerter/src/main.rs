@@ -1,15 +1,16 @@
 //! `alerter`: turns failure counters into alerts, one message per incident.
 
+use std::process::ExitCode;
+
 use alerter::config::Config;
-use pisync_core::{logging, settings};
+use pisync_core::settings;
 
 // It waits for servers nearly all of the time: a thread for each core of a large machine would cost
 // memory for nothing.
 #[tokio::main(worker_threads = 2)]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     // Whatever speaks TLS uses it; only a second call could fail.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let config: Config = settings::parse();
-    logging::init(config.log.log_format);
-    alerter::run(config).await
+    settings::exit_code(alerter::run(config).await)
 }

@@ -96,6 +96,7 @@ impl TestEnv {
     pub fn redis_settings(&self) -> RedisSettings {
         RedisSettings {
             redis_url: Secret::new(&self.redis_url),
+            redis_ca_file: None,
             key_prefix: self.name.clone(),
             partitions: self.partitions,
             allow_eviction: false,
@@ -117,7 +118,8 @@ impl TestEnv {
     pub async fn store(&self) -> Store {
         let settings = MongoSettings {
             mongo_uri: Secret::new(&self.mongo_uri),
-            mongo_db: self.name.clone(),
+            mongo_db: Some(self.name.clone()),
+            mongo_ca_file: None,
             sync_event_collection: "SyncEvent".into(),
             failure_counter_collection: "FailureCounter".into(),
         };

@@ -1,5 +1,7 @@
 //! What devices send.
 
+use std::cell::OnceCell;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -14,7 +16,19 @@ pub fn body(device_id: &str, timestamp: Timestamp, failed: bool) -> Value {
     })
 }
 
-/// A time so many hours before now.
+thread_local! {
+    static NOW: OnceCell<Timestamp> = const { OnceCell::new() };
+}
+
+/// The clock of a test, read once, in whole milliseconds: whatever times a test makes of it fit each
+/// other, also when the second or the hour ends meanwhile. Each test has a thread of its own.
+pub fn now() -> Timestamp {
+    NOW.with(|now| {
+        *now.get_or_init(|| Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap_or_default())
+    })
+}
+
+/// A time so many hours before [`now`]; the same in each call of a test.
 pub fn hours_ago(hours: i64) -> Timestamp {
-    Timestamp::now() - SignedDuration::from_hours(hours)
+    now() - SignedDuration::from_hours(hours)
 }

@@ -74,6 +74,22 @@ impl MongoServer {
     }
 }
 
+impl MongoServer {
+    /// Where it is, without the name of the replica set.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Starts it again where it was, with these further options; it is a replica set already, and
+    /// may ask for a user now.
+    pub async fn restart_as(&mut self, options: &[&'static str]) {
+        self.service.terminate().await;
+        self.options = options.to_vec();
+        self.service = Self::service_on(self.port, &self.folder, &self.options);
+        self.service.says("Waiting for connections").await;
+    }
+}
+
 impl MongoSet {
     /// Starts three with their data in `folder` and waits until one is primary.
     pub async fn start(folder: &Path) -> Self {
@@ -165,10 +181,12 @@ async fn run(uri: &str, database: &str, name: &str, value: Value, rest: Value) {
     const SCRIPT: &str = "
 import sys, pymongo
 from bson import json_util
+from bson.codec_options import DatetimeConversion
 uri, database, name, value, rest = sys.argv[1:]
 client = pymongo.MongoClient(uri)
+dates = json_util.JSONOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 try:
-    client[database].command({name: json_util.loads(value), **json_util.loads(rest)})
+    client[database].command({name: json_util.loads(value), **json_util.loads(rest, json_options=dates)})
 except pymongo.errors.AutoReconnect:
     pass  # a primary that steps down may close the connection
 client.admin.command('ping', read_preference=pymongo.ReadPreference.PRIMARY)

@@ -26,6 +26,8 @@ const MASTER: &str = "events";
 pub struct RedisSet {
     servers: Vec<RedisServer>,
     sentinels: Vec<(u16, Service)>,
+    /// What the sentinels ask their callers for.
+    password: Option<&'static str>,
 }
 
 /// One server of a set, by its place.
@@ -42,7 +44,7 @@ impl RedisSet {
         for i in 0..6 {
             servers.push(RedisServer::start_on(cluster_port(), folder.join(format!("node-{i}")), &cluster).await);
         }
-        let set = Self { servers, sentinels: Vec::new() };
+        let set = Self { servers, sentinels: Vec::new(), password: None };
         let addresses: Vec<_> = set.servers.iter().map(RedisServer::address).collect();
         let mut create = Command::new(server_binary("redis-cli"));
         create.args(["--cluster", "create"]).args(&addresses);
@@ -61,6 +63,15 @@ impl RedisSet {
 
     /// A master with two replicas, and three sentinels.
     pub async fn sentinels(folder: &Path, options: &[&'static str]) -> Self {
+        Self::watched(folder, options, None).await
+    }
+
+    /// The same with sentinels that ask for a password, as the servers do not.
+    pub async fn guarded_sentinels(folder: &Path, password: &'static str) -> Self {
+        Self::watched(folder, &[], Some(password)).await
+    }
+
+    async fn watched(folder: &Path, options: &[&'static str], password: Option<&'static str>) -> Self {
         let options = [&REPLICATION[..], options].concat();
         let mut servers = Vec::new();
         for i in 0..3 {
@@ -70,14 +81,14 @@ impl RedisSet {
         for replica in &servers[1..] {
             assert_eq!(replica.cli(&["REPLICAOF", "127.0.0.1", &master]).await, "OK");
         }
-        let sentinels = (0..3).map(|i| sentinel(&folder.join(format!("sentinel-{i}")), &master)).collect();
-        let set = Self { servers, sentinels };
+        let sentinels = (0..3).map(|i| sentinel(&folder.join(format!("sentinel-{i}")), &master, password)).collect();
+        let set = Self { servers, sentinels, password };
         for server in &set.servers {
             wait("replicas", async || set.in_step(server).await).await;
         }
         for (port, _) in &set.sentinels {
             wait("sentinels that know each other", async || {
-                let known = cli(*port, &["SENTINEL", "MASTER", MASTER]).await;
+                let known = cli(*port, password, &["SENTINEL", "MASTER", MASTER]).await;
                 let number = |name| known.lines().skip_while(|line| *line != name).nth(1).map(str::to_owned);
                 number("num-other-sentinels").as_deref() == Some("2") && number("num-slaves").as_deref() == Some("2")
             })
@@ -128,13 +139,18 @@ impl RedisSet {
         let (master, replicas) = self.holders(key).await;
         wait("a replica that takes over", async || {
             let said = match self.sentinels.first() {
-                Some((port, _)) => cli(*port, &["SENTINEL", "FAILOVER", MASTER]).await,
+                Some((port, _)) => cli(*port, self.password, &["SENTINEL", "FAILOVER", MASTER]).await,
                 None => self.servers[replicas[0].0].cli(&["CLUSTER", "FAILOVER"]).await,
             };
             said == "OK"
         })
         .await;
         wait("the old master as a replica", async || self.is_replica(master).await).await;
+    }
+
+    /// Every server.
+    pub fn servers(&self) -> &[RedisServer] {
+        &self.servers
     }
 
     /// One of the servers.
@@ -157,12 +173,14 @@ fn cluster_port() -> u16 {
     std::iter::repeat_with(|| fastrand::u16(20_000..22_700)).take(100).find(is_free).expect("two free ports")
 }
 
-fn sentinel(folder: &Path, master: &str) -> (u16, Service) {
+fn sentinel(folder: &Path, master: &str, password: Option<&str>) -> (u16, Service) {
     std::fs::create_dir_all(folder).expect("a folder for a sentinel");
     let port = free_port();
     let file = folder.join("sentinel.conf");
+    let guard = password.map(|word| format!("requirepass {word}\nsentinel sentinel-pass {word}\n"));
+    let guard = guard.unwrap_or_default();
     let settings = format!(
-        "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor {MASTER} 127.0.0.1 {master} 2\n\
+        "{guard}port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor {MASTER} 127.0.0.1 {master} 2\n\
          sentinel down-after-milliseconds {MASTER} {SILENCE}\nsentinel failover-timeout {MASTER} 5000\n",
         folder.display()
     );
@@ -172,8 +190,11 @@ fn sentinel(folder: &Path, master: &str) -> (u16, Service) {
     (port, Service::start(command, &folder.join("sentinel.log")))
 }
 
-async fn cli(port: u16, args: &[&str]) -> String {
+async fn cli(port: u16, password: Option<&str>, args: &[&str]) -> String {
     let mut command = Command::new(server_binary("redis-cli"));
+    if let Some(password) = password {
+        command.args(["--no-auth-warning", "-a", password]);
+    }
     let output = command.args(["-p", &port.to_string()]).args(args).output().await.expect("redis-cli");
     String::from_utf8_lossy(&output.stdout).trim().replace('\r', "")
 }

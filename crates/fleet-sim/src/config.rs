@@ -33,6 +33,12 @@ pub struct Config {
     pub log: LogSettings,
 }
 
+impl AsRef<LogSettings> for Config {
+    fn as_ref(&self) -> &LogSettings {
+        &self.log
+    }
+}
+
 /// What to do.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
@@ -76,10 +82,10 @@ pub struct RunSettings {
 /// Which fleet to simulate.
 #[derive(Debug, Clone, Args)]
 pub struct FleetSettings {
-    /// Devices in the fleet
+    /// Devices in the fleet, 1 to 10000000
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub devices: u32,
-    /// Events of each device, one hour apart, at most 9000: a year of them
+    /// Events of each device, one hour apart, 1 to 9000: a year of them
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=9_000))]
     pub rounds: u32,
     /// Share of the syncs that fail, 0 to 1; a device that failed is more likely to fail again
@@ -97,7 +103,7 @@ pub struct FleetSettings {
     /// Send the rounds of each device in a random order, so that some events come late
     #[arg(long)]
     pub shuffle: bool,
-    /// What the random choices follow from [default: random]
+    /// What the random choices follow from, 0 to 18446744073709551615 [default: random]
     #[arg(long)]
     pub seed: Option<u64>,
     /// What all device ids begin with [default: made from seed and start]
@@ -142,11 +148,11 @@ pub struct PostSettings {
     /// File to append what was acknowledged to, for `verify`
     #[arg(long)]
     pub ledger: Option<PathBuf>,
-    /// Requests at the same time
+    /// Requests at the same time, 1 to 10000
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub concurrency: u32,
-    /// How often an event is tried before it is given up
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    /// How often an event is tried before it is given up, 1 to 1000000
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub tries: u32,
     /// How long an answer may take
     #[arg(long, default_value = "10s", value_parser = duration)]
@@ -165,8 +171,8 @@ pub struct VerifySettings {
     /// The ledger that `run` or `replay` wrote
     #[arg(long)]
     pub ledger: PathBuf,
-    /// How many seconds the database may take to become as the ledger says
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    /// How many seconds, 0 to 604800, the database may take to become as the ledger says
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=604_800))]
     pub wait: u64,
     /// Print what was found as one JSON object
     #[arg(long)]
@@ -183,7 +189,9 @@ fn share(text: &str) -> Result<f64, &'static str> {
 fn duration(text: &str) -> Result<Duration, &'static str> {
     let parsed: Option<SignedDuration> = text.parse().ok();
     let positive = parsed.and_then(|duration| Duration::try_from(duration).ok());
-    positive.filter(|duration| !duration.is_zero()).ok_or("a duration such as 10s, 1m30s or 500ms")
+    // Sums of some of them are still far from what a clock can show.
+    let fits = |duration: &Duration| !duration.is_zero() && *duration <= Duration::from_hours(24 * 366);
+    positive.filter(fits).ok_or("a duration such as 10s, 1m30s or 500ms, up to a year")
 }
 
 fn device_prefix(text: &str) -> Result<String, &'static str> {

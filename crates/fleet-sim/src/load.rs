@@ -146,6 +146,7 @@ async fn save(store: &Store, counters: Vec<Kept>) -> anyhow::Result<Vec<Kept>> {
     let next = |revision| match revision {
         Revision::Unset => Revision::At(1),
         Revision::At(revision) => Revision::At(revision + 1),
+        Revision::Unreadable => Revision::Unreadable,
     };
     Ok(counters.into_iter().map(|kept| Kept { revision: next(kept.revision), ..kept }).collect())
 }

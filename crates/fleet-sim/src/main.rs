@@ -3,13 +3,12 @@
 use std::process::ExitCode;
 
 use fleet_sim::config::Config;
-use pisync_core::{logging, settings};
+use pisync_core::settings;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     // Whatever speaks TLS uses it; only a second call could fail.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let config: Config = settings::parse();
-    logging::init(config.log.log_format);
     fleet_sim::run(config.command).await
 }

@@ -14,13 +14,12 @@ use pisync_core::{
     models::{AHEAD, WhatChanged},
     store::{Store, StoreError},
 };
-use tokio::{
-    sync::Mutex as Turn,
-    task::JoinHandle,
-    time::{Instant, timeout},
-};
+use tokio::time::Instant;
 
-use crate::error::ApiError;
+use crate::{
+    error::ApiError,
+    refresh::{OneAtATime, PATIENCE},
+};
 
 /// How old an answer may be in any case.
 const LAG: Duration = Duration::from_secs(15);
@@ -31,14 +30,11 @@ const REST: u32 = 10;
 /// How old one may be for who does not want to wait.
 const STALE: Duration = Duration::from_mins(5);
 
-/// How long who asks waits at the most; what is read meanwhile is there for the next.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// The answers of a process, by minutes. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Changes {
     answers: Arc<Mutex<HashMap<u32, Answer>>>,
-    turn: Arc<Turn<()>>,
+    turn: OneAtATime,
 }
 
 /// An answer, and how long it is good.
@@ -59,32 +55,33 @@ pub(crate) struct Found {
 impl Changes {
     /// What stands out among the devices that reported in the last `minutes` by their own clocks.
     pub(crate) async fn of(&self, store: &Store, minutes: u32) -> Result<Found, ApiError> {
-        self.wait(store, minutes, PATIENCE).await
+        match self.wait(store, minutes, PATIENCE).await {
+            Ok(found) => Ok(found),
+            Err(error) => self.answer(minutes, STALE).map(|answer| answer.found).ok_or(error),
+        }
     }
 
     /// The same for who does not want to wait: as of some minutes ago, if there is such an answer.
     pub(crate) async fn recent(&self, store: &Store, minutes: u32, patience: Duration) -> Result<Found, ApiError> {
         let Some(answer) = self.answer(minutes, STALE) else { return self.wait(store, minutes, patience).await };
         if answer.made_at.elapsed() >= answer.good_for {
-            drop(self.begin(store, minutes));
+            // In the background; while another runs there is nothing to begin.
+            let (this, store) = (self.clone(), store.clone());
+            tokio::spawn(async move { this.wait(&store, minutes, Duration::ZERO).await });
         }
         Ok(answer.found)
     }
 
     async fn wait(&self, store: &Store, minutes: u32, patience: Duration) -> Result<Found, ApiError> {
-        let too_long = || StoreError::Unavailable("reading what was reported takes too long".into());
-        let found = timeout(patience, self.begin(store, minutes)).await.map_err(|_| too_long())?;
-        Ok(found.map_err(|panic| StoreError::Unavailable(panic.to_string()))??)
-    }
-
-    /// Spawned, since a driver's future must not be dropped when whoever asks gives up.
-    fn begin(&self, store: &Store, minutes: u32) -> JoinHandle<Result<Found, StoreError>> {
+        if let Some(answer) = self.answer(minutes, Duration::ZERO) {
+            return Ok(answer.found);
+        }
         let (this, store) = (self.clone(), store.clone());
-        tokio::spawn(async move { this.find(&store, minutes).await })
+        let find = || async move { Ok(this.find(&store, minutes).await?) };
+        self.turn.run(patience, "the answers to what changed", find).await
     }
 
     async fn find(&self, store: &Store, minutes: u32) -> Result<Found, StoreError> {
-        let _turn = self.turn.lock().await;
         if let Some(answer) = self.answer(minutes, Duration::ZERO) {
             return Ok(answer.found);
         }

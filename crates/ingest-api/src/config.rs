@@ -30,11 +30,11 @@ pub struct Config {
     /// Address to listen on
     #[arg(long, env = "PISYNC_BIND", default_value = "127.0.0.1:8080")]
     pub bind: SocketAddr,
-    /// Events that may wait in the queue; beyond, devices are asked to come back later
-    #[arg(long, env = "PISYNC_MAX_QUEUE", default_value_t = 2_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    /// Events that may wait in the queue, 1 to 1000000000; beyond, devices are asked to come back later
+    #[arg(long, env = "PISYNC_MAX_QUEUE", default_value_t = 2_000_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub max_queue: u64,
-    /// Connections that may be open; more wait until one is closed
-    #[arg(long, env = "PISYNC_MAX_CONNECTIONS", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Connections that may be open, 1 to 1000000; more wait until one is closed
+    #[arg(long, env = "PISYNC_MAX_CONNECTIONS", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_connections: u32,
     /// How much a device and a key may send.
     #[command(flatten)]
@@ -48,11 +48,11 @@ pub struct Config {
     /// File with the key that cursors are sealed with, 32 bytes or more; else all processes share one in Redis
     #[arg(long, env = "PISYNC_CURSOR_KEY_FILE", value_name = "FILE", value_parser = cursor_key::from_file)]
     pub cursor_key_file: Option<CursorKey>,
-    /// How long nothing is heard of a device until it is silent: hours, or such as 90m
+    /// How long nothing is heard of a device until it is silent: hours, or such as 90m; 1m to 9600h
     #[arg(long, env = "PISYNC_SILENT_AFTER", default_value = "24h", value_parser = silent_after)]
     pub silent_after: SignedDuration,
-    /// How often devices report: the 202 of a batch tells its device in how many seconds to come again,
-    /// so that a fleet spreads [default: it does not]
+    /// How often devices report, 1m to 24h: the 202 of a batch tells its device in how many seconds to
+    /// come again, so that a fleet spreads [default: it does not]
     #[arg(long, env = "PISYNC_REPORT_INTERVAL", value_parser = report_interval)]
     pub report_interval: Option<SignedDuration>,
     /// Where events wait.
@@ -63,7 +63,7 @@ pub struct Config {
     pub mongo: MongoSettings,
     /// For tests of the system: how long after the start the devices are counted for the first
     /// time, in milliseconds
-    #[arg(long, env = "PISYNC_FIRST_RECORD_MS", default_value_t = 60_000, hide = true)]
+    #[arg(long, env = "PISYNC_FIRST_RECORD_MS", default_value_t = 60_000, hide = true, value_parser = clap::value_parser!(u64).range(0..=86_400_000))]
     pub first_record_ms: u64,
     /// Where to die, in tests of the system.
     #[command(flatten)]
@@ -71,6 +71,12 @@ pub struct Config {
     /// Where the log goes.
     #[command(flatten)]
     pub log: LogSettings,
+}
+
+impl AsRef<LogSettings> for Config {
+    fn as_ref(&self) -> &LogSettings {
+        &self.log
+    }
 }
 
 /// What stands before the routes.
@@ -134,7 +140,7 @@ pub enum KeysCommand {
     NewDeviceKey,
     /// Take the master key of an epoch out of the device key file: its tokens end
     RevokeDeviceKey {
-        /// The number that its tokens begin with, behind pdt_
+        /// The number that its tokens begin with, behind pdt_: 0 to 4294967295
         epoch: u32,
     },
     /// Print the token of a device

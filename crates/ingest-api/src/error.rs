@@ -22,7 +22,10 @@ pub enum ApiError {
     /// The body or the query has faults. 400
     Invalid(Vec<FieldError>),
     /// There is no such route. 404
-    NoRoute,
+    NoRoute {
+        /// What the caller probably means, if that is known.
+        hint: Option<String>,
+    },
     /// There is no such thing. 404
     Unknown(&'static str),
     /// The route takes other methods. 405
@@ -46,7 +49,10 @@ pub enum ApiError {
         accept: &'static str,
     },
     /// The body is packed in a way that is not known. 415
-    Encoding,
+    Encoding {
+        /// The coding of the header.
+        sent: String,
+    },
     /// The header is over the limit. 431
     Header {
         /// The limit in bytes.
@@ -97,20 +103,28 @@ impl ApiError {
     fn detail(&self) -> String {
         match self {
             Self::Invalid(errors) => InvalidEvent { errors: errors.clone() }.to_string(),
-            Self::NoRoute => "there is no such route".into(),
+            Self::NoRoute { hint: Some(hint) } => format!("there is no such route: {hint}"),
+            Self::NoRoute { hint: None } => "there is no such route".into(),
             Self::Unknown(what) => format!("there is no such {what}"),
             Self::Method { allow } => format!("this route takes {allow}"),
             Self::TooLarge { limit } => format!("the body is over {limit} bytes"),
             Self::TooMany { limit } => format!("the batch has more than {limit} events: send it in parts"),
             Self::MediaType { accept } => format!("this route takes another Content-Type: {accept}"),
-            Self::Encoding => "this route takes a body as it is or with Content-Encoding: gzip".into(),
+            Self::Encoding { sent } => format!(
+                "the body has Content-Encoding: {sent}, but this route takes a body as it is or with gzip alone"
+            ),
             Self::Header { limit } => format!("the header is over {limit} bytes"),
             Self::TooFast { .. } => "too many events from this device or key: send the same event again later".into(),
             Self::Slow => "the body did not come to its end in time; send the same event again".into(),
             Self::Queue(PushError::Full { .. } | PushError::Queue(QueueError::OutOfMemory)) => {
                 "the queue is full; nothing was stored, send the same event again later".into()
             }
-            Self::Queue(PushError::Queue(_)) => "the queue is not available; send the same event again later".into(),
+            Self::Queue(PushError::Queue(QueueError::Unavailable(_) | QueueError::PartitionsChanged)) => {
+                "the queue is not available; send the same event again later".into()
+            }
+            Self::Queue(PushError::Queue(error)) => {
+                format!("the queue takes nothing ({}); send the same event again later", error.cause())
+            }
             Self::Store(_) => "the store is not available; ask again later".into(),
             Self::Refused(refusal) => refusal.to_string(),
             Self::Redis(_) => "redis is not available; ask again later".into(),
@@ -163,10 +177,10 @@ impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
-            Self::NoRoute | Self::Unknown(_) => StatusCode::NOT_FOUND,
+            Self::NoRoute { .. } | Self::Unknown(_) => StatusCode::NOT_FOUND,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge { .. } | Self::TooMany { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::MediaType { .. } | Self::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::MediaType { .. } | Self::Encoding { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Header { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::TooFast { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Queue(_) | Self::Store(_) | Self::Redis(_) | Self::Slow => StatusCode::SERVICE_UNAVAILABLE,

@@ -7,7 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::{StatusHour, hour_of};
 use tokio::time::sleep;
 
-use crate::{error::ApiError, hours, routes::Census, server::State};
+use crate::{
+    error::ApiError,
+    hours,
+    refresh::{DEADLINE, OneAtATime},
+    routes::Census,
+    server::State,
+};
 
 /// How often a process asks whether the hour has its counts.
 const ASK: Duration = Duration::from_mins(1);
@@ -18,8 +24,11 @@ const KEPT: SignedDuration = SignedDuration::from_hours(hours::KEPT as i64);
 /// Keeps the record for ever; begins after `first`, so that a start has nothing else to do.
 pub(crate) async fn keep(state: State, first: Duration) {
     sleep(first.mul_f64(fastrand::f64().mul_add(0.5, 0.75))).await;
+    let turn = OneAtATime::default();
     loop {
-        if let Err(error) = note(&state, Timestamp::now()).await {
+        let noted = state.clone();
+        let note = || async move { note(&noted, Timestamp::now()).await };
+        if let Err(error) = turn.run(ASK, "the counts of the hour", note).await {
             error.log("hourly");
         }
         // Varied, so that processes do not ask together.
@@ -33,11 +42,11 @@ async fn note(state: &State, now: Timestamp) -> Result<(), ApiError> {
     if counts.find(hour).await?.is_some() {
         return Ok(());
     }
-    let by_status = Census::of(state).await?.by_status();
+    let by_status = Census::within(state, DEADLINE).await?.by_status();
     let taken = StatusHour { hour, taken_at: now, counts: by_status.map(|(_, count)| count) };
     if counts.keep(&taken).await? {
         counts.forget_before(hour.checked_sub(KEPT).unwrap_or(Timestamp::MIN)).await?;
-        state.hours.of(now.checked_sub(KEPT).unwrap_or(Timestamp::MIN), now).await?;
+        state.hours.within(now.checked_sub(KEPT).unwrap_or(Timestamp::MIN), now, DEADLINE).await?;
     }
     Ok(())
 }

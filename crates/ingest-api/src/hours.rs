@@ -4,18 +4,25 @@
 //! the rows are stored, and a computation bears a time from before it read the rows, both by
 //! Redis' clock. So a row that comes meanwhile makes the hour stale, and is not missed.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{SyncHour, hour_of},
     queue::{LastSeen, Queue},
-    store::{Store, StoreError},
+    store::Store,
 };
-use tokio::{sync::Mutex, time::Instant};
+use tokio::time::Instant;
 
-use crate::error::ApiError;
+use crate::{
+    error::ApiError,
+    refresh::{OneAtATime, PATIENCE},
+};
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
@@ -42,13 +49,14 @@ const BRIEF: Duration = Duration::from_millis(250);
 pub struct Hours {
     seen: LastSeen,
     store: Store,
+    turn: OneAtATime,
     rested_at: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Hours {
     /// The hours of what a queue and a store hold.
     pub fn new(queue: Queue, store: Store) -> Self {
-        Self { seen: LastSeen::new(queue), store, rested_at: Arc::default() }
+        Self { seen: LastSeen::new(queue), store, turn: OneAtATime::default(), rested_at: Arc::default() }
     }
 
     /// The hours that begin at `from` or later and before `to`, in order, but none that has not
@@ -56,21 +64,29 @@ impl Hours {
     /// to 5 s, and all do while late reports keep changing many. Older ones are as they were last
     /// computed, and left out where they never were.
     ///
-    /// The first call after an upgrade takes as long as reading the rows of the range.
+    /// After an upgrade all rows of the range have to be read: then, as while the store hangs, this
+    /// fails within 3 s, and what was computed is there for the next call.
     pub async fn of(&self, from: Timestamp, to: Timestamp) -> Result<Vec<SyncHour>, ApiError> {
+        self.within(from, to, PATIENCE).await
+    }
+
+    /// The same for who can wait.
+    pub(crate) async fn within(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        patience: Duration,
+    ) -> Result<Vec<SyncHour>, ApiError> {
         let this = self.clone();
-        // Spawned, since a driver's future must not be dropped when a client hangs up.
-        let refresh = tokio::spawn(async move { this.refresh(from, to).await });
-        refresh.await.map_err(|panic| StoreError::Unavailable(panic.to_string()))?
+        self.turn.run(patience, "the hours", || async move { this.refresh(from, to).await }).await
     }
 
     async fn refresh(&self, from: Timestamp, to: Timestamp) -> Result<Vec<SyncHour>, ApiError> {
-        let mut rested_at = self.rested_at.lock().await;
         let now = self.seen.now().await?;
         let touched = self.seen.touched(from, to).await?;
         let stored = self.store.sync_hours().hours(from, to).await?;
         let mut hours: BTreeMap<_, _> = stored.into_iter().map(|hour| (hour.hour, hour)).collect();
-        let (began, resting) = (Instant::now(), rested_at.is_some_and(|rested_at| Instant::now() < rested_at));
+        let (began, resting) = (Instant::now(), self.is_resting());
         let is_due = |hour: &Timestamp| match hours.get(hour) {
             None => true,
             Some(stored) => !resting && is_stale(stored, touched.get(hour).copied(), now),
@@ -84,9 +100,15 @@ impl Hours {
         let computed: Vec<_> = computed.buffer_unordered(AT_ONCE).try_collect().await?;
         hours.extend(computed.into_iter().map(|hour| (hour.hour, hour)));
         if began.elapsed() > BRIEF {
-            *rested_at = Some(Instant::now() + REST * began.elapsed());
+            let rested_at = Instant::now() + REST * began.elapsed();
+            *self.rested_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(rested_at);
         }
         Ok(hours.into_values().filter(|hour| hour.hour <= now).collect())
+    }
+
+    fn is_resting(&self) -> bool {
+        let rested_at = *self.rested_at.lock().unwrap_or_else(PoisonError::into_inner);
+        rested_at.is_some_and(|rested_at| Instant::now() < rested_at)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The HTTP side of `PiSync`: what a device reports goes through [`routes`] into the queue.
 //!
 //! In reading order: [`config`], [`server`], [`request_id`], [`front`] (with [`auth`], [`cors`],
-//! [`tls`] and [`headers`]), [`routes`], [`limits`], [`hours`], [`changes`], `hourly` (what is done
+//! [`tls`] and [`headers`]), [`routes`], [`limits`], `refresh`, [`hours`], [`changes`], `hourly` (what is done
 //! once an hour), [`error`], [`metrics`]; [`cursor`]
 //! and [`cursor_key`] for lists; [`dashboard`] for people; [`admin`] and [`healthcheck`] for the
 //! operator's verbs.
@@ -22,6 +22,7 @@ mod hourly;
 pub mod hours;
 pub mod limits;
 pub mod metrics;
+mod refresh;
 pub mod request_id;
 pub mod routes;
 pub mod server;
@@ -32,7 +33,7 @@ use std::{net::TcpListener, sync::Arc, time::Duration};
 use actix_web::web::Data;
 use anyhow::Context;
 use pisync_core::{
-    queue::{LastSeen, Producer, Pulse, Queue, QueueError, Role},
+    queue::{LastSeen, Process, Producer, Pulse, Queue, Role},
     shutdown,
     store::Store,
 };
@@ -60,14 +61,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let stop = shutdown::on_signal().context("listening for signals")?;
     let listener = TcpListener::bind(config.bind).with_context(|| format!("binding {}", config.bind))?;
     let queue = Queue::new(&config.redis)?;
-    match queue.check().await {
-        Err(error @ QueueError::Misconfigured(_)) => return Err(error.into()),
-        Err(error) => log::warn!(error:% = error; "starting without redis"),
-        Ok(()) => {}
-    }
+    queue.open(Process::Ingest).await?;
     let store = Store::open(&config.mongo, "ingest-api").await.context("opening the store")?;
     let indexes = store.clone();
-    tokio::spawn(async move { indexes.ensure_indexes_in_time().await });
+    tokio::spawn(async move { indexes.keep_indexes(Process::Ingest).await });
 
     tokio::spawn(Pulse::new(queue.clone()).keep(Role::Ingest));
     let producer = Producer::start(queue.clone(), config.max_queue);

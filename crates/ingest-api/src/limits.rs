@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use clap::Args;
+use clap::{Args, builder::TypedValueParser};
 use pisync_core::models::DeviceId;
 
 use crate::error::ApiError;
@@ -27,15 +27,20 @@ const KEYS: usize = 1 << 12;
 /// How much may be sent.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct LimitSettings {
-    /// Events that a device may send at once: what it kept while it was offline
-    #[arg(long, env = "PISYNC_DEVICE_BURST", default_value = "1000")]
+    /// Events that a device may send at once, what it kept while it was offline: 1 to 1000000
+    #[arg(long, env = "PISYNC_DEVICE_BURST", default_value = "1000", value_parser = up_to_a_million())]
     pub device_burst: NonZeroU32,
-    /// Events per hour that a device may send in the long run
-    #[arg(long, env = "PISYNC_DEVICE_RATE", default_value = "60")]
+    /// Events per hour that a device may send in the long run, 1 to 1000000
+    #[arg(long, env = "PISYNC_DEVICE_RATE", default_value = "60", value_parser = up_to_a_million())]
     pub device_rate: NonZeroU32,
-    /// Events per second that a key may send in the long run, ten times as many at once; no limit unless set
-    #[arg(long, env = "PISYNC_KEY_RATE")]
+    /// Events per second that a key may send in the long run, 1 to 1000000, ten times as many at once; no
+    /// limit unless set
+    #[arg(long, env = "PISYNC_KEY_RATE", value_parser = up_to_a_million())]
     pub key_rate: Option<NonZeroU32>,
+}
+
+fn up_to_a_million() -> impl TypedValueParser<Value = NonZeroU32> {
+    clap::value_parser!(u32).range(1..=1_000_000).try_map(NonZeroU32::try_from)
 }
 
 /// How much more than its rate a key may send at once.
@@ -103,10 +108,11 @@ impl Cells {
 
     pub(crate) fn take(&self, name: &(impl Hash + ?Sized)) -> Result<(), TooFast> {
         let now = nanos(self.start.elapsed());
-        let fits = |full_at: u64| Some(full_at.max(now) + self.step).filter(|next| *next <= now + self.room);
+        let until = now.saturating_add(self.room);
+        let fits = |full_at: u64| full_at.max(now).checked_add(self.step).filter(|next| *next <= until);
         let taken = self.cell(name).fetch_update(Relaxed, Relaxed, fits);
         taken.map(drop).map_err(|full_at| {
-            let after = (full_at + self.step).saturating_sub(now + self.room);
+            let after = full_at.saturating_add(self.step).saturating_sub(until);
             TooFast { after: Duration::from_nanos(after) }
         })
     }
@@ -164,6 +170,20 @@ mod tests {
         assert!((1..=60).contains(&too_fast.after.as_secs()), "{too_fast:?}");
         // Another device is not held up by it.
         limits.admit(&device("b"), None).unwrap();
+    }
+
+    #[test]
+    fn the_highest_limits_let_through_as_much_as_they_say() {
+        for (burst, rate) in [(1_000_000, 1), (1_000_000, 1_000_000), (u32::MAX, 1), (1, u32::MAX)] {
+            let limits = Limits::new(&LimitSettings {
+                device_burst: NonZeroU32::new(burst).unwrap(),
+                device_rate: NonZeroU32::new(rate).unwrap(),
+                key_rate: NonZeroU32::new(u32::MAX),
+            });
+            for _ in 0..burst.min(10_000) {
+                limits.admit(&device("a"), Some("k1")).unwrap();
+            }
+        }
     }
 
     #[test]

@@ -1,11 +1,16 @@
 //! `ingest-api`: accepts sync events over HTTP and queues them; makes and revokes keys.
 
-use ingest_api::{admin, config::Config};
-use pisync_core::{logging, settings};
+use std::process::ExitCode;
 
-fn main() -> anyhow::Result<()> {
+use ingest_api::{admin, config::Config};
+use pisync_core::settings;
+
+fn main() -> ExitCode {
     let config: Config = settings::parse();
-    logging::init(config.log.log_format);
+    settings::exit_code(run(config))
+}
+
+fn run(config: Config) -> anyhow::Result<()> {
     if let Some(command) = &config.command {
         return admin::run(command, &config);
     }

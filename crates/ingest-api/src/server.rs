@@ -95,7 +95,8 @@ pub async fn serve(
         let app = app.app_data(assets.clone()).app_data(attempts.clone());
         let app = app.app_data(front.gate.clone()).app_data(front.origins.clone()).configure(routes::table);
         // Outermost last.
-        let app = app.wrap(from_fn(refuse_long_headers)).wrap(headers::careful(front.certificate.is_some()));
+        let app = app.wrap(from_fn(routes::tidy)).wrap(from_fn(refuse_long_headers));
+        let app = app.wrap(headers::careful(front.certificate.is_some()));
         app.wrap(from_fn(request_id::note))
     };
     let threads = std::thread::available_parallelism()?.get();

@@ -4,6 +4,7 @@
 //! - [`models`]: events, counters and alerts as plain values; no server is known here.
 //! - [`queue`]: the partitioned Redis lists between the API and the workers.
 //! - [`store`]: the `MongoDB` collections.
+//! - [`refusal_log`]: what is refused is logged when it begins and when it is over.
 //! - [`settings`], [`logging`], [`shutdown`], [`backoff`]: what every binary needs to run; [`crash`]
 //!   for tests of the whole.
 //! - [`metrics`], [`ops`], [`healthcheck`]: what operators see of a process, the port for it, and
@@ -23,5 +24,7 @@ pub mod healthcheck;
 pub mod logging;
 pub mod metrics;
 pub mod ops;
+pub mod refusal_log;
 pub mod settings;
 pub mod shutdown;
+mod unreadable;

@@ -6,11 +6,12 @@
 use std::{
     collections::HashSet,
     fmt::{self, Write},
+    sync::LazyLock,
 };
 
 use prometheus_client::{
     encoding::text,
-    metrics::{family::Family, gauge::Gauge, histogram::Histogram},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 
@@ -19,6 +20,11 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// What all names begin with.
 const PREFIX: &str = "pisync";
+
+/// How often a document was left out since it cannot be read, by collection: of this process, whoever
+/// read it. Every read of the store and of Redis counts here.
+pub static UNREADABLE_DOCUMENTS: LazyLock<Family<[(&'static str, &'static str); 1], Counter>> =
+    LazyLock::new(Family::default);
 
 /// A registry of nothing; every name in it gets the prefix.
 pub fn registry() -> Registry {
@@ -31,6 +37,11 @@ pub fn registry_of(version: &'static str) -> Registry {
     let build = Family::<[(&'static str, &'static str); 1], Gauge>::default();
     build.get_or_create(&[("version", version)]).set(1);
     registry.register("build_info", "1, and the version as a label", build);
+    registry.register(
+        "unreadable_documents",
+        "Times that a document was left out because it cannot be read, by collection",
+        UNREADABLE_DOCUMENTS.clone(),
+    );
     registry
 }
 
@@ -67,8 +78,6 @@ fn counter_of(line: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use prometheus_client::metrics::counter::Counter;
-
     use super::*;
 
     #[test]

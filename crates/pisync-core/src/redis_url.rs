@@ -2,92 +2,151 @@
 //!
 //! | form | what |
 //! | --- | --- |
-//! | `redis://[USER:PASSWORD@]HOST[:PORT][/DB]` | one server |
-//! | `redis+cluster://[USER:PASSWORD@]HOST:PORT,HOST:PORT…` | a cluster, by some of its nodes |
-//! | `redis+sentinel://[USER:PASSWORD@]HOST[:PORT],HOST[:PORT]…/MASTER[/DB]` | what sentinels say is the master |
+//! | `redis://[[USER]:PASSWORD@]HOST[:PORT][/DB]` | one server |
+//! | `unix:///PATH[?db=DB&user=USER&pass=PASSWORD]` | one server, by its socket; also `redis+unix` |
+//! | `redis+cluster://[[USER]:PASSWORD@]HOST[:PORT],HOST[:PORT]…` | a cluster, by some of its nodes |
+//! | `redis+sentinel://[[USER]:PASSWORD@]HOST[:PORT],HOST[:PORT]…/MASTER[/DB]` | what sentinels say is the master |
 //!
-//! Each also with `rediss`, which is TLS. User and password are those of the servers; sentinels
-//! are asked without.
+//! Each but a socket also with `rediss`, which is TLS; `valkey` and `valkeys` are the same. User and
+//! password are those of the servers. Those of the sentinels stand in the query as
+//! `sentinel_username` and `sentinel_password`. The database may stand in the query as `db`.
+
+use std::path::PathBuf;
 
 use deadpool_redis::redis::{
-    ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisError, TlsMode, io::tcp::TcpSettings,
-    sentinel::SentinelNodeConnectionInfo,
+    ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, RedisError, TlsCertificates,
+    io::tcp::TcpSettings,
 };
+
+mod parts;
+
+use self::parts::{Host, Parts};
 
 /// Where Redis is.
 #[derive(Debug, Clone)]
-pub(crate) enum RedisUrl {
+pub(crate) struct RedisUrl {
+    /// One server, or several.
+    pub(crate) servers: Servers,
+    /// Whether the connections are encrypted.
+    pub(crate) is_tls: bool,
+    /// The hosts and ports, for people: it holds no secret.
+    pub(crate) place: String,
+    /// The user that the servers are told; `default` where none is named.
+    pub(crate) user: String,
+}
+
+/// One server, or several.
+#[derive(Debug, Clone)]
+pub(crate) enum Servers {
     /// One server.
-    Server(Box<ConnectionInfo>),
+    One(Box<ConnectionInfo>),
     /// Some nodes of a cluster.
     Cluster(Vec<ConnectionInfo>),
     /// Sentinels.
     Sentinels {
         /// Where they are.
-        sentinels: Vec<ConnectionInfo>,
+        sentinels: Vec<ConnectionAddr>,
+        /// How to talk to them.
+        login: Box<RedisConnectionInfo>,
         /// The name under which they know the master.
         master: String,
         /// How to talk to it.
-        servers: Box<SentinelNodeConnectionInfo>,
+        server: Box<RedisConnectionInfo>,
     },
 }
+
+/// The port of a server where none is named.
+const PORT: u16 = 6_379;
 
 /// The port of sentinels where none is named.
 const SENTINEL_PORT: u16 = 26_379;
 
-/// Why a URL is none of these. It does not repeat the URL, which may hold a password.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum BadUrl {
-    #[error("it has none of the known forms")]
-    Form,
-    #[error(transparent)]
-    Driver(#[from] RedisError),
-}
+/// Why a URL is none of these, and what to write. It does not repeat the URL, which may hold a password.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{0}")]
+pub(crate) struct BadUrl(pub(crate) String);
 
 impl RedisUrl {
     /// Reads a URL.
     pub(crate) fn parse(url: &str) -> Result<Self, BadUrl> {
-        let (scheme, rest) = url.split_once("://").ok_or(BadUrl::Form)?;
-        let Some((scheme, kind)) = scheme.split_once('+') else {
-            return Ok(Self::Server(Box::new(info(url)?)));
+        let mut parts = Parts::split(url.trim())?;
+        let user = parts.user.clone().unwrap_or_else(|| "default".into());
+        let (servers, place) = match parts.kind {
+            parts::Kind::Socket => one_socket(&mut parts)?,
+            parts::Kind::Server => one_server(&mut parts)?,
+            parts::Kind::Cluster => cluster(&mut parts)?,
+            parts::Kind::Sentinels => sentinels(&mut parts)?,
         };
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let (user, hosts) = authority.rsplit_once('@').map_or(("", authority), |(user, hosts)| (user, hosts));
-        let user = if user.is_empty() { String::new() } else { format!("{user}@") };
-        let hosts = hosts.split(',');
-        match (kind, path) {
-            ("cluster", "") => {
-                let nodes: Result<Vec<_>, _> = hosts.map(|host| info(&format!("{scheme}://{user}{host}"))).collect();
-                Ok(Self::Cluster(nodes?))
-            }
-            ("sentinel", path) if !path.is_empty() => {
-                let (master, database) = path.split_once('/').unwrap_or((path, "0"));
-                let sentinels: Result<Vec<_>, _> = hosts.map(|host| info(&sentinel(scheme, host))).collect();
-                // What all servers have in common; the host is what the sentinels say.
-                let server = info(&format!("{scheme}://{user}localhost/{database}"))?;
-                let servers = SentinelNodeConnectionInfo::default()
-                    .set_redis_connection_info(server.redis_settings().clone())
-                    .set_tcp_settings(tcp());
-                let servers = match server.addr() {
-                    ConnectionAddr::TcpTls { .. } => servers.set_tls_mode(TlsMode::Secure),
-                    _ => servers,
-                };
-                Ok(Self::Sentinels { sentinels: sentinels?, master: master.to_owned(), servers: Box::new(servers) })
-            }
-            _ => Err(BadUrl::Form),
-        }
+        parts.nothing_left()?;
+        Ok(Self { servers, is_tls: parts.is_tls, place, user })
+    }
+
+    /// Believes the certificates of `pem` alone.
+    ///
+    /// Fails where the text holds none that can be read.
+    pub(crate) fn trust(mut self, pem: &[u8]) -> Result<(Self, TlsCertificates), RedisError> {
+        let certificates = TlsCertificates { client_tls: None, root_cert: Some(pem.to_vec()) };
+        let trusting = |info: ConnectionInfo| {
+            let client = deadpool_redis::redis::Client::build_with_tls(info, certificates.clone())?;
+            Ok::<_, RedisError>(client.get_connection_info().clone())
+        };
+        self.servers = match self.servers {
+            Servers::One(info) => Servers::One(Box::new(trusting(*info)?)),
+            Servers::Cluster(nodes) => Servers::Cluster(nodes.into_iter().map(trusting).collect::<Result<_, _>>()?),
+            sentinels @ Servers::Sentinels { .. } => sentinels,
+        };
+        Ok((self, certificates))
     }
 }
 
-fn sentinel(scheme: &str, host: &str) -> String {
-    // An IPv6 address has colons of its own, in brackets.
-    let has_port = host.rsplit(']').next().is_some_and(|tail| tail.contains(':'));
-    if has_port { format!("{scheme}://{host}") } else { format!("{scheme}://{host}:{SENTINEL_PORT}") }
+fn one_socket(parts: &mut Parts) -> Result<(Servers, String), BadUrl> {
+    let path = parts.socket()?;
+    let info = info(ConnectionAddr::Unix(PathBuf::from(&path)), parts.login(None)?)?;
+    Ok((Servers::One(Box::new(info)), path))
+}
+
+fn one_server(parts: &mut Parts) -> Result<(Servers, String), BadUrl> {
+    let database = parts.take_path();
+    let [host] = &parts.hosts(PORT)?[..] else {
+        return Err(bad("it names several hosts: write redis+cluster:// or redis+sentinel:// for these"));
+    };
+    let info = info(host.address(parts.is_tls), parts.login(database.as_deref())?)?;
+    Ok((Servers::One(Box::new(info)), host.to_string()))
+}
+
+fn cluster(parts: &mut Parts) -> Result<(Servers, String), BadUrl> {
+    let hosts = parts.hosts(PORT)?;
+    let database = parts.take_path();
+    let login = parts.login(database.as_deref())?;
+    if login.db() != 0 {
+        return Err(bad("a cluster has the database 0 alone: leave the number out"));
+    }
+    let nodes: Result<_, _> = hosts.iter().map(|host| info(host.address(parts.is_tls), login.clone())).collect();
+    Ok((Servers::Cluster(nodes?), names(&hosts)))
+}
+
+fn sentinels(parts: &mut Parts) -> Result<(Servers, String), BadUrl> {
+    let path = parts.take_path();
+    let hosts = parts.hosts(SENTINEL_PORT)?;
+    let Some(path) = path else {
+        return Err(bad("it names no master: write redis+sentinel://HOST[:PORT],HOST[:PORT].../MASTER"));
+    };
+    let (master, database) = path.split_once('/').map_or((path.as_str(), None), |(master, db)| (master, Some(db)));
+    let (server, login) = (parts.login(database)?, parts.sentinel_login()?);
+    let place = format!("{master} of the sentinels {}", names(&hosts));
+    let sentinels = hosts.iter().map(|host| host.address(parts.is_tls)).collect();
+    let master = master.to_owned();
+    Ok((Servers::Sentinels { sentinels, login: Box::new(login), master, server: Box::new(server) }, place))
 }
 
 /// The driver's form of one server, with Nagle's algorithm off.
-fn info(url: &str) -> Result<ConnectionInfo, RedisError> {
-    Ok(url.into_connection_info()?.set_tcp_settings(tcp()))
+fn info(address: ConnectionAddr, login: RedisConnectionInfo) -> Result<ConnectionInfo, BadUrl> {
+    let info = address.into_connection_info().map_err(|_| bad("its host cannot be used"))?;
+    Ok(info.set_redis_settings(login).set_tcp_settings(tcp()))
+}
+
+fn names(hosts: &[Host]) -> String {
+    hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
 /// The settings of every connection.
@@ -95,46 +154,9 @@ pub(crate) fn tcp() -> TcpSettings {
     TcpSettings::default().set_nodelay(true)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn hosts(of: &[ConnectionInfo]) -> Vec<String> {
-        of.iter().map(|info| info.addr().to_string()).collect()
-    }
-
-    #[test]
-    fn each_form_names_its_servers() {
-        let RedisUrl::Server(server) = RedisUrl::parse("rediss://:secret@cache/1").unwrap() else { panic!() };
-        assert_eq!((server.addr().to_string().as_str(), server.redis_settings().db()), ("cache:6379", 1));
-        let url = "redis+cluster://someone:secret@a:7000,b:7001,[::1]:7002";
-        let RedisUrl::Cluster(nodes) = RedisUrl::parse(url).unwrap() else { panic!() };
-        assert_eq!(hosts(&nodes), ["a:7000", "b:7001", "::1:7002"]);
-        assert!(nodes.iter().all(|node| node.redis_settings().password() == Some("secret")));
-        assert!(nodes.iter().all(|node| node.tcp_settings().nodelay()));
-        let url = "redis+sentinel://:secret@a,b:7001,[::1]/events/2";
-        let RedisUrl::Sentinels { sentinels, master, .. } = RedisUrl::parse(url).unwrap() else { panic!() };
-        assert_eq!(
-            (hosts(&sentinels), master.as_str()),
-            (vec!["a:26379".into(), "b:7001".into(), "::1:26379".into()], "events")
-        );
-        assert!(sentinels.iter().all(|sentinel| sentinel.redis_settings().password().is_none()));
-    }
-
-    #[test]
-    fn what_has_none_of_the_forms_is_refused_and_not_repeated() {
-        for url in [
-            "a:7000",
-            "http://a:secret@b",
-            "http+cluster://a",
-            "redis+cluster://a:7000,b:secret",
-            "redis+cluster://a:7000/1",
-            "redis+sentinel://a:7000",
-            "redis+sentinel://a:7000/events/secret",
-            "redis+ring://a:7000",
-        ] {
-            let error = RedisUrl::parse(url).unwrap_err().to_string();
-            assert!(!error.contains("secret"), "{url}: {error}");
-        }
-    }
+fn bad(why: impl Into<String>) -> BadUrl {
+    BadUrl(why.into())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,21 +1,46 @@
 //! The settings that binaries share, as flags and environment variables.
 
-use std::{ffi::OsStr, fmt, fs, io, time::Duration};
+use std::{ffi::OsStr, fmt, fs, io, process::ExitCode, time::Duration};
 
 use clap::{
     Args, Parser,
-    builder::TypedValueParser,
+    builder::{BoolishValueParser, TypedValueParser},
     error::{ContextKind, ContextValue, ErrorKind},
 };
-use mongodb::options::ConnectionString;
 
-use crate::{logging::LogFormat, redis_url::RedisUrl};
+use crate::{
+    logging::{self, LogFormat},
+    queue::QueueError,
+    redis_url::RedisUrl,
+    store::StoreError,
+};
 
-/// Reads the settings of a binary from its arguments and environment.
+mod ca_file;
+mod environment;
+mod mongo_uri;
+
+pub use ca_file::CaFile;
+pub use environment::{KNOWN_VARIABLES, unknown_variables};
+
+/// Reads the settings of a binary from its arguments and environment, and starts its log.
 ///
-/// A bad one ends the process with status 2 and a message that names the flag and the variable.
-pub fn parse<T: Parser>() -> T {
-    T::try_parse().unwrap_or_else(|error| exit(&error, T::command()))
+/// A bad one ends the process with status 2 and a message that names the flag and the variable. A
+/// variable that is empty counts as not set; white space and quotes around a value, as env files
+/// leave them, are no part of it. A variable that no program of `PiSync` knows is logged.
+pub fn parse<T: Parser + AsRef<LogSettings>>() -> T {
+    let parsed =
+        environment::read_into(T::command()).try_get_matches().and_then(|matches| T::from_arg_matches(&matches));
+    let settings = match parsed {
+        Ok(settings) => settings,
+        // Of the command as it is: that knows each variable.
+        Err(error) if !error.use_stderr() => T::parse(),
+        Err(error) => exit(&error, T::command()),
+    };
+    logging::init(settings.as_ref().log_format);
+    for warning in unknown_variables(&T::command(), std::env::vars_os()) {
+        log::warn!("{warning}");
+    }
+    settings
 }
 
 /// Ends the process as [`parse`] does, for a setting that only shows to be wrong in use.
@@ -42,6 +67,25 @@ fn variable(command: &clap::Command, flag: &str) -> Option<String> {
     variable.or_else(|| command.get_subcommands().find_map(|verb| self::variable(verb, flag)))
 }
 
+/// Returns the exit status of a program that has ended so, and prints why it failed.
+///
+/// 2 if the settings, or a server's set-up, have to change before it can work; else 1.
+#[expect(clippy::print_stderr, reason = "it is the last word of the program")]
+pub fn exit_code<E>(ended: Result<(), E>) -> ExitCode
+where
+    E: fmt::Debug + AsRef<dyn std::error::Error + Send + Sync + 'static>,
+{
+    let Err(error) = ended else { return ExitCode::SUCCESS };
+    eprintln!("Error: {error:?}");
+    let first: &(dyn std::error::Error + 'static) = error.as_ref();
+    let mut causes = std::iter::successors(Some(first), |cause| cause.source());
+    let needs_an_operator = causes.any(|cause| {
+        cause.downcast_ref::<QueueError>().is_some_and(QueueError::needs_an_operator)
+            || cause.downcast_ref::<StoreError>().is_some_and(StoreError::needs_an_operator)
+    });
+    ExitCode::from(if needs_an_operator { 2 } else { 1 })
+}
+
 /// Where the log goes.
 #[derive(Debug, Clone, Args)]
 pub struct LogSettings {
@@ -63,9 +107,13 @@ pub struct MongoSettings {
     )]
     #[arg(value_parser = MongoUriParser)]
     pub mongo_uri: Secret,
-    /// `MongoDB` database
-    #[arg(long, global = true, env = "PISYNC_MONGO_DB", default_value = "pisync", value_parser = mongo_name)]
-    pub mongo_db: String,
+    /// `MongoDB` database [default: the one that --mongo-uri names, else pisync]
+    #[arg(long, global = true, env = "PISYNC_MONGO_DB", value_parser = mongo_name)]
+    pub mongo_db: Option<String>,
+    /// File with the certificates of the CA to believe, PEM, for a `MongoDB` with a private CA; it
+    /// switches TLS on
+    #[arg(long, global = true, env = "PISYNC_MONGO_CA_FILE", value_name = "FILE", value_parser = CaFile::read)]
+    pub mongo_ca_file: Option<CaFile>,
     /// Collection of the events
     #[arg(long, global = true, env = "PISYNC_SYNC_EVENT_COLLECTION", default_value = "SyncEvent", value_parser = mongo_name)]
     pub sync_event_collection: String,
@@ -88,6 +136,10 @@ pub struct RedisSettings {
     )]
     #[arg(value_parser = RedisUrlParser)]
     pub redis_url: Secret,
+    /// File with the certificates of the CA to believe, PEM, for a Redis with TLS (`rediss://`) and a
+    /// private CA
+    #[arg(long, global = true, env = "PISYNC_REDIS_CA_FILE", value_name = "FILE", value_parser = CaFile::read)]
+    pub redis_ca_file: Option<CaFile>,
     /// What all keys in Redis begin with
     #[arg(long, global = true, env = "PISYNC_KEY_PREFIX", default_value = "pisync", value_parser = key_prefix)]
     pub key_prefix: String,
@@ -95,7 +147,7 @@ pub struct RedisSettings {
     #[arg(long, global = true, env = "PISYNC_PARTITIONS", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub partitions: u16,
     /// Use a Redis whose `maxmemory-policy` is not noeviction, and accept that it loses events
-    #[arg(long, global = true, env = "PISYNC_ALLOW_EVICTION")]
+    #[arg(long, global = true, env = "PISYNC_ALLOW_EVICTION", value_parser = BoolishValueParser::new())]
     pub allow_eviction: bool,
     /// How long an answer of Redis may take before it counts as away
     #[arg(skip = Duration::from_secs(1))]
@@ -112,9 +164,13 @@ impl Secret {
         Self(text.into())
     }
 
-    /// What a file holds, without the end of its line.
+    /// What a file holds, without white space and line ends around it.
+    ///
+    /// Fails if the file cannot be read or holds nothing else.
     pub fn from_file(path: &str) -> io::Result<Self> {
-        Ok(Self(fs::read_to_string(path)?.trim_end().to_owned()))
+        let text = fs::read_to_string(path)?;
+        let text = text.trim_start_matches('\u{feff}').trim();
+        if text.is_empty() { Err(io::Error::other("it is empty")) } else { Ok(Self(text.to_owned())) }
     }
 
     /// The secret itself, for who needs it to speak with a server.
@@ -136,8 +192,7 @@ impl TypedValueParser for MongoUriParser {
     type Value = Secret;
 
     fn parse_ref(&self, cmd: &clap::Command, arg: Option<&clap::Arg>, value: &OsStr) -> Result<Secret, clap::Error> {
-        let is_uri = |uri: &str| ConnectionString::parse(uri).is_ok();
-        secret(value, is_uri, cmd, arg, "mongodb://[USER:PASSWORD@]HOST[:PORT][/?OPTIONS]")
+        secret(value, mongo_uri::check, cmd, arg, "mongodb://[USER:PASSWORD@]HOST[:PORT][/DATABASE][?OPTIONS]")
     }
 }
 
@@ -148,28 +203,30 @@ impl TypedValueParser for RedisUrlParser {
     type Value = Secret;
 
     fn parse_ref(&self, cmd: &clap::Command, arg: Option<&clap::Arg>, value: &OsStr) -> Result<Secret, clap::Error> {
-        let is_url = |url: &str| RedisUrl::parse(url).is_ok();
         let form = "redis://[USER:PASSWORD@]HOST[:PORT][/DB], \
-                    redis+cluster://[USER:PASSWORD@]HOST:PORT,HOST:PORT... or \
+                    redis+cluster://[USER:PASSWORD@]HOST[:PORT],HOST[:PORT]... or \
                     redis+sentinel://[USER:PASSWORD@]HOST[:PORT],HOST[:PORT].../MASTER[/DB]";
-        secret(value, is_url, cmd, arg, form)
+        secret(value, |url| RedisUrl::parse(url).map(drop).map_err(|error| error.to_string()), cmd, arg, form)
     }
 }
 
 /// The secret, or an error that does not repeat what was given, as clap's own would.
 fn secret(
     value: &OsStr,
-    is_good: impl Fn(&str) -> bool,
+    check: impl Fn(&str) -> Result<(), String>,
     cmd: &clap::Command,
     arg: Option<&clap::Arg>,
     form: &str,
 ) -> Result<Secret, clap::Error> {
     let flag = arg.map(ToString::to_string).unwrap_or_default();
     let message = match given(value) {
-        Ok(secret) if is_good(secret.expose()) => return Ok(secret),
-        Ok(_) => format!(
-            "the value of '{flag}' is not of the form {form} (percent-encode what is reserved in USER and PASSWORD)\n"
-        ),
+        Ok(secret) => match check(secret.expose()) {
+            Ok(()) => return Ok(secret),
+            Err(why) => format!(
+                "the value of '{flag}' cannot be used: {why}. It is of the form {form} \
+                 (percent-encode what is reserved in USER and PASSWORD)\n"
+            ),
+        },
         Err(error) => format!("the file that '{flag}' names cannot be read: {error}\n"),
     };
     let mut error = clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(cmd);
@@ -179,7 +236,7 @@ fn secret(
 
 /// The value itself, or what the file holds that it names with `file:PATH`.
 fn given(value: &OsStr) -> io::Result<Secret> {
-    let text = value.to_str().unwrap_or_default();
+    let text = value.to_str().unwrap_or_default().trim();
     text.strip_prefix("file:").map_or_else(|| Ok(Secret::new(text)), Secret::from_file)
 }
 

@@ -5,12 +5,15 @@ use std::time::Duration;
 use anyhow::Result;
 use pisync_core::{
     queue::{KEPT_DEAD, Partition, Queue},
-    store::Store,
+    store::{Store, detached},
 };
 use tokio::time::sleep;
 
 /// How often a worker looks; varied, so that workers do not look together.
 const EVERY: Duration = Duration::from_secs(10);
+
+/// How long one look may take; a longer one goes on beside the next.
+const TIMEOUT: Duration = Duration::from_mins(5);
 
 /// How many dead letters are moved out in one step.
 const AT_ONCE: usize = 1_000;
@@ -19,19 +22,28 @@ const AT_ONCE: usize = 1_000;
 pub async fn keep(queue: Queue, store: Store) {
     loop {
         sleep(EVERY.mul_f64(fastrand::f64().mul_add(0.5, 0.75))).await;
-        if let Err(error) = look_around(&queue, &store).await {
-            log::debug!(error:% = error; "the audit failed, the next one comes");
+        let (queue, store) = (queue.clone(), store.clone());
+        match detached(TIMEOUT, async move { look_around(&queue, &store).await }).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => log::debug!(error:% = error; "the audit failed, the next one comes"),
+            Err(undone) => log::debug!(error:% = undone; "the audit failed, the next one comes"),
         }
     }
 }
 
 /// Looks at every partition once.
+///
+/// A partition that fails holds up no other; the last failure is told.
 pub async fn look_around(queue: &Queue, store: &Store) -> Result<()> {
+    let mut looked = Ok(());
     for partition in queue.partitions() {
-        queue.audit(partition).await?;
-        move_out(queue, store, partition).await?;
+        let one = async {
+            queue.audit(partition).await?;
+            move_out(queue, store, partition).await
+        };
+        looked = one.await.and(looked);
     }
-    Ok(())
+    looked
 }
 
 /// Copies the oldest dead letters over the bound to the store, then takes them out.

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU64, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, builder::TypedValueParser};
 use pisync_core::{
     crash::CrashSettings,
     healthcheck::Healthcheck,
@@ -36,6 +36,12 @@ pub struct Config {
     pub log: LogSettings,
 }
 
+impl AsRef<LogSettings> for Config {
+    fn as_ref(&self) -> &LogSettings {
+        &self.log
+    }
+}
+
 /// How a worker works.
 #[derive(Debug, Clone, Args)]
 pub struct WorkSettings {
@@ -48,11 +54,11 @@ pub struct WorkSettings {
     /// Batches worked on at the same time, each of another partition, 1 to 64
     #[arg(long, env = "PISYNC_LANES", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub lanes: u8,
-    /// Failed syncs in a row at which the alerter is told to look at a device
-    #[arg(long, env = "PISYNC_ALERT_THRESHOLD", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..))]
+    /// Failed syncs in a row at which the alerter is told to look at a device, 1 to 1000000
+    #[arg(long, env = "PISYNC_ALERT_THRESHOLD", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=1_000_000))]
     pub threshold: i32,
-    /// Devices of which Redis keeps when they were last heard of; what further ones report is stored all the same
-    #[arg(long, env = "PISYNC_MAX_DEVICES", default_value = "5000000")]
+    /// Maximum number of devices tracked for last-seen, 1 to 1000000000. Reports from others are still stored
+    #[arg(long, env = "PISYNC_MAX_DEVICES", default_value = "5000000", value_parser = up_to_a_billion())]
     pub max_devices: NonZeroU64,
     /// Days for which events are kept, 1 to 3650, the same in every worker; for ever if it is left out
     #[arg(long, env = "PISYNC_RETAIN_DAYS", value_parser = clap::value_parser!(u16).range(1..=3_650))]
@@ -103,8 +109,8 @@ pub enum QueueCommand {
         /// The new number, 1 to 1024
         #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
         number: u16,
-        /// How long draining may take, in seconds, before all is left as it was
-        #[arg(long, default_value_t = 600)]
+        /// How long draining may take, in seconds, 0 to 604800, before all is left as it was
+        #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(0..=604_800))]
         wait: u64,
     },
 }
@@ -114,9 +120,9 @@ pub enum QueueCommand {
 pub enum DeadLettersCommand {
     /// The newest dead letters of every partition
     List {
-        /// The most that are shown
-        #[arg(long, default_value_t = 50)]
-        max: usize,
+        /// The most that are shown, 1 to 1000000
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        max: u32,
         /// The form of the answer.
         #[command(flatten)]
         output: Output,
@@ -172,6 +178,10 @@ pub struct Output {
     /// JSON for scripts instead of a table for people
     #[arg(long)]
     pub json: bool,
+}
+
+fn up_to_a_billion() -> impl TypedValueParser<Value = NonZeroU64> {
+    clap::value_parser!(u64).range(1..=1_000_000_000).try_map(NonZeroU64::try_from)
 }
 
 fn device_id(text: &str) -> Result<DeviceId, InvalidDeviceId> {

@@ -1,12 +1,13 @@
 //! From the queue to the store: claims batches, writes rows, keeps the failure counters.
 //!
-//! In reading order: [`config`], [`worker`] (the loop), [`reading`] (what a batch holds),
+//! In reading order: [`config`], [`worker`] (the loop), [`away`] (partitions that do not answer), [`reading`] (what a batch holds),
 //! [`probe`] (which message kills), [`batch`] (its effect), `receipt` (what it tells beside),
 //! [`keeper`] (holding a lease meanwhile), [`audit`] (the slow look around), [`retention`] (old rows
 //! go), [`metrics`] (what is counted), [`admin`] (the operator's verbs).
 
 pub mod admin;
 pub mod audit;
+pub mod away;
 pub mod batch;
 pub mod config;
 pub mod keeper;
@@ -22,7 +23,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Context;
 use pisync_core::{
     ops::OpsSettings,
-    queue::{Pulse, Queue, QueueError, Role},
+    queue::{Process, Pulse, Queue, Role},
     shutdown,
     store::Store,
 };
@@ -65,13 +66,9 @@ async fn work(queue: Queue, store: Store, config: Config) -> anyhow::Result<()> 
     let retain_days = config.work.retain_days;
     let worker = Arc::new(Worker::new(queue.clone(), store.clone(), config.work));
     open_ops(config.ops, &worker, &queue, &store).await.context("binding --ops-bind (PISYNC_OPS_BIND)")?;
-    match queue.check().await {
-        Err(error @ QueueError::Misconfigured(_)) => return Err(error.into()),
-        Err(error) => log::warn!(error:% = error; "starting without redis"),
-        Ok(()) => {}
-    }
+    queue.open(Process::Worker).await?;
     tokio::select! {
-        () = store.ensure_indexes_in_time() => {}
+        prepared = store.ensure_indexes_in_time(Process::Worker) => prepared?,
         () = stop.cancelled() => return Ok(()),
     }
     let pulse = tokio::spawn(Pulse::new(queue.clone()).keep(Role::Worker));
@@ -81,6 +78,7 @@ async fn work(queue: Queue, store: Store, config: Config) -> anyhow::Result<()> 
     let remover = retention.map(|retention| tokio::spawn(retention.keep(stop.clone())));
     log::info!(owner = worker.owner(); "working");
     worker::run(worker, stop).await;
+    // What these ask of the store goes on in tasks of its own to the end of the process.
     auditor.abort();
     pulse.abort();
     if let Some(remover) = remover {

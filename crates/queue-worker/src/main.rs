@@ -1,11 +1,12 @@
 //! `queue-worker`: takes batches from the queue, writes rows and keeps counters.
 
-use pisync_core::{logging, settings};
+use std::process::ExitCode;
+
+use pisync_core::settings;
 use queue_worker::config::Config;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     let config: Config = settings::parse();
-    logging::init(config.log.log_format);
-    queue_worker::run(config).await
+    settings::exit_code(queue_worker::run(config).await)
 }

@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{BEHIND, DeviceId, EventId, hour_of},
     queue::{LastSeen, Queue},
-    store::{AgedRow, NewestRow, Saved, Store, StoreError},
+    store::{AgedRow, NewestRow, Progress, Saved, Store, StoreError, detached},
 };
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -26,6 +26,9 @@ const AT_ONCE: u32 = 1_000;
 
 /// How long a worker that has died keeps the removal from the others.
 const LEASE: Duration = Duration::from_mins(2);
+
+/// How long one step may take.
+const STEP_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How long after a removal the next one begins.
 const EVERY: Duration = Duration::from_mins(10);
@@ -41,7 +44,7 @@ const REST: (Duration, Duration) = (Duration::from_millis(5), Duration::from_sec
 const AHEAD: SignedDuration = SignedDuration::from_hours(24);
 
 /// Removes old rows.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Retention {
     store: Store,
     seen: LastSeen,
@@ -88,8 +91,7 @@ impl Retention {
     /// One walk through the rows that are old by their id, and those whose id is of a clock far
     /// ahead, `at_once` in a step; a walk that was interrupted goes on where it was.
     pub async fn walk(&self, at_once: u32, stop: &CancellationToken) -> anyhow::Result<Walked> {
-        let retention = self.store.retention();
-        let Some(progress) = retention.claim(&self.owner, LEASE, self.every).await? else { return Ok(Walked::NotNow) };
+        let Some(progress) = self.in_time(Self::claim).await? else { return Ok(Walked::NotNow) };
         let now = self.seen.now().await?;
         let old = (EventId::lowest(Timestamp::UNIX_EPOCH), Some(EventId::lowest(now - self.kept)));
         let (mut after, mut removed, mut closed) = (progress.after, 0, HashSet::new());
@@ -97,19 +99,42 @@ impl Retention {
             loop {
                 let began = Instant::now();
                 let behind = after.filter(|after| *after >= from);
-                let rows =
-                    self.store.sync_events().by_id(behind.unwrap_or(from), behind.is_some(), to, at_once).await?;
-                let Some(last) = rows.last().map(|row| row.id) else { break };
-                removed += self.step(&rows, now, &mut closed).await?;
-                if !retention.note(&self.owner, last, LEASE).await? || stop.is_cancelled() {
+                let known = std::mem::take(&mut closed);
+                let looked_at = self.in_time(|retention| async move {
+                    let events = retention.store.sync_events();
+                    let rows = events.by_id(behind.unwrap_or(from), behind.is_some(), to, at_once).await?;
+                    let Some(last) = rows.last().map(|row| row.id) else { return Ok((known, None)) };
+                    let mut closed = known;
+                    let removed = retention.step(&rows, now, &mut closed).await?;
+                    let is_ours = retention.store.retention().note(&retention.owner, last, LEASE).await?;
+                    Ok((closed, Some((removed, last, is_ours))))
+                });
+                let stepped;
+                (closed, stepped) = looked_at.await?;
+                let Some((gone, last, is_ours)) = stepped else { break };
+                removed += gone;
+                if !is_ours || stop.is_cancelled() {
                     return Ok(Walked::Interrupted);
                 }
                 after = Some(last);
                 sleep(began.elapsed().clamp(REST.0, REST.1)).await;
             }
         }
-        retention.finish(&self.owner).await?;
+        self.in_time(|retention| async move { Ok(retention.store.retention().finish(&retention.owner).await?) })
+            .await?;
         Ok(Walked::Through(removed))
+    }
+
+    async fn claim(self) -> anyhow::Result<Option<Progress>> {
+        Ok(self.store.retention().claim(&self.owner, LEASE, self.every).await?)
+    }
+
+    /// Does something with the store to its end, and waits no longer than a step may take.
+    async fn in_time<T: Send + 'static, F>(&self, work: impl FnOnce(Self) -> F) -> anyhow::Result<T>
+    where
+        F: Future<Output = anyhow::Result<T>> + Send + 'static,
+    {
+        detached(STEP_TIMEOUT, work(self.clone())).await?
     }
 
     async fn step(&self, rows: &[AgedRow], now: Timestamp, closed: &mut HashSet<Timestamp>) -> anyhow::Result<u64> {

@@ -12,15 +12,14 @@ use pisync_core::{
     backoff::Backoff,
     models::Reason,
     queue::{Batch, BatchId, Claim, Fenced, Hints, LastSeen, Lease, Partition, Queue, QueueError, Wake},
-    store::{Store, StoreError},
+    refusal_log::RefusalLog,
+    store::{Store, StoreError, detached},
 };
-use tokio::{
-    task::{JoinHandle, JoinSet},
-    time::{sleep, timeout},
-};
+use tokio::{task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    away::Away,
     batch::{self, Rested},
     config::WorkSettings,
     keeper::Keeper,
@@ -45,6 +44,12 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// How often a claim whose answer was lost is asked again at once.
 const CLAIM_TRIES: u32 = 3;
 
+/// For how long that is done: a server that hangs is left alone.
+const CLAIM_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long nothing must have failed until a trouble is over.
+const QUIET: Duration = Duration::from_secs(3);
+
 /// Works batches, one at a time for each caller of [`Worker::step`].
 #[derive(Debug)]
 pub struct Worker {
@@ -56,6 +61,10 @@ pub struct Worker {
     owner: String,
     /// The partition that is looked at first.
     turn: AtomicUsize,
+    away: Away,
+    queue_log: RefusalLog,
+    store_log: RefusalLog,
+    note_log: RefusalLog,
     metrics: Arc<Metrics>,
 }
 
@@ -86,7 +95,11 @@ impl Worker {
         let (hints, seen) = (Hints::new(queue.clone()), LastSeen::new(queue.clone()));
         // Workers that are started together begin apart.
         let turn = AtomicUsize::new(fastrand::usize(..queue.partitions().len()));
-        Self { hints, seen, queue, store, settings, owner, turn, metrics: Arc::new(Metrics::new()) }
+        let queue_log = RefusalLog::new("the queue failed, trying on", "the queue works again", QUIET);
+        let store_log = RefusalLog::new("the store failed, trying on", "the store works again", QUIET);
+        let note_log = RefusalLog::new("when devices were heard of is not noted", "it is noted again", QUIET);
+        let (away, metrics) = (Away::default(), Arc::new(Metrics::new()));
+        Self { queue, hints, seen, store, settings, owner, turn, away, queue_log, store_log, note_log, metrics }
     }
 
     /// The name under which the worker claims.
@@ -109,26 +122,47 @@ impl Worker {
         let count = self.queue.partitions().len();
         let first = self.turn.load(Ordering::Relaxed);
         let turned = self.queue.partitions().chain(self.queue.partitions()).skip(first).take(count);
-        let mut soonest = None;
+        let (mut soonest, mut asked) = (None, 0);
         for partition in turned.filter(|partition| only.is_none_or(|only| only == *partition)) {
-            match self.claim(partition).await? {
+            if self.away.contains(partition) {
+                continue;
+            }
+            asked += 1;
+            let claimed = self.claim(partition).await;
+            match self.noted(partition, claimed)? {
                 Claim::Batch(batch) => {
                     self.turn.store((usize::from(partition.number()) + 1) % count, Ordering::Relaxed);
-                    self.work(batch, stop).await?;
+                    let worked = self.work(batch, stop).await;
+                    self.noted(partition, worked)?;
                     return Ok(Outcome::Worked);
                 }
                 Claim::Busy { left } => soonest = Some(soonest.map_or(left, |soonest: Duration| soonest.min(left))),
                 Claim::Empty | Claim::Paused => {}
             }
         }
+        if asked == 0 && only.is_none() {
+            return Err(QueueError::Unavailable("no partition answers".into()));
+        }
         Ok(Outcome::Idle(soonest))
     }
 
+    /// Leaves a partition out whose server fails, until that answers: it holds up no other.
+    fn noted<T>(&self, partition: Partition, outcome: Result<T, QueueError>) -> Result<T, QueueError> {
+        match &outcome {
+            Ok(_) => self.queue_log.succeeded(partition.number()),
+            Err(error) => {
+                self.queue_log.refused(error.cause(), partition.number(), 1, error);
+                self.away.add(partition);
+            }
+        }
+        outcome
+    }
+
     async fn claim(&self, partition: Partition) -> Result<Claim, QueueError> {
-        let (batch, max) = (BatchId::new(), usize::from(self.settings.batch));
+        let (batch, max, began) = (BatchId::new(), usize::from(self.settings.batch), Instant::now());
         for _ in 1..CLAIM_TRIES {
             match self.queue.claim(partition, &batch, &self.owner, max, self.settings.lease()).await {
-                Err(QueueError::Unavailable(_)) => {}
+                Err(QueueError::Unavailable(_)) if began.elapsed() < CLAIM_AGAIN => {}
                 found => return found,
             }
         }
@@ -184,7 +218,7 @@ impl Worker {
         let rows = Arc::new(rows);
         let insert = |store| {
             let rows = rows.clone();
-            tokio::spawn(async move { batch::write_rows(&store, &rows).await })
+            async move { batch::write_rows(&store, &rows).await }
         };
         let (rested, refused) = self.persist(lost, stop, insert).await?;
         for (index, code) in refused {
@@ -199,7 +233,7 @@ impl Worker {
         let (rested, threshold) = (Arc::new(rested), self.settings.threshold);
         let count = |store| {
             let rested = rested.clone();
-            tokio::spawn(async move { batch::keep_counters(&store, &rested, threshold).await })
+            async move { batch::keep_counters(&store, &rested, threshold).await }
         };
         // The note needs no more than the rows, and takes no longer than the counters.
         let (counted, noted) = tokio::join!(self.persist(lost, stop, count), self.note(batch, &rested));
@@ -224,33 +258,41 @@ impl Worker {
             return Ok(0);
         }
         let most = self.settings.max_devices.get().div_ceil(self.queue.partitions().len() as u64);
-        self.seen.note(batch.lease.partition, &seen, &hours(rested), most).await
+        let place = batch.lease.partition.number();
+        match self.seen.note(batch.lease.partition, &seen, &hours(rested), most).await {
+            // Another try changes nothing, and the reports must not wait for a note.
+            Err(error @ (QueueError::Refused(_) | QueueError::Denied(_))) => {
+                self.note_log.refused(error.cause(), place, seen.len() as u64, &error);
+                Ok(seen.len())
+            }
+            noted => noted.inspect(|_| self.note_log.succeeded(place)),
+        }
     }
 
     /// Does one step on the store until it is done, for hours if need be. The lease is kept
     /// meanwhile, and the batch's attempts do not rise: `MongoDB` being away is not its fault.
-    async fn persist<T>(
+    async fn persist<T: Send + 'static, F>(
         &self,
         lost: &CancellationToken,
         stop: &CancellationToken,
-        action: impl Fn(Store) -> JoinHandle<Result<T, StoreError>>,
-    ) -> Result<T, Unfinished> {
+        action: impl Fn(Store) -> F,
+    ) -> Result<T, Unfinished>
+    where
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
         loop {
-            // Spawned, since a driver's future must not be dropped half way.
             let outcome = tokio::select! {
-                outcome = timeout(STORE_PATIENCE, action(self.store.clone())) => outcome,
+                outcome = detached(STORE_PATIENCE, action(self.store.clone())) => outcome,
                 () = lost.cancelled() => return Err(Unfinished::LeaseLost),
                 () = stopped_for(stop, STOP_PATIENCE) => return Err(Unfinished::Stopping),
             };
-            let error = match outcome {
-                Ok(Ok(Ok(done))) => return Ok(done),
-                Ok(Ok(Err(error))) => error.to_string(),
-                Ok(Err(panic)) => panic.to_string(),
-                Err(_) => format!("no answer within {} s", STORE_PATIENCE.as_secs()),
-            };
-            if backoff.is_fresh() {
-                log::warn!(error = error.as_str(); "the store failed, trying on");
+            match outcome.map_err(StoreError::from).and_then(|done| done) {
+                Ok(done) => {
+                    self.store_log.succeeded(0);
+                    return Ok(done);
+                }
+                Err(error) => self.store_log.refused("store", 0, 1, &error),
             }
             tokio::select! {
                 () = sleep(backoff.next_wait()) => {}
@@ -273,7 +315,10 @@ pub async fn run(worker: Arc<Worker>, stop: CancellationToken) {
     let wake = worker.queue.wake();
     let lanes: JoinSet<_> =
         (0..worker.settings.lanes).map(|_| lane(worker.clone(), wake.listener(), stop.clone())).collect();
-    lanes.join_all().await;
+    tokio::select! {
+        _ = lanes.join_all() => {}
+        () = worker.away.watch(&worker.queue) => {}
+    }
 }
 
 async fn lane(worker: Arc<Worker>, mut wake: Wake, stop: CancellationToken) {
@@ -293,10 +338,7 @@ async fn lane(worker: Arc<Worker>, mut wake: Wake, stop: CancellationToken) {
                 let look_around = LOOK_AROUND.mul_f64(fastrand::f64().mul_add(0.5, 0.75));
                 soonest.map_or(look_around, |soonest| look_around.min(soonest + LEASE_OVER))
             }
-            Err(error) => {
-                if backoff.is_fresh() {
-                    log::warn!(error:% = error; "the queue failed, trying on");
-                }
+            Err(_) => {
                 only = None;
                 tokio::select! {
                     () = sleep(backoff.next_wait()) => {}

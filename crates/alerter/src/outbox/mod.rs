@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use pisync_core::{
     crash::CrashSettings,
     models::{Entry, Incident, MessageId},
-    store::{HeldGroup, KeptIncident, Saved, Store, StoreError},
+    store::{HeldGroup, KeptIncident, Saved, Store, StoreError, detached},
 };
 use tokio::{sync::Semaphore, time::sleep};
 
@@ -143,7 +143,10 @@ impl Outbox {
     async fn keep_holding(&self, group: &str) -> Infallible {
         loop {
             sleep(self.lease / 3).await;
-            if let Err(error) = self.store.alerts().hold_group(group, &self.owner, self.lease).await {
+            // Detached, since the message may leave meanwhile and nobody waits for this any more.
+            let (alerts, owner, lease, held) = (self.store.alerts(), self.owner.clone(), self.lease, group.to_owned());
+            let renewed = detached(lease, async move { alerts.hold_group(&held, &owner, lease).await }).await;
+            if let Err(error) = renewed.map_err(StoreError::from).and_then(|renewed| renewed) {
                 log::warn!(group = group, error:% = error; "the lease of a message was not renewed");
             }
         }

@@ -3,14 +3,13 @@
 use std::process::ExitCode;
 
 use e2e::chaos::{self, Settings};
-use pisync_core::{logging, settings};
+use pisync_core::settings;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     // Whatever speaks TLS uses it; only a second call could fail.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let settings: Settings = settings::parse();
-    logging::init(settings.log.log_format);
     let is_right = chaos::run(&settings).await?;
     Ok(if is_right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

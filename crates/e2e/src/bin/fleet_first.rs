@@ -3,12 +3,11 @@
 use std::process::ExitCode;
 
 use e2e::fleet_first::{self, Settings};
-use pisync_core::{logging, settings};
+use pisync_core::settings;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let settings: Settings = settings::parse();
-    logging::init(settings.log.log_format);
     let is_right = fleet_first::run(&settings).await?;
     Ok(if is_right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

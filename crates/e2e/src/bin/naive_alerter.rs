@@ -16,9 +16,8 @@ use clap::{Parser, ValueEnum};
 use jiff::Timestamp;
 use pisync_core::{
     crash::CrashSettings,
-    logging,
     models::MessageId,
-    queue::Queue,
+    queue::{Process, Queue},
     settings::{self, LogSettings, MongoSettings, RedisSettings},
     shutdown,
     store::{KeptIncident, Saved, Store},
@@ -51,6 +50,12 @@ struct Config {
     log: LogSettings,
 }
 
+impl AsRef<LogSettings> for Config {
+    fn as_ref(&self) -> &LogSettings {
+        &self.log
+    }
+}
+
 /// What is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Mode {
@@ -63,13 +68,12 @@ enum Mode {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let config: Config = settings::parse();
-    logging::init(config.log.log_format);
     let stop = shutdown::on_signal().context("listening for signals")?;
     let store = Store::open(&config.mongo, "naive_alerter").await.context("opening the store")?;
     let receivers = Routing::log_only(AlertLog::open(&config.alert_log).context("opening the alert log")?);
     let queue = Queue::new(&config.redis)?;
     let alerter = Alerter::new(store.clone(), queue, THRESHOLD, receivers.clone(), config.crash.clone());
-    store.ensure_indexes_in_time().await;
+    store.ensure_indexes_in_time(Process::Worker).await?;
     log::info!("watching");
     while !stop.is_cancelled() {
         alerter.tick().await?;

@@ -6,9 +6,8 @@ use anyhow::Context;
 use clap::{Parser, ValueEnum};
 use pisync_core::{
     crash::CrashSettings,
-    logging,
     models::{FailureCounter, FailureRun},
-    queue::{Batch, BatchId, Claim, Queue},
+    queue::{Batch, BatchId, Claim, Process, Queue},
     settings::{self, LogSettings, MongoSettings, RedisSettings},
     shutdown,
     store::{Kept, Saved, Store},
@@ -48,6 +47,12 @@ struct Config {
     log: LogSettings,
 }
 
+impl AsRef<LogSettings> for Config {
+    fn as_ref(&self) -> &LogSettings {
+        &self.log
+    }
+}
+
 /// What is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Mode {
@@ -60,11 +65,10 @@ enum Mode {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let config: Config = settings::parse();
-    logging::init(config.log.log_format);
     let stop = shutdown::on_signal().context("listening for signals")?;
     let queue = Queue::new(&config.redis)?;
     let store = Store::open(&config.mongo, "naive_worker").await.context("opening the store")?;
-    store.ensure_indexes_in_time().await;
+    store.ensure_indexes_in_time(Process::Worker).await?;
     log::info!("working");
     while !stop.is_cancelled() {
         if !step(&config, &queue, &store).await? {

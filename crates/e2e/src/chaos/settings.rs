@@ -41,6 +41,12 @@ pub struct Settings {
     pub log: LogSettings,
 }
 
+impl AsRef<LogSettings> for Settings {
+    fn as_ref(&self) -> &LogSettings {
+        &self.log
+    }
+}
+
 /// How large a row is.
 #[derive(Debug, Clone)]
 pub(super) struct Scale {

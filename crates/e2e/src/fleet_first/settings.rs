@@ -28,6 +28,12 @@ pub struct Settings {
     pub log: LogSettings,
 }
 
+impl AsRef<LogSettings> for Settings {
+    fn as_ref(&self) -> &LogSettings {
+        &self.log
+    }
+}
+
 /// What happens, and what people are to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Scenario {

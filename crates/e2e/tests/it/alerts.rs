@@ -14,7 +14,7 @@ use crate::world::{device, incident};
 const NEVER: [&str; 2] = ["--schedule", "0 0 29 2 1"];
 
 fn minutes_ago(minutes: i64) -> Timestamp {
-    Timestamp::now() - SignedDuration::from_mins(minutes)
+    e2e::now() - SignedDuration::from_mins(minutes)
 }
 
 async fn fails(api: &Api, device_id: &str, minutes: &[i64]) {

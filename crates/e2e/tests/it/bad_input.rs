@@ -93,8 +93,8 @@ async fn a_body_that_is_no_event_is_named() {
     }
     refused(&api, "no UTF-8", 400, post(b"{\"deviceId\":\"\xff\"}".to_vec())).await;
     refused(&api, "1 MiB and 1", 413, post(vec![b' '; (1 << 20) + 1])).await;
-    for media_type in ["text/csv", "application/x-www-form-urlencoded", "application/x-ndjson", "none"] {
-        refused(&api, media_type, 415, post_as(media_type, whole.clone().into())).await;
+    for media_type in ["text/csv", "application/x-www-form-urlencoded", "none"] {
+        refused(&api, media_type, 415, post_as(media_type, "deviceId=a&timestamp=0".into())).await;
     }
     for fine in ["\"$where\"", "\"a.b\"", "\"..\"", "\"a/b\""] {
         assert_eq!(post(with("deviceId", fine).into()).send().await.unwrap().status().as_u16(), 202, "{fine}");
@@ -126,7 +126,7 @@ async fn what_is_packed_wrongly_or_into_too_much_is_refused_cheaply() {
             refused(&api, "a bomb", 413, post("gzip", bomb[..bomb.len().min(1 << 20)].to_vec())).await;
         }
         assert!(peak_memory(&api) < peak + 24_000, "{peak} kB became {} kB", peak_memory(&api));
-        refused(&api, "no gzip", 400, post("gzip", whole.clone().into())).await;
+        refused(&api, "no gzip", 400, post("gzip", b"deviceId=a".to_vec())).await;
         let packed = gzip(whole.as_bytes());
         refused(&api, "half a gzip", 400, post("gzip", packed[..packed.len() / 2].to_vec())).await;
         refused(&api, "another packing", 415, post("br", packed.clone())).await;

@@ -2,7 +2,7 @@
 //! is given up.
 
 use e2e::{Answer, Api, FarEnd, Received, TestEnv, body};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::Value;
 
 /// A schedule that does not come: what happens, happens at the start and by hints.
@@ -24,7 +24,7 @@ fn webhook(env: &TestEnv, far_end: &FarEnd) -> String {
 /// and at last a good one if asked.
 async fn report(api: &Api, devices: usize, is_well: bool) {
     let minutes = if is_well { vec![1] } else { vec![29, 28, 27] };
-    let at = |minutes: i64| Timestamp::now() - SignedDuration::from_mins(minutes);
+    let at = |minutes: i64| e2e::now() - SignedDuration::from_mins(minutes);
     let reports = (0..devices).flat_map(|device| {
         minutes.iter().map(move |minutes| body(&format!("pibook-{device}"), at(*minutes), !is_well))
     });

@@ -5,7 +5,7 @@ use e2e::{
     TestEnv, body,
     fleet_first::{AlerterHarness, Story, content_release, push},
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use pisync_core::models::SyncEvent;
 
 use crate::world::device;
@@ -37,7 +37,7 @@ async fn a_fifth_of_a_fleet_that_reports_as_a_herd_is_one_message_and_a_digest()
 /// The third failures of 200 devices come all at once, and hints with them, before any tick.
 #[tokio::test]
 async fn hints_of_many_devices_have_the_fleet_looked_at_first() {
-    let (env, now) = (TestEnv::new(), Timestamp::now());
+    let (env, now) = (TestEnv::new(), e2e::now());
     let (looker, _worker) = (AlerterHarness::new(&env).await.unwrap(), env.worker("worker.log", &[]).await);
     let name = |number: u32| format!("pibook-{number:04}");
     for minutes in [122, 62, 2] {

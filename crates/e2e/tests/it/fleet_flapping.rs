@@ -21,7 +21,7 @@ impl Story {
     async fn new(hours: i64) -> Self {
         let env = TestEnv::new();
         let (looker, worker) = (AlerterHarness::new(&env).await.unwrap(), env.worker("worker.log", &[]).await);
-        Self { env, looker, _worker: worker, start: Timestamp::now() - SignedDuration::from_hours(hours) }
+        Self { env, looker, _worker: worker, start: e2e::now() - SignedDuration::from_hours(hours) }
     }
 
     /// Devices report once, each whether it failed; then the alerter looks.

@@ -23,7 +23,7 @@ async fn fail(env: &TestEnv, devices: Range<usize>) {
 }
 
 async fn recover(env: &TestEnv, devices: Range<usize>) {
-    let now = Timestamp::now();
+    let now = e2e::now();
     let well = |number| FailureCounter {
         last_success_at: Some(now),
         watermark: Some(now),

@@ -31,7 +31,7 @@ impl Story {
     async fn new(config: &str) -> Self {
         let env = TestEnv::new();
         let looker = AlerterHarness::with(&env, config).await.unwrap();
-        Self { env, looker, start: Timestamp::now() - hours(10) }
+        Self { env, looker, start: e2e::now() - hours(10) }
     }
 
     /// All devices report at an hour, and the alerter looks a minute later.

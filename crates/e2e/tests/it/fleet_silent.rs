@@ -24,7 +24,7 @@ impl Story {
     async fn new(hours: i64) -> Self {
         let env = TestEnv::new();
         let looker = AlerterHarness::new(&env).await.unwrap();
-        Self { env, looker, start: Timestamp::now() - SignedDuration::from_hours(hours) }
+        Self { env, looker, start: e2e::now() - SignedDuration::from_hours(hours) }
     }
 
     fn at(&self, minutes: i64) -> Timestamp {

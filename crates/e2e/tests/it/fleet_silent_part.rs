@@ -41,7 +41,7 @@ impl Story {
     async fn new(config: &str) -> Self {
         let env = TestEnv::new();
         let looker = AlerterHarness::with(&env, config).await.unwrap();
-        let start = Timestamp::now() - SignedDuration::from_hours(40);
+        let start = e2e::now() - SignedDuration::from_hours(40);
         let report = |device: u32| {
             let mut report = body(&name(device), start, false);
             report["labels"] = json!({ "region": if device < 90 { "nord" } else { "sud" }, "room": "7" });

@@ -31,7 +31,7 @@ fn minutes(minutes: i64) -> SignedDuration {
 
 #[tokio::test]
 async fn a_window_counts_each_device_by_its_newest_report_and_cause() {
-    let (env, now) = (TestEnv::new(), Timestamp::now());
+    let (env, now) = (TestEnv::new(), e2e::now());
     let store = env.store().await;
     let (recent, old) = (now - minutes(5), now - minutes(20));
     insert(
@@ -56,7 +56,7 @@ async fn a_window_counts_each_device_by_its_newest_report_and_cause() {
 /// A clock that was three days fast when it reported: its ids come to lie in the window of today.
 #[tokio::test]
 async fn a_clock_that_is_not_believed_does_not_count() {
-    let (env, now) = (TestEnv::new(), Timestamp::now());
+    let (env, now) = (TestEnv::new(), e2e::now());
     let store = env.store().await;
     let received_at = now - SignedDuration::from_hours(72);
     insert(

@@ -1,71 +1,61 @@
-//! An alerter on a MongoDB that hangs: it goes on as soon as the server answers others.
+//! A `MongoDB` that hangs refuses nothing and answers nothing: questions end in time all the same, they
+//! do not pile up, and the first after it is back is answered.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::time::{Duration, Instant};
 
-use e2e::TestEnv;
-use tokio::net::{TcpListener, TcpStream};
+use e2e::{MongoServer, TestEnv, body, hours_ago, now};
+use nix::sys::signal::Signal;
 
-use crate::world::{counter, store_counters};
+/// Within this time each answer comes, whatever it is: 3 s, and what a busy machine adds.
+const IN_TIME: Duration = Duration::from_secs(10);
 
-/// A way to a server that can swallow what is sent on the connections that there are, for ever.
-struct HangingWay {
-    port: u16,
-    /// Whether new connections are swallowed, and that of those that there are.
-    hangs: Arc<AtomicBool>,
-}
-
-impl HangingWay {
-    async fn to(server: String) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (port, hangs) = (listener.local_addr().unwrap().port(), Arc::new(AtomicBool::new(false)));
-        let is_hanging = Arc::clone(&hangs);
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(forward(client, server.clone(), Arc::clone(&is_hanging)));
-            }
-        });
-        Self { port, hangs }
-    }
-}
-
-/// Forwards both ways until the way hangs once; from then on neither answers nor closes.
-async fn forward(mut client: TcpStream, server: String, hangs: Arc<AtomicBool>) {
-    let mut server = TcpStream::connect(server).await.unwrap();
-    let hung = async {
-        while !hangs.load(Ordering::Relaxed) {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-    };
-    let ended = tokio::select! {
-        _ = tokio::io::copy_bidirectional(&mut client, &mut server) => true,
-        () = hung => false,
-    };
-    if !ended {
-        std::future::pending::<()>().await;
-    }
-}
+const PATHS: [&str; 3] = ["/api/v1/fleet/summary?hours=24", "/api/v1/fleet/what-changed", "/metrics"];
 
 #[tokio::test]
-async fn a_database_that_hangs_does_not_stop_alerting_for_ever() {
-    let env = TestEnv::new();
-    let server = env.mongo_uri().trim_start_matches("mongodb://").split(['/', '?']).next().unwrap().to_owned();
-    let way = HangingWay::to(server.split(',').next().unwrap().to_owned()).await;
-    let uri = format!("mongodb://127.0.0.1:{}/?directConnection=true", way.port);
-    let every_second = ["--mongo-uri", &uri, "--tick-timeout-ms", "1500", "--schedule", "* * * * * *"];
-    let mut alerter = env.alerter("alerter.log", &every_second).await;
-    store_counters(&env, vec![counter("before", 3)]).await;
-    env.until("the first alert", async || env.alerts().len() == 1).await;
+async fn questions_end_in_time_while_the_store_hangs_and_are_answered_after_it() {
+    let folder = TestEnv::new();
+    let mut mongo = MongoServer::start(folder.path("mongo")).await;
+    let env = TestEnv::on_mongo(&mongo);
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    for device in ["a", "b"] {
+        for hours in [3, 2, 1] {
+            api.accepts(&[body(device, hours_ago(hours), true)]).await;
+        }
+    }
+    env.drained().await;
+    let client = reqwest::Client::builder().timeout(Duration::from_mins(1)).build().unwrap();
+    let ask = async |path: &str| {
+        let (asked_at, url) = (Instant::now(), format!("{}{path}", api.url));
+        let status = client.get(url).send().await.unwrap().status().as_u16();
+        (status, asked_at.elapsed())
+    };
+    for path in PATHS {
+        assert_eq!(ask(path).await.0, 200, "{path}");
+    }
 
-    way.hangs.store(true, Ordering::Relaxed);
-    alerter.says("given up").await;
-    // It is there again for who connects anew; the old connections stay as they are.
-    way.hangs.store(false, Ordering::Relaxed);
-    store_counters(&env, vec![counter("after", 3)]).await;
-    env.until("the second alert", async || env.alerts().len() == 2).await;
-    let said = std::fs::read_to_string(env.path("alerter.log")).unwrap();
-    assert!(said.matches("given up").count() <= 3, "said once for each kind of step: {said}");
-    env.finish().await;
+    mongo.service().signal(Signal::SIGSTOP);
+    // The answers of before are too old by then.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    for _ in 0..3 {
+        for path in PATHS {
+            let (status, took) = ask(path).await;
+            assert!(took < IN_TIME && matches!(status, 200 | 503), "{path}: {status} after {took:?}");
+        }
+    }
+    let all = futures_util::future::join_all((0..40).map(|_| ask(PATHS[0]))).await;
+    assert!(all.iter().all(|(_, took)| *took < IN_TIME), "{all:?}");
+
+    mongo.service().signal(Signal::SIGCONT);
+    for path in PATHS {
+        env.until("an answer", async || ask(path).await.0 == 200).await;
+    }
+    // What comes now is seen: it is no answer of before.
+    api.accepts(&[body("c", now(), true)]).await;
+    env.drained().await;
+    env.until("the new report in the summary", async || {
+        api.get(PATHS[0]).await.1["syncs"]["failed"].as_u64() == Some(7)
+    })
+    .await;
+    env.remove().await;
+    folder.remove().await;
 }

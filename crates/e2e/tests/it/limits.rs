@@ -111,7 +111,7 @@ async fn a_redis_that_evicts_is_refused_unless_the_loss_is_accepted() {
         let args: &[&str] = if binary == "ingest-api" { &["--bind", "127.0.0.1:0"] } else { &[] };
         let output = env.command(binary, args).output().await.unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.contains("noeviction") && said.contains("PISYNC_ALLOW_EVICTION"), "{said}");
     }
     let _api = env.api(&["--allow-eviction"]).await;

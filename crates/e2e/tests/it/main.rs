@@ -1,17 +1,22 @@
 //! The promises of the system, each as a journey that would fail if it were broken.
 #![expect(clippy::unwrap_used, reason = "a test that finds something else than it expects fails")]
 
+mod acl;
 mod alert_config;
+mod alerter_hanging;
 mod alertmanager;
 mod alerts;
 mod auth;
 mod backup;
 mod bad_input;
 mod batch;
+mod clients;
 mod dashboard;
 mod dead_letters;
 mod deliveries;
+mod detached;
 mod docs;
+mod edited;
 mod effect;
 mod explain;
 mod faults;
@@ -41,6 +46,7 @@ mod outbox;
 mod ping;
 mod pipeline;
 mod queue_model;
+mod readiness;
 mod reads;
 mod reads_devices;
 mod receivers;
@@ -55,6 +61,8 @@ mod sharding;
 mod spreading;
 mod summary;
 mod tls;
+mod tls_servers;
 mod upgrade;
+mod variety;
 mod what_changed;
 mod world;

@@ -131,9 +131,11 @@ async fn a_history_streams_as_csv_whatever_its_length() {
     let by_name = client.get(format!("{}{path}.csv?to={}", api.url, at(19_999))).send().await.unwrap();
     assert_eq!(by_name.headers()["content-type"], "text/csv; charset=utf-8; header=present");
     let by_name = by_name.text().await.unwrap();
+    let exact = client.get(format!("{}{path}.csv?bom=false&to={}", api.url, at(19_999))).send().await.unwrap();
+    assert_eq!(format!("\u{feff}{}", exact.text().await.unwrap()), by_name, "a byte order mark unless asked otherwise");
     let by_accept = client.get(format!("{}{path}?to={}", api.url, at(19_999))).header("accept", "text/csv");
     assert_eq!(by_accept.send().await.unwrap().text().await.unwrap(), by_name);
-    let lines: Vec<_> = by_name.split_terminator("\r\n").collect();
+    let lines: Vec<_> = by_name.trim_start_matches('\u{feff}').split_terminator("\r\n").collect();
     assert_eq!(lines.len(), 1 + 19_999);
     assert!(lines[0].starts_with("_id,deviceId,timestamp,"), "{}", lines[0]);
     let defused = ",\"'=cmd,\"\"x\"\"\",";

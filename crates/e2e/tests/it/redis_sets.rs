@@ -193,3 +193,75 @@ async fn a_master_that_became_a_replica_is_left_for_the_one_that_has_its_address
     assert_eq!(new.cli(&["LLEN", &format!("{}:{{q:00}}:ready", env.name())]).await, "1");
     env.remove().await;
 }
+
+#[tokio::test]
+async fn sentinels_with_a_password_of_their_own_are_asked_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let set = RedisSet::guarded_sentinels(folder.path(), "of-the-sentinels").await;
+    let env = TestEnv::at(Some(format!("{}?sentinel_password=of-the-sentinels", set.url())), None);
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    api.accepts(&reports(3)).await;
+    env.drained().await;
+    assert_eq!(env.rows().await.len(), 30);
+    let mut command = env.command("queue-worker", &["queue", "status"]);
+    command.env("PISYNC_REDIS_URL", set.url());
+    let output = command.output().await.unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && error.contains("events of the sentinels"), "{error}");
+    env.finish().await;
+}
+
+/// The master of some partitions does not answer, and no other takes over.
+#[tokio::test]
+async fn a_partition_whose_master_hangs_holds_up_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = ["--cluster-require-full-coverage", "no", "--cluster-replica-no-failover", "yes"];
+    let mut set = RedisSet::cluster(folder.path(), &options).await;
+    let env = TestEnv::at(Some(set.url()), None);
+    let (api, worker) = (env.api(&[]).await, env.worker("worker.log", &["--lease-ms", "1000"]).await);
+    api.accepts(&reports(2)).await;
+    env.drained().await;
+    let queue = env.queue();
+    let hanging = set.holders(&format!("{}:{{q:00}}:stats", env.name())).await.0;
+    let mut held = Vec::new();
+    for partition in queue.partitions() {
+        let key = format!("{}:{{q:{:02}}}:stats", env.name(), partition.number());
+        if set.holders(&key).await.0 == hanging {
+            held.push(partition);
+        }
+    }
+    assert!(held.len() < queue.partitions().len(), "one node has all partitions");
+    let is_held = |i: usize| held.contains(&queue.partition_of(&device(i)));
+    let (stuck, free): (Vec<_>, Vec<_>) = (0..30).partition(|i| is_held(*i));
+    set.server(hanging).service().signal(nix::sys::signal::Signal::SIGSTOP);
+    let round = reports(1);
+    for _ in 0..5 {
+        // First those that hang, so that the others would have to wait for them.
+        let hang = futures_util::future::join_all(stuck.iter().map(|i| api.post(&round[*i])));
+        let go = futures_util::future::join_all(free.iter().map(|i| api.post(&round[*i])));
+        let (refused, taken) = tokio::join!(hang, go);
+        assert!(
+            taken.iter().all(|answer| answer.status() == 202),
+            "{:?}",
+            taken.iter().map(reqwest::Response::status).collect::<Vec<_>>()
+        );
+        assert!(refused.iter().all(|answer| answer.status() == 503));
+    }
+    let (status, ready) = api.get("/readyz").await;
+    assert_eq!((status.as_u16(), ready["status"].as_str()), (200, Some("degraded")), "{ready}");
+    let numbers: Vec<_> = held.iter().map(|partition| partition.number()).collect();
+    assert_eq!(ready["refused"][0]["partitions"], serde_json::json!(numbers), "{ready}");
+    // And the others are worked on.
+    env.until("the rows of the others", async || {
+        let rows = env.rows().await;
+        free.iter().all(|i| rows.iter().any(|row| row.device_id == device(*i).as_str() && row.timestamp > hours_ago(2)))
+    })
+    .await;
+    set.server(hanging).service().signal(nix::sys::signal::Signal::SIGCONT);
+    for report in &round {
+        env.until("202", async || api.post(report).await.status() == 202).await;
+    }
+    env.drained().await;
+    assert_eq!(env.rows().await.len(), 60, "{}", worker.log());
+    env.finish().await;
+}

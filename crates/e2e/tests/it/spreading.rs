@@ -32,7 +32,7 @@ async fn a_batch_of_one_device_is_told_when_to_come_again_and_each_device_its_ow
 async fn the_summary_tells_what_share_of_the_fleet_reports_in_each_minute() {
     let env = TestEnv::new();
     let api = env.api(&[]).await;
-    let minutes_ago = |minutes| Timestamp::now() - SignedDuration::from_mins(minutes);
+    let minutes_ago = |minutes| e2e::now() - SignedDuration::from_mins(minutes);
     let (herd, between) = (minutes_ago(30), minutes_ago(10));
     heard_of(&env, &[("a", herd), ("b", herd), ("c", herd), ("d", between), ("old", hours_ago(2))]).await;
     let (_, summary) = api.get("/api/v1/fleet/summary").await;

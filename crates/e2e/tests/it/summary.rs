@@ -212,7 +212,7 @@ async fn a_week_waits_until_its_hours_are_added_up_and_without_a_summary_nothing
 
 /// Today at this hour, by the clock of the machine.
 fn now_due(receivers: &str) -> String {
-    let now = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
+    let now = e2e::now().to_zoned(jiff::tz::TimeZone::UTC);
     let day = now.strftime("%A").to_string().to_lowercase();
     format!("[summary]\nreceivers = [{receivers}]\nday = \"{day}\"\nhour = {}\n", now.hour())
 }
@@ -225,7 +225,7 @@ async fn an_alerter_that_dies_after_it_took_the_summary_on_leaves_it_to_another(
 async fn dies_at(point: &str, messages: usize) {
     let (env, chat, web) = (TestEnv::new(), FarEnd::start().await, FarEnd::start().await);
     std::fs::write(env.path("alerts.toml"), of_webs(&chat, &web, &env) + &now_due("\"web\"")).unwrap();
-    let day = Timestamp::from_second(Timestamp::now().as_second().div_euclid(86_400) * 86_400).unwrap();
+    let day = Timestamp::from_second(e2e::now().as_second().div_euclid(86_400) * 86_400).unwrap();
     counted_at(&env, day, day - SignedDuration::from_hours(1)).await;
     let (config, log) = (env.path("alerts.toml").display().to_string(), env.path("alerts.log").display().to_string());
     let args = ["--config", &config, "--alert-log", &log, "--lease-ms", "1000"];

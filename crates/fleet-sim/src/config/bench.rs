@@ -28,10 +28,10 @@ pub struct LoadSettings {
     /// Which fleet.
     #[command(flatten)]
     pub fleet: FleetSettings,
-    /// Rows in one insert
+    /// Rows in one insert, 1 to 10000
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub batch: u32,
-    /// Inserts at the same time, each of other devices
+    /// Inserts at the same time, each of other devices, 1 to 64
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub tasks: u32,
     /// When the failure counters are written; there must be none of these devices yet
@@ -59,19 +59,19 @@ pub enum Counters {
 /// At which rate to post, and whose row to wait for.
 #[derive(Debug, Clone, Args)]
 pub struct LatencySettings {
-    /// Events per second
+    /// Events per second, 1 to 1000000
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub rate: u32,
-    /// For how many seconds
+    /// For how many seconds, 1 to 3600
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3_600))]
     pub seconds: u32,
-    /// How many events of a second are watched until they have their row, at the most
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    /// How many events of a second are watched until they have their row, 1 to 1000000, at the most
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub sample: u32,
     /// How long a row is waited for after the last event
     #[arg(long, default_value = "30s", value_parser = duration)]
     pub patience: Duration,
-    /// Devices in the fleet, which report in turn
+    /// Devices in the fleet, 1 to 10000000, which report in turn
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub devices: u32,
     /// What all device ids begin with [default: random]

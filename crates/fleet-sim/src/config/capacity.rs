@@ -11,7 +11,7 @@ use crate::capacity::sizing::Goal;
 /// Which fleets, and what has to be reached.
 #[derive(Debug, Clone, Args)]
 pub struct CapacitySettings {
-    /// Devices in the fleet; may be given several times [default: 100000, 1000000, 10000000]
+    /// Devices in the fleet, 1 to 1000000000; may be given several times [default: 100000, 1000000, 10000000]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub devices: Vec<u64>,
     /// Over how long all devices send one event each
@@ -23,8 +23,8 @@ pub struct CapacitySettings {
     /// How busy anything may be, 0 to 1
     #[arg(long, default_value_t = 0.6, value_parser = share)]
     pub busy: f64,
-    /// Cores of each shard's primary
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Cores of each shard's primary, 1 to 1024
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1_024))]
     pub shard_cores: u32,
     /// Print JSON
     #[arg(long)]
@@ -46,8 +46,8 @@ impl CapacitySettings {
 /// Which database.
 #[derive(Debug, Clone, Args)]
 pub struct SizesSettings {
-    /// Days for which rows are kept, one for each device and hour
-    #[arg(long, default_value_t = 90)]
+    /// Days for which rows are kept, one for each device and hour: 1 to 3650
+    #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=3_650))]
     pub days: u32,
     /// Print JSON
     #[arg(long)]

@@ -60,7 +60,7 @@ pub(super) async fn get(
     name: Path<String>,
     assets: Data<Assets>,
 ) -> Result<HttpResponse, ApiError> {
-    let asset = assets.0.get(name.as_str()).ok_or(ApiError::NoRoute)?;
+    let asset = assets.0.get(name.as_str()).ok_or(ApiError::NoRoute { hint: None })?;
     let has = |header, text: &str| {
         request.headers().get(header).and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains(text))
     };

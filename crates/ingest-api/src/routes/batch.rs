@@ -9,11 +9,7 @@ use pisync_core::models::{Batch, InvalidBatch, InvalidEvent, SyncEvent, next_rep
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{
-    body::{self, Form},
-    openapi::Reports,
-    sync_event::now,
-};
+use super::{body::Form, openapi::Reports, report_body, sync_event::now};
 use crate::{auth::Caller, error::ApiError, server::State};
 
 /// What became of a batch.
@@ -62,9 +58,8 @@ pub(super) async fn post(
     caller: Caller,
     state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let form =
-        body::form(&request).ok_or(ApiError::MediaType { accept: "application/json or application/x-ndjson" })?;
-    let batch = read(form, &body::read(&request, payload).await?)?;
+    let (form, body) = report_body::many(&request, payload).await?;
+    let batch = read(form, &body)?;
     if batch.reports.iter().all(Result::is_err) {
         return Err(batch.faults().into());
     }

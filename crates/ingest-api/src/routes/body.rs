@@ -1,16 +1,15 @@
 //! Reading a body: up to a limit, within a time, unpacked where it is packed.
 
-use std::{io::Read, time::Duration};
+use std::time::Duration;
 
 use actix_web::{
     HttpMessage, HttpRequest,
-    http::header::CONTENT_ENCODING,
     web::{Bytes, BytesMut, Payload},
 };
-use flate2::read::MultiGzDecoder;
 use futures_util::StreamExt;
 use tokio::time::timeout;
 
+use super::packing::{is_packed, unpack};
 use crate::error::ApiError;
 
 /// The most bytes of a body, packed and unpacked.
@@ -30,13 +29,14 @@ pub(super) enum Form {
 
 /// The form of the body; none that is known is an error of the caller's choice.
 pub(super) fn form(request: &HttpRequest) -> Option<Form> {
-    let media_type = request.content_type();
+    // Names of types are the same in any case (RFC 9110).
+    let media_type = request.content_type().to_ascii_lowercase();
     let Some((_, subtype)) = media_type.split_once('/') else {
         return media_type.is_empty().then_some(Form::Json);
     };
-    match subtype {
+    match subtype.trim() {
         "x-ndjson" | "ndjson" | "jsonl" | "x-jsonlines" => Some(Form::Lines),
-        _ if subtype == "json" || subtype.ends_with("+json") => Some(Form::Json),
+        subtype if subtype == "json" || subtype.ends_with("+json") => Some(Form::Json),
         _ => None,
     }
 }
@@ -49,7 +49,7 @@ pub(super) async fn read(request: &HttpRequest, payload: Payload) -> Result<Byte
         return Err(ApiError::TooLarge { limit: BODY_LIMIT });
     }
     let body = timeout(PATIENCE, gather(payload)).await.map_err(|_| ApiError::Slow)??;
-    if packed { unpack(&body) } else { Ok(body) }
+    unpack(packed, body, BODY_LIMIT)
 }
 
 /// By hand: the framework's own way takes 32 KiB for each body, whatever its size.
@@ -63,23 +63,4 @@ async fn gather(mut payload: Payload) -> Result<Bytes, ApiError> {
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())
-}
-
-fn is_packed(request: &HttpRequest) -> Result<bool, ApiError> {
-    match request.headers().get(CONTENT_ENCODING).map(|encoding| encoding.as_bytes().to_ascii_lowercase()).as_deref() {
-        None | Some(b"" | b"identity") => Ok(false),
-        Some(b"gzip" | b"x-gzip") => Ok(true),
-        Some(_) => Err(ApiError::Encoding),
-    }
-}
-
-/// Never makes more than the limit, however much is packed in it.
-fn unpack(packed: &[u8]) -> Result<Bytes, ApiError> {
-    let mut body = Vec::new();
-    let read = MultiGzDecoder::new(packed).take(BODY_LIMIT as u64 + 1).read_to_end(&mut body);
-    match read {
-        Ok(size) if size > BODY_LIMIT => Err(ApiError::TooLarge { limit: BODY_LIMIT }),
-        Ok(_) => Ok(body.into()),
-        Err(_) => Err(ApiError::malformed("the body is not gzip as its Content-Encoding says")),
-    }
 }

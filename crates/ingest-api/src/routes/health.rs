@@ -1,14 +1,10 @@
 //! `GET /healthz` and `GET /readyz`: whether the process lives, and whether it can take events.
 
-use std::time::Duration;
-
 use actix_web::{HttpResponse, web::Data};
-use serde_json::json;
+use pisync_core::queue::Readiness;
+use serde_json::{Value, json};
 
 use crate::server::State;
-
-/// How long `MongoDB` may take to say that it is there.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// 200 as long as the process can answer.
 #[utoipa::path(get, path = "/healthz", tag = "process", responses((status = 200, description = "Alive")))]
@@ -16,23 +12,33 @@ pub(super) async fn alive() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "ok" }))
 }
 
-/// 200 while Redis takes events, 503 else. `MongoDB` being away only degrades: events wait.
+/// 200 while a report would be taken, 503 else. While some partitions would take none, or `MongoDB`
+/// is away, it is degraded: the other reports are taken, and all of them wait.
 #[utoipa::path(get, path = "/readyz", tag = "process", responses(
-    (status = 200, description = "Ready, or degraded while MongoDB is away"),
-    (status = 503, description = "Redis is away")
+    (status = 200, description = "Ready; or degraded, with what is wrong"),
+    (status = 503, description = "No report would be taken, with the cause")
 ))]
 pub(super) async fn ready(state: Data<State>) -> HttpResponse {
-    let store = state.store.clone();
-    // A driver's future must not be dropped half way: it is spawned, and only waited for so long.
-    let ping = tokio::spawn(async move { store.ping().await });
-    let (redis, mongo) = tokio::join!(state.queue.check(), tokio::time::timeout(PATIENCE, ping));
-    let mongo = matches!(mongo, Ok(Ok(Ok(()))));
-    let word = |up: bool| if up { "up" } else { "down" };
-    let status = match (&redis, mongo) {
-        (Ok(()), true) => "ready",
-        (Ok(()), false) => "degraded",
-        (Err(_), _) => "unavailable",
+    let (pushes, mongodb) = tokio::join!(state.producer.readiness(), state.store.answers());
+    let status = match (pushes.is_ready(), pushes.refused.is_empty() && mongodb) {
+        (false, _) => "unavailable",
+        (true, true) => "ready",
+        (true, false) => "degraded",
     };
-    let body = json!({ "status": status, "redis": word(redis.is_ok()), "mongodb": word(mongo) });
-    if redis.is_ok() { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
+    let mut body = json!({ "status": status, "redis": redis(&pushes), "mongodb": if mongodb { "up" } else { "down" } });
+    if !pushes.refused.is_empty() {
+        body["refused"] = pushes.refused.iter().map(refused).collect();
+    }
+    if pushes.is_ready() { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
+}
+
+/// `down` if it is away for all partitions; what answers and refuses is up.
+fn redis(pushes: &Readiness) -> &'static str {
+    let away = pushes.refused.iter().filter(|refused| refused.cause == "redis_away");
+    let away: usize = away.map(|refused| refused.partitions.len()).sum();
+    if away == pushes.partitions { "down" } else { "up" }
+}
+
+fn refused(refused: &pisync_core::queue::Refused) -> Value {
+    json!({ "cause": refused.cause, "detail": refused.detail, "partitions": refused.partitions })
 }

@@ -5,15 +5,22 @@ mod body;
 mod health;
 mod metrics;
 mod openapi;
+mod packing;
 mod page;
 mod repeated_failures;
+mod report_body;
 mod sync_event;
 mod sync_history;
+mod tidy;
 pub(crate) mod v1;
 
-use actix_web::web::{self, ServiceConfig, get, post, resource};
+use actix_web::{
+    HttpResponse,
+    http::Method,
+    web::{self, ServiceConfig, get, head, post, resource},
+};
 
-pub(crate) use self::openapi::Docs;
+pub(crate) use self::{openapi::Docs, tidy::tidy};
 pub use self::{repeated_failures::FailingTotal, v1::Census};
 use crate::{
     auth::{Demand, Scope},
@@ -55,20 +62,41 @@ pub fn table(config: &mut ServiceConfig) {
         )
         .configure(v1::table)
         .configure(dashboard::table)
-        .service(resource("/healthz").route(get().to(health::alive)).default_service(only("GET")))
-        .service(resource("/readyz").route(get().to(health::ready)).default_service(only("GET")))
+        .service(
+            resource("/healthz")
+                .route(get().to(health::alive))
+                .route(head().to(health::alive))
+                .default_service(only("GET")),
+        )
+        // Balancers ask by HEAD as well, and have to be told the same.
+        .service(
+            resource("/readyz")
+                .route(get().to(health::ready))
+                .route(head().to(health::ready))
+                .default_service(only("GET")),
+        )
         .service(
             resource("/metrics").route(get().to(metrics::get)).default_service(only("GET")).wrap(Demand(Scope::Read)),
         )
         .service(resource("/openapi.json").route(get().to(openapi::get)).default_service(only("GET")))
         .service(resource("/docs").route(get().to(openapi::to_page)).default_service(only("GET")))
         .service(resource("/docs/{file:.*}").route(get().to(openapi::page)).default_service(only("GET")))
-        .default_service(web::to(async || -> Result<&'static str, ApiError> { Err(ApiError::NoRoute) }));
+        .default_service(web::to(async || -> Result<&'static str, ApiError> { Err(ApiError::NoRoute { hint: None }) }));
 }
 
-/// The answer to any other method.
+/// The answer to any other method; to `HEAD` wherever `GET` is: that it is there. No query is run for it.
 pub(crate) fn only(allow: &'static str) -> actix_web::Route {
-    web::to(move || async move { Err::<&'static str, _>(ApiError::Method { allow }) })
+    let allow = match allow {
+        "GET" => "GET, HEAD",
+        "GET, POST" => "GET, HEAD, POST",
+        other => other,
+    };
+    web::to(move |method: Method| async move {
+        if method == Method::HEAD && allow.starts_with("GET") {
+            return Ok(HttpResponse::Ok().finish());
+        }
+        Err(ApiError::Method { allow })
+    })
 }
 
 fn bad_query(error: &actix_web::error::QueryPayloadError) -> ApiError {

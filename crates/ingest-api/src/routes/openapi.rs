@@ -176,12 +176,29 @@ fn add(operation: &mut Operation, statuses: &[u16]) {
         let word = actix_web::http::StatusCode::from_u16(*status).ok().and_then(|status| status.canonical_reason());
         let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
         let response = ResponseBuilder::new()
-            .description(word.unwrap_or_default())
+            .description(format!("{}{}", word.unwrap_or_default(), for_devices(operation, *status)))
             .content("application/problem+json", problem)
             .build();
         operation.responses.responses.entry(status.to_string()).or_insert(RefOr::T(response));
     }
     operation.security = Some(vec![SecurityRequirement::default(), SecurityRequirement::new("key", [""; 0])]);
+}
+
+/// What a status says to a device that has sent a report.
+fn for_devices(operation: &Operation, status: u16) -> &'static str {
+    let is_of_devices = operation.tags.iter().flatten().any(|tag| tag == "devices") && operation.request_body.is_some();
+    match status {
+        _ if !is_of_devices => "",
+        400 | 413 | 415 | 431 => {
+            ". With application/problem+json it is final: the report never will be taken. Of a batch that is too \
+             large send the halves. Without, keep the report and send it again"
+        }
+        429 | 503 => {
+            ". Keep the report and send it again after what Retry-After says, in seconds or as a date, with some \
+             randomness"
+        }
+        _ => ". Keep the report and send it again",
+    }
 }
 
 /// The document, as JSON.
@@ -220,7 +237,8 @@ pub(super) async fn to_page() -> HttpResponse {
 
 /// A file of the page, from within the program.
 pub(super) async fn page(file: Path<String>, docs: Data<Docs>) -> Result<HttpResponse, ApiError> {
-    let found = utoipa_swagger_ui::serve(&file, docs.page.clone()).ok().flatten().ok_or(ApiError::NoRoute)?;
+    let found =
+        utoipa_swagger_ui::serve(&file, docs.page.clone()).ok().flatten().ok_or(ApiError::NoRoute { hint: None })?;
     let policy = (CONTENT_SECURITY_POLICY, PAGE_POLICY);
     Ok(HttpResponse::Ok().content_type(found.content_type).insert_header(policy).body(found.bytes.into_owned()))
 }

@@ -1,29 +1,31 @@
 //! `GET /api/devices/repeated-failures`: the devices that fail again and again, worst first.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use actix_web::{
     HttpResponse,
     web::{Data, Query},
 };
-use pisync_core::store::StoreError;
 use serde::Serialize;
-use tokio::{sync::Mutex, time::Instant};
 use utoipa::ToSchema;
 
 use super::page::{Envelope, PageQuery};
-use crate::{error::ApiError, server::State};
+use crate::{
+    error::ApiError,
+    refresh::{Latest, PATIENCE},
+    server::State,
+};
 
 /// How many failed syncs in a row make a repeated failure.
 const REPEATED: i32 = 3;
 
-/// How old the total of a list that goes on may be.
-const LAG: Duration = Duration::from_secs(1);
+/// How old the total of a list that goes on may be, and how old while a newer one cannot be had.
+const LAGS: [Duration; 2] = [Duration::from_secs(1), Duration::from_mins(1)];
 
 /// How many devices there were in the list a moment ago. To count them takes a step for each, and
 /// one for each that has left it lately.
 #[derive(Debug, Clone, Default)]
-pub struct FailingTotal(Arc<Mutex<Option<(Instant, u64)>>>);
+pub struct FailingTotal(Latest<u64>);
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -58,18 +60,8 @@ pub(super) async fn get(query: Query<PageQuery>, state: Data<State>) -> Result<H
 
 impl FailingTotal {
     async fn of(state: &State) -> Result<u64, ApiError> {
-        let state = state.clone();
-        // Spawned, since a driver's future must not be dropped when whoever asks gives up.
-        let counting = tokio::spawn(async move {
-            let mut counted = state.failing_total.0.lock().await;
-            match *counted {
-                Some((at, total)) if at.elapsed() < LAG => Ok(total),
-                _ => {
-                    let total = state.store.failure_counters().count_failing(REPEATED).await?;
-                    Ok(counted.insert((Instant::now(), total)).1)
-                }
-            }
-        });
-        counting.await.map_err(|panic| StoreError::Unavailable(panic.to_string()))?
+        let counters = state.store.failure_counters();
+        let count = || async move { Ok(counters.count_failing(REPEATED).await?) };
+        state.failing_total.0.get(LAGS, PATIENCE, "the counts of the failing devices", count).await
     }
 }

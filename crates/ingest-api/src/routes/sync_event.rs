@@ -9,10 +9,7 @@ use jiff::Timestamp;
 use pisync_core::models::SyncEvent;
 use utoipa::ToSchema;
 
-use super::{
-    body::{self, Form},
-    openapi::Report,
-};
+use super::{openapi::Report, report_body};
 use crate::{auth::Caller, error::ApiError, server::State};
 
 /// The answer to a report that was taken.
@@ -39,10 +36,7 @@ pub(super) async fn post(
     caller: Caller,
     state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    if body::form(&request) != Some(Form::Json) {
-        return Err(ApiError::MediaType { accept: "application/json" });
-    }
-    let body = body::read(&request, payload).await?;
+    let body = report_body::one(&request, payload).await?;
     let event = SyncEvent::from_json(&body, now())?;
     caller.may_post_as(&event.device_id)?;
     state.limits.admit(&event.device_id, caller.key_id())?;

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::LazyLock, time::Duration};
 
-use deadpool_redis::redis::{ErrorKind, RedisError, Script};
+use deadpool_redis::redis::Script;
 
 use super::{Lease, Partition, Queue, QueueError};
 
@@ -76,7 +76,7 @@ impl Queue {
         script.arg(self.keys.base(partition)).arg(&batch.0);
         script.arg(max).arg(duration_ms(lease)).arg(owner).arg(self.keys.count());
         let (found, batch, epoch, attempt, cursor, messages): (String, String, u64, u32, i64, Vec<Vec<u8>>) =
-            self.redis.run(&script).await?;
+            self.redis.run_at(partition, &script).await?;
         match found.as_str() {
             "batch" => {
                 let lease = Lease { partition, batch: BatchId(batch), epoch };
@@ -86,7 +86,7 @@ impl Queue {
             "busy" => Ok(Claim::Busy { left: Duration::from_millis(epoch) }),
             "paused" => Ok(Claim::Paused),
             "changed" => Err(QueueError::PartitionsChanged),
-            _ => Err(RedisError::from((ErrorKind::UnexpectedReturnType, "unknown answer to a claim")).into()),
+            _ => Err(QueueError::Refused("unknown answer to a claim".into())),
         }
     }
 }

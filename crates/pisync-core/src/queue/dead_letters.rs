@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use deadpool_redis::redis::{self, Script};
 use jiff::Timestamp;
 
-use super::{Partition, Queue, QueueError};
+use super::{Partition, Queue, QueueError, unreadable::unreadable};
 use crate::models::{DeadLetter, Reason};
 
 static REMOVE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/remove_dead.lua")));
@@ -81,12 +81,15 @@ impl Queue {
 
 /// A letter that is not of our making is still shown, and can be purged.
 fn read(raw: &[u8]) -> DeadLetter {
-    serde_json::from_slice(raw).unwrap_or_else(|error| DeadLetter {
-        id: "unreadable".into(),
-        reason: Reason::Malformed,
-        error: format!("the letter itself cannot be read: {error}"),
-        attempt: 0,
-        died_at: Timestamp::UNIX_EPOCH,
-        message: raw.to_vec(),
+    serde_json::from_slice(raw).unwrap_or_else(|error| {
+        unreadable("dead", raw, "expected a dead letter as JSON");
+        DeadLetter {
+            id: "unreadable".into(),
+            reason: Reason::Malformed,
+            error: format!("the letter itself cannot be read: {error}"),
+            attempt: 0,
+            died_at: Timestamp::UNIX_EPOCH,
+            message: raw.to_vec(),
+        }
     })
 }

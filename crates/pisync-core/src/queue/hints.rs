@@ -4,7 +4,7 @@
 
 use deadpool_redis::redis;
 
-use super::{Queue, QueueError};
+use super::{Queue, QueueError, unreadable::unreadable};
 use crate::models::DeviceId;
 
 /// The most hints that are kept; older ones fall out, their alerts come with the next tick.
@@ -37,7 +37,13 @@ impl Hints {
     pub async fn take(&self, max: usize) -> Result<Vec<DeviceId>, QueueError> {
         let key = self.0.keys.shared("alerts");
         let ids: Option<Vec<Vec<u8>>> = self.0.redis.query(redis::cmd("LPOP").arg(key).arg(max)).await?;
-        let read = |id: Vec<u8>| DeviceId::parse(std::str::from_utf8(&id).ok()?).ok();
+        let read = |id: Vec<u8>| {
+            let device = std::str::from_utf8(&id).ok().and_then(|id| DeviceId::parse(id).ok());
+            if device.is_none() {
+                unreadable("alerts", &id, "expected a device id");
+            }
+            device
+        };
         Ok(ids.unwrap_or_default().into_iter().filter_map(read).collect())
     }
 }

@@ -5,17 +5,23 @@ use std::collections::BTreeMap;
 use deadpool_redis::redis;
 use jiff::Timestamp;
 
-use super::{LastSeen, QueueError, seen::timestamp};
+use super::{LastSeen, QueueError, seen::timestamp, unreadable::unreadable};
 
 impl LastSeen {
     /// The starts of hours from `from` on and before `to`, each with when it last got rows, by
     /// Redis' clock, new ones or the same again. Kept for hours of the last 8 days at least.
     pub async fn touched(&self, from: Timestamp, to: Timestamp) -> Result<BTreeMap<Timestamp, Timestamp>, QueueError> {
         let all = |key| redis::cmd("ZRANGE").arg(key).arg(0).arg(-1).arg("WITHSCORES").clone();
-        let found: Vec<Vec<(i64, f64)>> = self.of_each("hours", all).await?;
+        let found: Vec<Vec<(Vec<u8>, f64)>> = self.of_each("hours", all).await?;
         let mut touched = BTreeMap::new();
-        for (hour, score) in found.into_iter().flatten() {
-            let (Ok(hour), Some(at)) = (Timestamp::from_second(hour), timestamp(score)) else { continue };
+        for (member, score) in found.into_iter().flatten() {
+            // What is no hour was put there by a person.
+            let hour = std::str::from_utf8(&member).ok().and_then(|hour| hour.parse().ok());
+            let hour = hour.and_then(|hour| Timestamp::from_second(hour).ok());
+            let (Some(hour), Some(at)) = (hour, timestamp(score)) else {
+                unreadable("hours", &member, "expected the seconds of an hour, and a time as its score");
+                continue;
+            };
             if (from..to).contains(&hour) {
                 let last = touched.entry(hour).or_insert(at);
                 *last = at.max(*last);

@@ -40,7 +40,7 @@ impl Queue {
         let mut script = EXTEND.key(self.keys.of(lease.partition, "leases"));
         script.key(self.keys.meta(lease.partition, &lease.batch));
         script.arg(&lease.batch.0).arg(lease.epoch).arg(duration_ms(time));
-        self.fenced(&script).await
+        self.fenced(lease, &script).await
     }
 
     /// Writes down how many messages of the batch are read: should the worker die now, it did not
@@ -48,7 +48,7 @@ impl Queue {
     pub async fn note_cursor(&self, lease: &Lease, cursor: usize) -> Result<Fenced, QueueError> {
         let mut script = NOTE.key(self.keys.meta(lease.partition, &lease.batch));
         script.arg(lease.epoch).arg(cursor);
-        self.fenced(&script).await
+        self.fenced(lease, &script).await
     }
 
     /// Forgets the batch: its messages have had their effect, but for those that are `dead`, which
@@ -63,7 +63,7 @@ impl Queue {
         for letter in dead {
             script.arg(serde_json::to_vec(letter).unwrap_or_default());
         }
-        self.fenced(&script).await
+        self.fenced(lease, &script).await
     }
 
     /// Gives the batch back untouched, for the next claim to take at once. Its attempt stays as
@@ -72,11 +72,15 @@ impl Queue {
         let mut script = RELEASE.key(self.keys.of(lease.partition, "leases"));
         script.key(self.keys.meta(lease.partition, &lease.batch));
         script.arg(&lease.batch.0).arg(lease.epoch).arg(self.keys.shared("wake")).arg(lease.partition.number());
-        self.fenced(&script).await
+        self.fenced(lease, &script).await
     }
 
-    async fn fenced(&self, script: &deadpool_redis::redis::ScriptInvocation<'_>) -> Result<Fenced, QueueError> {
-        let held: bool = self.redis.run(script).await?;
+    async fn fenced(
+        &self,
+        lease: &Lease,
+        script: &deadpool_redis::redis::ScriptInvocation<'_>,
+    ) -> Result<Fenced, QueueError> {
+        let held: bool = self.redis.run_at(lease.partition, script).await?;
         Ok(if held { Fenced::Held } else { Fenced::Lost })
     }
 }

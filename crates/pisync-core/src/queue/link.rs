@@ -5,18 +5,22 @@ use std::time::Duration;
 use deadpool_redis::{
     Manager, Pool, PoolConfig, Runtime, Timeouts,
     redis::{
-        self, AsyncConnectionConfig, Cmd, ConnectionInfo, Pipeline, RedisError, RedisFuture, Value,
+        self, AsyncConnectionConfig, Cmd, ConnectionAddr, ConnectionInfo, Pipeline, RedisConnectionInfo, RedisError,
+        RedisFuture, TlsCertificates, TlsMode, Value,
         aio::{ConnectionLike, MultiplexedConnection, PubSub},
         cluster::ClusterClient,
         cluster_async::ClusterConnection,
         cluster_routing::{MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, Slot, SlotAddr},
-        sentinel::{SentinelClient, SentinelServerType},
+        sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
     },
 };
 use tokio::sync::Mutex;
 
 use super::QueueError;
-use crate::redis_url::{RedisUrl, tcp};
+use crate::{
+    redis_url::{BadUrl, RedisUrl, Servers, tcp},
+    settings::CaFile,
+};
 
 /// How long a new connection to one server may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -25,7 +29,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const SEARCH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Where connections come from.
-pub(super) enum Source {
+pub(super) struct Source {
+    servers: Way,
+    /// Where that is and which setting says so, for people.
+    place: String,
+}
+
+enum Way {
     /// One server.
     Server { pool: Box<Pool>, client: Box<redis::Client> },
     /// A cluster, and the nodes that the settings name.
@@ -44,40 +54,68 @@ pub(super) enum Link {
 }
 
 impl Source {
-    /// What a URL means; nothing is connected yet.
-    pub(super) fn new(url: RedisUrl, response_timeout: Duration) -> Result<Self, QueueError> {
-        let malformed = |error: RedisError| QueueError::Misconfigured(error.to_string());
+    /// What a URL means; nothing is connected yet. Of `ca` alone certificates are believed.
+    ///
+    /// Fails with what is wrong with the URL or the certificates.
+    pub(super) fn new(url: RedisUrl, ca: Option<&CaFile>, response_timeout: Duration) -> Result<Self, BadUrl> {
+        let malformed = |error: RedisError| BadUrl(error.to_string());
+        if ca.is_some() && !url.is_tls {
+            let why = "there is a CA file (--redis-ca-file, PISYNC_REDIS_CA_FILE) and no TLS: write rediss:// for TLS";
+            return Err(BadUrl(why.into()));
+        }
+        let place = format!("{} (--redis-url, PISYNC_REDIS_URL)", url.place);
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(response_timeout));
-        Ok(match url {
-            RedisUrl::Server(info) => {
-                let pool = pool(*info.clone(), config)?;
-                Self::Server { pool: Box::new(pool), client: Box::new(redis::Client::open(*info).map_err(malformed)?) }
+        let (url, certificates) = match ca {
+            Some(ca) => url.trust(ca.pem()).map(|(url, certificates)| (url, Some(certificates))).map_err(malformed)?,
+            None => (url, None),
+        };
+        let servers = match url.servers {
+            Servers::One(info) => {
+                let pool = Box::new(pool(*info.clone(), config)?);
+                Way::Server { pool, client: Box::new(redis::Client::open(*info).map_err(malformed)?) }
             }
-            RedisUrl::Cluster(nodes) => {
-                let client = ClusterClient::builder(nodes.clone())
+            Servers::Cluster(nodes) => {
+                let mut client = ClusterClient::builder(nodes.clone())
                     .connection_timeout(CONNECT_TIMEOUT)
                     .response_timeout(response_timeout)
                     .tcp_settings(tcp());
-                Self::Cluster { client: Box::new(client.build().map_err(malformed)?), nodes }
+                if let Some(certificates) = certificates {
+                    client = client.certs(certificates);
+                }
+                Way::Cluster { client: Box::new(client.build().map_err(malformed)?), nodes }
             }
-            RedisUrl::Sentinels { sentinels, master, servers } => {
-                let client = SentinelClient::build(sentinels, master, Some(*servers), SentinelServerType::Master);
+            Servers::Sentinels { sentinels, login, master, server } => {
+                let client = sentinel_client(sentinels, &login, &master, &server, url.is_tls, certificates);
                 let client = Box::new(Mutex::new(client.map_err(malformed)?));
-                Self::Sentinels { client, config: Box::new(config) }
+                Way::Sentinels { client, config: Box::new(config) }
             }
-        })
+        };
+        Ok(Self { servers, place })
+    }
+
+    /// Where it is and which setting says so, for people.
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Whether there are several servers that take writes.
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self.servers, Way::Cluster { .. })
     }
 
     /// A new connection.
     pub(super) async fn connect(&self) -> Result<Link, QueueError> {
-        match self {
-            Self::Server { pool, .. } => Ok(Link::Server(deadpool_redis::Connection::take(pool.get().await?))),
-            Self::Cluster { client, .. } => Ok(Link::Cluster(in_time(client.get_async_connection()).await?)),
-            Self::Sentinels { client, config } => {
+        match &self.servers {
+            Way::Server { pool, .. } => {
+                let connection = pool.get().await.map_err(|error| QueueError::at_pool(&self.place, &error))?;
+                Ok(Link::Server(deadpool_redis::Connection::take(connection)))
+            }
+            Way::Cluster { client, .. } => Ok(Link::Cluster(self.in_time(client.get_async_connection()).await?)),
+            Way::Sentinels { client, config } => {
                 let connect = async { client.lock().await.get_async_connection_with_config(config).await };
-                Ok(Link::Server(in_time(connect).await?))
+                Ok(Link::Server(self.in_time(connect).await?))
             }
         }
     }
@@ -85,36 +123,70 @@ impl Source {
     /// A connection of its own, for listening to a channel. In a cluster every node hears of what
     /// is published at any other.
     pub(super) async fn subscribe(&self, channel: &str) -> Result<PubSub, QueueError> {
-        in_time(async {
-            let client = match self {
-                Self::Server { client, .. } => *client.clone(),
-                Self::Sentinels { client, .. } => client.lock().await.async_get_client().await?,
-                Self::Cluster { nodes, .. } => return listen_to_one_of(nodes, channel).await,
+        self.in_time(async {
+            let client = match &self.servers {
+                Way::Server { client, .. } => *client.clone(),
+                Way::Sentinels { client, .. } => client.lock().await.async_get_client().await?,
+                Way::Cluster { nodes, .. } => return listen_to_one_of(nodes, channel).await,
             };
             listen(&client, channel).await
         })
         .await
     }
+
+    async fn in_time<T>(&self, connect: impl Future<Output = Result<T, RedisError>>) -> Result<T, QueueError> {
+        match tokio::time::timeout(SEARCH_TIMEOUT, connect).await {
+            Ok(connected) => connected.map_err(|error| QueueError::at(&self.place, &error)),
+            Err(_) => Err(QueueError::Unavailable(format!("{}: no connection in time", self.place))),
+        }
+    }
+}
+
+/// A client that asks sentinels, with the certificates to believe, if not the usual ones.
+fn sentinel_client(
+    sentinels: Vec<ConnectionAddr>,
+    login: &RedisConnectionInfo,
+    master: &str,
+    server: &RedisConnectionInfo,
+    is_tls: bool,
+    certificates: Option<TlsCertificates>,
+) -> Result<SentinelClient, RedisError> {
+    let mut client = SentinelClientBuilder::new(sentinels, master, SentinelServerType::Master)?
+        .set_client_to_redis_db(server.db())
+        .set_client_to_redis_tcp_settings(tcp())
+        .set_client_to_sentinel_tcp_settings(tcp());
+    if let Some(user) = server.username() {
+        client = client.set_client_to_redis_username(user);
+    }
+    if let Some(password) = server.password() {
+        client = client.set_client_to_redis_password(password);
+    }
+    if let Some(user) = login.username() {
+        client = client.set_client_to_sentinel_username(user);
+    }
+    if let Some(password) = login.password() {
+        client = client.set_client_to_sentinel_password(password);
+    }
+    if is_tls {
+        client = client.set_client_to_redis_tls_mode(TlsMode::Secure);
+    }
+    if let Some(certificates) = certificates {
+        client = client.set_client_to_sentinel_certificates(certificates.clone());
+        client = client.set_client_to_redis_certificates(certificates);
+    }
+    client.build()
 }
 
 /// One server's connections, made by a pool for its limits of time, and held outside of it: its
 /// checkout has a PING, which costs a round trip each time.
-fn pool(info: ConnectionInfo, config: AsyncConnectionConfig) -> Result<Pool, QueueError> {
-    let manager = Manager::new_with_config(info, config);
-    let manager = manager.map_err(|error| QueueError::Misconfigured(error.to_string()))?;
+fn pool(info: ConnectionInfo, config: AsyncConnectionConfig) -> Result<Pool, BadUrl> {
+    let manager = Manager::new_with_config(info, config).map_err(|error| BadUrl(error.to_string()))?;
     let timeouts =
         Timeouts { wait: Some(CONNECT_TIMEOUT), create: Some(CONNECT_TIMEOUT), recycle: Some(CONNECT_TIMEOUT) };
     let pool = Pool::builder(manager)
         .config(PoolConfig { max_size: 4, timeouts, ..PoolConfig::default() })
         .runtime(Runtime::Tokio1);
-    pool.build().map_err(|error| QueueError::Misconfigured(error.to_string()))
-}
-
-async fn in_time<T>(connect: impl Future<Output = Result<T, RedisError>>) -> Result<T, QueueError> {
-    match tokio::time::timeout(SEARCH_TIMEOUT, connect).await {
-        Ok(connected) => Ok(connected?),
-        Err(_) => Err(QueueError::Unavailable("no connection in time".into())),
-    }
+    pool.build().map_err(|error| BadUrl(error.to_string()))
 }
 
 async fn listen_to_one_of(nodes: &[ConnectionInfo], channel: &str) -> Result<PubSub, RedisError> {
@@ -183,11 +255,6 @@ impl Link {
                 }
             }
         }
-    }
-
-    /// Whether it mends itself when a server fails.
-    pub(super) fn mends_itself(&self) -> bool {
-        matches!(self, Self::Cluster(_))
     }
 }
 

@@ -18,7 +18,11 @@ impl Queue {
         for partition in self.partitions() {
             self.redis.query::<()>(redis::cmd("DEL").arg(self.keys.of(partition, "paused"))).await?;
             let wake = self.keys.shared("wake");
-            self.redis.query::<()>(redis::cmd("PUBLISH").arg(wake).arg(partition.number())).await?;
+            let notice = redis::cmd("PUBLISH").arg(wake).arg(partition.number()).clone();
+            // Only a notice: workers look by themselves.
+            if let Err(error) = self.redis.query::<()>(&notice).await {
+                log::debug!(error:% = error; "nobody was woken");
+            }
         }
         Ok(())
     }

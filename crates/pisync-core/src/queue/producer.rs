@@ -1,29 +1,39 @@
 //! Group commit: requests that arrive together go to Redis together.
 //!
-//! One task owns the way to Redis. While a push is under way, what arrives next collects; so the
-//! group grows with the load and a lone request waits for nobody. Source: group commit as in
-//! D. `DeWitt` et al., "Implementation Techniques for Main Memory Database Systems", 1984.
+//! One task owns the way to each partition. While its push is under way, what arrives next collects;
+//! so the group grows with the load and a lone request waits for nobody. A partition whose server is
+//! away holds up no other. Source: group commit as in D. `DeWitt` et al., "Implementation Techniques
+//! for Main Memory Database Systems", 1984.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Partition, Queue, QueueError, encode};
+use super::{
+    Partition, Queue, QueueError, encode,
+    readiness::{Readiness, ReadinessCache},
+};
 use crate::models::SyncEvent;
 
 /// The most messages in one group.
 const GROUP: usize = 1_000;
 
-/// The most messages that may wait for their group; beyond, a push is refused at once.
+/// The most messages that may wait for their groups in all partitions together; beyond, a push is
+/// refused at once.
 const WAITING: usize = 16 * GROUP;
+
+/// The least room of one partition.
+const LEAST_WAITING: usize = 256;
 
 /// Pushes events, many at a time. Cheap to clone; all clones share one group.
 #[derive(Debug, Clone)]
 pub struct Producer {
     queue: Queue,
     limit: u64,
-    waiting: mpsc::Sender<Message>,
+    /// The way to each partition, in order.
+    waiting: Arc<[mpsc::Sender<Message>]>,
+    readiness: ReadinessCache,
 }
 
 /// Why an event was not taken. It is not in Redis, or the caller must act as if it were not.
@@ -42,20 +52,31 @@ pub enum PushError {
 
 #[derive(Debug)]
 struct Message {
-    partition: Partition,
     bytes: Vec<u8>,
     taken: oneshot::Sender<Result<(), PushError>>,
 }
 
 impl Producer {
-    /// Starts the task that pushes. It ends when the last clone is dropped.
+    /// Starts the tasks that push. They end when the last clone is dropped.
     ///
     /// `max_queue` is the number of events that may wait in all partitions together.
     pub fn start(queue: Queue, max_queue: u64) -> Self {
-        let (waiting, arrivals) = mpsc::channel(WAITING);
-        let limit = max_queue.div_ceil(queue.partitions().len() as u64);
-        tokio::spawn(commit_groups(queue.clone(), limit, arrivals));
-        Self { queue, limit, waiting }
+        let partitions = queue.partitions().len();
+        let limit = max_queue.div_ceil(partitions as u64);
+        let room = (WAITING / partitions).max(LEAST_WAITING);
+        let way = |partition| {
+            let (waiting, arrivals) = mpsc::channel(room);
+            tokio::spawn(commit_groups(queue.clone(), limit, partition, arrivals));
+            waiting
+        };
+        let waiting = queue.partitions().map(way).collect();
+        let readiness = ReadinessCache::new(queue.clone(), limit);
+        Self { queue, limit, waiting, readiness }
+    }
+
+    /// Returns whether a push would be taken by each partition; a second old at the most.
+    pub async fn readiness(&self) -> Readiness {
+        self.readiness.get().await
     }
 
     /// How many events may wait in all partitions together.
@@ -66,8 +87,8 @@ impl Producer {
     /// Queues one event; when it returns, Redis has it.
     pub async fn push(&self, event: &SyncEvent) -> Result<(), PushError> {
         let (taken, answer) = oneshot::channel();
-        let message = Message { partition: self.queue.partition_of(&event.device_id), bytes: encode(event), taken };
-        if self.waiting.try_send(message).is_err() {
+        let partition = usize::from(self.queue.partition_of(&event.device_id).number());
+        if self.waiting[partition].try_send(Message { bytes: encode(event), taken }).is_err() {
             return Err(unavailable("too many requests wait for it"));
         }
         answer.await.unwrap_or_else(|_| Err(unavailable("the process is stopping")))
@@ -94,19 +115,15 @@ fn unavailable(why: &str) -> PushError {
     QueueError::Unavailable(why.into()).into()
 }
 
-async fn commit_groups(queue: Queue, limit: u64, mut arrivals: mpsc::Receiver<Message>) {
-    let mut group = Vec::with_capacity(GROUP);
+async fn commit_groups(queue: Queue, limit: u64, partition: Partition, mut arrivals: mpsc::Receiver<Message>) {
+    let mut group = Vec::new();
     while arrivals.recv_many(&mut group, GROUP).await > 0 {
         // Whoever has gone away in the meantime was never told 202.
         group.retain(|message| !message.taken.is_closed());
-        group.sort_by_key(|message| message.partition);
-        let mut pushes = Vec::new();
-        while let Some(first) = group.first() {
-            let partition = first.partition;
-            let size = group.iter().take_while(|message| message.partition == partition).count();
-            pushes.push(commit(&queue, limit, partition, group.drain(..size).collect()));
+        if group.is_empty() {
+            continue;
         }
-        let failed = join_all(pushes).await.into_iter().find_map(Result::err);
+        let failed = commit(&queue, limit, partition, group.drain(..)).await.err();
         if let Some(error @ QueueError::Unavailable(_)) = failed {
             // Whoever came meanwhile would wait for the next failure: a device is told at once.
             while let Ok(message) = arrivals.try_recv() {
@@ -116,8 +133,13 @@ async fn commit_groups(queue: Queue, limit: u64, mut arrivals: mpsc::Receiver<Me
     }
 }
 
-async fn commit(queue: &Queue, limit: u64, partition: Partition, messages: Vec<Message>) -> Result<(), QueueError> {
-    let (bytes, takers): (Vec<_>, Vec<_>) = messages.into_iter().map(|message| (message.bytes, message.taken)).unzip();
+async fn commit(
+    queue: &Queue,
+    limit: u64,
+    partition: Partition,
+    messages: impl Iterator<Item = Message>,
+) -> Result<(), QueueError> {
+    let (bytes, takers): (Vec<_>, Vec<_>) = messages.map(|message| (message.bytes, message.taken)).unzip();
     let pushed = queue.push(partition, &bytes, limit).await;
     for (i, taker) in takers.into_iter().enumerate() {
         let answer = match &pushed {

@@ -9,7 +9,7 @@ use std::{collections::HashMap, sync::LazyLock, time::Duration};
 use deadpool_redis::redis::{self, Script};
 use jiff::Timestamp;
 
-use super::{Queue, QueueError};
+use super::{Queue, QueueError, unreadable::unreadable};
 use crate::models::{Gap, Listening};
 
 static PULSE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/pulse.lua")));
@@ -79,7 +79,8 @@ impl Pulse {
     /// Who is alive, and when nobody listened.
     pub async fn signs(&self) -> Result<Signs, QueueError> {
         let all = redis::cmd("HGETALL").arg(self.0.keys.shared("pulse")).clone();
-        let fields: HashMap<String, i64> = self.0.redis.query(&all).await?;
+        let fields: HashMap<Vec<u8>, Vec<u8>> = self.0.redis.query(&all).await?;
+        let fields: HashMap<String, i64> = fields.iter().filter_map(field).collect();
         let time = |millis: &i64| Timestamp::from_millisecond(*millis).ok();
         let last = |role: Role| fields.get(role.as_str()).and_then(time);
         let gap = |(field, to): (&String, &i64)| {
@@ -90,4 +91,14 @@ impl Pulse {
         gaps.sort_by_key(|gap| gap.from);
         Ok(Signs { ingest: last(Role::Ingest), worker: last(Role::Worker), listening: Listening { gaps } })
     }
+}
+
+/// A field and its milliseconds; what is none was put there by a person.
+fn field((name, millis): (&Vec<u8>, &Vec<u8>)) -> Option<(String, i64)> {
+    let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(str::to_owned);
+    let read = text(name).zip(text(millis).and_then(|millis| millis.parse().ok()));
+    if read.is_none() {
+        unreadable("pulse", name, "expected milliseconds");
+    }
+    read
 }

@@ -20,6 +20,9 @@ static SEEN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scrip
 /// More devices than there are; Lua counts exactly up to here.
 const MOST: u64 = 1 << 52;
 
+/// The time of the year 9987 up to which scores are read, in milliseconds.
+const LAST: i64 = 253_000_000_000_000;
+
 /// A minute in milliseconds.
 const MINUTE: i64 = 60_000;
 
@@ -55,7 +58,7 @@ impl LastSeen {
         for (device, at) in devices {
             script.arg(at.as_millisecond()).arg(device.as_str());
         }
-        let left_out: i64 = self.0.redis.run(&script).await?;
+        let left_out: i64 = self.0.redis.run_at(partition, &script).await?;
         usize::try_from(left_out).map_err(|_| QueueError::PartitionsChanged)
     }
 
@@ -146,5 +149,7 @@ impl LastSeen {
 /// A score as the time that it stands for.
 #[expect(clippy::cast_possible_truncation, reason = "milliseconds are whole and below 2^53")]
 pub(super) fn timestamp(score: f64) -> Option<Timestamp> {
-    Timestamp::from_millisecond(score as i64).ok()
+    let millis = score as i64;
+    // Sums with it must never leave what a clock can show.
+    (0..LAST).contains(&millis).then(|| Timestamp::from_millisecond(millis).ok())?
 }

@@ -6,7 +6,7 @@ use deadpool_redis::redis::Script;
 use futures_util::{Stream, StreamExt, future, stream};
 use jiff::Timestamp;
 
-use super::{LastSeen, Partition, QueueError, seen::timestamp};
+use super::{LastSeen, Partition, QueueError, seen::timestamp, unreadable::unreadable};
 use crate::models::DeviceId;
 
 static PAGE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/seen_page.lua")));
@@ -50,8 +50,9 @@ impl LastSeen {
             let next = within.or_else(|| Some((partitions.next()?, None)));
             let Some((partition, after)) = next else { return Ok(None) };
             let entries = seen.entries(partition, [from, to], after.as_ref(), most).await?;
-            let last = entries.last().filter(|_| entries.len() == most);
-            let place = last.and_then(|(device, at)| Some((partition, (timestamp(*at)?, device.clone()))));
+            // Scores that are no time stand at both ends: the walk goes on behind the last that is one.
+            let place_of = |(device, at): &Entry| Some((partition, (timestamp(*at)?, device.clone())));
+            let place = if entries.len() == most { entries.iter().rev().find_map(place_of) } else { None };
             Ok::<_, QueueError>(Some((entries.iter().filter_map(read).collect(), (seen, partitions, place))))
         })
         .boxed()
@@ -82,7 +83,11 @@ type Entry = (Vec<u8>, f64);
 type Place = (Timestamp, Vec<u8>);
 
 /// What is no device id was put there by a person, and is left out.
-fn read((device, at): &Entry) -> Option<(DeviceId, Timestamp)> {
-    let device = DeviceId::parse(std::str::from_utf8(device).ok()?).ok()?;
-    Some((device, timestamp(*at)?))
+fn read((member, at): &Entry) -> Option<(DeviceId, Timestamp)> {
+    let device = std::str::from_utf8(member).ok().and_then(|device| DeviceId::parse(device).ok());
+    let entry = device.zip(timestamp(*at));
+    if entry.is_none() {
+        unreadable("seen", member, "expected a device id, and a time as its score");
+    }
+    entry
 }

@@ -12,7 +12,10 @@ use crate::models::SyncEvent;
 static STATUS: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/status.lua")));
 
 /// The answer of the script.
-type Answer = (u64, Vec<(String, u64, String, u64, i64)>, u64, bool, Vec<u8>, HashMap<String, u64>);
+type Answer = (u64, Vec<(Bytes, u64, Bytes, u64, i64)>, u64, bool, Bytes, HashMap<Bytes, Bytes>);
+
+/// Text that a person may have edited: not to be text must not hide everything else.
+type Bytes = Vec<u8>;
 
 /// A batch that a worker has claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,8 +72,17 @@ impl Queue {
         }
         script.arg(self.keys.base(partition));
         let (ready, batches, dead, paused, oldest, totals): Answer = self.redis.run(&script).await?;
-        let batch = |(batch, messages, owner, epoch, attempt)| BatchStatus { batch, messages, owner, epoch, attempt };
+        let text = |bytes: Bytes| String::from_utf8_lossy(&bytes).into_owned();
+        let batch = |(batch, messages, owner, epoch, attempt)| BatchStatus {
+            batch: text(batch),
+            messages,
+            owner: text(owner),
+            epoch,
+            attempt,
+        };
         let batches = batches.into_iter().map(batch).collect();
+        let total = |(name, total): (Bytes, Bytes)| Some((text(name), text(total).parse().ok()?));
+        let totals = totals.into_iter().filter_map(total).collect();
         Ok(PartitionStatus { partition, ready, batches, dead, paused, oldest: decode(&oldest).ok(), totals })
     }
 

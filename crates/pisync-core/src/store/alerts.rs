@@ -13,7 +13,7 @@ mod pages;
 mod week;
 
 use bson::{Document, doc};
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use mongodb::{
     Collection, Database,
@@ -24,14 +24,17 @@ pub use self::{
     groups::HeldGroup,
     list::{AlertFilter, Held, HeldCount},
 };
-use super::{Revision, Saved, StoreError, index, object_id, update};
+use super::{Raw, Revision, Saved, StoreError, documents, index, object_id, update};
 use crate::models::{AlertId, Incident};
+
+/// The collection, as metrics and the log name it.
+const NAME: &str = "Alert";
 
 /// The alerts.
 #[derive(Debug, Clone)]
 pub struct Alerts {
     database: Database,
-    collection: Collection<Document>,
+    collection: Raw,
     groups: Collection<Document>,
 }
 
@@ -56,8 +59,7 @@ impl Alerts {
         let indexes = [index(doc! { "fingerprint": 1 }, open), index(last_keys(), ended.build())];
         let indexes = indexes.into_iter().chain(outbox::indexes()).chain(list::indexes());
         let indexes = indexes.chain([week::ended_index()]);
-        self.collection.create_indexes(indexes).await?;
-        Ok(())
+        super::indexes::ensure(&self.collection, indexes).await
     }
 
     /// How many incidents are open.
@@ -86,10 +88,10 @@ impl Alerts {
         Ok(ended)
     }
 
-    /// One incident.
+    /// One incident, if there is one that can be read.
     pub async fn find(&self, id: AlertId) -> Result<Option<KeptIncident>, StoreError> {
         let found = self.collection.find_one(doc! { "_id": object_id(id.bytes()) }).await?;
-        found.map(document::read).transpose()
+        Ok(found.and_then(|found| documents::read(NAME, &found, document::read)))
     }
 
     /// Saves incidents where their documents are still at the given revision; with
@@ -98,13 +100,13 @@ impl Alerts {
     ///
     /// At most one incident of a fingerprint is open, whoever opens it (unique partial index).
     pub async fn save(&self, incidents: &[KeptIncident]) -> Result<Saved, StoreError> {
-        let statements = incidents.iter().map(document::statement).collect();
-        update::save(&self.database, self.collection.name(), statements).await
+        let statements = incidents.iter().filter_map(document::statement).collect();
+        update::save(&self.database, NAME, self.collection.name(), statements).await
     }
 
     async fn found(&self, filter: Document, hint: Hint) -> Result<Vec<KeptIncident>, StoreError> {
         let found = self.collection.find(filter).hint(hint).batch_size(1_000).await?;
-        found.map(|document| document::read(document?)).try_collect().await
+        documents::readable(NAME, found, document::read).try_collect().await
     }
 }
 

@@ -1,6 +1,9 @@
 //! Why the store did not do as asked.
 
-use mongodb::error::{ErrorKind, WriteFailure};
+use mongodb::error::{CommandError, ErrorKind, WriteFailure};
+
+/// The settings that say where the store is.
+const SETTING: &str = "(--mongo-uri, PISYNC_MONGO_URI)";
 
 /// A failure of the store. The driver's own text can hold documents, so only kind and code of
 /// an error of the server are kept.
@@ -8,8 +11,14 @@ use mongodb::error::{ErrorKind, WriteFailure};
 pub enum StoreError {
     /// `MongoDB` is away, has no primary or could not make a write durable; the same call may work
     /// later, and every call here may be repeated.
-    #[error("mongodb is not available: {0}")]
+    #[error("mongodb {SETTING} is not available: {0}")]
     Unavailable(String),
+    /// A user or password is wrong or missing, or the user may not do this.
+    #[error("mongodb {SETTING} refuses access: {0}")]
+    Denied(String),
+    /// The settings are such that waiting will not help.
+    #[error("mongodb {SETTING} cannot be used so: {0}")]
+    Misconfigured(String),
     /// `MongoDB` refused the operation.
     #[error("mongodb refused the operation: {name} (code {code})")]
     Refused {
@@ -18,10 +27,23 @@ pub enum StoreError {
         /// Its name.
         name: String,
     },
-    /// A document is not of the shape that its collection has.
-    #[error("a document of {collection} cannot be read: {detail}")]
-    Malformed {
+    /// An index cannot be made as it should be.
+    #[error(
+        "the index {keys} of {collection} cannot be made: {why}; reads go on without it being unique. Of counters \
+         `queue-worker counters rebuild` mends it, of others drop the index or the second document"
+    )]
+    Index {
         /// The collection.
+        collection: String,
+        /// What it is of.
+        keys: String,
+        /// Why.
+        why: &'static str,
+    },
+    /// A reply of the server is not of the shape that was asked for.
+    #[error("{collection} cannot be read: {detail}")]
+    Malformed {
+        /// Which reply.
         collection: &'static str,
         /// What is wrong with it.
         detail: String,
@@ -29,7 +51,15 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Returns whether the settings or the rights of the user have to change before it can work.
+    pub fn needs_an_operator(&self) -> bool {
+        matches!(self, Self::Denied(_) | Self::Misconfigured(_))
+    }
+
     pub(super) fn refused(code: i32, name: &str) -> Self {
+        if is_passing(code) {
+            return Self::Unavailable(format!("{name} (code {code})"));
+        }
         Self::Refused { code, name: name.to_owned() }
     }
 }
@@ -37,10 +67,7 @@ impl StoreError {
 impl From<mongodb::error::Error> for StoreError {
     fn from(error: mongodb::error::Error) -> Self {
         match error.kind.as_ref() {
-            ErrorKind::Command(command) if is_passing(command.code) => {
-                Self::Unavailable(format!("{} (code {})", command.code_name, command.code))
-            }
-            ErrorKind::Command(command) => Self::refused(command.code, &command.code_name),
+            ErrorKind::Command(command) => of_command(command),
             ErrorKind::Write(WriteFailure::WriteError(write)) => {
                 Self::refused(write.code, write.code_name.as_deref().unwrap_or("write error"))
             }
@@ -48,10 +75,14 @@ impl From<mongodb::error::Error> for StoreError {
                 Self::Unavailable(format!("write concern failed: {} (code {})", concern.code_name, concern.code))
             }
             ErrorKind::InvalidArgument { message, .. } => Self::refused(0, message),
-            ErrorKind::ServerSelection { .. } => Self::Unavailable("no server could be selected in time".into()),
+            ErrorKind::ServerSelection { message, .. } => Self::Unavailable(not_selected(message)),
             ErrorKind::Io(io) => Self::Unavailable(format!("i/o error: {}", io.kind())),
-            ErrorKind::Authentication { .. } => Self::Unavailable("authentication failed".into()),
-            ErrorKind::ConnectionPoolCleared { .. } => Self::Unavailable("connection lost".into()),
+            ErrorKind::Authentication { .. } => Self::Denied(WRONG_PASSWORD.into()),
+            ErrorKind::InvalidTlsConfig { message, .. } => Self::Misconfigured(message.clone()),
+            ErrorKind::DnsResolve { .. } => Self::Unavailable("its name cannot be looked up".into()),
+            ErrorKind::ConnectionPoolCleared { message, .. } => {
+                Self::Unavailable(format!("connection lost: {message}"))
+            }
             ErrorKind::BsonDeserialization(_) => {
                 Self::Malformed { collection: "a reply", detail: "it has not the shape asked for".into() }
             }
@@ -60,8 +91,81 @@ impl From<mongodb::error::Error> for StoreError {
     }
 }
 
+const WRONG_PASSWORD: &str = "the user, the password or authSource is wrong";
+
+fn of_command(error: &CommandError) -> StoreError {
+    match error.code {
+        18 => StoreError::Denied(WRONG_PASSWORD.into()),
+        // Unauthorized.
+        13 => StoreError::Denied(not_authorized(&error.message)),
+        code => StoreError::refused(code, &error.code_name),
+    }
+}
+
+/// The action and the collection that a message of the server names; the rest may hold documents.
+///
+/// It reads `not authorized on DB to execute command { COMMAND: "COLLECTION", …`.
+fn not_authorized(message: &str) -> String {
+    if message.contains("requires authentication") {
+        return "it asks for a user and a password, and the URI has none".into();
+    }
+    let named = || {
+        let (database, rest) = message.split_once("not authorized on ")?.1.split_once(' ')?;
+        let (command, rest) = rest.split_once("{ ")?.1.split_once(": ")?;
+        let collection = rest.strip_prefix('"')?.split_once('"')?.0;
+        Some(format!("the user may not {command} on the collection {database}.{collection}"))
+    };
+    named().unwrap_or_else(|| "the user may not do this".into())
+}
+
+/// The servers and what is wrong with each, out of the driver's text.
+fn not_selected(message: &str) -> String {
+    let servers = message.split("Address: ").skip(1).map(|server| {
+        let address = server.split(',').next().unwrap_or_default();
+        let why = server.split_once("Error: ").map(|(_, why)| why.split(", labels").next().unwrap_or_default());
+        let why = why.map(|why| why.trim_start_matches("Kind: ").split(" }").next().unwrap_or_default());
+        format!("{address} ({})", why.filter(|why| !why.is_empty()).unwrap_or("no primary"))
+    });
+    let servers: Vec<_> = servers.take(8).collect();
+    if servers.is_empty() {
+        return "no server could be selected in time".into();
+    }
+    format!("no server could be selected in time: {}", servers.join(", "))
+}
+
 /// Codes of stepdown, shutdown, interruption and a write concern not met: the next try may work.
 /// Source: the Retryable Writes specification of the `MongoDB` drivers.
 fn is_passing(code: i32) -> bool {
     matches!(code, 6 | 7 | 50 | 64 | 89 | 91 | 134 | 189 | 262 | 9001 | 10107 | 11600 | 11602 | 13435 | 13436)
+}
+
+/// Codes that tell of the document and not of the server or the caller's rights: it will never be
+/// taken, by any server. Source: the error codes of the `MongoDB` manual.
+pub(super) fn is_about_the_document(code: i32) -> bool {
+    // BadValue, FailedToParse, TypeMismatch, InvalidBSON, DollarPrefixedFieldName, InvalidIdField,
+    // DocumentValidationFailure, BSONObjectTooLarge, KeyTooLong, CannotIndexParallelArrays.
+    matches!(code, 2 | 9 | 14 | 22 | 52 | 53 | 121 | 10334 | 17280 | 171)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_user_may_not_do_is_named_without_documents() {
+        let said =
+            "not authorized on school to execute command { insert: \"SyncEvent\", documents: [ { a: \"secret\" } ] }";
+        assert_eq!(not_authorized(said), "the user may not insert on the collection school.SyncEvent");
+        assert!(not_authorized("command insert requires authentication").contains("the URI has none"));
+        assert_eq!(not_authorized("not authorized"), "the user may not do this");
+    }
+
+    #[test]
+    fn servers_that_do_not_answer_are_named() {
+        let said = "Server selection timeout: No available servers. Topology: { Type: Unknown, Servers: [ { Address: \
+                    h:27017, Type: Unknown, Error: Kind: I/O error: Connection refused (os error 111), labels: {} } ] }";
+        let named = not_selected(said);
+        assert!(named.ends_with("h:27017 (I/O error: Connection refused (os error 111))"), "{named}");
+        assert_eq!(not_selected("nothing"), "no server could be selected in time");
+    }
 }

@@ -1,11 +1,12 @@
 //! The collection `FailureCounter`: one document per device, changed by compare-and-set.
 
+mod mend;
 mod reads;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
-use bson::{Bson, DateTime, Document, doc, oid::ObjectId};
-use futures_util::{Stream, StreamExt, TryStreamExt, future};
+use bson::{Bson, DateTime, Document, doc, raw::RawDocument};
+use futures_util::{Stream, TryStreamExt};
 use jiff::Timestamp;
 use mongodb::{
     Database,
@@ -14,8 +15,15 @@ use mongodb::{
 pub use reads::Walked;
 use serde::Deserialize;
 
-use super::{Raw, Saved, StoreError, index, malformed, number, update};
+use super::{
+    Raw, Saved, StoreError,
+    documents::{self, Moment, Unreadable, Whole},
+    index, update,
+};
 use crate::models::{DeviceId, FailureCounter, FailureRun, Settled};
+
+/// The collection, as metrics and the log name it.
+const NAME: &str = "FailureCounter";
 
 /// The counters.
 #[derive(Debug, Clone)]
@@ -40,6 +48,8 @@ pub enum Revision {
     Unset,
     /// The revision in the document.
     At(i64),
+    /// There is a document that cannot be read: it is left as it is until it is mended.
+    Unreadable,
 }
 
 /// A counter as the list of repeated failures shows it.
@@ -59,7 +69,8 @@ impl Revision {
     pub fn saved(self) -> Self {
         match self {
             Self::Unset => Self::At(1),
-            Self::At(revision) => Self::At(revision + 1),
+            Self::At(revision) => Self::At(revision.saturating_add(1)),
+            Self::Unreadable => Self::Unreadable,
         }
     }
 }
@@ -68,6 +79,16 @@ impl Kept {
     /// The state of a device that has no document.
     pub fn none(device_id: DeviceId) -> Self {
         Self { counter: FailureCounter::new(device_id), revision: Revision::Unset }
+    }
+
+    /// The state of a device whose document cannot be read.
+    pub fn unreadable(device_id: DeviceId) -> Self {
+        Self { counter: FailureCounter::new(device_id), revision: Revision::Unreadable }
+    }
+
+    /// Whether the document can be read, if there is one.
+    pub fn is_readable(&self) -> bool {
+        self.revision != Revision::Unreadable
     }
 }
 
@@ -88,22 +109,32 @@ impl FailureCounters {
             index(doc! { "failureCount": -1, "deviceId": 1 }, plain()),
             index(suspect_keys(), suspect),
         ];
-        self.collection.create_indexes(indexes).await?;
-        Ok(())
+        super::indexes::ensure(&self.collection, indexes).await
     }
 
-    /// The counters of these devices, those that have one.
+    /// The counters of these devices, those that have one; of one that cannot be read
+    /// [`Kept::unreadable`]. Of two documents of one device the one that was saved more often counts.
     pub async fn find(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, Kept>, StoreError> {
         let ids: Vec<_> = devices.iter().map(DeviceId::as_str).collect();
-        let found = self.collection.find(doc! { "deviceId": { "$in": ids } }).await?;
-        found.map(read).map_ok(|kept| (kept.counter.device_id.clone(), kept)).try_collect().await
+        let mut found = self.collection.find(doc! { "deviceId": { "$in": ids } }).await?;
+        let mut kept = HashMap::with_capacity(devices.len());
+        while let Some(document) = found.try_next().await? {
+            match documents::read(NAME, &document, read) {
+                Some(counter) => keep(&mut kept, counter, &document),
+                None => named(&document).into_iter().for_each(|device_id| {
+                    kept.entry(device_id.clone()).or_insert_with(|| Kept::unreadable(device_id));
+                }),
+            }
+        }
+        Ok(kept)
     }
 
     /// Saves counters where their documents are still at the given revision. All or some are
-    /// saved; after [`Saved::Outrun`] or an error, read and fold again.
+    /// saved; after [`Saved::Outrun`] or an error, read and fold again. Those whose document cannot be
+    /// read are passed over.
     pub async fn save(&self, counters: &[(FailureCounter, Revision)]) -> Result<Saved, StoreError> {
-        let statements = counters.iter().map(|(counter, revision)| statement(counter, *revision)).collect();
-        update::save(&self.database, self.collection.name(), statements).await
+        let statements = counters.iter().filter_map(|(counter, revision)| statement(counter, *revision)).collect();
+        update::save(&self.database, NAME, self.collection.name(), statements).await
     }
 
     /// How many counters are at or over `threshold`.
@@ -116,15 +147,12 @@ impl FailureCounters {
         let failing = doc! { "failureCount": { "$gte": threshold } };
         let by = doc! { "failureCount": -1, "deviceId": 1 };
         let found = self.collection.find(failing).sort(by).skip(skip).limit(i64::from(limit)).await?;
-        let results = found.map(|found| {
-            let stored = stored(found)?;
-            Ok::<_, StoreError>(ListedCounter {
-                id: stored.id.to_hex(),
-                failure_count: stored.failure_count(),
-                device_id: stored.device_id,
-            })
-        });
-        results.try_collect().await
+        let listed = |document: &RawDocument| {
+            let stored = stored(document)?;
+            let failure_count = stored.failure_count()?;
+            Ok(ListedCounter { id: stored.id(), failure_count, device_id: stored.device_id })
+        };
+        documents::readable(NAME, found, listed).try_collect().await
     }
 
     /// Up to `limit` counters of devices whose clock is not believed, by device, those `after` one.
@@ -134,8 +162,8 @@ impl FailureCounters {
             suspect.insert("deviceId", doc! { "$gt": after.as_str() });
         }
         let found = self.collection.find(suspect).sort(doc! { "deviceId": 1 }).limit(i64::from(limit));
-        let found = found.hint(Hint::Keys(suspect_keys())).await?.map(read);
-        found.filter(|kept| future::ready(!is_malformed(kept))).try_collect().await
+        let found = found.hint(Hint::Keys(suspect_keys())).await?;
+        documents::readable(NAME, found, read).try_collect().await
     }
 
     /// How many devices have a clock that is not believed.
@@ -144,9 +172,9 @@ impl FailureCounters {
         Ok(suspect.hint(Hint::Keys(suspect_keys())).await?)
     }
 
-    /// All counters, in no order.
+    /// All counters that can be read, in no order.
     pub async fn all(&self) -> Result<impl Stream<Item = Result<Kept, StoreError>> + Unpin + use<>, StoreError> {
-        Ok(self.collection.find(doc! {}).batch_size(10_000).await?.map(read))
+        Ok(documents::readable(NAME, self.collection.find(doc! {}).batch_size(10_000).await?, read))
     }
 }
 
@@ -157,11 +185,8 @@ fn suspect_keys() -> Document {
 
 /// Sets one counter if its document is still at `revision`; makes the document where there is
 /// none. A document that has come meanwhile makes the insert a duplicate: the race is lost.
-fn statement(counter: &FailureCounter, revision: Revision) -> Document {
-    let (at, next) = match revision {
-        Revision::Unset => (doc! { "$exists": false }.into(), 1),
-        Revision::At(revision) => (Bson::Int64(revision), revision + 1),
-    };
+fn statement(counter: &FailureCounter, revision: Revision) -> Option<Document> {
+    let (at, next) = update::revisions(revision)?;
     let run = counter.run.as_ref();
     let mut set = doc! { "failureCount": counter.failure_count(), "revision": next };
     let mut unset = Document::new();
@@ -187,45 +212,75 @@ fn statement(counter: &FailureCounter, revision: Revision) -> Document {
         change.insert("$unset", unset);
     }
     let is_new = revision == Revision::Unset;
-    doc! { "q": { "deviceId": counter.device_id.as_str(), "revision": at }, "u": change, "upsert": is_new }
+    Some(doc! { "q": { "deviceId": counter.device_id.as_str(), "revision": at }, "u": change, "upsert": is_new })
 }
 
-fn is_malformed(kept: &Result<Kept, StoreError>) -> bool {
-    let malformed = kept.as_ref().err().filter(|error| matches!(error, StoreError::Malformed { .. }));
-    malformed.inspect(|error| log::warn!(error:% = error; "a counter is left out")).is_some()
+/// Of two documents of one device keeps the one that workers have saved more often.
+fn keep(kept: &mut HashMap<DeviceId, Kept>, counter: Kept, document: &RawDocument) {
+    let saved = |kept: &Kept| match kept.revision {
+        Revision::At(revision) => revision,
+        Revision::Unset => 0,
+        Revision::Unreadable => -1,
+    };
+    match kept.entry(counter.counter.device_id.clone()) {
+        Entry::Vacant(entry) => _ = entry.insert(counter),
+        Entry::Occupied(mut entry) => {
+            documents::leave_out(NAME, document, &second());
+            if saved(&counter) > saved(entry.get()) {
+                entry.insert(counter);
+            }
+        }
+    }
+}
+
+fn second() -> Unreadable {
+    Unreadable::new("deviceId", "another document has the same device: expected one for each")
+}
+
+/// The devices that an unreadable document is found by: an array has many.
+fn named(document: &RawDocument) -> Vec<DeviceId> {
+    let text = |text: &str| DeviceId::parse(text).ok();
+    match document.get("deviceId") {
+        Ok(Some(bson::raw::RawBsonRef::String(id))) => text(id).into_iter().collect(),
+        Ok(Some(bson::raw::RawBsonRef::Array(ids))) => {
+            ids.into_iter().flatten().filter_map(|id| text(id.as_str()?)).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn date(timestamp: Timestamp) -> Bson {
     DateTime::from(timestamp).into()
 }
 
-fn stored(found: Result<bson::RawDocumentBuf, mongodb::error::Error>) -> Result<Stored, StoreError> {
-    bson::deserialize_from_slice(found?.as_bytes()).map_err(malformed("FailureCounter"))
+fn stored(document: &RawDocument) -> Result<Stored, Unreadable> {
+    documents::parse(document)
 }
 
-fn read(found: Result<bson::RawDocumentBuf, mongodb::error::Error>) -> Result<Kept, StoreError> {
-    let stored = stored(found)?;
-    let device_id = DeviceId::parse(&stored.device_id)
-        .map_err(|error| StoreError::Malformed { collection: "FailureCounter", detail: error.to_string() })?;
-    let run = (stored.failure_count() > 0).then(|| {
-        let since = stored.failing_since.or(stored.watermark).map_or(Timestamp::UNIX_EPOCH, Timestamp::from);
+fn read(document: &RawDocument) -> Result<Kept, Unreadable> {
+    let stored = stored(document)?;
+    let device_id =
+        DeviceId::parse(&stored.device_id).map_err(|error| Unreadable::new("deviceId", error.to_string()))?;
+    let count = stored.failure_count()?;
+    let date = |date: Option<Moment>| date.map(|date| date.0);
+    let run = (count > 0).then(|| {
+        let since = date(stored.failing_since).or(date(stored.watermark)).unwrap_or(Timestamp::UNIX_EPOCH);
         FailureRun {
-            count: stored.failure_count(),
+            count,
             since,
-            last_at: stored.last_failure_at.map_or(since, Timestamp::from),
+            last_at: date(stored.last_failure_at).unwrap_or(since),
             last_speed: stored.last_failure_speed.unwrap_or_default(),
         }
     });
-    let settled = run.and_then(|run| stored.settled(run.since));
     let counter = FailureCounter {
         device_id,
         run,
-        settled,
-        last_success_at: stored.last_success_at.map(Timestamp::from),
-        watermark: stored.watermark.map(Timestamp::from),
-        clock_suspect_since: stored.clock_suspect_since.map(Timestamp::from),
+        settled: run.and_then(|run| stored.settled(run.since)),
+        last_success_at: date(stored.last_success_at),
+        watermark: date(stored.watermark),
+        clock_suspect_since: date(stored.clock_suspect_since),
     };
-    Ok(Kept { counter, revision: stored.revision.map_or(Revision::Unset, Revision::At) })
+    Ok(Kept { counter, revision: stored.revision()? })
 }
 
 /// The document. Mongoose's has the first three fields alone.
@@ -233,33 +288,54 @@ fn read(found: Result<bson::RawDocumentBuf, mongodb::error::Error>) -> Result<Ke
 #[serde(rename_all = "camelCase")]
 struct Stored {
     #[serde(rename = "_id")]
-    id: ObjectId,
+    id: Bson,
     device_id: String,
-    #[serde(default, deserialize_with = "number")]
-    failure_count: f64,
-    revision: Option<i64>,
-    watermark: Option<DateTime>,
-    clock_suspect_since: Option<DateTime>,
-    last_success_at: Option<DateTime>,
-    failing_since: Option<DateTime>,
-    last_failure_at: Option<DateTime>,
+    failure_count: Option<Whole<i32>>,
+    revision: Option<Whole>,
+    watermark: Option<Moment>,
+    clock_suspect_since: Option<Moment>,
+    last_success_at: Option<Moment>,
+    failing_since: Option<Moment>,
+    last_failure_at: Option<Moment>,
     last_failure_speed: Option<f64>,
-    settled_before: Option<DateTime>,
-    settled_count: Option<i32>,
-    settled_last_at: Option<DateTime>,
+    settled_before: Option<Moment>,
+    settled_count: Option<Whole<i32>>,
+    settled_last_at: Option<Moment>,
     settled_last_speed: Option<f64>,
 }
 
 impl Stored {
-    /// The settled part of a run began when the run did.
-    fn settled(&self, since: Timestamp) -> Option<Settled> {
-        let (count, last_at) = (self.settled_count?, self.settled_last_at?.into());
-        let run = FailureRun { count, since, last_at, last_speed: self.settled_last_speed? };
-        Some(Settled { run, before: self.settled_before?.into() })
+    fn id(&self) -> String {
+        match &self.id {
+            Bson::ObjectId(id) => id.to_hex(),
+            Bson::String(id) => id.clone(),
+            other => other.to_string(),
+        }
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "a cast saturates")]
-    fn failure_count(&self) -> i32 {
-        self.failure_count as i32
+    /// The settled part of a run began when the run did.
+    fn settled(&self, since: Timestamp) -> Option<Settled> {
+        let (count, last_at) = (self.settled_count?.0, self.settled_last_at?.0);
+        let run = FailureRun { count, since, last_at, last_speed: self.settled_last_speed? };
+        Some(Settled { run, before: self.settled_before?.0 })
+    }
+
+    /// A document of another program that has no count yet is taken over, and counted from its rows;
+    /// one that was saved here has lost it.
+    fn failure_count(&self) -> Result<i32, Unreadable> {
+        match self.failure_count {
+            Some(Whole(count)) if count >= 0 => Ok(count),
+            None if self.revision.is_none() && self.watermark.is_none() => Ok(0),
+            Some(Whole(count)) => Err(Unreadable::new("failureCount", format!("{count}: expected 0 or more"))),
+            None => Err(Unreadable::new("failureCount", "missing: expected a whole number")),
+        }
+    }
+
+    fn revision(&self) -> Result<Revision, Unreadable> {
+        match self.revision {
+            Some(Whole(revision)) if revision >= 0 => Ok(Revision::At(revision)),
+            Some(Whole(revision)) => Err(Unreadable::new("revision", format!("{revision}: expected 0 or more"))),
+            None => Ok(Revision::Unset),
+        }
     }
 }

@@ -4,9 +4,13 @@
 
 mod alerts;
 mod dead_letters;
+mod detached;
+mod documents;
 mod error;
 mod failure_counters;
+mod indexes;
 mod retention;
+mod rights;
 mod silences;
 mod sizes;
 mod status_hours;
@@ -20,13 +24,15 @@ use std::time::Duration;
 pub use alerts::{AlertFilter, Alerts, Held, HeldCount, HeldGroup, KeptIncident};
 use bson::{doc, raw::RawDocumentBuf};
 pub use dead_letters::DeadLetters;
+pub use detached::{Undone, detached};
 pub use error::StoreError;
 pub use failure_counters::{FailureCounters, Kept, ListedCounter, Revision, Walked};
 use mongodb::{
     Client, Database, IndexModel,
-    options::{Acknowledgment, ClientOptions, IndexOptions, WriteConcern},
+    options::{Acknowledgment, ClientOptions, IndexOptions, Tls, TlsOptions, WriteConcern},
 };
 pub use retention::{Progress, Retention};
+pub use rights::least_role;
 pub use silences::{Reach, Silences};
 pub use sizes::CollectionSize;
 pub use status_hours::StatusHours;
@@ -35,12 +41,18 @@ pub use sync_events::{AgedRow, Inserted, NewestRow, Step, StoredEvent, SyncEvent
 pub use sync_hours::SyncHours;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, de::IgnoredAny};
+use serde::Deserialize;
 
-use crate::{backoff::Backoff, settings::MongoSettings};
+use crate::{backoff::Backoff, queue::Process, refusal_log::RefusalLog, settings::MongoSettings};
 
 /// How long an operation looks for a server before it fails.
 const SERVER_SELECTION: Duration = Duration::from_secs(5);
+
+/// How long the name server may take for a `mongodb+srv` URI.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long making one collection's indexes may be waited for; the server goes on by itself.
+const INDEX_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// How often the driver looks after the servers: a new primary is found so fast.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -48,8 +60,14 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long a majority may take to have a write; then it counts as not written, and is tried again.
 const MAJORITY: Duration = Duration::from_secs(5);
 
+/// How often the indexes are looked after: what has lost its index is served again after that.
+const INDEXES_EVERY: Duration = Duration::from_mins(1);
+
 /// How long the server may take to say that it is there.
 const PING_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The database where no other is named.
+const DATABASE: &str = "pisync";
 
 /// The database. Cheap to clone; clones share a pool of connections.
 #[derive(Clone, Debug)]
@@ -83,13 +101,19 @@ impl Store {
     ///
     /// It does not wait for the server. Fails where the settings name none that can be looked up.
     pub async fn open(settings: &MongoSettings, process: &str) -> Result<Self, StoreError> {
-        let mut options = ClientOptions::parse(settings.mongo_uri.expose()).await?;
+        let uri = settings.mongo_uri.expose();
+        let looked_up = tokio::time::timeout(LOOKUP_TIMEOUT, async { ClientOptions::parse(uri).await }).await;
+        let mut options = looked_up.map_err(|_| StoreError::Unavailable("no answer of the name server".into()))??;
         options.app_name.get_or_insert_with(|| process.to_owned());
         options.server_selection_timeout.get_or_insert(SERVER_SELECTION);
         options.connect_timeout.get_or_insert(SERVER_SELECTION);
         options.heartbeat_freq.get_or_insert(HEARTBEAT);
-        options.write_concern = Some(WriteConcern::builder().w(Acknowledgment::Majority).w_timeout(MAJORITY).build());
-        let database = Client::with_options(options)?.database(&settings.mongo_db);
+        let concern = options.write_concern.get_or_insert_with(WriteConcern::default);
+        concern.w = Some(Acknowledgment::Majority);
+        concern.w_timeout.get_or_insert(MAJORITY);
+        trust(&mut options, settings)?;
+        let name = database_name(&options, settings)?;
+        let database = Client::with_options(options).map_err(|error| misconfigured(&error))?.database(&name);
         Ok(Self {
             database,
             sync_events: settings.sync_event_collection.clone(),
@@ -98,22 +122,64 @@ impl Store {
     }
 
     /// Makes what is missing of the indexes. Any number of processes may do so at once.
+    ///
+    /// Fails with the first error after all others were made.
     pub async fn ensure_indexes(&self) -> Result<(), StoreError> {
-        self.sync_events().ensure_indexes().await?;
-        self.failure_counters().ensure_indexes().await?;
-        self.alerts().ensure_indexes().await?;
-        self.silences().ensure_index().await
+        let events = self.sync_events().ensure_indexes().await;
+        let counters = self.failure_counters().ensure_indexes().await;
+        let alerts = self.alerts().ensure_indexes().await;
+        let silences = self.silences().ensure_index().await;
+        events.and(counters).and(alerts).and(silences)
     }
 
-    /// Makes the indexes as soon as the server answers, however long that takes.
-    pub async fn ensure_indexes_in_time(&self) {
+    /// Looks whether `process` may do what it does, and makes the indexes: as soon as the server
+    /// answers, however long that takes. An index that cannot be made (a device has two counters, say)
+    /// is named in the log: work goes on without it.
+    ///
+    /// Fails if only an operator can help: a wrong password, or a right that is missing.
+    pub async fn ensure_indexes_in_time(&self, process: Process) -> Result<(), StoreError> {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
-        while let Err(error) = self.ensure_indexes().await {
-            if backoff.is_fresh() {
-                log::warn!(error:% = error; "the indexes could not be made yet");
+        let log = RefusalLog::new("the indexes could not be made yet", "the indexes are there", Duration::ZERO);
+        loop {
+            let store = self.clone();
+            let prepared = detached(INDEX_TIMEOUT, async move {
+                store.check_rights(process).await?;
+                store.ensure_indexes().await
+            });
+            match prepared.await.map_err(StoreError::from).and_then(|prepared| prepared) {
+                Ok(()) => {
+                    log.succeeded(0);
+                    return Ok(());
+                }
+                Err(error @ StoreError::Index { .. }) => {
+                    log::error!(error:% = error; "an index is missing");
+                    return Ok(());
+                }
+                Err(error) if error.needs_an_operator() => return Err(error),
+                Err(error) => log.refused("store", 0, 1, &error),
             }
             tokio::time::sleep(backoff.next_wait()).await;
         }
+    }
+
+    /// Makes the indexes, and again what a person has removed of them, for ever. What only an operator
+    /// can put right is named in the log: reports are taken all the same, and wait in the queue.
+    pub async fn keep_indexes(&self, process: Process) {
+        if let Err(error) = self.ensure_indexes_in_time(process).await {
+            log::error!(error:% = error; "reads are not available until this is put right and the process started anew");
+            return;
+        }
+        loop {
+            tokio::time::sleep(INDEXES_EVERY).await;
+            if let Err(error) = self.ensure_indexes().await {
+                log::debug!(error:% = error; "the indexes could not be made again");
+            }
+        }
+    }
+
+    /// The name of the database.
+    pub fn database_name(&self) -> &str {
+        self.database.name()
     }
 
     /// Whether the server answers now.
@@ -125,16 +191,13 @@ impl Store {
     /// The time by the server, which all processes share.
     pub async fn now(&self) -> Result<Timestamp, StoreError> {
         let hello = self.database.run_command(doc! { "hello": 1 }).await?;
-        let now = hello.get_datetime("localTime").map_err(malformed("a reply to hello"))?;
-        Ok(Timestamp::from(*now))
+        Ok(documents::reply::<Hello>("a reply to hello", hello)?.local_time.0)
     }
 
-    /// Whether the server answers now, and soon. The question is asked by a task of its own: a
-    /// driver's future must not be dropped half way.
+    /// Whether the server answers now, and soon.
     pub async fn answers(&self) -> bool {
         let store = self.clone();
-        let ping = tokio::spawn(async move { store.ping().await });
-        matches!(tokio::time::timeout(PING_PATIENCE, ping).await, Ok(Ok(Ok(()))))
+        matches!(detached(PING_PATIENCE, async move { store.ping().await }).await, Ok(Ok(())))
     }
 
     /// The events.
@@ -188,13 +251,47 @@ impl Store {
     }
 }
 
+/// Lets the driver believe the CA file alone; who names one wants TLS.
+fn trust(options: &mut ClientOptions, settings: &MongoSettings) -> Result<(), StoreError> {
+    let Some(ca) = &settings.mongo_ca_file else { return Ok(()) };
+    let path = ca.path().to_owned();
+    match options.tls.get_or_insert_with(|| Tls::Enabled(TlsOptions::default())) {
+        Tls::Enabled(tls) => tls.ca_file_path = Some(path),
+        Tls::Disabled => {
+            return Err(StoreError::Misconfigured(
+                "there is a CA file (--mongo-ca-file, PISYNC_MONGO_CA_FILE) and the URI says tls=false".into(),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The database by its own setting, else by the URI, else the usual one.
+fn database_name(options: &ClientOptions, settings: &MongoSettings) -> Result<String, StoreError> {
+    if let Some(name) = &settings.mongo_db {
+        return Ok(name.clone());
+    }
+    match options.default_database.as_deref() {
+        // Who writes this means where the user is, and not where events are to go.
+        Some(name @ ("admin" | "config" | "local")) => Err(StoreError::Misconfigured(format!(
+            "the URI names the database {name}, which is MongoDB's own: say where users are by ?authSource={name}, \
+             and where events go by --mongo-db (PISYNC_MONGO_DB)"
+        ))),
+        name => Ok(name.unwrap_or(DATABASE).to_owned()),
+    }
+}
+
+fn misconfigured(error: &mongodb::error::Error) -> StoreError {
+    match StoreError::from(error.clone()) {
+        StoreError::Unavailable(_) => StoreError::Misconfigured("the driver cannot make a client of it".into()),
+        StoreError::Refused { name, .. } => StoreError::Misconfigured(name),
+        other => other,
+    }
+}
+
 /// An index with the name that `MongoDB` itself would give it.
 fn index(keys: bson::Document, options: IndexOptions) -> IndexModel {
     IndexModel::builder().keys(keys).options(options).build()
-}
-
-fn malformed(collection: &'static str) -> impl Fn(bson::error::Error) -> StoreError {
-    move |error| StoreError::Malformed { collection, detail: error.to_string() }
 }
 
 /// A 12-byte id in its BSON form.
@@ -202,21 +299,11 @@ fn object_id(bytes: [u8; 12]) -> bson::oid::ObjectId {
     bson::oid::ObjectId::from_bytes(bytes)
 }
 
-/// A number of any BSON type, since other programs write doubles; 0 where it is none.
-fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Number {
-        Integer(i64),
-        Double(f64),
-        None(IgnoredAny),
-    }
-    #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
-    Ok(match Number::deserialize(deserializer)? {
-        Number::Integer(integer) => integer as f64,
-        Number::Double(double) => double,
-        Number::None(_) => 0.0,
-    })
+/// What the server says of itself.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Hello {
+    local_time: documents::Moment,
 }
 
 type Raw = mongodb::Collection<RawDocumentBuf>;

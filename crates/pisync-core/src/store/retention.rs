@@ -3,12 +3,15 @@
 
 use std::time::Duration;
 
-use bson::{Bson, DateTime, Document, doc, oid::ObjectId};
+use bson::{Bson, DateTime, Document, RawDocumentBuf, doc, oid::ObjectId};
 use mongodb::{Collection, options::ReturnDocument};
 use serde::Deserialize;
 
-use super::{Raw, StoreError, malformed, object_id};
+use super::{Raw, StoreError, documents, object_id};
 use crate::models::EventId;
+
+/// Longer than any worker's lease, and further ahead than any clock of the server was.
+const LEASES: Duration = Duration::from_hours(1);
 
 /// The document of the events.
 const OF_EVENTS: &str = "SyncEvent";
@@ -35,14 +38,28 @@ impl Retention {
         let never = DateTime::from_millis(0);
         let first = doc! { "$setOnInsert": { "owner": "", "until": never, "finishedAt": never } };
         self.0.update_one(doc! { "_id": OF_EVENTS }, first).upsert(true).await?;
-        let free = doc! { "$or": [{ "$eq": ["$owner", owner] }, { "$lt": ["$until", "$$NOW"] }] };
-        let due = doc! { "$lte": ["$finishedAt", { "$subtract": ["$$NOW", millis(every)] }] };
+        // What a person has edited to a time that no worker writes, or to no time, holds nobody up.
+        let is_date = |field: &str| doc! { "$eq": [{ "$type": field }, "date"] };
+        let ahead = |by: Duration| doc! { "$add": ["$$NOW", millis(by)] };
+        let free = doc! { "$or": [
+            { "$eq": ["$owner", owner] },
+            { "$lt": ["$until", "$$NOW"] },
+            { "$gt": ["$until", ahead(lease.saturating_mul(10).max(LEASES))] },
+            { "$not": is_date("$until") },
+        ] };
+        let due = doc! { "$or": [
+            { "$lte": ["$finishedAt", { "$subtract": ["$$NOW", millis(every)] }] },
+            { "$gt": ["$finishedAt", ahead(LEASES)] },
+            { "$not": is_date("$finishedAt") },
+        ] };
         let take = doc! { "$set": { "owner": owner, "until": { "$add": ["$$NOW", millis(lease)] } } };
         let claimable = doc! { "_id": OF_EVENTS, "$expr": { "$and": [free, due] } };
-        let claimed = self.0.find_one_and_update(claimable, vec![take]).return_document(ReturnDocument::After).await?;
-        let Some(claimed) = claimed else { return Ok(None) };
-        let stored: Stored = bson::deserialize_from_document(claimed).map_err(malformed("Retention"))?;
-        Ok(Some(Progress { after: stored.after.map(|id| EventId::from_bytes(id.bytes())) }))
+        let retention = self.0.clone_with_type::<RawDocumentBuf>();
+        let claimed = retention.find_one_and_update(claimable, vec![take]).return_document(ReturnDocument::After);
+        let Some(claimed) = claimed.await? else { return Ok(None) };
+        // Where it cannot be read how far it came, it begins at the beginning.
+        let after = documents::read("Retention", &claimed, documents::parse::<Stored>).and_then(|stored| stored.after);
+        Ok(Some(Progress { after: after.map(|id| EventId::from_bytes(id.bytes())) }))
     }
 
     /// Writes down how far the removal has come and holds it for `lease` more. `false` where

@@ -4,17 +4,17 @@ mod reach;
 
 use std::time::Duration;
 
-use bson::{Bson, DateTime, Document, doc, oid::ObjectId};
-use futures_util::{StreamExt, TryStreamExt};
+use bson::{Bson, DateTime, Document, RawDocumentBuf, doc, oid::ObjectId, raw::RawDocument};
 use jiff::Timestamp;
-use mongodb::{
-    Collection,
-    options::{Hint, IndexOptions},
-};
+use mongodb::{Collection, options::IndexOptions};
 use serde::Deserialize;
 
 pub use self::reach::Reach;
-use super::{Alerts, FailureCounters, Store, StoreError, index, malformed, object_id};
+use super::{
+    Alerts, FailureCounters, Store, StoreError,
+    documents::{self, Along, Moment, Unreadable, moment},
+    index, object_id,
+};
 use crate::models::{Matcher, MatcherKind, Silence, SilenceEnd, SilenceId};
 
 /// How long a silence that is over is kept, to be looked at.
@@ -22,6 +22,9 @@ const KEPT: Duration = Duration::from_hours(24 * 90);
 
 /// The end of a silence that has none yet: the last day of the year 9999.
 const OPEN_END: DateTime = DateTime::from_millis(253_402_214_400_000);
+
+/// The collection, as metrics and the log name it.
+const NAME: &str = "Silence";
 
 /// The silences.
 #[derive(Debug, Clone)]
@@ -46,8 +49,7 @@ impl Silences {
     /// Makes what is missing of the index.
     pub async fn ensure_index(&self) -> Result<(), StoreError> {
         let kept = IndexOptions::builder().expire_after(KEPT).build();
-        self.collection.create_index(index(keys(), kept)).await?;
-        Ok(())
+        super::indexes::ensure(&self.collection.clone_with_type(), [index(keys(), kept)]).await
     }
 
     /// A new id.
@@ -86,20 +88,9 @@ impl Silences {
     }
 
     async fn list(&self, filter: Document, most: u32) -> Result<Vec<Silence>, StoreError> {
-        let found = self
-            .collection
-            .find(filter)
-            .sort(doc! { "endsAt": -1 })
-            .hint(Hint::Keys(keys()))
-            .limit(most.into())
-            .await?;
-        // One that cannot be read must not hide the others.
-        let is_readable = |silence: &Result<Silence, StoreError>| {
-            let malformed = silence.as_ref().err().filter(|error| matches!(error, StoreError::Malformed { .. }));
-            let malformed = malformed.inspect(|error| log::warn!(error:% = error; "a silence is left out"));
-            std::future::ready(malformed.is_none())
-        };
-        found.map(|document| read(document?)).filter(is_readable).try_collect().await
+        let collection = self.collection.clone_with_type::<RawDocumentBuf>();
+        let along = Along { filter, sort: Some(doc! { "endsAt": -1 }), index: keys() };
+        documents::up_to(NAME, &collection, along, most as usize, read).await
     }
 }
 
@@ -132,25 +123,33 @@ fn end(end: SilenceEnd) -> Document {
     }
 }
 
-fn read(document: Document) -> Result<Silence, StoreError> {
-    let detail = |detail: String| StoreError::Malformed { collection: "Silence", detail };
-    let stored: Stored = bson::deserialize_from_document(document).map_err(malformed("Silence"))?;
+fn read(document: &RawDocument) -> Result<Silence, Unreadable> {
+    let detail = |detail: String| Unreadable::new("matchers", detail);
+    let stored: Stored = documents::parse(document)?;
     let matcher = |matcher: StoredMatcher| {
-        let kind = MatcherKind::parse(&matcher.operator).ok_or_else(|| detail("unknown operator".into()))?;
+        let unknown = || detail(format!("{:?} is no operator", matcher.operator));
+        let kind = MatcherKind::parse(&matcher.operator).ok_or_else(unknown)?;
         Matcher::new(&matcher.label, kind, &matcher.value).map_err(|error| detail(error.to_string()))
     };
+    if stored.matchers.is_empty() {
+        return Err(detail("none: expected one or more, since none would match everything".into()));
+    }
+    // A silence may last as long as a person likes.
+    let last = Timestamp::from(OPEN_END);
+    let ends_at =
+        moment(stored.ends_at).unwrap_or(if stored.ends_at > OPEN_END { last } else { Timestamp::UNIX_EPOCH });
     Ok(Silence {
         id: SilenceId::from_bytes(stored.id.bytes()),
-        matchers: stored.matchers.into_iter().map(matcher).collect::<Result<_, StoreError>>()?,
-        starts_at: stored.starts_at.into(),
+        matchers: stored.matchers.into_iter().map(matcher).collect::<Result<_, Unreadable>>()?,
+        starts_at: stored.starts_at.0,
         end: if stored.until_resolved {
             SilenceEnd::Resolved { has_matched: stored.has_matched }
         } else {
-            SilenceEnd::At(stored.ends_at.into())
+            SilenceEnd::At(ends_at)
         },
         by: stored.by,
         comment: stored.comment,
-        created_at: stored.created_at.into(),
+        created_at: stored.created_at.0,
     })
 }
 
@@ -160,7 +159,7 @@ struct Stored {
     #[serde(rename = "_id")]
     id: ObjectId,
     matchers: Vec<StoredMatcher>,
-    starts_at: DateTime,
+    starts_at: Moment,
     ends_at: DateTime,
     #[serde(default)]
     until_resolved: bool,
@@ -168,7 +167,7 @@ struct Stored {
     has_matched: bool,
     by: String,
     comment: String,
-    created_at: DateTime,
+    created_at: Moment,
 }
 
 #[derive(Deserialize)]
@@ -199,7 +198,7 @@ mod tests {
                 comment: "moving".into(),
                 created_at: at(5),
             };
-            assert_eq!(read(written(&silence)).unwrap(), silence);
+            assert_eq!(read(&RawDocumentBuf::try_from(&written(&silence)).unwrap()).unwrap(), silence);
         }
     }
 }

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use bson::{Document, doc};
 use serde::{Deserialize, Serialize};
 
-use super::{Store, StoreError, malformed, number};
+use super::{
+    Store, StoreError,
+    documents::{self, number},
+};
 
 /// One collection.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -30,7 +33,7 @@ impl Store {
         let mut sizes = Vec::new();
         for name in [&self.sync_events, &self.failure_counters] {
             let stats: Document = self.database.run_command(doc! { "collStats": name }).await?;
-            let stats: Stats = bson::deserialize_from_document(stats).map_err(malformed("a reply to collStats"))?;
+            let stats: Stats = documents::reply("a reply to collStats", stats)?;
             sizes.push(CollectionSize {
                 name: name.clone(),
                 documents: stats.count,

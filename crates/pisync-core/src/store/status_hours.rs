@@ -1,11 +1,14 @@
 //! The collection `StatusHour`: how many devices had which status, one document per hour.
 
-use bson::{Bson, DateTime, Document, doc};
+use bson::{Bson, DateTime, Document, RawDocumentBuf, doc};
 use jiff::Timestamp;
 use mongodb::Collection;
 use serde::Deserialize;
 
-use super::{Raw, StoreError, malformed};
+use super::{
+    Raw, StoreError,
+    documents::{self, Moment, Whole},
+};
 use crate::models::StatusHour;
 
 /// The counts.
@@ -17,11 +20,12 @@ impl StatusHours {
         Self(collection.clone_with_type())
     }
 
-    /// The counts of the hour that begins at `hour`, if they were taken.
+    /// The counts of the hour that begins at `hour`, if they were taken and can be read.
     pub async fn find(&self, hour: Timestamp) -> Result<Option<StatusHour>, StoreError> {
-        let found = self.0.find_one(doc! { "_id": DateTime::from(hour) }).await?;
-        let read = |found| bson::deserialize_from_document::<Stored>(found).map_err(malformed("StatusHour"));
-        Ok(found.map(read).transpose()?.map(StatusHour::from))
+        let hours = self.0.clone_with_type::<RawDocumentBuf>();
+        let found = hours.find_one(doc! { "_id": DateTime::from(hour) }).await?;
+        let found = found.and_then(|found| documents::read("StatusHour", &found, documents::parse::<Stored>));
+        Ok(found.map(StatusHour::from))
     }
 
     /// Keeps the counts of an hour, unless others were kept first; whether it did.
@@ -51,17 +55,17 @@ impl StatusHours {
 #[serde(rename_all = "camelCase")]
 struct Stored {
     #[serde(rename = "_id")]
-    id: DateTime,
-    taken_at: DateTime,
-    failing: u64,
-    silent: u64,
-    clock_suspect: u64,
-    ok: u64,
+    id: Moment,
+    taken_at: Moment,
+    failing: Whole<u64>,
+    silent: Whole<u64>,
+    clock_suspect: Whole<u64>,
+    ok: Whole<u64>,
 }
 
 impl From<Stored> for StatusHour {
     fn from(stored: Stored) -> Self {
         let counts = [stored.failing, stored.silent, stored.clock_suspect, stored.ok];
-        Self { hour: stored.id.into(), taken_at: stored.taken_at.into(), counts }
+        Self { hour: stored.id.0, taken_at: stored.taken_at.0, counts: counts.map(|count| count.0) }
     }
 }

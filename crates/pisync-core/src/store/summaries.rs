@@ -3,12 +3,15 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use bson::{Bson, DateTime, Document, doc};
+use bson::{Bson, DateTime, Document, RawDocumentBuf, doc};
 use jiff::{SignedDuration, Timestamp};
 use mongodb::{Collection, options::ReturnDocument};
 use serde::Deserialize;
 
-use super::{Raw, StoreError, malformed};
+use super::{
+    Raw, StoreError,
+    documents::{self, Moment, Whole},
+};
 use crate::models::{MessageId, Summary};
 
 /// How long they are kept.
@@ -23,11 +26,11 @@ impl Summaries {
         Self(collection.clone_with_type())
     }
 
-    /// What is told of a week, if that is written down.
+    /// What is told of a week, if that is written down and can be read.
     pub async fn find(&self, week: &str) -> Result<Option<Summary>, StoreError> {
-        let found = self.0.find_one(doc! { "_id": week }).await?;
-        let read = |found| bson::deserialize_from_document::<Stored>(found).map_err(malformed("Summary"));
-        Ok(found.map(read).transpose()?.map(Summary::from))
+        let found = self.0.clone_with_type::<RawDocumentBuf>().find_one(doc! { "_id": week }).await?;
+        let found = found.and_then(|found| documents::read("Summary", &found, documents::parse::<Stored>));
+        Ok(found.map(Summary::from))
     }
 
     /// Writes down what is told of a week, and forgets what is a year old. Where another alerter was
@@ -125,11 +128,11 @@ struct Stored {
     #[serde(rename = "_id")]
     id: String,
     message_id: String,
-    from: DateTime,
-    to: DateTime,
+    from: Moment,
+    to: Moment,
     subject: String,
     lines: Vec<String>,
-    figures: BTreeMap<String, i64>,
+    figures: BTreeMap<String, Whole>,
 }
 
 impl From<Stored> for Summary {
@@ -137,11 +140,11 @@ impl From<Stored> for Summary {
         Self {
             week: stored.id,
             id: MessageId::from_stored(stored.message_id),
-            from: stored.from.into(),
-            to: stored.to.into(),
+            from: stored.from.0,
+            to: stored.to.0,
             subject: stored.subject,
             lines: stored.lines,
-            figures: stored.figures,
+            figures: stored.figures.into_iter().map(|(name, value)| (name, value.0)).collect(),
         }
     }
 }

@@ -6,16 +6,29 @@ mod window;
 
 use std::collections::HashSet;
 
-use bson::{Bson, DateTime, RawDocumentBuf, doc, oid::ObjectId, raw::CStr, rawdoc};
-use futures_util::{Stream, StreamExt, TryStreamExt};
+use bson::{
+    Bson, DateTime, RawDocumentBuf, doc,
+    oid::ObjectId,
+    raw::{CStr, RawDocument},
+    rawdoc,
+};
+use futures_util::{Stream, TryStreamExt};
 use jiff::Timestamp;
 use mongodb::{error::ErrorKind, options::ReadConcern};
 pub use reads::Step;
 pub use removal::{AgedRow, NewestRow};
 use serde::Deserialize;
 
-use super::{Page, Raw, StoreError, index, malformed, number, object_id};
+use super::{
+    Page, Raw, StoreError,
+    documents::{self, Moment, Unreadable, moment, number},
+    error::is_about_the_document,
+    index, object_id,
+};
 use crate::models::{DeviceId, EventId, Labels, Observation, SyncEvent};
+
+/// The collection, as metrics and the log name it.
+const NAME: &str = "SyncEvent";
 
 /// The server's code for a row that is already there.
 const DUPLICATE_KEY: i32 = 11000;
@@ -73,8 +86,8 @@ impl SyncEvents {
 
     pub(super) async fn ensure_indexes(&self) -> Result<(), StoreError> {
         let keys = [doc! { "deviceId": 1 }, doc! { "deviceId": 1, "timestamp": 1 }, doc! { "totalErrors": 1 }];
-        self.0.create_indexes(keys.map(|keys| index(keys, mongodb::options::IndexOptions::default()))).await?;
-        Ok(())
+        let indexes = keys.map(|keys| index(keys, mongodb::options::IndexOptions::default()));
+        super::indexes::ensure(&self.0, indexes).await
     }
 
     /// Stores events that differ in their ids; answers for each, in their order.
@@ -118,7 +131,7 @@ impl SyncEvents {
             .await?;
         let (mut since, mut success) = (Vec::new(), None);
         while let Some(row) = rows.try_next().await? {
-            let row: Brief = bson::deserialize_from_slice(row.as_bytes()).map_err(malformed("SyncEvent"))?;
+            let Some(row) = documents::read(NAME, &row, documents::parse::<Brief>) else { continue };
             let row = Observation::from(row);
             // Rows of the very same time as the good one may come before or after it by id.
             if success.is_some_and(|success| row.timestamp < success) {
@@ -177,12 +190,8 @@ impl SyncEvents {
         let ids: Vec<_> = ids.iter().map(|id| object_id(id.bytes())).collect();
         let found = self.0.find(doc! { "_id": { "$in": ids } }).projection(doc! { "_id": 1 });
         let found = found.read_concern(ReadConcern::majority()).await?;
-        let unreadable = |detail: String| StoreError::Malformed { collection: "SyncEvent", detail };
-        let id = |row: RawDocumentBuf| match row.get_object_id("_id") {
-            Ok(id) => Ok(EventId::from_bytes(id.bytes())),
-            Err(error) => Err(unreadable(error.to_string())),
-        };
-        found.map(|row| id(row?)).try_collect().await
+        let id = |row: &RawDocument| Ok(EventId::from_bytes(documents::parse::<OnlyId>(row)?.id.bytes()));
+        documents::readable(NAME, found, id).try_collect().await
     }
 
     /// A page of a device's rows, newest first; `skip` and `limit` in rows.
@@ -190,36 +199,28 @@ impl SyncEvents {
         // A row of another program without a time has no place in the order.
         let of_device = doc! { "deviceId": device_id.as_str(), "timestamp": { "$type": "date" } };
         let rows = self.0.find(of_device.clone()).sort(doc! { "timestamp": -1 }).skip(skip).limit(i64::from(limit));
-        let results = rows.await?.map(read).try_collect().await?;
+        let results = documents::readable(NAME, rows.await?, read).try_collect().await?;
         Ok(Page { results, total: self.0.count_documents(of_device).await? })
     }
 
-    /// All rows, in no order.
+    /// All rows that can be read, in no order.
     pub async fn all(&self) -> Result<impl Stream<Item = Result<StoredEvent, StoreError>> + Unpin + use<>, StoreError> {
-        Ok(self.0.find(doc! {}).batch_size(10_000).await?.map(read))
+        Ok(documents::readable(NAME, self.0.find(doc! {}).batch_size(10_000).await?, read))
     }
 
-    /// Every device that has rows, in order; one step through the index for each.
+    /// Every device that has rows, in order, but none of rows that name no device; one step through the index for each.
     pub async fn devices(
         &self,
     ) -> Result<impl Stream<Item = Result<DeviceId, StoreError>> + Unpin + use<>, StoreError> {
         let stages = [doc! { "$sort": { "deviceId": 1 } }, doc! { "$group": { "_id": "$deviceId" } }];
-        let groups = self.0.aggregate(stages).allow_disk_use(true).await?;
-        Ok(groups.map(|group| {
-            let unreadable = |detail: String| StoreError::Malformed { collection: "SyncEvent", detail };
-            let group = group?;
-            let device = group.get_str("_id").map_err(|error| unreadable(error.to_string()))?;
-            DeviceId::parse(device).map_err(|error| unreadable(error.to_string()))
-        }))
+        let groups = self.0.aggregate(stages).allow_disk_use(true).with_type::<RawDocumentBuf>().await?;
+        let device = |group: &RawDocument| {
+            let device = group.get_str("_id");
+            let device = device.map_err(|_| Unreadable::new("deviceId", "rows of no device: expected a text"))?;
+            DeviceId::parse(device).map_err(|error| Unreadable::new("deviceId", error.to_string()))
+        };
+        Ok(documents::readable(NAME, groups, device))
     }
-}
-
-/// Codes that tell of the document and not of the server or the caller's rights: it will never be
-/// taken, by any server. Source: the error codes of the `MongoDB` manual.
-fn is_about_the_document(code: i32) -> bool {
-    // BadValue, FailedToParse, TypeMismatch, InvalidBSON, DollarPrefixedFieldName, InvalidIdField,
-    // DocumentValidationFailure, BSONObjectTooLarge, KeyTooLong, CannotIndexParallelArrays.
-    matches!(code, 2 | 9 | 14 | 22 | 52 | 53 | 121 | 10334 | 17280 | 171)
 }
 
 fn row(id: EventId, event: &SyncEvent) -> RawDocumentBuf {
@@ -256,21 +257,27 @@ fn labels_of(stored: Option<Bson>) -> Labels {
     Labels::new(stored.into_iter().filter_map(pair)).unwrap_or_default()
 }
 
-fn read(row: Result<RawDocumentBuf, mongodb::error::Error>) -> Result<StoredEvent, StoreError> {
-    let row: Row = bson::deserialize_from_slice(row?.as_bytes()).map_err(malformed("SyncEvent"))?;
-    let timestamp = Timestamp::from(row.timestamp);
+fn read(row: &RawDocument) -> Result<StoredEvent, Unreadable> {
+    let row: Row = documents::parse(row)?;
+    let timestamp = row.timestamp.0;
     Ok(StoredEvent {
         id: EventId::from_bytes(row.id.bytes()),
         device_id: row.device_id,
         timestamp,
-        device_timestamp: row.device_timestamp.map(Timestamp::from),
+        device_timestamp: row.device_timestamp.and_then(date),
         total_files_synced: whole(row.total_files_synced),
         total_errors: whole(row.total_errors),
         internet_speed: row.internet_speed,
         labels: labels_of(row.labels),
-        created_at: row.created_at.map_or(timestamp, Timestamp::from),
-        updated_at: row.updated_at.map_or(timestamp, Timestamp::from),
+        created_at: row.created_at.and_then(date).unwrap_or(timestamp),
+        updated_at: row.updated_at.and_then(date).unwrap_or(timestamp),
     })
+}
+
+/// What a row can do without: a date, or something else that another program wrote.
+#[expect(clippy::needless_pass_by_value, reason = "it is taken out of an option")]
+fn date(value: Bson) -> Option<Timestamp> {
+    moment(*value.as_datetime()?)
 }
 
 /// A row with all its fields. Numbers may be of any BSON type: other programs write doubles.
@@ -280,8 +287,8 @@ struct Row {
     #[serde(rename = "_id")]
     id: ObjectId,
     device_id: String,
-    timestamp: DateTime,
-    device_timestamp: Option<DateTime>,
+    timestamp: Moment,
+    device_timestamp: Option<Bson>,
     #[serde(default, deserialize_with = "number")]
     total_files_synced: f64,
     #[serde(default, deserialize_with = "number")]
@@ -289,8 +296,14 @@ struct Row {
     #[serde(default, deserialize_with = "number")]
     internet_speed: f64,
     labels: Option<Bson>,
-    created_at: Option<DateTime>,
-    updated_at: Option<DateTime>,
+    created_at: Option<Bson>,
+    updated_at: Option<Bson>,
+}
+
+#[derive(Deserialize)]
+struct OnlyId {
+    #[serde(rename = "_id")]
+    id: ObjectId,
 }
 
 /// The fields of a row that a counter needs.
@@ -299,7 +312,7 @@ struct Row {
 struct Brief {
     #[serde(rename = "_id")]
     id: ObjectId,
-    timestamp: DateTime,
+    timestamp: Moment,
     #[serde(default, deserialize_with = "number")]
     total_errors: f64,
     #[serde(default, deserialize_with = "number")]
@@ -309,7 +322,7 @@ struct Brief {
 impl From<Brief> for Observation {
     fn from(row: Brief) -> Self {
         Self {
-            timestamp: row.timestamp.into(),
+            timestamp: row.timestamp.0,
             id: EventId::from_bytes(row.id.bytes()),
             failed: row.total_errors > 0.0,
             internet_speed: row.internet_speed,

@@ -1,7 +1,7 @@
 //! The collection `SyncHour`: each hour's rows added up, one document per hour.
 
-use bson::{Bson, DateTime, Document, doc};
-use futures_util::{StreamExt, TryStreamExt};
+use bson::{Bson, DateTime, Document, RawDocumentBuf, doc, raw::RawDocument};
+use futures_util::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
 use mongodb::{
     Collection,
@@ -9,7 +9,11 @@ use mongodb::{
 };
 use serde::Deserialize;
 
-use super::{Raw, StoreError, malformed, object_id};
+use super::{
+    Raw, StoreError,
+    documents::{self, Moment, Unreadable, Whole},
+    object_id,
+};
 use crate::models::{Cause, EventId, LATE_AFTER, Late, Speeds, SyncHour, hour_of};
 
 /// The server's code for an hour that has its document already.
@@ -32,8 +36,8 @@ impl SyncHours {
     pub async fn hours(&self, from: Timestamp, to: Timestamp) -> Result<Vec<SyncHour>, StoreError> {
         let mut within = doc! { "_id": { "$gte": DateTime::from(from), "$lt": DateTime::from(to) } };
         within.insert("failedSpeeds", doc! { "$exists": true });
-        let found = self.hours.clone_with_type::<bson::RawDocumentBuf>().find(within).sort(doc! { "_id": 1 }).await?;
-        found.map(read).try_collect().await
+        let found = self.hours.clone_with_type::<RawDocumentBuf>().find(within).sort(doc! { "_id": 1 }).await?;
+        documents::readable("SyncHour", found, read).try_collect().await
     }
 
     /// Adds up the rows of the hour in which `hour` lies, stores the sums and answers with what is
@@ -85,10 +89,10 @@ impl SyncHours {
         let buckets = self.events.aggregate([doc! { "$match": { "_id": within } }, by_speed()]);
         let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);
         let buckets = buckets.hint(Hint::Keys(doc! { "_id": 1 })).selection_criteria(primary);
-        let mut buckets = buckets.read_concern(ReadConcern::local()).await?;
+        let buckets = buckets.read_concern(ReadConcern::local()).with_type::<RawDocumentBuf>().await?;
+        let buckets: Vec<Bucket> = documents::readable("SyncEvent", buckets, documents::parse).try_collect().await?;
         let (mut sum, mut late) = (SyncHour::empty(hour, computed_at), Late::default());
-        while let Some(bucket) = buckets.try_next().await? {
-            let bucket: Bucket = bson::deserialize_from_document(bucket).map_err(malformed("SyncEvent"))?;
+        for bucket in buckets {
             sum.good += whole(bucket.syncs) - whole(bucket.failed);
             sum.failed += whole(bucket.failed);
             sum.files += whole(bucket.files);
@@ -178,32 +182,32 @@ fn document(hour: &SyncHour) -> Document {
     }
 }
 
-fn read(found: Result<bson::RawDocumentBuf, mongodb::error::Error>) -> Result<SyncHour, StoreError> {
-    let stored: Stored = bson::deserialize_from_slice(found?.as_bytes()).map_err(malformed("SyncHour"))?;
-    let speeds = |stored: Vec<u64>| {
+fn read(found: &RawDocument) -> Result<SyncHour, Unreadable> {
+    let stored: Stored = documents::parse(found)?;
+    let speeds = |stored: Vec<Whole<u64>>| {
         let mut speeds = Speeds::default();
-        speeds.0.iter_mut().zip(stored).for_each(|(count, stored)| *count = stored);
+        speeds.0.iter_mut().zip(stored).for_each(|(count, stored)| *count = stored.0);
         speeds
     };
     // A version that does not know it leaves that of an earlier computation beside its own sums.
     let late = stored.late.filter(|late| late.computed_at == stored.computed_at);
     Ok(SyncHour {
-        hour: stored.id.into(),
-        good: stored.good,
-        failed: stored.failed,
-        files: stored.files,
-        errors: stored.errors,
-        connectivity: stored.connectivity,
-        content: stored.content,
+        hour: stored.id.0,
+        good: stored.good.0,
+        failed: stored.failed.0,
+        files: stored.files.0,
+        errors: stored.errors.0,
+        connectivity: stored.connectivity.0,
+        content: stored.content.0,
         speeds: speeds(stored.speeds),
         failed_speeds: speeds(stored.failed_speeds),
         late: late.map(|late| Late {
-            good: late.good,
-            connectivity: late.connectivity,
-            content: late.content,
-            unknown: late.unknown,
+            good: late.good.0,
+            connectivity: late.connectivity.0,
+            content: late.content.0,
+            unknown: late.unknown.0,
         }),
-        computed_at: stored.computed_at.into(),
+        computed_at: stored.computed_at.0,
         closed: stored.closed,
     })
 }
@@ -218,17 +222,17 @@ fn whole(sum: f64) -> u64 {
 struct Bucket {
     #[serde(rename = "_id")]
     of: Of,
-    #[serde(deserialize_with = "super::number")]
+    #[serde(deserialize_with = "documents::number")]
     syncs: f64,
-    #[serde(deserialize_with = "super::number")]
+    #[serde(deserialize_with = "documents::number")]
     failed: f64,
-    #[serde(deserialize_with = "super::number")]
+    #[serde(deserialize_with = "documents::number")]
     slow: f64,
-    #[serde(deserialize_with = "super::number")]
+    #[serde(deserialize_with = "documents::number")]
     fast: f64,
-    #[serde(deserialize_with = "super::number")]
+    #[serde(deserialize_with = "documents::number")]
     files: f64,
-    #[serde(deserialize_with = "super::number")]
+    #[serde(deserialize_with = "documents::number")]
     errors: f64,
 }
 
@@ -242,29 +246,29 @@ struct Of {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct StoredLate {
-    good: u64,
-    connectivity: u64,
-    content: u64,
-    unknown: u64,
+    good: Whole<u64>,
+    connectivity: Whole<u64>,
+    content: Whole<u64>,
+    unknown: Whole<u64>,
     /// Of which computation these are.
-    computed_at: DateTime,
+    computed_at: Moment,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Stored {
     #[serde(rename = "_id")]
-    id: DateTime,
-    good: u64,
-    failed: u64,
-    files: u64,
-    errors: u64,
-    connectivity: u64,
-    content: u64,
-    speeds: Vec<u64>,
-    failed_speeds: Vec<u64>,
+    id: Moment,
+    good: Whole<u64>,
+    failed: Whole<u64>,
+    files: Whole<u64>,
+    errors: Whole<u64>,
+    connectivity: Whole<u64>,
+    content: Whole<u64>,
+    speeds: Vec<Whole<u64>>,
+    failed_speeds: Vec<Whole<u64>>,
     late: Option<StoredLate>,
-    computed_at: DateTime,
+    computed_at: Moment,
     #[serde(default)]
     closed: bool,
 }

@@ -3,25 +3,42 @@
 //! `MongoDB` 6 has no bulk write over a client; a raw command neither inherits the write concern nor
 //! fails for write errors, so both are seen to here.
 
-use bson::{Document, doc};
+use bson::{Bson, Document, doc};
 use mongodb::Database;
 use serde::Deserialize;
 
-use super::{MAJORITY, Saved, StoreError, malformed};
+use super::{
+    MAJORITY, Revision, Saved, StoreError,
+    documents::{self, Unreadable},
+    error::is_about_the_document,
+};
 
 /// The server's code for what is there already.
 const DUPLICATE_KEY: i32 = 11000;
 
-/// Sends one `update` command with these statements, each of which is to change one document.
+/// The revision that a document is to have, and the next one; nothing for a document that is not to be
+/// changed. One that a person has set to null is none, as a missing one.
+pub(super) fn revisions(revision: Revision) -> Option<(Bson, i64)> {
+    match revision {
+        Revision::Unset => Some((Bson::Null, 1)),
+        Revision::At(revision) => Some((Bson::Int64(revision), revision.saturating_add(1))),
+        Revision::Unreadable => None,
+    }
+}
+
+/// Sends one `update` command with these statements, each of which is to change one document of
+/// `name`. A document that the server does not take as it is (a person has added a rule for the
+/// collection) is left out like one that cannot be read: to try again would never help.
 pub(super) async fn save(
     database: &Database,
+    name: &'static str,
     collection: &str,
     statements: Vec<Document>,
 ) -> Result<Saved, StoreError> {
     if statements.is_empty() {
         return Ok(Saved::All);
     }
-    let count = statements.len();
+    let names: Vec<_> = statements.iter().map(name_of).collect();
     let command = doc! {
         "update": collection,
         "updates": statements,
@@ -29,15 +46,36 @@ pub(super) async fn save(
         "writeConcern": { "w": "majority", "wtimeout": i64::try_from(MAJORITY.as_millis()).unwrap_or(i64::MAX) },
     };
     let reply = database.run_command(command).await?;
-    let reply: Reply = bson::deserialize_from_document(reply).map_err(malformed("a reply to update"))?;
-    if let Some(error) = reply.write_errors.iter().find(|error| error.code != DUPLICATE_KEY) {
-        return Err(StoreError::refused(error.code, "write error in an update"));
+    let reply: Reply = documents::reply("a reply to update", reply)?;
+    let (mut refused, mut is_outrun) = (0, false);
+    for error in &reply.write_errors {
+        match error.code {
+            DUPLICATE_KEY => is_outrun = true,
+            code if is_about_the_document(code) => {
+                let id = names.get(error.index).map_or("unknown", String::as_str);
+                let problem = format!("the server refuses what is to be saved (code {code}): {}", error.errmsg);
+                documents::leave_out_named(name, id, &Unreadable::new("", problem));
+                refused += 1;
+            }
+            code => return Err(StoreError::refused(code, "write error in an update")),
+        }
     }
     if let Some(error) = reply.write_concern_error {
         return Err(StoreError::Unavailable(format!("write concern failed: code {}", error.code)));
     }
-    let all = reply.write_errors.is_empty() && usize::try_from(reply.n) == Ok(count);
+    let all = !is_outrun && usize::try_from(reply.n) == Ok(names.len() - refused);
     Ok(if all { Saved::All } else { Saved::Outrun })
+}
+
+/// What tells a statement's document from others.
+fn name_of(statement: &Document) -> String {
+    let query = statement.get_document("q").ok();
+    let name = query.and_then(|query| query.get("_id").or_else(|| query.get("deviceId")));
+    name.map(|name| match name {
+        Bson::String(name) => name.clone(),
+        other => other.to_string(),
+    })
+    .unwrap_or_default()
 }
 
 #[derive(Deserialize)]
@@ -51,5 +89,9 @@ struct Reply {
 
 #[derive(Deserialize)]
 struct ReplyError {
+    #[serde(default)]
+    index: usize,
     code: i32,
+    #[serde(default)]
+    errmsg: String,
 }

@@ -1,16 +1,21 @@
 //! `counters rebuild`.
 
+use std::time::Duration;
+
 use futures_util::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{DeviceId, hour_of},
     queue::{LastSeen, Queue},
-    store::Store,
+    store::{Store, StoreError, detached},
 };
 use serde_json::json;
 
 use super::{say, say_json};
 use crate::{batch, config::CountersCommand};
+
+/// How long one step may take.
+const TIMEOUT: Duration = Duration::from_mins(5);
 
 /// How many devices are counted in one step.
 const AT_ONCE: usize = 500;
@@ -22,10 +27,14 @@ pub(super) async fn run(command: CountersCommand, queue: &Queue, store: &Store) 
     let CountersCommand::Rebuild { device, output } = command;
     let (mut counted, mut mended) = (0, 0);
     let seen = LastSeen::new(queue.clone());
+    let counters = store.failure_counters();
+    let removed;
     if let Some(device) = device {
+        removed = counters.remove_unreadable(Some(std::slice::from_ref(&device))).await?;
         counted = 1;
         mended = rebuild(&[device], &seen, store).await?;
     } else {
+        removed = counters.remove_unreadable(None).await?;
         let devices = store.sync_events().devices().await?;
         let mut groups = devices.try_chunks(AT_ONCE);
         while let Some(some) = groups.try_next().await.map_err(|error| error.1)? {
@@ -36,17 +45,25 @@ pub(super) async fn run(command: CountersCommand, queue: &Queue, store: &Store) 
         touch_hours(queue, &seen).await?;
     }
     if output.json {
-        say_json(&json!({ "counted": counted, "mended": mended }));
+        say_json(&json!({ "counted": counted, "mended": mended, "unreadableRemoved": removed }));
     } else {
         say(format_args!("{counted} devices counted, {mended} counters mended"));
+        if removed > 0 {
+            say(format_args!("{removed} documents that could not be read were removed and counted anew"));
+        }
     }
     Ok(())
 }
 
 /// Counts some devices, and says when they were last heard of where that got lost with Redis.
 async fn rebuild(devices: &[DeviceId], seen: &LastSeen, store: &Store) -> anyhow::Result<usize> {
-    let mended = batch::recount_devices(store, devices).await?;
-    seen.restore(&batch::last_receipts(store, devices).await?).await?;
+    let (devices, store) = (devices.to_vec(), store.clone());
+    let counted = async move {
+        let mended = batch::recount_devices(&store, &devices).await?;
+        Ok::<_, StoreError>((mended, batch::last_receipts(&store, &devices).await?))
+    };
+    let (mended, receipts) = detached(TIMEOUT, counted).await??;
+    seen.restore(&receipts).await?;
     Ok(mended)
 }
 

@@ -9,7 +9,7 @@ use pisync_core::{
 };
 use serde_json::{Value, json};
 
-use super::{say, say_json, table};
+use super::{say, say_json, shown, table};
 use crate::config::{DeadLettersCommand, Output, Which};
 
 pub(super) async fn run(command: DeadLettersCommand, queue: &Queue, store: &Store) -> anyhow::Result<()> {
@@ -36,7 +36,8 @@ pub(super) async fn run(command: DeadLettersCommand, queue: &Queue, store: &Stor
     }
 }
 
-async fn list(queue: &Queue, store: &Store, max: usize, output: Output) -> anyhow::Result<()> {
+async fn list(queue: &Queue, store: &Store, max: u32, output: Output) -> anyhow::Result<()> {
+    let max = max as usize;
     let mut letters = all(queue, max).await?;
     letters.sort_by_key(|buried| std::cmp::Reverse(buried.letter.died_at));
     letters.truncate(max);
@@ -44,18 +45,18 @@ async fn list(queue: &Queue, store: &Store, max: usize, output: Output) -> anyho
         say_json(&letters.iter().map(as_json).collect());
         return Ok(());
     }
-    let mut shown = table(["id", "partition", "reason", "attempt", "died at", "error"]);
+    let mut rows = table(["id", "partition", "reason", "attempt", "died at", "error"]);
     for BuriedLetter { partition, letter, .. } in &letters {
-        shown.add_row([
-            letter.id.clone(),
+        rows.add_row([
+            shown(&letter.id),
             partition.number().to_string(),
             letter.reason.to_string(),
             letter.attempt.to_string(),
             format!("{:.3}", letter.died_at),
-            letter.error.clone(),
+            shown(&letter.error),
         ]);
     }
-    say(shown);
+    say(rows);
     let in_queue: u64 = queue.status_of_all().await?.iter().map(|status| status.dead).sum();
     // The store may be away; that must not hide what is in the queue.
     let in_store = store.dead_letters().count().await.map_or_else(|error| error.to_string(), |count| count.to_string());
@@ -73,10 +74,10 @@ async fn show(queue: &Queue, id: &str, output: Output) -> anyhow::Result<()> {
         let letter = &buried.letter;
         say(format_args!(
             "id         {}\npartition  {}\nreason     {}\nerror      {}\nattempt    {}\ndied at    {:.3}\nmessage    {}",
-            letter.id,
+            shown(&letter.id),
             buried.partition.number(),
             letter.reason,
-            letter.error,
+            shown(&letter.error),
             letter.attempt,
             letter.died_at,
             letter.message.escape_ascii(),

@@ -39,6 +39,27 @@ fn table<const N: usize>(header: [&str; N]) -> Table {
     table
 }
 
+/// A text that others chose, for a terminal: what would move its cursor or change its colours is written
+/// out, and so are characters that cannot be seen.
+fn shown(text: &str) -> String {
+    let is_shown = |c: char| {
+        !(c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{ad}'))
+    };
+    text.chars().flat_map(|c| if is_shown(c) { vec![c] } else { c.escape_unicode().collect() }).collect()
+}
+
 fn say_json(answer: &Value) {
     say(answer);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn nothing_that_others_chose_speaks_to_the_terminal() {
+        assert_eq!(shown("a\u{1b}[2Jb\nc\u{202e}d\u{7f}"), r"a\u{1b}[2Jb\u{a}c\u{202e}d\u{7f}");
+        assert_eq!(shown("Grüße, 42 % – ok"), "Grüße, 42 % – ok");
+    }
 }

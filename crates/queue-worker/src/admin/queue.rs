@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use pisync_core::queue::{PartitionStatus, Queue};
 use serde_json::json;
 
-use super::{say, say_json, table};
+use super::{say, say_json, shown, table};
 use crate::config::Output;
 
 pub(super) async fn status(queue: &Queue, output: Output) -> anyhow::Result<()> {
@@ -13,22 +13,22 @@ pub(super) async fn status(queue: &Queue, output: Output) -> anyhow::Result<()> 
         say_json(&all.iter().map(as_json).collect());
         return Ok(());
     }
-    let mut shown = table(["partition", "waiting", "oldest", "in flight", "held by", "attempt", "dead", "acked", ""]);
+    let mut rows = table(["partition", "waiting", "oldest", "in flight", "held by", "attempt", "dead", "acked", ""]);
     for status in &all {
         let batch = status.batches.first();
-        shown.add_row([
+        rows.add_row([
             status.partition.number().to_string(),
             status.ready.to_string(),
             age(status).map(|age| format!("{age:#}")).unwrap_or_default(),
             status.in_flight().to_string(),
-            batch.map(|batch| batch.owner.clone()).unwrap_or_default(),
+            batch.map(|batch| shown(&batch.owner)).unwrap_or_default(),
             batch.map(|batch| batch.attempt.to_string()).unwrap_or_default(),
             status.dead.to_string(),
             status.total("acked").to_string(),
             if status.paused { "paused".into() } else { String::new() },
         ]);
     }
-    say(shown);
+    say(rows);
     let sum = |of: fn(&PartitionStatus) -> u64| all.iter().map(of).sum::<u64>();
     say(format_args!(
         "{} waiting, {} in flight, {} dead, {} acknowledged, {} redelivered",

@@ -8,7 +8,11 @@ use actix_web::{
     web::Bytes,
 };
 use futures_util::{Stream, StreamExt, stream};
+use serde::Deserialize;
 use tokio::sync::mpsc;
+use utoipa::IntoParams;
+
+use crate::error::ApiError;
 
 /// How many bytes are sent together.
 const CHUNK: usize = 16 * 1024;
@@ -47,17 +51,62 @@ impl Line {
         }
     }
 
-    /// A text that someone else chose. One that a spreadsheet would take for a formula gets an
-    /// apostrophe before it. Source: "CSV Injection", OWASP.
+    /// A text that someone else chose. One that a spreadsheet would take for a formula, or for a number
+    /// or a date that it then shows in another way, gets an apostrophe before it. Source: "CSV
+    /// Injection", OWASP.
     pub(super) fn text(mut self, value: &str) -> Self {
         self.separate();
-        let defused = if value.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
+        let defused = if is_formula(value) || is_changed(value) { "'" } else { "" };
         if value.contains(['"', ',', '\r', '\n']) {
             let _ = write!(self.0, "\"{defused}{}\"", value.replace('"', "\"\""));
         } else {
             let _ = write!(self.0, "{defused}{value}");
         }
         self
+    }
+}
+
+/// Whether a spreadsheet would compute what the text says.
+fn is_formula(text: &str) -> bool {
+    // Some programs leave out white space before it, and read the wide forms of East Asian fonts.
+    let first = text.trim_start_matches([' ', '\u{a0}', '"']).chars().next();
+    first.is_some_and(|first| "=+-@\t\r\n＝＋－＠".contains(first))
+}
+
+/// Whether a spreadsheet would take the text for a number or a date and show another one: `00123`, `1e5`
+/// and `3-4` are ids of devices, and have to stay what they are.
+fn is_changed(text: &str) -> bool {
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_digits(text) {
+        // Spreadsheets keep 15 digits.
+        return text.len() > 15 || (text.len() > 1 && text.starts_with('0'));
+    }
+    let is_written_as_one = text.bytes().all(|byte| byte.is_ascii_digit() || b".,eE+-%".contains(&byte));
+    let is_number = is_written_as_one && text.replace(',', ".").trim_end_matches('%').parse::<f64>().is_ok();
+    let is_date = |separator| {
+        let parts: Vec<_> = text.split(separator).collect();
+        (2..=3).contains(&parts.len()) && parts.iter().all(|part| is_digits(part))
+    };
+    is_number || ['-', '/', '.', ':'].into_iter().any(is_date) || ["true", "false"].contains(&&*text.to_lowercase())
+}
+
+/// Which form is asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct CsvQuery {
+    /// Of CSV: `false` leaves out the byte order mark at its beginning, by which spreadsheets know UTF-8.
+    #[param(pattern = "^(true|false)$")]
+    bom: Option<String>,
+}
+
+impl CsvQuery {
+    /// What stands before the first line.
+    pub(super) fn beginning(&self) -> Result<&'static str, ApiError> {
+        match self.bom.as_deref() {
+            None | Some("true") => Ok("\u{feff}"),
+            Some("false") => Ok(""),
+            Some(_) => Err(ApiError::query("/bom", "must be true or false")),
+        }
     }
 }
 
@@ -77,11 +126,12 @@ pub(super) fn is_asked_for(request: &HttpRequest) -> bool {
 /// The list is read by a task of its own: a driver's future must not be dropped half way.
 pub(super) fn answer<E: Display + Send + 'static>(
     file_name: &'static str,
+    beginning: &'static str,
     head: &'static str,
     lines: impl Stream<Item = Result<Line, E>> + Send + Unpin + 'static,
 ) -> HttpResponse {
     let (sender, receiver) = mpsc::channel(WAITING);
-    tokio::spawn(send(head, lines, sender));
+    tokio::spawn(send(format!("{beginning}{head}\r\n"), lines, sender));
     let body = stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)));
     HttpResponse::Ok()
         .content_type("text/csv; charset=utf-8; header=present")
@@ -91,11 +141,10 @@ pub(super) fn answer<E: Display + Send + 'static>(
 }
 
 async fn send<E: Display>(
-    head: &str,
+    mut chunk: String,
     mut lines: impl Stream<Item = Result<Line, E>> + Unpin,
     sender: mpsc::Sender<Result<Bytes, Broken>>,
 ) {
-    let mut chunk = format!("{head}\r\n");
     while let Some(line) = lines.next().await {
         match line {
             Ok(line) => chunk.extend([line.0.as_str(), "\r\n"]),
@@ -128,6 +177,23 @@ mod tests {
             assert_eq!(Line::default().text(formula).0, format!("'{formula}"));
         }
         assert_eq!(Line::default().text("=HYPERLINK(\"x\",1)").0, "\"'=HYPERLINK(\"\"x\"\",1)\"");
+    }
+
+    #[test]
+    fn what_a_spreadsheet_would_change_stays_text() {
+        for text in ["00123", "1e5", "1E5", "12345678901234567", "3-4", "2026/11", "1.10", "12:30", "TRUE", "1,5", "5%"]
+        {
+            assert_eq!(Line::default().text(text).0.trim_matches('"'), format!("'{text}"));
+        }
+        for text in
+            ["123", "pibook-7", "0", "b55b5e5a-aadc-4321-a12d-51b872166d48", "1.2.3.4", "e5", "12-34-56-78", "", "a=1"]
+        {
+            assert_eq!(Line::default().text(text).0, text);
+        }
+        for text in [" =1+1", "＝1", "\n=1"] {
+            assert!(Line::default().text(text).0.trim_start_matches('"').starts_with('\''), "{text}");
+        }
+        assert_eq!(Line::default().plain(-1.5).plain(12).0, "-1.5,12", "numbers stay numbers");
     }
 
     #[test]

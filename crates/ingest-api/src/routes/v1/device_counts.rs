@@ -4,26 +4,26 @@
 //! of which two are true counts as the worse alone, so those that fail and those whose clock is
 //! not believed are looked at; the many that are well are not.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
-use pisync_core::{
-    models::{DeviceId, DeviceStatus},
-    store::StoreError,
-};
+use pisync_core::models::{DeviceId, DeviceStatus};
 use serde::Serialize;
-use tokio::{sync::Mutex, time::Instant};
 use utoipa::ToSchema;
 
 use super::device_item::{Known, silent_before};
-use crate::{error::ApiError, server::State};
+use crate::{
+    error::ApiError,
+    refresh::{Latest, PATIENCE},
+    server::State,
+};
 
 /// How many devices are asked after together.
 const TOGETHER: usize = 1_000;
 
-/// How old the counts of a [`Census`] may be.
-const LAG: Duration = Duration::from_secs(5);
+/// How old the counts of a [`Census`] may be, and how old while newer ones cannot be had.
+const LAGS: [Duration; 2] = [Duration::from_secs(5), Duration::from_mins(1)];
 
 /// How many devices have which status; each has one.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
@@ -40,7 +40,7 @@ pub(crate) struct DeviceCounts {
 impl DeviceCounts {
     /// The devices now. Counts that are taken one after the other may differ by what comes
     /// meanwhile.
-    pub(super) async fn of(state: &State) -> Result<Self, ApiError> {
+    async fn of(state: &State) -> Result<Self, ApiError> {
         let silent_before = silent_before(state);
         let total = state.store.failure_counters().estimated_count().await?;
         let (failing, failing_and_silent) = failing(state, silent_before).await?;
@@ -68,21 +68,19 @@ impl DeviceCounts {
 /// The counts of a moment ago, for those who ask again and again: whoever asks first counts for
 /// all.
 #[derive(Debug, Clone, Default)]
-pub struct Census(Arc<Mutex<Option<(Instant, DeviceCounts)>>>);
+pub struct Census(Latest<DeviceCounts>);
 
 impl Census {
     /// The devices as they were a few seconds ago.
     pub(crate) async fn of(state: &State) -> Result<DeviceCounts, ApiError> {
-        let state = state.clone();
-        // Spawned, since a driver's future must not be dropped when whoever asks gives up.
-        let taking = tokio::spawn(async move {
-            let mut taken = state.census.0.lock().await;
-            match *taken {
-                Some((at, counts)) if at.elapsed() < LAG => Ok(counts),
-                _ => Ok(taken.insert((Instant::now(), DeviceCounts::of(&state).await?)).1),
-            }
-        });
-        taking.await.map_err(|panic| StoreError::Unavailable(panic.to_string()))?
+        Self::within(state, PATIENCE).await
+    }
+
+    /// The same for who can wait.
+    pub(crate) async fn within(state: &State, patience: Duration) -> Result<DeviceCounts, ApiError> {
+        let counted = state.clone();
+        let count = || async move { DeviceCounts::of(&counted).await };
+        state.census.0.get(LAGS, patience, "the counts of the devices", count).await
     }
 }
 

@@ -8,7 +8,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use pisync_core::models::DeviceStatus;
 
 use super::{
-    csv::{self, Line},
+    csv::{self, CsvQuery, Line},
     device_filter::{DevicesQuery, Order},
     device_item::{DeviceItem, Known, items},
     device_walk,
@@ -52,10 +52,16 @@ pub(super) async fn get(query: Query<DevicesQuery>, state: Data<State>) -> Resul
     params(
         ("status" = String, Query, pattern = "^failing$", description = "failing"),
         ("minFailures" = Option<u32>, Query, minimum = 1, maximum = 2_147_483_647, description = "Failed syncs in a row at the least"),
+        CsvQuery,
     ),
     responses((status = 200, description = "All of them, streamed", body = String, content_type = "text/csv"))
 )]
-pub(super) async fn get_csv(query: Query<DevicesQuery>, state: Data<State>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn get_csv(
+    query: Query<DevicesQuery>,
+    form: Query<CsvQuery>,
+    state: Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    let beginning = form.beginning()?;
     let filter = query.parse()?;
     let is_list = filter.status == Some(DeviceStatus::Failing) && filter.order() == Order::Count;
     if !is_list || filter.prefix.is_some() {
@@ -73,7 +79,7 @@ pub(super) async fn get_csv(query: Query<DevicesQuery>, state: Data<State>) -> R
             Ok(stream::iter(lines.collect::<Vec<_>>()))
         }
     });
-    Ok(csv::answer("failing-devices.csv", HEAD, lines.try_flatten().boxed()))
+    Ok(csv::answer("failing-devices.csv", beginning, HEAD, lines.try_flatten().boxed()))
 }
 
 fn line(device: &DeviceItem) -> Line {

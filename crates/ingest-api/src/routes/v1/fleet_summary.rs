@@ -10,7 +10,11 @@ use pisync_core::models::{Speeds, SyncHour, hour_of};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{super::sync_history::rfc3339, device_counts::DeviceCounts, query};
+use super::{
+    super::sync_history::rfc3339,
+    device_counts::{Census, DeviceCounts},
+    query,
+};
 use crate::{error::ApiError, server::State};
 
 /// The most hours that can be asked for: a week.
@@ -87,7 +91,7 @@ pub(super) async fn get(query: Query<SummaryQuery>, state: Data<State>) -> Resul
     let from = hour_of(now).checked_sub(back).unwrap_or(Timestamp::MIN);
     let hours = state.hours.of(from, now).await?;
     let summary = FleetSummary {
-        devices: DeviceCounts::of(&state).await?,
+        devices: Census::of(&state).await?,
         syncs: SyncCounts::of(&hours),
         median_speed: median_speed(&hours),
         hours: hours.iter().map(HourItem::from).collect(),

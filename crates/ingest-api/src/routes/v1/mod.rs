@@ -10,6 +10,7 @@ pub(crate) mod device_item;
 pub(crate) mod device_walk;
 mod devices;
 mod fleet_summary;
+mod known_query;
 pub(crate) mod list;
 pub(crate) mod operator;
 pub(crate) mod query;
@@ -21,6 +22,7 @@ mod what_changed;
 use actix_web::{
     Route,
     guard::Post,
+    middleware::from_fn,
     web::{ServiceConfig, delete, get, post, resource},
 };
 use utoipa::OpenApi;
@@ -55,7 +57,8 @@ pub(super) struct Reads;
 /// Every route under `/api/v1` but that of batches.
 pub(super) fn table(config: &mut ServiceConfig) {
     let read = |path: &str, get: Route| {
-        resource(path).route(get).default_service(only("GET")).wrap(Demand(Scope::Read)).wrap(Cors)
+        let resource = resource(path).route(get).default_service(only("GET")).wrap(from_fn(known_query::check));
+        resource.wrap(Demand(Scope::Read)).wrap(Cors)
     };
     config
         .service(read("/api/v1/devices", get().to(devices::get)))
@@ -85,6 +88,7 @@ pub(super) fn table(config: &mut ServiceConfig) {
             resource("/api/v1/silences")
                 .route(get().to(silences::get))
                 .default_service(only("GET, POST"))
+                .wrap(from_fn(known_query::check))
                 .wrap(Demand(Scope::Read))
                 .wrap(Cors),
         )

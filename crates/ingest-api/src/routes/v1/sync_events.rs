@@ -19,7 +19,7 @@ use super::{
         openapi::{DeviceName, moment},
         sync_history::HistoryEntry,
     },
-    csv::{self, Line},
+    csv::{self, CsvQuery, Line},
     list::{self, ListPage},
     query,
 };
@@ -75,7 +75,7 @@ impl RangeQuery {
     tag = "devices",
     operation_id = "syncEvents",
     summary = "What a device reported, newest first",
-    params(("id" = inline(DeviceName), Path, description = "The device"), RangeQuery, PlaceQuery),
+    params(("id" = inline(DeviceName), Path, description = "The device"), RangeQuery, PlaceQuery, CsvQuery),
     responses((status = 200, description = "A page, or all of it as CSV where that is preferred", content(
         (ListPage<HistoryEntry> = "application/json"),
         (String = "text/csv"),
@@ -86,12 +86,13 @@ pub(super) async fn get(
     id: Path<String>,
     range: Query<RangeQuery>,
     place: Query<PlaceQuery>,
+    form: Query<CsvQuery>,
     state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     let device_id = query::device_id("/id", &id)?;
-    let range = range.parse()?;
+    let (range, beginning) = (range.parse()?, form.beginning()?);
     if csv::is_asked_for(&request) {
-        return whole(&device_id, range, &state).await;
+        return whole(&device_id, range, beginning, &state).await;
     }
     let limit = query::limit(place.limit.as_deref())?;
     let scope = Scope::of("sync-events").with(Some(&device_id)).with(Some(range.start)).with(Some(range.end));
@@ -116,20 +117,27 @@ pub(super) async fn get(
     params(
         ("id" = inline(DeviceName), Path, description = "The device"),
         RangeQuery,
+        CsvQuery,
     ),
     responses((status = 200, description = "All of it, streamed", body = String, content_type = "text/csv"))
 )]
 pub(super) async fn get_csv(
     id: Path<String>,
     range: Query<RangeQuery>,
+    form: Query<CsvQuery>,
     state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    whole(&query::device_id("/id", &id)?, range.parse()?, &state).await
+    whole(&query::device_id("/id", &id)?, range.parse()?, form.beginning()?, &state).await
 }
 
-async fn whole(device_id: &DeviceId, range: Range<Timestamp>, state: &State) -> Result<HttpResponse, ApiError> {
+async fn whole(
+    device_id: &DeviceId,
+    range: Range<Timestamp>,
+    beginning: &'static str,
+    state: &State,
+) -> Result<HttpResponse, ApiError> {
     let rows = state.store.sync_events().whole_history(device_id, range).await?;
-    Ok(csv::answer("sync-events.csv", HEAD, rows.map_ok(line)))
+    Ok(csv::answer("sync-events.csv", beginning, HEAD, rows.map_ok(line)))
 }
 
 fn line(row: StoredEvent) -> Line {

@@ -6,8 +6,12 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local minute = 60 * 1000
 -- Numbers as Redis writes them: Lua's own form would round these.
 local text = string.format('%.0f', now)
+-- What a person has put there in another form is put aside.
+if redis.call('TYPE', KEYS[1]).ok ~= 'hash' and redis.call('EXISTS', KEYS[1]) == 1 then
+  redis.call('RENAME', KEYS[1], KEYS[1] .. ':unreadable')
+end
 local last = redis.call('HGET', KEYS[1], ARGV[1])
-if ARGV[1] == 'ingest' and last and now - tonumber(last) > 2 * minute then
+if ARGV[1] == 'ingest' and tonumber(last) and now - tonumber(last) > 2 * minute then
   for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
     local from = tonumber(string.match(field, '^gap:(%d+)$'))
     if from and now - from > 60 * 24 * 60 * minute then

@@ -1,5 +1,6 @@
 #!lua
 -- Appends messages while fewer than the limit wait, and wakes workers when the list was empty.
+-- Without messages it only says whether one would be taken: Redis refuses it as it refuses a push.
 -- KEYS: ready, stats, count. ARGV: limit, wake channel, partition, number of partitions, message...
 -- Returns: how many were taken (-1: the queue has another number of partitions, or is about to),
 -- how many wait now. Refused by Redis at maxmemory, on purpose.
@@ -8,6 +9,9 @@ if count and count ~= ARGV[4] then
   return {-1, 0}
 end
 local depth = redis.call('LLEN', KEYS[1])
+if #ARGV == 4 and not redis.acl_check_cmd('RPUSH', KEYS[1], '') then
+  return redis.error_reply('NOPERM this user may not RPUSH to ' .. KEYS[1])
+end
 local fits = math.min(#ARGV - 4, tonumber(ARGV[1]) - depth)
 if fits <= 0 then
   return {0, depth}
@@ -16,8 +20,9 @@ end
 for from = 5, 4 + fits, 1000 do
   redis.call('RPUSH', KEYS[1], unpack(ARGV, from, math.min(from + 999, 4 + fits)))
 end
-redis.call('HINCRBY', KEYS[2], 'pushed', fits)
+-- What is stored is answered as stored: a total and a notice must not fail it.
+redis.pcall('HINCRBY', KEYS[2], 'pushed', fits)
 if depth == 0 then
-  redis.call('PUBLISH', ARGV[2], ARGV[3])
+  redis.pcall('PUBLISH', ARGV[2], ARGV[3])
 end
 return {fits, depth + fits}

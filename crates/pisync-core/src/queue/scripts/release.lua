@@ -8,5 +8,6 @@ end
 redis.call('HINCRBY', KEYS[2], 'epoch', 1)
 redis.call('HINCRBY', KEYS[2], 'attempt', -1)
 redis.call('ZADD', KEYS[1], 0, ARGV[1])
-redis.call('PUBLISH', ARGV[3], ARGV[4])
+-- Only a notice: workers look by themselves.
+redis.pcall('PUBLISH', ARGV[3], ARGV[4])
 return 1

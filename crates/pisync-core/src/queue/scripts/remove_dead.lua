@@ -7,12 +7,17 @@ local count = redis.call('GET', KEYS[4])
 if ARGV[6] and count and count ~= ARGV[5] then
   return -1
 end
-if redis.call('LREM', KEYS[1], -1, ARGV[1]) == 0 then
+if not redis.call('LPOS', KEYS[1], ARGV[1], 'RANK', -1) then
   return 0
 end
-redis.call('HINCRBY', KEYS[3], ARGV[2], 1)
+-- Written first, removed last: Lua has no rollback.
 if ARGV[6] then
   redis.call('RPUSH', KEYS[2], ARGV[6])
-  redis.call('PUBLISH', ARGV[3], ARGV[4])
+end
+redis.call('LREM', KEYS[1], -1, ARGV[1])
+-- A total and a notice: the letter is moved without them, too.
+redis.pcall('HINCRBY', KEYS[3], ARGV[2], 1)
+if ARGV[6] then
+  redis.pcall('PUBLISH', ARGV[3], ARGV[4])
 end
 return 1

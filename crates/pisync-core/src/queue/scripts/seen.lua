@@ -7,6 +7,12 @@ local count = redis.call('GET', KEYS[3])
 if count and count ~= ARGV[1] and count ~= ARGV[1] .. '>' then
   return -1
 end
+-- What a person has put there in another form is put aside: it must not hold up the batch.
+for at = 1, 2 do
+  if redis.call('EXISTS', KEYS[at]) == 1 and redis.call('TYPE', KEYS[at]).ok ~= 'zset' then
+    redis.call('RENAME', KEYS[at], KEYS[at] .. ':unreadable')
+  end
+end
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local day = 24 * 3600

@@ -7,11 +7,13 @@ for _, batch in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
   local size = redis.call('LLEN', ARGV[1] .. 'p:' .. batch)
   table.insert(batches, {batch, size, meta[1] or '', tonumber(meta[2]) or 0, tonumber(meta[3]) or 0})
 end
+-- Totals are for people: without them the rest is told.
+local totals = redis.pcall('HGETALL', KEYS[5])
 return {
   redis.call('LLEN', KEYS[1]),
   batches,
   redis.call('LLEN', KEYS[3]),
   redis.call('EXISTS', KEYS[4]),
   redis.call('LINDEX', KEYS[1], 0) or '',
-  redis.call('HGETALL', KEYS[5]),
+  totals.err and {} or totals,
 }

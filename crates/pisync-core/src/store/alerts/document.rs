@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use bson::{Bson, DateTime, Document, doc, oid::ObjectId};
+use bson::{Bson, DateTime, Document, doc, oid::ObjectId, raw::RawDocument};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -13,21 +13,22 @@ use crate::{
         Ack, Alert, AlertId, AlertName, AlertState, Cause, Dead, DeviceId, Entry, Evidence, Finding, Incident,
         MessageId, Scope, Subject, Telling, Told,
     },
-    store::{Revision, StoreError, malformed, object_id},
+    store::{
+        Revision,
+        documents::{self, Moment, Unreadable, Whole},
+        object_id, update,
+    },
 };
 
 /// The only receiver that the first release had.
 const FIRST_RECEIVER: &str = "log";
 
 /// The statement that saves an incident, whole.
-pub(super) fn statement(kept: &KeptIncident) -> Document {
-    let (at, next) = match kept.revision {
-        Revision::Unset => (doc! { "$exists": false }.into(), 1),
-        Revision::At(revision) => (Bson::Int64(revision), revision + 1),
-    };
+pub(super) fn statement(kept: &KeptIncident) -> Option<Document> {
+    let (at, next) = update::revisions(kept.revision)?;
     let id = object_id(kept.incident.alert.id.bytes());
     let upsert = kept.revision == Revision::Unset;
-    doc! { "q": { "_id": id, "revision": at }, "u": written(&kept.incident, next), "upsert": upsert }
+    Some(doc! { "q": { "_id": id, "revision": at }, "u": written(&kept.incident, next), "upsert": upsert })
 }
 
 fn written(incident: &Incident, revision: i64) -> Document {
@@ -91,45 +92,56 @@ fn date(timestamp: Timestamp) -> Bson {
     DateTime::from(timestamp).into()
 }
 
-/// Reads a document.
-pub(super) fn read(document: Document) -> Result<KeptIncident, StoreError> {
-    let detail = |what: &str| StoreError::Malformed { collection: "Alert", detail: format!("unknown {what}") };
-    let stored: Stored = bson::deserialize_from_document(document).map_err(malformed("Alert"))?;
-    let state = AlertState::parse(&stored.state).ok_or_else(|| detail("state"))?;
+/// Returns what a document says. A name, a state or a reason that is not known was written by a later
+/// version.
+pub(super) fn read(document: &RawDocument) -> Result<KeptIncident, Unreadable> {
+    let unknown = |field: &str, word: &str| Unreadable::new(field, format!("{word:?} is not known to this version"));
+    let stored: Stored = documents::parse(document)?;
+    let state = AlertState::parse(&stored.state).ok_or_else(|| unknown("state", &stored.state))?;
+    let revision = stored.revision()?;
+    let no_device = || Unreadable::new("deviceId", "expected a device id");
     let alert = Alert {
         id: AlertId::from_bytes(stored.id.bytes()),
-        name: AlertName::parse(&stored.alertname).ok_or_else(|| detail("alertname"))?,
-        subject: subject(stored.device_id.as_deref(), stored.scope, stored.after).ok_or_else(|| detail("device id"))?,
+        name: AlertName::parse(&stored.alertname).ok_or_else(|| unknown("alertname", &stored.alertname))?,
+        subject: subject(stored.device_id.as_deref(), stored.scope, stored.after).ok_or_else(no_device)?,
         state,
-        failure_count: stored.failure_count,
+        failure_count: stored.failure_count.0,
         cause: Cause::parse(&stored.cause),
         evidence: stored.speed.map(|speed| Evidence { speed, usual: stored.usual_speed }),
-        starts_at: stored.starts_at.into(),
-        ends_at: stored.ends_at.map(Timestamp::from),
+        starts_at: stored.starts_at.0,
+        ends_at: time(stored.ends_at),
         finding: stored.finding.into_iter().next().map(Finding::from),
     };
-    let updated_at: Timestamp = stored.updated_at.unwrap_or(stored.starts_at).into();
-    let entries = |entries: Vec<StoredEntry>| -> Result<Vec<_>, StoreError> {
-        entries.into_iter().map(|entry| entry.read(updated_at).ok_or_else(|| detail("reason"))).collect()
+    let updated_at = stored.updated_at.unwrap_or(stored.starts_at).0;
+    let entries = |entries: Vec<StoredEntry>| -> Result<Vec<_>, Unreadable> {
+        let read = |entry: StoredEntry| {
+            let reason = entry.reason.clone();
+            entry.read(updated_at).ok_or_else(|| unknown("outbox.reason", &reason))
+        };
+        entries.into_iter().map(read).collect()
     };
     let outbox = entries(stored.outbox)?;
     let told = stored
         .told
         .map_or_else(|| told_before(&alert, &outbox, updated_at), |told| told.into_iter().map(Told::from).collect());
     let incident = Incident {
-        state_since: stored.state_since.map_or(updated_at, Timestamp::from),
-        well_since: stored.well_since.map(Timestamp::from),
+        state_since: time(stored.state_since).unwrap_or(updated_at),
+        well_since: time(stored.well_since),
         acked: stored.acked.map(Ack::from),
         silenced_by: stored.silenced_by.iter().map(|id| AlertId::from_bytes(id.bytes())).collect(),
         inhibited_by: stored.inhibited_by.map(|id| AlertId::from_bytes(id.bytes())),
         flapping: stored.flapping,
         told,
-        last_seq: stored.last_seq.max(outbox.iter().map(|entry| entry.seq).max().unwrap_or(0)),
+        last_seq: stored.last_seq.map_or(0, |seq| seq.0).max(outbox.iter().map(|entry| entry.seq).max().unwrap_or(0)),
         outbox,
         dead: entries(stored.dead)?,
         alert,
     };
-    Ok(KeptIncident { incident, revision: stored.revision.map_or(Revision::Unset, Revision::At) })
+    Ok(KeptIncident { incident, revision })
+}
+
+fn time(moment: Option<Moment>) -> Option<Timestamp> {
+    moment.map(|moment| moment.0)
 }
 
 fn subject(device_id: Option<&str>, scope: Option<StoredScope>, after: Option<ObjectId>) -> Option<Subject> {
@@ -168,16 +180,16 @@ struct Stored {
     /// One, or none.
     #[serde(default)]
     finding: Vec<StoredFinding>,
-    well_since: Option<DateTime>,
+    well_since: Option<Moment>,
     state: String,
-    failure_count: i32,
+    failure_count: Whole<i32>,
     cause: String,
     speed: Option<f64>,
     usual_speed: Option<f64>,
-    starts_at: DateTime,
-    ends_at: Option<DateTime>,
-    state_since: Option<DateTime>,
-    updated_at: Option<DateTime>,
+    starts_at: Moment,
+    ends_at: Option<Moment>,
+    state_since: Option<Moment>,
+    updated_at: Option<Moment>,
     acked: Option<StoredAck>,
     #[serde(default)]
     silenced_by: Vec<ObjectId>,
@@ -189,9 +201,18 @@ struct Stored {
     outbox: Vec<StoredEntry>,
     #[serde(default)]
     dead: Vec<StoredEntry>,
-    #[serde(default)]
-    last_seq: i32,
-    revision: Option<i64>,
+    last_seq: Option<Whole<i32>>,
+    revision: Option<Whole>,
+}
+
+impl Stored {
+    fn revision(&self) -> Result<Revision, Unreadable> {
+        match self.revision {
+            Some(Whole(revision)) if revision >= 0 => Ok(Revision::At(revision)),
+            Some(Whole(revision)) => Err(Unreadable::new("revision", format!("{revision}: expected 0 or more"))),
+            None => Ok(Revision::Unset),
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -1,14 +1,17 @@
 //! What is read of the incidents to look at the fleet as a whole, each by an index.
 
-use bson::{DateTime, Document, doc};
-use futures_util::{Stream, StreamExt, TryStreamExt, future};
+use bson::{DateTime, Document, doc, raw::RawDocument};
+use futures_util::{Stream, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use mongodb::options::Hint;
 
-use super::{Alerts, KeptIncident, last_keys, open_keys};
+use super::{Alerts, KeptIncident, NAME, last_keys, open_keys};
 use crate::{
     models::{AlertName, AlertState, DeviceId},
-    store::StoreError,
+    store::{
+        StoreError,
+        documents::{self, Unreadable},
+    },
 };
 
 impl Alerts {
@@ -46,9 +49,11 @@ impl Alerts {
         let by_state = Hint::Keys(doc! { "state": 1, "startsAt": -1, "_id": -1 });
         let find = self.collection.find(filter).projection(doc! { "_id": 0, "deviceId": 1 }).hint(by_state);
         let found = find.batch_size(1_000).await?;
-        let device = |found: Document| DeviceId::parse(found.get_str("deviceId").ok()?).ok();
-        let devices = found.map_err(StoreError::from).try_filter_map(move |found| future::ok(device(found)));
-        Ok(devices.try_chunks(most).map_err(|error| error.1).boxed())
+        let device = |found: &RawDocument| {
+            let device = found.get_str("deviceId").map_err(|_| Unreadable::new("deviceId", "expected a device id"))?;
+            DeviceId::parse(device).map_err(|error| Unreadable::new("deviceId", error.to_string()))
+        };
+        Ok(documents::readable(NAME, found, device).try_chunks(most).map_err(|error| error.1).boxed())
     }
 
     /// How many incidents of single devices there are, open or over; for tests.

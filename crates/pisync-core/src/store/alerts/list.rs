@@ -1,17 +1,22 @@
 //! The incidents as a list for people, step by step along an index.
 
-use bson::{Bson, DateTime, Document, doc};
-use futures_util::{StreamExt, TryStreamExt};
+use bson::{Bson, DateTime, Document, RawDocumentBuf, doc, oid::ObjectId};
+use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use mongodb::{
     IndexModel,
     options::{Hint, IndexOptions},
 };
+use serde::Deserialize;
 
-use super::{Alerts, KeptIncident, document};
+use super::{Alerts, NAME, document};
 use crate::{
     models::{Alert, AlertId, AlertName, AlertState, DeviceId, Incident},
-    store::{Step, StoreError, index, object_id},
+    store::{
+        Step, StoreError,
+        documents::{self, Along, Whole},
+        index, object_id,
+    },
 };
 
 /// Which incidents are asked for; all where nothing is said.
@@ -92,7 +97,7 @@ impl Alerts {
         let fingerprint = Alert::fingerprint(AlertName::DeviceSyncFailing, device_id);
         let open = self.collection.find_one(doc! { "fingerprint": fingerprint, "open": true });
         let open = open.hint(Hint::Keys(doc! { "fingerprint": 1 })).await?;
-        Ok(open.map(document::read).transpose()?.map(incident))
+        Ok(open.and_then(|open| documents::read(NAME, &open, document::read)).map(|kept| kept.incident))
     }
 
     /// How many open incidents each alert holds back, by the index alone; the most first.
@@ -105,13 +110,12 @@ impl Alerts {
             doc! { "$group": { "_id": "$inhibitedBy", "count": { "$sum": 1_i64 } } },
             doc! { "$sort": { "count": -1, "_id": 1 } },
         ];
-        let found = self.collection.aggregate(stages).hint(Hint::Keys(keys("inhibitedBy"))).await?;
-        let count = |group: Document| {
-            let by = AlertId::from_bytes(group.get_object_id("_id").ok()?.bytes());
-            Some(HeldCount { by, count: u64::try_from(group.get_i64("count").ok()?).ok()? })
-        };
-        let found: Vec<_> = found.try_collect().await?;
-        Ok(found.into_iter().filter_map(count).collect())
+        let found = self.collection.aggregate(stages).hint(Hint::Keys(keys("inhibitedBy")));
+        let counts = documents::readable(NAME, found.with_type::<RawDocumentBuf>().await?, |group| {
+            let group: Group = documents::parse(group)?;
+            Ok(HeldCount { by: AlertId::from_bytes(group.id.bytes()), count: group.count.0 })
+        });
+        counts.try_collect().await
     }
 
     async fn listed<const N: usize>(
@@ -138,14 +142,18 @@ impl Alerts {
             (None, Held::Any) => "state",
             (None, Held::Not | Held::By(_)) => "inhibitedBy",
         };
-        let find = self.collection.find(asked).sort(newest_first()).hint(Hint::Keys(keys(by)));
-        let found = find.limit(i64::try_from(most).unwrap_or(i64::MAX)).await?;
-        found.map(|document| document::read(document?).map(incident)).try_collect().await
+        let along = Along { filter: asked, sort: Some(newest_first()), index: keys(by) };
+        let found = documents::up_to(NAME, &self.collection, along, most, document::read).await?;
+        Ok(found.into_iter().map(|kept| kept.incident).collect())
     }
 }
 
-fn incident(kept: KeptIncident) -> Incident {
-    kept.incident
+/// The open incidents that one alert holds back.
+#[derive(Deserialize)]
+struct Group {
+    #[serde(rename = "_id")]
+    id: ObjectId,
+    count: Whole<u64>,
 }
 
 fn before(place: impl Into<Bson>) -> Bson {

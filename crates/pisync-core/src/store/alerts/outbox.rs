@@ -1,17 +1,21 @@
 //! What of all incidents is to leave: found by group, and by message once it was claimed.
 
 use bson::{DateTime, Document, doc};
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use mongodb::{
     IndexModel,
     options::{Hint, IndexOptions},
 };
 
-use super::{Alerts, KeptIncident, document};
+use super::{Alerts, KeptIncident, NAME, document};
 use crate::{
     models::MessageId,
-    store::{Saved, StoreError, index},
+    store::{
+        Saved, StoreError,
+        documents::{self, Along},
+        index,
+    },
 };
 
 /// The most documents that one look at what is due reads.
@@ -98,8 +102,9 @@ impl Alerts {
     }
 
     async fn waiting(&self, filter: Document, most: i64) -> Result<Vec<KeptIncident>, StoreError> {
-        let found = self.collection.find(filter).hint(Hint::Keys(group_keys())).limit(most).await?;
-        found.map(|found| document::read(found?)).try_collect().await
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let along = Along { filter, sort: None, index: group_keys() };
+        documents::up_to(NAME, &self.collection, along, most, document::read).await
     }
 }
 

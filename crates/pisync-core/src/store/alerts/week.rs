@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use bson::{Bson, DateTime, Document, doc};
+use bson::{Bson, DateTime, Document, RawDocumentBuf, doc};
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use mongodb::{
@@ -11,10 +11,10 @@ use mongodb::{
     options::{Hint, IndexOptions},
 };
 
-use super::{Alerts, document, list};
+use super::{Alerts, NAME, document, list};
 use crate::{
     models::{AlertState, Incident},
-    store::{StoreError, index},
+    store::{StoreError, documents, index},
 };
 
 /// The incidents that are over, by their end.
@@ -50,16 +50,16 @@ impl Alerts {
         let lasted = doc! { "$set": { "lasted": { "$subtract": ["$endsAt", "$startsAt"] } } };
         let stages =
             [doc! { "$match": ended(range) }, lasted, doc! { "$sort": { "lasted": -1 } }, doc! { "$limit": 1 }];
-        let over = self.collection.aggregate(stages).hint(Hint::Keys(ended_keys())).await?;
-        let over: Vec<_> = over.try_collect().await?;
+        let over = self.collection.aggregate(stages).hint(Hint::Keys(ended_keys()));
+        let over: Vec<_> = over.with_type::<RawDocumentBuf>().await?.try_collect().await?;
         // Along the index from its other end.
         let open = self.collection.find_one(firing()).sort(doc! { "startsAt": 1, "_id": 1 });
         let open = open.hint(Hint::Keys(list::keys("inhibitedBy"))).await?;
-        let found = over.into_iter().chain(open).map(|found| Ok(document::read(found)?.incident));
-        let found: Vec<Incident> = found.collect::<Result<_, StoreError>>()?;
+        let found = over.into_iter().chain(open);
+        let found = found.filter_map(|found| documents::read(NAME, &found, document::read)).map(|kept| kept.incident);
         let length =
             |incident: &Incident| incident.alert.ends_at.unwrap_or(now).duration_since(incident.alert.starts_at);
-        Ok(found.into_iter().max_by_key(length))
+        Ok(found.max_by_key(length))
     }
 }
 

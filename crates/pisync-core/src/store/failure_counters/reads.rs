@@ -3,15 +3,22 @@
 
 use std::collections::HashMap;
 
-use bson::{DateTime, Document, RawDocumentBuf, doc};
-use futures_util::{Stream, StreamExt, TryStreamExt, future};
+use bson::{
+    DateTime, Document, RawDocumentBuf, doc,
+    raw::{RawBsonRef, RawDocument},
+};
+use futures_util::{Stream, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use mongodb::options::Hint;
+use serde::Deserialize;
 
-use super::{FailureCounters, Kept, is_malformed, read};
+use super::{FailureCounters, Kept, NAME, read};
 use crate::{
     models::{DeviceId, FailureCounter},
-    store::StoreError,
+    store::{
+        StoreError,
+        documents::{self, Moment, Unreadable, real},
+    },
 };
 
 /// A step along an index.
@@ -37,7 +44,7 @@ impl FailureCounters {
         let (behind, start) = after.filter(|after| *after >= prefix).map_or(("$gte", prefix), |after| ("$gt", after));
         let start = doc! { behind: start, "$lt": end };
         let found = self.step(doc! { "deviceId": start }, doc! { "deviceId": 1 }, most).await?;
-        let last = if found.len() == most { found.last().and_then(device_id) } else { None };
+        let last = if found.len() == most { found.last().map(place) } else { None };
         Ok(Walked { counters: readable(found), last })
     }
 
@@ -49,7 +56,7 @@ impl FailureCounters {
         let range = doc! { "$gte": prefix, "$lt": format!("{prefix}\u{10FFFF}") };
         let find = self.collection.find(doc! { "deviceId": range }).projection(doc! { "_id": 0, "deviceId": 1 });
         let found = find.batch_size(10_000).hint(Hint::Keys(doc! { "deviceId": 1 })).await?;
-        Ok(found.map_err(StoreError::from).try_filter_map(|document| future::ok(device_id(&document))))
+        Ok(documents::readable(NAME, found, |document| Ok(documents::parse::<Named>(document)?.device_id)).boxed())
     }
 
     /// The counters of these devices, those that have one that can be read.
@@ -83,8 +90,8 @@ impl FailureCounters {
             }
             found.extend(self.step(doc! { "failureCount": lower }, by(), most - found.len()).await?);
         }
-        let place = |document: &RawDocumentBuf| Some((count(document)?, device_id(document)?));
-        let last = if found.len() == most { found.last().and_then(place) } else { None };
+        let place = |document: &RawDocumentBuf| Some((count(document)?, place(document)));
+        let last = if found.len() == most { found.iter().rev().find_map(place) } else { None };
         Ok(Walked { counters: readable(found), last })
     }
 
@@ -96,8 +103,7 @@ impl FailureCounters {
         let by = doc! { "failureCount": -1, "deviceId": 1 };
         let find = self.collection.find(doc! { "failureCount": { "$gte": at_least } }).sort(by.clone());
         let found = find.hint(Hint::Keys(by)).batch_size(500).await?;
-        let found = found.map(read).filter(|kept| future::ready(!is_malformed(kept)));
-        Ok(found.map_ok(|kept| kept.counter))
+        Ok(documents::readable(NAME, found, read).map_ok(|kept| kept.counter).boxed())
     }
 
     /// The ids of all devices at or over `at_least`, from the index alone.
@@ -108,7 +114,7 @@ impl FailureCounters {
         let find = self.collection.find(doc! { "failureCount": { "$gte": at_least } });
         let find = find.projection(doc! { "_id": 0, "deviceId": 1 }).batch_size(10_000);
         let found = find.hint(Hint::Keys(doc! { "failureCount": -1, "deviceId": 1 })).await?;
-        Ok(found.map_err(StoreError::from).try_filter_map(|document| future::ok(device_id(&document))))
+        Ok(documents::readable(NAME, found, |document| Ok(documents::parse::<Named>(document)?.device_id)).boxed())
     }
 
     /// The devices with one failed sync in a row, of `since` or later, and when that was. It looks at
@@ -117,11 +123,11 @@ impl FailureCounters {
         let begun = doc! { "failureCount": 1, "failingSince": { "$gte": DateTime::from(since) } };
         let find = self.collection.find(begun).projection(doc! { "_id": 0, "deviceId": 1, "failingSince": 1 });
         let found = find.hint(Hint::Keys(doc! { "failureCount": 1 })).batch_size(10_000).await?;
-        let begun = |document: RawDocumentBuf| {
-            let since: Timestamp = document.get_datetime("failingSince").ok()?.into();
-            Some((DeviceId::parse(document.get_str("deviceId").ok()?).ok()?, since))
+        let begun = |document: &RawDocument| {
+            let begun: Begun = documents::parse(document)?;
+            Ok((Named { device_id: begun.device_id }.device()?, begun.failing_since.0))
         };
-        found.map_err(StoreError::from).try_filter_map(|document| future::ok(begun(document))).try_collect().await
+        documents::readable(NAME, found, begun).try_collect().await
     }
 
     /// Returns the devices whose counter is at or over `threshold`, `most` at a time and in no order:
@@ -135,24 +141,17 @@ impl FailureCounters {
         let find = self.collection.find(failing).projection(doc! { "_id": 0, "deviceId": 1 });
         let by = Hint::Keys(doc! { "failureCount": -1, "deviceId": 1 });
         let found = find.hint(by).batch_size(10_000).await?;
-        let device = |document: RawDocumentBuf| DeviceId::parse(document.get_str("deviceId").ok()?).ok();
-        let devices = found.map_err(StoreError::from).try_filter_map(move |document| future::ok(device(document)));
-        Ok(devices.try_chunks(most).map_err(|error| error.1).boxed())
+        let named = |document: &RawDocument| documents::parse::<Named>(document)?.device();
+        Ok(documents::readable(NAME, found, named).try_chunks(most).map_err(|error| error.1).boxed())
     }
 
-    /// The counters of these devices, those that have one; `None` for one that cannot be read, which
-    /// is said in the log: it must not hide the others.
+    /// The counters of these devices, those that have one; `None` for one that cannot be read.
     pub async fn find_readable(
         &self,
         devices: &[DeviceId],
     ) -> Result<HashMap<DeviceId, Option<FailureCounter>>, StoreError> {
-        let ids: Vec<_> = devices.iter().map(DeviceId::as_str).collect();
-        let found = self.collection.find(doc! { "deviceId": { "$in": ids } }).await?;
-        let counter = |document: RawDocumentBuf| {
-            let device = DeviceId::parse(document.get_str("deviceId").ok()?).ok()?;
-            Some((device, readable(vec![document]).pop()))
-        };
-        found.map_err(StoreError::from).try_filter_map(|document| future::ok(counter(document))).try_collect().await
+        let found = self.find(devices).await?.into_iter();
+        Ok(found.map(|(device_id, kept)| (device_id, kept.is_readable().then_some(kept.counter))).collect())
     }
 
     /// How many counters there are, by what the server keeps of the collection.
@@ -167,18 +166,52 @@ impl FailureCounters {
     }
 }
 
-fn readable(found: Vec<RawDocumentBuf>) -> Vec<FailureCounter> {
-    let kept = found.into_iter().map(|document| read(Ok(document))).filter(|kept| !is_malformed(kept));
-    kept.flatten().map(|Kept { counter, .. }| counter).collect()
+/// What an index tells of a counter.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Named {
+    device_id: String,
 }
 
-fn device_id(document: &RawDocumentBuf) -> Option<String> {
-    document.get_str("deviceId").ok().map(str::to_owned)
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Begun {
+    device_id: String,
+    failing_since: Moment,
+}
+
+impl Named {
+    fn device(&self) -> Result<DeviceId, Unreadable> {
+        DeviceId::parse(&self.device_id).map_err(|error| Unreadable::new("deviceId", error.to_string()))
+    }
+}
+
+fn readable(found: Vec<RawDocumentBuf>) -> Vec<FailureCounter> {
+    let kept = found.into_iter().filter_map(|document| documents::read(NAME, &document, read));
+    kept.map(|Kept { counter, .. }| counter).collect()
+}
+
+/// Where a list goes on behind a document: the id, or that behind which all texts stand that stand behind
+/// what a person has put there.
+fn place(document: &RawDocumentBuf) -> String {
+    const LAST: &str = "\u{10FFFF}";
+    match document.get("deviceId") {
+        Ok(Some(RawBsonRef::String(id))) => id.to_owned(),
+        // The server finds an array by each of its values.
+        Ok(Some(RawBsonRef::Array(ids))) => {
+            ids.into_iter().flatten().filter_map(RawBsonRef::as_str).max().unwrap_or(LAST).to_owned()
+        }
+        Ok(None | Some(RawBsonRef::Null | RawBsonRef::Int32(_) | RawBsonRef::Int64(_) | RawBsonRef::Double(_))) => {
+            String::new()
+        }
+        _ => LAST.to_owned(),
+    }
 }
 
 /// The count of a document, which another program may have written as a double.
 #[expect(clippy::cast_possible_truncation, reason = "a cast saturates")]
 fn count(document: &RawDocumentBuf) -> Option<i32> {
     let count = document.get("failureCount").ok()??;
-    count.as_i32().or_else(|| count.as_f64().map(|count| count as i32))
+    // Arrays are found by what is in them, and are in the index more than once.
+    count.as_array().is_none().then(|| real(Some(count)) as i32)
 }

@@ -5,14 +5,17 @@
 
 use std::{collections::HashMap, ops::Range};
 
-use bson::{DateTime, Document, RawDocumentBuf, doc};
-use futures_util::{Stream, StreamExt, TryStreamExt, future};
+use bson::{DateTime, Document, RawDocumentBuf, doc, raw::RawDocument};
+use futures_util::{Stream, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use mongodb::options::Hint;
 use serde::Deserialize;
 
-use super::{StoreError, StoredEvent, SyncEvents, malformed, number, read};
-use crate::models::{DeviceId, EventId, Labels};
+use super::{NAME, StoreError, StoredEvent, SyncEvents, read};
+use crate::{
+    models::{DeviceId, EventId, Labels},
+    store::documents::{self, Along, Moment, Unreadable, number},
+};
 
 /// How many rows of a whole history the server sends at a time.
 const AT_ONCE: u32 = 500;
@@ -82,8 +85,9 @@ impl SyncEvents {
         range: Range<Timestamp>,
         most: usize,
     ) -> Result<Vec<StoredEvent>, StoreError> {
-        let find = self.0.find(in_range(device_id, &range)).sort(doc! { "timestamp": -1 }).hint(by_time());
-        let mut rows: Vec<_> = find.limit(limit_of(most)).await?.map(read).try_collect().await?;
+        let (filter, sort) = (in_range(device_id, &range), Some(doc! { "timestamp": -1 }));
+        let along = Along { filter, sort, index: by_time_keys() };
+        let mut rows = documents::up_to(NAME, &self.0, along, most, read).await?;
         rows.sort_by_key(|row| std::cmp::Reverse((row.timestamp, row.id)));
         Ok(rows)
     }
@@ -100,8 +104,8 @@ impl SyncEvents {
         if let Some(id) = after {
             tied.insert("_id", doc! { "$lt": super::object_id(id.bytes()) });
         }
-        let find = self.0.find(tied).sort(doc! { "_id": -1 }).hint(by_time()).limit(limit_of(most));
-        find.await?.map(read).try_collect().await
+        let along = Along { filter: tied, sort: Some(doc! { "_id": -1 }), index: by_time_keys() };
+        documents::up_to(NAME, &self.0, along, most, read).await
     }
 
     /// All rows of a device with a time in `range`, newest first.
@@ -111,7 +115,7 @@ impl SyncEvents {
         range: Range<Timestamp>,
     ) -> Result<impl Stream<Item = Result<StoredEvent, StoreError>> + Send + Unpin + use<>, StoreError> {
         let find = self.0.find(in_range(device_id, &range)).sort(doc! { "timestamp": -1 });
-        Ok(find.hint(by_time()).batch_size(AT_ONCE).await?.map(read))
+        Ok(documents::readable(NAME, find.hint(by_time()).batch_size(AT_ONCE).await?, read).boxed())
     }
 
     /// Up to `most` rows of each of these devices, newest first, those before a time each: one
@@ -127,7 +131,7 @@ impl SyncEvents {
         let all = u32::try_from(devices.len()).unwrap_or(u32::MAX).saturating_mul(most);
         // One more than there are, so that the first batch is known to be the last.
         let rows = self.0.aggregate(stages).hint(by_time()).batch_size(all.saturating_add(1));
-        rows.with_type::<RawDocumentBuf>().await?.map(read).try_collect().await
+        documents::readable(NAME, rows.with_type::<RawDocumentBuf>().await?, read).try_collect().await
     }
 
     /// The labels of the newest row of each of these devices, of those that have some. One step
@@ -148,27 +152,25 @@ impl SyncEvents {
             doc! { "$sort": { "deviceId": -1, "timestamp": -1 } },
             doc! { "$group": first },
         ];
-        let groups = self.0.aggregate(stages).hint(by_time()).await?;
-        let labelled = |mut group: Document| {
-            let labels = super::labels_of(group.remove("labels"));
-            let device = DeviceId::parse(group.get_str("_id").ok()?).ok()?;
-            (!labels.is_empty()).then_some((device, labels))
+        let groups = self.0.aggregate(stages).hint(by_time()).with_type::<RawDocumentBuf>().await?;
+        let labelled = |group: &RawDocument| {
+            let labelled: Labelled = documents::parse(group)?;
+            let device =
+                DeviceId::parse(&labelled.device_id).map_err(|error| Unreadable::new("deviceId", error.to_string()))?;
+            Ok((device, super::labels_of(labelled.labels)))
         };
-        groups.map_err(StoreError::from).try_filter_map(|group| future::ok(labelled(group))).try_collect().await
+        let found = documents::readable(NAME, groups, labelled);
+        found.try_filter(|(_, labels)| std::future::ready(!labels.is_empty())).try_collect().await
     }
 
     /// When the newest row of each of these devices has its time, of those where it is a good
     /// sync: for a device that is well, its last good one. One step through the index for each.
     pub async fn newest_if_good(&self, devices: &[&DeviceId]) -> Result<Vec<(String, Timestamp)>, StoreError> {
         let ids: Vec<_> = devices.iter().map(|device| device.as_str()).collect();
-        let groups = self.0.aggregate(newest_of(&ids)).hint(by_time()).await?;
-        let newest: Vec<Newest> = groups
-            .map_err(StoreError::from)
-            .and_then(async |group| bson::deserialize_from_document(group).map_err(malformed("SyncEvent")))
-            .try_collect()
-            .await?;
+        let groups = self.0.aggregate(newest_of(&ids)).hint(by_time()).with_type::<RawDocumentBuf>().await?;
+        let newest: Vec<Newest> = documents::readable(NAME, groups, documents::parse).try_collect().await?;
         let good = newest.into_iter().filter(|newest| newest.total_errors <= 0.0);
-        Ok(good.filter_map(|newest| Some((newest.device_id, newest.timestamp?.into()))).collect())
+        Ok(good.filter_map(|newest| Some((newest.device_id, newest.timestamp?.0))).collect())
     }
 }
 
@@ -178,9 +180,17 @@ impl SyncEvents {
 struct Newest {
     #[serde(rename = "_id")]
     device_id: String,
-    timestamp: Option<DateTime>,
+    timestamp: Option<Moment>,
     #[serde(default, deserialize_with = "number")]
     total_errors: f64,
+}
+
+/// The labels of the newest row of a device.
+#[derive(Deserialize)]
+struct Labelled {
+    #[serde(rename = "_id")]
+    device_id: String,
+    labels: Option<bson::Bson>,
 }
 
 fn in_range(device_id: &DeviceId, range: &Range<Timestamp>) -> Document {
@@ -208,9 +218,9 @@ pub(super) fn newest_of(ids: &[&str]) -> [Document; 3] {
 }
 
 pub(super) fn by_time() -> Hint {
-    Hint::Keys(doc! { "deviceId": 1, "timestamp": 1 })
+    Hint::Keys(by_time_keys())
 }
 
-fn limit_of(most: usize) -> i64 {
-    i64::try_from(most).unwrap_or(i64::MAX)
+fn by_time_keys() -> Document {
+    doc! { "deviceId": 1, "timestamp": 1 }
 }

@@ -1,15 +1,18 @@
 //! Removing rows for their age, in order of their ids, a few at a time.
 
-use bson::{Bson, DateTime, doc, oid::ObjectId};
-use futures_util::{StreamExt, TryStreamExt};
+use bson::{Bson, DateTime, RawDocumentBuf, doc, oid::ObjectId, raw::RawDocument};
+use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use mongodb::options::{Hint, ReadConcern};
 use serde::Deserialize;
 
-use super::{StoreError, SyncEvents, malformed, number, reads::by_time};
+use super::{NAME, StoreError, SyncEvents, reads::by_time};
 use crate::{
     models::{DeviceId, EventId, Observation},
-    store::object_id,
+    store::{
+        documents::{self, Moment, Unreadable, moment, number},
+        object_id,
+    },
 };
 
 /// What is to be known of a row to tell whether it may go.
@@ -49,7 +52,7 @@ impl SyncEvents {
         let rows = self.0.find(doc! { "_id": range }).sort(doc! { "_id": 1 }).limit(i64::from(most));
         let rows = rows.projection(doc! { "deviceId": 1, "timestamp": 1 }).hint(Hint::Keys(doc! { "_id": 1 }));
         let rows = rows.read_concern(ReadConcern::majority()).await?;
-        rows.map(|row| read(row?.as_bytes())).try_collect().await
+        documents::readable(NAME, rows, read).try_collect().await
     }
 
     /// The newest row of each of these devices, on a majority: one step through the index for each.
@@ -57,12 +60,10 @@ impl SyncEvents {
         let ids: Vec<_> = devices.iter().map(|device| device.as_str()).collect();
         let stages = super::reads::newest_of(&ids);
         let groups = self.0.aggregate(stages).hint(by_time()).read_concern(ReadConcern::majority()).await?;
-        let newest: Vec<Newest> = groups
-            .map(|group| bson::deserialize_from_document(group?).map_err(malformed("SyncEvent")))
-            .try_collect()
-            .await?;
+        let groups = groups.with_type::<RawDocumentBuf>();
+        let newest: Vec<Newest> = documents::readable(NAME, groups, documents::parse).try_collect().await?;
         let read = |newest: Newest| {
-            let row = NewestRow { timestamp: newest.timestamp?.into(), failed: newest.total_errors > 0.0 };
+            let row = NewestRow { timestamp: newest.timestamp?.0, failed: newest.total_errors > 0.0 };
             Some((DeviceId::parse(&newest.device_id).ok()?, row))
         };
         Ok(newest.into_iter().filter_map(read).collect())
@@ -76,11 +77,14 @@ impl SyncEvents {
     ) -> Result<Option<Observation>, StoreError> {
         let older = doc! { "$lt": DateTime::from(before) };
         let rows = self.0.find(doc! { "deviceId": device_id.as_str(), "timestamp": older });
-        let rows = rows.sort(doc! { "timestamp": -1 }).limit(1).hint(by_time());
-        let rows = rows.read_concern(ReadConcern::majority()).await?;
-        let brief = rows.map(|row| bson::deserialize_from_slice(row?.as_bytes()).map_err(malformed("SyncEvent")));
-        let found: Vec<super::Brief> = brief.try_collect().await?;
-        Ok(found.into_iter().next().map(Observation::from))
+        let rows = rows.sort(doc! { "timestamp": -1 }).batch_size(2).hint(by_time());
+        let mut rows = rows.read_concern(ReadConcern::majority()).await?;
+        while let Some(row) = rows.try_next().await? {
+            if let Some(brief) = documents::read(NAME, &row, documents::parse::<super::Brief>) {
+                return Ok(Some(brief.into()));
+            }
+        }
+        Ok(None)
     }
 
     /// Removes these rows; answers how many were there.
@@ -93,10 +97,10 @@ impl SyncEvents {
     }
 }
 
-fn read(row: &[u8]) -> Result<AgedRow, StoreError> {
-    let row: Aged = bson::deserialize_from_slice(row).map_err(malformed("SyncEvent"))?;
+fn read(row: &RawDocument) -> Result<AgedRow, Unreadable> {
+    let row: Aged = documents::parse(row)?;
     let device_id = row.device_id.as_ref().and_then(Bson::as_str).and_then(|device| DeviceId::parse(device).ok());
-    let timestamp = row.timestamp.as_ref().and_then(Bson::as_datetime).map(|at| Timestamp::from(*at));
+    let timestamp = row.timestamp.as_ref().and_then(Bson::as_datetime).and_then(|at| moment(*at));
     Ok(AgedRow { id: EventId::from_bytes(row.id.bytes()), device_id, timestamp })
 }
 
@@ -115,7 +119,7 @@ struct Aged {
 struct Newest {
     #[serde(rename = "_id")]
     device_id: String,
-    timestamp: Option<DateTime>,
+    timestamp: Option<Moment>,
     #[serde(default, deserialize_with = "number")]
     total_errors: f64,
 }

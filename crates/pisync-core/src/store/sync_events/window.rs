@@ -20,10 +20,13 @@ use mongodb::{
     options::Hint,
 };
 
-use super::{StoreError, SyncEvents};
+use super::{NAME, StoreError, SyncEvents};
 use crate::{
     models::{Cause, EventId, FleetWindow, FleetWindows, FleetWindowsFold, Matcher, WhatChanged, WhatChangedFold},
-    store::object_id,
+    store::{
+        documents::{self, Unreadable, real},
+        object_id,
+    },
 };
 
 /// How many rows the server sends at a time.
@@ -112,9 +115,9 @@ impl SyncEvents {
         let find = find.batch_size(AT_ONCE).optional(patience, Find::max_time);
         let mut rows = find.await?;
         while let Some(row) = rows.try_next().await? {
-            let Ok(device_id) = row.get_str("deviceId") else { continue };
-            let (failed, internet_speed) = (number(&row, "totalErrors") > 0.0, number(&row, "internetSpeed"));
-            take(Report { device_id, failed, internet_speed, row: &row });
+            if let Some(report) = documents::read(NAME, &row, |_| report(&row)) {
+                take(report);
+            }
         }
         Ok(())
     }
@@ -126,10 +129,8 @@ fn labels(row: &RawDocument) -> impl Iterator<Item = (&str, &str)> {
     labels.filter_map(|label| label.ok().and_then(|(name, value)| Some((name.as_str(), value.as_str()?))))
 }
 
-/// A number of any BSON type, since other programs write doubles; 0 where it is none.
-#[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
-fn number(row: &RawDocument, field: &str) -> f64 {
-    let Ok(Some(value)) = row.get(field) else { return 0.0 };
-    let whole = value.as_i64().or_else(|| value.as_i32().map(i64::from)).map(|whole| whole as f64);
-    whole.or_else(|| value.as_f64()).unwrap_or_default()
+fn report(row: &RawDocument) -> Result<Report<'_>, Unreadable> {
+    let device_id = row.get_str("deviceId").map_err(|_| Unreadable::new("deviceId", "none: expected a text"))?;
+    let number = |field| real(row.get(field).ok().flatten());
+    Ok(Report { device_id, failed: number("totalErrors") > 0.0, internet_speed: number("internetSpeed"), row })
 }

@@ -1,0 +1,117 @@
+//! What stands between a device and the API on a bad day: a captive portal, a proxy in trouble, a line
+//! that breaks. It answers by itself for a while, and forwards after that.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
+
+/// What becomes of a request.
+#[derive(Debug, Clone)]
+pub enum Interference {
+    /// It is answered so: the status, the header lines (each with its end) and the body.
+    Answers(u16, String, String),
+    /// The connection ends without an answer.
+    Cuts,
+    /// It is forwarded, and the connection ends without the answer.
+    LosesTheAnswer,
+}
+
+/// A portal on loopback; it ends when it is dropped.
+#[derive(Debug)]
+pub struct Portal {
+    url: String,
+    queue: Arc<Mutex<VecDeque<Interference>>>,
+    task: JoinHandle<()>,
+}
+
+impl Portal {
+    /// Starts one before an API, such as `http://127.0.0.1:40123`.
+    pub async fn start(api: &str, interferences: impl IntoIterator<Item = Interference>) -> Self {
+        let upstream = api.trim_start_matches("http://").to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let queue = Arc::new(Mutex::new(interferences.into_iter().collect()));
+        let shared: Arc<Mutex<VecDeque<Interference>>> = Arc::clone(&queue);
+        let task = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let (upstream, queue) = (upstream.clone(), Arc::clone(&shared));
+                tokio::spawn(async move { serve(client, &upstream, &queue).await });
+            }
+        });
+        Self { url, queue, task }
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// How many interferences are still to come.
+    pub fn left(&self) -> usize {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
+impl Drop for Portal {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// One request, then the end of the connection.
+async fn serve(mut client: TcpStream, upstream: &str, queue: &Mutex<VecDeque<Interference>>) -> Option<()> {
+    let request = read(&mut client).await?;
+    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    match next {
+        Some(Interference::Answers(status, headers, body)) => {
+            let length = body.len();
+            let answer = format!(
+                "HTTP/1.1 {status} As A Portal Says\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            );
+            client.write_all(answer.as_bytes()).await.ok()?;
+        }
+        Some(Interference::Cuts) => {}
+        Some(Interference::LosesTheAnswer) => _ = forward(&request, upstream).await?,
+        None => client.write_all(&forward(&request, upstream).await?).await.ok()?,
+    }
+    client.shutdown().await.ok()
+}
+
+/// A whole request: head, and as much body as it says.
+async fn read(client: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut request = Vec::new();
+    loop {
+        if client.read_buf(&mut request).await.ok()? == 0 {
+            return None;
+        }
+        let Some(head) = request.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
+        let text = String::from_utf8_lossy(&request[..head]).to_lowercase();
+        let length = text.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+        if request.len() >= head + 4 + length.unwrap_or(0) {
+            return Some(request);
+        }
+    }
+}
+
+/// The answer of the API, to its end.
+async fn forward(request: &[u8], upstream: &str) -> Option<Vec<u8>> {
+    let mut server = TcpStream::connect(upstream).await.ok()?;
+    let line = request.windows(2).position(|window| window == b"\r\n")? + 2;
+    let (first, rest) = request.split_at(line);
+    // Else the connection, and the answer with it, would not end.
+    let head = String::from_utf8_lossy(rest).replace("onnection: keep-alive", "onnection: close");
+    let close = if head.to_lowercase().contains("connection: close") { "" } else { "Connection: close\r\n" };
+    for part in [first, close.as_bytes(), head.as_bytes()] {
+        server.write_all(part).await.ok()?;
+    }
+    let mut answer = Vec::new();
+    server.read_to_end(&mut answer).await.ok()?;
+    Some(answer)
+}

@@ -1,0 +1,161 @@
+//! Ready means that a report would be taken; each cause of refusals is told, when it begins and when
+//! it is over.
+
+use e2e::{Api, RedisServer, TestEnv, body, hours_ago};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+/// Whether reports are refused for this cause, as `/readyz` says, and a report as well.
+async fn refuses(env: &TestEnv, api: &Api, cause: &str) {
+    env.until(cause, async || {
+        let (status, ready) = api.get("/readyz").await;
+        let refused = ready["refused"].as_array().cloned().unwrap_or_default();
+        status == 503 && ready["status"] == "unavailable" && refused.iter().any(|refused| refused["cause"] == cause)
+    })
+    .await;
+    assert_eq!(api.post(&report()).await.status(), 503, "{cause}");
+    assert_eq!(api.get("/healthz").await.0, 200);
+}
+
+async fn is_ready(env: &TestEnv, api: &Api) {
+    env.until("ready", async || {
+        let (status, ready) = api.get("/readyz").await;
+        status == 200 && ready["status"] == "ready" && ready.get("refused").is_none()
+    })
+    .await;
+    env.until("202", async || api.post(&report()).await.status() == 202).await;
+}
+
+fn report() -> Value {
+    body("pibook-1", hours_ago(1), false)
+}
+
+/// The lines of the log with this text and cause.
+fn lines(api: &Api, text: &str, cause: &str) -> Vec<String> {
+    let log = api.service.log();
+    let named = log.lines().filter(|line| line.contains(text) && line.contains(&format!("cause={cause}")));
+    named.map(ToOwned::to_owned).collect()
+}
+
+/// The cause has begun once and is over, with how many reports were refused.
+async fn told_once(env: &TestEnv, api: &Api, cause: &str) {
+    env.until("the end in the log", async || lines(api, "reports are taken again", cause).len() == 1).await;
+    assert_eq!(lines(api, "reports are refused", cause).len(), 1, "{}", api.service.log());
+    let end = lines(api, "reports are taken again", cause).remove(0);
+    let refused = end.split("refused=").nth(1).unwrap().split_whitespace().next().unwrap().parse::<u64>().unwrap();
+    assert!(refused >= 1 && end.contains("seconds="), "{end}");
+}
+
+#[tokio::test]
+async fn each_cause_of_refusals_is_named_and_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut redis = RedisServer::start(folder.path().join("redis"), &[]).await;
+    let env = TestEnv::on_redis(&redis);
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    is_ready(&env, &api).await;
+    for (cause, begin, end) in [
+        ("redis_read_only", &["REPLICAOF", "127.0.0.1", "1"][..], &["REPLICAOF", "NO", "ONE"][..]),
+        ("redis_full", &["CONFIG", "SET", "maxmemory", "1"], &["CONFIG", "SET", "maxmemory", "0"]),
+        (
+            "redis_not_durable",
+            &["CONFIG", "SET", "min-replicas-to-write", "1"],
+            &["CONFIG", "SET", "min-replicas-to-write", "0"],
+        ),
+        ("redis_access", &["ACL", "SETUSER", "default", "-rpush"], &["ACL", "SETUSER", "default", "+rpush"]),
+    ] {
+        assert_eq!(redis.cli(begin).await, "OK", "{cause}");
+        refuses(&env, &api, cause).await;
+        assert_eq!(redis.cli(end).await, "OK", "{cause}");
+        is_ready(&env, &api).await;
+        told_once(&env, &api, cause).await;
+    }
+    redis.service().signal(Signal::SIGSTOP);
+    refuses(&env, &api, "redis_away").await;
+    assert_eq!(api.get("/readyz").await.1["redis"], "down");
+    redis.service().signal(Signal::SIGCONT);
+    is_ready(&env, &api).await;
+    told_once(&env, &api, "redis_away").await;
+    let log = api.service.log();
+    assert!(log.contains(&redis.address()) && log.contains("--redis-url"), "{log}");
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn a_full_partition_degrades_and_a_full_queue_is_not_ready() {
+    let env = TestEnv::new();
+    let api = env.api(&["--max-queue", "8"]).await;
+    let queue = env.queue();
+    let all: Vec<_> = queue.partitions().collect();
+    let fill = async |partition| queue.push(partition, &[b"no event".to_vec(), b"no event".to_vec()], 2).await.unwrap();
+    fill(all[1]).await;
+    env.until("degraded", async || api.get("/readyz").await.1["status"] == "degraded").await;
+    let (status, ready) = api.get("/readyz").await;
+    assert_eq!(status, 200);
+    assert_eq!(
+        (&ready["refused"][0]["cause"], &ready["refused"][0]["partitions"]),
+        (&json!("queue_full"), &json!([1]))
+    );
+    for partition in [all[0], all[2], all[3]] {
+        fill(partition).await;
+    }
+    refuses(&env, &api, "queue_full").await;
+    let _worker = env.worker("worker.log", &[]).await;
+    is_ready(&env, &api).await;
+    told_once(&env, &api, "queue_full").await;
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn a_change_of_the_number_of_partitions_is_not_ready() {
+    let env = TestEnv::new();
+    let api = env.api(&[]).await;
+    for partition in 0..4 {
+        env.redis(&["SET", &format!("{{}}:{{q:{partition:02}}}:count"), "4>"]).await;
+    }
+    refuses(&env, &api, "partitions_changed").await;
+    for partition in 0..4 {
+        env.redis(&["SET", &format!("{{}}:{{q:{partition:02}}}:count"), "4"]).await;
+    }
+    is_ready(&env, &api).await;
+    let _worker = env.worker("worker.log", &[]).await;
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn readiness_that_is_asked_for_all_the_time_asks_redis_once_a_second() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = RedisServer::start(folder.path().join("redis"), &[]).await;
+    let env = TestEnv::on_redis(&redis);
+    let api = env.api(&[]).await;
+    is_ready(&env, &api).await;
+    redis.cli(&["CONFIG", "RESETSTAT"]).await;
+    let began = std::time::Instant::now();
+    for _ in 0..300 {
+        assert_eq!(api.get("/readyz").await.0, 200);
+    }
+    let stats = redis.cli(&["INFO", "commandstats"]).await;
+    let calls = stats
+        .lines()
+        .find_map(|line| line.strip_prefix("cmdstat_evalsha:calls=")?.split(',').next()?.parse::<u64>().ok());
+    // Four partitions each time; sometimes the process asks by itself, and its sign of life is a script.
+    let rounds = began.elapsed().as_secs() * 2 + 4;
+    assert!(calls.unwrap_or_default() <= rounds * 4 + 4, "{calls:?} in {rounds} rounds");
+    env.queue().remove().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_worker_tells_when_its_servers_work_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut redis = RedisServer::start(folder.path().join("redis"), &[]).await;
+    let env = TestEnv::on_redis(&redis);
+    let (api, mut worker) = (env.api(&[]).await, env.worker("worker.log", &["--lanes", "4"]).await);
+    redis.service().kill().await;
+    worker.says("the queue failed, trying on").await;
+    redis.restart().await;
+    env.until("202", async || api.post(&report()).await.status() == 202).await;
+    env.drained().await;
+    worker.says("the queue works again").await;
+    let log = worker.log();
+    assert_eq!(log.matches("the queue failed, trying on").count(), 1, "{log}");
+    env.finish().await;
+}

@@ -1,0 +1,214 @@
+//! The one way from documents to values: what cannot be read is left out, counted and named.
+//!
+//! People edit documents by hand, and other programs write them. One that is not as expected must
+//! never stop its neighbours, so a read of many answers with those that can be read. `clippy.toml`
+//! forbids to deserialize BSON anywhere else.
+
+mod types;
+
+use bson::{
+    Document,
+    raw::{RawBsonRef, RawDocument, RawDocumentBuf},
+};
+use futures_util::{Stream, StreamExt, TryStreamExt, future};
+use mongodb::{
+    action::{Action, Find},
+    options::Hint,
+};
+use serde::de::DeserializeOwned;
+
+pub(super) use self::types::{Moment, Whole, moment, number, real};
+use super::{Raw, StoreError};
+use crate::unreadable;
+
+/// What makes a value of a document. A pointer, since the compiler cannot tell of a closure that a
+/// future with it may go to another thread.
+pub(super) type Read<T> = fn(&RawDocument) -> Result<T, Unreadable>;
+
+/// Which documents are to be found, in which order and along which index.
+pub(super) struct Along {
+    pub(super) filter: Document,
+    pub(super) sort: Option<Document>,
+    pub(super) index: Document,
+}
+
+/// Why a document cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unreadable {
+    /// The field at fault, with dots between its parts.
+    pub(super) field: String,
+    /// What is wrong with it, and what was expected.
+    pub(super) problem: String,
+}
+
+impl Unreadable {
+    pub(super) fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { field: field.into(), problem: problem.into() }
+    }
+}
+
+/// Returns the document as a value, or the field that is at fault.
+pub(super) fn parse<T: DeserializeOwned>(document: &RawDocument) -> Result<T, Unreadable> {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    let parsed = bson::deserialize_from_slice(document.as_bytes());
+    // Most can be read: only for the others it is worth while to keep track of the field.
+    parsed.or_else(|error: bson::error::Error| {
+        let problem = |error: &bson::error::Error| match &error.message {
+            Some(message) => message.clone(),
+            None => error.to_string(),
+        };
+        let Ok(deserializer) = bson::RawDeserializer::new(document.as_bytes()) else {
+            return Err(Unreadable::new("", problem(&error)));
+        };
+        serde_path_to_error::deserialize(deserializer).map_err(|error: serde_path_to_error::Error<_>| {
+            Unreadable::new(error.path().to_string(), problem(error.inner()))
+        })
+    })
+}
+
+/// Returns what `read` makes of a document; nothing, counted and named, if it cannot be read.
+pub(super) fn read<T>(
+    collection: &'static str,
+    document: &RawDocument,
+    read: impl FnOnce(&RawDocument) -> Result<T, Unreadable>,
+) -> Option<T> {
+    read(document).map_err(|unreadable| leave_out(collection, document, &unreadable)).ok()
+}
+
+/// Returns what `read` makes of each document that can be read, in their order.
+pub(super) fn readable<T>(
+    collection: &'static str,
+    found: impl Stream<Item = Result<RawDocumentBuf, mongodb::error::Error>>,
+    read: Read<T>,
+) -> impl Stream<Item = Result<T, StoreError>> {
+    found.filter_map(move |document| {
+        future::ready(match document {
+            Ok(document) => self::read(collection, &document, read).map(Ok),
+            Err(error) => Some(Err(StoreError::from(error))),
+        })
+    })
+}
+
+/// Returns up to `most` values of documents that can be read, in their order: as many as there are, also
+/// where some cannot be.
+pub(super) async fn up_to<T>(
+    name: &'static str,
+    collection: &Raw,
+    along: Along,
+    most: usize,
+    read: Read<T>,
+) -> Result<Vec<T>, StoreError> {
+    let (mut values, mut skip) = (Vec::new(), 0);
+    while values.len() < most {
+        let limit = most - values.len();
+        let find = collection.find(along.filter.clone()).hint(Hint::Keys(along.index.clone()));
+        let find = find.optional(along.sort.clone(), Find::sort).skip(skip);
+        let found = find.limit(i64::try_from(limit).unwrap_or(i64::MAX)).await?;
+        let documents: Vec<_> = found.try_collect().await?;
+        skip += documents.len() as u64;
+        values.extend(documents.iter().filter_map(|document| self::read(name, document, read)));
+        if documents.len() < limit {
+            break;
+        }
+    }
+    Ok(values)
+}
+
+/// Returns the server's answer to a command as a value.
+pub(super) fn reply<T: DeserializeOwned>(what: &'static str, reply: Document) -> Result<T, StoreError> {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    let reply = bson::deserialize_from_document(reply);
+    reply.map_err(|error| StoreError::Malformed { collection: what, detail: error.to_string() })
+}
+
+/// Counts a document that is left out, and names it in the log unless that was done lately.
+pub(super) fn leave_out(collection: &'static str, document: &RawDocument, unreadable: &Unreadable) {
+    let id = document.get("_id").ok().flatten().map_or_else(|| "none".into(), shown);
+    leave_out_named(collection, &id, unreadable);
+}
+
+/// The same for one that is known by its name alone.
+pub(super) fn leave_out_named(collection: &'static str, id: &str, Unreadable { field, problem }: &Unreadable) {
+    unreadable::leave_out(collection, id, field, problem);
+}
+
+/// An id for the log, whatever a person made one.
+fn shown(id: RawBsonRef<'_>) -> String {
+    match id {
+        RawBsonRef::ObjectId(id) => id.to_hex(),
+        RawBsonRef::String(id) => id.to_owned(),
+        RawBsonRef::DateTime(id) => id.to_jiff().to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::{doc, oid::ObjectId, rawdoc};
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::metrics;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Edited {
+        count: Whole<i32>,
+        at: Option<Moment>,
+        #[serde(default)]
+        parts: Vec<Part>,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Part {
+        name: String,
+    }
+
+    fn edited(document: &Document) -> Result<Edited, Unreadable> {
+        parse(&RawDocumentBuf::try_from(document).unwrap())
+    }
+
+    #[test]
+    fn whole_numbers_of_any_type_are_read() {
+        let decimal: bson::Decimal128 = "3".parse().unwrap();
+        for count in [bson::Bson::Int32(3), bson::Bson::Int64(3), bson::Bson::Double(3.0), decimal.into()] {
+            assert_eq!(edited(&doc! { "count": count.clone() }).unwrap().count.0, 3, "{count:?}");
+        }
+    }
+
+    #[test]
+    fn the_field_at_fault_is_named_and_what_was_expected() {
+        let far: bson::Decimal128 = "1E+40".parse().unwrap();
+        let date = bson::DateTime::from_millis;
+        for (document, field) in [
+            (doc! { "count": 3.5 }, "count"),
+            (doc! { "count": f64::NAN }, "count"),
+            (doc! { "count": 1_i64 << 40 }, "count"),
+            (doc! { "count": far }, "count"),
+            (doc! { "count": "3" }, "count"),
+            (doc! { "count": bson::Bson::Null }, "count"),
+            (doc! { "count": [3] }, "count"),
+            (doc! { "count": 3, "at": "2026-11-23T00:00:00Z" }, "at"),
+            (doc! { "count": 3, "at": date(i64::MAX) }, "at"),
+            (doc! { "count": 3, "at": date(i64::MIN) }, "at"),
+            (doc! { "count": 3, "parts": [{ "name": "a" }, { "name": 1 }] }, "parts[1].name"),
+        ] {
+            let unreadable = edited(&document).unwrap_err();
+            assert_eq!(unreadable.field, field, "{document}: {unreadable:?}");
+            assert!(unreadable.problem.contains("expected"), "{unreadable:?}");
+        }
+        let missing = edited(&doc! {}).unwrap_err();
+        assert!(missing.problem.contains("missing field `count`"), "{missing:?}");
+    }
+
+    #[test]
+    fn a_document_that_cannot_be_read_is_counted_each_time() {
+        let id = ObjectId::new();
+        let document = rawdoc! { "_id": id };
+        let count = || metrics::UNREADABLE_DOCUMENTS.get_or_create(&[("collection", "Test")]).get();
+        let before = count();
+        for _ in 0..3 {
+            assert_eq!(read("Test", &document, parse::<Edited>), None);
+        }
+        assert_eq!(count() - before, 3);
+    }
+}

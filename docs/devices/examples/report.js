@@ -1,0 +1,123 @@
+#!/usr/bin/env node
+// Keeps the reports of a device in a folder until PiSync has taken them. Node.js 18, nothing else.
+//   report.js add FILES ERRORS MBPS   keeps a report of a sync attempt
+//   report.js send                    sends what is kept: 0 if all was sent, 75 if some is left
+const { randomUUID } = require("node:crypto");
+const fs = require("node:fs");
+const path = require("node:path");
+
+const { PISYNC_URL: URL, PISYNC_DEVICE: DEVICE, PISYNC_KEY: KEY = "any" } = process.env;
+const SPOOL = process.env.PISYNC_SPOOL ?? path.join(require("node:os").homedir(), ".pisync");
+const TRIES = Number(process.env.PISYNC_TRIES ?? 8);
+const MAX_WAIT = Number(process.env.PISYNC_MAX_WAIT ?? 3600);
+const FINAL = [400, 413, 415, 431];
+const FINAL_CODES = ["malformed", "missing", "invalid", "forbidden"];
+const sleep = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
+
+function add(files, errors, speed) {
+  const report = {
+    reportId: randomUUID(), deviceId: DEVICE, timestamp: Date.now(),
+    totalFilesSynced: Number(files), totalErrors: Number(errors), internetSpeed: Number(speed),
+  };
+  const fresh = path.join(SPOOL, `${report.reportId}.new`);
+  fs.writeFileSync(fresh, JSON.stringify(report));
+  fs.renameSync(fresh, path.join(SPOOL, `${report.timestamp}-${report.reportId}.json`));
+}
+
+// The status, the type, the JSON and the Retry-After of the answer; status 0 without one.
+async function post(reports) {
+  try {
+    const answer = await fetch(`${URL}/api/v1/sync-events`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", Authorization: `Bearer ${KEY}` },
+      body: JSON.stringify({ sentAt: Date.now(), events: reports }),
+      redirect: "manual", // A redirect is the doing of a captive portal: it is no answer of PiSync.
+      signal: AbortSignal.timeout(60_000),
+    });
+    const [text, after] = [await answer.text(), answer.headers.get("Retry-After")];
+    const kind = (answer.headers.get("Content-Type") ?? "").split(";")[0].trim().toLowerCase();
+    try {
+      return { status: answer.status, kind, json: JSON.parse(text), after };
+    } catch {
+      return { status: answer.status, kind, json: null, after };
+    }
+  } catch {
+    return { status: 0, kind: "", json: null, after: null };
+  }
+}
+
+// A report that never will be taken: for people to look at.
+function bury(file, why) {
+  console.error(`never taken: ${file}: ${typeof why === "string" ? why : JSON.stringify(why)}`);
+  fs.renameSync(path.join(SPOOL, file), path.join(SPOOL, "dead", file));
+}
+
+function read(file) {
+  try {
+    return JSON.parse(fs.readFileSync(path.join(SPOOL, file), "utf8"));
+  } catch {
+    bury(file, "the file is damaged");
+    return null;
+  }
+}
+
+// Sends these once. Returns what to do next (go on, again, halve), and Retry-After.
+async function sendBatch(files) {
+  const kept = files.map((file) => [file, read(file)]).filter(([, report]) => report !== null);
+  if (kept.length === 0) return ["go on", null];
+  const { status, kind, json, after } = await post(kept.map(([, report]) => report));
+  if (status === 202 && Number.isInteger(json?.accepted)) {
+    const rejected = new Map((json.rejected ?? []).map((item) => [item.index, item]));
+    kept.forEach(([file], index) => {
+      const item = rejected.get(index);
+      if (!item) fs.unlinkSync(path.join(SPOOL, file));
+      else if (FINAL_CODES.includes(item.code)) bury(file, item.detail);
+    });
+    const isLeft = [...rejected.values()].some((item) => !FINAL_CODES.includes(item.code));
+    return [isLeft ? "again" : "go on", after];
+  }
+  if (FINAL.includes(status) && kind === "application/problem+json") {
+    if (kept.length > 1) return ["halve", null];
+    bury(kept[0][0], json);
+    return ["go on", null];
+  }
+  return ["again", after];
+}
+
+// How many seconds to wait: what Retry-After says, as seconds or as a date, or ever longer.
+function pause(after, tries) {
+  let wait = 5 * 2 ** Math.min(tries, 10);
+  if (/^\d+$/.test(after ?? "")) wait = Number(after);
+  else if (after && !Number.isNaN(Date.parse(after))) wait = (Date.parse(after) - Date.now()) / 1000;
+  // Not all devices at the same second.
+  return Math.min(Math.max(wait, 1), MAX_WAIT) * (1 + Math.random() / 4);
+}
+
+async function send() {
+  let [size, tries] = [1000, 0];
+  for (;;) {
+    const kept = fs.readdirSync(SPOOL).filter((file) => file.endsWith(".json")).sort();
+    if (kept.length === 0) return 0;
+    const [what, after] = await sendBatch(kept.slice(0, size));
+    if (what === "halve") {
+      size = Math.max(1, Math.floor(Math.min(size, kept.length) / 2));
+    } else if (what === "go on") {
+      tries = 0;
+    } else {
+      tries += 1;
+      if (tries >= TRIES) return 75;
+      await sleep(pause(after, tries));
+    }
+  }
+}
+
+fs.mkdirSync(path.join(SPOOL, "dead"), { recursive: true });
+const [verb, ...values] = process.argv.slice(2);
+if (verb === "add" && values.length === 3) {
+  add(...values);
+} else if (verb === "send" && values.length === 0) {
+  send().then((status) => process.exit(status));
+} else {
+  console.error("usage: report.js add FILES ERRORS MBPS | send");
+  process.exit(2);
+}

@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""Keeps the reports of a device in a folder until PiSync has taken them. Python 3.9, nothing else.
+
+report.py add FILES ERRORS MBPS   keeps a report of a sync attempt
+report.py send                    sends what is kept: 0 if all was sent, 75 if some is left
+"""
+import email.utils, http.client, json, os, pathlib, random, sys, time, urllib.error, urllib.request, uuid
+
+URL, DEVICE = os.environ["PISYNC_URL"], os.environ["PISYNC_DEVICE"]
+KEY = os.environ.get("PISYNC_KEY", "any")
+SPOOL = pathlib.Path(os.environ.get("PISYNC_SPOOL", pathlib.Path.home() / ".pisync"))
+TRIES, MAX_WAIT = int(os.environ.get("PISYNC_TRIES", 8)), float(os.environ.get("PISYNC_MAX_WAIT", 3600))
+FINAL, FINAL_CODES = {400, 413, 415, 431}, {"malformed", "missing", "invalid", "forbidden"}
+
+
+class NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A redirect is the doing of a captive portal: it is no answer of PiSync."""
+
+    def redirect_request(self, *_):
+        return None
+
+
+OPENER = urllib.request.build_opener(NoRedirects)
+
+
+def add(files, errors, speed):
+    now = int(time.time() * 1000)
+    report = {"reportId": uuid.uuid4().hex, "deviceId": DEVICE, "timestamp": now, "totalFilesSynced": int(files),
+              "totalErrors": int(errors), "internetSpeed": float(speed)}
+    new = SPOOL / (report["reportId"] + ".new")
+    new.write_text(json.dumps(report))
+    new.rename(SPOOL / f"{now}-{report['reportId']}.json")
+
+
+def post(reports):
+    """Returns the status, the type, the JSON and the Retry-After of the answer; status 0 without one."""
+    body = json.dumps({"sentAt": int(time.time() * 1000), "events": reports}).encode()
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {KEY}"}
+    request = urllib.request.Request(f"{URL}/api/v1/sync-events", body, headers)
+    try:
+        try:
+            answer = OPENER.open(request, timeout=60)
+        except urllib.error.HTTPError as error:
+            answer = error
+        with answer:
+            status, kind, text = answer.status, answer.headers.get_content_type(), answer.read()
+            after = answer.headers.get("Retry-After")
+    except (OSError, http.client.HTTPException):
+        return 0, "", None, None
+    try:
+        return status, kind, json.loads(text), after
+    except ValueError:
+        return status, kind, None, after
+
+
+def bury(path, why):
+    """A report that never will be taken: for people to look at."""
+    print(f"never taken: {path.name}: {why}", file=sys.stderr)
+    path.replace(SPOOL / "dead" / path.name)
+
+
+def read(path):
+    try:
+        return json.loads(path.read_text())
+    except ValueError:
+        bury(path, "the file is damaged")
+
+
+def send_batch(paths):
+    """Sends these once. Returns what to do next (go on, again, halve), and Retry-After."""
+    kept = [(path, report) for path, report in ((path, read(path)) for path in paths) if report is not None]
+    if not kept:
+        return "go on", None
+    status, kind, answer, after = post([report for _, report in kept])
+    if status == 202 and isinstance(answer, dict) and type(answer.get("accepted")) is int:
+        rejected = {item["index"]: item for item in answer.get("rejected", [])}
+        for index, (path, _) in enumerate(kept):
+            if index not in rejected:
+                path.unlink()
+            elif rejected[index]["code"] in FINAL_CODES:
+                bury(path, rejected[index]["detail"])
+        is_left = any(item["code"] not in FINAL_CODES for item in rejected.values())
+        return "again" if is_left else "go on", after
+    if status in FINAL and kind == "application/problem+json":
+        if len(kept) > 1:
+            return "halve", None
+        bury(kept[0][0], answer)
+        return "go on", None
+    return "again", after
+
+
+def pause(after, tries):
+    """How many seconds to wait: what Retry-After says, as seconds or as a date, or ever longer."""
+    wait = 5 * 2 ** min(tries, 10)
+    if after and after.strip().isdigit():
+        wait = int(after)
+    elif after:
+        try:
+            wait = email.utils.parsedate_to_datetime(after).timestamp() - time.time()
+        except (TypeError, ValueError, IndexError, OverflowError):
+            pass
+    # Not all devices at the same second.
+    return min(max(wait, 1), MAX_WAIT) * random.uniform(1, 1.25)
+
+
+def send():
+    size, tries = 1000, 0
+    while kept := sorted(SPOOL.glob("*.json")):
+        what, after = send_batch(kept[:size])
+        if what == "halve":
+            size = max(1, min(size, len(kept)) // 2)
+        elif what == "go on":
+            tries = 0
+        else:
+            tries += 1
+            if tries >= TRIES:
+                return 75
+            time.sleep(pause(after, tries))
+    return 0
+
+
+(SPOOL / "dead").mkdir(parents=True, exist_ok=True)
+if sys.argv[1:2] == ["add"] and len(sys.argv) == 5:
+    add(*sys.argv[2:])
+elif sys.argv[1:] == ["send"]:
+    sys.exit(send())
+else:
+    sys.exit(__doc__)
