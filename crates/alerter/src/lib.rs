@@ -62,7 +62,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         Some(Command::Test { receiver }) => commands::test(&open_routing(&config)?, receiver).await,
         Some(Command::Silence(verb)) => commands::silence(verb.clone(), &open_store(&config).await?).await,
         Some(Command::Healthcheck(healthcheck)) => Ok(config.ops.ask(*healthcheck)?),
-        None => watch(config).await,
+        None => Box::pin(watch(config)).await,
     }
 }
 

@@ -82,13 +82,13 @@ impl Alerter {
         for page in devices.chunks(PAGE) {
             let mut snapshot = self.snapshot(self.source.store.now().await?).await?;
             let (rule, page) = (AlertName::DeviceSyncFailing, page.to_vec());
-            let changes = self.plan(rule, &mut snapshot, page.clone()).await?;
-            let opens = changes.iter().filter(|kept| kept.revision == Revision::Unset).count();
+            let planned = self.plan(rule, &mut snapshot, page.clone()).await?;
+            let opens = planned.iter().filter(|kept| kept.revision == Revision::Unset).count();
             if opens >= MANY && !snapshot.inhibition.has_open_episode() {
                 Box::pin(self.evaluate_fleet(&mut snapshot)).await?;
                 changed += self.evaluate_page(rule, &mut snapshot, page).await?;
             } else {
-                changed += self.write(rule, &mut snapshot, changes).await?;
+                changed += self.write(rule, &mut snapshot, planned).await?;
             }
         }
         Ok(changed)
@@ -121,10 +121,10 @@ impl Alerter {
         let (whole, parts): (Vec<_>, Vec<_>) = evaluations.into_iter().partition(is_whole);
         let mut changed = Changed::default();
         for some in [whole, parts] {
-            let changes = self.reconciler.plan(snapshot, &some).await?;
-            if !changes.is_empty() {
+            let planned = self.reconciler.plan(snapshot, &some).await?;
+            if !planned.is_empty() {
                 // Where another alerter was first, the next tick sees to it.
-                changed += self.reconciler.write(&changes).await?.changed;
+                changed += self.reconciler.write(&planned).await?.changed;
                 snapshot.refresh_inhibition().await?;
             }
         }
@@ -137,8 +137,8 @@ impl Alerter {
         loop {
             let (open, last) = alerts.open_page(rule, after.as_deref(), PAGE).await?;
             snapshot.open_page(open);
-            let changes = self.plan_page(rule, snapshot).await?;
-            changed += self.write(rule, snapshot, changes).await?;
+            let planned = self.plan_page(rule, snapshot).await?;
+            changed += self.write(rule, snapshot, planned).await?;
             after = last;
             if after.is_none() {
                 break;
@@ -149,8 +149,8 @@ impl Alerter {
             let open = alerts.open_among(&fingerprints(rule, &page)).await?;
             page.retain(|device| !open.contains(&Alert::fingerprint(rule, device)));
             (snapshot.devices, snapshot.open) = (page, HashMap::new());
-            let changes = self.plan_page(rule, snapshot).await?;
-            changed += self.write(rule, snapshot, changes).await?;
+            let planned = self.plan_page(rule, snapshot).await?;
+            changed += self.write(rule, snapshot, planned).await?;
         }
         Ok(changed)
     }
@@ -161,21 +161,21 @@ impl Alerter {
         snapshot: &mut Snapshot,
         devices: Vec<DeviceId>,
     ) -> Result<Changed, ReadError> {
-        let changes = self.plan(rule, snapshot, devices).await?;
-        self.write(rule, snapshot, changes).await
+        let planned = self.plan(rule, snapshot, devices).await?;
+        self.write(rule, snapshot, planned).await
     }
 
-    /// Writes what changes. The devices of incidents that others changed meanwhile are evaluated
+    /// Writes what planned. The devices of incidents that others changed meanwhile are evaluated
     /// again.
     async fn write(
         &self,
         rule: AlertName,
         snapshot: &mut Snapshot,
-        mut changes: Vec<KeptIncident>,
+        mut planned: Vec<KeptIncident>,
     ) -> Result<Changed, ReadError> {
         let mut changed = Changed::default();
         for _ in 0..ROUNDS {
-            let written = self.reconciler.write(&changes).await?;
+            let written = self.reconciler.write(&planned).await?;
             changed += written.changed;
             let Written { conflicts, .. } = written;
             if conflicts.is_empty() {
@@ -183,7 +183,7 @@ impl Alerter {
             }
             snapshot.now = snapshot.now.max(self.source.store.now().await?);
             snapshot.refresh().await?;
-            changes = self.plan(rule, snapshot, conflicts).await?;
+            planned = self.plan(rule, snapshot, conflicts).await?;
         }
         Ok(changed)
     }
@@ -214,7 +214,7 @@ fn fingerprints(rule: AlertName, devices: &[DeviceId]) -> Vec<String> {
 }
 
 /// Returns the outcome of a rule. Redis being away, or a document that cannot be read, leaves the
-/// rule's incidents as they are; without MongoDB no rule can go on.
+/// rule's incidents as they are; without `MongoDB` no rule can go on.
 fn unless_unreadable(rule: AlertName, outcome: Result<Changed, ReadError>) -> Result<Changed, ReadError> {
     match outcome {
         Err(error @ (ReadError::Queue(_) | ReadError::Store(StoreError::Malformed { .. }))) => {

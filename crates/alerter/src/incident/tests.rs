@@ -453,7 +453,7 @@ fn what_has_to_be_healthy_for_a_while_is_resolved_after_that_and_since_it_was_he
     let clears_after = SignedDuration::from_mins(30);
     let clearing = |health, second| {
         let seen = healthy_since(second);
-        Seen { evaluation: Evaluation { clears_after, health, ..seen.evaluation }, ..seen }
+        Seen { evaluation: Evaluation { health, clears_after, ..seen.evaluation }, ..seen }
     };
     let well = |second| clearing(Health::Healthy, second);
     let mut incident = step(None, &unhealthy(), &[], 0).unwrap();

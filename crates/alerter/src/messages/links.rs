@@ -24,6 +24,7 @@ impl Links {
         let mut url = self.0.clone()?;
         url.path_segments_mut().ok()?.pop_if_empty().push("device");
         url.query_pairs_mut().append_pair("id", device_id.as_str());
-        Some(url.into())
+        // The one sign of chats' markup that the encoding of forms leaves as it is.
+        Some(url.as_str().replace('*', "%2A"))
     }
 }

@@ -103,7 +103,7 @@ impl Messages {
     }
 
     /// Returns the subject of a summary that was written down.
-    pub(crate) fn week_subject(&self, summary: &Summary, format: Format) -> String {
+    pub(crate) fn week_subject(summary: &Summary, format: Format) -> String {
         escape::text(format, &summary.subject)
     }
 

@@ -110,7 +110,7 @@ fn every_rule_has_a_template_for_every_kind_and_format() {
             let notice = notice(kind, alert(name, device("<a>"), 3, 9, None));
             for (format, id) in [(Format::Plain, "<a>"), (Format::Chat, "&lt;a&gt;")] {
                 let said = messages().alert(&notice, format);
-                assert!(!said.headline.contains("{") && !said.headline.starts_with(name.as_str()), "{}", said.headline);
+                assert!(!said.headline.contains('{') && !said.headline.starts_with(name.as_str()), "{}", said.headline);
                 let names_it =
                     !matches!(name, AlertName::FleetDigest | AlertName::PipelineStalled | AlertName::FleetSilent);
                 assert!(!names_it || said.headline.contains(id), "{format:?} {}", said.headline);

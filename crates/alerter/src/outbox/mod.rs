@@ -38,7 +38,7 @@ pub const LISTED: usize = 50;
 /// The most messages to one receiver at a time.
 const AT_ONCE: usize = 8;
 
-/// How long a step of one message may take beside its receiver: MongoDB that hangs must not stop a group
+/// How long a step of one message may take beside its receiver: `MongoDB` that hangs must not stop a group
 /// for ever.
 const STEP_TIMEOUT: Duration = Duration::from_mins(2);
 

@@ -51,7 +51,7 @@ impl Slack {
     pub(crate) async fn send_summary(&self, summary: &Summary, messages: &Messages) -> Delivery {
         let text = messages.week(summary, Format::Chat).join("\n");
         let message = json!({
-            "text": messages.week_subject(summary, Format::Chat),
+            "text": Messages::week_subject(summary, Format::Chat),
             "attachments": [{ "text": text }],
         });
         self.endpoint.post(message.to_string().into_bytes(), &[]).await

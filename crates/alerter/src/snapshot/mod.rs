@@ -52,7 +52,7 @@ pub enum ReadError {
     /// Redis did not answer.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// MongoDB did not answer, or with what cannot be read.
+    /// `MongoDB` did not answer, or with what cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -1,4 +1,4 @@
-//! An alerter on a MongoDB that hangs: it goes on as soon as the server answers others.
+//! An alerter on a `MongoDB` that hangs: it goes on as soon as the server answers others.
 
 use std::sync::{
     Arc,
