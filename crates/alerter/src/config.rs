@@ -14,7 +14,7 @@ use pisync_core::{
 };
 use reqwest::Url;
 
-use crate::alert_config::field;
+use crate::tables::values;
 
 /// Turns failure counters into alerts, one message per incident; with a command, does that instead
 #[derive(Debug, Clone, Parser)]
@@ -36,7 +36,7 @@ pub struct Config {
     #[arg(long, global = true, env = "PISYNC_ALERT_CONFIG")]
     pub config: Option<PathBuf>,
     /// Address of the dashboard, as people reach it, for the links in messages
-    #[arg(long, global = true, env = "PISYNC_EXTERNAL_URL", value_parser = field::web_address)]
+    #[arg(long, global = true, env = "PISYNC_EXTERNAL_URL", value_parser = values::web_address)]
     pub external_url: Option<Url>,
     /// Look once, send what is due, and end: 0 if all went well, 1 if not
     #[arg(long)]
@@ -45,6 +45,9 @@ pub struct Config {
     /// milliseconds
     #[arg(long, env = "PISYNC_ALERT_LEASE_MS", default_value_t = 30_000, hide = true, value_parser = clap::value_parser!(u64).range(100..=600_000))]
     pub lease_ms: u64,
+    /// For tests of the system: after how long a tick is given up, in milliseconds
+    #[arg(long, env = "PISYNC_ALERT_TICK_TIMEOUT_MS", default_value_t = 300_000, hide = true, value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
+    pub tick_timeout_ms: u64,
     /// Where to die, in tests of the system.
     #[command(flatten)]
     pub crash: CrashSettings,
@@ -68,7 +71,7 @@ impl AsRef<LogSettings> for Config {
     }
 }
 
-/// The operator's verbs.
+/// The operator's commands.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// Say whether a config file is right: 0 if it is, 2 with lines and keys if not
@@ -83,7 +86,7 @@ pub enum Command {
     },
     /// Ask the process at --ops-bind of this machine whether it is well: 0 if so, 1 if not
     Healthcheck(Healthcheck),
-    /// Shows and changes what nobody wants to hear of
+    /// Manage silences
     #[command(subcommand)]
     Silence(SilenceCommand),
 }
@@ -125,6 +128,11 @@ pub enum SilenceCommand {
 }
 
 impl Config {
+    /// Returns after how long a tick, or a read for messages, is given up.
+    pub fn tick_timeout(&self) -> Duration {
+        Duration::from_millis(self.tick_timeout_ms)
+    }
+
     /// How long a group of messages is left to a sender that died.
     pub fn lease(&self) -> Duration {
         Duration::from_millis(self.lease_ms)

@@ -1,4 +1,4 @@
-//! When the alerter looks: by its schedule at everything, and at once where a worker hints.
+//! When rules are evaluated: all by the schedule, and for hinted devices at once.
 
 use std::time::Duration;
 
@@ -10,69 +10,84 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     outbox::{Outbox, Sending},
-    receivers::Receivers,
+    routing::Routing,
     summary::Summaries,
     tick::Alerter,
 };
 
-/// How often hints are taken and the outbox is looked at.
-const BEAT: Duration = Duration::from_millis(500);
+/// How often hints are taken and the outbox is read.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How often it is asked whether a summary is due.
-const SUMMARY: Duration = Duration::from_secs(5);
+const SUMMARY_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How late a tick may be done: it takes its time, and so does what the beat does before it.
+/// How late a tick may be done: it takes its time, and so do the hints before it.
 const SLACK: SignedDuration = SignedDuration::from_secs(30);
 
 /// How often it is looked whether a new config has an Alertmanager, where there is none.
 const NO_ALERTMANAGER: Duration = Duration::from_secs(10);
 
-/// The most hints that are taken in one beat.
+/// The most hints that are taken at once.
 const HINTS: usize = 10_000;
 
-/// Watches until `stop`. A server that is away is tried again with the next beat; what was not
-/// seen then is seen by the next tick, since that compares everything. Looking, sending and telling
-/// of a week do not wait for each other.
+/// Watches until `stop`. A server that is away, or does not answer within `timeout`, is tried again; what
+/// was not seen then is seen by the next tick, since that compares everything. Ticks, messages and
+/// summaries do not wait for each other.
 pub async fn watch(
     alerter: &Alerter,
     outbox: &Outbox,
     summaries: &Summaries,
     hints: &Hints,
     schedule: &Cron,
+    timeout: Duration,
     stop: &CancellationToken,
 ) {
-    tokio::join!(look(alerter, hints, schedule, stop), send(outbox, stop), sum_up(summaries, stop));
+    let ticks = tick(alerter, hints, schedule, timeout, stop);
+    tokio::join!(ticks, send(outbox, timeout, stop), sum_up(summaries, timeout, stop));
 }
 
-async fn look(alerter: &Alerter, hints: &Hints, schedule: &Cron, stop: &CancellationToken) {
+async fn tick(alerter: &Alerter, hints: &Hints, schedule: &Cron, timeout: Duration, stop: &CancellationToken) {
     let mut troubles = Troubles::default();
     // At once, then by the schedule.
     let mut next_tick = Some(Timestamp::now());
     while !stop.is_cancelled() {
         if next_tick.is_some_and(|at| at <= Timestamp::now()) {
             next_tick = following(schedule, Timestamp::now());
-            let looked = alerter.tick().await;
-            if looked.is_ok() {
+            let ticked = in_time(timeout, {
+                let alerter = alerter.clone();
+                async move { alerter.tick().await }
+            });
+            let ticked = ticked.await;
+            if ticked.is_ok() {
                 // Nobody waits for the answer: hints do not, and no tick comes so soon.
                 tokio::spawn(alerter.ping());
             }
-            troubles.note("tick", looked);
+            troubles.note("tick", ticked);
         }
         match hints.take(HINTS).await {
-            Ok(devices) => troubles.note("hints", alerter.look_at(&devices).await),
+            Ok(devices) if devices.is_empty() => troubles.note("hints", Ok::<_, anyhow::Error>(())),
+            Ok(devices) => {
+                let alerter = alerter.clone();
+                let evaluated = in_time(timeout, async move { alerter.evaluate(&devices).await });
+                troubles.note("hints", evaluated.await);
+            }
             Err(error) => troubles.note("hints", Err::<(), _>(error)),
         }
-        beat(stop).await;
+        pause(stop).await;
     }
 }
 
 /// What is being sent when `stop` comes is sent to its end.
-async fn send(outbox: &Outbox, stop: &CancellationToken) {
+async fn send(outbox: &Outbox, timeout: Duration, stop: &CancellationToken) {
     let (mut troubles, mut sending) = (Troubles::default(), Sending::default());
     while !stop.is_cancelled() {
-        let due = meanwhile(&mut sending, &mut troubles, outbox.due()).await;
+        let due = in_time(timeout, {
+            let outbox = outbox.clone();
+            async move { outbox.due().await }
+        });
+        let due = meanwhile(&mut sending, &mut troubles, due).await;
         troubles.note("due messages", due.map(|groups| sending.begin(outbox, groups)));
-        meanwhile(&mut sending, &mut troubles, beat(stop)).await;
+        meanwhile(&mut sending, &mut troubles, pause(stop)).await;
     }
     while let Some(over) = sending.next().await {
         troubles.note("outbox", over);
@@ -91,30 +106,49 @@ async fn meanwhile<T>(sending: &mut Sending, troubles: &mut Troubles, other: imp
     }
 }
 
-async fn sum_up(summaries: &Summaries, stop: &CancellationToken) {
+async fn sum_up(summaries: &Summaries, timeout: Duration, stop: &CancellationToken) {
     let mut troubles = Troubles::default();
     while !stop.is_cancelled() {
-        troubles.note("summary", Box::pin(summaries.send()).await);
+        let summaries = summaries.clone();
+        troubles.note("summary", in_time(timeout, async move { Box::pin(summaries.send()).await }).await);
         tokio::select! {
-            () = sleep(SUMMARY) => {}
+            () = sleep(SUMMARY_INTERVAL) => {}
             () = stop.cancelled() => {}
         }
     }
 }
 
-async fn beat(stop: &CancellationToken) {
+async fn pause(stop: &CancellationToken) {
     tokio::select! {
-        () = sleep(BEAT) => {}
+        () = sleep(POLL_INTERVAL) => {}
         () = stop.cancelled() => {}
     }
 }
 
+/// Waits for something for so long, and gives it up then: a server that hangs must not stop alerting for
+/// ever. It is a task of its own, so that a panic in it is an error like others.
+async fn in_time<T, E>(
+    timeout: Duration,
+    step: impl Future<Output = Result<T, E>> + Send + 'static,
+) -> anyhow::Result<T>
+where
+    T: Send + 'static,
+    E: Into<anyhow::Error> + Send + 'static,
+{
+    let mut task = tokio::spawn(step);
+    let Ok(done) = tokio::time::timeout(timeout, &mut task).await else {
+        task.abort();
+        anyhow::bail!("no answer within {} s, given up", timeout.as_secs_f64());
+    };
+    done?.map_err(Into::into)
+}
+
 /// Keeps alive what fires at Alertmanagers, for ever; a config that is put in meanwhile counts from
 /// the next round.
-pub async fn keep_alive(receivers: Receivers, store: Store) {
+pub async fn keep_alive(routing: Routing, store: Store, timeout: Duration) {
     loop {
-        let next = receivers.keep_alive(&store).await;
-        sleep(next.unwrap_or(NO_ALERTMANAGER)).await;
+        let next = tokio::time::timeout(timeout, routing.keep_alive(&store)).await;
+        sleep(next.ok().flatten().unwrap_or(NO_ALERTMANAGER)).await;
     }
 }
 
@@ -134,7 +168,7 @@ fn following(schedule: &Cron, now: Timestamp) -> Option<Timestamp> {
 struct Troubles(Vec<&'static str>);
 
 impl Troubles {
-    fn note<T, E: std::fmt::Display>(&mut self, what: &'static str, outcome: Result<T, E>) {
+    fn note<T, E: Into<anyhow::Error>>(&mut self, what: &'static str, outcome: Result<T, E>) {
         let known = self.0.contains(&what);
         match outcome {
             Ok(_) if known => {
@@ -143,7 +177,8 @@ impl Troubles {
             }
             Err(error) if !known => {
                 self.0.push(what);
-                log::warn!(what = what, error:% = error; "failed, trying on");
+                let error = format!("{:#}", error.into());
+                log::warn!(what = what, error = error.as_str(); "failed, trying on");
             }
             Ok(_) | Err(_) => {}
         }

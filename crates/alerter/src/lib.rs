@@ -1,35 +1,34 @@
 //! From the counters to the people: compares what is failing with what is known to be, and tells
 //! the difference.
 //!
-//! In reading order: [`config`], [`daemon`] (when to look), [`tick`] (looking), `fleet` (looking at
-//! all of it first), [`rules`] (what it means), [`incident`] (how it goes on), `silent` (who was not
-//! heard of) and `flapping` (who fails and recovers in turn), which `settling` brings into line,
-//! [`silences`] (what nobody wants to hear of), [`outbox`] (what is to leave), [`notification`] (one
-//! message), [`facts`] (what people want to know), [`receivers`] (where to), [`alert_config`] (which
-//! there are), [`summary`] (how the week was), [`metrics`] (what is counted); [`verbs`] and
-//! [`trial`] for the operator.
+//! In reading order: [`config`] (flags), [`routing`] (the file), [`daemon`] (when), [`tick`] (the rules
+//! one after the other), `snapshot` (what they read), `evaluate` (their list), `rules` (a file for each),
+//! [`evaluation`] (what they find), `inhibition` (which suppresses which), `reconcile` (what is written),
+//! [`incident`] (its states), [`outbox`] (what is to leave), [`notification`] (one message),
+//! [`device_context`] (what people want to know), [`messages`] (what it says), [`receivers`] (where to),
+//! [`summary`] (how the week was), [`metrics`] (what is counted); `commands` for the operator, and
+//! `tables` (reading TOML).
 
-pub mod alert_config;
+mod commands;
 pub mod config;
 pub mod daemon;
-mod device_labels;
-pub mod facts;
-mod flapping;
-mod fleet;
+pub mod device_context;
+mod evaluate;
+pub mod evaluation;
 pub mod incident;
+mod inhibition;
+pub mod messages;
 pub mod metrics;
 pub mod notification;
 pub mod outbox;
 pub mod receivers;
-pub mod rules;
-mod settling;
-pub mod silences;
-mod silent;
+mod reconcile;
+pub mod routing;
+mod rules;
+mod snapshot;
 pub mod summary;
+pub mod tables;
 pub mod tick;
-pub mod trial;
-mod usual_speed;
-pub mod verbs;
 
 use anyhow::{Context, ensure};
 use jiff::Timestamp;
@@ -41,8 +40,10 @@ use pisync_core::{
 
 use crate::{
     config::{Command, Config},
+    messages::Links,
     outbox::Outbox,
-    receivers::{Links, Receivers, log::AlertLog},
+    receivers::log::AlertLog,
+    routing::Routing,
     summary::Summaries,
     tick::Alerter,
 };
@@ -55,30 +56,30 @@ use crate::{
 pub async fn run(config: Config) -> anyhow::Result<()> {
     match &config.command {
         Some(Command::CheckConfig { file }) => {
-            verbs::check_config(file);
+            commands::check_config(file);
             Ok(())
         }
-        Some(Command::Test { receiver }) => verbs::test(&open_receivers(&config)?, receiver).await,
-        Some(Command::Silence(verb)) => verbs::silence(verb.clone(), &open_store(&config).await?).await,
+        Some(Command::Test { receiver }) => commands::test(&open_routing(&config)?, receiver).await,
+        Some(Command::Silence(verb)) => commands::silence(verb.clone(), &open_store(&config).await?).await,
         Some(Command::Healthcheck(healthcheck)) => Ok(config.ops.ask(*healthcheck)?),
-        None => look(config).await,
+        None => Box::pin(watch(config)).await,
     }
 }
 
-async fn look(config: Config) -> anyhow::Result<()> {
-    let receivers = open_receivers(&config)?;
+async fn watch(config: Config) -> anyhow::Result<()> {
+    let routing = open_routing(&config)?;
     let stop = shutdown::on_signal().context("listening for signals")?;
     let store = open_store(&config).await?;
     let queue = Queue::new(&config.redis)?;
-    let alerter = Alerter::new(store.clone(), queue.clone(), config.threshold, receivers.clone(), config.crash.clone());
+    let alerter = Alerter::new(store.clone(), queue.clone(), config.threshold, routing.clone(), config.crash.clone());
     let (lease, metrics) = (config.lease(), alerter.metrics().clone());
-    let outbox = Outbox::new(store.clone(), receivers.clone(), lease, config.crash.clone(), metrics.clone())?;
+    let outbox = Outbox::new(store.clone(), routing.clone(), lease, config.crash.clone(), metrics.clone())?;
     let (queue_of, crash) = (queue.clone(), config.crash.clone());
-    let summaries = Summaries::new(store.clone(), queue_of, receivers.clone(), lease, crash, metrics);
+    let summaries = Summaries::new(store.clone(), queue_of, routing.clone(), lease, crash, metrics);
     if config.once {
-        return once(&store, &alerter, &outbox, &summaries, &receivers).await;
+        return once(&store, &alerter, &outbox, &summaries, &routing).await;
     }
-    alert_config::read_again_on_hangup(config.config.clone(), receivers.clone()).context("listening for SIGHUP")?;
+    routing::read_again_on_hangup(config.config.clone(), routing.clone()).context("listening for SIGHUP")?;
     queue.open(Process::Alerter).await?;
     open_ops(&config, &alerter, &store).await.context("binding --ops-bind (PISYNC_OPS_BIND)")?;
     tokio::select! {
@@ -86,8 +87,9 @@ async fn look(config: Config) -> anyhow::Result<()> {
         () = stop.cancelled() => return Ok(()),
     }
     log::info!(schedule:% = config.schedule, threshold = config.threshold; "watching");
-    let keeper = tokio::spawn(daemon::keep_alive(receivers, store));
-    daemon::watch(&alerter, &outbox, &summaries, &Hints::new(queue), &config.schedule, &stop).await;
+    let keeper = tokio::spawn(daemon::keep_alive(routing, store, config.tick_timeout()));
+    daemon::watch(&alerter, &outbox, &summaries, &Hints::new(queue), &config.schedule, config.tick_timeout(), &stop)
+        .await;
     keeper.abort();
     log::info!("stopped");
     Ok(())
@@ -99,7 +101,7 @@ async fn once(
     alerter: &Alerter,
     outbox: &Outbox,
     summaries: &Summaries,
-    receivers: &Receivers,
+    routing: &Routing,
 ) -> anyhow::Result<()> {
     match store.ensure_indexes().await {
         // Reads are served without it; what to do is in the error.
@@ -107,10 +109,10 @@ async fn once(
         made => made?,
     }
     alerter.tick().await?;
-    receivers.ping().await;
+    routing.ping().await;
     let outcome = outbox.deliver().await?;
     let failed = outcome.failed + Box::pin(summaries.send()).await?.failed;
-    receivers.keep_alive(store).await;
+    routing.keep_alive(store).await;
     ensure!(failed == 0, "{failed} messages could not be delivered");
     Ok(())
 }
@@ -119,12 +121,12 @@ async fn open_store(config: &Config) -> anyhow::Result<Store> {
     Store::open(&config.mongo, "alerter").await.context("opening the store")
 }
 
-fn open_receivers(config: &Config) -> anyhow::Result<Receivers> {
-    let alert_config = alert_config::open(config.config.as_ref());
+fn open_routing(config: &Config) -> anyhow::Result<Routing> {
+    let file = routing::open(config.config.as_ref());
     let log = AlertLog::open(&config.alert_log)
         .with_context(|| format!("opening the alert log {}", config.alert_log.display()))?;
     let links = config.external_url.clone().map(Links::to).unwrap_or_default();
-    Ok(Receivers::new(log, links, alert_config))
+    Ok(Routing::new(log, links, file))
 }
 
 async fn open_ops(config: &Config, alerter: &Alerter, store: &Store) -> std::io::Result<()> {

@@ -7,7 +7,7 @@ use pisync_core::{
     settings::Secret,
 };
 
-use crate::facts::Facts;
+use crate::device_context::DeviceContext;
 
 /// One message to one receiver: what leaves at once.
 #[derive(Debug, Clone)]
@@ -20,51 +20,20 @@ pub struct Notification {
     /// The labels that its alerts have in common, by the route's `group_by`.
     pub group: BTreeMap<String, String>,
     /// What it tells, at most 50 alerts.
-    pub notices: Vec<Notice>,
+    pub notices: Vec<AlertNotification>,
     /// How many further alerts are counted and not listed.
     pub more: usize,
 }
 
 /// One alert in a message.
 #[derive(Debug, Clone)]
-pub struct Notice {
-    /// Why it is told.
-    pub reason: Reason,
+pub struct AlertNotification {
+    /// Why people are notified.
+    pub kind: Telling,
     /// What is wrong, or was.
     pub alert: Alert,
     /// What else is known, for people.
-    pub facts: Facts,
-}
-
-/// Why an alert is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Reason {
-    /// It began.
-    Firing,
-    /// It is still so, long after it was told last.
-    Repeat,
-    /// It is over.
-    Resolved,
-}
-
-impl Reason {
-    /// The state that the alert is in, in the words of every format that leaves here.
-    pub fn status(self) -> &'static str {
-        match self {
-            Self::Firing | Self::Repeat => "firing",
-            Self::Resolved => "resolved",
-        }
-    }
-}
-
-impl From<Telling> for Reason {
-    fn from(telling: Telling) -> Self {
-        match telling {
-            Telling::Firing => Self::Firing,
-            Telling::Repeat => Self::Repeat,
-            Telling::Resolved => Self::Resolved,
-        }
-    }
+    pub context: DeviceContext,
 }
 
 /// What became of a message.

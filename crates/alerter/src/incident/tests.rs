@@ -19,25 +19,41 @@ fn alert(since: i64) -> Alert {
     Alert::device_sync_failing(DeviceId::parse("a").unwrap(), &run)
 }
 
-fn seen(wrong: Option<Alert>) -> Seen {
-    Seen {
-        wrong,
-        well_since: at(0),
-        is_recent: true,
-        lasts: SignedDuration::ZERO,
-        clears_after: SignedDuration::ZERO,
-        silenced_by: Vec::new(),
-        inhibited_by: None,
-        flapping: false,
-    }
+/// An evaluation, and what suppresses the messages.
+#[derive(Clone)]
+struct Seen {
+    evaluation: Evaluation,
+    suppression: Suppression,
 }
 
-fn well() -> Seen {
-    seen(None)
+fn found(health: Health, alert: Alert) -> Seen {
+    Seen { evaluation: Evaluation::new(alert, health, at(0)), suppression: Suppression::default() }
 }
 
-fn wrong() -> Seen {
-    seen(Some(alert(0)))
+fn seen(alert: Alert) -> Seen {
+    found(Health::Unhealthy, alert)
+}
+
+fn healthy() -> Seen {
+    found(Health::Healthy, alert(0))
+}
+
+fn healthy_since(second: i64) -> Seen {
+    let seen = healthy();
+    Seen { evaluation: Evaluation { healthy_since: at(second), ..seen.evaluation }, ..seen }
+}
+
+fn unhealthy() -> Seen {
+    seen(alert(0))
+}
+
+fn late() -> Seen {
+    let seen = unhealthy();
+    Seen { evaluation: Evaluation { is_recent: false, ..seen.evaluation }, ..seen }
+}
+
+fn step(before: Option<&Incident>, seen: &Seen, routes: &[Route], second: i64) -> Option<Incident> {
+    next(before, &seen.evaluation, &seen.suppression, routes, at(second))
 }
 
 fn route(receiver: &str) -> Route {
@@ -85,11 +101,11 @@ impl World {
 
     /// A look at this time.
     fn look(&mut self, seen: &Seen, second: i64) -> &mut Self {
-        if let Some(after) = next(self.incident.as_ref(), seen, &self.routes, at(second)) {
+        if let Some(after) = step(self.incident.as_ref(), seen, &self.routes, second) {
             let before = self.incident.replace(after);
             self.earlier.extend(before.filter(|before| before.alert.id != self.incident().alert.id));
         }
-        assert_eq!(next(self.incident.as_ref(), seen, &self.routes, at(second)), None, "a second look changes nothing");
+        assert_eq!(step(self.incident.as_ref(), seen, &self.routes, second), None, "a second look changes nothing");
         self
     }
 
@@ -138,40 +154,26 @@ impl World {
     }
 }
 
-use AlertState::{Firing, Pending, Resolved};
+use AlertState::{Firing, Resolved};
 
 #[test]
 fn nothing_is_said_of_what_is_well_or_late() {
     let mut world = World::new();
-    world.tick(&well(), 0).tick(&Seen { is_recent: false, ..wrong() }, 60);
+    world.tick(&healthy(), 0).tick(&late(), 60);
     assert_eq!(world.incident, None);
 }
 
 #[test]
 fn what_is_wrong_is_firing_at_once_and_told() {
     let mut world = World::new();
-    world.tick(&wrong(), 0).tick(&wrong(), 60);
+    world.tick(&unhealthy(), 0).tick(&unhealthy(), 60);
     assert_eq!((world.state(), world.tellings()), (Firing, vec![Telling::Firing]));
-}
-
-#[test]
-fn what_has_to_last_is_pending_until_it_has_lasted_and_is_gone_in_silence_before() {
-    let lasting = Seen { lasts: SignedDuration::from_mins(5), ..wrong() };
-    let mut world = World::new();
-    world.tick(&lasting, 0).tick(&lasting, 299);
-    assert_eq!((world.state(), world.delivered.len()), (Pending, 0));
-    world.tick(&lasting, 300);
-    assert_eq!((world.state(), world.tellings()), (Firing, vec![Telling::Firing]));
-
-    let mut world = World::new();
-    world.tick(&lasting, 0).tick(&well(), 60);
-    assert_eq!((world.state(), world.delivered.len(), world.waiting().len()), (Resolved, 0, 0));
 }
 
 #[test]
 fn what_is_over_is_told_with_its_end_to_who_was_told_that_it_began() {
     let mut world = World::new();
-    world.tick(&wrong(), 0).tick(&Seen { well_since: at(50), ..well() }, 60).tick(&well(), 120);
+    world.tick(&unhealthy(), 0).tick(&healthy_since(50), 60).tick(&healthy(), 120);
     assert_eq!((world.state(), world.incident().alert.ends_at), (Resolved, Some(at(50))));
     assert_eq!(world.delivered, [(0, Telling::Firing), (60, Telling::Resolved)]);
     assert!(!world.incident().is_open());
@@ -180,7 +182,7 @@ fn what_is_over_is_told_with_its_end_to_who_was_told_that_it_began() {
 #[test]
 fn an_incident_stays_open_when_its_device_falls_silent() {
     let mut world = World::new();
-    world.tick(&wrong(), 0).tick(&Seen { is_recent: false, ..wrong() }, 3 * HOUR);
+    world.tick(&unhealthy(), 0).tick(&late(), 3 * HOUR);
     assert_eq!((world.state(), world.delivered.len()), (Firing, 1));
 }
 
@@ -188,7 +190,7 @@ fn an_incident_stays_open_when_its_device_falls_silent() {
 fn what_was_over_before_anyone_heard_of_it_is_not_told_at_all() {
     let mut world = World::new();
     world.answer = again();
-    world.tick(&wrong(), 0).look(&well(), 60);
+    world.tick(&unhealthy(), 0).look(&healthy(), 60);
     assert_eq!(world.waiting(), []);
     world.answer = Delivery::Sent;
     world.send(3_600);
@@ -201,8 +203,8 @@ fn what_is_over_while_it_is_being_told_is_told_afterwards_if_it_was_told() {
         [(Delivery::Sent, vec![Telling::Firing, Telling::Resolved]), (again(), vec![]), (dead(), vec![])]
     {
         let mut world = World::new();
-        let (message, attempts) = world.look(&wrong(), 0).claim(0).unwrap();
-        world.look(&well(), 10);
+        let (message, attempts) = world.look(&unhealthy(), 0).claim(0).unwrap();
+        world.look(&healthy(), 10);
         assert_eq!(world.waiting(), [Telling::Firing, Telling::Resolved]);
         world.answer = answer;
         world.conclude(&message, attempts, 20);
@@ -216,8 +218,8 @@ fn what_is_over_while_it_is_being_told_is_told_afterwards_if_it_was_told() {
 #[test]
 fn a_message_whose_sender_died_is_sent_again_by_its_name() {
     let mut world = World::new();
-    let (first, _) = world.look(&wrong(), 0).claim(0).unwrap();
-    let (second, attempts) = world.look(&well(), 60).claim(90).unwrap();
+    let (first, _) = world.look(&unhealthy(), 0).claim(0).unwrap();
+    let (second, attempts) = world.look(&healthy(), 60).claim(90).unwrap();
     assert_eq!((&second, attempts), (&first, 2));
     world.conclude(&second, attempts, 91);
     world.send(92);
@@ -227,14 +229,14 @@ fn a_message_whose_sender_died_is_sent_again_by_its_name() {
 #[test]
 fn what_comes_back_within_half_an_hour_is_the_same_incident_and_no_news() {
     let mut world = World::new();
-    world.tick(&wrong(), 0).tick(&well(), 60);
-    let back = seen(Some(alert(MINUTE)));
+    world.tick(&unhealthy(), 0).tick(&healthy(), 60);
+    let back = seen(alert(MINUTE));
     world.tick(&back, 60 + 30 * MINUTE);
     assert_eq!(
         (world.state(), world.incident().alert.starts_at, world.incident().alert.ends_at),
         (Firing, at(0), None)
     );
-    world.tick(&well(), HOUR);
+    world.tick(&healthy(), HOUR);
     assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved]);
     assert_eq!(world.earlier, []);
 }
@@ -242,23 +244,23 @@ fn what_comes_back_within_half_an_hour_is_the_same_incident_and_no_news() {
 #[test]
 fn what_comes_back_before_its_end_was_told_has_not_ended_for_anyone() {
     let mut world = World::new();
-    world.tick(&wrong(), 0).look(&well(), 60).tick(&wrong(), 120).tick(&well(), 180);
+    world.tick(&unhealthy(), 0).look(&healthy(), 60).tick(&unhealthy(), 120).tick(&healthy(), 180);
     assert_eq!(world.delivered, [(0, Telling::Firing), (180, Telling::Resolved)]);
 }
 
 #[test]
 fn what_comes_back_and_lasts_is_told_as_a_repeat_and_its_end_too() {
     let mut world = World::new();
-    world.tick(&wrong(), 0).tick(&well(), 60).tick(&wrong(), 120).tick(&wrong(), 120 + 24 * HOUR - 1);
+    world.tick(&unhealthy(), 0).tick(&healthy(), 60).tick(&unhealthy(), 120).tick(&unhealthy(), 120 + 24 * HOUR - 1);
     assert_eq!(world.delivered.len(), 2);
-    world.tick(&wrong(), 120 + 24 * HOUR).tick(&well(), 120 + 25 * HOUR);
+    world.tick(&unhealthy(), 120 + 24 * HOUR).tick(&healthy(), 120 + 25 * HOUR);
     assert_eq!(world.tellings()[2..], [Telling::Repeat, Telling::Resolved]);
 }
 
 #[test]
 fn what_comes_back_later_is_another_incident() {
     let mut world = World::new();
-    world.tick(&wrong(), 0).tick(&well(), 60).tick(&seen(Some(alert(HOUR))), 60 + 30 * MINUTE + 1);
+    world.tick(&unhealthy(), 0).tick(&healthy(), 60).tick(&seen(alert(HOUR)), 60 + 30 * MINUTE + 1);
     assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved, Telling::Firing]);
     assert_eq!((world.earlier.len(), world.incident().alert.starts_at), (1, at(HOUR)));
 }
@@ -267,7 +269,7 @@ fn what_comes_back_later_is_another_incident() {
 #[test]
 fn what_comes_back_later_with_the_same_beginning_is_told_again() {
     let mut world = World::new();
-    world.tick(&wrong(), 0).tick(&well(), 60).tick(&wrong(), HOUR);
+    world.tick(&unhealthy(), 0).tick(&healthy(), 60).tick(&unhealthy(), HOUR);
     assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved, Telling::Firing]);
     assert_eq!((world.earlier.len(), world.state()), (0, Firing));
 }
@@ -275,21 +277,21 @@ fn what_comes_back_later_with_the_same_beginning_is_told_again() {
 #[test]
 fn late_data_does_not_bring_an_incident_back() {
     let mut world = World::new();
-    world.tick(&wrong(), 0).tick(&well(), 60).tick(&Seen { is_recent: false, ..wrong() }, 120);
+    world.tick(&unhealthy(), 0).tick(&healthy(), 60).tick(&late(), 120);
     assert_eq!((world.state(), world.delivered.len()), (Resolved, 2));
 }
 
 #[test]
 fn an_incident_that_someone_took_on_is_not_repeated_and_its_end_is_told() {
     let mut world = World::new();
-    world.tick(&wrong(), 0);
+    world.tick(&unhealthy(), 0);
     let ack = Ack { by: "me".into(), comment: "on it".into(), at: at(60) };
     world.incident.as_mut().unwrap().acked = Some(ack.clone());
     for hour in 1..100 {
-        world.tick(&wrong(), hour * HOUR);
+        world.tick(&unhealthy(), hour * HOUR);
     }
     assert_eq!((world.delivered.len(), &world.incident().acked), (1, &Some(ack)));
-    world.tick(&well(), 100 * HOUR);
+    world.tick(&healthy(), 100 * HOUR);
     assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved]);
 }
 
@@ -297,30 +299,32 @@ fn an_incident_that_someone_took_on_is_not_repeated_and_its_end_is_told() {
 #[test]
 fn what_is_held_back_is_told_when_it_is_not_any_more_if_it_is_still_so() {
     let id = AlertId::from_bytes([7; 12]);
-    for held in [
-        Seen { silenced_by: vec![id], ..wrong() },
-        Seen { inhibited_by: Some(id), ..wrong() },
-        Seen { flapping: true, ..wrong() },
+    for suppression in [
+        Suppression { silenced_by: vec![id], ..Suppression::default() },
+        Suppression { inhibited_by: Some(id), ..Suppression::default() },
+        Suppression { flapping: true, ..Suppression::default() },
     ] {
+        let held = Seen { suppression, ..unhealthy() };
         let mut world = World::new();
         world.tick(&held, 0);
         assert_eq!((world.state(), world.delivered.len()), (Firing, 0));
         let flags =
             (!world.incident().silenced_by.is_empty(), world.incident().inhibited_by, world.incident().flapping);
-        assert_eq!(flags, (held.silenced_by == [id], held.inhibited_by, held.flapping));
-        world.tick(&wrong(), 60);
+        let Suppression { silenced_by, inhibited_by, flapping } = &held.suppression;
+        assert_eq!(flags, (*silenced_by == [id], *inhibited_by, *flapping));
+        world.tick(&unhealthy(), 60);
         assert_eq!((world.tellings(), world.incident().is_held_back()), (vec![Telling::Firing], false));
 
         let mut world = World::new();
-        world.tick(&held, 0).tick(&well(), 60);
+        world.tick(&held, 0).tick(&healthy(), 60);
         assert_eq!(world.delivered, [], "over in silence");
 
         let mut world = World::new();
-        world.look(&wrong(), 0).look(&held, 1);
+        world.look(&unhealthy(), 0).look(&held, 1);
         assert_eq!(world.waiting(), [], "it had not left yet");
 
         let mut world = World::new();
-        world.tick(&wrong(), 0).tick(&held, 25 * HOUR).tick(&well(), 26 * HOUR);
+        world.tick(&unhealthy(), 0).tick(&held, 25 * HOUR).tick(&healthy(), 26 * HOUR);
         assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved], "no repeat, and the end for who was told");
     }
 }
@@ -330,16 +334,16 @@ fn each_receiver_is_told_by_itself_and_by_its_own_waits() {
     let mut world = World::new();
     let people = Route { group_wait: Duration::from_mins(2), ..route("people") };
     world.routes = vec![route("log"), people];
-    world.look(&wrong(), 0);
+    world.look(&unhealthy(), 0);
     let due: Vec<_> = world.incident().outbox.iter().map(|entry| (entry.receiver.as_str(), entry.next_at)).collect();
     assert_eq!(due, [("log", at(0)), ("people", at(120))]);
-    world.send(0).tick(&well(), 60);
+    world.send(0).tick(&healthy(), 60);
     assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved], "the log alone has heard of it");
     // A receiver that is no more in the config is told the end all the same.
     let mut world = World::new();
-    world.tick(&wrong(), 0);
+    world.tick(&unhealthy(), 0);
     world.routes = vec![];
-    world.tick(&well(), 60);
+    world.tick(&healthy(), 60);
     assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved]);
 }
 
@@ -358,19 +362,19 @@ fn waits_double_from_5_s_to_15_minutes_and_a_receiver_may_ask_for_longer() {
 fn a_message_that_will_never_be_taken_is_dead_at_once_and_one_that_is_not_in_a_day_then() {
     let mut world = World::new();
     world.answer = dead();
-    world.tick(&wrong(), 0);
+    world.tick(&unhealthy(), 0);
     assert_eq!((world.waiting(), world.incident().dead.len()), (vec![], 1));
     assert_eq!(world.incident().dead[0].dead.as_ref().unwrap().why, "400");
     world.answer = Delivery::Sent;
-    world.tick(&wrong(), 24 * HOUR - 1);
+    world.tick(&unhealthy(), 24 * HOUR - 1);
     assert_eq!(world.delivered, []);
-    world.tick(&wrong(), 24 * HOUR).tick(&well(), 25 * HOUR);
+    world.tick(&unhealthy(), 24 * HOUR).tick(&healthy(), 25 * HOUR);
     assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved], "it is tried again when a repeat would be due");
 
     let mut world = World::new();
     world.answer = again();
     for minute in 0..=24 * 60 + 15 {
-        world.tick(&wrong(), minute * MINUTE);
+        world.tick(&unhealthy(), minute * MINUTE);
     }
     let attempts = world.incident().dead[0].attempts;
     assert_eq!((world.incident().dead.len(), world.waiting()), (1, vec![]));
@@ -390,7 +394,7 @@ fn when_a_receiver_is_back_all_that_is_still_true_is_told_and_nothing_that_was_o
             let second = minute * MINUTE;
             world.answer = if second < 3 * HOUR { again() } else { Delivery::Sent };
             let is_over = ends.is_some_and(|end| second >= end);
-            world.tick(if is_over { WELL.get_or_init(well) } else { WRONG.get_or_init(wrong) }, second);
+            world.tick(if is_over { HEALTHY.get_or_init(healthy) } else { UNHEALTHY.get_or_init(unhealthy) }, second);
         }
         assert_eq!(world.tellings(), tellings, "{ends:?}");
         let in_time = world.delivered.first().is_none_or(|(second, _)| *second <= 3 * HOUR + 16 * MINUTE);
@@ -398,16 +402,16 @@ fn when_a_receiver_is_back_all_that_is_still_true_is_told_and_nothing_that_was_o
     }
 }
 
-static WELL: std::sync::OnceLock<Seen> = std::sync::OnceLock::new();
-static WRONG: std::sync::OnceLock<Seen> = std::sync::OnceLock::new();
+static HEALTHY: std::sync::OnceLock<Seen> = std::sync::OnceLock::new();
+static UNHEALTHY: std::sync::OnceLock<Seen> = std::sync::OnceLock::new();
 
 #[test]
 fn a_device_that_fails_for_a_week_is_told_once_a_day() {
     let mut world = World::new();
     for minute in 0..7 * 24 * 60 {
-        world.tick(WRONG.get_or_init(wrong), minute * MINUTE);
+        world.tick(UNHEALTHY.get_or_init(unhealthy), minute * MINUTE);
     }
-    world.tick(&well(), 7 * 24 * HOUR);
+    world.tick(&healthy(), 7 * 24 * HOUR);
     let expected: Vec<_> = [(0, Telling::Firing)]
         .into_iter()
         .chain((1..7).map(|day| (day * 24 * HOUR, Telling::Repeat)))
@@ -420,9 +424,9 @@ fn a_device_that_fails_for_a_week_is_told_once_a_day() {
 fn a_repeat_tells_how_it_is_by_then() {
     let mut worse = alert(0);
     (worse.failure_count, worse.cause) = (30, Cause::Unknown);
-    let worse = seen(Some(worse));
+    let worse = seen(worse);
     let mut world = World::new();
-    world.tick(&wrong(), 0).tick(&worse, HOUR);
+    world.tick(&unhealthy(), 0).tick(&worse, HOUR);
     assert_ne!(world.incident().alert.failure_count, 30, "nobody is told, and nothing is written");
     world.tick(&worse, 24 * HOUR);
     assert_eq!((world.tellings().len(), world.incident().alert.failure_count), (2, 30));
@@ -435,9 +439,9 @@ fn a_device_that_alternates_for_two_days_is_two_messages_at_the_most() {
     for period in [1, 5, 15, 29, 30] {
         let mut world = World::new();
         for minute in 0..48 * 60 {
-            let back = seen(Some(alert(minute / period * period * MINUTE)));
+            let back = seen(alert(minute / period * period * MINUTE));
             let is_wrong = minute / period % 2 == 0;
-            world.tick(if is_wrong { &back } else { WELL.get_or_init(well) }, minute * MINUTE);
+            world.tick(if is_wrong { &back } else { HEALTHY.get_or_init(healthy) }, minute * MINUTE);
         }
         assert!(world.delivered.len() <= 2, "{period}: {:?}", world.delivered);
         assert_eq!((world.tellings()[0], world.earlier.len()), (Telling::Firing, 0));
@@ -445,32 +449,36 @@ fn a_device_that_alternates_for_two_days_is_two_messages_at_the_most() {
 }
 
 #[test]
-fn what_has_to_be_well_for_a_while_is_over_after_that_and_since_it_was_well() {
-    let well = |at_second| Seen { clears_after: SignedDuration::from_mins(30), well_since: at(at_second), ..well() };
-    let mut incident = next(None, &wrong(), &[], at(0)).unwrap();
-    incident = next(Some(&incident), &well(60), &[], at(60)).unwrap();
+fn what_has_to_be_healthy_for_a_while_is_resolved_after_that_and_since_it_was_healthy() {
+    let clears_after = SignedDuration::from_mins(30);
+    let clearing = |health, second| {
+        let seen = healthy_since(second);
+        Seen { evaluation: Evaluation { health, clears_after, ..seen.evaluation }, ..seen }
+    };
+    let well = |second| clearing(Health::Healthy, second);
+    let mut incident = step(None, &unhealthy(), &[], 0).unwrap();
+    assert_eq!(step(Some(&incident), &clearing(Health::Unknown, 30), &[], 30), None, "all stays as it is");
+    incident = step(Some(&incident), &well(60), &[], 60).unwrap();
     assert_eq!((incident.is_open(), incident.well_since), (true, Some(at(60))));
-    assert_eq!(next(Some(&incident), &well(120), &[], at(120)), None, "it waits");
-    let again = next(Some(&incident), &wrong(), &[], at(180)).unwrap();
+    assert_eq!(step(Some(&incident), &well(120), &[], 120), None, "it waits");
+    let again = step(Some(&incident), &unhealthy(), &[], 180).unwrap();
     assert_eq!((again.is_open(), again.well_since), (true, None), "from the beginning");
-    let over = next(Some(&incident), &well(60 + 30 * MINUTE), &[], at(60 + 30 * MINUTE)).unwrap();
-    assert_eq!((over.is_open(), over.alert.ends_at, over.well_since), (false, Some(at(60)), None));
+    for health in [Health::Healthy, Health::Unknown] {
+        let over = step(Some(&incident), &clearing(health, 60 + 30 * MINUTE), &[], 60 + 30 * MINUTE).unwrap();
+        assert_eq!((over.is_open(), over.alert.ends_at, over.well_since), (false, Some(at(60)), None));
+    }
 }
 
 #[test]
-fn what_is_found_of_many_devices_follows_them() {
-    let found = |part| {
-        let finding = Some(pisync_core::models::Finding {
-            part,
-            whole: 100,
-            detail: None,
-            changed: Vec::new(),
-            named: Vec::new(),
-        });
-        Seen { wrong: Some(Alert { finding, ..alert(0) }), ..wrong() }
+fn what_is_found_of_many_devices_follows_them_and_stays_while_nothing_is_known() {
+    let of = |part, health| {
+        let finding =
+            pisync_core::models::Finding { part, whole: 100, detail: None, changed: Vec::new(), named: Vec::new() };
+        found(health, Alert { finding: Some(finding), ..alert(0) })
     };
-    let incident = next(None, &found(5), &[], at(0)).unwrap();
-    let later = next(Some(&incident), &found(20), &[], at(60)).unwrap();
-    assert_eq!(later.alert.finding.unwrap().part, 20);
+    let incident = step(None, &of(5, Health::Unhealthy), &[], 0).unwrap();
+    let later = step(Some(&incident), &of(20, Health::Unhealthy), &[], 60).unwrap();
+    assert_eq!(later.alert.finding.as_ref().unwrap().part, 20);
     assert_eq!(later.alert.id, incident.alert.id);
+    assert_eq!(step(Some(&later), &of(1, Health::Unknown), &[], 120), None);
 }

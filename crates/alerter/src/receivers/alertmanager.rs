@@ -8,21 +8,26 @@ use std::{collections::HashMap, time::Duration};
 
 use jiff::Timestamp;
 use pisync_core::{
-    models::{Alert, AlertId, AlertState, Incident},
+    models::{Alert, AlertId, AlertState, Incident, Telling},
     store::{Store, StoreError},
 };
 use reqwest::Url;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json};
 
 use super::{
     http::{Access, Endpoint},
     payload,
-    wording::Wording,
 };
 use crate::{
-    alert_config::{Section, field},
-    facts::Facts,
-    notification::{Delivery, Notice, Notification, Reason},
+    device_context::DeviceContext,
+    messages::Messages,
+    notification::{AlertNotification, Delivery, Notification},
+    tables::{
+        Table,
+        secret::Place,
+        values::{Length, Text, Texts, web_address},
+    },
 };
 
 /// After how long without a word an alert counts as resolved there.
@@ -34,60 +39,77 @@ const RESEND: Duration = Duration::from_mins(1);
 /// How many alerts are pushed at a time.
 const AT_ONCE: usize = 500;
 
+/// The keys of the file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    urls: Texts,
+    resolve_after: Option<Length<1, 86_400>>,
+    resend: Option<Length<1, 86_400>>,
+    bearer: Option<IgnoredAny>,
+    bearer_file: Option<Text>,
+    bearer_env: Option<Text>,
+    ca_file: Option<Text>,
+}
+
 /// One Alertmanager, or the members of its cluster.
 #[derive(Debug)]
-pub(super) struct Alertmanager {
+pub(crate) struct Alertmanager {
     members: Vec<Endpoint>,
     resolve_after: Duration,
     resend: Duration,
 }
 
 impl Alertmanager {
-    pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
-        let access = Access::read(section);
-        let urls = section.need("urls", urls);
-        let within = || field::duration_within(Duration::from_secs(1), Duration::from_hours(24));
-        let resolve_after = section.take("resolve_after", within()).unwrap_or(RESOLVE_AFTER);
-        let line = section.line_of("resend");
-        let resend = section.take("resend", within()).unwrap_or_else(|| RESEND.min(resolve_after / 4));
+    pub(crate) fn new(settings: Settings, table: &mut Table<'_>) -> Option<Self> {
+        let bearer = Place { here: settings.bearer, file: settings.bearer_file, env: settings.bearer_env };
+        let access = Access::new(table, settings.ca_file, bearer);
+        let resolve_after = settings.resolve_after.map_or(RESOLVE_AFTER, |Length(length)| length);
+        let resend = settings.resend.map_or_else(|| RESEND.min(resolve_after / 4), |Length(length)| length);
         if resend > resolve_after / 2 {
-            section.problem(line, "resend", "must be at most half of resolve_after, or a late one resolves alerts");
+            table.fault("resend", "must be at most half of resolve_after, or a late one resolves alerts");
         }
-        let members: Vec<_> = urls?.into_iter().filter_map(|url| Endpoint::new(section, url, &access)).collect();
+        let urls = settings.urls.each().iter().map(|url| of_api(url)).collect::<Result<Vec<_>, _>>();
+        let urls = table.check("urls", urls)?;
+        let members: Vec<_> = urls.into_iter().filter_map(|url| Endpoint::new(table, url, &access)).collect();
+        if members.is_empty() {
+            table.fault("urls", "must be at least one address");
+        }
         (!members.is_empty()).then_some(Self { members, resolve_after, resend })
     }
 
     /// How often [`Alertmanager::keep_alive`] is due.
-    pub(super) fn resend(&self) -> Duration {
+    pub(crate) fn resend(&self) -> Duration {
         self.resend
     }
 
     /// Pushes to every member, as Prometheus does: they tell people once all the same. One that is
     /// away gets what is firing when it is back, by [`Alertmanager::keep_alive`]; so one that has
     /// the alerts is enough.
-    pub(super) async fn send(&self, notification: &Notification, wording: &Wording) -> Delivery {
-        let alerts = notification.notices.iter().map(|notice| self.alert(notice, wording)).collect();
+    pub(crate) async fn send(&self, notification: &Notification, messages: &Messages) -> Delivery {
+        let alerts = notification.notices.iter().map(|notice| self.alert(notice, messages)).collect();
         self.push(alerts).await
     }
 
     /// Pushes again what is firing and was told to the receiver of this name, and is not held back
     /// now; and corrects what has ended meanwhile: what was read before it ended and is pushed
     /// after would else fire there for [`RESOLVE_AFTER`].
-    pub(super) async fn keep_alive(&self, store: &Store, name: &str, wording: &Wording) -> anyhow::Result<()> {
+    pub(crate) async fn keep_alive(&self, store: &Store, name: &str, messages: &Messages) -> anyhow::Result<()> {
         let firing: Vec<_> = firing_there(store, name).await?.into_values().collect();
-        self.push_all(&firing, Reason::Firing, wording).await?;
+        self.push_all(&firing, Telling::Firing, messages).await?;
         let still = firing_there(store, name).await?;
         let mut ended: Vec<_> = firing.into_iter().filter(|alert| !still.contains_key(&alert.id)).collect();
         for alert in &mut ended {
             alert.ends_at = Some(Timestamp::now());
         }
-        self.push_all(&ended, Reason::Resolved, wording).await
+        self.push_all(&ended, Telling::Resolved, messages).await
     }
 
-    async fn push_all(&self, alerts: &[Alert], reason: Reason, wording: &Wording) -> anyhow::Result<()> {
+    async fn push_all(&self, alerts: &[Alert], kind: Telling, messages: &Messages) -> anyhow::Result<()> {
         for some in alerts.chunks(AT_ONCE) {
-            let notice = |alert: &Alert| Notice { reason, alert: alert.clone(), facts: Facts::default() };
-            let some = some.iter().map(|alert| self.alert(&notice(alert), wording)).collect();
+            let notice =
+                |alert: &Alert| AlertNotification { kind, alert: alert.clone(), context: DeviceContext::default() };
+            let some = some.iter().map(|alert| self.alert(&notice(alert), messages)).collect();
             if let Delivery::Again { why, .. } | Delivery::Dead { why } = self.push(some).await {
                 anyhow::bail!(why);
             }
@@ -103,21 +125,21 @@ impl Alertmanager {
         if all.contains(&Delivery::Sent) { Delivery::Sent } else { worst.unwrap_or(Delivery::Sent) }
     }
 
-    fn alert(&self, notice: &Notice, wording: &Wording) -> Value {
+    fn alert(&self, notice: &AlertNotification, messages: &Messages) -> Value {
         let end = payload::ends_at(notice).or_else(|| Timestamp::now().checked_add(self.resolve_after).ok());
         json!({
             "labels": notice.alert.labels(),
-            "annotations": payload::annotations(notice, wording),
+            "annotations": payload::annotations(notice, messages),
             "startsAt": payload::rfc3339(notice.alert.starts_at),
             "endsAt": end.map(payload::rfc3339),
-            "generatorURL": wording.link(notice).unwrap_or_default(),
+            "generatorURL": messages.link(notice).unwrap_or_default(),
         })
     }
 }
 
 /// What fires at the receiver of this name.
 async fn firing_there(store: &Store, name: &str) -> Result<HashMap<AlertId, Alert>, StoreError> {
-    let open = store.alerts().find_open(None).await?.into_iter().map(|kept| kept.incident);
+    let open = store.alerts().find_open().await?.into_iter().map(|kept| kept.incident);
     let is_firing_there = |incident: &Incident| {
         let is_told = incident.told(name).is_some_and(|told| !told.is_resolved);
         incident.alert.state == AlertState::Firing && is_told && !incident.is_held_back()
@@ -125,13 +147,10 @@ async fn firing_there(store: &Store, name: &str) -> Result<HashMap<AlertId, Aler
     Ok(open.filter(is_firing_there).map(|incident| (incident.alert.id, incident.alert)).collect())
 }
 
-/// The addresses of the members, each with the path of the API.
-fn urls(value: &toml::de::DeValue<'_>) -> Result<Vec<Url>, String> {
-    let of_api = |text: String| {
-        let mut url = field::web_address(&text)?;
-        let segments = url.path_segments_mut().map_err(|()| "must have a path".to_owned());
-        segments?.pop_if_empty().extend(["api", "v2", "alerts"]);
-        Ok(url)
-    };
-    field::texts(value)?.into_iter().map(of_api).collect()
+/// Returns the address of a member with the path of the API.
+fn of_api(text: &str) -> Result<Url, String> {
+    let mut url = web_address(text)?;
+    let segments = url.path_segments_mut().map_err(|()| "must have a path".to_owned());
+    segments?.pop_if_empty().extend(["api", "v2", "alerts"]);
+    Ok(url)
 }

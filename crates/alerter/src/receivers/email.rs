@@ -4,7 +4,7 @@ use lettre::{
     AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
     message::{
         Mailbox, Mailboxes, MessageBuilder,
-        header::{ContentType, Header, HeaderName, HeaderValue},
+        header::{ContentType, Header, HeaderName, HeaderValue, MIME_VERSION_1_0},
     },
     transport::smtp::{
         authentication::Credentials,
@@ -12,11 +12,16 @@ use lettre::{
     },
 };
 use pisync_core::models::Summary;
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
-use super::{wording, wording::Wording};
 use crate::{
-    alert_config::{Section, field},
+    messages::{Format, Messages},
     notification::{Delivery, Notification},
+    tables::{
+        Table,
+        secret::Place,
+        values::{self, Port, Text, Texts},
+    },
 };
 
 /// The port for mail that is handed in.
@@ -25,17 +30,43 @@ const SUBMISSION: u16 = 587;
 /// The same with TLS from the first byte.
 const SUBMISSIONS: u16 = 465;
 
+/// How an address is written.
+const ADDRESS: &str = "an address such as \"PiSync <pisync@example.org>\"";
+
 /// Addresses, and the server that brings mail there.
 #[derive(Debug)]
-pub(super) struct Email {
+pub(crate) struct Email {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     from: Mailbox,
     to: Mailboxes,
 }
 
+/// The keys of the file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    host: Option<Text>,
+    port: Option<Port>,
+    #[serde(default)]
+    tls: Security,
+    from: Option<Address>,
+    to: Option<Texts>,
+    username: Option<Text>,
+    password: Option<IgnoredAny>,
+    password_file: Option<Text>,
+    password_env: Option<Text>,
+    ca_file: Option<Text>,
+}
+
+/// One address, with or without a name.
+#[derive(Debug)]
+struct Address(Mailbox);
+
 /// How the connection is kept secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 enum Security {
+    #[default]
     StartTls,
     Tls,
     None,
@@ -46,36 +77,38 @@ enum Security {
 struct AutoSubmitted;
 
 impl Email {
-    pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
-        let host = section.need("host", field::text);
-        let security = section.take("tls", security).unwrap_or(Security::StartTls);
+    pub(crate) fn new(settings: Settings, table: &mut Table<'_>) -> Option<Self> {
+        let Settings { host, port, tls: security, from, to, username, password, password_file, password_env, ca_file } =
+            settings;
+        let host = table.need("host", host);
         let usual = if security == Security::Tls { SUBMISSIONS } else { SUBMISSION };
-        let port = section.take("port", field::port).unwrap_or(usual);
-        let from = section.need("from", |value| mailbox(&field::text(value)?));
-        let to = section.need("to", mailboxes);
-        let credentials = credentials(section, security);
-        let authority = section.take("ca_file", |value| authority(&field::text(value)?));
-        let host = host?;
-        let tls = tls(section, &host, security, authority)?;
+        let port = port.map_or(usual, |Port(port)| port);
+        let from = table.need("from", from);
+        let to = table.need("to", to).and_then(|to| table.check("to", mailboxes(to)));
+        let place = Place { here: password, file: password_file, env: password_env };
+        let credentials = credentials(table, security, username, place);
+        let authority = ca_file.and_then(|Text(path)| table.check("ca_file", authority(&path)));
+        let Text(host) = host?;
+        let tls = tls(table, &host, security, authority)?;
         let builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host).port(port).tls(tls);
         let builder = match credentials {
             Some(credentials) => builder.credentials(credentials),
             None => builder,
         };
-        Some(Self { transport: builder.build(), from: from?, to: to? })
+        Some(Self { transport: builder.build(), from: from?.0, to: to? })
     }
 
-    pub(super) async fn send(&self, notification: &Notification, wording: &Wording) -> Delivery {
-        let mail = match self.mail(notification, wording) {
+    pub(crate) async fn send(&self, notification: &Notification, messages: &Messages) -> Delivery {
+        let mail = match self.mail(notification, messages) {
             Ok(mail) => mail,
             Err(error) => return Delivery::Dead { why: format!("no mail can be made of it: {error}") },
         };
         self.deliver(mail).await
     }
 
-    pub(super) async fn tell(&self, summary: &Summary, wording: &Wording) -> Delivery {
+    pub(crate) async fn send_summary(&self, summary: &Summary, messages: &Messages) -> Delivery {
         let mail = self.head(summary.id.as_str(), &summary.subject);
-        match mail.body(wording.week(summary).join("\n") + "\n") {
+        match mail.body(messages.week(summary, Format::Plain).join("\n") + "\n") {
             Ok(mail) => self.deliver(mail).await,
             Err(error) => Delivery::Dead { why: format!("no mail can be made of it: {error}") },
         }
@@ -89,14 +122,14 @@ impl Email {
         }
     }
 
-    fn mail(&self, notification: &Notification, wording: &Wording) -> Result<Message, lettre::error::Error> {
+    fn mail(&self, notification: &Notification, messages: &Messages) -> Result<Message, lettre::error::Error> {
         let domain = self.from.email.domain();
-        let mut mail = self.head(&notification.id, &Wording::subject(notification));
+        let mut mail = self.head(&notification.id, &messages.subject(notification, Format::Plain));
         if let ([notice], 0) = (notification.notices.as_slice(), notification.more) {
             // The mails of an incident are one thread.
             mail = mail.references(format!("<{}.incident@{domain}>", notice.alert.id));
         }
-        mail.body(text(notification, wording))
+        mail.body(text(notification, messages))
     }
 
     fn head(&self, id: &str, subject: &str) -> MessageBuilder {
@@ -104,41 +137,40 @@ impl Email {
             .from(self.from.clone())
             .subject(subject)
             .message_id(Some(format!("<{id}@{}>", self.from.email.domain())))
+            .header(MIME_VERSION_1_0)
             .header(AutoSubmitted)
             .header(ContentType::TEXT_PLAIN);
         self.to.iter().fold(mail, |mail, to| mail.to(to.clone()))
     }
 }
 
-fn text(notification: &Notification, wording: &Wording) -> String {
-    let mut parts: Vec<_> = notification.notices.iter().map(|notice| wording.lines(notice).join("\n")).collect();
-    parts.extend(wording::rest(notification));
+fn text(notification: &Notification, messages: &Messages) -> String {
+    let mut parts: Vec<_> =
+        notification.notices.iter().map(|notice| messages.alert(notice, Format::Plain).lines().join("\n")).collect();
+    parts.extend(messages.rest(notification));
     parts.join("\n\n") + "\n"
 }
 
-fn credentials(section: &mut Section<'_>, security: Security) -> Option<Credentials> {
-    let line = section.line_of("username");
-    let username = section.take("username", field::text);
-    let password = if username.is_some() { section.needed_secret("password") } else { section.secret("password") };
+fn credentials(
+    table: &mut Table<'_>,
+    security: Security,
+    username: Option<Text>,
+    password: Place,
+) -> Option<Credentials> {
+    let password = match username {
+        Some(_) => table.needed_secret("password", password),
+        None => table.secret("password", password),
+    };
     if username.is_none() && password.is_some() {
-        section.problem(line, "username", "is missing, and there is a password");
+        table.fault("username", "is missing, and there is a password");
     }
     if username.is_some() && security == Security::None {
-        section.problem(line, "username", "is not sent without TLS");
+        table.fault("username", "is not sent without TLS");
     }
-    Some(Credentials::new(username?, password?.expose().to_owned()))
+    Some(Credentials::new(username?.0, password?.expose().to_owned()))
 }
 
-fn security(value: &toml::de::DeValue<'_>) -> Result<Security, String> {
-    match field::text(value)?.as_str() {
-        "starttls" => Ok(Security::StartTls),
-        "tls" => Ok(Security::Tls),
-        "none" => Ok(Security::None),
-        _ => Err("must be starttls, tls or none".to_owned()),
-    }
-}
-
-fn tls(section: &mut Section<'_>, host: &str, security: Security, authority: Option<Certificate>) -> Option<Tls> {
+fn tls(table: &mut Table<'_>, host: &str, security: Security, authority: Option<Certificate>) -> Option<Tls> {
     if security == Security::None {
         return Some(Tls::None);
     }
@@ -147,8 +179,7 @@ fn tls(section: &mut Section<'_>, host: &str, security: Security, authority: Opt
         Some(authority) => builder.certificate_store(CertificateStore::None).add_root_certificate(authority),
         None => builder,
     };
-    let line = section.line_of("host");
-    let parameters = builder.build().map_err(|error| section.problem(line, "host", error.to_string())).ok()?;
+    let parameters = table.check("host", builder.build().map_err(|error| error.to_string()))?;
     Some(if security == Security::Tls { Tls::Wrapper(parameters) } else { Tls::Required(parameters) })
 }
 
@@ -157,13 +188,17 @@ fn authority(path: &str) -> Result<Certificate, String> {
     Certificate::from_pem(&pem).map_err(|_| "names a file without a certificate in PEM".to_owned())
 }
 
-fn mailbox(text: &str) -> Result<Mailbox, String> {
-    text.parse().map_err(|_| "must be an address such as \"PiSync <pisync@example.org>\"".to_owned())
+fn mailboxes(to: Texts) -> Result<Mailboxes, String> {
+    let each = to.each();
+    let all = each.iter().map(|text| text.parse().map_err(|_| format!("must be {ADDRESS}")));
+    let all: Vec<Mailbox> = all.collect::<Result<_, _>>()?;
+    if all.is_empty() { Err("must be at least one address".to_owned()) } else { Ok(all.into_iter().collect()) }
 }
 
-fn mailboxes(value: &toml::de::DeValue<'_>) -> Result<Mailboxes, String> {
-    let all: Vec<_> = field::texts(value)?.iter().map(|text| mailbox(text)).collect::<Result<_, _>>()?;
-    if all.is_empty() { Err("must be at least one address".to_owned()) } else { Ok(all.into_iter().collect()) }
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        values::text(deserializer, ADDRESS, |text| text.parse().ok().map(Self))
+    }
 }
 
 impl Header for AutoSubmitted {

@@ -7,8 +7,12 @@ use pisync_core::settings::Secret;
 use reqwest::{Certificate, Client, Response, StatusCode, Url, header::RETRY_AFTER, redirect::Policy};
 
 use crate::{
-    alert_config::{Section, field},
     notification::Delivery,
+    tables::{
+        Table,
+        secret::Place,
+        values::{Text, WebAddress, web_address},
+    },
 };
 
 /// The longest wait that a receiver may ask for: beyond, it is asked again all the same.
@@ -26,7 +30,7 @@ pub(super) struct Endpoint {
     bearer: Option<Secret>,
 }
 
-/// What is read of a section for all endpoints.
+/// What is set of all endpoints.
 #[derive(Debug)]
 pub(super) struct Access {
     authorities: Option<Vec<Certificate>>,
@@ -34,45 +38,39 @@ pub(super) struct Access {
 }
 
 impl Access {
-    pub(super) fn read(section: &mut Section<'_>) -> Self {
-        let authorities = section.take("ca_file", |value| authorities(&field::text(value)?));
-        Self { authorities, bearer: section.secret("bearer") }
+    pub(super) fn new(table: &mut Table<'_>, ca_file: Option<Text>, bearer: Place) -> Self {
+        let authorities = ca_file.and_then(|Text(path)| table.check("ca_file", authorities(&path)));
+        Self { authorities, bearer: table.secret("bearer", bearer) }
     }
 }
 
 impl Endpoint {
-    /// An endpoint at an address that is a secret, from `url_file` or `url_env`, or else, where
-    /// the address itself is none, from `url`.
-    pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
-        let access = Access::read(section);
-        let url = if section.has("url") {
-            section.take("url", field::url)
-        } else if section.has("url_file") || section.has("url_env") {
-            Self::secret_url(section)
+    /// Returns an endpoint at `url`, or else at the address that is a secret.
+    pub(super) fn at_either(
+        table: &mut Table<'_>,
+        url: Option<WebAddress>,
+        secret: Place,
+        access: &Access,
+    ) -> Option<Self> {
+        let is_secret = table.has("url_file") || table.has("url_env");
+        let url = if !table.has("url") && is_secret {
+            secret_url(table, secret)
         } else {
-            section.need("url", field::url)
+            table.need("url", url).map(|WebAddress(url)| url)
         };
-        Self::new(section, url?, &access)
+        Self::new(table, url?, access)
     }
 
-    /// An endpoint whose address is a secret.
-    pub(super) fn read_secret(section: &mut Section<'_>) -> Option<Self> {
-        let access = Access::read(section);
-        let url = Self::secret_url(section);
-        Self::new(section, url?, &access)
+    /// Returns an endpoint whose address is a secret.
+    pub(super) fn at_secret(table: &mut Table<'_>, secret: Place, access: &Access) -> Option<Self> {
+        let url = secret_url(table, secret)?;
+        Self::new(table, url, access)
     }
 
-    fn secret_url(section: &mut Section<'_>) -> Option<Url> {
-        let key = if section.has("url_env") { "url_env" } else { "url_file" };
-        let line = section.line_of(key);
-        let secret = section.needed_secret("url")?;
-        field::web_address(secret.expose()).map_err(|what| section.problem(line, key, what)).ok()
-    }
-
-    /// An endpoint at an address.
-    pub(super) fn new(section: &mut Section<'_>, url: Url, access: &Access) -> Option<Self> {
-        let client = client(&url, access.authorities.clone());
-        let client = client.map_err(|error| section.problem(section.line(), "url", chain(&error))).ok()?;
+    /// Returns an endpoint at an address.
+    pub(super) fn new(table: &mut Table<'_>, url: Url, access: &Access) -> Option<Self> {
+        let client = client(&url, access.authorities.clone()).map_err(|error| chain(&error));
+        let client = table.check("url", client)?;
         Some(Self { client, url: Secret::new(url), bearer: access.bearer.clone() })
     }
 
@@ -119,6 +117,12 @@ impl Endpoint {
         let text: String = text.chars().filter(|c| !c.is_control()).take(TOLD).collect();
         if text.trim().is_empty() { String::new() } else { format!(": {}", text.trim()) }
     }
+}
+
+fn secret_url(table: &mut Table<'_>, place: Place) -> Option<Url> {
+    let key = if table.has("url_env") { "url_env" } else { "url_file" };
+    let secret = table.needed_secret("url", place)?;
+    table.check(key, web_address(secret.expose()))
 }
 
 fn client(url: &Url, authorities: Option<Vec<Certificate>>) -> reqwest::Result<Client> {

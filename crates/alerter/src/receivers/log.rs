@@ -6,27 +6,28 @@ use std::{
     io::{self, Write},
     os::unix::fs::FileExt,
     path::Path,
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use jiff::Timestamp;
-use pisync_core::models::{Alert, DeviceId, Summary};
+use pisync_core::models::{Alert, DeviceId, Summary, Telling};
 use serde::Serialize;
 
-use super::{
-    fleet_wording,
-    payload::{WEEKLY_SUMMARY, rfc3339},
-    wording,
-    wording::Wording,
+use super::payload::{WEEKLY_SUMMARY, rfc3339};
+use crate::{
+    messages::Messages,
+    notification::{AlertNotification, Delivery, Notification},
 };
-use crate::notification::{Delivery, Notice, Notification, Reason};
 
 /// The name of this receiver, which is always there.
 pub const NAME: &str = "log";
 
-/// The file. Several processes may append to the same one: each line is one write.
+/// The file. Several processes may append to the same one: each line is one write. Clones share it.
 #[derive(Debug, Clone)]
-pub struct AlertLog(Arc<File>);
+pub struct AlertLog {
+    path: Arc<Path>,
+    file: Arc<RwLock<Arc<File>>>,
+}
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -60,23 +61,28 @@ struct WeekLine<'a> {
 impl AlertLog {
     /// Opens the file for appending, and makes it where there is none.
     pub fn open(path: &Path) -> io::Result<Self> {
-        // A pipe or a terminal is not to be read.
-        let is_file = path.metadata().map_or(true, |found| found.is_file());
-        Ok(Self(Arc::new(OpenOptions::new().create(true).read(is_file).append(true).open(path)?)))
+        Ok(Self { path: path.into(), file: Arc::new(RwLock::new(Arc::new(open(path)?))) })
+    }
+
+    /// Opens the file anew, by its name: what rotates logs has renamed the old one.
+    pub(crate) fn reopen(&self) -> io::Result<()> {
+        let file = Arc::new(open(&self.path)?);
+        *self.file.write().unwrap_or_else(PoisonError::into_inner) = file;
+        Ok(())
     }
 
     /// Writes a line for each alert; when it is sent, all lines are on disk (one fsync).
     ///
     /// Alerts beyond the listed ones cannot be told here: a message to the log lists all.
-    pub(crate) async fn send(&self, notification: &Notification, wording: &Wording) -> Delivery {
-        match self.write(notification, wording).await {
+    pub(crate) async fn send(&self, notification: &Notification, messages: &Messages) -> Delivery {
+        match self.write(notification, messages).await {
             Ok(()) => Delivery::Sent,
             Err(error) => Delivery::Again { after: None, why: format!("writing to the alert log: {error}") },
         }
     }
 
     /// Writes a line for a week; when it is sent, it is on disk.
-    pub(super) async fn tell(&self, summary: &Summary) -> Delivery {
+    pub(crate) async fn send_summary(&self, summary: &Summary) -> Delivery {
         let line = WeekLine {
             time: rfc3339(Timestamp::now()),
             id: summary.id.as_str(),
@@ -97,7 +103,7 @@ impl AlertLog {
             serde_json::to_writer(&mut lines, one)?;
             lines.push(b'\n');
         }
-        let file = self.0.clone();
+        let file = Arc::clone(&self.file.read().unwrap_or_else(PoisonError::into_inner));
         tokio::task::spawn_blocking(move || {
             if ends_within_a_line(&file)? {
                 lines.insert(0, b'\n');
@@ -108,18 +114,24 @@ impl AlertLog {
         .await?
     }
 
-    async fn write(&self, notification: &Notification, wording: &Wording) -> io::Result<()> {
+    async fn write(&self, notification: &Notification, messages: &Messages) -> io::Result<()> {
         let now = Timestamp::now();
-        let lines: Vec<_> = notification.notices.iter().map(|notice| line(notice, wording, now)).collect();
+        let lines: Vec<_> = notification.notices.iter().map(|notice| line(notice, messages, now)).collect();
         self.append(&lines).await?;
         for notice in &notification.notices {
             let Alert { id, name, .. } = &notice.alert;
             let device_id = notice.alert.device_id().map(DeviceId::as_str);
-            log::warn!(alert:% = id, alertname:% = name, status = notice.reason.status(), device_id = device_id;
-                "{}", sentence(notice, wording));
+            log::warn!(alert:% = id, alertname:% = name, status = notice.kind.status(), device_id = device_id;
+                "{}", messages.log(notice));
         }
         Ok(())
     }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    // A pipe or a terminal is not to be read.
+    let is_file = path.metadata().map_or(true, |found| found.is_file());
+    OpenOptions::new().create(true).read(is_file).append(true).open(path)
 }
 
 /// Whether the last writer was killed within a line, of which the next must not become a part.
@@ -131,42 +143,19 @@ fn ends_within_a_line(file: &File) -> io::Result<bool> {
     Ok(last != [b'\n'])
 }
 
-fn line<'a>(notice: &'a Notice, wording: &Wording, now: Timestamp) -> Line<'a> {
+fn line<'a>(notice: &'a AlertNotification, messages: &Messages, now: Timestamp) -> Line<'a> {
     let alert = &notice.alert;
     Line {
         time: rfc3339(now),
         id: alert.id.to_string(),
         alertname: alert.name.as_str(),
-        status: notice.reason.status(),
+        status: notice.kind.status(),
         device_id: alert.device_id().map(DeviceId::as_str),
         failure_count: alert.failure_count,
         cause: alert.cause.as_str(),
         starts_at: rfc3339(alert.starts_at),
-        ends_at: alert.ends_at.filter(|_| notice.reason == Reason::Resolved).map(rfc3339),
-        message: sentence(notice, wording),
-    }
-}
-
-/// What happened, for people. Times are as exact as in the line's own members.
-fn sentence(notice: &Notice, wording: &Wording) -> String {
-    if let Some(sentence) = fleet_wording::sentence(notice) {
-        let changed = fleet_wording::what_changed(notice).map(|changed| format!("; what changed: {changed}"));
-        return sentence + &changed.unwrap_or_default();
-    }
-    let Alert { failure_count, starts_at, ends_at, .. } = &notice.alert;
-    let (subject, since) = (wording::subject(&notice.alert), rfc3339(*starts_at));
-    match notice.reason {
-        Reason::Firing => {
-            format!("{subject} failed {failure_count} syncs in a row since {since}: {}", wording.why(notice))
-        }
-        Reason::Repeat => {
-            format!("{subject} still fails, {failure_count} syncs in a row since {since}: {}", wording.why(notice))
-        }
-        Reason::Resolved => {
-            let at = ends_at.map(rfc3339).unwrap_or_default();
-            let lasted = wording::lasted(&notice.alert).unwrap_or_default();
-            format!("{subject} is well again: a good sync at {at}, failing since {since}, for {lasted}")
-        }
+        ends_at: alert.ends_at.filter(|_| notice.kind == Telling::Resolved).map(rfc3339),
+        message: messages.log(notice),
     }
 }
 
@@ -175,9 +164,9 @@ mod tests {
     use pisync_core::models::{AlertName, DeviceId, FailureRun};
 
     use super::*;
-    use crate::facts::Facts;
+    use crate::device_context::DeviceContext;
 
-    fn notice(reason: Reason) -> Notice {
+    fn notice(kind: Telling) -> AlertNotification {
         let run = FailureRun {
             count: 3,
             since: "2026-11-23T08:00:00Z".parse().unwrap(),
@@ -187,21 +176,21 @@ mod tests {
         let mut alert = Alert::device_sync_failing(DeviceId::parse("pibook-1").unwrap(), &run);
         alert.ends_at = Some("2026-11-23T11:00:00Z".parse().unwrap());
         assert_eq!(alert.name, AlertName::DeviceSyncFailing);
-        Notice { reason, alert, facts: Facts::default() }
+        AlertNotification { kind, alert, context: DeviceContext::default() }
     }
 
-    fn wording() -> Wording {
-        Wording { links: crate::receivers::Links::default(), floor_mbps: 0.5 }
+    fn messages() -> Messages {
+        Messages::new(crate::messages::Links::default(), 0.5)
     }
 
-    fn written(reason: Reason) -> serde_json::Value {
+    fn written(kind: Telling) -> serde_json::Value {
         let now = "2026-11-23T10:00:01.5Z".parse().unwrap();
-        serde_json::to_value(line(&notice(reason), &wording(), now)).unwrap()
+        serde_json::to_value(line(&notice(kind), &messages(), now)).unwrap()
     }
 
     #[test]
     fn a_firing_line_has_the_members_of_the_contract_and_no_end() {
-        let line = written(Reason::Firing);
+        let line = written(Telling::Firing);
         let members: Vec<_> = line.as_object().unwrap().keys().map(String::as_str).collect();
         let expected =
             ["alertname", "cause", "deviceId", "failureCount", "id", "message", "startsAt", "status", "time"];
@@ -213,21 +202,22 @@ mod tests {
 
     #[test]
     fn a_resolved_line_has_the_same_id_and_an_end() {
-        let (firing, resolved) = (written(Reason::Firing), written(Reason::Resolved));
+        let (firing, resolved) = (written(Telling::Firing), written(Telling::Resolved));
         assert_eq!(firing["id"], resolved["id"]);
         assert_eq!(resolved["endsAt"], "2026-11-23T11:00:00.000Z");
     }
+
     #[tokio::test]
     async fn what_comes_after_half_a_line_is_a_line_of_its_own() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("alerts.log");
         std::fs::write(&path, "{\"time\":\"20").unwrap();
         let log = AlertLog::open(&path).unwrap();
-        let notices = vec![notice(Reason::Firing), notice(Reason::Resolved)];
+        let notices = vec![notice(Telling::Firing), notice(Telling::Resolved)];
         let group = std::collections::BTreeMap::new();
         let notification = Notification { id: "1".into(), receiver: NAME.into(), group, notices, more: 0 };
         for _ in 0..2 {
-            assert_eq!(log.send(&notification, &wording()).await, Delivery::Sent);
+            assert_eq!(log.send(&notification, &messages()).await, Delivery::Sent);
         }
         let is_json = |line: &str| serde_json::from_str::<serde_json::Value>(line).is_ok();
         let text = std::fs::read_to_string(&path).unwrap();

@@ -1,16 +1,22 @@
 //! `PagerDuty`, by its Events API v2: an event for each alert, one incident there for one here.
 
+use pisync_core::models::Telling;
 use reqwest::Url;
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{Value, json};
 
 use super::{
     http::{Access, Endpoint},
     payload,
-    wording::{self, Wording},
 };
 use crate::{
-    alert_config::{Section, field},
-    notification::{Delivery, Notice, Notification, Reason},
+    messages::{Format, Messages, subject},
+    notification::{AlertNotification, Delivery, Notification},
+    tables::{
+        Table,
+        secret::Place,
+        values::{Text, WebAddress},
+    },
 };
 
 /// Where `PagerDuty` takes events.
@@ -20,30 +26,56 @@ const EVENTS: &str = "https://events.pagerduty.com/v2/enqueue";
 const SUMMARY: usize = 1024;
 
 /// The severities that it knows.
-const SEVERITIES: [&str; 4] = ["critical", "error", "warning", "info"];
+#[derive(Debug, Clone, Copy, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Severity {
+    Critical,
+    #[default]
+    Error,
+    Warning,
+    Info,
+}
+
+/// The keys of the file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    routing_key: Option<IgnoredAny>,
+    routing_key_file: Option<Text>,
+    routing_key_env: Option<Text>,
+    #[serde(default)]
+    severity: Severity,
+    url: Option<WebAddress>,
+    bearer: Option<IgnoredAny>,
+    bearer_file: Option<Text>,
+    bearer_env: Option<Text>,
+    ca_file: Option<Text>,
+}
 
 /// A service of `PagerDuty`.
 #[derive(Debug)]
-pub(super) struct PagerDuty {
+pub(crate) struct PagerDuty {
     endpoint: Endpoint,
     routing_key: pisync_core::settings::Secret,
-    severity: &'static str,
+    severity: Severity,
 }
 
 impl PagerDuty {
-    pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
-        let access = Access::read(section);
-        let routing_key = section.needed_secret("routing_key");
-        let severity = section.take("severity", severity).unwrap_or("error");
-        let url = section.take("url", field::url).or_else(|| Url::parse(EVENTS).ok());
-        let endpoint = Endpoint::new(section, url?, &access);
+    pub(crate) fn new(settings: Settings, table: &mut Table<'_>) -> Option<Self> {
+        let bearer = Place { here: settings.bearer, file: settings.bearer_file, env: settings.bearer_env };
+        let access = Access::new(table, settings.ca_file, bearer);
+        let Settings { routing_key, routing_key_file, routing_key_env, severity, url, .. } = settings;
+        let place = Place { here: routing_key, file: routing_key_file, env: routing_key_env };
+        let routing_key = table.needed_secret("routing_key", place);
+        let url = url.map(|WebAddress(url)| url).or_else(|| Url::parse(EVENTS).ok());
+        let endpoint = Endpoint::new(table, url?, &access);
         Some(Self { endpoint: endpoint?, routing_key: routing_key?, severity })
     }
 
     /// An event that comes again is the same incident there.
-    pub(super) async fn send(&self, notification: &Notification, wording: &Wording) -> Delivery {
+    pub(crate) async fn send(&self, notification: &Notification, messages: &Messages) -> Delivery {
         for notice in &notification.notices {
-            let event = self.event(notice, wording).to_string().into_bytes();
+            let event = self.event(notice, messages).to_string().into_bytes();
             match self.endpoint.post(event, &[]).await {
                 Delivery::Sent => {}
                 other => return other.without(&self.routing_key),
@@ -52,34 +84,28 @@ impl PagerDuty {
         Delivery::Sent
     }
 
-    fn event(&self, notice: &Notice, wording: &Wording) -> Value {
-        let alert = &notice.alert;
+    fn event(&self, notice: &AlertNotification, messages: &Messages) -> Value {
+        let (alert, text) = (&notice.alert, messages.alert(notice, Format::Plain));
         let mut event = json!({
             "routing_key": self.routing_key.expose(),
-            "event_action": if notice.reason == Reason::Resolved { "resolve" } else { "trigger" },
+            "event_action": if notice.kind == Telling::Resolved { "resolve" } else { "trigger" },
             "dedup_key": alert.id.to_string(),
             "client": "PiSync",
             "payload": {
-                "summary": Wording::headline(notice).chars().take(SUMMARY).collect::<String>(),
-                "source": wording::subject(alert),
+                "summary": text.headline.chars().take(SUMMARY).collect::<String>(),
+                "source": subject(alert),
                 "severity": self.severity,
                 "timestamp": payload::rfc3339(alert.starts_at),
                 "class": alert.name.as_str(),
-                "custom_details": wording.details(notice).into_iter()
-                    .map(|(name, detail)| (name.to_owned(), Value::from(detail)))
+                "custom_details": text.details.into_iter()
+                    .map(|(name, detail)| (name, Value::from(detail)))
                     .collect::<serde_json::Map<_, _>>(),
             },
         });
-        if let Some(link) = wording.link(notice) {
+        if let Some(link) = messages.link(notice) {
             event["client_url"] = link.clone().into();
             event["links"] = json!([{ "href": link, "text": "the device" }]);
         }
         event
     }
-}
-
-fn severity(value: &toml::de::DeValue<'_>) -> Result<&'static str, String> {
-    let word = field::text(value)?;
-    let known = SEVERITIES.into_iter().find(|known| *known == word);
-    known.ok_or_else(|| format!("must be one of {}", SEVERITIES.join(", ")))
 }

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use pisync_core::models::Summary;
+use pisync_core::models::{Summary, Telling};
 use serde::Serialize;
 
-use super::{labels, wording::Wording};
-use crate::notification::{Notice, Reason};
+use super::labels;
+use crate::{
+    messages::{Format, Messages},
+    notification::AlertNotification,
+};
 
 /// The time that Go writes where there is none.
 pub(super) const NO_TIME: &str = "0001-01-01T00:00:00Z";
@@ -33,27 +36,27 @@ pub(super) struct AlertItem {
 }
 
 impl AlertItem {
-    pub(super) fn of(notice: &Notice, wording: &Wording) -> Self {
+    pub(super) fn of(notice: &AlertNotification, messages: &Messages) -> Self {
         let labels = notice.alert.labels();
         Self {
-            status: notice.reason.status(),
-            annotations: annotations(notice, wording),
+            status: notice.kind.status(),
+            annotations: annotations(notice, messages),
             starts_at: rfc3339(notice.alert.starts_at),
             ends_at: ends_at(notice).map_or_else(|| NO_TIME.to_owned(), rfc3339),
-            generator_url: wording.link(notice).unwrap_or_default(),
+            generator_url: messages.link(notice).unwrap_or_default(),
             fingerprint: labels::fingerprint(&labels),
             labels,
         }
     }
 
     /// A week, as an alert that is over. Its numbers are annotations.
-    pub(super) fn of_week(summary: &Summary, wording: &Wording) -> Self {
+    pub(super) fn of_week(summary: &Summary, messages: &Messages) -> Self {
         let labels = BTreeMap::from([(labels::ALERTNAME.to_owned(), WEEKLY_SUMMARY.to_owned())]);
         let mut annotations: Annotations =
             summary.figures.iter().map(|(name, value)| (name.clone(), value.to_string())).collect();
         let texts = [
             ("summary", summary.subject.clone()),
-            ("description", wording.week(summary).join("\n")),
+            ("description", messages.week(summary, Format::Plain).join("\n")),
             ("week", summary.week.clone()),
         ];
         annotations.extend(texts.map(|(name, text)| (name.to_owned(), text)));
@@ -62,7 +65,7 @@ impl AlertItem {
             annotations,
             starts_at: rfc3339(summary.from),
             ends_at: rfc3339(summary.to),
-            generator_url: wording.links.base().map(|base| format!("{base}/")).unwrap_or_default(),
+            generator_url: messages.links.base().map(|base| format!("{base}/")).unwrap_or_default(),
             fingerprint: labels::fingerprint(&labels),
             labels,
         }
@@ -70,21 +73,22 @@ impl AlertItem {
 }
 
 /// When it was over, if it is; never before it began, which Alertmanager refuses.
-pub(super) fn ends_at(notice: &Notice) -> Option<Timestamp> {
-    let ends_at = notice.alert.ends_at.filter(|_| notice.reason == Reason::Resolved);
+pub(super) fn ends_at(notice: &AlertNotification) -> Option<Timestamp> {
+    let ends_at = notice.alert.ends_at.filter(|_| notice.kind == Telling::Resolved);
     ends_at.map(|at| at.max(notice.alert.starts_at))
 }
 
 /// `summary`, `description`, and each detail by itself for templates.
-pub(super) fn annotations(notice: &Notice, wording: &Wording) -> Annotations {
+pub(super) fn annotations(notice: &AlertNotification, messages: &Messages) -> Annotations {
+    let text = messages.alert(notice, Format::Plain);
     let mut annotations = vec![
-        ("summary", Wording::headline(notice)),
-        ("description", wording.lines(notice).join("\n")),
+        ("summary", text.headline.clone()),
+        ("description", text.lines().join("\n")),
         ("alertId", notice.alert.id.to_string()),
         ("cause", notice.alert.cause.as_str().to_owned()),
         ("failureCount", notice.alert.failure_count.to_string()),
     ];
-    let last = notice.facts.last_good_sync.map(|at| ("lastGoodSync", rfc3339(at)));
+    let last = notice.context.last_good_sync.map(|at| ("lastGoodSync", rfc3339(at)));
     annotations.extend(last);
     annotations.into_iter().map(|(name, text)| (name.to_owned(), text)).collect()
 }

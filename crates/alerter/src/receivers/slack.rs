@@ -1,12 +1,14 @@
 //! Slack, by an incoming webhook (and what speaks the same: Mattermost, Rocket.Chat).
 
-use pisync_core::models::Summary;
+use pisync_core::models::{Summary, Telling};
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json};
 
-use super::{http::Endpoint, wording, wording::Wording};
+use super::http::{Access, Endpoint};
 use crate::{
-    alert_config::Section,
-    notification::{Delivery, Notice, Notification, Reason},
+    messages::{Format, Messages},
+    notification::{AlertNotification, Delivery, Notification},
+    tables::{Table, secret::Place, values::Text},
 };
 
 /// Up to so many alerts are told with their details, more in a line each.
@@ -15,50 +17,64 @@ const IN_DETAIL: usize = 5;
 /// How many lines one attachment holds: Slack cuts long ones.
 const LINES: usize = 10;
 
+/// The keys of the file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    url: Option<IgnoredAny>,
+    url_file: Option<Text>,
+    url_env: Option<Text>,
+    bearer: Option<IgnoredAny>,
+    bearer_file: Option<Text>,
+    bearer_env: Option<Text>,
+    ca_file: Option<Text>,
+}
+
 /// A channel of Slack.
 #[derive(Debug)]
-pub(super) struct Slack {
+pub(crate) struct Slack {
     endpoint: Endpoint,
 }
 
 impl Slack {
-    pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
-        Endpoint::read_secret(section).map(|endpoint| Self { endpoint })
+    pub(crate) fn new(settings: Settings, table: &mut Table<'_>) -> Option<Self> {
+        let Settings { url, url_file, url_env, bearer, bearer_file, bearer_env, ca_file } = settings;
+        let access = Access::new(table, ca_file, Place { here: bearer, file: bearer_file, env: bearer_env });
+        let place = Place { here: url, file: url_file, env: url_env };
+        Endpoint::at_secret(table, place, &access).map(|endpoint| Self { endpoint })
     }
 
-    pub(super) async fn send(&self, notification: &Notification, wording: &Wording) -> Delivery {
-        self.endpoint.post(message(notification, wording).to_string().into_bytes(), &[]).await
+    pub(crate) async fn send(&self, notification: &Notification, messages: &Messages) -> Delivery {
+        self.endpoint.post(message(notification, messages).to_string().into_bytes(), &[]).await
     }
 
-    pub(super) async fn tell(&self, summary: &Summary, wording: &Wording) -> Delivery {
-        let lines: Vec<_> = wording.week(summary).iter().map(|line| escape(line)).collect();
-        let message = json!({ "text": escape(&summary.subject), "attachments": [{ "text": lines.join("\n") }] });
+    pub(crate) async fn send_summary(&self, summary: &Summary, messages: &Messages) -> Delivery {
+        let text = messages.week(summary, Format::Chat).join("\n");
+        let message = json!({
+            "text": Messages::week_subject(summary, Format::Chat),
+            "attachments": [{ "text": text }],
+        });
         self.endpoint.post(message.to_string().into_bytes(), &[]).await
     }
 }
 
-fn message(notification: &Notification, wording: &Wording) -> Value {
+fn message(notification: &Notification, messages: &Messages) -> Value {
     let is_short = notification.notices.len() <= IN_DETAIL;
     let mut attachments = Vec::new();
     for (is_resolved, color) in [(false, "danger"), (true, "good")] {
-        let some = notification.notices.iter().filter(|notice| (notice.reason == Reason::Resolved) == is_resolved);
-        let texts: Vec<_> = some.map(|notice| text(notice, wording, is_short)).collect();
-        let attachment = |texts: &[String]| json!({ "color": color, "mrkdwn_in": ["text"], "text": texts.join("\n") });
+        let some = notification.notices.iter().filter(|notice| (notice.kind == Telling::Resolved) == is_resolved);
+        let texts: Vec<_> = some.map(|notice| text(notice, messages, is_short)).collect();
+        let attachment = |texts: &[String]| json!({ "color": color, "text": texts.join("\n") });
         attachments.extend(texts.chunks(if is_short { 1 } else { LINES }).map(attachment));
     }
-    attachments.extend(wording::rest(notification).map(|rest| json!({ "text": rest })));
-    json!({ "text": escape(&Wording::subject(notification)), "attachments": attachments })
+    attachments.extend(messages.rest(notification).map(|rest| json!({ "text": rest })));
+    json!({ "text": messages.subject(notification, Format::Chat), "attachments": attachments })
 }
 
-fn text(notice: &Notice, wording: &Wording, is_short: bool) -> String {
+fn text(notice: &AlertNotification, messages: &Messages, is_short: bool) -> String {
     if is_short {
-        return wording.lines(notice).iter().map(|line| escape(line)).collect::<Vec<_>>().join("\n");
+        return messages.alert(notice, Format::Chat).lines().join("\n");
     }
-    let headline = escape(&Wording::headline(notice));
-    wording.link(notice).map_or_else(|| headline.clone(), |link| format!("{headline} <{link}|…>"))
-}
-
-/// So that no device's name is a command, such as one that calls the whole channel.
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    let headline = messages.headline(notice, Format::Chat);
+    messages.link(notice).map_or_else(|| headline.clone(), |link| format!("{headline} <{link}|…>"))
 }

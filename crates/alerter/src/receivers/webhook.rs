@@ -9,26 +9,46 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use pisync_core::models::Summary;
-use serde::Serialize;
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use sha2::Sha256;
 
 use super::{
-    http::Endpoint,
+    http::{Access, Endpoint},
     labels,
     payload::{AlertItem, Annotations, WEEKLY_SUMMARY},
-    wording::Wording,
 };
 use crate::{
-    alert_config::Section,
+    messages::Messages,
     notification::{Delivery, Notification},
+    tables::{
+        Table,
+        secret::Place,
+        values::{Text, WebAddress},
+    },
 };
 
 /// What a secret may begin with, as the libraries write it.
 const SECRET_PREFIX: &str = "whsec_";
 
+/// The keys of the file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    url: Option<WebAddress>,
+    url_file: Option<Text>,
+    url_env: Option<Text>,
+    secret: Option<IgnoredAny>,
+    secret_file: Option<Text>,
+    secret_env: Option<Text>,
+    bearer: Option<IgnoredAny>,
+    bearer_file: Option<Text>,
+    bearer_env: Option<Text>,
+    ca_file: Option<Text>,
+}
+
 /// A receiver that gets Alertmanager's JSON.
 #[derive(Debug)]
-pub(super) struct Webhook {
+pub(crate) struct Webhook {
     endpoint: Endpoint,
     key: Option<Key>,
 }
@@ -53,22 +73,26 @@ struct Payload<'a> {
 }
 
 impl Webhook {
-    pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
-        let line = section.line();
-        let key = section.secret("secret").map(|secret| Key::parse(secret.expose()));
+    pub(crate) fn new(settings: Settings, table: &mut Table<'_>) -> Option<Self> {
+        let place = Place { here: settings.secret, file: settings.secret_file, env: settings.secret_env };
+        let key = table.secret("secret", place).map(|secret| Key::parse(secret.expose()));
         if key.as_ref().is_some_and(Option::is_none) {
-            section.problem(line, "secret", "must be whsec_ and 24 to 64 bytes in base64");
+            table.fault("secret", "must be whsec_ and 24 to 64 bytes in base64");
         }
-        Some(Self { endpoint: Endpoint::read(section)?, key: key.flatten() })
+        let bearer = Place { here: settings.bearer, file: settings.bearer_file, env: settings.bearer_env };
+        let access = Access::new(table, settings.ca_file, bearer);
+        let secret_url = Place { here: None, file: settings.url_file, env: settings.url_env };
+        let endpoint = Endpoint::at_either(table, settings.url, secret_url, &access)?;
+        Some(Self { endpoint, key: key.flatten() })
     }
 
-    pub(super) async fn send(&self, notification: &Notification, wording: &Wording) -> Delivery {
-        self.post(&notification.id, &payload(notification, wording)).await
+    pub(crate) async fn send(&self, notification: &Notification, messages: &Messages) -> Delivery {
+        self.post(&notification.id, &payload(notification, messages)).await
     }
 
     /// As an alert that is over, so that nothing is left open by it.
-    pub(super) async fn tell(&self, name: &str, summary: &Summary, wording: &Wording) -> Delivery {
-        let item = AlertItem::of_week(summary, wording);
+    pub(crate) async fn send_summary(&self, name: &str, summary: &Summary, messages: &Messages) -> Delivery {
+        let item = AlertItem::of_week(summary, messages);
         let group = BTreeMap::from([(labels::ALERTNAME.to_owned(), WEEKLY_SUMMARY.to_owned())]);
         let payload = Payload {
             receiver: name,
@@ -76,7 +100,7 @@ impl Webhook {
             group_labels: &group,
             common_labels: item.labels.clone(),
             common_annotations: item.annotations.clone(),
-            external_url: wording.links.base().unwrap_or_default(),
+            external_url: messages.links.base().unwrap_or_default(),
             version: "4",
             group_key: group_key(&group),
             truncated_alerts: 0,
@@ -97,8 +121,8 @@ impl Webhook {
     }
 }
 
-fn payload<'a>(notification: &'a Notification, wording: &'a Wording) -> Payload<'a> {
-    let alerts: Vec<_> = notification.notices.iter().map(|notice| AlertItem::of(notice, wording)).collect();
+fn payload<'a>(notification: &'a Notification, messages: &'a Messages) -> Payload<'a> {
+    let alerts: Vec<_> = notification.notices.iter().map(|notice| AlertItem::of(notice, messages)).collect();
     let is_firing = alerts.iter().any(|alert| alert.status == "firing");
     let all_labels: Vec<_> = alerts.iter().map(|alert| alert.labels.clone()).collect();
     let all_annotations: Vec<_> = alerts.iter().map(|alert| alert.annotations.clone()).collect();
@@ -108,7 +132,7 @@ fn payload<'a>(notification: &'a Notification, wording: &'a Wording) -> Payload<
         group_labels: &notification.group,
         common_labels: labels::common(&all_labels),
         common_annotations: labels::common(&all_annotations),
-        external_url: wording.links.base().unwrap_or_default(),
+        external_url: messages.links.base().unwrap_or_default(),
         version: "4",
         group_key: group_key(&notification.group),
         truncated_alerts: notification.more,

@@ -1,45 +1,49 @@
-//! `DeviceFlapping`: a device goes up and down too often to be told of each time.
+//! `DeviceFlapping`: a device fails and recovers too often to notify of each time.
 //!
 //! Weighted as Nagios does it: of the 20 changes that 21 reports can show, the newest counts 1.25,
 //! the oldest 0.75, in even steps. Source: `flapping.c` of Nagios Core, and its manual, "Detection
 //! and Handling of State Flapping".
+//!
+//! A device cannot flap without beginning to fail again and again, so it is enough to evaluate it
+//! then: a tick costs what begins to fail, not what exists.
 
-use super::verdict::Verdict;
+use futures_util::{StreamExt, stream};
+use jiff::{SignedDuration, Timestamp};
+use pisync_core::{
+    models::{Alert, AlertName, DeviceId, Finding, Subject},
+    store::StoredEvent,
+};
 
-/// How many reports are looked at.
-pub const REPORTS: usize = 21;
+use crate::{
+    evaluation::{Evaluation, Health},
+    routing::rules::DeviceFlapping,
+    snapshot::{Candidates, PAGE, ReadError, Snapshot},
+};
+
+/// How long ago a device may have begun to fail: late data never pages.
+const RECENT: SignedDuration = SignedDuration::from_mins(15);
+
+/// The most devices that are evaluated for having begun to fail; the next tick goes on.
+const MOST: usize = 2 * PAGE;
+
+/// How many reports are read.
+pub(crate) const REPORTS: usize = 21;
 
 /// The weights of the oldest and the newest change.
 const WEIGHTS: [f64; 2] = [0.75, 1.25];
 
-/// When changes are too many, and when few enough again, as shares of all that could be.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Settings {
-    /// Above this share it is flapping.
-    pub opens_above: f64,
-    /// Below this share it is not any more.
-    pub closes_below: f64,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { opens_above: 0.30, closes_below: 0.15 }
-    }
-}
-
-impl Settings {
-    /// Whether a device flaps, by whether its last reports failed, oldest first. Fewer than
+impl DeviceFlapping {
+    /// Returns whether a device flaps, by whether its last reports failed, oldest first. Fewer than
     /// [`REPORTS`] do not tell.
-    pub fn judge(&self, is_open: bool, failed: &[bool]) -> Verdict {
-        let Some(share) = changes(failed) else { return Verdict::Unknown };
-        let is_wrong = if is_open { share >= self.closes_below } else { share > self.opens_above };
-        if is_wrong { Verdict::Wrong } else { Verdict::Well }
+    fn health(&self, is_open: bool, failed: &[bool]) -> Health {
+        let Some(share) = changes(failed) else { return Health::Unknown };
+        Health::unhealthy_if(if is_open { share >= self.closes_below } else { share > self.opens_above })
     }
 }
 
-/// The share of changes among the newest reports, weighted.
+/// Returns the share of changes among the newest reports, weighted.
 #[expect(clippy::cast_precision_loss, reason = "twenty changes")]
-pub fn changes(failed: &[bool]) -> Option<f64> {
+fn changes(failed: &[bool]) -> Option<f64> {
     let newest = &failed[failed.len().checked_sub(REPORTS)?..];
     let [oldest_weight, newest_weight] = WEIGHTS;
     let step = (newest_weight - oldest_weight) / (REPORTS - 2) as f64;
@@ -48,9 +52,50 @@ pub fn changes(failed: &[bool]) -> Option<f64> {
     Some(changed.map(|(at, _)| weight(at)).sum::<f64>() / (REPORTS - 1) as f64)
 }
 
+/// Returns the devices that have begun to fail since the last tick; nobody while the whole fleet fails,
+/// since that is the reason.
+pub(crate) async fn candidates(snapshot: &Snapshot) -> Result<Candidates, ReadError> {
+    if snapshot.inhibition.open_of_whole(AlertName::DeviceSyncFailing).is_some() {
+        return Ok(stream::empty().boxed());
+    }
+    let since = snapshot.now.saturating_sub(RECENT).unwrap_or(Timestamp::MIN);
+    let begun = snapshot.newly_begun(since, MOST).await?;
+    let pages: Vec<_> = begun.chunks(PAGE).map(|page| Ok(page.to_vec())).collect();
+    Ok(stream::iter(pages).boxed())
+}
+
+/// Evaluates the devices of the page by their last reports.
+pub(crate) async fn evaluate(snapshot: &Snapshot) -> Result<Vec<Evaluation>, ReadError> {
+    let reports = snapshot.reports(u32::try_from(REPORTS).unwrap_or(u32::MAX)).await?;
+    Ok(reports.into_iter().filter_map(|(device, reports)| evaluation(snapshot, device, &reports)).collect())
+}
+
+/// Evaluates a device by its last reports, newest first.
+fn evaluation(snapshot: &Snapshot, device: DeviceId, reports: &[StoredEvent]) -> Option<Evaluation> {
+    let (rules, open) = (&snapshot.rules, snapshot.open_of(AlertName::DeviceFlapping, &device));
+    let failed: Vec<_> = reports.iter().rev().map(|report| report.total_errors > 0).collect();
+    let newest = reports.first().map(|report| report.timestamp);
+    // One that is silent does not flap any more.
+    let is_heard = newest.is_some_and(|at| snapshot.now.duration_since(at) <= rules.device_silent_after);
+    let health = if is_heard { rules.device_flapping.health(open.is_some(), &failed) } else { Health::Healthy };
+    let since = open.map(|incident| incident.alert.starts_at).or_else(|| first_change(reports))?;
+    let mut alert = Alert::new(AlertName::DeviceFlapping, Subject::Device(device), since);
+    alert.failure_count = i32::try_from(failed.iter().filter(|failed| **failed).count()).unwrap_or(i32::MAX);
+    let changes = failed.windows(2).filter(|pair| pair[0] != pair[1]).count() as u64;
+    alert.finding = Some(Finding::new(changes, (REPORTS - 1) as u64, None));
+    Some(Evaluation::new(alert, health, newest.unwrap_or(snapshot.now)))
+}
+
+/// Returns when the first of these reports came that is not as the one before it; they are newest
+/// first.
+fn first_change(reports: &[StoredEvent]) -> Option<Timestamp> {
+    let mut changed = reports.windows(2).filter(|pair| (pair[0].total_errors > 0) != (pair[1].total_errors > 0));
+    changed.next_back().map(|pair| pair[0].timestamp)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Verdict::*, *};
+    use super::{Health::*, *};
 
     /// `F` failed, anything else was good.
     fn reports(text: &str) -> Vec<bool> {
@@ -59,22 +104,22 @@ mod tests {
 
     #[test]
     fn opens_above_one_share_of_changes_and_closes_below_a_lower_one() {
-        let settings = Settings::default();
+        let settings = DeviceFlapping::default();
         for (text, closed, open) in [
-            ("F.F.F.F.F.F.F.F.F.F.F", Wrong, Wrong),
-            (".....................", Well, Well),
-            ("FFFFFFFFFFFFFFFFFFFFF", Well, Well),
+            ("F.F.F.F.F.F.F.F.F.F.F", Unhealthy, Unhealthy),
+            (".....................", Healthy, Healthy),
+            ("FFFFFFFFFFFFFFFFFFFFF", Healthy, Healthy),
             // One failing run: two changes, a tenth.
-            (".........FFFF........", Well, Well),
+            (".........FFFF........", Healthy, Healthy),
             // Six changes: at their places the same share means more when they are new.
-            ("F.F.F.F..............", Well, Wrong),
-            ("..............F.F.F.F", Wrong, Wrong),
+            ("F.F.F.F..............", Healthy, Unhealthy),
+            ("..............F.F.F.F", Unhealthy, Unhealthy),
             // Three old changes.
-            ("F..F.................", Well, Well),
+            ("F..F.................", Healthy, Healthy),
             ("F.F.F.F", Unknown, Unknown),
         ] {
             let reports = reports(text);
-            assert_eq!((settings.judge(false, &reports), settings.judge(true, &reports)), (closed, open), "{text}");
+            assert_eq!((settings.health(false, &reports), settings.health(true, &reports)), (closed, open), "{text}");
         }
     }
 

@@ -2,36 +2,58 @@
 
 use std::ops::Range;
 
+use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::models::Listening;
+use pisync_core::models::{Alert, AlertName, DeviceId, Listening, Subject};
 
-use super::verdict::Verdict;
+use crate::{
+    evaluation::{Evaluation, Health},
+    snapshot::{Candidates, ReadError, Snapshot},
+};
 
-/// How long ago its time may have run out to begin with: who was silent before that is shown, and
-/// pages nobody.
+/// How long ago its time may have run out to open an incident: who was silent before that is shown,
+/// and pages nobody.
 const RECENT: SignedDuration = SignedDuration::from_hours(2);
 
-/// The last word of those whose time ran out only now: who was last heard of in this range.
-pub fn newly_silent(patience: SignedDuration, listening: &Listening, now: Timestamp) -> Range<Timestamp> {
-    let oldest = patience.saturating_add(RECENT);
-    listening.back(now, oldest)..listening.back(now, patience)
+/// Returns the devices whose time ran out only now; nobody while no API is alive.
+pub(crate) async fn candidates(snapshot: &Snapshot) -> Result<Candidates, ReadError> {
+    let Some(listening) = snapshot.listening().await? else { return Ok(stream::empty().boxed()) };
+    let range = newly_silent(snapshot.rules.device_silent_after, listening, snapshot.now);
+    Ok(snapshot.last_seen_in(range))
 }
 
-/// Whether a device that was last heard of then is silent.
-pub fn judge(last_seen: Option<Timestamp>, patience: SignedDuration, listening: &Listening, now: Timestamp) -> Verdict {
-    match last_seen {
-        // Redis was emptied, or the device forgotten: it is not silent, it is not known.
-        None => Verdict::Unknown,
-        Some(last_seen) if last_seen < listening.back(now, patience) => Verdict::Wrong,
-        Some(_) => Verdict::Well,
-    }
+/// Evaluates the devices of the page by when they were last heard of. While no API is alive nothing is
+/// known of anyone.
+pub(crate) async fn evaluate(snapshot: &Snapshot) -> Result<Vec<Evaluation>, ReadError> {
+    let Some(listening) = snapshot.listening().await? else { return Ok(Vec::new()) };
+    let (last_seen, patience) = (snapshot.last_seen().await?, snapshot.rules.device_silent_after);
+    let of = |device: &DeviceId| {
+        let open = snapshot.open_of(AlertName::DeviceSilent, device);
+        let last_seen = last_seen.get(device).copied();
+        let since = open.map(|incident| incident.alert.starts_at).or(last_seen)?;
+        let alert = Alert::new(AlertName::DeviceSilent, Subject::Device(device.clone()), since);
+        let health = health(last_seen, patience, listening, snapshot.now);
+        Some(Evaluation::new(alert, health, last_seen.unwrap_or(snapshot.now)))
+    };
+    Ok(snapshot.devices.iter().filter_map(of).collect())
+}
+
+/// Returns when those were last heard of whose time ran out only now.
+fn newly_silent(patience: SignedDuration, listening: &Listening, now: Timestamp) -> Range<Timestamp> {
+    listening.back(now, patience.saturating_add(RECENT))..listening.back(now, patience)
+}
+
+/// A device without a last-seen time is never silent: Redis was emptied, or the device forgotten.
+fn health(last_seen: Option<Timestamp>, patience: SignedDuration, listening: &Listening, now: Timestamp) -> Health {
+    let is_silent = |last_seen| last_seen < listening.back(now, patience);
+    last_seen.map_or(Health::Unknown, |last_seen| Health::unhealthy_if(is_silent(last_seen)))
 }
 
 #[cfg(test)]
 mod tests {
     use pisync_core::models::Gap;
 
-    use super::{Verdict::*, *};
+    use super::{Health::*, *};
 
     const DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -44,16 +66,16 @@ mod tests {
         let now = at("2026-11-24T12:00:00Z");
         let away = Gap { from: at("2026-11-24T02:00:00Z"), to: at("2026-11-24T08:00:00Z") };
         for (last_seen, without_gap, with_gap) in [
-            ("2026-11-24T11:00:00Z", Well, Well),
-            ("2026-11-23T12:00:00Z", Well, Well),
-            ("2026-11-23T11:59:59Z", Wrong, Well),
-            ("2026-11-23T06:00:00Z", Wrong, Well),
-            ("2026-11-23T05:59:59Z", Wrong, Wrong),
+            ("2026-11-24T11:00:00Z", Healthy, Healthy),
+            ("2026-11-23T12:00:00Z", Healthy, Healthy),
+            ("2026-11-23T11:59:59Z", Unhealthy, Healthy),
+            ("2026-11-23T06:00:00Z", Unhealthy, Healthy),
+            ("2026-11-23T05:59:59Z", Unhealthy, Unhealthy),
         ] {
-            let verdict = |gaps: &[Gap]| judge(Some(at(last_seen)), DAY, &Listening { gaps: gaps.into() }, now);
-            assert_eq!((verdict(&[]), verdict(&[away])), (without_gap, with_gap), "{last_seen}");
+            let of = |gaps: &[Gap]| health(Some(at(last_seen)), DAY, &Listening { gaps: gaps.into() }, now);
+            assert_eq!((of(&[]), of(&[away])), (without_gap, with_gap), "{last_seen}");
         }
-        assert_eq!(judge(None, DAY, &Listening::default(), now), Unknown);
+        assert_eq!(health(None, DAY, &Listening::default(), now), Unknown);
     }
 
     #[test]

@@ -1,34 +1,74 @@
 //! `DeviceSyncFailing`: a device failed as many times in a row as the threshold says.
 
-use jiff::{SignedDuration, Timestamp};
-use pisync_core::models::{Alert, Evidence, FailureCounter, LATE_AFTER};
+use jiff::Timestamp;
+use pisync_core::models::{Alert, AlertName, DeviceId, Evidence, FailureCounter, LATE_AFTER, Subject};
 
-use crate::incident::Seen;
+use crate::{
+    evaluation::{Evaluation, Health},
+    snapshot::{Candidates, ReadError, Snapshot},
+};
 
-/// Wrong from the threshold on, and well below it: a count only ever falls because a good sync
+/// Returns the devices that fail.
+pub(crate) async fn candidates(snapshot: &Snapshot) -> Result<Candidates, ReadError> {
+    snapshot.failing().await
+}
+
+/// Evaluates the devices of the page by their counters. An unreadable counter means unknown, not
+/// healthy.
+pub(crate) async fn evaluate(snapshot: &Snapshot) -> Result<Vec<Evaluation>, ReadError> {
+    let counters = snapshot.counters().await?;
+    let of = |device: &DeviceId| {
+        let counter = match counters.get(device) {
+            Some(None) => return None,
+            Some(Some(counter)) => Some(counter),
+            None => None,
+        };
+        let open = snapshot.open_of(AlertName::DeviceSyncFailing, device);
+        let usual = open.and_then(|incident| incident.alert.evidence?.usual);
+        let floor = snapshot.rules.connectivity_floor_mbps;
+        Some(evaluation(device, counter, snapshot.threshold, floor, usual, snapshot.now))
+    };
+    Ok(snapshot.devices.iter().filter_map(of).collect())
+}
+
+/// Unhealthy from the threshold on, and healthy below it: a count only ever falls because a good sync
 /// came in, be it a late one. Failed syncs slower than `floor`, in Mbps, or far slower than the
 /// device's `usual` speed, point to the connection. Late data never pages.
-pub fn look(counter: Option<&FailureCounter>, threshold: i32, floor: f64, usual: Option<f64>, now: Timestamp) -> Seen {
-    let failing = counter.and_then(|counter| Some((counter, counter.run.filter(|run| run.count >= threshold)?)));
-    Seen {
-        wrong: failing.map(|(counter, run)| {
-            let evidence = Evidence { speed: run.last_speed, usual };
-            let alert = Alert::device_sync_failing(counter.device_id.clone(), &run);
-            Alert { cause: evidence.cause(floor), evidence: Some(evidence), ..alert }
-        }),
-        well_since: counter.and_then(|counter| counter.last_success_at).unwrap_or(now),
-        is_recent: failing.is_some_and(|(_, run)| now.duration_since(run.last_at) <= LATE_AFTER),
-        lasts: SignedDuration::ZERO,
-        clears_after: SignedDuration::ZERO,
-        silenced_by: Vec::new(),
-        inhibited_by: None,
-        flapping: false,
+fn evaluation(
+    device: &DeviceId,
+    counter: Option<&FailureCounter>,
+    threshold: i32,
+    floor: f64,
+    usual: Option<f64>,
+    now: Timestamp,
+) -> Evaluation {
+    let healthy_since = counter.and_then(|counter| counter.last_success_at).unwrap_or(now);
+    let Some(run) = counter.and_then(|counter| counter.run).filter(|run| run.count >= threshold) else {
+        let alert = Alert::new(AlertName::DeviceSyncFailing, Subject::Device(device.clone()), now);
+        return Evaluation::new(alert, Health::Healthy, healthy_since);
+    };
+    let evidence = Evidence { speed: run.last_speed, usual };
+    let alert = Alert::device_sync_failing(device.clone(), &run);
+    let alert = Alert { cause: evidence.cause(floor), evidence: Some(evidence), ..alert };
+    let is_recent = now.duration_since(run.last_at) <= LATE_AFTER;
+    Evaluation { is_recent, ..Evaluation::new(alert, Health::Unhealthy, healthy_since) }
+}
+
+/// Gives alerts that open their cause by what is usual for the device, too.
+pub(crate) async fn compare_with_usual(snapshot: &Snapshot, alerts: &mut [&mut Alert]) {
+    let devices: Vec<_> = alerts.iter().filter_map(|alert| alert.device_id().cloned()).collect();
+    let usual = snapshot.usual_speeds(&devices).await;
+    for alert in alerts {
+        let usual = alert.device_id().and_then(|device| usual.get(device.as_str())).copied();
+        alert.evidence = alert.evidence.map(|evidence| Evidence { usual, ..evidence });
+        let cause = |evidence: Evidence| evidence.cause(snapshot.rules.connectivity_floor_mbps);
+        alert.cause = alert.evidence.map_or(alert.cause, cause);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use pisync_core::models::{Cause, DeviceId, FailureRun};
+    use pisync_core::models::{Cause, FailureRun};
 
     use super::*;
 
@@ -44,38 +84,43 @@ mod tests {
         counter
     }
 
+    fn of(counter: Option<&FailureCounter>, floor: f64, now: i64) -> Evaluation {
+        evaluation(&DeviceId::parse("a").unwrap(), counter, 3, floor, None, at(now))
+    }
+
     #[test]
-    fn is_wrong_from_the_threshold_on_with_what_is_known() {
-        assert_eq!(look(Some(&counter(2, 10)), 3, 0.5, None, at(500)).wrong, None);
-        let alert = look(Some(&counter(3, 10)), 3, 0.5, None, at(500)).wrong.unwrap();
-        assert_eq!((alert.failure_count, alert.starts_at, alert.cause.as_str()), (3, at(10), "connectivity"));
+    fn is_unhealthy_from_the_threshold_on_with_what_is_known() {
+        assert_eq!(of(Some(&counter(2, 10)), 0.5, 500).health, Health::Healthy);
+        let found = of(Some(&counter(3, 10)), 0.5, 500);
+        assert_eq!((found.health, found.alert.failure_count), (Health::Unhealthy, 3));
+        assert_eq!((found.alert.starts_at, found.alert.cause.as_str()), (at(10), "connectivity"));
     }
 
     #[test]
     fn its_cause_is_the_connection_below_the_floor() {
-        let cause = |floor| look(Some(&counter(3, 10)), 3, floor, None, at(500)).wrong.unwrap().cause;
+        let cause = |floor| of(Some(&counter(3, 10)), floor, 500).alert.cause;
         assert_eq!((cause(0.11), cause(0.1)), (Cause::Connectivity, Cause::Content));
     }
 
     #[test]
     fn the_same_failures_are_the_same_incident_and_later_ones_another() {
-        let id = |count, since| look(Some(&counter(count, since)), 3, 0.5, None, at(500)).wrong.unwrap().id;
+        let id = |count, since| of(Some(&counter(count, since)), 0.5, 500).alert.id;
         assert_eq!(id(3, 10), id(5, 10));
         assert_ne!(id(3, 10), id(3, 90));
     }
 
     #[test]
-    fn is_well_below_the_threshold_since_the_good_sync() {
-        assert_eq!(look(Some(&counter(0, 200)), 3, 0.5, None, at(500)).well_since, at(199));
-        assert_eq!(look(Some(&counter(1, 200)), 3, 0.5, None, at(500)).well_since, at(199));
-        assert_eq!(look(None, 3, 0.5, None, at(500)).well_since, at(500));
+    fn is_healthy_below_the_threshold_since_the_good_sync() {
+        assert_eq!(of(Some(&counter(0, 200)), 0.5, 500).healthy_since, at(199));
+        assert_eq!(of(Some(&counter(1, 200)), 0.5, 500).healthy_since, at(199));
+        assert_eq!(of(None, 0.5, 500).healthy_since, at(500));
     }
 
     #[test]
     fn is_recent_for_two_hours_after_the_newest_failed_sync() {
         let newest = 10 + 100;
         for (now, is_recent) in [(newest, true), (newest + 7_200, true), (newest + 7_201, false), (0, true)] {
-            assert_eq!(look(Some(&counter(3, 10)), 3, 0.5, None, at(now)).is_recent, is_recent, "{now}");
+            assert_eq!(of(Some(&counter(3, 10)), 0.5, now).is_recent, is_recent, "{now}");
         }
     }
 }

@@ -1,61 +1,81 @@
-//! `FleetSilent`: of the devices that were heard of in the last days, too many are absent.
+//! `FleetSilent`: of the devices that were heard of in the last days, too many are absent. Of the
+//! fleet as a whole, and of its parts by the labels of `fleet_by`.
 
-use jiff::{SignedDuration, Timestamp};
-use pisync_core::models::Listening;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::verdict::{Limits, Verdict};
+use jiff::Timestamp;
+use pisync_core::models::{Alert, AlertName, Finding, Listening, Scope, Subject};
 
-/// What can be set of it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Settings {
-    /// When the absent ones are too many.
-    pub limits: Limits,
-    /// For how long a device has to be silent to be absent.
-    pub absent_after: SignedDuration,
-    /// For how long a silent device is still expected to come back.
-    pub expected_for: SignedDuration,
+use crate::{
+    evaluation::{Evaluation, Health},
+    routing::rules::FleetSilent,
+    snapshot::{Presence, Reach, ReadError, Snapshot},
+};
+
+/// Evaluates the whole, and then the parts, which the alert of the whole inhibits.
+pub(crate) async fn evaluate(snapshot: &Snapshot) -> Result<Vec<Evaluation>, ReadError> {
+    let listening = &snapshot.liveness().await?.listening;
+    let is_heard = snapshot.listening().await?.is_some();
+    let reach = reach(&snapshot.rules.fleet_silent, listening, snapshot.now);
+    let whole = snapshot.presence(reach).await?;
+    let parts = parts(snapshot, is_heard, reach, whole.absent).await?;
+    let subjects: BTreeSet<_> = parts.keys().cloned().chain(snapshot.open_scopes()).collect();
+    let mut found = vec![evaluation(snapshot, Subject::Fleet, is_heard, Some(whole), reach)];
+    found.extend(subjects.into_iter().map(|scope| {
+        let presence = parts.get(&scope).copied();
+        evaluation(snapshot, Subject::Scope(scope), is_heard, presence, reach)
+    }));
+    Ok(found)
 }
 
-/// How many devices are expected, and how many of these are absent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Presence {
-    /// Devices that were heard of not too long ago.
-    pub expected: u64,
-    /// Those of them that are silent now.
-    pub absent: u64,
-}
-
-/// Between which times the devices that are absent were last heard of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reach {
-    /// Who was last heard of before this is expected no more.
-    pub expected_since: Timestamp,
-    /// Who was last heard of before this is absent.
-    pub absent_since: Timestamp,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            limits: Limits::FLEET,
-            absent_after: SignedDuration::from_hours(3),
-            expected_for: SignedDuration::from_hours(7 * 24),
-        }
+/// Returns the presence of the parts that matter: none while too few are absent of the whole.
+async fn parts(
+    snapshot: &Snapshot,
+    is_heard: bool,
+    reach: Reach,
+    absent: u64,
+) -> Result<BTreeMap<Scope, Presence>, ReadError> {
+    let (rules, open) = (&snapshot.rules, snapshot.open_scopes());
+    let may_open = absent >= rules.fleet_silent.limits().at_least;
+    if !is_heard || rules.fleet_by.is_empty() || (open.is_empty() && !may_open) {
+        return Ok(BTreeMap::new());
     }
+    Box::pin(snapshot.presence_of_parts(reach, &open)).await
 }
 
-impl Settings {
-    /// The times that matter now.
-    pub fn reach(&self, listening: &Listening, now: Timestamp) -> Reach {
-        Reach {
-            expected_since: listening.back(now, self.expected_for.max(self.absent_after)),
-            absent_since: listening.back(now, self.absent_after),
-        }
-    }
+fn evaluation(
+    snapshot: &Snapshot,
+    subject: Subject,
+    is_heard: bool,
+    presence: Option<Presence>,
+    reach: Reach,
+) -> Evaluation {
+    // When they fell silent, which was some time ago.
+    let mut alert = Alert::new(AlertName::FleetSilent, subject, reach.absent_since);
+    let (rules, is_open) = (&snapshot.rules, snapshot.open(&alert).is_some());
+    let health = match (&alert.subject, presence) {
+        // The file names it no more.
+        (Subject::Scope(scope), _) if !rules.fleet_by.contains(&scope.label) => Health::Healthy,
+        _ if !is_heard => Health::Unknown,
+        // Nobody is expected there any more.
+        (Subject::Scope(_), Some(Presence { expected: 0, .. })) => Health::Healthy,
+        (_, None) => Health::Unknown,
+        (_, Some(Presence { expected, absent })) => rules.fleet_silent.limits().health(is_open, absent, expected),
+    };
+    alert.finding = presence.map(|presence| finding(presence, reach));
+    Evaluation::new(alert, health, snapshot.now)
+}
 
-    /// Whether too many are absent.
-    pub fn judge(&self, is_open: bool, presence: Presence) -> Verdict {
-        self.limits.judge(is_open, presence.absent, presence.expected)
+fn finding(presence: Presence, reach: Reach) -> Finding {
+    let since = reach.absent_since.strftime("%H:%M UTC");
+    Finding::new(presence.absent, presence.expected, Some(format!("nothing was received from them since {since}")))
+}
+
+/// Returns the times that matter now.
+fn reach(rule: &FleetSilent, listening: &Listening, now: Timestamp) -> Reach {
+    Reach {
+        expected_since: listening.back(now, rule.expected_for.max(rule.absent_after)),
+        absent_since: listening.back(now, rule.absent_after),
     }
 }
 
@@ -63,23 +83,13 @@ impl Settings {
 mod tests {
     use pisync_core::models::Gap;
 
-    use super::{Verdict::*, *};
-
-    #[test]
-    fn one_group_of_a_twentieth_is_too_many() {
-        for (is_open, absent, verdict) in
-            [(false, 4_999, Well), (false, 5_000, Wrong), (true, 2_500, Wrong), (true, 2_499, Well)]
-        {
-            let presence = Presence { expected: 100_000, absent };
-            assert_eq!(Settings::default().judge(is_open, presence), verdict, "{is_open} {absent}");
-        }
-    }
+    use super::*;
 
     #[test]
     fn while_we_were_away_nobody_was_absent() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let gap = Gap { from: at("2026-11-24T04:00:00Z"), to: at("2026-11-24T10:00:00Z") };
-        let reach = Settings::default().reach(&Listening { gaps: vec![gap] }, at("2026-11-24T10:30:00Z"));
+        let reach = reach(&FleetSilent::default(), &Listening { gaps: vec![gap] }, at("2026-11-24T10:30:00Z"));
         assert_eq!(reach.absent_since, at("2026-11-24T01:30:00Z"));
         assert_eq!(reach.expected_since, at("2026-11-17T04:30:00Z"));
     }

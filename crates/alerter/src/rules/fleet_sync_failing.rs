@@ -1,124 +1,206 @@
-//! `FleetSyncFailing`: of the devices that reported in the last minutes, too many failed.
+//! `FleetSyncFailing`: of the devices that reported in the last minutes, too many failed. Of the fleet
+//! as a whole, and of its parts by the labels of `fleet_by`.
 
-use std::ops::Range;
+use std::{collections::BTreeSet, ops::Range};
 
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::models::{AHEAD, FleetWindow};
+use pisync_core::models::{AHEAD, Alert, AlertName, Finding, FleetWindow, FleetWindows, Scope, Subject};
 
-use super::verdict::{Limits, Verdict};
+use crate::{
+    evaluation::{Evaluation, Health},
+    routing::rules::FleetSyncFailing,
+    snapshot::{ReadError, Snapshot},
+};
 
-/// What can be set of it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Settings {
-    /// When the failing ones are too many.
-    pub limits: Limits,
-    /// How far back it looks, in the devices' own time.
-    pub window: SignedDuration,
-    /// The share of the fleet that has to have reported meanwhile, or nothing is said.
-    pub heard_at_least: f64,
+/// How far back the beginning is looked for.
+const LONGEST_LOOK_BACK: SignedDuration = SignedDuration::from_hours(6);
+
+/// How many lines say what those that fail have in common.
+const CONTRASTS: usize = 3;
+
+/// Evaluates the whole, and then the parts, which the alert of the whole inhibits.
+pub(crate) async fn evaluate(snapshot: &Snapshot) -> Result<Vec<Evaluation>, ReadError> {
+    let window = snapshot.rules.fleet_sync_failing.window_at(snapshot.now);
+    let windows = snapshot.windows(window.clone()).await?;
+    let fleet = snapshot.fleet_size().await?;
+    if windows.left_out > 0 {
+        let devices = windows.left_out;
+        log::warn!(devices = devices; "the labels of fleet_by have too many values: these devices are in no part");
+    }
+    let scopes: BTreeSet<_> = windows.scopes.keys().cloned().chain(snapshot.open_scopes()).collect();
+    let subjects = [Subject::Fleet].into_iter().chain(scopes.into_iter().map(Subject::Scope));
+    let mut found: Vec<_> = subjects.filter_map(|subject| evaluation(snapshot, subject, &windows, fleet)).collect();
+    let is_unhealthy = |found: &Evaluation| found.health == Health::Unhealthy;
+    if found.iter().any(is_unhealthy) {
+        let changed = what_changed(snapshot, window).await;
+        for found in found.iter_mut().filter(|found| is_unhealthy(found)) {
+            found.alert.finding = found.alert.finding.take().map(|stats| Finding { changed: changed.clone(), ..stats });
+            if snapshot.open(&found.alert).is_none() {
+                found.alert.starts_at = Box::pin(failing_since(snapshot, found.alert.scope(), fleet)).await?;
+                found.alert = found.alert.clone().with_own_id();
+            }
+        }
+    }
+    Ok(found)
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self { limits: Limits::FLEET, window: SignedDuration::from_mins(15), heard_at_least: 0.01 }
+/// Evaluates the whole or a part; `None` if there is nothing to open and nothing open.
+fn evaluation(snapshot: &Snapshot, subject: Subject, windows: &FleetWindows, fleet: u64) -> Option<Evaluation> {
+    let (rules, rule) = (&snapshot.rules, snapshot.rules.fleet_sync_failing);
+    let alert = Alert::new(AlertName::FleetSyncFailing, subject, snapshot.now);
+    let (window, is_open) = (part(windows, alert.scope()), snapshot.open(&alert).is_some());
+    // A part that the file names no more is over at once.
+    let is_named = alert.scope().is_none_or(|scope| rules.fleet_by.contains(&scope.label));
+    let health = if is_named { rule.health(is_open, &window, &windows.all, fleet) } else { Health::Healthy };
+    if !is_open && health != Health::Unhealthy {
+        return None;
+    }
+    let clears_after = match health {
+        _ if !is_named => SignedDuration::ZERO,
+        Health::Healthy if window.reporting == 0 => rule.clears_unheard_after(rules.report_interval),
+        _ => rule.clears_after(),
+    };
+    Some(Evaluation { clears_after, ..Evaluation::new(with_stats(alert, &window), health, snapshot.now) })
+}
+
+/// Returns what those that fail have in common; people are rather notified without it than late.
+async fn what_changed(snapshot: &Snapshot, window: Range<Timestamp>) -> Vec<String> {
+    match snapshot.what_changed(window).await {
+        Ok(changed) => changed.contrasts.iter().take(CONTRASTS).map(ToString::to_string).collect(),
+        Err(error) => {
+            log::warn!(error:% = error; "what changed is unknown");
+            Vec::new()
+        }
     }
 }
 
-impl Settings {
-    /// The window of a time. A believed clock may be a little ahead of ours.
-    pub fn window_at(&self, now: Timestamp) -> Range<Timestamp> {
+/// Returns since when too many fail: an alerter that comes late, or was started late, goes back window
+/// by window to the last that was healthy. Windows that say nothing lie between those of a herd.
+async fn failing_since(snapshot: &Snapshot, scope: Option<&Scope>, fleet: u64) -> Result<Timestamp, ReadError> {
+    let (now, rules, rule) = (snapshot.now, &snapshot.rules, snapshot.rules.fleet_sync_failing);
+    let before = |at: Timestamp, by| at.saturating_sub(by).unwrap_or(Timestamp::MIN);
+    let (mut since, mut end, oldest) = (now, before(now, rule.window), before(now, LONGEST_LOOK_BACK));
+    while end > oldest && since.duration_since(end) <= rules.report_interval {
+        let start = before(end, rule.window);
+        let windows = snapshot.windows(start..end).await?;
+        match rule.health(false, &part(&windows, scope), &windows.all, fleet) {
+            Health::Unhealthy => since = start,
+            Health::Healthy => break,
+            Health::Unknown => {}
+        }
+        end = start;
+    }
+    Ok(since)
+}
+
+/// Returns the window of a part, or of the whole.
+fn part(windows: &FleetWindows, scope: Option<&Scope>) -> FleetWindow {
+    scope.map_or(windows.all, |scope| windows.scopes.get(scope).copied().unwrap_or_default())
+}
+
+fn with_stats(mut alert: Alert, window: &FleetWindow) -> Alert {
+    alert.cause = window.main_cause();
+    alert.failure_count = i32::try_from(window.failing()).unwrap_or(i32::MAX);
+    let detail = format!(
+        "{} on content, {} on a slow connection, {} without a measured speed",
+        window.content, window.connectivity, window.unknown
+    );
+    let (part, whole, detail) = (window.failing(), window.reporting, Some(detail));
+    alert.finding = Some(Finding::new(part, whole, detail));
+    alert
+}
+
+impl FleetSyncFailing {
+    /// Returns the window of a time. A believed clock may be a little ahead of ours.
+    fn window_at(&self, now: Timestamp) -> Range<Timestamp> {
         let start = now.saturating_sub(self.window).unwrap_or(Timestamp::MIN);
         start..now.saturating_add(AHEAD).unwrap_or(Timestamp::MAX)
     }
 
-    /// For how long it has to be well until it is over: two windows that have nothing in common.
-    pub fn clears_after(&self) -> SignedDuration {
+    /// Returns for how long it has to be healthy until it is over: two windows that have nothing in common.
+    fn clears_after(&self) -> SignedDuration {
         self.window.saturating_mul(2)
     }
 
-    /// The same of a part of which nobody reports while others do: its devices may only be late, or
+    /// Returns the same of a part of which nobody reports while others do: its devices may only be late, or
     /// have another value of the label now.
-    pub fn clears_unheard_after(&self, report_interval: SignedDuration) -> SignedDuration {
+    fn clears_unheard_after(&self, report_interval: SignedDuration) -> SignedDuration {
         self.clears_after().max(report_interval.saturating_mul(2))
     }
 
-    /// Whether too many of the fleet fail; `fleet` is how many devices there are.
+    /// Returns whether too many of a part fail, or of the `whole`; `fleet` is how many devices there
+    /// are.
     ///
     /// Devices report by cron, all within a minute of the hour. The few that report at another
     /// time are no sample of the fleet (often they are those that try again because they failed),
-    /// so a window that heard too few says nothing, and all stays as the last herd left it.
-    pub fn judge(&self, is_open: bool, window: &FleetWindow, fleet: u64) -> Verdict {
-        self.judge_part(is_open, window, window, fleet)
-    }
-
-    /// The same of a part of the fleet, whose window says something where that of the whole does. A
-    /// part of which nobody reports fails no more.
+    /// so a window that heard too few says nothing, and all stays as the last herd left it. A part
+    /// of which nobody reports fails no more.
     #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
-    pub fn judge_part(&self, is_open: bool, part: &FleetWindow, whole: &FleetWindow, fleet: u64) -> Verdict {
+    fn health(&self, is_open: bool, part: &FleetWindow, whole: &FleetWindow, fleet: u64) -> Health {
         if (whole.reporting as f64) < self.heard_at_least * fleet as f64 {
-            return Verdict::Unknown;
+            return Health::Unknown;
         }
         if is_open && part.reporting == 0 && whole.reporting > 0 {
-            return Verdict::Well;
+            return Health::Healthy;
         }
-        self.limits.judge(is_open, part.failing(), part.reporting)
+        self.limits().health(is_open, part.failing(), part.reporting)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Verdict::*, *};
+    use super::{Health::*, *};
 
-    fn judge(is_open: bool, failing: u64, reporting: u64) -> Verdict {
+    fn health(is_open: bool, failing: u64, reporting: u64) -> Health {
         let window = FleetWindow { reporting, content: failing, ..FleetWindow::default() };
-        Settings::default().judge(is_open, &window, 100_000)
+        FleetSyncFailing::default().health(is_open, &window, &window, 100_000)
     }
 
     #[test]
     fn a_window_that_heard_too_few_says_nothing() {
-        for (is_open, failing, reporting, verdict) in [
+        for (is_open, failing, reporting, expected) in [
             // The herd at the hour, then the few between.
-            (false, 20_000, 100_000, Wrong),
+            (false, 20_000, 100_000, Unhealthy),
             (true, 60, 60, Unknown),
             (false, 60, 60, Unknown),
             (true, 0, 0, Unknown),
             (true, 0, 999, Unknown),
-            (true, 0, 1_000, Well),
+            (true, 0, 1_000, Healthy),
             // Spread over the hour: a quarter of them in a window.
-            (false, 1_249, 25_000, Well),
-            (false, 1_250, 25_000, Wrong),
-            (true, 625, 25_000, Wrong),
-            (true, 624, 25_000, Well),
+            (false, 1_249, 25_000, Healthy),
+            (false, 1_250, 25_000, Unhealthy),
+            (true, 625, 25_000, Unhealthy),
+            (true, 624, 25_000, Healthy),
         ] {
-            assert_eq!(judge(is_open, failing, reporting), verdict, "{is_open} {failing} of {reporting}");
+            assert_eq!(health(is_open, failing, reporting), expected, "{is_open} {failing} of {reporting}");
         }
     }
 
     #[test]
     fn a_part_is_judged_by_its_own_devices_where_the_whole_says_something() {
         let window = |failing, reporting| FleetWindow { reporting, content: failing, ..FleetWindow::default() };
-        let judge = |part, whole| Settings::default().judge_part(false, &part, &whole, 100_000);
-        assert_eq!(judge(window(60, 100), window(60, 25_000)), Wrong);
-        assert_eq!(judge(window(49, 100), window(49, 25_000)), Well);
-        assert_eq!(judge(window(60, 60), window(60, 60)), Unknown);
-        assert_eq!(judge(window(0, 0), window(60, 25_000)), Unknown);
+        let of = |part, whole| FleetSyncFailing::default().health(false, &part, &whole, 100_000);
+        assert_eq!(of(window(60, 100), window(60, 25_000)), Unhealthy);
+        assert_eq!(of(window(49, 100), window(49, 25_000)), Healthy);
+        assert_eq!(of(window(60, 60), window(60, 60)), Unknown);
+        assert_eq!(of(window(0, 0), window(60, 25_000)), Unknown);
     }
 
     #[test]
     fn a_part_of_which_nobody_reports_any_more_is_over_after_two_reports() {
-        let (rule, hour, nobody) = (Settings::default(), SignedDuration::from_hours(1), FleetWindow::default());
+        let (rule, hour, nobody) = (FleetSyncFailing::default(), SignedDuration::from_hours(1), FleetWindow::default());
         let window = |reporting| FleetWindow { reporting, ..FleetWindow::default() };
-        for (whole, verdict) in [(window(25_000), Well), (window(60), Unknown)] {
-            assert_eq!(rule.judge_part(true, &nobody, &whole, 100_000), verdict);
+        for (whole, expected) in [(window(25_000), Healthy), (window(60), Unknown)] {
+            assert_eq!(rule.health(true, &nobody, &whole, 100_000), expected);
         }
-        assert_eq!(rule.judge_part(true, &nobody, &nobody, 0), Unknown, "of a fleet that is not there");
+        assert_eq!(rule.health(true, &nobody, &nobody, 0), Unknown, "of a fleet that is not there");
         assert_eq!(rule.clears_unheard_after(hour), SignedDuration::from_hours(2));
     }
 
     #[test]
     fn a_window_reaches_as_far_ahead_as_a_clock_is_believed() {
         let now: Timestamp = "2026-11-24T10:20:00Z".parse().unwrap();
-        let window = Settings::default().window_at(now);
+        let window = FleetSyncFailing::default().window_at(now);
         assert_eq!(window.start.to_string(), "2026-11-24T10:05:00Z");
         assert_eq!(window.end.to_string(), "2026-11-24T10:25:00Z");
     }

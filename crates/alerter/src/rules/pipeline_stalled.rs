@@ -1,36 +1,30 @@
-//! `PipelineStalled`: what devices report does not get through to where the other rules look.
+//! `PipelineStalled`: reports do not get through to where the other rules read.
 
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
+use pisync_core::models::{Alert, AlertName, Finding, Subject};
 
-use super::verdict::Verdict;
+use crate::{
+    evaluation::{Evaluation, Health},
+    routing::rules::PipelineStalled,
+    snapshot::{ReadError, Snapshot},
+};
 
-/// What can be set of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settings {
-    /// How long an event may wait.
-    pub longest_wait: SignedDuration,
-    /// How long nothing may be heard of any worker, or of any API.
-    pub longest_absence: SignedDuration,
-    /// For how long all has to be well until it is over.
-    pub clears_after: SignedDuration,
-}
-
-/// What is seen of the pipeline.
+/// The state of the pipeline.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Pipeline {
+struct Pipeline {
     /// When the event that waits longest was received.
-    pub oldest: Option<Timestamp>,
+    oldest: Option<Timestamp>,
     /// When a worker was last heard of; none where there never was one.
-    pub worker: Option<Timestamp>,
+    worker: Option<Timestamp>,
     /// When an API was last heard of; none where there never was one.
-    pub ingest: Option<Timestamp>,
+    ingest: Option<Timestamp>,
 }
 
 /// What is wrong with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stall {
+enum Stall {
     /// An event waits for so long.
     Waits(SignedDuration),
     /// No worker was heard of for so long.
@@ -39,16 +33,9 @@ pub enum Stall {
     NoIngest(SignedDuration),
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        let minutes = SignedDuration::from_mins;
-        Self { longest_wait: minutes(5), longest_absence: minutes(2), clears_after: minutes(5) }
-    }
-}
-
-impl Settings {
-    /// What is wrong, the most telling first.
-    pub fn stalls(&self, pipeline: &Pipeline, now: Timestamp) -> Vec<Stall> {
+impl PipelineStalled {
+    /// Returns what is wrong, the most telling first.
+    fn stalls(&self, pipeline: &Pipeline, now: Timestamp) -> Vec<Stall> {
         let since =
             |at: Option<Timestamp>, longest| at.map(|at| now.duration_since(at)).filter(|length| *length > longest);
         [
@@ -60,16 +47,6 @@ impl Settings {
         .flatten()
         .collect()
     }
-
-    /// Whether anyone listens: an API is alive, or there never was one that says so.
-    pub fn listens(&self, ingest: Option<Timestamp>, now: Timestamp) -> bool {
-        ingest.is_none_or(|at| now.duration_since(at) <= self.longest_absence)
-    }
-
-    /// Whether it stalls.
-    pub fn judge(&self, pipeline: &Pipeline, now: Timestamp) -> Verdict {
-        if self.stalls(pipeline, now).is_empty() { Verdict::Well } else { Verdict::Wrong }
-    }
 }
 
 impl fmt::Display for Stall {
@@ -80,6 +57,20 @@ impl fmt::Display for Stall {
             Self::NoIngest(length) => write!(f, "no API was heard of for {} min", length.as_mins()),
         }
     }
+}
+
+/// Evaluates what waits, and who is alive.
+pub(crate) async fn evaluate(snapshot: &Snapshot) -> Result<Vec<Evaluation>, ReadError> {
+    let (rule, now) = (snapshot.rules.pipeline_stalled, snapshot.now);
+    let (liveness, partitions) = (snapshot.liveness().await?, snapshot.partitions().await?);
+    let oldest = partitions.iter().filter_map(|partition| Some(partition.oldest.as_ref()?.received_at)).min();
+    let stalls = rule.stalls(&Pipeline { oldest, worker: liveness.worker, ingest: liveness.ingest }, now);
+    let waiting = partitions.iter().map(|partition| partition.ready).sum();
+    let mut alert = Alert::new(AlertName::PipelineStalled, Subject::Fleet, now);
+    let detail: Vec<_> = stalls.iter().map(ToString::to_string).collect();
+    alert.finding = Some(Finding::new(waiting, waiting, Some(detail.join("; "))));
+    let health = Health::unhealthy_if(!stalls.is_empty());
+    Ok(vec![Evaluation { clears_after: rule.clears_after, ..Evaluation::new(alert, health, now) }])
 }
 
 #[cfg(test)]
@@ -105,11 +96,10 @@ mod tests {
             (None, None, None, ""),
             (at(9_000), None, None, "the oldest queued event has waited for 16 min"),
         ] {
-            let (settings, now) = (Settings::default(), at(10_000).unwrap());
+            let (settings, now) = (PipelineStalled::default(), at(10_000).unwrap());
             let pipeline = Pipeline { oldest, worker, ingest };
             let said: Vec<_> = settings.stalls(&pipeline, now).iter().map(Stall::to_string).collect();
             assert_eq!(said.join("; "), says, "{pipeline:?}");
-            assert_eq!(settings.judge(&pipeline, now) == Verdict::Wrong, !says.is_empty());
         }
     }
 }

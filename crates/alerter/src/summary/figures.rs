@@ -7,7 +7,7 @@ use pisync_core::{
     store::Store,
 };
 
-use super::plan::Due;
+use crate::routing::summary::Due;
 
 /// How many of the worst devices are named.
 const WORST: usize = 5;

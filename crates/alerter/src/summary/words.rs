@@ -1,90 +1,107 @@
-//! A week in words: one line for who only reads subjects, and the rest for who reads on.
+//! A week in numbers, as the template of the summary gets them.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use pisync_core::models::{MessageId, Summary};
+use serde::Serialize;
 
-use super::{
-    figures::{Figures, Syncs},
-    plan::Due,
+use super::figures::{Figures, Syncs};
+use crate::{
+    messages::{Messages, in_words, minute, subject},
+    routing::summary::Due,
 };
-use crate::receivers::{in_words, subject};
 
-/// What is told of a week.
+/// What the template may use, `summary.txt`.
+#[derive(Debug, Serialize)]
+struct SummaryContext {
+    week: String,
+    from: String,
+    to: String,
+    syncs: SyncsContext,
+    /// The syncs of the week before; none where nothing is known of it.
+    before: Option<SyncsContext>,
+    devices: i64,
+    devices_before: Option<i64>,
+    /// Incidents.
+    begun: u64,
+    begun_before: u64,
+    ended: u64,
+    open: u64,
+    longest: Option<LongestContext>,
+    worst: Vec<DeviceFailures>,
+    /// Hours of the week that are not added up, and all.
+    missing: u64,
+    hours: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct SyncsContext {
+    all: u64,
+    good: u64,
+    late: u64,
+    /// How many failed for which cause.
+    connectivity: u64,
+    content: u64,
+    unknown: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct LongestContext {
+    alertname: &'static str,
+    subject: String,
+    lasted: String,
+    is_open: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct DeviceFailures {
+    id: String,
+    failures: i32,
+}
+
+/// Returns the summary of a week.
 ///
-/// Fails where the operating system gives no random bytes.
-pub(super) fn summary(due: &Due, figures: &Figures) -> anyhow::Result<Summary> {
-    Ok(Summary {
-        week: due.week.clone(),
-        id: MessageId::random()?,
-        from: due.from,
-        to: due.to,
-        subject: headline(due, figures),
-        lines: lines(due, figures),
-        figures: numbers(figures),
-    })
+/// Fails if the operating system gives no random bytes.
+pub(super) fn summary(messages: &Messages, due: &Due, figures: &Figures) -> anyhow::Result<Summary> {
+    let (subject, lines) = messages.summary(&SummaryContext::of(due, figures));
+    let (week, id) = (due.week.clone(), MessageId::random()?);
+    Ok(Summary { week, id, from: due.from, to: due.to, subject, lines, figures: numbers(figures) })
 }
 
-fn headline(due: &Due, figures: &Figures) -> String {
-    let (syncs, week) = (figures.syncs, &due.week);
-    if syncs.all() == 0 {
-        return format!("[PiSync] {week}: no syncs were reported, {}", incidents(figures.begun));
+impl SummaryContext {
+    fn of(due: &Due, figures: &Figures) -> Self {
+        let hours = whole_hours(due.from, due.to);
+        let failures = |(id, failures): &(String, i32)| DeviceFailures { id: id.clone(), failures: *failures };
+        Self {
+            week: due.week.clone(),
+            from: minute(due.from),
+            to: minute(due.to),
+            syncs: figures.syncs.into(),
+            before: (figures.syncs_before.hours > 0).then(|| figures.syncs_before.into()),
+            devices: figures.devices,
+            devices_before: figures.devices_before,
+            begun: figures.begun,
+            begun_before: figures.begun_before,
+            ended: figures.ended,
+            open: figures.open,
+            longest: figures.longest.as_ref().map(|(longest, lasted)| LongestContext {
+                alertname: longest.alert.name.as_str(),
+                subject: subject(&longest.alert),
+                lasted: in_words(*lasted),
+                is_open: longest.alert.ends_at.is_none(),
+            }),
+            worst: figures.worst.iter().map(failures).collect(),
+            missing: hours.saturating_sub(figures.syncs.hours),
+            hours,
+        }
     }
-    let (share, all) = (percent(syncs.good, syncs.all()), grouped(syncs.all()));
-    format!("[PiSync] {week}: {share} of {all} syncs were good, {}", incidents(figures.begun))
 }
 
-fn lines(due: &Due, figures: &Figures) -> Vec<String> {
-    let mut lines = vec![format!("From {} to {}", minute(due.from), minute(due.to))];
-    lines.extend(of_syncs(figures.syncs, figures.syncs_before));
-    let devices = |count: i64| grouped(count.unsigned_abs());
-    let before = before(figures.devices_before.map(devices));
-    lines.push(format!("Devices heard of: {}{before}", devices(figures.devices)));
-    lines.extend(of_incidents(figures));
-    let worst: Vec<_> = figures.worst.iter().map(|(device, count)| format!("{device} ({count} in a row)")).collect();
-    if !worst.is_empty() {
-        lines.push(format!("Failing most often now: {}", worst.join(", ")));
-    }
-    let all = whole_hours(due.from, due.to);
-    let missing = all.saturating_sub(figures.syncs.hours);
-    if missing > 0 {
-        lines.push(format!("Not added up, and not in here: {missing} of {all} hours of the week"));
-    }
-    lines
-}
-
-fn of_syncs(syncs: Syncs, before: Syncs) -> [String; 4] {
-    let than = |said: fn(Syncs) -> String| {
-        let of_before = (before.hours > 0).then(|| said(before));
-        format!("{}{}", said(syncs), self::before(of_before))
-    };
-    [
-        format!("Syncs reported: {}", than(|syncs| grouped(syncs.all()))),
-        format!("Good: {}", than(|syncs| percent(syncs.good, syncs.all()))),
-        format!("Failed: {}", than(causes)),
-        format!("Received over two hours late, good or failed: {}", grouped(syncs.late)),
-    ]
-}
-
-fn of_incidents(figures: &Figures) -> Vec<String> {
-    let Figures { begun, begun_before, ended, open, .. } = figures;
-    let [begun, before, ended, open] = [begun, begun_before, ended, open].map(|count| grouped(*count));
-    let mut lines =
-        vec![format!("Incidents: {begun} began ({before} the week before), {ended} ended, {open} open now")];
-    lines.extend(figures.longest.as_ref().map(|(longest, lasted)| {
-        let alert = &longest.alert;
-        let still = if alert.ends_at.is_none() { ", and is open" } else { "" };
-        format!("The longest: {} of {}, {}{still}", alert.name, subject(alert), in_words(*lasted))
-    }));
-    lines
-}
-
-/// What is said of the week before, where something is known of it.
-fn before(said: Option<String>) -> String {
-    match said {
-        Some(said) => format!(" ({said} the week before)"),
-        None => " (nothing is known of the week before)".into(),
+impl From<Syncs> for SyncsContext {
+    fn from(syncs: Syncs) -> Self {
+        let (all, Syncs { good, late, connectivity, content, unknown, .. }) = (syncs.all(), syncs);
+        Self { all, good, late, connectivity, content, unknown }
     }
 }
 
@@ -107,47 +124,8 @@ fn numbers(figures: &Figures) -> BTreeMap<String, i64> {
     .into()
 }
 
-fn causes(syncs: Syncs) -> String {
-    let of = |count: u64, cause: &str| (count > 0).then(|| format!("{} for {cause}", grouped(count)));
-    let causes = [
-        of(syncs.connectivity, "the connection"),
-        of(syncs.content, "the content"),
-        of(syncs.unknown, "a cause that is not known"),
-    ];
-    let causes: Vec<_> = causes.into_iter().flatten().collect();
-    if causes.is_empty() { "none".to_owned() } else { causes.join(", ") }
-}
-
-fn incidents(count: u64) -> String {
-    match count {
-        0 => "no incident".to_owned(),
-        1 => "1 incident".to_owned(),
-        count => format!("{} incidents", grouped(count)),
-    }
-}
-
 fn whole_hours(from: Timestamp, to: Timestamp) -> u64 {
     u64::try_from(to.duration_since(from).as_hours()).unwrap_or(0)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
-fn percent(part: u64, whole: u64) -> String {
-    if whole == 0 {
-        return "none".to_owned();
-    }
-    // Never rounded up to all of it.
-    let share = (1_000.0 * part as f64 / whole as f64).floor() / 10.0;
-    format!("{share:.1} %")
-}
-
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
-    groups.join("\u{202f}")
-}
-
-fn minute(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 #[cfg(test)]
@@ -157,6 +135,10 @@ mod tests {
     use pisync_core::models::{Alert, AlertName, Incident, Subject};
 
     use super::*;
+
+    fn messages() -> Messages {
+        Messages::new(crate::messages::Links::default(), 0.5)
+    }
 
     fn due() -> Due {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
@@ -188,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_week_is_told_in_one_line_and_then_in_each() {
-        let told = summary(&due(), &figures()).unwrap();
+        let told = summary(&messages(), &due(), &figures()).unwrap();
         assert_eq!(told.subject, "[PiSync] 2026-W47: 99.9 % of 10\u{202f}000 syncs were good, 1 incident");
         assert_eq!(
             told.lines,
@@ -218,7 +200,7 @@ mod tests {
             worst: Vec::new(),
             ..figures()
         };
-        let told = summary(&due(), &figures).unwrap();
+        let told = summary(&messages(), &due(), &figures).unwrap();
         assert_eq!(told.subject, "[PiSync] 2026-W47: no syncs were reported, 1 incident");
         let text = told.lines.join("\n");
         assert_eq!(text.matches("nothing is known of the week before").count(), 4, "{text}");

@@ -3,11 +3,12 @@
 use std::{path::PathBuf, time::Duration};
 
 use alerter::{
-    facts::Facts,
+    device_context::DeviceContext,
     incident::{self, Trigger},
-    notification::{Delivery, Notice, Notification},
+    notification::{AlertNotification, Delivery, Notification},
     outbox::LISTED,
-    receivers::{Receivers, log::AlertLog},
+    receivers::log::AlertLog,
+    routing::Routing,
     tick::Alerter,
 };
 use anyhow::Context;
@@ -69,7 +70,7 @@ async fn main() -> anyhow::Result<()> {
     let config: Config = settings::parse();
     let stop = shutdown::on_signal().context("listening for signals")?;
     let store = Store::open(&config.mongo, "naive_alerter").await.context("opening the store")?;
-    let receivers = Receivers::log_only(AlertLog::open(&config.alert_log).context("opening the alert log")?);
+    let receivers = Routing::log_only(AlertLog::open(&config.alert_log).context("opening the alert log")?);
     let queue = Queue::new(&config.redis)?;
     let alerter = Alerter::new(store.clone(), queue, THRESHOLD, receivers.clone(), config.crash.clone());
     store.ensure_indexes_in_time(Process::Worker).await?;
@@ -85,7 +86,7 @@ async fn main() -> anyhow::Result<()> {
 }
 
 /// Delivers one message of a group; whether there was any.
-async fn deliver(config: &Config, store: &Store, receivers: &Receivers, group: &str) -> anyhow::Result<bool> {
+async fn deliver(config: &Config, store: &Store, receivers: &Routing, group: &str) -> anyhow::Result<bool> {
     let mut waiting = store.alerts().unclaimed(group, LISTED).await?;
     if waiting.is_empty() {
         return Ok(false);
@@ -113,8 +114,8 @@ async fn deliver(config: &Config, store: &Store, receivers: &Receivers, group: &
 
 fn notification(message: &MessageId, waiting: &[KeptIncident]) -> Notification {
     let notices = waiting.iter().filter_map(|kept| {
-        let reason = kept.incident.outbox.first()?.telling.into();
-        Some(Notice { reason, alert: kept.incident.alert.clone(), facts: Facts::default() })
+        let kind = kept.incident.outbox.first()?.telling;
+        Some(AlertNotification { kind, alert: kept.incident.alert.clone(), context: DeviceContext::default() })
     });
     let first = waiting.first().and_then(|kept| kept.incident.outbox.first());
     Notification {

@@ -5,7 +5,7 @@
 //! real alerter looks at them at the times of the story and writes to its alert log.
 
 mod clocks;
-mod looker;
+mod harness;
 mod messages;
 mod parts;
 mod scenarios;
@@ -15,7 +15,7 @@ mod stage;
 mod story;
 mod table;
 
-pub use looker::Looker;
+pub use harness::AlerterHarness;
 pub use messages::{counted, told};
 pub use settings::{Scenario, Settings};
 pub use stage::Stage;

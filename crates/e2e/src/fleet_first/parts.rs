@@ -9,7 +9,7 @@ use pisync_core::models::{DeviceId, SyncEvent};
 use serde_json::json;
 
 use super::{
-    looker::Looker,
+    harness::AlerterHarness,
     messages::{counted, told},
     stage::{Stage, name},
     table::durations,
@@ -40,7 +40,7 @@ pub(super) async fn measure(env: &TestEnv, devices: u32) -> anyhow::Result<bool>
     println(&format!("{devices} devices with four labels that reported within 14 minutes"));
     let looks = [("", "in no parts"), (BY_ONE, "in parts by one label"), (BY_THREE, "in parts by three labels")];
     for (config, what) in looks {
-        let looker = Looker::with(env, config).await?;
+        let looker = AlerterHarness::with(env, config).await?;
         print(what, &look(&looker, now, TIMES).await?);
     }
     let mut reads = Vec::new();
@@ -57,7 +57,7 @@ pub(super) async fn measure(env: &TestEnv, devices: u32) -> anyhow::Result<bool>
     report(env, devices, absent.clone(), now + ago).await?;
     stage.heard(absent, ago).await?;
     for (config, what) in looks {
-        let looker = Looker::with(env, config).await?;
+        let looker = AlerterHarness::with(env, config).await?;
         print(&format!("{what}, the first"), &look(&looker, now, 1).await?);
         print(&format!("{what}, the next"), &look(&looker, now, TIMES).await?);
     }
@@ -89,7 +89,7 @@ async fn report(env: &TestEnv, fleet: u32, devices: std::ops::Range<u32>, at: Ti
     Ok(())
 }
 
-async fn look(looker: &Looker, now: Timestamp, times: usize) -> anyhow::Result<Vec<Duration>> {
+async fn look(looker: &AlerterHarness, now: Timestamp, times: usize) -> anyhow::Result<Vec<Duration>> {
     let mut looks = Vec::new();
     for _ in 0..times {
         let begun = Instant::now();

@@ -11,7 +11,7 @@ use pisync_core::{
 };
 use serde_json::Value;
 
-use super::{looker::Looker, messages::counted, story::push};
+use super::{harness::AlerterHarness, messages::counted, story::push};
 use crate::{env::TestEnv, fleet::body};
 
 /// How many last words are noted at once.
@@ -21,7 +21,7 @@ const AT_ONCE: usize = 10_000;
 #[derive(Debug)]
 pub struct Stage<'a> {
     env: &'a TestEnv,
-    looker: Looker,
+    looker: AlerterHarness,
     start: Timestamp,
     /// What was told, each with when.
     pub told: Vec<(SignedDuration, Value)>,
@@ -30,7 +30,7 @@ pub struct Stage<'a> {
 impl<'a> Stage<'a> {
     /// A story that began so long ago.
     pub async fn new(env: &'a TestEnv, ago: SignedDuration) -> anyhow::Result<Self> {
-        Ok(Self { env, looker: Looker::new(env).await?, start: Timestamp::now() - ago, told: Vec::new() })
+        Ok(Self { env, looker: AlerterHarness::new(env).await?, start: Timestamp::now() - ago, told: Vec::new() })
     }
 
     /// The time of the story.

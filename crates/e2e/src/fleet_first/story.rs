@@ -14,7 +14,7 @@ use pisync_core::{
 use serde_json::{Value, json};
 
 use super::{
-    looker::Looker,
+    harness::AlerterHarness,
     messages::{counted, told},
 };
 use crate::{env::TestEnv, fleet::body};
@@ -129,7 +129,7 @@ impl Told {
 
 /// Tells the story of a bad content release.
 pub async fn content_release(env: &TestEnv, story: &Story) -> anyhow::Result<Told> {
-    let (queue, alerts, looker) = (env.queue(), env.store().await.alerts(), Looker::new(env).await?);
+    let (queue, alerts, looker) = (env.queue(), env.store().await.alerts(), AlerterHarness::new(env).await?);
     let _worker = env.worker("worker.log", &[]).await;
 
     let hours = |hours| SignedDuration::from_hours(hours);

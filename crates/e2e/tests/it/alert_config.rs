@@ -144,3 +144,19 @@ async fn a_new_config_counts_after_sighup_and_a_bad_one_does_not() {
     assert!(alerter.terminate().await.success());
     env.finish().await;
 }
+
+#[tokio::test]
+async fn a_renamed_alert_log_is_opened_anew_at_sighup() {
+    let env = TestEnv::new();
+    let mut alerter = env.alerter("alerter.log", &["--schedule", "* * * * * *"]).await;
+    store_counters(&env, vec![counter("before", 3)]).await;
+    env.until("the first line", async || env.alerts().len() == 1).await;
+    std::fs::rename(env.path("alerts.log"), env.path("alerts.log.1")).unwrap();
+    alerter.signal(Signal::SIGHUP);
+    alerter.says("opened again").await;
+    store_counters(&env, vec![counter("after", 3)]).await;
+    env.until("a line in the new file", async || env.path("alerts.log").exists() && env.alerts().len() == 1).await;
+    assert_eq!(env.alerts()[0]["deviceId"], "after");
+    assert_eq!(std::fs::read_to_string(env.path("alerts.log.1")).unwrap().lines().count(), 1);
+    env.finish().await;
+}

@@ -4,13 +4,13 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use alerter::{
-    notification::{Delivery, Notice, Reason},
-    receivers::Receivers,
+    notification::{AlertNotification, Delivery},
+    routing::Routing,
 };
 use e2e::{AlertmanagerServer, Answer, FarEnd, TestEnv, hours_ago};
 use jiff::Timestamp;
 use pisync_core::{
-    models::{Alert, AlertState, Incident, Told},
+    models::{Alert, AlertState, Incident, Telling, Told},
     store::{Saved, Store},
 };
 use serde_json::Value;
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// One there that gets what is firing again every second.
-fn pushing(env: &TestEnv, server: &AlertmanagerServer, more: &str) -> Receivers {
+fn pushing(env: &TestEnv, server: &AlertmanagerServer, more: &str) -> Routing {
     let keys = "name = \"there\"\ntype = \"alertmanager\"\nresend = \"1s\"\nresolve_after = \"3s\"\n";
     receivers(env, &format!("[[receiver]]\n{keys}urls = [\"{}\"]\n{more}", server.url()))
 }
@@ -64,8 +64,8 @@ async fn what_is_pushed_fires_there_and_is_resolved_and_our_webhook_says_what_it
     let server = AlertmanagerServer::start(env.path("alertmanager"), far_end.url()).await;
     let webhook = format!("[[receiver]]\nname = \"people\"\ntype = \"webhook\"\nurl = \"{}\"\n", far_end.url());
     let receivers = pushing(&env, &server, &webhook);
-    let firing = notice("école 7 \"x\"", Reason::Firing);
-    let mut resolved = Notice { reason: Reason::Resolved, ..firing.clone() };
+    let firing = notice("école 7 \"x\"", Telling::Firing);
+    let mut resolved = AlertNotification { kind: Telling::Resolved, ..firing.clone() };
     resolved.alert.ends_at = Some(hours_ago(1));
     for (seen, notice) in [firing, resolved].into_iter().enumerate() {
         assert_eq!(receivers.send(&message(vec![notice.clone()])).await, Delivery::Sent);

@@ -28,7 +28,7 @@ async fn a_line_that_is_far_slower_than_usual_is_the_cause_and_one_that_is_slow_
     assert!(env.start("once.log", "alerter", &["--once", "--alert-log", &log]).ended().await.success());
     let lines = env.alerts();
     for (device, cause, says, usual) in [
-        ("fell", "connectivity", "(9.9 Mbps), below a quarter of the 40 Mbps that are usual", json!(40.0)),
+        ("fell", "connectivity", "(9.9 Mbps), below a quarter of the 40 Mbps that are typical", json!(40.0)),
         ("steady", "content", "(9.9 Mbps), not below 0.5 Mbps", json!(10.0)),
         ("slow", "connectivity", "(0.3 Mbps), below 0.5 Mbps", json!(0.3)),
         ("none", "unknown", "no speed was measured", json!(40.0)),

@@ -3,7 +3,7 @@
 
 use e2e::{
     TestEnv, body,
-    fleet_first::{Looker, Story, content_release, push},
+    fleet_first::{AlerterHarness, Story, content_release, push},
 };
 use jiff::SignedDuration;
 use pisync_core::models::SyncEvent;
@@ -17,7 +17,7 @@ async fn one_message_and_a_digest(is_herd: bool) {
     let message = |at: usize| told.lines[at]["message"].as_str().unwrap();
     assert!(message(0).contains(" of "), "{}", message(0));
     assert!(
-        message(2).starts_with("12 of the devices are still not well") && message(2).contains("pibook-000000"),
+        message(2).starts_with("12 devices have not recovered with the fleet") && message(2).contains("pibook-000000"),
         "{}",
         message(2)
     );
@@ -38,7 +38,7 @@ async fn a_fifth_of_a_fleet_that_reports_as_a_herd_is_one_message_and_a_digest()
 #[tokio::test]
 async fn hints_of_many_devices_have_the_fleet_looked_at_first() {
     let (env, now) = (TestEnv::new(), e2e::now());
-    let (looker, _worker) = (Looker::new(&env).await.unwrap(), env.worker("worker.log", &[]).await);
+    let (looker, _worker) = (AlerterHarness::new(&env).await.unwrap(), env.worker("worker.log", &[]).await);
     let name = |number: u32| format!("pibook-{number:04}");
     for minutes in [122, 62, 2] {
         let at = now - SignedDuration::from_mins(minutes);
@@ -50,7 +50,7 @@ async fn hints_of_many_devices_have_the_fleet_looked_at_first() {
         env.drained().await;
     }
     let failing: Vec<_> = (0..200).map(|number| device(&name(number))).collect();
-    looker.look_at(&failing).await.unwrap();
+    looker.evaluate(&failing).await.unwrap();
     looker.deliver().await.unwrap();
     let told: Vec<_> = env.alerts().iter().map(|line| line["alertname"].as_str().unwrap().to_owned()).collect();
     assert_eq!(told, ["FleetSyncFailing"]);

@@ -4,14 +4,14 @@
 
 use e2e::{
     Service, TestEnv, body,
-    fleet_first::{Looker, push},
+    fleet_first::{AlerterHarness, push},
 };
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::SyncEvent;
 
 struct Story {
     env: TestEnv,
-    looker: Looker,
+    looker: AlerterHarness,
     _worker: Service,
     start: Timestamp,
 }
@@ -20,7 +20,7 @@ impl Story {
     /// A story that began so many hours ago.
     async fn new(hours: i64) -> Self {
         let env = TestEnv::new();
-        let (looker, worker) = (Looker::new(&env).await.unwrap(), env.worker("worker.log", &[]).await);
+        let (looker, worker) = (AlerterHarness::new(&env).await.unwrap(), env.worker("worker.log", &[]).await);
         Self { env, looker, _worker: worker, start: e2e::now() - SignedDuration::from_hours(hours) }
     }
 
@@ -66,7 +66,7 @@ async fn a_device_that_alternates_for_two_days_is_told_of_once_and_once_when_it_
     assert_eq!(story.told("turns"), ["DeviceFlapping firing"]);
     let message = story.env.alerts().into_iter().find(|line| line["deviceId"] == "turns").unwrap();
     let message = message["message"].as_str().unwrap();
-    assert!(message.contains("turns fails and recovers in turn") && message.contains("20 changes"), "{message}");
+    assert!(message.contains("turns is flapping") && message.contains("20 changes"), "{message}");
     // Until 21 reports show it, each of its four failures and recoveries is told; then nothing is.
     assert_eq!(story.told("slow").len(), 8 + 1, "{:?}", story.told("slow"));
     assert_eq!(story.told("well"), [""; 0]);

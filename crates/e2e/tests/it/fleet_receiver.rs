@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, ops::Range};
 
-use e2e::{Answer, FarEnd, TestEnv, fleet_first::Looker, mongo_command};
+use e2e::{Answer, FarEnd, TestEnv, fleet_first::AlerterHarness, mongo_command};
 use jiff::Timestamp;
 use pisync_core::{
     models::FailureCounter,
@@ -52,7 +52,7 @@ async fn when_a_receiver_is_back_after_three_hours_all_that_is_still_so_is_told(
          [[route]]\nreceiver = \"there\"\ngroup_wait = \"0s\"\ngroup_interval = \"0s\"\n",
         far_end.url(),
     );
-    let looker = Looker::with(&env, &config).await.unwrap();
+    let looker = AlerterHarness::with(&env, &config).await.unwrap();
     fail(&env, 0..30).await;
     for hour in 0..3 {
         match hour {

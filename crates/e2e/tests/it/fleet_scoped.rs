@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use e2e::{
     Service, TestEnv, body,
-    fleet_first::{Looker, counted, push, told},
+    fleet_first::{AlerterHarness, counted, push, told},
 };
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::SyncEvent;
@@ -23,14 +23,14 @@ fn hours(hours: i64) -> SignedDuration {
 /// A fleet, its alerter, and when its story began.
 struct Story {
     env: TestEnv,
-    looker: Looker,
+    looker: AlerterHarness,
     start: Timestamp,
 }
 
 impl Story {
     async fn new(config: &str) -> Self {
         let env = TestEnv::new();
-        let looker = Looker::with(&env, config).await.unwrap();
+        let looker = AlerterHarness::with(&env, config).await.unwrap();
         Self { env, looker, start: e2e::now() - hours(10) }
     }
 
@@ -106,7 +106,7 @@ async fn a_region_that_fails_is_one_message_and_devices_elsewhere_are_told_singl
     ];
     assert_eq!(story.told(), told(&all));
     let digest = story.message(story.env.alerts().len() - 1);
-    assert!(digest.starts_with("2 of the devices are still not well after region=nord was well again"), "{digest}");
+    assert!(digest.starts_with("2 devices have not recovered with region=nord"), "{digest}");
     story.env.finish().await;
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use e2e::{
     TestEnv, body,
-    fleet_first::{Looker, counted, push, told},
+    fleet_first::{AlerterHarness, counted, push, told},
 };
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{models::SyncEvent, queue::LastSeen};
@@ -15,7 +15,7 @@ use crate::world::device;
 
 struct Story {
     env: TestEnv,
-    looker: Looker,
+    looker: AlerterHarness,
     start: Timestamp,
 }
 
@@ -23,7 +23,7 @@ impl Story {
     /// A story that began so many hours ago.
     async fn new(hours: i64) -> Self {
         let env = TestEnv::new();
-        let looker = Looker::new(&env).await.unwrap();
+        let looker = AlerterHarness::new(&env).await.unwrap();
         Self { env, looker, start: e2e::now() - SignedDuration::from_hours(hours) }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use e2e::{
     TestEnv, body,
-    fleet_first::{Looker, counted, told},
+    fleet_first::{AlerterHarness, counted, told},
 };
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
@@ -29,7 +29,7 @@ fn is_silent(device: u32) -> bool {
 /// A fleet that reported once, its alerter, and when its story began.
 struct Story {
     env: TestEnv,
-    looker: Looker,
+    looker: AlerterHarness,
     start: Timestamp,
 }
 
@@ -40,7 +40,7 @@ fn name(device: u32) -> String {
 impl Story {
     async fn new(config: &str) -> Self {
         let env = TestEnv::new();
-        let looker = Looker::with(&env, config).await.unwrap();
+        let looker = AlerterHarness::with(&env, config).await.unwrap();
         let start = e2e::now() - SignedDuration::from_hours(40);
         let report = |device: u32| {
             let mut report = body(&name(device), start, false);
@@ -106,9 +106,9 @@ async fn a_region_that_falls_silent_is_one_message_and_who_stays_silent_is_in_it
     let since =
         [("DeviceSilent firing", 1), ("FleetDigest firing", 1), ("FleetSilent firing", 1), ("FleetSilent resolved", 1)];
     assert_eq!(story.told(), told(&since));
-    assert!(story.message(2).starts_with("region=nord is heard again since"), "{}", story.message(2));
+    assert!(story.message(2).starts_with("region=nord reports again since"), "{}", story.message(2));
     let digest = story.message(3);
-    assert!(digest.starts_with("2 of the devices are still not well after region=nord was well again"), "{digest}");
+    assert!(digest.starts_with("2 devices have not recovered with region=nord"), "{digest}");
     assert!(digest.ends_with(": pibook-0000, pibook-0001"), "{digest}");
 
     // The digest is looked at before the devices that it names.
@@ -172,7 +172,7 @@ async fn a_part_that_the_config_names_no_more_is_over() {
     let mut story = Story::new(BY_REGION).await;
     story.go_on(1..=4, |device| !is_silent(device)).await;
     assert_eq!(story.told(), told(&[("FleetSilent firing", 1)]));
-    story.looker = Looker::with(&story.env, "").await.unwrap();
+    story.looker = AlerterHarness::with(&story.env, "").await.unwrap();
     story.look(5).await;
     assert_eq!(story.told(), told(&[("FleetSilent firing", 1), ("FleetSilent resolved", 1)]));
     story.env.finish().await;

@@ -1,7 +1,8 @@
 //! Mail, to a real server that demands STARTTLS and a login.
 
-use alerter::notification::{Delivery, Notification, Reason};
+use alerter::notification::{Delivery, Notification};
 use e2e::{MailServer, TestEnv};
+use pisync_core::models::Telling;
 
 use crate::receivers::{message, notice, receivers};
 
@@ -29,7 +30,7 @@ async fn a_mail_arrives_over_starttls_with_all_that_people_need() {
     let env = TestEnv::new();
     let server = server(&env).await;
     let receivers = receivers(&env, &config(&env, server.port, "people@example.org", ""));
-    for (id, reason) in [("msg_1", Reason::Firing), ("msg_2", Reason::Resolved)] {
+    for (id, reason) in [("msg_1", Telling::Firing), ("msg_2", Telling::Resolved)] {
         let message = Notification { id: id.into(), ..message(vec![notice("école-7", reason)]) };
         assert_eq!(receivers.send(&message).await, Delivery::Sent);
     }
@@ -44,6 +45,7 @@ async fn a_mail_arrives_over_starttls_with_all_that_people_need() {
     for part in [
         "Message-ID: <msg_1@example.org>",
         "Auto-Submitted: auto-generated",
+        "MIME-Version: 1.0",
         "Subject: [FIRING] école-7 failed 3 syncs in a row since",
         "cause: connectivity",
         "0.2 Mbps",
@@ -54,7 +56,7 @@ async fn a_mail_arrives_over_starttls_with_all_that_people_need() {
         assert!(parsed.contains(part), "{part}: {parsed}");
     }
     let resolved = parse(&env, mails[1]["data"].as_str().unwrap()).await;
-    assert!(resolved.contains("Subject: [RESOLVED] école-7 is well again"), "{resolved}");
+    assert!(resolved.contains("Subject: [RESOLVED] école-7 has recovered"), "{resolved}");
     assert!(resolved.contains("for 3 h 0 min"), "{resolved}");
     let thread = |mail: &str| mail.lines().find(|line| line.starts_with("References: ")).map(str::to_owned);
     assert_eq!(thread(&parsed), thread(&resolved));
@@ -81,7 +83,7 @@ async fn a_full_mailbox_is_tried_again_and_one_that_is_not_there_is_not() {
     let env = TestEnv::new();
     let mut server = server(&env).await;
     let port = server.port;
-    let send = async |config: String| receivers(&env, &config).send(&message(vec![notice("a", Reason::Firing)])).await;
+    let send = async |config: String| receivers(&env, &config).send(&message(vec![notice("a", Telling::Firing)])).await;
     let full = send(config(&env, port, "full@example.org", "")).await;
     assert!(matches!(&full, Delivery::Again { why, .. } if why.contains("full")), "{full:?}");
     let nobody = send(config(&env, port, "nobody@example.org", "")).await;
@@ -105,7 +107,7 @@ async fn no_password_is_given_to_a_server_that_cannot_show_who_it_is() {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     std::fs::write(env.path("cert.pem"), made.cert.pem()).unwrap();
     let receivers = receivers(&env, &config(&env, server.port, "people@example.org", ""));
-    let delivery = receivers.send(&message(vec![notice("a", Reason::Firing)])).await;
+    let delivery = receivers.send(&message(vec![notice("a", Telling::Firing)])).await;
     assert!(matches!(delivery, Delivery::Again { .. }), "{delivery:?}");
     assert!(server.mails().is_empty());
     env.remove().await;

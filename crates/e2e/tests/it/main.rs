@@ -3,6 +3,7 @@
 
 mod acl;
 mod alert_config;
+mod alerter_hanging;
 mod alertmanager;
 mod alerts;
 mod auth;

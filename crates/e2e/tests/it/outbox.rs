@@ -2,13 +2,10 @@
 
 use std::path::PathBuf;
 
-use alerter::{
-    facts::{Facts, look_up},
-    notification::Reason,
-};
+use alerter::device_context::{self, DeviceContext};
 use e2e::{Answer, FarEnd, MongoServer, Service, TestEnv, hours_ago, mongo_admin, mongo_find};
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::models::{Alert, FailureRun};
+use pisync_core::models::{Alert, FailureRun, Telling};
 use serde_json::{Value, json};
 
 use crate::{
@@ -29,7 +26,7 @@ fn before(now: Timestamp, hours: i64) -> Timestamp {
 
 /// Fifty devices that have failed every hour until now, and what is told of them. Of three, one
 /// has not had a good sync yet; the others many, of which a message needs the newest alone.
-async fn failing(env: &TestEnv, now: Timestamp) -> Vec<(Reason, Alert)> {
+async fn failing(env: &TestEnv, now: Timestamp) -> Vec<(Telling, Alert)> {
     let (mut events, mut counters, mut told) = (Vec::new(), Vec::new(), Vec::new());
     for (i, failed) in (0..50).zip(FAILED.into_iter().cycle()) {
         let id = format!("pibook-{i:02}");
@@ -41,7 +38,7 @@ async fn failing(env: &TestEnv, now: Timestamp) -> Vec<(Reason, Alert)> {
             events.extend((1..=100).map(|hours| event(&id, before(now, failed + hours), false)));
         }
         counters.push(counter);
-        told.push((Reason::Firing, Alert::device_sync_failing(device(&id), &run)));
+        told.push((Telling::Firing, Alert::device_sync_failing(device(&id), &run)));
     }
     store_events(env, &events).await;
     store_counters(env, counters).await;
@@ -61,11 +58,11 @@ async fn what_people_want_to_know_of_fifty_alerts_is_asked_for_three_times_and_o
 
     let mut over = told[0].1.clone();
     over.ends_at = Some(now);
-    let facts = look_up(&store, &[(Reason::Resolved, over)]).await;
-    assert_eq!(facts, [Facts { last_good_sync: Some(now), ..Facts::default() }]);
+    let facts = device_context::read(&store, &[(Telling::Resolved, over)]).await;
+    assert_eq!(facts, [DeviceContext { last_good_sync: Some(now), ..DeviceContext::default() }]);
     assert_eq!(asked_by(&env, "e2e").await, [Value::Null; 0]);
 
-    let facts = look_up(&store, &told).await;
+    let facts = device_context::read(&store, &told).await;
     for (i, (facts, failed)) in facts.iter().zip(FAILED.into_iter().cycle()).enumerate() {
         let errors: Vec<_> = facts.last_errors.iter().map(|error| error.at).collect();
         let newest = (1..=3).map(|hours| Some(before(now, hours)));

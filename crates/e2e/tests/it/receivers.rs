@@ -1,44 +1,45 @@
-//! Receivers that are reached by HTTP: what leaves, and what each answer means.
+//! Routing that are reached by HTTP: what leaves, and what each answer means.
 
 use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 
 use alerter::{
-    alert_config::AlertConfig,
-    facts::{Facts, FailedSync},
-    notification::{Delivery, Notice, Notification, Reason},
-    receivers::{Links, Receivers, log::AlertLog},
+    device_context::{DeviceContext, FailedSync},
+    messages::Links,
+    notification::{AlertNotification, Delivery, Notification},
+    receivers::log::AlertLog,
+    routing::{Routing, RoutingFile},
 };
 use e2e::{Answer, FarEnd, TestEnv, hours_ago};
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::models::{Alert, DeviceId, FailureRun};
+use pisync_core::models::{Alert, DeviceId, FailureRun, Telling};
 
 /// The key of the signatures, and what the file with it holds.
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// The receivers of a config, with the alert log of this world.
-pub(crate) fn receivers(env: &TestEnv, config: &str) -> Receivers {
+pub(crate) fn receivers(env: &TestEnv, config: &str) -> Routing {
     let path = env.path("alerts.toml");
     std::fs::write(&path, config).unwrap();
-    let config = AlertConfig::read(&path).unwrap_or_else(|problems| panic!("{problems}"));
+    let config = RoutingFile::read(&path).unwrap_or_else(|problems| panic!("{problems}"));
     let links = Links::to("https://pisync.example.org/".parse().unwrap());
-    Receivers::new(AlertLog::open(&env.path("alerts.log")).unwrap(), links, config)
+    Routing::new(AlertLog::open(&env.path("alerts.log")).unwrap(), links, config)
 }
 
 /// When the device began to fail: the same in all messages of a test, as its id comes of it.
 static SINCE: LazyLock<Timestamp> = LazyLock::new(|| hours_ago(4));
 
 /// What is told of a device that began to fail four hours ago and, if resolved, is well since one.
-pub(crate) fn notice(device_id: &str, reason: Reason) -> Notice {
+pub(crate) fn notice(device_id: &str, reason: Telling) -> AlertNotification {
     let run = FailureRun { count: 3, since: *SINCE, last_at: hours_ago(2), last_speed: 0.2 };
     let mut alert = Alert::device_sync_failing(DeviceId::parse(device_id).unwrap(), &run);
-    alert.ends_at = (reason == Reason::Resolved).then(|| hours_ago(1));
+    alert.ends_at = (reason == Telling::Resolved).then(|| hours_ago(1));
     let last_errors = vec![FailedSync { at: hours_ago(2), errors: 5, files: 8, speed: 0.2 }];
-    let facts = Facts { last_errors, last_good_sync: Some(hours_ago(5)), usual_speed: Some(12.0) };
-    Notice { reason, alert, facts }
+    let facts = DeviceContext { last_errors, last_good_sync: Some(hours_ago(5)), usual_speed: Some(12.0) };
+    AlertNotification { kind: reason, alert, context: facts }
 }
 
 /// One message to the receiver `there`.
-pub(crate) fn message(notices: Vec<Notice>) -> Notification {
+pub(crate) fn message(notices: Vec<AlertNotification>) -> Notification {
     Notification {
         id: "msg_1".into(),
         receiver: "there".into(),
@@ -49,7 +50,7 @@ pub(crate) fn message(notices: Vec<Notice>) -> Notification {
 }
 
 fn firing() -> Notification {
-    message(vec![notice("pibook-1", Reason::Firing)])
+    message(vec![notice("pibook-1", Telling::Firing)])
 }
 
 fn says(status: u16, headers: &str, body: &str) -> Answer {
@@ -57,7 +58,7 @@ fn says(status: u16, headers: &str, body: &str) -> Answer {
 }
 
 /// A webhook with a signature at the far end, which is waited for one second.
-fn webhook(env: &TestEnv, far_end: &FarEnd) -> Receivers {
+fn webhook(env: &TestEnv, far_end: &FarEnd) -> Routing {
     std::fs::write(env.path("secret"), format!("{SECRET}\n")).unwrap();
     let (url, secret) = (far_end.url(), env.path("secret").display().to_string());
     let keys = format!("name = \"there\"\ntype = \"webhook\"\nurl = \"{url}/x\"\nsecret_file = \"{secret}\"\n");
@@ -151,7 +152,7 @@ async fn slack_gets_what_people_need_and_no_name_of_a_device_is_a_command() {
     let url = env.path("url").display().to_string();
     let receivers =
         receivers(&env, &format!("[[receiver]]\nname = \"there\"\ntype = \"slack\"\nurl_file = \"{url}\"\n"));
-    assert_eq!(receivers.send(&message(vec![notice("<!channel>", Reason::Firing)])).await, Delivery::Sent);
+    assert_eq!(receivers.send(&message(vec![notice("<!channel>", Telling::Firing)])).await, Delivery::Sent);
     let sent = far_end.received().remove(0).json();
     let text = sent["attachments"][0]["text"].as_str().unwrap();
     for part in [
@@ -167,12 +168,17 @@ async fn slack_gets_what_people_need_and_no_name_of_a_device_is_a_command() {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(!sent.to_string().contains("<!channel>"), "{sent}");
+    for command in ["@all", "[x](https://example.net)", "*bold*", "`code`"] {
+        assert_eq!(receivers.send(&message(vec![notice(command, Telling::Firing)])).await, Delivery::Sent);
+        let sent = far_end.received().pop().unwrap().json().to_string();
+        assert!(!sent.contains(command), "{sent}");
+    }
 
-    let mut many: Vec<_> = (0..50).map(|i| notice(&format!("pibook-{i}"), Reason::Firing)).collect();
-    many.push(notice("pibook-well", Reason::Resolved));
+    let mut many: Vec<_> = (0..50).map(|i| notice(&format!("pibook-{i}"), Telling::Firing)).collect();
+    many.push(notice("pibook-well", Telling::Resolved));
     let message = Notification { more: 9, ..message(many) };
     assert_eq!(receivers.send(&message).await, Delivery::Sent);
-    let sent = far_end.received().remove(1).json();
+    let sent = far_end.received().pop().unwrap().json();
     assert_eq!(sent["text"], "[PiSync] DeviceSyncFailing: 50 firing, 1 resolved, 9 more");
     let colors: Vec<_> = sent["attachments"].as_array().unwrap().iter().map(|one| one["color"].as_str()).collect();
     assert_eq!(
@@ -195,7 +201,7 @@ async fn pagerduty_gets_one_incident_that_begins_and_ends() {
     let keys =
         format!("name = \"there\"\ntype = \"pagerduty\"\nurl = \"{url}/v2/enqueue\"\nrouting_key_file = \"{key}\"\n");
     let receivers = receivers(&env, &format!("[[receiver]]\n{keys}severity = \"warning\"\n"));
-    for reason in [Reason::Firing, Reason::Repeat, Reason::Resolved] {
+    for reason in [Telling::Firing, Telling::Repeat, Telling::Resolved] {
         assert_eq!(receivers.send(&message(vec![notice("pibook-1", reason)])).await, Delivery::Sent);
     }
     let events: Vec<_> = far_end.received().iter().map(e2e::Received::json).collect();
@@ -210,7 +216,7 @@ async fn pagerduty_gets_one_incident_that_begins_and_ends() {
         assert_eq!(event["links"][0]["href"], "https://pisync.example.org/device?id=pibook-1");
     }
     let summary = events[2]["payload"]["summary"].as_str().unwrap();
-    assert!(summary.contains("well again") && summary.ends_with("for 3 h 0 min"), "{summary}");
+    assert!(summary.contains("has recovered") && summary.ends_with("for 3 h 0 min"), "{summary}");
     assert!(events[0]["payload"]["custom_details"]["cause"].as_str().unwrap().contains("0.2 Mbps"));
 
     far_end.answers([says(400, "", "hunter2 is no key")]);
@@ -223,7 +229,7 @@ async fn pagerduty_gets_one_incident_that_begins_and_ends() {
 async fn the_log_gets_a_line_for_each_alert_of_a_message() {
     let env = TestEnv::new();
     let receivers = receivers(&env, "");
-    let notices = (0..3).map(|i| notice(&format!("pibook-{i}"), Reason::Firing)).collect();
+    let notices = (0..3).map(|i| notice(&format!("pibook-{i}"), Telling::Firing)).collect();
     assert_eq!(receivers.send(&Notification { receiver: "log".into(), ..message(notices) }).await, Delivery::Sent);
     let devices: Vec<_> = env.alerts().iter().map(|line| line["deviceId"].as_str().unwrap().to_owned()).collect();
     assert_eq!(devices, ["pibook-0", "pibook-1", "pibook-2"]);
@@ -236,7 +242,7 @@ async fn the_log_gets_a_line_for_each_alert_of_a_message() {
 async fn a_receiver_that_a_new_config_no_longer_has_gets_nothing() {
     let (env, far_end) = (TestEnv::new(), FarEnd::start().await);
     let receivers = webhook(&env, &far_end);
-    receivers.clone().replace(AlertConfig::default());
+    receivers.clone().replace(RoutingFile::default());
     assert!(matches!(receivers.send(&firing()).await, Delivery::Dead { .. }));
     assert!(far_end.received().is_empty());
     env.remove().await;

@@ -53,6 +53,13 @@ pub struct Finding {
     pub named: Vec<DeviceId>,
 }
 
+impl Finding {
+    /// Returns that it is about `part` of `whole`.
+    pub fn new(part: u64, whole: u64, detail: Option<String>) -> Self {
+        Self { part, whole, detail, changed: Vec::new(), named: Vec::new() }
+    }
+}
+
 impl Alert {
     /// A new incident of a rule.
     pub fn new(name: AlertName, subject: Subject, starts_at: Timestamp) -> Self {

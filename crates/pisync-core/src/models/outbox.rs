@@ -95,6 +95,14 @@ impl Telling {
         }
     }
 
+    /// Returns the state of the alert, in the words of every format that leaves.
+    pub fn status(self) -> &'static str {
+        match self {
+            Self::Firing | Self::Repeat => "firing",
+            Self::Resolved => "resolved",
+        }
+    }
+
     /// What that word tells.
     pub fn parse(word: &str) -> Option<Self> {
         [Self::Firing, Self::Repeat, Self::Resolved].into_iter().find(|known| known.as_str() == word)

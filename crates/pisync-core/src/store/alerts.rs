@@ -9,6 +9,7 @@ mod fleet;
 mod groups;
 mod list;
 mod outbox;
+mod pages;
 mod week;
 
 use bson::{Document, doc};
@@ -24,7 +25,7 @@ pub use self::{
     list::{AlertFilter, Held, HeldCount},
 };
 use super::{Raw, Revision, Saved, StoreError, documents, index, object_id, update};
-use crate::models::{AlertId, AlertName, DeviceId, Incident};
+use crate::models::{AlertId, Incident};
 
 /// The collection, as metrics and the log name it.
 const NAME: &str = "Alert";
@@ -66,25 +67,21 @@ impl Alerts {
         Ok(self.collection.count_documents(doc! { "open": true }).hint(open_keys()).await?)
     }
 
-    /// The open incidents, of these devices or of all.
-    pub async fn find_open(&self, devices: Option<&[DeviceId]>) -> Result<Vec<KeptIncident>, StoreError> {
-        let mut filter = doc! { "open": true };
-        if let Some(devices) = devices {
-            filter.insert("fingerprint", doc! { "$in": fingerprints(devices) });
-        }
-        self.found(filter, open_keys()).await
+    /// The open incidents.
+    pub async fn find_open(&self) -> Result<Vec<KeptIncident>, StoreError> {
+        self.found(doc! { "open": true }, open_keys()).await
     }
 
-    /// The incidents of these devices that ended after a time, and those that have one of these
-    /// ids, whether or not they are open.
+    /// Returns the incidents of these fingerprints that changed their state after a time, and those
+    /// that have one of these ids, whether or not they are open.
     pub async fn find_ended(
         &self,
-        devices: &[DeviceId],
+        fingerprints: &[String],
         after: Timestamp,
         ids: &[AlertId],
     ) -> Result<Vec<KeptIncident>, StoreError> {
         let after = doc! { "$gt": bson::DateTime::from(after) };
-        let filter = doc! { "fingerprint": { "$in": fingerprints(devices) }, "stateSince": after };
+        let filter = doc! { "fingerprint": { "$in": fingerprints }, "stateSince": after };
         let mut ended = self.found(filter, Hint::Keys(last_keys())).await?;
         let ids: Vec<_> = ids.iter().map(|id| object_id(id.bytes())).collect();
         ended.extend(self.found(doc! { "_id": { "$in": ids } }, Hint::Keys(doc! { "_id": 1 })).await?);
@@ -119,9 +116,4 @@ fn open_keys() -> Hint {
 
 fn last_keys() -> Document {
     doc! { "fingerprint": 1, "stateSince": 1 }
-}
-
-fn fingerprints(devices: &[DeviceId]) -> Vec<String> {
-    let name = AlertName::DeviceSyncFailing;
-    devices.iter().map(|device| crate::models::Alert::fingerprint(name, device)).collect()
 }

@@ -1,7 +1,7 @@
 //! What is read of the incidents to look at the fleet as a whole, each by an index.
 
 use bson::{DateTime, Document, doc, raw::RawDocument};
-use futures_util::TryStreamExt;
+use futures_util::{Stream, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use mongodb::options::Hint;
 
@@ -20,17 +20,6 @@ impl Alerts {
         self.found(doc! { "fingerprint": { "$in": fingerprints }, "open": true }, open_keys()).await
     }
 
-    /// The incidents of these fingerprints that changed their state after a time, also those that
-    /// are open.
-    pub async fn ended_by_fingerprint(
-        &self,
-        fingerprints: &[String],
-        after: Timestamp,
-    ) -> Result<Vec<KeptIncident>, StoreError> {
-        let filter = doc! { "fingerprint": { "$in": fingerprints }, "stateSince": { "$gt": DateTime::from(after) } };
-        self.found(filter, Hint::Keys(last_keys())).await
-    }
-
     /// All open incidents of a rule.
     pub async fn open_of_rule(&self, name: AlertName) -> Result<Vec<KeptIncident>, StoreError> {
         self.found(doc! { "fingerprint": of_rule(name), "open": true }, open_keys()).await
@@ -42,14 +31,15 @@ impl Alerts {
         self.found(filter, Hint::Keys(last_keys())).await
     }
 
-    /// The devices with an open incident of this name that began at `from` or later, and at `to` at
-    /// the latest.
+    /// Returns the devices with an open incident of this name that began at `from` or later, and at
+    /// `to` at the latest, `most` at a time.
     pub async fn devices_open(
         &self,
         name: AlertName,
         from: Timestamp,
         to: Timestamp,
-    ) -> Result<Vec<DeviceId>, StoreError> {
+        most: usize,
+    ) -> Result<impl Stream<Item = Result<Vec<DeviceId>, StoreError>> + Send + Unpin + use<>, StoreError> {
         let open = AlertState::ALL.into_iter().filter(|state| *state != AlertState::Resolved);
         let filter = doc! {
             "state": { "$in": open.map(AlertState::as_str).collect::<Vec<_>>() },
@@ -58,12 +48,12 @@ impl Alerts {
         };
         let by_state = Hint::Keys(doc! { "state": 1, "startsAt": -1, "_id": -1 });
         let find = self.collection.find(filter).projection(doc! { "_id": 0, "deviceId": 1 }).hint(by_state);
-        let found = find.batch_size(10_000).await?;
+        let found = find.batch_size(1_000).await?;
         let device = |found: &RawDocument| {
             let device = found.get_str("deviceId").map_err(|_| Unreadable::new("deviceId", "expected a device id"))?;
             DeviceId::parse(device).map_err(|error| Unreadable::new("deviceId", error.to_string()))
         };
-        documents::readable(NAME, found, device).try_collect().await
+        Ok(documents::readable(NAME, found, device).try_chunks(most).map_err(|error| error.1).boxed())
     }
 
     /// How many incidents of single devices there are, open or over; for tests.
@@ -73,6 +63,6 @@ impl Alerts {
 }
 
 /// Fingerprints are the name, a slash, and what it is about; the next character is a 0.
-fn of_rule(name: AlertName) -> Document {
+pub(super) fn of_rule(name: AlertName) -> Document {
     doc! { "$gte": format!("{name}/"), "$lt": format!("{name}0") }
 }

@@ -130,13 +130,19 @@ impl FailureCounters {
         documents::readable(NAME, found, begun).try_collect().await
     }
 
-    /// Whose counter is at or over `threshold`, in no order: answered from the index alone.
-    pub async fn failing(&self, threshold: i32) -> Result<Vec<DeviceId>, StoreError> {
+    /// Returns the devices whose counter is at or over `threshold`, `most` at a time and in no order:
+    /// answered from the index alone.
+    pub async fn failing(
+        &self,
+        threshold: i32,
+        most: usize,
+    ) -> Result<impl Stream<Item = Result<Vec<DeviceId>, StoreError>> + Send + Unpin + use<>, StoreError> {
         let failing = doc! { "failureCount": { "$gte": threshold } };
         let find = self.collection.find(failing).projection(doc! { "_id": 0, "deviceId": 1 });
         let by = Hint::Keys(doc! { "failureCount": -1, "deviceId": 1 });
         let found = find.hint(by).batch_size(10_000).await?;
-        documents::readable(NAME, found, |document| documents::parse::<Named>(document)?.device()).try_collect().await
+        let named = |document: &RawDocument| documents::parse::<Named>(document)?.device();
+        Ok(documents::readable(NAME, found, named).try_chunks(most).map_err(|error| error.1).boxed())
     }
 
     /// The counters of these devices, those that have one; `None` for one that cannot be read.

@@ -38,7 +38,7 @@ impl Silences {
 
     /// The labels of each open alert, and where they are asked for those of its device.
     pub async fn open_labels(&self, of_devices: bool) -> Result<Vec<BTreeMap<String, String>>, StoreError> {
-        let open = self.alerts().find_open(None).await?;
+        let open = self.alerts().find_open().await?;
         let devices = open.iter().filter(|_| of_devices).filter_map(|kept| kept.incident.alert.device_id());
         let labels = self.store.sync_events().newest_labels(&devices.collect::<Vec<_>>()).await?;
         let with_labels = |alert: &Alert| alert.labels_with(alert.device_id().and_then(|device| labels.get(device)));

@@ -1,0 +1,57 @@
+//! `alerter test`: one made-up incident, begun and over, sent to a receiver.
+
+use std::collections::BTreeMap;
+
+use anyhow::{bail, ensure};
+use jiff::{SignedDuration, Timestamp};
+use pisync_core::models::{Alert, DeviceId, FailureRun, Telling};
+
+use crate::{
+    device_context::{DeviceContext, FailedSync},
+    notification::{AlertNotification, Delivery, Notification},
+    routing::Routing,
+};
+
+/// The device that the made-up incident is about.
+const DEVICE: &str = "test-of-the-alerter";
+
+/// The slow speed at its syncs, in Mbps.
+const SPEED: f64 = 0.2;
+
+/// Sends both messages of an incident that never was; the answer is what was done.
+///
+/// Fails where there is no such receiver or it does not take one of them.
+pub(crate) async fn run(receivers: &Routing, name: &str) -> anyhow::Result<String> {
+    ensure!(receivers.has(name), "there is no receiver {name:?} in the config");
+    // One time for both, or they would be of two incidents.
+    let now = Timestamp::now();
+    for kind in [Telling::Firing, Telling::Resolved] {
+        let notification = notification(name, kind, now)?;
+        match receivers.send(&notification).await {
+            Delivery::Sent => {}
+            Delivery::Again { why, .. } => bail!("{name} did not take the {} message now: {why}", kind.status()),
+            Delivery::Dead { why } => bail!("{name} refuses the {} message: {why}", kind.status()),
+        }
+    }
+    Ok(format!("{name} has taken the two messages of a made-up incident of the device {DEVICE}"))
+}
+
+fn notification(receiver: &str, kind: Telling, now: Timestamp) -> anyhow::Result<Notification> {
+    let ago = |hours| now.checked_sub(SignedDuration::from_hours(hours));
+    let run = FailureRun { count: 3, since: ago(3)?, last_at: ago(1)?, last_speed: SPEED };
+    let mut alert = Alert::device_sync_failing(DeviceId::parse(DEVICE)?, &run);
+    alert.ends_at = (kind == Telling::Resolved).then_some(now);
+    let failed = |hours| Ok::<_, jiff::Error>(FailedSync { at: ago(hours)?, errors: 5, files: 8, speed: SPEED });
+    let context = DeviceContext {
+        last_errors: vec![failed(1)?, failed(2)?, failed(3)?],
+        last_good_sync: Some(ago(4)?),
+        usual_speed: Some(12.0),
+    };
+    Ok(Notification {
+        id: format!("test-{}-{}", now.as_millisecond(), kind.status()),
+        receiver: receiver.to_owned(),
+        group: BTreeMap::new(),
+        notices: vec![AlertNotification { kind, alert, context }],
+        more: 0,
+    })
+}

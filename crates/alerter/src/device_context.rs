@@ -1,0 +1,148 @@
+//! What else is known of the device that an alert is about: read when a message leaves, for the people
+//! who get it.
+
+use std::{collections::HashMap, time::Duration};
+
+use jiff::Timestamp;
+use pisync_core::{
+    models::{Alert, AlertName, DeviceId, Telling},
+    store::{Store, StoreError, StoredEvent, detached},
+};
+
+/// How long all contexts of a message may take: people are notified without them rather than late.
+const CONTEXT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How many of a device's newest rows are read.
+const ROWS: u32 = 20;
+
+/// How many failed syncs are told.
+const ERRORS: usize = 3;
+
+/// What is known of the device that an alert is about; empty where it could not be read.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeviceContext {
+    /// Its last failed syncs, newest first, a few.
+    pub last_errors: Vec<FailedSync>,
+    /// When it last synced without an error.
+    pub last_good_sync: Option<Timestamp>,
+    /// The median speed of its last good syncs, in Mbps.
+    pub usual_speed: Option<f64>,
+}
+
+/// One failed sync.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FailedSync {
+    /// When.
+    pub at: Timestamp,
+    /// Errors met.
+    pub errors: i64,
+    /// Files synced all the same.
+    pub files: i64,
+    /// Speed in Mbps.
+    pub speed: f64,
+}
+
+/// Returns the contexts of these alerts, in their order. Never fails: what cannot be read in time is left
+/// out, since a message that waits for it helps nobody.
+///
+/// The end of an incident is told with the good sync that ended it, for which nothing is read.
+pub async fn read(store: &Store, told: &[(Telling, Alert)]) -> Vec<DeviceContext> {
+    let wrong = told.iter().filter(|(reason, _)| *reason != Telling::Resolved);
+    let known = in_time(store, wrong.filter_map(|(_, alert)| failing(alert).cloned()).collect()).await;
+    let of = |(reason, alert): &(Telling, Alert)| match failing(alert) {
+        Some(_) if *reason == Telling::Resolved => {
+            DeviceContext { last_good_sync: alert.ends_at, ..DeviceContext::default() }
+        }
+        Some(device) => known.get(device).cloned().unwrap_or_default(),
+        None => DeviceContext::default(),
+    };
+    told.iter().map(of).collect()
+}
+
+/// The device whose syncs fail, where that is what is wrong.
+fn failing(alert: &Alert) -> Option<&DeviceId> {
+    alert.device_id().filter(|_| alert.name == AlertName::DeviceSyncFailing)
+}
+
+/// Returns the contexts of these devices; none where they could not be read in time.
+async fn in_time(store: &Store, devices: Vec<DeviceId>) -> HashMap<DeviceId, DeviceContext> {
+    let store = store.clone();
+    let read = detached(CONTEXT_TIMEOUT, async move { of_devices(&store, &devices).await }).await;
+    match read.map_err(StoreError::from).and_then(|read| read) {
+        Ok(facts) => return facts,
+        Err(error) => log::warn!(error:% = error; "a message leaves without the contexts of its devices"),
+    }
+    HashMap::new()
+}
+
+/// Three questions at the most, whatever the number of devices.
+async fn of_devices(store: &Store, devices: &[DeviceId]) -> Result<HashMap<DeviceId, DeviceContext>, StoreError> {
+    let newest: Vec<_> = devices.iter().map(|device| (device, Timestamp::MAX)).collect();
+    let mut rows = rows_of(store, &newest).await?;
+    let has_good = |device: &DeviceId| rows.get(device.as_str()).is_some_and(|rows| rows.iter().any(is_good));
+    let without: Vec<_> = devices.iter().filter(|device| !has_good(device)).collect();
+    if !without.is_empty() {
+        let counters = store.failure_counters().readable(&without).await?;
+        let until = |device: &DeviceId| {
+            let last = counters.get(device)?.last_success_at?;
+            last.checked_add(Duration::from_millis(1)).ok()
+        };
+        let until: Vec<_> = without.into_iter().filter_map(|device| Some((device, until(device)?))).collect();
+        for (device, before) in rows_of(store, &until).await? {
+            rows.entry(device).or_default().extend(before.into_iter().filter(is_good));
+        }
+    }
+    let facts = |device: &DeviceId| rows.get(device.as_str()).map(|rows| DeviceContext::of(rows)).unwrap_or_default();
+    Ok(devices.iter().map(|device| (device.clone(), facts(device))).collect())
+}
+
+/// The newest rows of each device before a time each.
+async fn rows_of(
+    store: &Store,
+    devices: &[(&DeviceId, Timestamp)],
+) -> Result<HashMap<String, Vec<StoredEvent>>, StoreError> {
+    let mut rows = HashMap::<_, Vec<_>>::new();
+    for row in store.sync_events().newest_rows(devices, ROWS).await? {
+        rows.entry(row.device_id.clone()).or_default().push(row);
+    }
+    Ok(rows)
+}
+
+fn is_good(row: &StoredEvent) -> bool {
+    row.total_errors <= 0
+}
+
+impl DeviceContext {
+    /// What some rows of a device tell, newest first.
+    fn of(rows: &[StoredEvent]) -> Self {
+        let good: Vec<_> = rows.iter().filter(|row| is_good(row)).collect();
+        Self {
+            last_errors: rows.iter().filter(|row| !is_good(row)).take(ERRORS).map(FailedSync::from).collect(),
+            last_good_sync: good.first().map(|row| row.timestamp),
+            usual_speed: median(good.iter().map(|row| row.internet_speed).filter(|speed| *speed > 0.0).collect()),
+        }
+    }
+}
+
+/// The middle one of these.
+pub(crate) fn median(mut speeds: Vec<f64>) -> Option<f64> {
+    speeds.sort_by(f64::total_cmp);
+    speeds.get(speeds.len() / 2).copied()
+}
+
+impl From<&StoredEvent> for FailedSync {
+    fn from(row: &StoredEvent) -> Self {
+        Self { at: row.timestamp, errors: row.total_errors, files: row.total_files_synced, speed: row.internet_speed }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usual_speed_is_the_middle_one_whatever_the_outliers() {
+        assert_eq!(median(vec![900.0, 5.0, 4.0, 0.1, 6.0]), Some(5.0));
+        assert_eq!(median(vec![]), None);
+    }
+}

@@ -1,0 +1,92 @@
+//! What a rule finds out: facts, of which [`crate::reconcile`] makes incidents.
+
+use jiff::{SignedDuration, Timestamp};
+use pisync_core::models::{Alert, Scope};
+
+use crate::routing::rules::Limits;
+
+/// What a rule finds out about one device, one part of the fleet, or all of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// The alert, as it would open now.
+    pub alert: Alert,
+    /// Whether it should be open.
+    pub health: Health,
+    /// Since when all is healthy, if it is.
+    pub healthy_since: Timestamp,
+    /// Whether it is recent enough to open: late data never pages.
+    pub is_recent: bool,
+    /// For how long all has to be healthy until the incident is resolved.
+    pub clears_after: SignedDuration,
+    /// The part of the fleet that it follows from, if the alert does not say so itself.
+    pub follows: Option<Scope>,
+}
+
+/// What a rule says of one thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// It fails, or has not recovered far enough.
+    Unhealthy,
+    /// It is well, or does not fail enough yet.
+    Healthy,
+    /// The data does not tell: all stays as it is.
+    Unknown,
+}
+
+impl Evaluation {
+    /// Returns an evaluation that opens and resolves at once.
+    pub fn new(alert: Alert, health: Health, healthy_since: Timestamp) -> Self {
+        Self { alert, health, healthy_since, is_recent: true, clears_after: SignedDuration::ZERO, follows: None }
+    }
+
+    /// Returns whether an incident may open by it.
+    pub fn may_open(&self) -> bool {
+        self.health == Health::Unhealthy && self.is_recent
+    }
+}
+
+impl Health {
+    /// Returns `Unhealthy` if that is so, else `Healthy`.
+    pub fn unhealthy_if(is_unhealthy: bool) -> Self {
+        if is_unhealthy { Self::Unhealthy } else { Self::Healthy }
+    }
+}
+
+impl Limits {
+    /// Returns the health of a part of a whole. Between the two shares all stays as it is.
+    #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
+    pub fn health(&self, is_open: bool, part: u64, whole: u64) -> Health {
+        if whole == 0 {
+            return Health::Unknown;
+        }
+        let share = part as f64 / whole as f64;
+        let is_too_large =
+            if is_open { share >= self.closes_below } else { share >= self.opens_at && part >= self.at_least };
+        Health::unhealthy_if(is_too_large)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Health::*, *};
+
+    #[test]
+    fn opens_at_one_share_and_closes_below_a_lower_one() {
+        for (is_open, part, whole, health) in [
+            (false, 4_999, 100_000, Healthy),
+            (false, 5_000, 100_000, Unhealthy),
+            (false, 49, 100, Healthy),
+            (false, 50, 100, Unhealthy),
+            (false, 50, 1_001, Healthy),
+            (true, 5_000, 100_000, Unhealthy),
+            (true, 2_500, 100_000, Unhealthy),
+            (true, 2_499, 100_000, Healthy),
+            (true, 10, 100, Unhealthy),
+            (true, 2, 100, Healthy),
+            (true, 0, 0, Unknown),
+            (false, 0, 0, Unknown),
+        ] {
+            assert_eq!(Limits::FLEET.health(is_open, part, whole), health, "{is_open} {part} of {whole}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The state machine of an incident: a pure function from what was, what a rule found and what time it
+//! is to what is, with the messages that have to leave in its outbox.
+//!
+//! It wants one state of things and takes whatever steps lead there, so that it does not matter how
+//! often or how late it is asked.
+
+mod notifications;
+
+use jiff::{SignedDuration, Timestamp};
+use pisync_core::models::{Alert, AlertId, AlertState, Incident, SilenceId};
+
+pub(crate) use self::notifications::wait;
+pub use self::notifications::{Trigger, delivered};
+use crate::{
+    evaluation::{Evaluation, Health},
+    routing::Route,
+};
+
+/// What comes back so soon after it was resolved is the same incident, and no news.
+pub const SAME_INCIDENT: SignedDuration = SignedDuration::from_mins(30);
+
+/// What suppresses the messages of an incident.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Suppression {
+    /// The silences that match it.
+    pub silenced_by: Vec<SilenceId>,
+    /// The alert that inhibits it.
+    pub inhibited_by: Option<AlertId>,
+    /// Whether its device is flapping.
+    pub flapping: bool,
+}
+
+/// Returns the incident after an evaluation, if it changes; `before` is the open one, or else the last
+/// one that there was.
+pub fn next(
+    before: Option<&Incident>,
+    evaluation: &Evaluation,
+    suppression: &Suppression,
+    routes: &[Route],
+    now: Timestamp,
+) -> Option<Incident> {
+    let mut after = transition(before, evaluation, now)?;
+    after.silenced_by.clone_from(&suppression.silenced_by);
+    after.inhibited_by = suppression.inhibited_by;
+    after.flapping = suppression.flapping;
+    let planned = after.last_seq;
+    notifications::plan(&mut after, routes, now);
+    if after.last_seq > planned && evaluation.health == Health::Unhealthy {
+        // A message says how it is now.
+        let alert = &evaluation.alert;
+        after.alert.failure_count = alert.failure_count;
+        (after.alert.cause, after.alert.evidence) = (alert.cause, alert.evidence);
+    }
+    (before != Some(&after)).then_some(after)
+}
+
+/// Returns where the incident stands now; `None` if there is none.
+fn transition(before: Option<&Incident>, evaluation: &Evaluation, now: Timestamp) -> Option<Incident> {
+    let Some(before) = before.cloned() else { return open(evaluation, now) };
+    match (evaluation.health, before.is_open()) {
+        (Health::Unhealthy, true) => Some(go_on(before, &evaluation.alert)),
+        (Health::Unhealthy, false) => reopen(before, evaluation, now),
+        (Health::Healthy, true) => Some(resolve(before, evaluation, now)),
+        // It stays unhealthy, or goes on to be resolved.
+        (Health::Unknown, true) if before.well_since.is_some() => Some(resolve(before, evaluation, now)),
+        (Health::Unknown, true) => Some(before),
+        (Health::Healthy | Health::Unknown, false) => None,
+    }
+}
+
+fn open(evaluation: &Evaluation, now: Timestamp) -> Option<Incident> {
+    let alert = Some(evaluation.alert.clone()).filter(|_| evaluation.may_open())?;
+    Some(enter(Incident::new(alert, now), AlertState::Firing, now))
+}
+
+fn reopen(before: Incident, evaluation: &Evaluation, now: Timestamp) -> Option<Incident> {
+    if !evaluation.is_recent {
+        return None;
+    }
+    let is_news = now.duration_since(before.state_since) > SAME_INCIDENT;
+    if is_news && before.alert.id != evaluation.alert.id {
+        return open(evaluation, now);
+    }
+    let mut again = enter(before, AlertState::Firing, now);
+    again.alert.ends_at = None;
+    if is_news {
+        // It has the id of the one before, and so its place; people are notified all the same.
+        again.acked = None;
+        again.told.clear();
+    }
+    Some(again)
+}
+
+/// It is still unhealthy: what is found of many devices changes while it goes on.
+fn go_on(mut before: Incident, alert: &Alert) -> Incident {
+    before.well_since = None;
+    if alert.finding.is_some() {
+        before.alert.finding.clone_from(&alert.finding);
+        (before.alert.cause, before.alert.failure_count) = (alert.cause, alert.failure_count);
+    }
+    before
+}
+
+/// It is resolved, or seems to be so but not for long enough.
+fn resolve(mut before: Incident, evaluation: &Evaluation, now: Timestamp) -> Incident {
+    let since = before.well_since.unwrap_or(evaluation.healthy_since);
+    if now.duration_since(since) < evaluation.clears_after {
+        before.well_since = Some(since);
+        return before;
+    }
+    before.alert.ends_at = Some(since);
+    enter(before, AlertState::Resolved, now)
+}
+
+fn enter(mut incident: Incident, state: AlertState, now: Timestamp) -> Incident {
+    incident.alert.state = state;
+    incident.state_since = now;
+    incident.well_since = None;
+    incident
+}
+
+#[cfg(test)]
+mod tests;

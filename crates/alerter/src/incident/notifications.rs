@@ -1,0 +1,193 @@
+//! Who has to be notified of what: the outbox follows from the incident's state and from what its
+//! receivers have got.
+
+use jiff::{SignedDuration, Timestamp};
+use pisync_core::models::{AlertState, Dead, Entry, Incident, MessageId, Telling, Told};
+
+use crate::{notification::Delivery, routing::Route};
+
+/// How long a message is tried before it counts as undeliverable.
+const DELIVERY_TIMEOUT: SignedDuration = SignedDuration::from_hours(24);
+
+/// The shortest and the longest wait between two attempts.
+const WAITS: [SignedDuration; 2] = [SignedDuration::from_secs(5), SignedDuration::from_mins(15)];
+
+/// The most that a receiver may ask to be left alone for.
+const LONGEST_REST: SignedDuration = SignedDuration::from_hours(1);
+
+/// The most undeliverable entries that an incident keeps to be looked at.
+const DEAD_KEPT: usize = 10;
+
+/// What a claimed message came to, at a time.
+#[derive(Debug, Clone, Copy)]
+pub struct Trigger<'a> {
+    /// The message.
+    pub message: &'a MessageId,
+    /// What became of it.
+    pub delivery: &'a Delivery,
+    /// When.
+    pub now: Timestamp,
+    /// When it may be tried again.
+    pub next_at: Timestamp,
+}
+
+/// Plans the messages that the state asks for.
+pub(super) fn plan(incident: &mut Incident, routes: &[Route], now: Timestamp) {
+    match incident.alert.state {
+        AlertState::Pending | AlertState::Firing => plan_firing(incident, routes, now),
+        AlertState::Resolved => plan_resolved(incident, routes, now),
+    }
+}
+
+fn plan_firing(incident: &mut Incident, routes: &[Route], now: Timestamp) {
+    let is_held_back = incident.is_held_back();
+    let stays = |entry: &Entry| entry.is_in_flight() || (entry.telling != Telling::Resolved && !is_held_back);
+    incident.outbox.retain(stays);
+    if is_held_back || incident.acked.is_some() {
+        return;
+    }
+    for route in routes {
+        let is_waiting = incident.outbox.iter().any(|entry| entry.receiver == route.receiver);
+        if let Some(telling) = due(incident, route, now).filter(|_| !is_waiting) {
+            queue(incident, telling, route, now);
+        }
+    }
+}
+
+/// Returns what a receiver has to be notified of while the incident is firing.
+fn due(incident: &Incident, route: &Route, now: Timestamp) -> Option<Telling> {
+    let repeat = SignedDuration::try_from(route.repeat_interval).unwrap_or(SignedDuration::MAX);
+    let is_long_after = |at: Timestamp| now.duration_since(at) >= repeat;
+    if let Some(told) = incident.told(&route.receiver) {
+        // What came back was no news; it is only when it has lasted.
+        let at = if told.is_resolved { told.at.max(incident.state_since) } else { told.at };
+        return is_long_after(at).then_some(Telling::Repeat);
+    }
+    let given_up = incident.dead.iter().filter(|entry| entry.receiver == route.receiver);
+    let given_up = given_up.filter_map(|entry| entry.dead.as_ref()).map(|dead| dead.at).max();
+    given_up.is_none_or(is_long_after).then_some(Telling::Firing)
+}
+
+/// Who was notified that it is firing, or may be just now, is notified that it is resolved. Nobody else
+/// is.
+fn plan_resolved(incident: &mut Incident, routes: &[Route], now: Timestamp) {
+    incident.outbox.retain(|entry| entry.is_in_flight() || entry.telling == Telling::Resolved);
+    let told = incident.told.iter().filter(|told| !told.is_resolved).map(|told| (&told.receiver, &told.group));
+    let telling = incident.outbox.iter().filter(|entry| entry.telling != Telling::Resolved);
+    let knowing: Vec<_> = told.chain(telling.map(|entry| (&entry.receiver, &entry.group))).collect();
+    let mut knowing: Vec<_> = knowing.into_iter().map(|(receiver, group)| (receiver.clone(), group.clone())).collect();
+    knowing.dedup_by(|one, other| one.0 == other.0);
+    for (receiver, group) in knowing {
+        let is_to_know = |entry: &Entry| entry.receiver == receiver && entry.telling == Telling::Resolved;
+        if incident.outbox.iter().any(is_to_know) {
+            continue;
+        }
+        let now_at_once = Route {
+            receiver: receiver.clone(),
+            group,
+            group_wait: std::time::Duration::ZERO,
+            group_interval: std::time::Duration::ZERO,
+            repeat_interval: std::time::Duration::MAX,
+        };
+        let route = routes.iter().find(|route| route.receiver == receiver).unwrap_or(&now_at_once);
+        queue(incident, Telling::Resolved, route, now);
+    }
+}
+
+fn queue(incident: &mut Incident, telling: Telling, route: &Route, now: Timestamp) {
+    incident.last_seq += 1;
+    incident.outbox.push(Entry {
+        seq: incident.last_seq,
+        telling,
+        receiver: route.receiver.clone(),
+        group: route.group.clone(),
+        queued_at: now,
+        next_at: later(now, SignedDuration::try_from(route.group_wait).unwrap_or(SignedDuration::MAX)),
+        attempts: 0,
+        message: None,
+        lease_until: None,
+        last_error: None,
+        dead: None,
+    });
+}
+
+/// The incident after one of its messages was sent, or not.
+pub fn delivered(before: &Incident, trigger: &Trigger<'_>) -> Incident {
+    let mut after = before.clone();
+    let (ours, rest): (Vec<_>, Vec<_>) =
+        after.outbox.drain(..).partition(|entry| entry.message.as_ref() == Some(trigger.message));
+    after.outbox = rest;
+    for entry in ours {
+        conclude(&mut after, entry, trigger);
+    }
+    drop_unfounded(&mut after);
+    after.outbox.sort_by_key(|entry| entry.seq);
+    after
+}
+
+fn conclude(incident: &mut Incident, entry: Entry, trigger: &Trigger<'_>) {
+    let now = trigger.now;
+    match trigger.delivery {
+        Delivery::Sent => remember(incident, entry, now),
+        Delivery::Dead { why } => bury(incident, entry, why, now),
+        Delivery::Again { why, .. } if now.duration_since(entry.queued_at) >= DELIVERY_TIMEOUT => {
+            bury(incident, entry, why, now);
+        }
+        Delivery::Again { why, .. } => {
+            let is_over = incident.alert.state == AlertState::Resolved;
+            let is_still_so = is_over == (entry.telling == Telling::Resolved);
+            // What was over before anyone heard of it is not worth another try, nor the reverse.
+            if is_still_so && (is_over || !incident.is_held_back()) {
+                let last_error = Some(why.clone());
+                incident.outbox.push(Entry { next_at: trigger.next_at, lease_until: None, last_error, ..entry });
+            }
+        }
+    }
+}
+
+fn remember(incident: &mut Incident, entry: Entry, now: Timestamp) {
+    let is_resolved = entry.telling == Telling::Resolved;
+    match incident.told.iter_mut().find(|told| told.receiver == entry.receiver) {
+        Some(told) if is_resolved => told.is_resolved = true,
+        Some(told) => *told = Told { receiver: entry.receiver, group: entry.group, at: now, is_resolved },
+        None => incident.told.push(Told { receiver: entry.receiver, group: entry.group, at: now, is_resolved }),
+    }
+}
+
+fn bury(incident: &mut Incident, entry: Entry, why: &str, now: Timestamp) {
+    let dead = Some(Dead { at: now, why: why.to_owned() });
+    incident.dead.push(Entry { dead, lease_until: None, last_error: None, ..entry });
+    let over = incident.dead.len().saturating_sub(DEAD_KEPT);
+    incident.dead.drain(..over);
+}
+
+/// Takes out what says that something is over to a receiver that never heard of it.
+fn drop_unfounded(incident: &mut Incident) {
+    let knows: Vec<_> =
+        incident.told.iter().filter(|told| !told.is_resolved).map(|told| told.receiver.clone()).collect();
+    let learns = incident.outbox.iter().filter(|entry| entry.telling != Telling::Resolved);
+    let learns: Vec<_> = learns.map(|entry| entry.receiver.clone()).collect();
+    incident.outbox.retain(|entry| {
+        entry.telling != Telling::Resolved || knows.contains(&entry.receiver) || learns.contains(&entry.receiver)
+    });
+}
+
+/// How long to leave a receiver alone after `attempts` in vain: 5 s, twice that and so on up to 15
+/// minutes, of which `jitter` (0 to 1) takes away up to a half; longer where it asks for it.
+pub(crate) fn wait(attempts: i32, delivery: &Delivery, jitter: f64) -> SignedDuration {
+    let [first, longest] = WAITS;
+    let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(0).min(16);
+    let step = first.saturating_mul(1 << doublings).min(longest);
+    let step = SignedDuration::from_secs_f64(step.as_secs_f64() * (1.0 - jitter / 2.0));
+    match delivery {
+        Delivery::Again { after: Some(after), .. } => {
+            let asked = SignedDuration::try_from(*after).unwrap_or(SignedDuration::MAX);
+            step.max(asked.min(LONGEST_REST))
+        }
+        _ => step,
+    }
+}
+
+fn later(now: Timestamp, by: SignedDuration) -> Timestamp {
+    now.saturating_add(by).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,30 @@
+//! Links to the dashboard.
+
+use pisync_core::models::Alert;
+use reqwest::Url;
+
+/// Where the dashboard is, for links.
+#[derive(Debug, Clone, Default)]
+pub struct Links(Option<Url>);
+
+impl Links {
+    /// Returns links to pages under this address.
+    pub fn to(external_url: Url) -> Self {
+        Self(Some(external_url))
+    }
+
+    /// Returns the address itself.
+    pub(crate) fn base(&self) -> Option<&str> {
+        self.0.as_ref().map(|url| url.as_str().trim_end_matches('/'))
+    }
+
+    /// Returns the page of what an alert is about: its device, or the fleet.
+    pub(super) fn page(&self, alert: &Alert) -> Option<String> {
+        let Some(device_id) = alert.device_id() else { return Some(format!("{}/", self.base()?)) };
+        let mut url = self.0.clone()?;
+        url.path_segments_mut().ok()?.pop_if_empty().push("device");
+        url.query_pairs_mut().append_pair("id", device_id.as_str());
+        // The one sign of chats' markup that the encoding of forms leaves as it is.
+        Some(url.as_str().replace('*', "%2A"))
+    }
+}

@@ -1,0 +1,57 @@
+//! Numbers, times and lengths of time for people.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use pisync_core::models::Alert;
+
+/// Returns what an alert is about.
+pub(crate) fn subject(alert: &Alert) -> String {
+    let part = || alert.scope().map(ToString::to_string);
+    alert.device_id().map(ToString::to_string).or_else(part).unwrap_or_else(|| "the fleet".to_owned())
+}
+
+/// Returns how long an incident lasted, if it is resolved.
+pub(super) fn lasted(alert: &Alert) -> Option<String> {
+    let lasted = alert.ends_at?.duration_since(alert.starts_at).max(SignedDuration::ZERO);
+    Some(in_words(lasted.unsigned_abs()))
+}
+
+/// Returns the two largest units.
+pub(crate) fn in_words(length: Duration) -> String {
+    let minutes = length.as_secs() / 60;
+    let (days, hours, minutes) = (minutes / 1_440, minutes / 60 % 24, minutes % 60);
+    match (days, hours) {
+        (0, 0) => format!("{minutes} min"),
+        (0, _) => format!("{hours} h {minutes} min"),
+        _ => format!("{days} d {hours} h"),
+    }
+}
+
+/// Returns a time to the minute, in UTC, as its name says.
+pub(crate) fn minute(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// Returns a number with two digits at the most behind the point.
+pub(super) fn round(number: f64) -> String {
+    let text = format!("{number:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// Returns a number with its digits in groups of three.
+pub(super) fn grouped(number: i64) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    groups.join("\u{202f}")
+}
+
+/// Returns a share in percent, never rounded up to all of it.
+#[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
+pub(super) fn percent(part: i64, whole: i64) -> String {
+    if whole == 0 {
+        return "none".to_owned();
+    }
+    let share = (1_000.0 * part as f64 / whole as f64).floor() / 10.0;
+    format!("{share:.1} %")
+}

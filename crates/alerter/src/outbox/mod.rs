@@ -1,0 +1,308 @@
+//! Sending what is due: claim, send, mark. A crash between sends the same message again.
+//!
+//! A message is what of a group is to leave to one receiver. Its group is held meanwhile, so that it
+//! has one sender. The claim writes the message's id to each of its entries before anything is
+//! sent; whoever comes after a crash finds by it what belongs together. Where a claim itself was
+//! cut short, what has the id leaves by it, and what has none is in the next message.
+
+mod claim;
+
+use std::{
+    collections::{HashMap, HashSet},
+    convert::Infallible,
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::{StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
+use jiff::Timestamp;
+use pisync_core::{
+    crash::CrashSettings,
+    models::{Entry, Incident, MessageId},
+    store::{HeldGroup, KeptIncident, Saved, Store, StoreError, detached},
+};
+use tokio::{sync::Semaphore, time::sleep};
+
+use self::claim::Claimed;
+use crate::{
+    device_context,
+    incident::{self, Trigger},
+    metrics::Metrics,
+    notification::{AlertNotification, Delivery, Notification},
+    routing::Routing,
+};
+
+/// The most alerts that one message lists.
+pub const LISTED: usize = 50;
+
+/// The most messages to one receiver at a time.
+const AT_ONCE: usize = 8;
+
+/// How long a step of one message may take beside its receiver: `MongoDB` that hangs must not stop a group
+/// for ever.
+const STEP_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// The most incidents in one write.
+const SAVED_AT_ONCE: usize = 500;
+
+/// Sends messages. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Outbox {
+    store: Store,
+    receivers: Routing,
+    lease: Duration,
+    owner: Arc<str>,
+    crash: CrashSettings,
+    metrics: Metrics,
+}
+
+/// What sending came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Messages sent.
+    pub sent: usize,
+    /// Messages that could not be sent now, or ever.
+    pub failed: usize,
+}
+
+impl Outbox {
+    /// The outbox of a store; a group whose sender died is left to it for `lease`.
+    ///
+    /// Fails where the operating system gives no random bytes.
+    pub fn new(
+        store: Store,
+        receivers: Routing,
+        lease: Duration,
+        crash: CrashSettings,
+        metrics: Metrics,
+    ) -> anyhow::Result<Self> {
+        let owner = MessageId::random()?.as_str().into();
+        Ok(Self { store, receivers, lease, owner, crash, metrics })
+    }
+
+    /// Sends all that is due now, and waits for it.
+    ///
+    /// Fails where the store is away; a message that could not be sent is no failure, it is
+    /// counted, and due again later.
+    pub async fn deliver(&self) -> anyhow::Result<Outcome> {
+        let mut outcome = Outcome::default();
+        let mut sending = Sending::default();
+        sending.begin(self, self.due().await?);
+        while let Some(one) = sending.next().await {
+            let one = one?;
+            outcome.sent += one.sent;
+            outcome.failed += one.failed;
+        }
+        Ok(outcome)
+    }
+
+    /// The groups of which something is due.
+    pub async fn due(&self) -> Result<Vec<String>, StoreError> {
+        self.store.alerts().due_groups().await
+    }
+
+    /// Sends all of a group that is due, message by message, as long as they are taken. Messages
+    /// that follow each other at once are sent under one hold.
+    async fn deliver_group(&self, group: &str) -> Result<Outcome, StoreError> {
+        let (mut outcome, mut still_held) = (Outcome::default(), None);
+        while let Some(held) = self.hold(group, still_held.take()).await? {
+            let step = tokio::select! {
+                step = self.step(group, &held) => step,
+                never = self.keep_holding(group) => match never {},
+                () = sleep(STEP_TIMEOUT) => return Err(hangs()),
+            };
+            let goes_on = step.as_ref().is_ok_and(|step| !step.is_last && step.rest.is_zero());
+            if goes_on && held.age() < self.lease / 3 {
+                still_held = Some(held);
+            } else {
+                let rest = step.as_ref().map_or(Duration::ZERO, |step| step.rest);
+                self.store.alerts().release_group(&held, rest).await?;
+            }
+            let step = step?;
+            outcome.count(step.delivery.as_ref());
+            if !goes_on {
+                break;
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Takes a group, unless it is held still; `None` where another has it.
+    async fn hold(&self, group: &str, still_held: Option<HeldGroup>) -> Result<Option<HeldGroup>, StoreError> {
+        match still_held {
+            None => {
+                let alerts = self.store.alerts();
+                let hold = alerts.hold_group(group, &self.owner, self.lease);
+                tokio::time::timeout(STEP_TIMEOUT, hold).await.unwrap_or_else(|_| Err(hangs()))
+            }
+            held => Ok(held),
+        }
+    }
+
+    /// Renews the lease of a group, for ever: a slow receiver is no sender that died.
+    async fn keep_holding(&self, group: &str) -> Infallible {
+        loop {
+            sleep(self.lease / 3).await;
+            // Detached, since the message may leave meanwhile and nobody waits for this any more.
+            let (alerts, owner, lease, held) = (self.store.alerts(), self.owner.clone(), self.lease, group.to_owned());
+            let renewed = detached(lease, async move { alerts.hold_group(&held, &owner, lease).await }).await;
+            if let Err(error) = renewed.map_err(StoreError::from).and_then(|renewed| renewed) {
+                log::warn!(group = group, error:% = error; "the lease of a message was not renewed");
+            }
+        }
+    }
+
+    /// Sends one message of a group that is held.
+    async fn step(&self, group: &str, held: &HeldGroup) -> Result<Step, StoreError> {
+        if held.not_before > held.now() {
+            self.store.alerts().put_off(group, held.not_before).await?;
+            return Ok(Step::last());
+        }
+        let Some(claimed) = self.claim(group, held).await? else { return Ok(Step::last()) };
+        self.crash.pass("after_message_claim");
+        let delivery = self.receivers.send(&self.notification(&claimed).await).await;
+        self.crash.pass("after_send");
+        let now = held.now();
+        let wait = incident::wait(claimed.attempts, &delivery, fastrand::f64());
+        let next_at = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
+        let trigger = Trigger { message: &claimed.message, delivery: &delivery, now, next_at };
+        self.mark(group, claimed.entries, &trigger).await?;
+        self.crash.pass("after_mark");
+        self.metrics.delivered(&delivery);
+        let mut step = Step { rest: claimed.interval, is_last: false, delivery: None };
+        if let Delivery::Again { why, .. } | Delivery::Dead { why } = &delivery {
+            log::warn!(receiver = claimed.receiver.as_str(), message:% = claimed.message, attempts = claimed.attempts;
+                "a message was not delivered: {why}");
+            step.rest = Duration::ZERO;
+        }
+        if matches!(delivery, Delivery::Again { .. }) {
+            // The group keeps its order, and its receiver is left alone.
+            step.rest = Duration::try_from(wait).unwrap_or_default();
+            step.is_last = true;
+            self.store.alerts().put_off(group, next_at).await?;
+        }
+        step.delivery = Some(delivery);
+        Ok(step)
+    }
+
+    async fn notification(&self, claimed: &Claimed) -> Notification {
+        let listed = &claimed.entries[..claimed.entries.len().min(claimed.listed)];
+        let told = listed.iter().filter_map(|kept| {
+            let entry = entry_of(&kept.incident, &claimed.message)?;
+            Some((entry.telling, kept.incident.alert.clone()))
+        });
+        let told: Vec<_> = told.collect();
+        let contexts = device_context::read(&self.store, &told).await.into_iter();
+        let notices = told.into_iter().zip(contexts);
+        let notices = notices.map(|((kind, alert), context)| AlertNotification { kind, alert, context });
+        Notification {
+            id: claimed.message.to_string(),
+            receiver: claimed.receiver.clone(),
+            group: claimed.group.clone(),
+            notices: notices.collect(),
+            more: claimed.entries.len() - listed.len(),
+        }
+    }
+
+    /// Writes down what became of a message, for each incident that is part of it.
+    async fn mark(&self, group: &str, claimed: Vec<KeptIncident>, trigger: &Trigger<'_>) -> Result<(), StoreError> {
+        let alerts = self.store.alerts();
+        let mut rest = claimed;
+        while !rest.is_empty() {
+            let mut is_outrun = false;
+            for some in rest.chunks(SAVED_AT_ONCE) {
+                let marked: Vec<_> = some
+                    .iter()
+                    .map(|kept| KeptIncident {
+                        incident: incident::delivered(&kept.incident, trigger),
+                        revision: kept.revision,
+                    })
+                    .collect();
+                is_outrun |= alerts.save(&marked).await? == Saved::Outrun;
+                self.crash.pass("during_mark");
+            }
+            if !is_outrun {
+                break;
+            }
+            // A look came between: what it wrote stands, and this is written on top of it.
+            rest = alerts.of_message(group, trigger.message).await?;
+            rest.retain(|kept| entry_of(&kept.incident, trigger.message).is_some_and(Entry::is_in_flight));
+        }
+        Ok(())
+    }
+}
+
+impl Outcome {
+    fn count(&mut self, delivery: Option<&Delivery>) {
+        self.sent += usize::from(delivery == Some(&Delivery::Sent));
+        self.failed += usize::from(delivery.is_some_and(|delivery| *delivery != Delivery::Sent));
+    }
+}
+
+fn hangs() -> StoreError {
+    StoreError::Unavailable(format!("a message took longer than {} s, given up", STEP_TIMEOUT.as_secs()))
+}
+
+/// What sending one message came to.
+struct Step {
+    /// How long the group is to be left alone.
+    rest: Duration,
+    is_last: bool,
+    delivery: Option<Delivery>,
+}
+
+impl Step {
+    fn last() -> Self {
+        Self { rest: Duration::ZERO, is_last: true, delivery: None }
+    }
+}
+
+/// The receiver of a group, by its key.
+fn receiver_of(group: &str) -> &str {
+    group.split_once(Entry::LABELS_BEGIN).map_or(group, |(receiver, _)| receiver)
+}
+
+fn entry_of<'a>(incident: &'a Incident, message: &MessageId) -> Option<&'a Entry> {
+    incident.outbox.iter().find(|entry| entry.message.as_ref() == Some(message))
+}
+
+/// The groups that are being sent: a receiver that is slow holds up no other, and none gets very
+/// many messages at a time.
+#[derive(Default)]
+pub struct Sending {
+    groups: HashSet<String>,
+    turns: HashMap<String, Arc<Semaphore>>,
+    tasks: FuturesUnordered<LocalBoxFuture<'static, (String, Result<Outcome, StoreError>)>>,
+}
+
+impl Sending {
+    /// Begins to send of these groups what is not being sent already; it goes on in
+    /// [`Sending::next`].
+    pub fn begin(&mut self, outbox: &Outbox, groups: Vec<String>) {
+        for group in groups {
+            if self.groups.insert(group.clone()) {
+                let receiver = receiver_of(&group).to_owned();
+                let turns = self.turns.entry(receiver).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))).clone();
+                let outbox = outbox.clone();
+                self.tasks.push(Box::pin(async move {
+                    let _turn = turns.acquire().await;
+                    let outcome = outbox.deliver_group(&group).await;
+                    (group, outcome)
+                }));
+            }
+        }
+    }
+
+    /// Waits for the end of the next group; `None` where none is being sent.
+    pub async fn next(&mut self) -> Option<Result<Outcome, StoreError>> {
+        let (group, outcome) = self.tasks.next().await?;
+        self.groups.remove(&group);
+        Some(outcome)
+    }
+}
+
+impl std::fmt::Debug for Sending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Sending").field(&self.groups).finish()
+    }
+}

@@ -1,0 +1,214 @@
+//! The only writer of incidents: evaluations, open incidents, inhibition and silences in, writes out.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use jiff::Timestamp;
+use pisync_core::{
+    crash::CrashSettings,
+    models::{Alert, AlertName, DeviceId, Labels, Silence, SilenceEnd, SilenceId},
+    store::{KeptIncident, Revision, Saved, Store, StoreError},
+};
+
+use crate::{
+    evaluation::Evaluation,
+    incident::{self, SAME_INCIDENT, Suppression},
+    routing::Routing,
+    rules::device_sync_failing,
+    snapshot::Snapshot,
+};
+
+/// The most incidents in one write.
+const BATCH_SIZE: usize = 500;
+
+/// Makes incidents of evaluations. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Reconciler {
+    store: Store,
+    routing: Routing,
+    crash: CrashSettings,
+}
+
+/// What a tick has changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// Incidents opened.
+    pub opened: usize,
+    /// Incidents resolved.
+    pub resolved: usize,
+}
+
+/// What was written, and what was not.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    pub(crate) changed: Changed,
+    /// The devices of incidents that another alerter changed meanwhile.
+    pub(crate) conflicts: Vec<DeviceId>,
+}
+
+/// All that decides about the messages of incidents, beside the evaluations.
+struct Context {
+    /// The open incident of each fingerprint, or else the last one.
+    before: HashMap<String, KeptIncident>,
+    /// The labels of devices, where silences or inhibition ask for them.
+    labels: HashMap<DeviceId, Labels>,
+    /// The fingerprints of devices that flap.
+    flapping: HashSet<String>,
+}
+
+impl Reconciler {
+    pub(crate) fn new(store: Store, routing: Routing, crash: CrashSettings) -> Self {
+        Self { store, routing, crash }
+    }
+
+    /// Returns the incidents that change by these evaluations of one rule.
+    pub(crate) async fn plan(
+        &self,
+        snapshot: &Snapshot,
+        evaluations: &[Evaluation],
+    ) -> Result<Vec<KeptIncident>, StoreError> {
+        let matter = |found: &&Evaluation| found.may_open() || snapshot.open(&found.alert).is_some();
+        let evaluations: Vec<_> = evaluations.iter().filter(matter).collect();
+        let context = self.context(snapshot, &evaluations).await?;
+        let mut changes: Vec<_> =
+            evaluations.into_iter().filter_map(|found| self.next(snapshot, &context, found)).collect();
+        let opens = |kept: &&mut KeptIncident| {
+            let is_failing = kept.incident.alert.name == AlertName::DeviceSyncFailing;
+            is_failing && kept.revision == Revision::Unset && !kept.incident.is_held_back()
+        };
+        let mut opened: Vec<_> = changes.iter_mut().filter(opens).map(|kept| &mut kept.incident.alert).collect();
+        device_sync_failing::compare_with_usual(snapshot, &mut opened).await;
+        Ok(changes)
+    }
+
+    /// Writes incidents whose documents are as they were read.
+    pub(crate) async fn write(&self, changes: &[KeptIncident]) -> Result<Written, StoreError> {
+        let mut written = Written::default();
+        for some in changes.chunks(BATCH_SIZE) {
+            match self.store.alerts().save(some).await? {
+                Saved::All => written.changed += Changed::of(some),
+                Saved::Outrun => {
+                    let device = |kept: &KeptIncident| kept.incident.alert.device_id().cloned();
+                    written.conflicts.extend(some.iter().filter_map(device));
+                }
+            }
+            self.crash.pass("after_open");
+        }
+        Ok(written)
+    }
+
+    /// Ends the silences whose alerts are all resolved, after all rules were evaluated.
+    pub(crate) async fn end_silences(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
+        let waiting = || snapshot.silences.iter().filter(|silence| matches!(silence.end, SilenceEnd::Resolved { .. }));
+        if waiting().next().is_none() {
+            return Ok(());
+        }
+        let silences = self.store.silences();
+        let labels = silences.open_labels(waiting().any(Silence::asks_for_labels)).await?;
+        for silence in waiting() {
+            let matches_now = labels.iter().any(|labels| silence.matches(labels));
+            if let Some(end) = silence.after_look(matches_now, snapshot.now) {
+                silences.set_end(silence.id, end).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn context(&self, snapshot: &Snapshot, evaluations: &[&Evaluation]) -> Result<Context, StoreError> {
+        let Some(rule) = evaluations.first().map(|found| found.alert.name) else {
+            return Ok(Context { before: HashMap::new(), labels: HashMap::new(), flapping: HashSet::new() });
+        };
+        let devices: Vec<_> = evaluations.iter().filter_map(|found| found.alert.device_id()).collect();
+        let asks = snapshot.inhibition.asks_for_labels(rule) || snapshot.silences.iter().any(Silence::asks_for_labels);
+        let labels = if asks { snapshot.labels(&devices).await? } else { HashMap::new() };
+        let flapping = match rule {
+            AlertName::DeviceSyncFailing => self.flapping(&devices).await?,
+            _ => HashSet::new(),
+        };
+        Ok(Context { before: self.before(snapshot, evaluations).await?, labels, flapping })
+    }
+
+    async fn flapping(&self, devices: &[&DeviceId]) -> Result<HashSet<String>, StoreError> {
+        let fingerprints = devices.iter().map(|device| Alert::fingerprint(AlertName::DeviceFlapping, device));
+        self.store.alerts().open_among(&fingerprints.collect::<Vec<_>>()).await
+    }
+
+    /// Returns the open incidents, and the last ones of what may open.
+    async fn before(
+        &self,
+        snapshot: &Snapshot,
+        evaluations: &[&Evaluation],
+    ) -> Result<HashMap<String, KeptIncident>, StoreError> {
+        let mut before = snapshot.open.clone();
+        let new = evaluations.iter().filter(|found| snapshot.open(&found.alert).is_none());
+        let (fingerprints, ids): (Vec<_>, Vec<_>) =
+            new.map(|found| (found.alert.own_fingerprint(), found.alert.id)).unzip();
+        if fingerprints.is_empty() {
+            return Ok(before);
+        }
+        let after = snapshot.now.saturating_sub(SAME_INCIDENT).unwrap_or(Timestamp::MIN);
+        for kept in self.store.alerts().find_ended(&fingerprints, after, &ids).await? {
+            let rank = |kept: &KeptIncident| (kept.incident.is_open(), kept.incident.state_since);
+            let fingerprint = kept.incident.alert.own_fingerprint();
+            if before.get(&fingerprint).is_none_or(|known| rank(known) < rank(&kept)) {
+                before.insert(fingerprint, kept);
+            }
+        }
+        Ok(before)
+    }
+
+    fn next(&self, snapshot: &Snapshot, context: &Context, found: &Evaluation) -> Option<KeptIncident> {
+        let before = context.before.get(&found.alert.own_fingerprint());
+        let suppression = suppression(snapshot, context, found, before);
+        let (known, routes) = (before.map(|kept| &kept.incident), self.routing.routes(&found.alert));
+        let incident = incident::next(known, found, &suppression, &routes, snapshot.now)?;
+        if incident.alert.device_id().is_none() && known.is_none_or(|known| known.alert.state != incident.alert.state) {
+            let (alert, state) = (&incident.alert, incident.alert.state.as_str());
+            log::info!(alert:% = alert.id, alertname:% = alert.name, state = state; "an alert of the fleet");
+        }
+        let is_same = before.filter(|kept| kept.incident.alert.id == incident.alert.id);
+        Some(KeptIncident { incident, revision: is_same.map_or(Revision::Unset, |kept| kept.revision) })
+    }
+}
+
+/// Returns what suppresses the messages about what was found.
+fn suppression(
+    snapshot: &Snapshot,
+    context: &Context,
+    found: &Evaluation,
+    before: Option<&KeptIncident>,
+) -> Suppression {
+    let (alert, now) = (&found.alert, snapshot.now);
+    let of_device = alert.device_id().and_then(|device| context.labels.get(device));
+    let mut labels = alert.labels_with(of_device);
+    labels.extend(found.follows.clone().map(|scope| (scope.label, scope.value)));
+    let open = before.filter(|kept| kept.incident.is_open());
+    let starts_at = open.map_or(alert.starts_at, |kept| kept.incident.alert.starts_at);
+    let flaps = |device| context.flapping.contains(&Alert::fingerprint(AlertName::DeviceFlapping, device));
+    Suppression {
+        silenced_by: silenced_by(&snapshot.silences, &labels, now),
+        inhibited_by: snapshot.inhibition.of(alert, of_device.unwrap_or(&Labels::default()), starts_at, now),
+        flapping: alert.name == AlertName::DeviceSyncFailing && alert.device_id().is_some_and(flaps),
+    }
+}
+
+fn silenced_by(silences: &[Silence], labels: &BTreeMap<String, String>, now: Timestamp) -> Vec<SilenceId> {
+    let matching = silences.iter().filter(|silence| silence.holds_back(labels, now));
+    let mut ids: Vec<_> = matching.map(|silence| silence.id).collect();
+    ids.sort_by_key(|id| id.bytes());
+    ids
+}
+
+impl Changed {
+    fn of(saved: &[KeptIncident]) -> Self {
+        let is_new = |kept: &&KeptIncident| kept.revision == Revision::Unset;
+        let resolved = saved.iter().filter(|kept| !kept.incident.is_open()).count();
+        Self { opened: saved.iter().filter(is_new).count(), resolved }
+    }
+}
+
+impl std::ops::AddAssign for Changed {
+    fn add_assign(&mut self, other: Self) {
+        self.opened += other.opened;
+        self.resolved += other.resolved;
+    }
+}

@@ -1,0 +1,127 @@
+//! Where an alert goes, and how its messages are grouped on that way.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use pisync_core::models::Alert;
+
+use crate::receivers::{labels, log};
+
+/// How long until a device's alert that is still firing is told again.
+const REPEAT_DEVICE: Duration = Duration::from_hours(24);
+
+/// How long the first alert of a group waits for others, where a program reads it.
+const WAIT_PROGRAMS: Duration = Duration::from_secs(10);
+
+/// The same where people do: they are better told once of all.
+const WAIT_PEOPLE: Duration = Duration::from_mins(2);
+
+/// How long after a message the next of the same group may leave.
+const INTERVAL: Duration = Duration::from_mins(15);
+
+/// The same where it is about more than a device.
+const REPEAT_FLEET: Duration = Duration::from_hours(4);
+
+/// One way of one alert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The name of the receiver.
+    pub receiver: String,
+    /// The labels of the alert that make its group. With the receiver it is the group's key:
+    /// alerts of the same group may leave in one message.
+    pub group: BTreeMap<String, String>,
+    /// How long the first alert of a group waits for others.
+    pub group_wait: Duration,
+    /// How long after a message of a group the next may leave.
+    pub group_interval: Duration,
+    /// After how long an alert that is still firing, and not acknowledged, is told again.
+    pub repeat_interval: Duration,
+}
+
+/// How the messages to a receiver are grouped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Grouping {
+    pub(crate) by: Vec<String>,
+    pub(crate) wait: Duration,
+    pub(crate) interval: Duration,
+    /// None where it depends on what the alert is about.
+    pub(crate) repeat_interval: Option<Duration>,
+}
+
+impl Grouping {
+    /// For receivers that people read.
+    pub(crate) fn for_people() -> Self {
+        let by = vec![labels::ALERTNAME.to_owned()];
+        Self { by, wait: WAIT_PEOPLE, interval: INTERVAL, repeat_interval: None }
+    }
+
+    /// For receivers that a program reads.
+    pub(crate) fn for_programs() -> Self {
+        Self { wait: WAIT_PROGRAMS, ..Self::for_people() }
+    }
+
+    /// For receivers that take no more than one alert at a time, or put them together by
+    /// themselves: nothing waits, and none is only counted.
+    pub(crate) fn each_alone() -> Self {
+        let by = labels::ALL.map(str::to_owned).to_vec();
+        Self { by, wait: Duration::ZERO, interval: Duration::ZERO, repeat_interval: None }
+    }
+
+    /// Whether each alert is a group of its own.
+    pub(crate) fn is_each_alone(&self) -> bool {
+        labels::ALL.iter().all(|label| self.by.iter().any(|by| by == label))
+    }
+
+    /// The way of this alert to the receiver.
+    pub(crate) fn route(&self, receiver: &str, alert: &Alert) -> Route {
+        let is_alone = self.is_each_alone();
+        let labels = alert.labels().into_iter();
+        let group = labels.filter(|(label, _)| is_alone || self.by.contains(label));
+        Route {
+            receiver: receiver.to_owned(),
+            group: group.collect(),
+            group_wait: self.wait,
+            group_interval: self.interval,
+            repeat_interval: self.repeat_interval.unwrap_or_else(|| usual_repeat(alert)),
+        }
+    }
+}
+
+impl Route {
+    /// The way to the alert log: nothing waits, and lines of any alerts go together.
+    pub(super) fn to_log(alert: &Alert) -> Self {
+        Self {
+            receiver: log::NAME.to_owned(),
+            group: BTreeMap::new(),
+            group_wait: Duration::ZERO,
+            group_interval: Duration::ZERO,
+            repeat_interval: usual_repeat(alert),
+        }
+    }
+}
+
+/// Returns after how long an alert is repeated unless the route says otherwise.
+fn usual_repeat(alert: &Alert) -> Duration {
+    if alert.device_id().is_some() { REPEAT_DEVICE } else { REPEAT_FLEET }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use pisync_core::models::{AlertName, DeviceId, Subject};
+
+    use super::*;
+
+    #[test]
+    fn what_concerns_the_fleet_is_told_again_after_four_hours_and_a_device_after_a_day() {
+        let device = Subject::Device(DeviceId::parse("a").unwrap());
+        for (name, subject, hours) in
+            [(AlertName::DeviceSyncFailing, device, 24), (AlertName::FleetSyncFailing, Subject::Fleet, 4)]
+        {
+            let alert = Alert::new(name, subject, Timestamp::UNIX_EPOCH);
+            assert_eq!(Route::to_log(&alert).repeat_interval, Duration::from_hours(hours));
+            assert_eq!(Grouping::for_people().route("chat", &alert).repeat_interval, Duration::from_hours(hours));
+            let set = Grouping { repeat_interval: Some(Duration::from_hours(24)), ..Grouping::for_people() };
+            assert_eq!(set.route("chat", &alert).repeat_interval, Duration::from_hours(24), "what is set is done");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The routing file: a TOML file with receivers, the routes that lead to them, rules, the ping, and
+//! the weekly summary.
+//!
+//! It is read as a whole or not at all, and all that is wrong is reported at once, each fault with its
+//! line and key.
+
+mod grouping;
+mod live;
+mod receiver;
+mod route;
+pub mod rules;
+mod source;
+pub mod summary;
+
+use std::{collections::HashSet, fs, path::Path};
+
+pub(crate) use self::grouping::Grouping;
+pub use self::{
+    grouping::Route,
+    live::Routing,
+    receiver::Receiver,
+    route::RouteRule,
+    rules::Rules,
+    source::{open, read_again_on_hangup},
+    summary::Plan,
+};
+use crate::{
+    receivers::{Ping, labels, log},
+    tables::{Problem, Problems, Table},
+};
+
+/// What the file says.
+#[derive(Debug, Default)]
+pub struct RoutingFile {
+    /// The receivers beside the log, which is always there.
+    pub receivers: Vec<Receiver>,
+    /// The routes, in their order.
+    pub routes: Vec<RouteRule>,
+    /// When an alert opens and closes.
+    pub rules: Rules,
+    /// Who is pinged after each tick.
+    pub ping: Option<Ping>,
+    /// Who gets the weekly summary, and when.
+    pub summary: Option<Plan>,
+}
+
+/// The names that receivers have in the file, those of faulty ones too.
+struct Names<'a> {
+    receivers: &'a [Receiver],
+    declared: &'a [String],
+}
+
+impl RoutingFile {
+    /// Reads the file, and the files and variables with secrets that it names.
+    pub fn read(path: &Path) -> Result<Self, Problems> {
+        let text = fs::read_to_string(path).map_err(|error| Problems::of_file(path, &error))?;
+        Self::parse(&text).map_err(|problems| Problems::new(path, problems))
+    }
+
+    /// Reads the text of a file.
+    fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+        let mut file = Table::of_file(text).map_err(|problem| vec![problem])?;
+        let mut config = Self::default();
+        let tables = file.tables("receiver");
+        let declared: Vec<_> = tables.iter().filter_map(|table| table.peek("name")).collect();
+        let mut known = HashSet::from([log::NAME.to_owned()]);
+        for mut table in tables {
+            if table.peek("name").is_some_and(|name| !known.insert(name)) {
+                table.fault("name", "is another receiver's name already");
+            }
+            config.receivers.extend(Receiver::read(&mut table));
+            file.add(table);
+        }
+        // Before the routes, which may match on the labels of `fleet_by`.
+        if let Some(mut table) = file.table("rules") {
+            config.rules = Rules::read(&mut table);
+            file.add(table);
+        }
+        let names = Names { receivers: &config.receivers, declared: &declared };
+        let labels: Vec<_> = labels::ALL.into_iter().chain(config.rules.fleet_by.iter().map(String::as_str)).collect();
+        for mut table in file.tables("route") {
+            config.routes.extend(RouteRule::read(&mut table, &names, &labels));
+            file.add(table);
+        }
+        if let Some(mut table) = file.table("summary") {
+            config.summary = Plan::read(&mut table, &names);
+            file.add(table);
+        }
+        if let Some(mut table) = file.table("ping") {
+            config.ping = table.read().and_then(|settings| Ping::new(settings, &mut table));
+            file.add(table);
+        }
+        let problems = file.finish();
+        if problems.is_empty() { Ok(config) } else { Err(problems) }
+    }
+}
+
+impl Names<'_> {
+    fn find(&self, name: &str) -> Option<&Receiver> {
+        self.receivers.iter().find(|known| known.name == name)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.declared.iter().any(|known| known == name)
+    }
+}
+
+#[cfg(test)]
+mod tests;

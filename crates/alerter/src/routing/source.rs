@@ -1,0 +1,50 @@
+//! Where the config comes from, and reading it again.
+
+use std::path::PathBuf;
+
+use pisync_core::settings;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Routing, RoutingFile};
+use crate::config::Config;
+
+/// The config of the file that the settings name; that of no file where they name none. A bad one
+/// ends the process with status 2.
+pub fn open(path: Option<&PathBuf>) -> RoutingFile {
+    let Some(path) = path else { return RoutingFile::default() };
+    let reject = |problems| {
+        let mut command = <Config as clap::CommandFactory>::command();
+        settings::reject(&mut command, format_args!("--config (PISYNC_ALERT_CONFIG):\n{problems}"))
+    };
+    RoutingFile::read(path).unwrap_or_else(reject)
+}
+
+/// At each SIGHUP opens the alert log anew and reads the file again: what is not right leaves the old one
+/// in force.
+///
+/// Fails where the process may not install signal handlers.
+pub fn read_again_on_hangup(path: Option<PathBuf>, routing: Routing) -> std::io::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            match routing.reopen_log() {
+                Ok(()) => log::info!(what = "alert log"; "opened again"),
+                Err(error) => log::error!(what = "alert log", error:% = error; "not opened again, the old one stays"),
+            }
+            let Some(path) = &path else {
+                log::info!(what = "alert config"; "there is none to read again");
+                continue;
+            };
+            match RoutingFile::read(path) {
+                Ok(config) => {
+                    routing.replace(config);
+                    log::info!(what = "alert config"; "read again");
+                }
+                Err(problems) => {
+                    log::error!(what = "alert config", error:% = problems; "not read again, the old one stays");
+                }
+            }
+        }
+    });
+    Ok(())
+}

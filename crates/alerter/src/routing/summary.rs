@@ -1,0 +1,215 @@
+//! `[summary]`: who gets the weekly summary, and when it is due, and of which week.
+
+use jiff::{
+    SignedDuration, Span, Timestamp,
+    civil::{Date, Weekday},
+    tz::TimeZone,
+};
+use pisync_core::models::hour_of;
+use serde::{Deserialize, Deserializer};
+
+use super::{Names, Receiver};
+use crate::{
+    receivers::log,
+    tables::{
+        Table,
+        values::{self, Raw, Texts},
+    },
+};
+
+/// The days as they are written.
+const DAYS: [(&str, Weekday); 7] = [
+    ("monday", Weekday::Monday),
+    ("tuesday", Weekday::Tuesday),
+    ("wednesday", Weekday::Wednesday),
+    ("thursday", Weekday::Thursday),
+    ("friday", Weekday::Friday),
+    ("saturday", Weekday::Saturday),
+    ("sunday", Weekday::Sunday),
+];
+
+/// A day of the week.
+#[derive(Debug, Clone, Copy)]
+struct Day(Weekday);
+
+/// The keys of the file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    receivers: Option<Texts>,
+    day: Option<Day>,
+    hour: Option<Hour>,
+    zone: Option<Zone>,
+}
+
+/// An hour of the day.
+#[derive(Debug, Clone, Copy)]
+struct Hour(i8);
+
+/// A time zone that this machine knows.
+#[derive(Debug)]
+struct Zone(TimeZone);
+
+/// For how long a summary is due: as long as any message is tried. One that was due while no
+/// alerter ran, or before it was asked for, is left out.
+const LASTS: SignedDuration = SignedDuration::from_hours(24);
+
+/// The `[summary]` of the config.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The names of the receivers.
+    pub receivers: Vec<String>,
+    /// On which day of the week.
+    pub day: Weekday,
+    /// At which hour of that day.
+    pub hour: i8,
+    /// By which clock.
+    pub zone: TimeZone,
+}
+
+/// A summary that is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// The ISO week in which the seven days end.
+    pub week: String,
+    /// That of the seven days before them.
+    pub week_before: String,
+    /// Since when it is due.
+    pub at: Timestamp,
+    /// When the seven days began, in whole hours of UTC.
+    pub from: Timestamp,
+    /// When they were over.
+    pub to: Timestamp,
+    /// When the seven days before them began.
+    pub from_before: Timestamp,
+}
+
+impl Plan {
+    pub(super) fn read(table: &mut Table<'_>, names: &Names<'_>) -> Option<Self> {
+        let Settings { receivers, day, hour, zone } = table.read()?;
+        let mut receivers = table.need("receivers", receivers).map(Texts::each);
+        for name in receivers.iter().flatten() {
+            if let Some(what) = refusal(name, names) {
+                table.fault("receivers", format!("{name:?} {what}"));
+            }
+        }
+        if let Some(receivers) = &mut receivers {
+            receivers.sort_unstable();
+            receivers.dedup();
+        }
+        let (day, hour) = (table.need("day", day), table.need("hour", hour));
+        let zone = zone.map_or(TimeZone::UTC, |Zone(zone)| zone);
+        Some(Self { receivers: receivers?, day: day?.0, hour: hour?.0, zone })
+    }
+
+    /// The summary that is due, of the seven days before the day on which it is.
+    pub fn due(&self, now: Timestamp) -> Option<Due> {
+        let today = now.to_zoned(self.zone.clone()).date();
+        let back = i64::from(today.weekday().since(self.day));
+        let this = days_before(today, back)?;
+        // Of this day of the week, or before its hour of the one a week ago.
+        [this, days_before(this, 7)?].into_iter().find_map(|day| {
+            let at = day.at(self.hour, 0, 0, 0).to_zoned(self.zone.clone()).ok()?.timestamp();
+            let is_due = at <= now && now.duration_since(at) < LASTS;
+            is_due.then(|| self.of(day, at)).flatten()
+        })
+    }
+
+    fn of(&self, day: Date, at: Timestamp) -> Option<Due> {
+        let midnight = |back| Some(hour_of(days_before(day, back)?.to_zoned(self.zone.clone()).ok()?.timestamp()));
+        let week = |back| {
+            let last = days_before(day, back)?.iso_week_date();
+            Some(format!("{}-W{:02}", last.year(), last.week()))
+        };
+        Some(Due {
+            week: week(1)?,
+            week_before: week(8)?,
+            at,
+            from: midnight(7)?,
+            to: midnight(0)?,
+            from_before: midnight(14)?,
+        })
+    }
+}
+
+/// Returns why this receiver gets no summary, if it does not.
+fn refusal(name: &str, names: &Names<'_>) -> Option<&'static str> {
+    if names.find(name).is_some_and(Receiver::keeps_state) {
+        return Some("gets no summary: it keeps the state of alerts, and a summary is none");
+    }
+    (name != log::NAME && !names.has(name)).then_some("is no receiver of this file")
+}
+
+impl<'de> Deserialize<'de> for Day {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let day = |name: &str| DAYS.into_iter().find(|(known, _)| *known == name).map(|(_, day)| Self(day));
+        values::text(deserializer, "a day, monday to sunday", day)
+    }
+}
+
+impl<'de> Deserialize<'de> for Hour {
+    #[expect(clippy::cast_possible_truncation, reason = "an hour")]
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let hour = |raw: Raw<'_>| match raw {
+            Raw::Number(hour) if hour.fract() == 0.0 && (0.0..24.0).contains(&hour) => Some(Self(hour as i8)),
+            Raw::Number(_) | Raw::Text(_) => None,
+        };
+        values::value(deserializer, "an hour, 0 to 23", hour)
+    }
+}
+
+impl<'de> Deserialize<'de> for Zone {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expected = "\"UTC\" or a time zone that this machine knows, such as \"Europe/Berlin\"";
+        values::text(deserializer, expected, |name| TimeZone::get(name).ok().map(Self))
+    }
+}
+
+fn days_before(date: Date, days: i64) -> Option<Date> {
+    date.checked_sub(Span::new().days(days)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(day: Weekday, hour: i8, zone: TimeZone) -> Plan {
+        Plan { receivers: vec!["chat".into()], day, hour, zone }
+    }
+
+    fn due(plan: &Plan, now: &str) -> Option<[String; 4]> {
+        let due = plan.due(now.parse().unwrap())?;
+        Some([due.week, due.from.to_string(), due.to.to_string(), due.week_before])
+    }
+
+    #[test]
+    fn it_is_due_from_its_hour_on_for_a_day_and_tells_of_seven_whole_days() {
+        let monday = plan(Weekday::Monday, 8, TimeZone::UTC);
+        let week = ["2026-W47", "2026-11-16T00:00:00Z", "2026-11-23T00:00:00Z", "2026-W46"].map(str::to_owned);
+        for (now, told) in [
+            ("2026-11-23T07:59:59Z", None),
+            ("2026-11-23T08:00:00Z", Some(&week)),
+            ("2026-11-24T07:59:59Z", Some(&week)),
+            ("2026-11-24T08:00:00Z", None),
+            ("2026-11-29T23:00:00Z", None),
+        ] {
+            assert_eq!(due(&monday, now).as_ref(), told, "{now}");
+        }
+        // The hour of Sunday evening is due until Monday evening.
+        let sunday = plan(Weekday::Sunday, 20, TimeZone::UTC);
+        assert_eq!(due(&sunday, "2026-11-23T19:00:00Z").unwrap()[0], "2026-W47");
+        assert_eq!(due(&sunday, "2026-11-22T19:59:00Z"), None);
+        // A year's end: the last of the days is of the week that it is named by.
+        let friday = plan(Weekday::Friday, 0, TimeZone::UTC);
+        assert_eq!(due(&friday, "2027-01-01T00:00:00Z").unwrap()[0], "2026-W53");
+    }
+
+    #[test]
+    fn days_begin_and_hours_strike_by_the_clock_of_the_zone() {
+        let east = plan(Weekday::Monday, 8, TimeZone::fixed(jiff::tz::offset(9)));
+        assert_eq!(due(&east, "2026-11-22T22:59:59Z"), None);
+        let told = due(&east, "2026-11-22T23:00:00Z").unwrap();
+        assert_eq!(told[1..3], ["2026-11-15T15:00:00Z", "2026-11-22T15:00:00Z"]);
+        assert_eq!(told[0], "2026-W47");
+    }
+}

@@ -1,0 +1,270 @@
+//! What a config may say, and what is said of one that is wrong.
+
+use std::fmt::Write;
+
+use pisync_core::models::{Alert, DeviceId, FailureRun};
+
+use super::*;
+use crate::{messages::Links, receivers::log::AlertLog};
+
+/// Two receivers of each kind of grouping.
+const TWO: &str = "[[receiver]]\nname = \"chat\"\ntype = \"webhook\"\nurl = \"http://127.0.0.1:9/\"\n\
+                   [[receiver]]\nname = \"am\"\ntype = \"alertmanager\"\nurls = \"http://127.0.0.1:9\"\n";
+
+fn ring() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// What is wrong, a line each.
+fn wrong(text: &str) -> String {
+    ring();
+    let problems = RoutingFile::parse(text).expect_err(text);
+    problems.iter().fold(String::new(), |mut all, problem| {
+        let _ = writeln!(all, "{problem}");
+        all
+    })
+}
+
+fn routes(config: &str, device: &str) -> Vec<Route> {
+    ring();
+    let folder = tempfile::tempdir().unwrap();
+    let config = RoutingFile::parse(config).unwrap();
+    let log = AlertLog::open(&folder.path().join("alerts.log")).unwrap();
+    let at = "2026-11-23T08:00:00Z".parse().unwrap();
+    let run = FailureRun { count: 3, since: at, last_at: at, last_speed: 12.5 };
+    let alert = Alert::device_sync_failing(DeviceId::parse(device).unwrap(), &run);
+    Routing::new(log, Links::default(), config).routes(&alert)
+}
+
+fn names(config: &str, device: &str) -> Vec<String> {
+    routes(config, device).into_iter().map(|route| route.receiver).collect()
+}
+
+#[test]
+fn without_a_config_the_log_gets_all_and_at_once() {
+    let routes = routes("", "a");
+    assert_eq!((routes.len(), routes[0].receiver.as_str(), routes[0].group_wait.as_secs()), (1, "log", 0));
+}
+
+#[test]
+fn without_routes_every_receiver_gets_all() {
+    assert_eq!(names(TWO, "a"), ["log", "chat", "am"]);
+}
+
+#[test]
+fn the_first_route_that_fits_has_the_alert_and_others_only_if_it_goes_on() {
+    let route = |receiver: &str, more: &str| format!("[[route]]\nreceiver = \"{receiver}\"\n{more}");
+    let config = |goes_on: &str| {
+        let one = route("chat", &format!("match = {{ deviceId = \"school-*\" }}\ncontinue = {goes_on}\n"));
+        format!("{TWO}{one}{}", route("am", "alertname = \"DeviceSyncFailing\"\n"))
+    };
+    assert_eq!(names(&config("false"), "school-7"), ["log", "chat"]);
+    assert_eq!(names(&config("true"), "school-7"), ["log", "chat", "am"]);
+    assert_eq!(names(&config("true"), "home"), ["log", "am"]);
+    let none = format!("{TWO}{}", route("chat", "match = { deviceId = \"school-*\" }\n"));
+    assert_eq!(names(&none, "home"), ["log"]);
+    let twice = format!("{TWO}{}{}", route("chat", "continue = true\n"), route("chat", ""));
+    assert_eq!(names(&twice, "home"), ["log", "chat"]);
+}
+
+#[test]
+fn a_route_groups_as_it_says_and_where_it_does_not_as_suits_the_receiver() {
+    let config = format!(
+        "{TWO}[[route]]\nreceiver = \"chat\"\ngroup_by = []\ngroup_wait = \"1s\"\n\
+                          group_interval = \"2s\"\nrepeat_interval = \"3h\"\ncontinue = true\n[[route]]\nreceiver = \"am\"\n"
+    );
+    let routes = routes(&config, "a");
+    let seconds =
+        |route: &Route| [route.group_wait, route.group_interval, route.repeat_interval].map(|length| length.as_secs());
+    assert_eq!((routes[1].group.len(), seconds(&routes[1])), (0, [1, 2, 10_800]));
+    assert_eq!((routes[2].group["deviceId"].as_str(), seconds(&routes[2])), ("a", [0, 0, 86_400]));
+}
+
+#[test]
+fn all_that_is_wrong_is_told_at_once_by_line_and_key() {
+    let text = "[[receiver]]\nname = \"a\"\ntype = \"slack\"\n\n[[receiver]]\nname = \"a\"\ntype = \"email\"\n\
+                host = \"h\"\nport = 0\ntls = \"some\"\nfrom = \"nobody\"\nto = []\ntimeout = \"5m\"\n\n\
+                [[route]]\nreceiver = \"b\"\nmatch = { colour = \"red\" }\ngroup_by = [\"colour\"]\ngroup_wait = 5\n\n\
+                [rules]\nconnectivity_floor_mbps = \"slow\"\nthreshold = 3\n\n[other]\n";
+    let wrong = wrong(text);
+    for part in [
+        "1: receiver.url_file: is missing",
+        "6: receiver.name: is another receiver's name already",
+        "9: receiver.port: ",
+        "10: receiver.tls: ",
+        "11: receiver.from: ",
+        "12: receiver.to: ",
+        "13: receiver.timeout: ",
+        "16: route.receiver: ",
+        "17: route.match.colour: is not known",
+        "18: route.group_by: ",
+        "19: route.group_wait: ",
+        "22: rules.connectivity_floor_mbps: ",
+        "23: rules.threshold: is not known",
+        "25: other: is not known",
+    ] {
+        assert!(wrong.contains(part), "{part}:\n{wrong}");
+    }
+    assert_eq!(wrong.lines().count(), 14, "{wrong}");
+}
+
+#[test]
+fn all_that_is_missing_is_told_and_what_was_probably_meant() {
+    assert_eq!(
+        wrong("[[receiver]]\nname = \"a\"\ntype = \"email\"\n[summary]\n"),
+        "1: receiver.host: is missing\n1: receiver.from: is missing\n1: receiver.to: is missing\n\
+         4: summary.receivers: is missing\n4: summary.day: is missing\n4: summary.hour: is missing\n"
+    );
+    for (text, said) in [
+        (
+            "[[receiver]]\nnam = \"a\"\ntype = \"slack\"\nurl_fil = \"x\"\n",
+            "receiver.url_fil: is not known here; did you mean url_file?",
+        ),
+        (
+            "[[receiver]]\nname = \"a\"\ntype = \"slak\"\n",
+            "3: receiver.type: must be one of alertmanager, email, pagerduty, slack, webhook; did you mean slack?",
+        ),
+        ("[[receiver]]\nname = \"a\"\n", "1: receiver.type: is missing"),
+        ("[[route]]\ngroup_wiat = \"1s\"\n", "2: route.group_wiat: is not known here; did you mean group_wait?"),
+        ("[[route]]\ncontinue = \"yes\"\n", "2: route.continue: must be true or false"),
+        ("[[route]]\nrepeat_interval = \"10s\"\n", "2: route.repeat_interval: must be from 60 to 31622400 s"),
+        (
+            "[[route]]\nalertname = \"DeviceSilnt\"\n",
+            "2: route.alertname: must be the name of an alert (DeviceSyncFailing, ",
+        ),
+        (
+            "[rules.fleet_silent]\nabsent_aftr = \"1h\"\n",
+            "2: rules.fleet_silent.absent_aftr: is not known here; did you mean absent_after?",
+        ),
+    ] {
+        assert!(wrong(text).contains(said), "{said}:\n{}", wrong(text));
+    }
+}
+
+#[test]
+fn what_is_no_toml_is_told_by_its_line() {
+    assert!(wrong("[rules]\nconnectivity_floor_mbps = = 1\n").starts_with("2: "));
+    assert!(wrong("receiver = 1\n").contains("1: receiver: must be written as [[receiver]]"));
+}
+
+#[test]
+fn two_receivers_of_a_name_or_one_called_log_are_refused() {
+    assert!(wrong(&format!("{TWO}{TWO}")).contains("receiver.name: is another"));
+    assert!(wrong(&TWO.replace("chat", "log")).contains("receiver.name: is another"));
+}
+
+/// The outbox finds the receiver of a group of messages by what its key begins with.
+#[test]
+fn a_name_with_what_ends_it_in_the_key_of_a_group_is_refused_by_line_and_key() {
+    let wrong = wrong(&TWO.replace("chat", "chat{blue}"));
+    assert_eq!(wrong, "2: receiver.name: must have no { in it\n");
+    let other = TWO.replace("chat", "chat \\\"blue\\\", école 7}");
+    assert_eq!(names(&other, "a")[1], "chat \"blue\", école 7}");
+}
+
+#[test]
+fn a_secret_is_not_in_the_file_and_is_shown_by_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("url");
+    fs::write(&path, "https://hooks.slack.example/hunter2\n").unwrap();
+    let slack = |key: &str| format!("[[receiver]]\nname = \"a\"\ntype = \"slack\"\n{key}\n");
+    ring();
+    let config = RoutingFile::parse(&slack(&format!("url_file = {path:?}"))).unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
+
+    for (key, said) in [
+        ("url = \"https://hunter2\"", "4: receiver.url: is a secret"),
+        ("url = hunter2", "4: "),
+        ("url_file = \"/no/such/hunter2\"", "4: receiver.url_file: cannot be read"),
+        ("url_env = \"NO_SUCH_hunter2\"", "4: receiver.url_env: names a variable that is not set"),
+        (&format!("url_file = {path:?}\nurl_env = \"X\""), "5: receiver.url_env: cannot be together"),
+    ] {
+        let wrong = wrong(&slack(key));
+        assert!(wrong.contains(said) && !wrong.contains("hunter2"), "{key}: {wrong}");
+    }
+    fs::write(&path, "hunter2").unwrap();
+    let wrong = wrong(&slack(&format!("url_file = {path:?}")));
+    assert!(wrong.contains("4: receiver.url_file: must be an address") && !wrong.contains("hunter2"), "{wrong}");
+}
+
+#[test]
+fn a_password_is_not_sent_where_others_could_read_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("password");
+    fs::write(&path, "hunter2").unwrap();
+    let text = format!(
+        "[[receiver]]\nname = \"a\"\ntype = \"email\"\nhost = \"h\"\ntls = \"none\"\nfrom = \"a@b.org\"\n\
+                        to = \"c@d.org\"\nusername = \"u\"\npassword_file = {path:?}\n"
+    );
+    assert!(wrong(&text).contains("8: receiver.username: is not sent without TLS"));
+}
+
+#[test]
+fn what_alertmanager_forgets_is_sent_again_in_time() {
+    let text = TWO.to_owned() + "resolve_after = \"1m\"\nresend = \"50s\"\n";
+    assert!(wrong(&text).contains("receiver.resend: must be at most half"));
+}
+
+#[test]
+fn a_summary_goes_to_who_reads_at_a_time_that_there_is() {
+    let summary = |members: &str| format!("{TWO}[summary]\n{members}");
+    ring();
+    let right = summary("receivers = [\"log\", \"chat\", \"chat\"]\nday = \"friday\"\nhour = 17\nzone = \"UTC\"\n");
+    let plan = RoutingFile::parse(&right).unwrap().summary.unwrap();
+    assert_eq!(
+        (plan.receivers, plan.day, plan.hour),
+        (vec!["chat".into(), "log".into()], jiff::civil::Weekday::Friday, 17)
+    );
+    assert!(RoutingFile::parse(TWO).unwrap().summary.is_none());
+
+    let wrong = wrong(&summary(
+        "receivers = [\"am\", \"nobody\"]\nday = \"someday\"\nhour = 24\nzone = \"Mars/Olympus\"\nto = \"x\"\n",
+    ));
+    for part in [
+        "10: summary.receivers: \"am\" gets no summary: it keeps the state of alerts",
+        "10: summary.receivers: \"nobody\" is no receiver of this file",
+        "11: summary.day: must be a day, monday to sunday",
+        "12: summary.hour: must be an hour, 0 to 23",
+        "13: summary.zone: must be \"UTC\" or a time zone that this machine knows",
+        "14: summary.to: is not known here",
+    ] {
+        assert!(wrong.contains(part), "{part}:\n{wrong}");
+    }
+    assert_eq!(wrong.lines().count(), 6, "{wrong}");
+}
+
+#[test]
+fn what_the_fleet_is_looked_at_by_are_names_of_labels_on_which_routes_may_match() {
+    let route = "[[route]]\nreceiver = \"chat\"\nmatch = { region = \"nord\" }\ngroup_by = [\"region\"]\n";
+    ring();
+    let config = RoutingFile::parse(&format!("{TWO}{route}[rules]\nfleet_by = [\"region\", \"group\"]\n")).unwrap();
+    assert_eq!(config.rules.fleet_by, ["region", "group"]);
+    let without = wrong(&format!("{TWO}{route}"));
+    assert!(without.contains("route.match.region: is not known") && without.contains("route.group_by: "), "{without}");
+    for by in ["[\"deviceId\"]", "[\"a b\"]", "[\"a\", \"a\"]", "[\"a\", \"b\", \"c\", \"d\"]", "7"] {
+        let wrong = wrong(&format!("[rules]\nfleet_by = {by}\n"));
+        assert!(wrong.starts_with("2: rules.fleet_by: "), "{by}: {wrong}");
+    }
+}
+
+#[test]
+fn rules_that_are_not_named_stay_as_they_are_and_each_may_be_set() {
+    let config = "[rules]\nreport_interval = \"10m\"\n[rules.fleet_sync_failing]\nat_least = 7\nopens_at = 0.5\n\
+                  [rules.fleet_silent]\nabsent_after = \"30m\"\n[rules.pipeline_stalled]\nlongest_wait = \"1m\"\n\
+                  [rules.device_flapping]\nopens_above = 0.4\n";
+    let rules = RoutingFile::parse(config).unwrap().rules;
+    let usual = Rules::default();
+    assert_eq!(rules.digest_after().as_mins(), 20);
+    assert_eq!(rules.fleet_sync_failing.limits().at_least, 7);
+    assert!((rules.fleet_sync_failing.limits().opens_at - 0.5).abs() < 1e-9);
+    assert_eq!(rules.fleet_sync_failing.window, usual.fleet_sync_failing.window);
+    assert_eq!(rules.fleet_silent.absent_after.as_mins(), 30);
+    assert_eq!(rules.pipeline_stalled.longest_wait.as_mins(), 1);
+    assert!((rules.device_flapping.opens_above - 0.4).abs() < 1e-9);
+    assert_eq!(rules.device_silent_after, usual.device_silent_after);
+
+    let wrong = wrong("[rules.fleet_silent]\nopens_at = 2\nat_least = 0.5\nabsent_after = \"0s\"\nwindow = \"1m\"\n");
+    for key in ["opens_at", "at_least", "absent_after", "window"] {
+        assert!(wrong.contains(&format!("rules.fleet_silent.{key}: ")), "{wrong}");
+    }
+}

@@ -1,0 +1,49 @@
+//! Reading the open incidents of a rule a page at a time.
+
+use std::collections::HashSet;
+
+use bson::{doc, raw::RawDocument};
+use futures_util::TryStreamExt;
+
+use super::{Alerts, KeptIncident, NAME, document, fleet::of_rule, open_keys};
+use crate::{
+    models::AlertName,
+    store::{
+        StoreError,
+        documents::{self, Unreadable},
+    },
+};
+
+impl Alerts {
+    /// Returns up to `limit` open incidents of a rule in the order of their fingerprints, from the one
+    /// behind `after` on, and behind which the next page begins, if there may be one.
+    pub async fn open_page(
+        &self,
+        name: AlertName,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<KeptIncident>, Option<String>), StoreError> {
+        let mut range = of_rule(name);
+        if let Some(after) = after {
+            range.remove("$gte");
+            range.insert("$gt", after);
+        }
+        let find = self.collection.find(doc! { "fingerprint": range, "open": true }).sort(doc! { "fingerprint": 1 });
+        let found = find.hint(open_keys()).limit(i64::try_from(limit).unwrap_or(i64::MAX)).await?;
+        let found: Vec<_> = found.try_collect().await?;
+        let last = found.last().filter(|_| found.len() == limit).and_then(|last| fingerprint(last).ok());
+        Ok((found.iter().filter_map(|found| documents::read(NAME, found, document::read)).collect(), last))
+    }
+
+    /// Returns those of these fingerprints that have an open incident.
+    pub async fn open_among(&self, fingerprints: &[String]) -> Result<HashSet<String>, StoreError> {
+        let find = self.collection.find(doc! { "fingerprint": { "$in": fingerprints }, "open": true });
+        let found = find.projection(doc! { "_id": 0, "fingerprint": 1 }).hint(open_keys()).await?;
+        documents::readable(NAME, found, fingerprint).try_collect().await
+    }
+}
+
+fn fingerprint(found: &RawDocument) -> Result<String, Unreadable> {
+    let fingerprint = found.get_str("fingerprint").map_err(|_| Unreadable::new("fingerprint", "expected a text"));
+    fingerprint.map(str::to_owned)
+}
