@@ -91,7 +91,7 @@ async fn a_key_in_a_file_is_used_in_place_of_that_of_the_process() {
     let env = TestEnv::new();
     let file = env.path("cursor.key");
     let mut only_ours = std::fs::OpenOptions::new();
-    only_ours.create(true).write(true).mode(0o600).open(&file).unwrap().write_all(&[b'k'; 40]).unwrap();
+    only_ours.create_new(true).write(true).mode(0o600).open(&file).unwrap().write_all(&[b'k'; 40]).unwrap();
     let without = env.api(&[]).await;
     let with = env.api_named("with.log", &["--cursor-key-file", file.to_str().unwrap()]).await;
     store_events(&env, &(1..5).map(|hours| event("a", hours_ago(hours), false)).collect::<Vec<_>>()).await;
