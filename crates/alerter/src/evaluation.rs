@@ -1,4 +1,4 @@
-//! What a rule finds out: facts, of which [`crate::reconcile`] makes incidents.
+//! What a rule finds out: facts, of which `reconcile` makes incidents.
 
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::{Alert, Scope};

@@ -35,8 +35,8 @@ pub struct Config {
     /// Connections that may be open, 1 to 1000000; more wait until one is closed
     #[arg(long, env = "PISYNC_MAX_CONNECTIONS", default_value_t = 4_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_connections: u32,
-    /// Seconds that a connection may rest between requests: more than the 60 s of usual balancers. Above
-    /// 90 % of --max-connections those that have waited longest are closed
+    /// Seconds that a connection may rest between requests, 1 to 3600: more than the 60 s of usual
+    /// balancers. Above 90 % of --max-connections those that have waited longest are closed
     #[arg(long, env = "PISYNC_KEEP_ALIVE", default_value_t = 75, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3_600))]
     pub keep_alive: u32,
     /// How much a device and a key may send.

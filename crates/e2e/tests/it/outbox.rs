@@ -75,7 +75,7 @@ async fn what_people_want_to_know_of_fifty_alerts_is_asked_for_three_times_and_o
     assert_eq!(asked.len(), 3, "{asked:#?}");
     for entry in &asked {
         let examined = entry["docsExamined"].as_u64().unwrap();
-        assert!(examined <= 50 * 20 && !entry["planSummary"].to_string().contains("COLLSCAN"), "{entry:#}");
+        assert!(examined <= 50 * 21 && !entry["planSummary"].to_string().contains("COLLSCAN"), "{entry:#}");
     }
     env.finish().await;
 }

@@ -248,7 +248,7 @@ fn bounds(arg: &Arg) -> (String, i128, i128) {
         [low, "to", high] => Some((low.parse().ok()?, high.parse().ok()?)),
         _ => None,
     });
-    let (low, high) = bounds.unwrap_or_else(|| panic!("{arg}: --help names no bounds: {help}"));
+    let (low, high) = bounds.unwrap_or_else(|| panic!("{}: --help names no bounds: {help}", arg.get_id()));
     (arg.get_long().map_or_else(|| arg.get_id().to_string(), |long| format!("--{long}")), low, high)
 }
 

@@ -132,7 +132,7 @@ impl fmt::Debug for DeviceKeys {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 
     use super::*;
 
@@ -185,6 +185,7 @@ mod tests {
     fn a_secret_shows_neither_in_an_error_nor_in_debug() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("device-keys.toml");
+        std::fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path).unwrap();
         for bad in ["secret = 'hunter2'", "epoch = 'hunter2'\nsecret = 'hunter2'", "epoch = 1\nsecret = 'hunter2'"] {
             std::fs::write(&path, format!("[[device_key]]\n{bad}\n")).unwrap();
             let error = format!("{:#}", DeviceKeys::read(&path).unwrap_err());
