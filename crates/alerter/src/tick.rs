@@ -213,11 +213,16 @@ fn fingerprints(rule: AlertName, devices: &[DeviceId]) -> Vec<String> {
     devices.iter().map(|device| Alert::fingerprint(rule, device)).collect()
 }
 
-/// Returns the outcome of a rule. Redis being away, or a document that cannot be read, leaves the
-/// rule's incidents as they are; without `MongoDB` no rule can go on.
+/// Returns the outcome of a rule. Redis being away, a query that `MongoDB` refuses, or a document that
+/// cannot be read, leaves the rule's incidents as they are; without `MongoDB` no rule can go on.
 fn unless_unreadable(rule: AlertName, outcome: Result<Changed, ReadError>) -> Result<Changed, ReadError> {
     match outcome {
-        Err(error @ (ReadError::Queue(_) | ReadError::Store(StoreError::Malformed { .. }))) => {
+        Err(
+            error @ (ReadError::Queue(_)
+            | ReadError::Store(
+                StoreError::Malformed { .. } | StoreError::Refused { .. } | StoreError::Index { .. },
+            )),
+        ) => {
             log::warn!(rule:% = rule, error:% = error; "not evaluated, its incidents stay as they are");
             Ok(Changed::default())
         }

@@ -6,7 +6,8 @@ use actix_web::{http::header, middleware::DefaultHeaders};
 pub fn careful(tls: bool) -> DefaultHeaders {
     let headers = DefaultHeaders::new()
         .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .add((header::REFERRER_POLICY, "no-referrer"))
+        // With no-referrer a browser sends `Origin: null` with our own forms.
+        .add((header::REFERRER_POLICY, "same-origin"))
         .add((header::X_FRAME_OPTIONS, "DENY"))
         .add((header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"))
         .add((header::CACHE_CONTROL, "no-store"));

@@ -253,7 +253,7 @@ async fn every_answer_tells_a_browser_to_be_careful() {
         let answer = call(&api, method, path, None, "a").await;
         for (name, value) in [
             ("x-content-type-options", Some("nosniff")),
-            ("referrer-policy", Some("no-referrer")),
+            ("referrer-policy", Some("same-origin")),
             ("x-frame-options", Some("DENY")),
             ("content-security-policy", Some("default-src 'none'; frame-ancestors 'none'")),
             ("cache-control", Some("no-store")),

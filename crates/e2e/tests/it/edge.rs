@@ -101,6 +101,19 @@ async fn each_head_has_a_time_and_a_size_and_lines_that_end_with_cr_lf() {
     env.finish().await;
 }
 
+/// The next head would begin in the middle of it, past the bounds of heads.
+#[tokio::test]
+async fn a_body_that_nobody_reads_ends_its_connection() {
+    let env = TestEnv::new();
+    let api = env.api(&[]).await;
+    let mut stream = open(&api).await;
+    let sent = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx";
+    stream.write_all(sent.as_bytes()).await.unwrap();
+    let said = String::from_utf8_lossy(&hangs_up(stream, Duration::from_secs(10)).await).to_lowercase();
+    assert!(said.starts_with("http/1.1 200") && said.contains("connection: close"), "{said}");
+    env.finish().await;
+}
+
 #[tokio::test]
 async fn a_client_that_does_not_read_is_ended_and_costs_little_meanwhile() {
     let env = TestEnv::new();

@@ -25,6 +25,11 @@ impl Answering {
     pub(super) fn new(connection: Rc<Connection>) -> Self {
         Self(connection)
     }
+
+    /// Whether the handler has left something of the request's body.
+    pub(super) fn leaves_body(&self) -> bool {
+        self.0.has_open_body()
+    }
 }
 
 impl Drop for Answering {

@@ -44,6 +44,8 @@ pub(crate) struct Connection {
     bounds: bool,
     /// Whether a request is with its handler, or its answer under way.
     handling: Cell<bool>,
+    /// Whether it has had an answer.
+    was_answered: Cell<bool>,
     /// Whether the body of that request has not come to its end.
     body_open: Cell<bool>,
     /// When the present state began: the last request or the last answer.
@@ -93,6 +95,7 @@ impl Connection {
             budget,
             bounds,
             handling: Cell::new(false),
+            was_answered: Cell::new(false),
             body_open: Cell::new(false),
             since: Cell::new(now),
             head_since: Cell::default(),
@@ -126,6 +129,7 @@ impl Connection {
     /// The whole answer has been handed over: the connection waits for the next head.
     pub(super) fn answered(&self) {
         self.handling.set(false);
+        self.was_answered.set(true);
         self.since.set(Instant::now());
         self.resume();
     }
@@ -139,6 +143,11 @@ impl Connection {
     /// The body has come to its end.
     pub(crate) fn body_ended(&self) {
         self.body_open.set(false);
+    }
+
+    /// Whether the body of the request has not come to its end.
+    pub(super) fn has_open_body(&self) -> bool {
+        self.body_open.get()
     }
 
     /// What may be read now.
@@ -244,6 +253,11 @@ impl Connection {
         }
         let waits = !self.handling.get() || self.body_open.get();
         self.stalled.get().or_else(|| waits.then(|| self.since.get()))
+    }
+
+    /// Whether it is kept alive between requests, with nothing under way.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.was_answered.get() && !self.handling.get() && self.head_since.get().is_none()
     }
 
     /// When it was opened.

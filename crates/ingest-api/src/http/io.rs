@@ -124,9 +124,7 @@ impl AsyncWrite for Bounded {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(context);
-        if flushed.is_pending() {
-            self.connection.wrote(false);
-        }
+        self.connection.wrote(flushed.is_ready());
         flushed
     }
 

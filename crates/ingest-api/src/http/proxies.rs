@@ -43,7 +43,7 @@ impl Proxies {
     /// What is said about a request that came from `peer`; nothing where that is no proxy of ours.
     ///
     /// Of a chain of proxies each adds at the end: the client is the last one that is none of ours.
-    /// `Forwarded` (RFC 7239) wins over `X-Forwarded-*`.
+    /// Where `Forwarded` (RFC 7239) and `X-Forwarded-*` differ, neither is believed.
     pub(super) fn read(&self, peer: IpAddr, headers: &HeaderMap) -> Forwarded {
         if !self.include(peer) {
             return Forwarded::default();
@@ -56,9 +56,12 @@ impl Proxies {
                 .map(|(_, value)| value.trim().trim_matches('"').to_owned())
                 .collect()
         };
-        let values = |name: &str, other: &str| {
-            let found = member(name);
-            if found.is_empty() { list(headers, other) } else { found }
+        // A proxy sets one of the two, and passes the other on as a client sent it.
+        let values = |name: &str, other: &str| match (member(name), list(headers, other)) {
+            (found, none) if none.is_empty() => found,
+            (none, found) if none.is_empty() => found,
+            (one, other) if one == other => one,
+            _ => Vec::new(),
         };
         let hops: Vec<_> = values("for", "x-forwarded-for").iter().rev().map(|hop| address(hop)).collect();
         let client = hops.iter().find(|hop| !hop.is_some_and(|hop| self.include(hop)));
@@ -110,7 +113,9 @@ mod tests {
         for peer in ["10.1.2.3", "127.0.0.1", "::ffff:10.1.2.3"] {
             assert_eq!(read(peer, &[chain]).client, Some("2.2.2.2".parse().unwrap()), "{peer}");
         }
-        let said = read("10.0.0.1", &[("forwarded", "for=\"[2001:db8::1]:80\";proto=https;host=a.example"), chain]);
+        let standard = ("forwarded", "for=\"[2001:db8::1]:80\";proto=https;host=a.example");
+        assert_eq!(read("10.0.0.1", &[standard, chain]).client, None, "one of them is the client's own");
+        let said = read("10.0.0.1", &[standard]);
         let host = Some("a.example".to_owned());
         assert_eq!(said, Forwarded { client: "2001:db8::1".parse().ok(), host, is_https: Some(true) });
         let both = [("x-forwarded-host", "a.example:8443"), ("x-forwarded-proto", "http")];

@@ -72,8 +72,10 @@ where
         let this = self.project();
         let answer = ready!(this.inner.poll(context)).map_or_else(Response::from, Into::into);
         let (answering, bounds) = (this.answering.take(), *this.bounds);
+        // What is left of a body cannot be told from the next head, which has bounds of its own.
+        let leaves_body = bounds && answering.as_ref().is_some_and(Answering::leaves_body);
         let mut answer = answer.map_body(|_, body| Pieces::new(body, answering, bounds));
-        if this.table.is_tight() {
+        if leaves_body || this.table.is_tight() {
             answer.head_mut().set_connection_type(ConnectionType::Close);
         }
         Poll::Ready(Ok(answer))

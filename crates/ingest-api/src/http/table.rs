@@ -92,7 +92,8 @@ impl Table {
             .collect();
         let living = connections.values().filter(|connection| !connection.is_killed()).count();
         let surplus = (living + 1).saturating_sub(self.nearly_full().max(1));
-        waiting.sort_unstable_by_key(|(since, _)| *since);
+        // Connections at rest go first: a body that comes slowly is a device on a slow line.
+        waiting.sort_unstable_by_key(|(since, connection)| (!connection.is_at_rest(), *since));
         waiting.iter().take(surplus).for_each(|(_, connection)| connection.kill());
     }
 }
@@ -126,6 +127,19 @@ mod tests {
         assert!(table.is_tight());
         let killed: Vec<_> = places.iter().map(|place| place.connection.is_killed()).collect();
         assert!(!killed[0] && killed[1] && !killed[2] && !killed[16], "{killed:?}");
+    }
+
+    #[actix_web::test]
+    async fn connections_at_rest_go_before_a_body_that_comes_slowly() {
+        let table = Table::new(10, Duration::from_secs(75), Budget::new(1 << 20), true);
+        let uploads = table.open();
+        uploads.connection.begin(true);
+        let rests = table.open();
+        rests.connection.begin(false);
+        rests.connection.answered();
+        let _others: Vec<_> = (0..7).map(|_| table.open()).collect();
+        let _new = table.open();
+        assert_eq!((uploads.connection.is_killed(), rests.connection.is_killed()), (false, true));
     }
 
     #[actix_web::test]

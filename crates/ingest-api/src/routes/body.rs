@@ -7,7 +7,7 @@ use actix_web::{
     web::{Bytes, BytesMut, Data, Payload},
 };
 use futures_util::StreamExt;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::packing::{is_packed, unpack};
 use crate::{
@@ -19,7 +19,8 @@ use crate::{
 /// The most bytes of a body, packed and unpacked.
 const BODY_LIMIT: usize = 1024 * 1024;
 
-/// How long a body may take: 1 MiB at 0.14 Mbps. Who is slower is not to hold the server.
+/// How long a body may take in any case. After that it must come at 1 kB/s on average: a 2G line is
+/// slow and honest.
 const BODY_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The most bytes of a form, and how long it may take.
@@ -115,14 +116,21 @@ async fn read_up_to(
     if length.is_some_and(|length| length > limit as u64) {
         return Err(ApiError::TooLarge { limit });
     }
-    timeout(patience, gather(request, payload, limit)).await.map_err(|_| ApiError::Slow)?
+    gather(request, payload, limit, patience).await
 }
 
 /// By hand: the framework's own way takes 32 KiB for each body, whatever its size.
-async fn gather(request: &HttpRequest, mut payload: Payload, limit: usize) -> Result<Body, ApiError> {
+async fn gather(
+    request: &HttpRequest,
+    mut payload: Payload,
+    limit: usize,
+    patience: Duration,
+) -> Result<Body, ApiError> {
+    let start = Instant::now();
+    let until = |read: usize| start + patience + Duration::from_millis(read as u64);
     let connection = request.conn_data::<Rc<Connection>>();
     let (mut body, mut taken) = (BytesMut::new(), None);
-    while let Some(chunk) = payload.next().await {
+    while let Some(chunk) = timeout_at(until(body.len()), payload.next()).await.map_err(|_| ApiError::Slow)? {
         let chunk = chunk.map_err(|_| ApiError::malformed("the body could not be read to its end"))?;
         if let Some(connection) = connection {
             connection.took(chunk.len());
