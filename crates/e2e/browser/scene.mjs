@@ -16,7 +16,8 @@ await withBrowser(async (browser) => {
   for (const [look, options] of LOOKS) {
     const context = await browser.newContext(options);
     const page = await context.newPage();
-    watch(page);
+    // The page asks again for hours that are still computed.
+    watch(page, (text) => text.includes("status of 503"));
     await page.goto(base + "/", { waitUntil: "load" });
     await page.locator(".chart canvas").nth(1).waitFor();
     const name = `scene-${env.SCENE_NAME}-${look}.png`;

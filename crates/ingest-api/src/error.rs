@@ -16,6 +16,10 @@ use serde_json::{Value, json};
 
 use crate::{auth::Refusal, cursor::BadCursor};
 
+/// How many faults of a body the sentence names, and how many are listed: devices pay for each byte.
+const FEW: usize = 5;
+const NAMED: usize = 20;
+
 /// A request that is not answered as it was meant.
 #[derive(Debug)]
 pub enum ApiError {
@@ -113,7 +117,11 @@ impl ApiError {
 
     fn detail(&self) -> String {
         match self {
-            Self::Invalid(errors) => InvalidEvent { errors: errors.clone() }.to_string(),
+            Self::Invalid(errors) => {
+                let said = InvalidEvent { errors: errors.iter().take(FEW).cloned().collect() }.to_string();
+                let more = errors.len().saturating_sub(FEW);
+                if more == 0 { said } else { format!("{said}; and {more} more faults") }
+            }
             Self::NoRoute { hint: Some(hint) } => format!("there is no such route: {hint}"),
             Self::NoRoute { hint: None } => "there is no such route".into(),
             Self::Unknown(what) => format!("there is no such {what}"),
@@ -188,7 +196,8 @@ impl ApiError {
             "success": false, "error": detail,
         });
         if let Self::Invalid(errors) = self {
-            let errors = errors.iter().map(|e| json!({ "pointer": e.pointer, "code": e.code, "detail": e.detail }));
+            let errors =
+                errors.iter().take(NAMED).map(|e| json!({ "pointer": e.pointer, "code": e.code, "detail": e.detail }));
             body["errors"] = errors.collect();
         }
         body

@@ -61,13 +61,22 @@ function read(file) {
   }
 }
 
+// Whether this is PiSync's answer to so many reports: each is accepted, or named.
+function isOwn({ status, kind, json }, count) {
+  if (status !== 202 || kind !== "application/json" || !Array.isArray(json?.rejected)) return false;
+  const places = new Set(json.rejected.map((item) => item?.index));
+  const areOurs = [...places].every((place) => Number.isInteger(place) && place >= 0 && place < count);
+  return areOurs && places.size === json.rejected.length && json.accepted === count - places.size;
+}
+
 // Sends these once. Returns what to do next (go on, again, halve), and Retry-After.
 async function sendBatch(files) {
   const kept = files.map((file) => [file, read(file)]).filter(([, report]) => report !== null);
   if (kept.length === 0) return ["go on", null];
-  const { status, kind, json, after } = await post(kept.map(([, report]) => report));
-  if (status === 202 && Number.isInteger(json?.accepted)) {
-    const rejected = new Map((json.rejected ?? []).map((item) => [item.index, item]));
+  const answer = await post(kept.map(([, report]) => report));
+  const { status, kind, json, after } = answer;
+  if (isOwn(answer, kept.length)) {
+    const rejected = new Map(json.rejected.map((item) => [item.index, item]));
     kept.forEach(([file], index) => {
       const item = rejected.get(index);
       if (!item) fs.unlinkSync(path.join(SPOOL, file));

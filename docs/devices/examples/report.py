@@ -49,7 +49,7 @@ def post(reports):
         return 0, "", None, None
     try:
         return status, kind, json.loads(text), after
-    except ValueError:
+    except (ValueError, RecursionError):
         return status, kind, None, after
 
 
@@ -66,20 +66,30 @@ def read(path):
         bury(path, "the file is damaged")
 
 
+def is_own(status, kind, answer, count):
+    """Whether this is PiSync's answer to so many reports: each is accepted, or named."""
+    rejected = answer.get("rejected") if isinstance(answer, dict) else None
+    if status != 202 or kind != "application/json" or not isinstance(rejected, list):
+        return False
+    places = [item.get("index") for item in rejected if isinstance(item, dict)]
+    are_ours = all(type(place) is int and 0 <= place < count for place in places)
+    return are_ours and answer.get("accepted") == count - len(rejected) == count - len(set(places))
+
+
 def send_batch(paths):
     """Sends these once. Returns what to do next (go on, again, halve), and Retry-After."""
     kept = [(path, report) for path, report in ((path, read(path)) for path in paths) if report is not None]
     if not kept:
         return "go on", None
     status, kind, answer, after = post([report for _, report in kept])
-    if status == 202 and isinstance(answer, dict) and type(answer.get("accepted")) is int:
-        rejected = {item["index"]: item for item in answer.get("rejected", [])}
+    if is_own(status, kind, answer, len(kept)):
+        rejected = {item["index"]: item for item in answer["rejected"]}
         for index, (path, _) in enumerate(kept):
             if index not in rejected:
                 path.unlink()
-            elif rejected[index]["code"] in FINAL_CODES:
-                bury(path, rejected[index]["detail"])
-        is_left = any(item["code"] not in FINAL_CODES for item in rejected.values())
+            elif rejected[index].get("code") in FINAL_CODES:
+                bury(path, rejected[index].get("detail"))
+        is_left = any(item.get("code") not in FINAL_CODES for item in rejected.values())
         return "again" if is_left else "go on", after
     if status in FINAL and kind == "application/problem+json":
         if len(kept) > 1:
@@ -92,7 +102,7 @@ def send_batch(paths):
 def pause(after, tries):
     """How many seconds to wait: what Retry-After says, as seconds or as a date, or ever longer."""
     wait = 5 * 2 ** min(tries, 10)
-    if after and after.strip().isdigit():
+    if after and after.strip().isdecimal() and len(after) < 10:
         wait = int(after)
     elif after:
         try:

@@ -35,7 +35,9 @@ pub(super) async fn many(request: &HttpRequest, payload: Payload) -> Result<(For
     let body = body::read(request, payload).await?;
     let text = json(request, &body, "application/json or application/x-ndjson")?;
     let body = body.narrowed(text);
-    let form = if said == Some(Form::Lines) { Form::Lines } else { form(&body) };
+    // What says that it is lines may still be one array or one object.
+    let is_one = body.starts_with(b"[") || serde_json::from_slice::<IgnoredAny>(&body).is_ok();
+    let form = if said == Some(Form::Lines) && !is_one { Form::Lines } else { form(&body) };
     Ok((form, body))
 }
 

@@ -143,7 +143,11 @@ impl LeftOut {
 pub(super) fn report_id(raw: &str, left_out: &mut LeftOut) -> Option<ReportId> {
     let read = match super::json::string(raw) {
         Some(text) => ReportId::parse(&text).map_err(|error| error.to_string().into()),
-        None => Err(Cow::Borrowed("must be a string")),
+        // A counter is written as a number: its digits are the text.
+        None if !raw.is_empty() && raw.bytes().all(|byte| byte.is_ascii_digit()) => {
+            ReportId::parse(raw).map_err(|error| error.to_string().into())
+        }
+        None => Err(Cow::Borrowed("must be a string or a whole number")),
     };
     read.map_err(|detail| left_out.name("/reportId", detail)).ok()
 }

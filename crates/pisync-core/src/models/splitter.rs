@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use memchr::memchr_iter;
+
 use super::json::without_mark;
 
 /// A batch in its parts.
@@ -38,19 +40,21 @@ pub struct Broken {
 }
 
 /// Takes apart a JSON array of reports, or an object with `events` and maybe `sentAt`. It stops
-/// after `most` reports and one more. A comma after the last item is accepted.
+/// after `most` reports and one more. A comma after the last item is accepted. A report whose quotes
+/// or brackets are not balanced is an item of its own, which fails alone when it is read.
 ///
-/// Fails if the brackets or quotes of the whole are not balanced, or there is no list.
+/// Fails if there is no list, or the object around it is broken before the list.
 pub fn split_batch(body: &[u8], most: usize) -> Result<Split<'_>, Broken> {
     let start = body.len() - without_mark(body).len();
     let mut scan = Scan { body, at: start, most };
-    let split = match scan.next_byte() {
+    let mut split = match scan.next_byte() {
         Some(b'[') => Split { items: scan.items()?, sent_at: None, pointer: "" },
         Some(b'{') => scan.envelope()?,
         _ => return Err(scan.broken("expected an array of events, or an object with events")),
     };
     if split.items.len() <= most && scan.next_byte().is_some() {
-        return Err(scan.broken("not JSON: there is more after the end of the batch"));
+        // What follows the batch is no report of it, and fails alone.
+        split.items.push(body[scan.at..].trim_ascii_end());
     }
     Ok(split)
 }
@@ -82,11 +86,13 @@ impl<'a> Scan<'a> {
         self.at += 1;
         let mut items = Vec::new();
         loop {
-            let (item, end) = self.value()?;
+            let start = self.at;
+            let (item, end) = match self.value() {
+                Ok((item, end @ (b',' | b']'))) => (item, end),
+                Err(broken) if items.is_empty() && self.body[start..].trim_ascii().is_empty() => return Err(broken),
+                Ok(_) | Err(_) => self.broken_item(start),
+            };
             let is_last = end == b']';
-            if !is_last && end != b',' {
-                return Err(self.broken("not JSON: expected a comma or ]"));
-            }
             self.at += 1;
             if !(is_last && item.is_empty()) {
                 items.push(item);
@@ -95,6 +101,24 @@ impl<'a> Scan<'a> {
                 return Ok(items);
             }
         }
+    }
+
+    /// An item whose quotes or brackets are not balanced: it ends where the next object of the list
+    /// seems to begin, or with the body. The scan stands on the comma then, or at the end.
+    fn broken_item(&mut self, start: usize) -> (&'a [u8], u8) {
+        let rest = &self.body[start..];
+        let blank = |from: usize| rest[from..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        let next = memchr_iter(b'}', rest).find_map(|at| {
+            let comma = at + 1 + blank(at + 1);
+            let is_next = rest.get(comma) == Some(&b',') && rest.get(comma + 1 + blank(comma + 1)) == Some(&b'{');
+            is_next.then_some((at, comma))
+        });
+        if let Some((end, comma)) = next {
+            self.at = start + comma;
+            return (rest[..=end].trim_ascii(), b',');
+        }
+        self.at = self.body.len();
+        (rest.trim_ascii(), b']')
     }
 
     /// The object on whose bracket the scan stands; afterwards it stands behind it.
@@ -132,10 +156,12 @@ impl<'a> Scan<'a> {
             match self.next_byte() {
                 Some(b',') => self.at += 1,
                 Some(b'}') => {}
+                // A body that was cut still holds the reports before the cut.
+                None if items.is_some() => break,
                 _ => return Err(self.broken("not JSON: expected a comma or }")),
             }
         }
-        self.at += 1;
+        self.at = (self.at + 1).min(self.body.len());
         let items = items.ok_or_else(|| self.broken("expected an array of events, or an object with events"))?;
         Ok(Split { items, sent_at, pointer: "/events" })
     }
@@ -240,19 +266,34 @@ mod tests {
             ("", "expected an array of events, or an object with events, at byte 0"),
             ("7", "expected an array of events, or an object with events, at byte 0"),
             ("{}", "expected an array of events, or an object with events, at byte 2"),
-            ("[1,[2]", "not JSON: it ends before its brackets are closed, at byte 6"),
-            (r#"[1,"a]"#, "not JSON: a text that begins here does not end, at byte 3"),
-            (r#"[1,"a\"#, "not JSON: a text that begins here does not end, at byte 3"),
-            ("[1}", "not JSON: expected a comma or ], at byte 2"),
-            ("[1] x", "not JSON: there is more after the end of the batch, at byte 4"),
+            ("[", "not JSON: it ends before its brackets are closed, at byte 1"),
             (r#"{"events":7}"#, "expected an array of events, at byte 10"),
             (r#"{"events":[1],"events":[2]}"#, "expected one list of events, at byte 23"),
             (r#"{"events" [1]}"#, "not JSON: expected a colon, at byte 10"),
             (r"{events:[1]}", "not JSON: expected the name of a member, at byte 1"),
             (r#"{"events":[1] "a":1}"#, "not JSON: expected a comma or }, at byte 14"),
-            (r#"{"events":[1]"#, "not JSON: expected a comma or }, at byte 13"),
         ] {
             assert_eq!(split(body).unwrap_err(), said, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_report_whose_quotes_or_brackets_are_not_balanced_is_an_item_of_its_own() {
+        let items = |body: &'static str| -> Vec<&str> {
+            let split = split_batch(body.as_bytes(), 9).unwrap();
+            split.items.into_iter().map(|item| std::str::from_utf8(item).unwrap()).collect()
+        };
+        for (body, expected) in [
+            (r#"[{"a":1},{"b":"C:\"}},{"c":3}]"#, &[r#"{"a":1}"#, r#"{"b":"C:\"}}"#, r#"{"c":3}"#][..]),
+            (r#"[{"a":1},{"b":"x,"t":1},{"c":3}]"#, &[r#"{"a":1}"#, r#"{"b":"x,"t":1}"#, r#"{"c":3}"#]),
+            (r#"[{"a":1}},{"c":3}]"#, &[r#"{"a":1}}"#, r#"{"c":3}"#]),
+            (r#"[{"a":1},{"b":"x"]"#, &[r#"{"a":1}"#, r#"{"b":"x"]"#]),
+            (r#"{"events":[{"a":1},{"b":{"#, &[r#"{"a":1}"#, r#"{"b":{"#]),
+            (r#"{"events":[{"a":1},{"b":2}"#, &[r#"{"a":1}"#, r#"{"b":2}"#]),
+            (r#"[{"a":1}] [{"b":2}]"#, &[r#"{"a":1}"#, r#"[{"b":2}]"#]),
+            (r#"{"events":[{"a":1}]"#, &[r#"{"a":1}"#]),
+        ] {
+            assert_eq!(items(body), expected, "{body}");
         }
     }
 

@@ -451,7 +451,7 @@ mod tests {
             (r#","labels":"nord""#, "/labels"),
             (r#","labels":{"a b":"c"}"#, "/labels/a b"),
             (r#","reportId":"""#, "/reportId"),
-            (r#","reportId":7"#, "/reportId"),
+            (r#","reportId":-7"#, "/reportId"),
             (r#","report_id":["a"]"#, "/reportId"),
             (r#","error":"disk full""#, "/error"),
             (r#","error":{"code":"no spaces"}"#, "/error"),
