@@ -28,7 +28,7 @@ use std::{
 };
 
 use anyhow::{anyhow, ensure};
-use futures_util::FutureExt;
+use futures_util::{FutureExt, StreamExt, future, stream};
 use pisync_core::shutdown;
 pub use settings::Settings;
 use tokio::time::timeout;
@@ -53,34 +53,38 @@ pub async fn run(settings: &Settings) -> anyhow::Result<bool> {
     let count = rows.len() + of_alerters.len() + of_strangers.len();
     ensure!(count > 0, "no row has a name like this; the rows are: {}", names());
     log::info!(rows = count, seed = seed; "starting");
-    let (mut lines, mut told, mut held) = (Vec::new(), Vec::new(), Vec::new());
-    for row in rows {
-        if !stop.is_cancelled() {
-            let line = play(row, settings, seed, &stop).await;
-            line.log();
-            lines.push(line);
-        }
-    }
-    for row in of_alerters {
-        if !stop.is_cancelled() {
-            let line = alerts::play(row, settings, seed, &stop).await;
-            line.log();
-            told.push(line);
-        }
-    }
-    for row in of_strangers {
-        if !stop.is_cancelled() {
-            let line = edge::play(row, settings, &stop).await;
-            line.log();
-            held.push(line);
-        }
-    }
+    let jobs = settings.jobs();
+    let lines = several(jobs, &rows, &stop, async |row| {
+        let line = play(row, settings, seed, &stop).await;
+        line.log();
+        line
+    })
+    .await;
+    let told = several(jobs, &of_alerters, &stop, async |row| {
+        let line = alerts::play(row, settings, seed, &stop).await;
+        line.log();
+        line
+    })
+    .await;
+    // One after the other: each measures how long a report takes.
+    let held = several(1, &of_strangers, &stop, async |row| {
+        let line = edge::play(row, settings, &stop).await;
+        line.log();
+        line
+    })
+    .await;
     line::print(&lines, settings.json)?;
     alerts::print(&told, settings.json)?;
     edge::print(&held, settings.json)?;
     ensure!(!stop.is_cancelled(), "stopped by a signal");
     let are_right = lines.iter().all(|line| line.failure.is_none()) && told.iter().all(|line| line.failure.is_none());
     Ok(are_right && held.iter().all(|line| line.failure.is_none()))
+}
+
+/// Plays `jobs` rows at a time, none of them after a signal. Returns their lines in the order of the rows.
+async fn several<R, L>(jobs: usize, rows: &[&R], stop: &CancellationToken, play: impl AsyncFn(&R) -> L) -> Vec<L> {
+    let rows = stream::iter(rows).take_while(|_| future::ready(!stop.is_cancelled()));
+    rows.map(|row| play(row)).buffered(jobs).collect().await
 }
 
 /// The names of all rows, for a message.

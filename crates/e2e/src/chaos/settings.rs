@@ -1,6 +1,6 @@
 //! The settings of `chaos`, and how large its rows are.
 
-use std::{path::PathBuf, time::Duration};
+use std::{num::NonZero, path::PathBuf, thread, time::Duration};
 
 use clap::Parser;
 use pisync_core::settings::LogSettings;
@@ -18,6 +18,9 @@ pub struct Settings {
     /// Only the rows with this in their name; may be given several times
     #[arg(long, value_name = "NAME")]
     pub only: Vec<String>,
+    /// Rows of the pipeline and the alerters that are played at a time [default: 1, quick two for each core]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
     /// What the random choices follow from [default: random]
     #[arg(long)]
     pub seed: Option<u64>,
@@ -83,6 +86,12 @@ impl Settings {
     pub(super) fn wants(&self, name: &str, servers: Servers) -> bool {
         let is_named = self.only.iter().any(|only| name.contains(only.as_str()));
         is_named || (self.only.is_empty() && !(self.quick && servers.are_many()))
+    }
+
+    /// How many rows are played at a time. Small rows mostly wait.
+    pub(super) fn jobs(&self) -> usize {
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        self.jobs.map_or(if self.quick { 2 * cores } else { 1 }, usize::from)
     }
 
     pub(super) fn scale(&self) -> Scale {
