@@ -30,8 +30,8 @@ use crate::{
 /// The name of the cookie that a link leaves.
 const NAME: &str = "pisync_shared";
 
-/// How long a link may be good, in hours: a month.
-const LONGEST: u32 = 31 * 24;
+/// How long a link may be good, in hours: as long as the page offers.
+const LONGEST: u32 = 30 * 24;
 
 /// A link that a viewer has followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
