@@ -42,7 +42,9 @@ impl Proxies {
 
     /// What is said about a request that came from `peer`; nothing where that is no proxy of ours.
     ///
-    /// Of a chain of proxies each adds at the end: the client is the last one that is none of ours.
+    /// Of a chain of proxies each adds at the end: the client is the last one that is none of ours. How
+    /// he came is what the proxy in front of him has added; where a proxy sets one value for all, that
+    /// is it.
     /// Where `Forwarded` (RFC 7239) and `X-Forwarded-*` differ, neither is believed.
     pub(super) fn read(&self, peer: IpAddr, headers: &HeaderMap) -> Forwarded {
         if !self.include(peer) {
@@ -64,12 +66,17 @@ impl Proxies {
             _ => Vec::new(),
         };
         let hops: Vec<_> = values("for", "x-forwarded-for").iter().rev().map(|hop| address(hop)).collect();
-        let client = hops.iter().find(|hop| !hop.is_some_and(|hop| self.include(hop)));
+        let place = hops.iter().position(|hop| !hop.is_some_and(|hop| self.include(hop)));
+        let client = place.and_then(|place| hops.get(place));
+        let place = place.unwrap_or(hops.len().saturating_sub(1));
+        let protos = values("proto", "x-forwarded-proto");
+        let proto = protos.iter().rev().nth(place).or(protos.first());
         Forwarded {
             // All are ours: the first one has sent it itself.
             client: client.copied().unwrap_or_else(|| hops.last().copied().flatten()),
+            // Links are made of it: it is what the proxy before us has set, whatever stands before that.
             host: values("host", "x-forwarded-host").pop().filter(|host| is_host(host)),
-            is_https: values("proto", "x-forwarded-proto").pop().map(|proto| proto.eq_ignore_ascii_case("https")),
+            is_https: proto.map(|proto| proto.eq_ignore_ascii_case("https")),
         }
     }
 }
@@ -123,6 +130,25 @@ mod tests {
         assert_eq!((said.host.as_deref(), said.is_https), (Some("a.example:8443"), Some(false)));
         assert_eq!(read("10.0.0.1", &[("x-forwarded-host", "a/../b")]).host, None);
         assert_eq!(read("10.0.0.1", &[("x-forwarded-for", "unknown")]).client, None);
+    }
+
+    #[test]
+    fn of_two_proxies_the_one_in_front_of_the_client_says_how_he_came() {
+        let chain = ("x-forwarded-for", "6.6.6.6, 1.1.1.1, 10.0.0.7");
+        for (protos, is_https) in [
+            ("https, http", Some(true)),
+            ("http, https", Some(false)),
+            // What the client has made up stands before it.
+            ("https, http, https", Some(false)),
+            ("https", Some(true)),
+        ] {
+            let said = read("10.0.0.1", &[chain, ("x-forwarded-proto", protos)]);
+            assert_eq!((said.client, said.is_https), ("1.1.1.1".parse().ok(), is_https), "{protos}");
+        }
+        let hosts = ("x-forwarded-host", "evil.example, fleet.example");
+        assert_eq!(read("10.0.0.1", &[chain, hosts]).host.as_deref(), Some("fleet.example"));
+        let standard = ("forwarded", "for=1.1.1.1;proto=https, for=10.0.0.7;proto=http");
+        assert_eq!(read("10.0.0.1", &[standard]).is_https, Some(true));
     }
 
     #[test]

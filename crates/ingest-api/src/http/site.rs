@@ -113,11 +113,11 @@ impl Site {
         request.app_data::<Data<Self>>()
     }
 
-    /// Whether the caller reaches the server by `https`.
+    /// Whether the caller reaches the server by `https`: the settings know it best, as the last of several
+    /// proxies may say how the one before it came.
     pub(crate) fn is_https(&self, request: &HttpRequest) -> bool {
-        let said = self.forwarded(request).is_https;
-        let external = || self.external.as_ref().map(|external| external.0.scheme() == "https");
-        self.is_tls || said.or_else(external).unwrap_or(false)
+        let external = self.external.as_ref().map(|external| external.0.scheme() == "https");
+        self.is_tls || external.or_else(|| self.forwarded(request).is_https).unwrap_or(false)
     }
 
     /// The address of a page as people reach it: from the settings, a believed proxy, or as it was asked.
@@ -284,6 +284,9 @@ mod tests {
         let open = site(None, "0.0.0.0:80");
         assert_eq!(open.link(&asked, "/x"), "https://b.example/x");
         assert_eq!(site(Some("https://c.example/p/"), "0.0.0.0:80").link(&asked, "/x"), "https://c.example/p/x");
+        let inside = request(&[("host", "a.example"), ("x-forwarded-proto", "http")]);
+        assert!(site(Some("https://c.example/"), "0.0.0.0:80").is_https(&inside), "by a second proxy");
+        assert!(!site(Some("http://c.example/"), "0.0.0.0:80").is_https(&asked));
         let stranger = TestRequest::get().peer_addr("9.9.9.9:1".parse().unwrap());
         let stranger = stranger.insert_header(("host", "a.example")).insert_header(("x-forwarded-host", "b.example"));
         assert_eq!(open.link(&stranger.to_http_request(), "/x"), "http://a.example/x");
