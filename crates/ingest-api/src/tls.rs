@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
+use pisync_core::signing_keys;
 use rustls::{
     ServerConfig,
     crypto::{CryptoProvider, ring},
@@ -63,6 +64,9 @@ impl ResolvesServerCert for Certificate {
 }
 
 fn read(chain: &Path, key: &Path, provider: &CryptoProvider) -> anyhow::Result<CertifiedKey> {
+    if let Err(why) = signing_keys::require_mode(key, 0o007, "chmod 640") {
+        log::warn!(why = why; "the key of the certificate is open to every user of this machine");
+    }
     let of_chain = || format!("reading {}", chain.display());
     let certificates: Vec<_> = CertificateDer::pem_file_iter(chain)
         .with_context(of_chain)?

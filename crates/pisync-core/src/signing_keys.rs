@@ -43,6 +43,12 @@ pub fn read(path: &Path) -> Result<Vec<Secret>, String> {
 ///
 /// Fails with the mode, and with what to do about it.
 pub fn private(path: &Path, forbidden: u32, remedy: &str) -> Result<String, String> {
+    require_mode(path, forbidden, remedy)?;
+    fs::read_to_string(path).map_err(|error| format!("reading {}: {error}", path.display()))
+}
+
+/// Fails where a file has any of `forbidden` in its mode, with the mode and with what to do about it.
+pub fn require_mode(path: &Path, forbidden: u32, remedy: &str) -> Result<(), String> {
     let name = path.display();
     // The secrets of a container have the owner and the mode of the host's files, and nobody else is there.
     let forbidden = if path.starts_with(CONTAINER_SECRETS) { forbidden & 0o022 } else { forbidden };
@@ -50,7 +56,7 @@ pub fn private(path: &Path, forbidden: u32, remedy: &str) -> Result<String, Stri
     if mode & forbidden != 0 {
         return Err(format!("{name} has the mode {mode:04o}, so others may read or change it: {remedy} {name}"));
     }
-    fs::read_to_string(path).map_err(|error| format!("reading {name}: {error}"))
+    Ok(())
 }
 
 #[cfg(test)]
