@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::{
     error::ApiError,
+    reads,
     refresh::{OneAtATime, PATIENCE},
 };
 
@@ -67,7 +68,7 @@ impl Changes {
         if answer.made_at.elapsed() >= answer.good_for {
             // In the background; while another runs there is nothing to begin.
             let (this, store) = (self.clone(), store.clone());
-            tokio::spawn(async move { this.wait(&store, minutes, Duration::ZERO).await });
+            reads::spawn(async move { this.wait(&store, minutes, Duration::ZERO).await });
         }
         Ok(answer.found)
     }

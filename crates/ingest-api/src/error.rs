@@ -5,6 +5,8 @@ use std::{fmt, time::Duration};
 
 use actix_web::{
     HttpResponse, ResponseError,
+    body::EitherBody,
+    dev::{ServiceRequest, ServiceResponse},
     http::{StatusCode, header},
 };
 use pisync_core::{
@@ -188,13 +190,7 @@ impl ApiError {
     }
 
     fn body(&self) -> Value {
-        let status = self.status_code();
-        let title = status.canonical_reason().unwrap_or("Error");
-        let detail = self.detail();
-        let mut body = json!({
-            "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail,
-            "success": false, "error": detail,
-        });
+        let mut body = problem(self.status_code(), &self.detail());
         if let Self::Invalid(errors) = self {
             let errors =
                 errors.iter().take(NAMED).map(|e| json!({ "pointer": e.pointer, "code": e.code, "detail": e.detail }));
@@ -202,6 +198,15 @@ impl ApiError {
         }
         body
     }
+}
+
+/// The members that every problem has.
+pub(crate) fn problem(status: StatusCode, detail: &str) -> Value {
+    let title = status.canonical_reason().unwrap_or("Error");
+    json!({
+        "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail,
+        "success": false, "error": detail,
+    })
 }
 
 impl ResponseError for ApiError {
@@ -235,6 +240,13 @@ impl ResponseError for ApiError {
         }
         response.content_type("application/problem+json").body(self.body().to_string())
     }
+}
+
+/// The refusal of a layer, with the error in it for the log. As an answer it passes the layers around it,
+/// which give it the headers of all answers; an error would not.
+pub(crate) fn refused<B>(request: ServiceRequest, error: impl Into<ApiError>) -> ServiceResponse<EitherBody<B>> {
+    let answer = HttpResponse::from_error(error.into());
+    ServiceResponse::new(request.into_parts().0, answer).map_into_right_body()
 }
 
 impl fmt::Display for ApiError {

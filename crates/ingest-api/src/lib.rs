@@ -1,7 +1,7 @@
 //! The HTTP side of `PiSync`: what a device reports goes through [`routes`] into the queue.
 //!
 //! In reading order: [`config`], [`server`], `http` (connections and what bounds them),
-//! [`request_id`], [`front`] (with [`auth`], [`cors`], [`tls`] and [`headers`]), [`routes`], [`limits`], `refresh`, [`hours`], [`changes`], `hourly` (what is done
+//! [`request_id`], [`front`] (with [`auth`], [`cors`], [`tls`] and [`headers`]), [`routes`], [`limits`], `reads` (threads for what computes), `refresh`, [`hours`], [`changes`], `hourly` (what is done
 //! once an hour), [`error`], [`metrics`]; [`cursor`]
 //! for lists, [`signing`] for what seals them; [`dashboard`] for people; [`admin`] and [`healthcheck`] for the
 //! operator's verbs.
@@ -22,6 +22,7 @@ pub mod hours;
 mod http;
 pub mod limits;
 pub mod metrics;
+mod reads;
 mod refresh;
 pub mod request_id;
 pub mod routes;
@@ -62,6 +63,9 @@ const BODIES: usize = 48 * 1024 * 1024;
 /// Fails where the address cannot be bound or Redis serves another queue; Redis or `MongoDB`
 /// being away is no failure, they may come.
 pub async fn run(config: Config) -> anyhow::Result<()> {
+    if config.has_bounds() {
+        reads::start().context("starting the threads of reads")?;
+    }
     let front = Front::open(&config);
     front.read_again_on_hangup().context("listening for SIGHUP")?;
     let stop = shutdown::on_signal().context("listening for signals")?;

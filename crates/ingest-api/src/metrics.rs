@@ -14,7 +14,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::routes::ignored::Ignored;
+use crate::{http::Why, routes::ignored::Ignored};
 
 /// The route of devices, whose histogram is at hand: nothing is looked up for an accept.
 pub(crate) const ACCEPT: &str = "/api/sync-event";
@@ -26,6 +26,7 @@ pub struct Metrics {
     pub accepts: Counter,
     refusals: Family<Code, Counter>,
     ignored: Family<[(&'static str, &'static str); 1], Counter>,
+    connections_ended: Family<[(&'static str, &'static str); 1], Counter>,
     durations: Family<Answered, Histogram, fn() -> Histogram>,
     accept_duration: Histogram,
 }
@@ -61,7 +62,12 @@ impl Metrics {
         for member in ["labels", "error", "reportId", "sentAt"] {
             drop(ignored.get_or_create(&[("member", member)]));
         }
-        Self { accepts: Counter::default(), refusals, ignored, durations, accept_duration }
+        let connections_ended = Family::<[(&'static str, &'static str); 1], Counter>::default();
+        for why in [Why::Rest, Why::Slow, Why::Malformed, Why::Room] {
+            drop(connections_ended.get_or_create(&[("why", word(why))]));
+        }
+        let accepts = Counter::default();
+        Self { accepts, refusals, ignored, connections_ended, durations, accept_duration }
     }
 
     /// Notes an answer; `route` is the pattern, of which there are few.
@@ -83,6 +89,11 @@ impl Metrics {
         }
     }
 
+    /// Notes a connection that the server has ended.
+    pub(crate) fn connection_ended(&self, why: Why) {
+        self.connections_ended.get_or_create(&[("why", word(why))]).inc();
+    }
+
     /// What this process has counted.
     pub(crate) fn registry(&self) -> Registry {
         let mut registry = registry_of(env!("CARGO_PKG_VERSION"));
@@ -90,6 +101,8 @@ impl Metrics {
         registry.register("refusals", "Requests answered with a status from 400 on", self.refusals.clone());
         let help = "Parts of reports that could not be kept; the reports were taken without them";
         registry.register("ingest_ignored", help, self.ignored.clone());
+        let help = "Connections that the server has ended, by why";
+        registry.register("connections_ended", help, self.connections_ended.clone());
         let help = "Time from the head of a request to its answer, by route pattern and class of status";
         registry.register("request_duration_seconds", help, self.durations.clone());
         registry
@@ -147,6 +160,15 @@ fn oldest_age(status: &PartitionStatus) -> i64 {
 
 fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn word(why: Why) -> &'static str {
+    match why {
+        Why::Rest => "rest",
+        Why::Slow => "slow",
+        Why::Malformed => "malformed",
+        Why::Room => "room",
+    }
 }
 
 fn class(status: u16) -> &'static str {

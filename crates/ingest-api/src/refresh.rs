@@ -15,7 +15,7 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use crate::error::ApiError;
+use crate::{error::ApiError, reads};
 
 /// How long who asks waits at the most; what is computed meanwhile is there for the next.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(2_500);
@@ -46,7 +46,7 @@ impl OneAtATime {
         let turn = timeout_at(until, self.0.clone().lock_owned()).await.map_err(|_| too_long())?;
         let computation = compute();
         // Spawned, since a driver's future must not be dropped when whoever asks gives up.
-        let computation = tokio::spawn(async move {
+        let computation = reads::spawn(async move {
             let computed = timeout(DEADLINE, computation).await;
             drop(turn);
             computed.map_err(|_| ApiError::from(StoreError::Unavailable(format!("{what} were given up"))))?

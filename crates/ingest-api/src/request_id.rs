@@ -14,6 +14,7 @@ use actix_web::{
 
 use crate::{
     error::ApiError,
+    headers::CAREFUL,
     metrics::{ACCEPT, Metrics},
 };
 
@@ -58,7 +59,11 @@ pub(crate) async fn note<B: MessageBody + 'static>(
             answer
         }
         Err(error) => {
+            // Past the layer that gives the headers of all answers.
             let mut response = error.error_response();
+            for (name, value) in CAREFUL {
+                response.headers_mut().insert(name, HeaderValue::from_static(value));
+            }
             response.headers_mut().insert(NAME, id);
             Err(InternalError::from_response("an error of a layer", response).into())
         }

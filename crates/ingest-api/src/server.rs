@@ -76,7 +76,7 @@ pub(crate) async fn serve(
     let processors = std::thread::available_parallelism()?.get();
     let permits = web::Data::new(Permits::new(processors, bounds.are_kept));
     let budget = web::Data::new(bounds.budget.clone());
-    let metrics = state.metrics.clone();
+    let (metrics, counted) = (state.metrics.clone(), state.metrics.clone());
     let state = web::Data::new(state);
     let docs = web::Data::new(Docs::new());
     let assets = web::Data::new(Assets::new()?);
@@ -93,5 +93,5 @@ pub(crate) async fn serve(
         let app = app.wrap(headers::careful(front.certificate.is_some()));
         app.wrap(from_fn(request_id::note))
     };
-    http::serve(listener, tls, bounds, app, stop).await
+    http::serve(listener, tls, bounds, app, counted, stop).await
 }

@@ -4,7 +4,10 @@ use std::io::Write;
 
 use clap::ValueEnum;
 use env_logger::{Builder, Env};
-use log::kv::{self, Key, Value, VisitSource};
+use log::{
+    LevelFilter,
+    kv::{self, Key, Value, VisitSource},
+};
 
 /// How log lines are written, on standard error.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -16,9 +19,15 @@ pub enum LogFormat {
     Json,
 }
 
+/// What the framework of the server says of each connection, as an error: strangers could fill the log.
+const OF_CONNECTIONS: &str = "actix_http::h1::dispatcher";
+
 /// Starts logging; `info` and above unless `RUST_LOG` says otherwise. A second call does nothing.
 pub fn init(format: LogFormat) {
-    let mut builder = Builder::from_env(Env::default().default_filter_or("info"));
+    let mut builder = Builder::new();
+    // RUST_LOG can still ask for it by name.
+    builder.filter_module(OF_CONNECTIONS, LevelFilter::Off);
+    builder.parse_env(Env::default().default_filter_or("info"));
     if format == LogFormat::Json {
         builder.format(|out, record| {
             let mut line = serde_json::Map::new();

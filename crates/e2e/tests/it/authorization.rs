@@ -174,6 +174,28 @@ async fn every_route_lets_in_whom_its_scope_names_and_nobody_else() {
     env.finish().await;
 }
 
+/// A route that is open is one by a decision that is made here again.
+#[test]
+fn open_to_everyone_are_these_routes_alone() {
+    let is_open = |endpoint: &&Endpoint| endpoint.access == Access::Everyone;
+    let open =
+        all().flat_map(|resource| resource.endpoints.iter().filter(is_open).map(|one| (one.method, resource.path)));
+    let mut open: Vec<_> = open.collect();
+    open.sort_unstable();
+    let known = [
+        ("GET", "/assets/{file}"),
+        ("GET", "/healthz"),
+        ("GET", "/readyz"),
+        ("GET", "/shared"),
+        ("GET", "/sign-in"),
+        ("HEAD", "/healthz"),
+        ("HEAD", "/readyz"),
+        ("POST", "/sign-in"),
+        ("POST", "/sign-out"),
+    ];
+    assert_eq!(open, known);
+}
+
 /// What the documentation describes is in the table, so that it has a scope.
 #[tokio::test]
 async fn every_documented_route_is_in_the_table() {

@@ -19,6 +19,8 @@ mod deliveries;
 mod detached;
 mod docs;
 mod edge;
+mod edge_heads;
+mod edge_names;
 mod edited;
 mod effect;
 mod explain;

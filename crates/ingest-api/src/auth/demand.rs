@@ -6,7 +6,7 @@ use std::{
 };
 
 use actix_web::{
-    Error, HttpMessage, HttpResponse,
+    Error, HttpMessage,
     body::{EitherBody, MessageBody},
     dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
     http::Method,
@@ -17,7 +17,7 @@ use futures_util::future::{Either, LocalBoxFuture, MapOk, TryFutureExt};
 use super::{Caller, Gate, Refusal, Scope};
 use crate::{
     dashboard::{caller_by_session, may_be_by_session},
-    error::ApiError,
+    error::refused,
     routes::{Access, Endpoint},
 };
 
@@ -121,12 +121,9 @@ where
     Either::Left(service.call(request).map_ok(as_it_is))
 }
 
-/// With the error in it, which the outermost layer puts into the log.
 fn refuse<F, B: MessageBody>(request: ServiceRequest, refusal: Refusal) -> At<F, B>
 where
     MapOk<F, fn(ServiceResponse<B>) -> Answer<B>>: Sized,
 {
-    let refused = HttpResponse::from_error(ApiError::from(refusal));
-    let refused = ServiceResponse::new(request.into_parts().0, refused);
-    Either::Right(ready(Ok(refused.map_into_right_body())))
+    Either::Right(ready(Ok(refused(request, refusal))))
 }

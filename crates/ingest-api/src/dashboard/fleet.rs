@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     error::ApiError,
+    reads,
     routes::{Census, v1::device_item::Known},
     server::State,
 };
@@ -144,7 +145,7 @@ where
     F: Future<Output = Result<T, ApiError>> + Send + 'static,
 {
     // Spawned, since a driver's future must not be dropped half way.
-    match timeout(PATIENCE, tokio::spawn(ask(state.clone()))).await {
+    match timeout(PATIENCE, reads::spawn(ask(state.clone()))).await {
         Ok(Ok(Ok(found))) => Some(found),
         Ok(Ok(Err(error))) => {
             error.log("dashboard");

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     error::ApiError,
+    reads,
     routes::v1::{operator, query},
     server::State,
 };
@@ -198,9 +199,10 @@ impl About {
             Ok(matchers) => matchers,
             Err(why) => return Ok(Some(Preview::Fault(why))),
         };
-        let reach = state.store.silences().reach(&matchers).await?;
+        let (silences, words) = (state.store.silences(), in_words(&matchers));
+        let reach = reads::compute(async move { silences.reach(&matchers).await }).await?;
         Ok(Some(Preview::Reach {
-            matchers: in_words(&matchers),
+            matchers: words,
             devices: grouped(reach.devices),
             open_alerts: grouped(reach.open_alerts),
         }))

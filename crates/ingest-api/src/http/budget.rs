@@ -1,4 +1,4 @@
-//! A budget of bytes in flight over the process, with a share for each caller.
+//! A budget over the process, of bytes in flight or of lists, with a share for each caller.
 
 use std::{
     hash::{BuildHasher, Hash, RandomState},
@@ -8,10 +8,15 @@ use std::{
     },
 };
 
+use actix_web::{HttpMessage, HttpRequest};
+
+use super::Site;
+use crate::auth::Caller;
+
 /// How many callers are told apart. Beyond, some share a share.
 const CALLERS: usize = 1 << 12;
 
-/// Bytes that may be in memory at a time. Clones share them.
+/// What may be in use at a time. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Budget(Arc<Inner>);
 
@@ -23,7 +28,12 @@ struct Inner {
     places: RandomState,
 }
 
-/// Bytes that were taken from a [`Budget`]; they return when this is dropped.
+/// What a device may have of a budget, which does one thing at a time, and what a key or an address may
+/// have, behind which a whole fleet may be.
+const PART_OF_DEVICE: usize = 16;
+const PART_OF_MANY: usize = 2;
+
+/// What was taken from a [`Budget`]; it returns when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Taken {
     budget: Budget,
@@ -37,7 +47,7 @@ pub(crate) struct Taken {
 pub(crate) struct Overrun;
 
 impl Budget {
-    /// A budget of so many bytes.
+    /// A budget of so much.
     pub(crate) fn new(limit: usize) -> Self {
         let of_callers = std::iter::repeat_with(AtomicUsize::default).take(CALLERS).collect();
         Self(Arc::new(Inner { limit, taken: AtomicUsize::new(0), of_callers, places: RandomState::new() }))
@@ -82,6 +92,20 @@ impl Drop for Taken {
             inner.of_callers[place].fetch_sub(self.amount, Relaxed);
         }
     }
+}
+
+/// Nothing yet, in the name of who sends a request.
+pub(crate) fn share(request: &HttpRequest, budget: &Budget) -> Taken {
+    if let Some(caller) = request.extensions().get::<Caller>() {
+        if let Some(device_id) = caller.device_id() {
+            return budget.of(&("device", device_id), PART_OF_DEVICE);
+        }
+        if let Some(key_id) = caller.key_id() {
+            return budget.of(&("key", key_id), PART_OF_MANY);
+        }
+    }
+    let client = Site::of(request).and_then(|site| site.client(request));
+    budget.of(&("client", client), PART_OF_MANY)
 }
 
 fn add(to: &AtomicUsize, amount: usize, limit: usize) -> Result<(), Overrun> {

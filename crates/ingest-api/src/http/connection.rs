@@ -8,13 +8,12 @@ use std::{
 
 use super::{
     budget::{Budget, Taken},
-    head::LineEnds,
+    head::Fault,
 };
 
-/// How long the head of a request may take from its first byte on; the framework answers 408 to
-/// the first head of a connection after the same time, so this is a little later.
+/// How long the head of a request may take from its first byte on, and how long the first byte of a
+/// connection.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
-const HEAD_SLACK: Duration = Duration::from_secs(1);
 
 /// How long a client may take nothing of what is sent to it. The kernel says that there is room
 /// again when a third of its buffer is free, so this asks for about 1.5 kB/s.
@@ -32,9 +31,8 @@ const HEAD_FREE: usize = 4 * 1024;
 /// How many bytes of a body may be read before its handler has taken them.
 const AHEAD: usize = 32 * 1024;
 
-/// How many bytes are read before the framework looks at them: a pipelining client is not to fill
-/// the memory with parsed heads.
-const QUANTUM: usize = 2 * 1024;
+/// How many bytes of a body are read at a time.
+const STEP: usize = 8 * 1024;
 
 /// A connection. Everything in it belongs to one thread.
 #[derive(Debug)]
@@ -42,8 +40,10 @@ pub(crate) struct Connection {
     opened: Instant,
     budget: Budget,
     bounds: bool,
-    /// Whether a request is with its handler, or its answer under way.
+    /// Whether the head of a request was handed over, and its answer is not.
     handling: Cell<bool>,
+    /// Whether its handler has it.
+    is_dispatched: Cell<bool>,
     /// Whether it has had an answer.
     was_answered: Cell<bool>,
     /// Whether the body of that request has not come to its end.
@@ -54,15 +54,15 @@ pub(crate) struct Connection {
     head_since: Cell<Option<Instant>>,
     head_bytes: Cell<usize>,
     head_budget: RefCell<Option<Taken>>,
-    line_ends: RefCell<LineEnds>,
-    /// Bytes that were read since the framework last looked.
-    quantum: Cell<usize>,
     /// Bytes of the body that were read and not taken.
     ahead: Cell<usize>,
     /// Since when nothing could be written.
     stalled: Cell<Option<Instant>>,
     refused: Cell<Option<Instant>>,
+    /// Whether its head has had its time: the stream says so, and hangs up.
+    expired: Cell<bool>,
     killed: Cell<bool>,
+    why: Cell<Option<Why>>,
     is_blocked: Cell<bool>,
     reader: RefCell<Option<Waker>>,
     killer: RefCell<Option<Waker>>,
@@ -70,21 +70,37 @@ pub(crate) struct Connection {
 
 /// What the stream may read now.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Allowed {
-    /// So many bytes.
-    Bytes(usize),
-    /// Nothing before the framework has looked at what it has.
-    AfterLook,
-    /// Nothing before the answer is under way, or the body was taken.
+pub(super) enum Phase {
+    /// A head.
+    Head,
+    /// So many bytes of a body.
+    Body(usize),
+    /// What is left of a body that nobody reads.
+    Left,
+    /// Nothing before the answer is given, or some of the body was taken.
     Later,
 }
 
-/// Why a head is refused.
+/// Why a connection is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
-    TooLong,
-    BareLineFeed,
-    NoRoom,
+pub(crate) enum Why {
+    /// It has rested for as long as it may.
+    Rest,
+    /// Its client was too slow: with a head, or with reading.
+    Slow,
+    /// Its head is none.
+    Malformed,
+    /// Others needed its place.
+    Room,
+}
+
+/// Who has had his time.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Overdue {
+    /// He sends a head, and is told.
+    Head,
+    /// He does nothing that could be answered.
+    All,
 }
 
 impl Connection {
@@ -95,35 +111,40 @@ impl Connection {
             budget,
             bounds,
             handling: Cell::new(false),
+            is_dispatched: Cell::new(false),
             was_answered: Cell::new(false),
             body_open: Cell::new(false),
             since: Cell::new(now),
             head_since: Cell::default(),
             head_bytes: Cell::default(),
             head_budget: RefCell::default(),
-            line_ends: RefCell::default(),
-            quantum: Cell::default(),
             ahead: Cell::default(),
             stalled: Cell::default(),
             refused: Cell::default(),
+            expired: Cell::default(),
             killed: Cell::default(),
+            why: Cell::default(),
             is_blocked: Cell::default(),
             reader: RefCell::default(),
             killer: RefCell::default(),
         }
     }
 
-    /// A head has been read to its end, and its request goes to the handler.
+    /// A head has been read to its end, and is handed over.
     pub(super) fn begin(&self, has_body: bool) {
         self.handling.set(true);
+        self.is_dispatched.set(false);
         self.body_open.set(has_body);
         self.since.set(Instant::now());
         self.head_since.set(None);
         self.head_bytes.set(0);
-        self.quantum.set(0);
         self.ahead.set(0);
-        self.line_ends.replace(LineEnds::default());
         self.head_budget.take();
+    }
+
+    /// The request is with its handler.
+    pub(super) fn dispatched(&self) {
+        self.is_dispatched.set(true);
     }
 
     /// The whole answer has been handed over: the connection waits for the next head.
@@ -150,60 +171,70 @@ impl Connection {
         self.body_open.get()
     }
 
+    /// Whether it has bounds at all.
+    pub(super) fn has_bounds(&self) -> bool {
+        self.bounds
+    }
+
     /// What may be read now.
-    pub(super) fn allowed(&self) -> Allowed {
-        if !self.bounds {
-            return Allowed::Bytes(64 * 1024);
-        }
-        if self.handling.get() {
-            return match AHEAD.saturating_sub(self.ahead.get()) {
-                room if room > 0 && self.body_open.get() => Allowed::Bytes(room.min(8 * 1024)),
-                _ => Allowed::Later,
-            };
-        }
-        match QUANTUM.saturating_sub(self.quantum.get()) {
-            0 => {
-                self.quantum.set(0);
-                Allowed::AfterLook
-            }
-            room => Allowed::Bytes(room),
+    pub(super) fn phase(&self) -> Phase {
+        match (self.handling.get(), self.body_open.get()) {
+            (true, true) => match AHEAD.saturating_sub(self.ahead.get()) {
+                0 => Phase::Later,
+                room => Phase::Body(room.min(STEP)),
+            },
+            (true, false) => Phase::Later,
+            (false, true) => Phase::Left,
+            (false, false) => Phase::Head,
         }
     }
 
-    /// Notes what was read; a head that is refused is not to reach the framework.
-    pub(super) fn read(&self, bytes: &[u8]) -> Result<(), Fault> {
-        if !self.bounds {
-            return Ok(());
-        }
-        if self.handling.get() {
-            self.ahead.set(self.ahead.get() + bytes.len());
-            return Ok(());
-        }
-        self.quantum.set(self.quantum.get() + bytes.len());
+    /// Notes what was read of a body.
+    pub(super) fn read(&self, bytes: usize) {
+        self.ahead.set(self.ahead.get() + bytes);
+    }
+
+    /// Notes how long the head is that is being read.
+    pub(super) fn read_head(&self, length: usize) -> Result<(), Fault> {
         if self.head_since.get().is_none() {
             self.head_since.set(Some(Instant::now()));
         }
-        // What is left of a body that nobody reads is thrown away by the framework.
-        if self.body_open.get() {
-            return Ok(());
+        self.head_bytes.set(length);
+        if length > HEAD_LIMIT {
+            return Err(Fault::TOO_LONG);
         }
-        self.line_ends.borrow_mut().read(bytes).map_err(|_| Fault::BareLineFeed)?;
-        let head = self.head_bytes.get() + bytes.len();
-        self.head_bytes.set(head);
-        if head > HEAD_LIMIT {
-            return Err(Fault::TooLong);
-        }
-        if head > HEAD_FREE && self.head_budget.borrow().is_none() {
+        if length > HEAD_FREE && self.head_budget.borrow().is_none() {
             let mut taken = self.budget.of_nobody();
-            taken.take(2 * HEAD_LIMIT).map_err(|_| Fault::NoRoom)?;
+            taken.take(2 * HEAD_LIMIT).map_err(|_| Fault::NO_ROOM)?;
             self.head_budget.replace(Some(taken));
         }
         Ok(())
     }
 
+    /// Lets the stream tell its client that the head has had its time.
+    pub(super) fn expire(&self) {
+        self.expired.set(true);
+        self.refuse(Why::Slow);
+        if let Some(waker) = self.killer.take() {
+            waker.wake();
+        }
+    }
+
+    pub(super) fn is_expired(&self) -> bool {
+        self.expired.get()
+    }
+
+    /// Whether what was written before has not gone out.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.stalled.get().is_some()
+    }
+
     /// The stream answers by itself and hangs up.
-    pub(super) fn refuse(&self) {
-        self.refused.set(Some(Instant::now()));
+    pub(super) fn refuse(&self, why: Why) {
+        self.note(why);
+        if self.refused.get().is_none() {
+            self.refused.set(Some(Instant::now()));
+        }
     }
 
     /// Wakes the connection when it may read again.
@@ -230,20 +261,20 @@ impl Connection {
     }
 
     /// Whether its client has had its time.
-    pub(super) fn is_overdue(&self, now: Instant, keep_alive: Duration) -> bool {
-        let for_longer = |since: Instant, than| now.saturating_duration_since(since) > than;
-        if self.stalled.get().is_some_and(|since| for_longer(since, WRITE_TIMEOUT))
-            || self.refused.get().is_some_and(|since| for_longer(since, REFUSED_TIMEOUT))
-        {
-            return true;
+    pub(super) fn overdue(&self, now: Instant, keep_alive: Duration) -> Option<Overdue> {
+        let is_longer = |since: Instant, than| now.saturating_duration_since(since) > than;
+        let is_over = |since: Option<Instant>, than| since.is_some_and(|since| is_longer(since, than));
+        if is_over(self.stalled.get(), WRITE_TIMEOUT) || is_over(self.refused.get(), REFUSED_TIMEOUT) {
+            return Some(Overdue::All);
         }
-        if self.handling.get() {
-            return false;
+        if self.refused.get().is_some() || (self.handling.get() && self.is_dispatched.get()) {
+            return None;
         }
-        match self.head_since.get() {
-            Some(since) => for_longer(since, HEAD_TIMEOUT + HEAD_SLACK),
-            None => for_longer(self.since.get(), keep_alive.max(HEAD_TIMEOUT) + HEAD_SLACK),
+        if let Some(since) = self.head_since.get() {
+            return is_longer(since, HEAD_TIMEOUT).then_some(Overdue::Head);
         }
+        let rest = if self.was_answered.get() && !self.handling.get() { keep_alive } else { HEAD_TIMEOUT };
+        is_longer(self.since.get(), rest).then_some(Overdue::All)
     }
 
     /// Since when it waits for its client, if it does.
@@ -251,7 +282,7 @@ impl Connection {
         if self.killed.get() {
             return None;
         }
-        let waits = !self.handling.get() || self.body_open.get();
+        let waits = !self.handling.get() || !self.is_dispatched.get() || self.body_open.get();
         self.stalled.get().or_else(|| waits.then(|| self.since.get()))
     }
 
@@ -266,11 +297,22 @@ impl Connection {
     }
 
     /// Ends it, with all that goes on in it.
-    pub(super) fn kill(&self) {
+    pub(super) fn kill(&self, why: Why) {
+        self.note(why);
         self.killed.set(true);
         if let Some(waker) = self.killer.take() {
             waker.wake();
         }
+    }
+
+    /// Why it was ended, if the server has done so.
+    pub(super) fn why(&self) -> Option<Why> {
+        self.why.get()
+    }
+
+    /// The first reason counts.
+    fn note(&self, why: Why) {
+        self.why.set(self.why.get().or(Some(why)));
     }
 
     pub(super) fn is_killed(&self) -> bool {
@@ -303,59 +345,63 @@ mod tests {
     #[test]
     fn each_head_has_its_time_and_a_connection_at_rest_another() {
         let connection = connection();
-        let at = |seconds| Instant::now() + Duration::from_secs(seconds);
+        let overdue = |seconds| connection.overdue(Instant::now() + Duration::from_secs(seconds), KEEP_ALIVE);
+        assert_eq!([overdue(19), overdue(21)], [None, Some(Overdue::All)], "nothing was ever sent");
         for _ in 0..3 {
-            assert!(!connection.is_overdue(at(70), KEEP_ALIVE) && connection.is_overdue(at(80), KEEP_ALIVE));
-            connection.read(b"GET /").unwrap();
-            assert!(!connection.is_overdue(at(19), KEEP_ALIVE) && connection.is_overdue(at(25), KEEP_ALIVE));
+            connection.read_head(5).unwrap();
+            assert_eq!([overdue(19), overdue(21)], [None, Some(Overdue::Head)]);
             connection.begin(false);
-            assert!(!connection.is_overdue(at(3_600), KEEP_ALIVE), "a handler has its own deadlines");
+            assert_eq!(overdue(21), Some(Overdue::All), "nobody has it");
+            connection.dispatched();
+            assert_eq!(overdue(3_600), None, "a handler has its own deadlines");
             connection.answered();
+            assert_eq!([overdue(74), overdue(76)], [None, Some(Overdue::All)]);
         }
+        connection.expire();
+        assert_eq!([overdue(2), overdue(4)], [None, Some(Overdue::All)], "time to see why");
     }
 
     #[test]
     fn who_takes_nothing_is_overdue_whatever_the_connection_does() {
         let connection = connection();
+        let overdue = || connection.overdue(Instant::now() + Duration::from_secs(31), KEEP_ALIVE);
         connection.begin(false);
+        connection.dispatched();
         connection.wrote(false);
-        assert!(connection.is_overdue(Instant::now() + Duration::from_secs(31), KEEP_ALIVE));
+        assert_eq!(overdue(), Some(Overdue::All));
         connection.wrote(true);
-        assert!(!connection.is_overdue(Instant::now() + Duration::from_secs(31), KEEP_ALIVE));
+        assert_eq!(overdue(), None);
     }
 
     #[test]
-    fn a_head_is_read_in_small_steps_up_to_its_limit_and_within_the_budget() {
-        let (one, step) = (connection(), [b'a'; 1_024]);
+    fn a_head_is_read_up_to_its_limit_and_within_the_budget() {
+        let one = connection();
         let others: Vec<_> = (0..2).map(|_| Connection::new(one.budget.clone(), true)).collect();
-        assert_eq!(one.allowed(), Allowed::Bytes(QUANTUM));
-        one.read(&step).unwrap();
-        assert_eq!(one.allowed(), Allowed::Bytes(QUANTUM - 1_024));
-        one.read(&step).unwrap();
-        assert_eq!((one.allowed(), one.allowed()), (Allowed::AfterLook, Allowed::Bytes(QUANTUM)));
-        for _ in 2..20 {
-            one.read(&step).unwrap();
-        }
-        assert_eq!(one.read(&step), Err(Fault::TooLong));
-        let long = |connection: &Connection| (0..5).try_for_each(|_| connection.read(&step));
-        assert_eq!(long(&others[0]), Err(Fault::NoRoom), "the first one holds the budget");
+        assert_eq!(one.phase(), Phase::Head);
+        assert_eq!(one.read_head(HEAD_LIMIT), Ok(()));
+        assert_eq!(one.read_head(HEAD_LIMIT + 1), Err(Fault::TOO_LONG));
+        assert_eq!(others[0].read_head(HEAD_FREE), Ok(()), "short ones need no room");
+        assert_eq!(others[0].read_head(HEAD_FREE + 1), Err(Fault::NO_ROOM), "the first one holds the budget");
         one.begin(false);
-        assert_eq!(long(&others[1]), Ok(()));
+        assert_eq!(others[1].read_head(HEAD_FREE + 1), Ok(()));
     }
 
     #[test]
     fn a_body_is_read_as_far_as_it_is_taken_and_nothing_behind_it() {
         let connection = connection();
         connection.begin(true);
-        while let Allowed::Bytes(room) = connection.allowed() {
-            connection.read(&vec![0; room]).unwrap();
+        while let Phase::Body(room) = connection.phase() {
+            connection.read(room);
         }
-        assert_eq!(connection.ahead.get(), AHEAD);
+        assert_eq!((connection.ahead.get(), connection.phase()), (AHEAD, Phase::Later));
         connection.took(10);
-        assert_eq!(connection.allowed(), Allowed::Bytes(10));
-        connection.body_ended();
-        assert_eq!(connection.allowed(), Allowed::Later);
+        assert_eq!(connection.phase(), Phase::Body(10));
         connection.answered();
-        assert_eq!(connection.allowed(), Allowed::Bytes(QUANTUM));
+        assert_eq!(connection.phase(), Phase::Left);
+        connection.begin(true);
+        connection.body_ended();
+        assert_eq!(connection.phase(), Phase::Later);
+        connection.answered();
+        assert_eq!(connection.phase(), Phase::Head);
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use actix_web::{
     Error,
-    body::{BodySize, BoxBody, MessageBody},
+    body::{BodySize, BoxBody, EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     middleware::Next,
     web::{Bytes, Data},
@@ -15,7 +15,8 @@ use tokio::{
     time::timeout,
 };
 
-use crate::error::ApiError;
+use super::budget::{Budget, Taken, share};
+use crate::error::{ApiError, refused};
 
 /// How long a read waits for its turn.
 const TURN_TIMEOUT: Duration = Duration::from_secs(2);
@@ -23,10 +24,12 @@ const TURN_TIMEOUT: Duration = Duration::from_secs(2);
 /// How many reads may wait: the others are told at once.
 const WAITING: usize = 32;
 
-/// How many lists may be sent at a time.
-const LISTS: usize = 4;
+/// How many lists may be sent at a time: each holds about half a megabyte, and a client that reads
+/// slowly keeps its own for long.
+const LISTS: usize = 32;
 
-/// What makes a read costly.
+/// What makes a read costly. Its handler computes by [`crate::reads`], never on the threads that take
+/// reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Costly {
     /// It makes `MongoDB` work.
@@ -39,53 +42,72 @@ pub(crate) enum Costly {
 #[derive(Debug)]
 pub(crate) struct Permits {
     computed: Arc<Semaphore>,
-    lists: Arc<Semaphore>,
     waiting: Semaphore,
+    /// Of which no caller has more than his share, so that slow ones do not keep all.
+    lists: Budget,
+}
+
+/// What a read holds: one that computes until it has, a list until its last byte is handed over.
+#[derive(Debug)]
+enum Permit {
+    Computed { _permit: OwnedSemaphorePermit },
+    List { _taken: Taken },
 }
 
 impl Permits {
     /// As many as leave half of `processors` to reports; any number where there are no bounds.
     pub(crate) fn new(processors: usize, are_kept: bool) -> Self {
-        let bound = |most| Arc::new(Semaphore::new(if are_kept { most } else { Semaphore::MAX_PERMITS }));
-        let waiting = Semaphore::new(if are_kept { WAITING } else { Semaphore::MAX_PERMITS });
-        Self { computed: bound((processors / 2).max(1)), lists: bound(LISTS), waiting }
+        let bound = |most: usize, unbound: usize| if are_kept { most } else { unbound };
+        Self {
+            computed: Arc::new(Semaphore::new(bound((processors / 2).max(1), Semaphore::MAX_PERMITS))),
+            waiting: Semaphore::new(bound(WAITING, Semaphore::MAX_PERMITS)),
+            lists: Budget::new(bound(LISTS, usize::MAX)),
+        }
     }
 
-    async fn take(&self, costly: Costly) -> Result<OwnedSemaphorePermit, ApiError> {
-        let permits = match costly {
-            Costly::Computed => &self.computed,
-            Costly::List => &self.lists,
-        };
+    async fn compute(&self) -> Result<Permit, ApiError> {
         let _place = self.waiting.try_acquire().map_err(|_| ApiError::Busy)?;
-        let permit = timeout(TURN_TIMEOUT, Arc::clone(permits).acquire_owned()).await;
-        permit.ok().and_then(Result::ok).ok_or(ApiError::Busy)
+        let permit = timeout(TURN_TIMEOUT, Arc::clone(&self.computed).acquire_owned()).await;
+        let permit = permit.ok().and_then(Result::ok).ok_or(ApiError::Busy)?;
+        Ok(Permit::Computed { _permit: permit })
+    }
+
+    fn list(&self, share: impl FnOnce(&Budget) -> Taken) -> Result<Permit, ApiError> {
+        let mut taken = share(&self.lists);
+        taken.take(1).map_err(|_| ApiError::Busy)?;
+        Ok(Permit::List { _taken: taken })
     }
 }
 
 impl Costly {
-    /// The layer of a costly route: its permit is held until the last byte is handed over.
+    /// The layer of a costly route.
     pub(crate) async fn layer<B: MessageBody + 'static>(
         self,
         request: ServiceRequest,
         next: Next<B>,
-    ) -> Result<ServiceResponse<BoxBody>, Error> {
-        let permits = request.app_data::<Data<Permits>>().cloned();
-        let permit = match permits {
-            Some(permits) => Some(permits.take(self).await?),
-            None => None,
+    ) -> Result<ServiceResponse<EitherBody<BoxBody>>, Error> {
+        let permit = match (self, request.app_data::<Data<Permits>>()) {
+            (_, None) => None,
+            (Self::Computed, Some(permits)) => Some(permits.compute().await),
+            (Self::List, Some(permits)) => Some(permits.list(|lists| share(request.request(), lists))),
+        };
+        let permit = match permit.transpose() {
+            Ok(permit) => permit,
+            Err(error) => return Ok(refused(request, error)),
         };
         let answer = next.call(request).await?;
-        Ok(answer.map_body(|_, body| match self {
+        let answer = answer.map_body(|_, body| match self {
             Self::Computed => body.boxed(),
             Self::List => Held { body: body.boxed(), _permit: permit }.boxed(),
-        }))
+        });
+        Ok(answer.map_into_left_body())
     }
 }
 
 /// A body that holds a permit.
 struct Held {
     body: BoxBody,
-    _permit: Option<OwnedSemaphorePermit>,
+    _permit: Option<Permit>,
 }
 
 impl MessageBody for Held {
@@ -110,11 +132,22 @@ mod tests {
     #[actix_web::test]
     async fn one_costly_read_for_two_processors_and_lists_beside_it() {
         let permits = Permits::new(2, true);
-        let one = permits.take(Costly::Computed).await.unwrap();
-        let other = timeout(Duration::from_millis(20), permits.take(Costly::Computed)).await;
+        let one = permits.compute().await.unwrap();
+        let other = timeout(Duration::from_millis(20), permits.compute()).await;
         assert!(other.is_err(), "it waits");
-        assert!(permits.take(Costly::List).await.is_ok());
+        assert!(permits.list(|lists| lists.of("a", 2)).is_ok());
         drop(one);
-        assert!(permits.take(Costly::Computed).await.is_ok());
+        assert!(permits.compute().await.is_ok());
+    }
+
+    #[test]
+    fn slow_readers_of_lists_leave_some_to_others() {
+        let permits = Permits::new(2, true);
+        let list = |caller: &str| permits.list(|lists| lists.of(caller, 2));
+        let held: Vec<_> = std::iter::from_fn(|| list("slow").ok()).collect();
+        assert_eq!(held.len(), LISTS / 2);
+        assert!(list("other").is_ok());
+        drop(held);
+        assert!(list("slow").is_ok());
     }
 }

@@ -1,22 +1,37 @@
 //! The stream of a connection: TCP or TLS, read and written only as far as its [`Connection`] says.
 
 use std::{
+    fmt::Write,
     io,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
 };
 
+use actix_web::{
+    http::StatusCode,
+    web::{Buf, BytesMut},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
 use tokio_rustls::server::TlsStream;
 
-use super::connection::{Allowed, Connection, Fault};
+use super::{
+    connection::{Connection, Phase, Why},
+    framing::Framing,
+    head::{Fault, LineEnds, check},
+};
+use crate::{error::problem, headers};
 
-/// How many bytes of a client that was refused are thrown away, so that it sees why.
+/// How many bytes of a client that was refused are thrown away, so that it sees why, and how many
+/// before others have their turn.
 const LINGER: usize = 1024 * 1024;
+const LINGER_TURN: usize = 64 * 1024;
+
+/// How many bytes are read at a time where a head is expected.
+const STEP: usize = 2 * 1024;
 
 /// A stream that a client speaks over.
 #[derive(Debug)]
@@ -25,16 +40,25 @@ pub(super) enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// A stream with bounds.
+/// A stream with bounds. One head at a time goes to the framework, and what belongs to it: what a
+/// client sends ahead waits until the answer is given.
 #[derive(Debug)]
 pub(super) struct Bounded {
     stream: Stream,
     pub(super) connection: Rc<Connection>,
+    /// What was read and not handed over.
+    ahead: BytesMut,
+    /// How much of it is a head that goes to the framework now.
+    ready: usize,
+    /// How much of it was looked at.
+    scanned: usize,
+    line_ends: LineEnds,
+    framing: Framing,
     refusal: Option<Refusal>,
 }
 
 /// An answer of the stream itself, and how much was thrown away since.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Refusal {
     answer: Vec<u8>,
     thrown_away: usize,
@@ -42,12 +66,25 @@ struct Refusal {
 
 impl Bounded {
     pub(super) fn new(stream: Stream, connection: Rc<Connection>) -> Self {
-        Self { stream, connection, refusal: None }
+        Self {
+            stream,
+            connection,
+            ahead: BytesMut::new(),
+            ready: 0,
+            scanned: 0,
+            line_ends: LineEnds::default(),
+            framing: Framing::Length(0),
+            refusal: None,
+        }
     }
 
     /// Tells the client why, reads on for a moment so that it sees it, and then is at its end.
     fn poll_refuse(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(refusal) = &mut self.refusal else { return Poll::Ready(Ok(())) };
+        // What the framework has written before goes first; whoever writes it wakes this.
+        if !refusal.answer.is_empty() && self.connection.is_stalled() {
+            return Poll::Pending;
+        }
         while !refusal.answer.is_empty() {
             match Pin::new(&mut self.stream).poll_write(context, &refusal.answer)? {
                 Poll::Ready(written) => drop(refusal.answer.drain(..written)),
@@ -55,13 +92,19 @@ impl Bounded {
             }
         }
         let _ = Pin::new(&mut self.stream).poll_flush(context)?;
-        let mut scratch = [0; 4 * 1024];
+        let mut scratch = [0; 8 * 1024];
+        let mut turn = 0;
         loop {
             let mut read = ReadBuf::new(&mut scratch);
             ready!(Pin::new(&mut self.stream).poll_read(context, &mut read))?;
-            refusal.thrown_away += read.filled().len();
-            if read.filled().is_empty() || refusal.thrown_away > LINGER {
+            let bytes = read.filled().len();
+            (refusal.thrown_away, turn) = (refusal.thrown_away + bytes, turn + bytes);
+            if bytes == 0 || refusal.thrown_away > LINGER {
                 return Poll::Ready(Ok(()));
+            }
+            if turn > LINGER_TURN {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
             }
         }
     }
@@ -69,11 +112,82 @@ impl Bounded {
     /// Wakes the connection once there is something to read, or once it may read again.
     fn wait(&self, context: &mut Context<'_>) {
         if let Stream::Plain(stream) = &self.stream
+            && self.ahead.is_empty()
             && stream.poll_read_ready(context).is_pending()
         {
             return;
         }
         self.connection.block(context);
+    }
+
+    fn refuse(&mut self, fault: Fault) {
+        self.connection.refuse(Why::Malformed);
+        self.refusal = Some(Refusal { answer: answer(fault), thrown_away: 0 });
+    }
+
+    /// Reads a head to its end; whether there is one, or a refusal. Otherwise the client is gone.
+    fn poll_head(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        loop {
+            if self.scanned < self.ahead.len() {
+                match self.look() {
+                    Ok(false) => {}
+                    Ok(true) => return Poll::Ready(Ok(true)),
+                    Err(fault) => {
+                        self.refuse(fault);
+                        return Poll::Ready(Ok(true));
+                    }
+                }
+            }
+            let mut scratch = [0; STEP];
+            let mut read = ReadBuf::new(&mut scratch);
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut read))?;
+            if read.filled().is_empty() {
+                return Poll::Ready(Ok(false));
+            }
+            self.ahead.extend_from_slice(read.filled());
+        }
+    }
+
+    /// Looks at what was read of a head; whether that is all of it.
+    fn look(&mut self) -> Result<bool, Fault> {
+        let end = self.line_ends.read(&self.ahead[self.scanned..])?;
+        let length = end.map_or(self.ahead.len(), |end| self.scanned + end);
+        self.connection.read_head(length)?;
+        self.scanned = self.ahead.len();
+        if end.is_none() {
+            return Ok(false);
+        }
+        self.framing = check(&self.ahead[..length])?;
+        (self.ready, self.scanned, self.line_ends) = (length, 0, LineEnds::default());
+        self.connection.begin(self.framing.is_open());
+        Ok(true)
+    }
+
+    /// Hands over what was read ahead.
+    fn hand_over(&mut self, bytes: usize, buffer: &mut ReadBuf<'_>) {
+        buffer.put_slice(&self.ahead[..bytes]);
+        self.ahead.advance(bytes);
+        if self.ahead.is_empty() {
+            // A connection that rests is not to hold the room of its largest head.
+            self.ahead = BytesMut::new();
+        }
+    }
+
+    fn poll_body(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>, room: usize) -> Poll<io::Result<()>> {
+        let room = self.framing.at_most(room.min(buffer.remaining()));
+        if !self.ahead.is_empty() {
+            let bytes = self.framing.take(&self.ahead[..room.min(self.ahead.len())]);
+            self.hand_over(bytes, buffer);
+            self.connection.read(bytes);
+            return Poll::Ready(Ok(()));
+        }
+        let mut read = ReadBuf::new(buffer.initialize_unfilled_to(room));
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut read))?;
+        let bytes = self.framing.take(read.filled());
+        self.ahead.extend_from_slice(&read.filled()[bytes..]);
+        buffer.advance(bytes);
+        self.connection.read(bytes);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -84,32 +198,34 @@ impl AsyncRead for Bounded {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if this.refusal.is_some() {
-            return this.poll_refuse(context);
+        if !this.connection.has_bounds() {
+            return Pin::new(&mut this.stream).poll_read(context, buffer);
         }
-        let room = match this.connection.allowed() {
-            Allowed::Bytes(room) => room.min(buffer.remaining()),
-            Allowed::AfterLook => {
-                context.waker().wake_by_ref();
-                return Poll::Pending;
+        if this.connection.is_expired() && this.refusal.is_none() {
+            this.refuse(Fault::TOO_SLOW);
+        }
+        loop {
+            if this.refusal.is_some() {
+                return this.poll_refuse(context);
             }
-            Allowed::Later => {
-                this.wait(context);
-                return Poll::Pending;
+            if this.ready > 0 {
+                let bytes = this.ready.min(buffer.remaining());
+                this.ready -= bytes;
+                this.hand_over(bytes, buffer);
+                return Poll::Ready(Ok(()));
             }
-        };
-        let mut read = ReadBuf::new(buffer.initialize_unfilled_to(room));
-        ready!(Pin::new(&mut this.stream).poll_read(context, &mut read))?;
-        let bytes = read.filled().len();
-        match this.connection.read(read.filled()) {
-            Ok(()) => {
-                buffer.advance(bytes);
-                Poll::Ready(Ok(()))
-            }
-            Err(fault) => {
-                this.connection.refuse();
-                this.refusal = Some(Refusal { answer: answer(fault), thrown_away: 0 });
-                this.poll_refuse(context)
+            match this.connection.phase() {
+                Phase::Body(room) if this.framing.is_open() => return this.poll_body(context, buffer, room),
+                Phase::Body(_) | Phase::Later => {
+                    this.wait(context);
+                    return Poll::Pending;
+                }
+                Phase::Left => this.refusal = Some(Refusal::default()),
+                Phase::Head => {
+                    if !ready!(this.poll_head(context))? {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
             }
         }
     }
@@ -169,23 +285,21 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// A whole answer in the form of all others (`crate::error`); the head it is about cannot be read.
+/// A whole answer in the form of all others; the head it is about cannot be read.
 fn answer(fault: Fault) -> Vec<u8> {
-    let (status, title, detail, more) = match fault {
-        Fault::TooLong => (431, "Request Header Fields Too Large", "the header is over 16384 bytes", ""),
-        Fault::BareLineFeed => (400, "Bad Request", "a line of the header ends with LF alone: end it with CR LF", ""),
-        Fault::NoRoom => {
-            (503, "Service Unavailable", "too many long headers are under way: try again", "retry-after: 5\r\n")
-        }
-    };
-    let body = serde_json::json!({
-        "type": "about:blank", "title": title, "status": status, "detail": detail, "success": false, "error": detail,
-    });
-    let body = body.to_string();
-    let length = body.len();
-    format!(
-        "HTTP/1.1 {status} {title}\r\ncontent-type: application/problem+json\r\ncontent-length: {length}\r\n{more}\
-         x-content-type-options: nosniff\r\ncache-control: no-store\r\nconnection: close\r\n\r\n{body}"
-    )
-    .into_bytes()
+    let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::BAD_REQUEST);
+    let (body, reason) = (problem(status, fault.detail).to_string(), status.canonical_reason().unwrap_or_default());
+    let mut answer = format!(
+        "HTTP/1.1 {} {reason}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n\
+         connection: close\r\n",
+        status.as_u16(),
+        body.len()
+    );
+    for (name, value) in headers::CAREFUL {
+        answer.extend([name.as_str(), ": ", value, "\r\n"]);
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        let _ = write!(answer, "retry-after: {}\r\n", fastrand::u32(5..=10));
+    }
+    (answer + "\r\n" + &body).into_bytes()
 }

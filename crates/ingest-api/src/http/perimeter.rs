@@ -3,7 +3,7 @@
 
 use actix_web::{
     Error,
-    body::MessageBody,
+    body::{EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
     http::StatusCode,
@@ -11,7 +11,10 @@ use actix_web::{
 };
 
 use super::Site;
-use crate::{error::ApiError, routes::is_ingest};
+use crate::{
+    error::{ApiError, refused},
+    routes::is_ingest,
+};
 
 /// The most bytes of a request's header, over all its fields.
 const HEADER_LIMIT: usize = 16 * 1024;
@@ -23,17 +26,18 @@ const HEADER_LIMIT: usize = 16 * 1024;
 pub(crate) async fn perimeter<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<B>, Error> {
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let length: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if length > HEADER_LIMIT {
-        return Err(ApiError::Header { limit: HEADER_LIMIT }.into());
+        return Ok(refused(request, ApiError::Header { limit: HEADER_LIMIT }));
     }
-    if let Some(site) = Site::of(request.request()) {
-        site.check(request.method(), request.request())?;
+    let checked = Site::of(request.request()).map(|site| site.check(request.method(), request.request()));
+    if let Some(Err(error)) = checked {
+        return Ok(refused(request, error));
     }
     if is_ingest(request.path()) {
-        return next.call(request).await;
+        return Ok(next.call(request).await?.map_into_left_body());
     }
-    let task = actix_web::rt::spawn(async move { next.call(request).await });
+    let task = actix_web::rt::spawn(async move { Ok(next.call(request).await?.map_into_left_body()) });
     task.await.unwrap_or_else(|panic| Err(InternalError::new(panic, StatusCode::INTERNAL_SERVER_ERROR).into()))
 }

@@ -16,6 +16,7 @@ use actix_web::{
     Error,
     body::BoxBody,
     dev::{AppConfig, ServiceResponse},
+    web::Data,
 };
 use futures_util::future::LocalBoxFuture;
 use rustls::ServerConfig;
@@ -31,6 +32,7 @@ use super::{
     service::Counted,
     table::Table,
 };
+use crate::metrics::Metrics;
 
 /// How long requests may go on after the signal to stop, in seconds.
 const SHUTDOWN_SECONDS: u64 = 10;
@@ -44,6 +46,9 @@ const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes that the kernel keeps for each direction of a connection: what a client does not read, or
 /// sends ahead, counts as memory of this process where it runs in a group with a limit.
 const SOCKET_BUFFER: usize = 64 * 1024;
+
+/// How many connections may wait to be taken in. The kernel takes less where `somaxconn` says so.
+const BACKLOG: i32 = 4_096;
 
 /// Bytes that are gathered before they are written.
 const WRITE_BUFFER: usize = 4 * 1024;
@@ -67,6 +72,7 @@ pub(crate) async fn serve<A, F, I>(
     tls: Option<ServerConfig>,
     bounds: Bounds,
     app: F,
+    metrics: Data<Metrics>,
     stop: CancellationToken,
 ) -> io::Result<()>
 where
@@ -83,6 +89,8 @@ where
     if bounds.are_kept {
         socket.set_send_buffer_size(SOCKET_BUFFER)?;
         socket.set_recv_buffer_size(SOCKET_BUFFER)?;
+        // Beyond the 128 of the standard library: where they are full, a client comes again after a second.
+        socket.listen(BACKLOG)?;
     }
     let threads = std::thread::available_parallelism()?.get();
     // The server counts them for each of its threads.
@@ -93,16 +101,20 @@ where
     let stopping = builder.graceful_shutdown_signal();
     let server = builder.listen("http", listener, move || {
         let (app, tls, bounds, stopping) = (app.clone(), tls.clone(), bounds.clone(), stopping.clone());
+        let metrics = metrics.clone();
         fn_factory(move || {
             let (app, tls, bounds, stopping) = (app(), tls.clone(), bounds.clone(), stopping.clone());
+            let metrics = metrics.clone();
             async move {
-                let table = Table::new(most, bounds.keep_alive, bounds.budget.clone(), bounds.are_kept);
+                let table = Table::new(most, &bounds, metrics);
                 let app = map_config(app, |()| AppConfig::default()).new_service(()).await;
                 let app = app.map_err(|error| log::error!(error:? = error; "the application was not made"))?;
                 let app = Rc::new(Counted::new(app, Rc::clone(&table), bounds.are_kept));
                 let http = HttpService::build()
-                    .keep_alive(bounds.keep_alive)
-                    .client_request_timeout(HEAD_TIMEOUT)
+                    // With bounds it is the table that ends who rests or is slow: the framework sees no head
+                    // before it is whole, and would end a connection in the middle of one.
+                    .keep_alive(if bounds.are_kept { bounds.keep_alive + 2 * HEAD_TIMEOUT } else { bounds.keep_alive })
+                    .client_request_timeout(if bounds.are_kept { Duration::ZERO } else { HEAD_TIMEOUT })
                     .client_disconnect_timeout(LINGER_TIMEOUT)
                     .h1_write_buffer_size(if bounds.are_kept { WRITE_BUFFER } else { 8 * WRITE_BUFFER })
                     .graceful_shutdown_signal(move || {

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use actix_http::{ConnectionType, Payload, Request, Response};
+use actix_http::{ConnectionType, Request, Response};
 use actix_service::Service;
 use actix_web::{Error, body::BoxBody, dev::ServiceResponse};
 
@@ -52,10 +52,9 @@ where
         self.app.poll_ready(context)
     }
 
-    fn call(&self, mut request: Request) -> Self::Future {
-        let has_body = !matches!(request.payload(), Payload::None);
+    fn call(&self, request: Request) -> Self::Future {
         let answering = request.conn_data::<Rc<Connection>>().map(|connection| {
-            connection.begin(has_body);
+            connection.dispatched();
             Answering::new(Rc::clone(connection))
         });
         Answer { inner: self.app.call(request), answering, table: Rc::clone(&self.table), bounds: self.bounds }

@@ -7,7 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{budget::Budget, connection::Connection};
+use actix_web::web::Data;
+
+use super::{
+    Bounds,
+    budget::Budget,
+    connection::{Connection, Overdue, Why},
+};
+use crate::metrics::Metrics;
 
 /// How often overdue connections are looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
@@ -25,6 +32,7 @@ pub(super) struct Table {
     keep_alive: Duration,
     budget: Budget,
     bounds: bool,
+    metrics: Data<Metrics>,
 }
 
 /// A connection in its table, until this is dropped.
@@ -36,10 +44,18 @@ pub(super) struct Place {
 }
 
 impl Table {
-    pub(super) fn new(most: usize, keep_alive: Duration, budget: Budget, bounds: bool) -> Rc<Self> {
-        let table =
-            Rc::new(Self { connections: RefCell::default(), next: Cell::new(0), most, keep_alive, budget, bounds });
-        if bounds {
+    /// For at most so many connections.
+    pub(super) fn new(most: usize, bounds: &Bounds, metrics: Data<Metrics>) -> Rc<Self> {
+        let table = Rc::new(Self {
+            connections: RefCell::default(),
+            next: Cell::new(0),
+            most,
+            keep_alive: bounds.keep_alive,
+            budget: bounds.budget.clone(),
+            bounds: bounds.are_kept,
+            metrics,
+        });
+        if bounds.are_kept {
             actix_web::rt::spawn(sweep(Rc::downgrade(&table)));
         }
         table
@@ -69,12 +85,18 @@ impl Table {
     fn end_overdue(&self) {
         let now = Instant::now();
         for connection in self.connections.borrow().values() {
-            if !connection.is_killed() && connection.is_overdue(now, self.keep_alive) {
-                log::debug!(
-                    open_seconds = now.saturating_duration_since(connection.opened()).as_secs();
-                    "a connection was ended, its client had its time"
-                );
-                connection.kill();
+            if connection.is_killed() {
+                continue;
+            }
+            let Some(overdue) = connection.overdue(now, self.keep_alive) else { continue };
+            log::debug!(
+                open_seconds = now.saturating_duration_since(connection.opened()).as_secs();
+                "a connection was ended, its client had its time"
+            );
+            match overdue {
+                Overdue::Head => connection.expire(),
+                Overdue::All if connection.is_at_rest() => connection.kill(Why::Rest),
+                Overdue::All => connection.kill(Why::Slow),
             }
         }
         if self.is_tight() {
@@ -94,13 +116,16 @@ impl Table {
         let surplus = (living + 1).saturating_sub(self.nearly_full().max(1));
         // Connections at rest go first: a body that comes slowly is a device on a slow line.
         waiting.sort_unstable_by_key(|(since, connection)| (!connection.is_at_rest(), *since));
-        waiting.iter().take(surplus).for_each(|(_, connection)| connection.kill());
+        waiting.iter().take(surplus).for_each(|(_, connection)| connection.kill(Why::Room));
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.table.connections.borrow_mut().remove(&self.id);
+        if let Some(why) = self.connection.why() {
+            self.table.metrics.connection_ended(why);
+        }
     }
 }
 
@@ -116,13 +141,20 @@ async fn sweep(table: Weak<Table>) {
 mod tests {
     use super::*;
 
+    fn table(most: usize) -> Rc<Table> {
+        let (keep_alive, budget) = (Duration::from_secs(75), Budget::new(1 << 20));
+        let bounds = Bounds { max_connections: most, keep_alive, budget, are_kept: true };
+        Table::new(most, &bounds, Data::new(Metrics::new()))
+    }
+
     #[actix_web::test]
     async fn above_nine_tenths_who_has_waited_longest_goes_and_who_is_served_stays() {
-        let table = Table::new(20, Duration::from_secs(75), Budget::new(1 << 20), true);
+        let table = table(20);
         let places: Vec<_> = (0..17).map(|_| table.open()).collect();
         assert!(!table.is_tight());
         let _last = table.open();
         places[0].connection.begin(false);
+        places[0].connection.dispatched();
         let _new = table.open();
         assert!(table.is_tight());
         let killed: Vec<_> = places.iter().map(|place| place.connection.is_killed()).collect();
@@ -131,7 +163,7 @@ mod tests {
 
     #[actix_web::test]
     async fn connections_at_rest_go_before_a_body_that_comes_slowly() {
-        let table = Table::new(10, Duration::from_secs(75), Budget::new(1 << 20), true);
+        let table = table(10);
         let uploads = table.open();
         uploads.connection.begin(true);
         let rests = table.open();
@@ -144,7 +176,7 @@ mod tests {
 
     #[actix_web::test]
     async fn one_place_is_given_on_as_soon_as_its_client_waits() {
-        let table = Table::new(1, Duration::from_secs(75), Budget::new(1 << 20), true);
+        let table = table(1);
         let place = table.open();
         assert!(table.is_tight());
         table.make_room(Duration::ZERO);

@@ -11,9 +11,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::packing::{is_packed, unpack};
 use crate::{
-    auth::Caller,
     error::ApiError,
-    http::{Budget, Connection, Overrun, Site, Taken},
+    http::{Budget, Connection, Overrun, Taken, share},
 };
 
 /// The most bytes of a body, packed and unpacked.
@@ -30,11 +29,6 @@ const FORM_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a body that are counted with its connection: a report is smaller, so reports are read
 /// however many large bodies are under way.
 const FREE: usize = 4 * 1024;
-
-/// What a device may have of the budget, which has one body at a time, and what a key or an address
-/// may have, behind which a whole fleet may be.
-const PART_OF_DEVICE: usize = 16;
-const PART_OF_MANY: usize = 2;
 
 /// A body with the memory that it takes; the memory is free again when this is dropped.
 #[derive(Debug)]
@@ -157,17 +151,4 @@ fn take(request: &HttpRequest, taken: &mut Option<Taken>, amount: usize) -> Resu
         *taken = Some(share(request, budget));
     }
     taken.as_mut().map_or(Ok(()), |taken| taken.take(amount)).map_err(|Overrun| ApiError::Crowded)
-}
-
-fn share(request: &HttpRequest, budget: &Budget) -> Taken {
-    if let Some(caller) = request.extensions().get::<Caller>() {
-        if let Some(device_id) = caller.device_id() {
-            return budget.of(&("device", device_id), PART_OF_DEVICE);
-        }
-        if let Some(key_id) = caller.key_id() {
-            return budget.of(&("key", key_id), PART_OF_MANY);
-        }
-    }
-    let client = Site::of(request).and_then(|site| site.client(request));
-    budget.of(&("client", client), PART_OF_MANY)
 }

@@ -5,6 +5,8 @@ use std::io::Read;
 use actix_web::{HttpRequest, http::header::CONTENT_ENCODING, web::Bytes};
 use flate2::bufread::GzDecoder;
 
+use pisync_core::models::MAX_EVENTS;
+
 use crate::error::ApiError;
 
 /// What each packed stream begins with (RFC 1952).
@@ -12,6 +14,10 @@ const MAGIC: &[u8] = &[0x1f, 0x8b];
 
 /// How often a body may be packed: some clients pack what is packed already.
 const MOST: usize = 2;
+
+/// The most streams one behind the other: one for each report that a body may hold. An empty one takes
+/// 20 bytes, and the room of a decoder.
+const MEMBERS: usize = MAX_EVENTS;
 
 /// Whether the body is packed, by its header.
 ///
@@ -51,7 +57,13 @@ pub(super) fn unpack(is_packed: bool, body: Bytes, limit: usize) -> Result<Bytes
 /// more than the limit, however much is packed in it.
 fn unpack_once(packed: &[u8], limit: usize) -> Result<Vec<u8>, ApiError> {
     let (mut body, mut rest) = (Vec::new(), packed);
-    while rest.starts_with(MAGIC) {
+    for members in 0.. {
+        if !rest.starts_with(MAGIC) {
+            break;
+        }
+        if members == MEMBERS {
+            return Err(not_gzip(&format!("it has more than {MEMBERS} streams")));
+        }
         let room = (limit + 1).saturating_sub(body.len()) as u64;
         let mut member = GzDecoder::new(rest).take(room);
         member.read_to_end(&mut body).map_err(|error| not_gzip(&error.to_string()))?;
@@ -107,6 +119,11 @@ mod tests {
         for cut in [2, 5, packed.len() / 2, packed.len() - 1] {
             assert!(matches!(unpack(true, packed[..cut].to_vec().into(), 2_000), Err(ApiError::Invalid(_))), "{cut}");
         }
+        let (empty, some) = (gzip(b""), gzip(b"[]"));
+        let most = [empty.repeat(MEMBERS - 1), some.clone()].concat();
+        assert_eq!(unpacked(most), "[]");
+        let more = [empty.repeat(MEMBERS), some].concat();
+        assert!(matches!(unpack(true, more.into(), 1_000), Err(ApiError::Invalid(_))), "one stream more");
         assert!(matches!(unpack(true, "deviceId=a".into(), 1_000), Err(ApiError::Invalid(_))));
     }
 

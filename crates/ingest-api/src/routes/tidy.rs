@@ -2,13 +2,13 @@
 
 use actix_web::{
     Error,
-    body::MessageBody,
+    body::{EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{Method, Uri, uri::PathAndQuery},
     middleware::Next,
 };
 
-use crate::error::ApiError;
+use crate::error::{ApiError, refused};
 
 /// Where devices send their reports.
 const REPORTS: [&str; 2] = ["/api/sync-event", "/api/v1/sync-events"];
@@ -17,7 +17,7 @@ const REPORTS: [&str; 2] = ["/api/sync-event", "/api/v1/sync-events"];
 pub(crate) async fn tidy<B: MessageBody>(
     mut request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<B>, Error> {
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     if request.method() == Method::POST && !REPORTS.contains(&request.path()) {
         match intended(request.path()) {
             Intended::Reports(path) => rewrite(&mut request, path),
@@ -27,16 +27,16 @@ pub(crate) async fn tidy<B: MessageBody>(
                     "{came} is no path of this server: is the base URL of the client too long? \
                                      Reports go to /{path} alone"
                 );
-                return Err(ApiError::NoRoute { hint: Some(cause) }.into());
+                return Ok(refused(request, ApiError::NoRoute { hint: Some(cause) }));
             }
             Intended::Nothing => {
                 let cause = "reports go to POST /api/sync-event, or /api/v1/sync-events for many";
-                return Err(ApiError::NoRoute { hint: Some(cause.into()) }.into());
+                return Ok(refused(request, ApiError::NoRoute { hint: Some(cause.into()) }));
             }
             Intended::Other => {}
         }
     }
-    next.call(request).await
+    Ok(next.call(request).await?.map_into_left_body())
 }
 
 #[derive(Debug, PartialEq, Eq)]

@@ -126,7 +126,7 @@ impl Attack {
         let first = get("/healthz");
         match self {
             Self::UnreadFiles => hold(url, get("/docs/swagger-ui-bundle.js").repeat(6), None, end).await,
-            Self::UnreadLists => hold(url, get("/api/v1/devices.csv").repeat(6), None, end).await,
+            Self::UnreadLists => hold(url, get("/api/v1/devices.csv?status=failing").repeat(6), None, end).await,
             Self::Bodies => {
                 let body = " ".repeat(1024 * 1024 - 1);
                 hold(url, post("/api/v1/sync-events", "application/json", 1024 * 1024) + &body, None, end).await
@@ -208,7 +208,9 @@ async fn preview(url: &str) -> Option<StatusCode> {
 }
 
 async fn sign_in(url: &str, key: &str) -> Option<StatusCode> {
-    let request = client().post(format!("{url}/sign-in")).urlencoded(&[("key", key)]);
+    // As a proxy passes it on.
+    let request = client().post(format!("{url}/sign-in")).header("x-forwarded-for", "192.0.2.7");
+    let request = request.urlencoded(&[("key", key)]);
     Some(request.send().await.ok()?.status())
 }
 
@@ -217,12 +219,13 @@ fn client() -> Client {
     client.build().unwrap_or_default()
 }
 
-/// Makes devices known: each has failed once.
+/// Makes devices known: each has failed three times, and is in the list of those that fail.
 pub(super) async fn fill(url: &str, devices: usize) -> anyhow::Result<()> {
-    let (client, at) = (client(), hours_ago(2));
+    let (client, times) = (client(), [2, 3, 4].map(hours_ago));
     let ids: Vec<_> = (0..devices).collect();
-    for ids in ids.chunks(1_000) {
-        let reports: Vec<_> = ids.iter().map(|id| body(&format!("pibook-{id:06}-abcdef"), at, true)).collect();
+    for ids in ids.chunks(1_000 / times.len()) {
+        let reports = ids.iter().flat_map(|id| times.map(|at| body(&format!("pibook-{id:06}-abcdef"), at, true)));
+        let reports: Vec<_> = reports.collect();
         let answer = client.post(format!("{url}/api/v1/sync-events")).json(&reports).send().await?;
         let status = answer.status();
         ensure!(status == StatusCode::ACCEPTED, "a batch was answered {status}");

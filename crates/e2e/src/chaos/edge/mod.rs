@@ -58,7 +58,7 @@ async fn act(row: &Row, env: &TestEnv, lasts: Duration) -> anyhow::Result<line::
     let api = env.api(&args.iter().map(String::as_str).collect::<Vec<_>>()).await;
     row.attack.prepare(env, &api).await.context("before the attack")?;
     let watch = Watch::start(api.service.pid());
-    let reports = Reports::start(&api.url, keys.as_ref().map(|keys| keys.ingest.clone()));
+    let reports = Reports::start(&api.url, keys.as_ref().map(|keys| keys.ingest.clone()))?;
     let attack = row.attack.run(&api.url, keys.as_ref(), lasts).await;
     let (reports, memory) = (reports.end().await, watch.end().await);
     let damage = if memory.is_alive { attack.damage(row.attack, &api, keys.as_ref()).await } else { None };

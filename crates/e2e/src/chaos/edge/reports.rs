@@ -1,9 +1,13 @@
 //! The reports of devices beside an attack: fifty in a second, each with a deadline.
 
-use std::time::{Duration, Instant};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
+use anyhow::Context;
 use reqwest::Client;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::{runtime::Builder, sync::oneshot, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::super::recovery::percentile;
@@ -17,7 +21,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Devices that report.
 pub(super) struct Reports {
-    task: JoinHandle<Sent>,
+    sent: oneshot::Receiver<Sent>,
     stop: CancellationToken,
 }
 
@@ -33,15 +37,21 @@ pub(super) struct Sent {
 }
 
 impl Reports {
-    pub(super) fn start(url: &str, key: Option<String>) -> Self {
+    /// Starts them on a thread of their own: beside thousands of strangers they would measure how long this
+    /// process lets them wait.
+    ///
+    /// Fails where there is no further thread.
+    pub(super) fn start(url: &str, key: Option<String>) -> anyhow::Result<Self> {
         let (stop, url) = (CancellationToken::new(), format!("{url}/api/sync-event"));
-        let task = tokio::spawn(send(url, key, stop.clone()));
-        Self { task, stop }
+        let (stopped, (done, sent)) = (stop.clone(), oneshot::channel());
+        let runtime = Builder::new_current_thread().enable_all().build().context("a thread for the reports")?;
+        thread::spawn(move || done.send(runtime.block_on(send(url, key, stopped))));
+        Ok(Self { sent, stop })
     }
 
     pub(super) async fn end(self) -> Sent {
         self.stop.cancel();
-        let mut sent = self.task.await.unwrap_or_default();
+        let mut sent = self.sent.await.unwrap_or_default();
         sent.times.sort_unstable();
         sent
     }

@@ -16,6 +16,7 @@ pub(in super::super) struct Row {
 }
 
 const FEW: &[&str] = &["--max-connections", "200"];
+const PROXY: &[&str] = &["--trusted-proxies", "127.0.0.1"];
 const SOME: &[&str] = &["--max-connections", "1000"];
 
 const fn row(name: &'static str, attack: Attack, args: &'static [&'static str]) -> Row {
@@ -48,8 +49,8 @@ pub(in super::super) const ALL: &[Row] = &[
     control("edge, no bounds: forms that drip", Attack::DrippingForms, FEW),
     row("edge: costly reads", Attack::CostlyReads, &[]),
     control("edge, no bounds: costly reads", Attack::CostlyReads, &[]),
-    row("edge: guesses at keys through one proxy", Attack::Guesses, &[]),
-    control("edge, no bounds: guesses at keys through one proxy", Attack::Guesses, &[]),
+    row("edge: guesses at keys through one proxy", Attack::Guesses, PROXY),
+    control("edge, no bounds: guesses at keys through one proxy", Attack::Guesses, PROXY),
     row("edge: posts of other sites", Attack::CrossSite, &[]),
     control("edge, no bounds: posts of other sites", Attack::CrossSite, &[]),
 ];

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 use utoipa::IntoParams;
 
-use crate::error::ApiError;
+use crate::{error::ApiError, reads};
 
 /// How many bytes are sent together.
 const CHUNK: usize = 16 * 1024;
@@ -131,7 +131,7 @@ pub(super) fn answer<E: Display + Send + 'static>(
     lines: impl Stream<Item = Result<Line, E>> + Send + Unpin + 'static,
 ) -> HttpResponse {
     let (sender, receiver) = mpsc::channel(WAITING);
-    tokio::spawn(send(format!("{beginning}{head}\r\n"), lines, sender));
+    reads::spawn(send(format!("{beginning}{head}\r\n"), lines, sender));
     let body = stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)));
     HttpResponse::Ok()
         .content_type("text/csv; charset=utf-8; header=present")

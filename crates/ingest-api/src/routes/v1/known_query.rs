@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::LazyLock};
 
 use actix_web::{
     Error,
-    body::MessageBody,
+    body::{EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::Method,
     middleware::Next,
@@ -21,7 +21,7 @@ use utoipa::{
 };
 
 use super::{Reads, operator};
-use crate::error::ApiError;
+use crate::error::{ApiError, refused};
 
 /// How alike two names are that may be meant for each other, from 0 to 1.
 const ALIKE: f64 = 0.8;
@@ -45,15 +45,15 @@ fn names(operation: &Operation) -> Vec<String> {
 pub(in crate::routes) async fn check<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<B>, Error> {
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     if request.method() == Method::GET && !request.query_string().is_empty() {
         let known = request.match_pattern().and_then(|path| KNOWN.get(&path));
         let known = known.map(Vec::as_slice).unwrap_or_default();
         if let Some(unknown) = unknown(request.query_string(), known) {
-            return Err(unknown.into());
+            return Ok(refused(request, unknown));
         }
     }
-    next.call(request).await
+    Ok(next.call(request).await?.map_into_left_body())
 }
 
 /// The refusal of the first parameter that is not known, or that comes twice.

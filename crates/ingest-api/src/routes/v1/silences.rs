@@ -15,7 +15,7 @@ use super::{
     operator,
     silence_item::{ReachItem, SilenceBody, SilenceItem, matchers},
 };
-use crate::{auth::Caller, error::ApiError, server::State};
+use crate::{auth::Caller, error::ApiError, reads, server::State};
 
 /// The most silences that are listed.
 const LISTED: u32 = 1_000;
@@ -120,7 +120,8 @@ pub(super) async fn delete(id: Path<String>, state: Data<State>) -> Result<HttpR
 )]
 pub(super) async fn preview(query: Query<PreviewQuery>, state: Data<State>) -> Result<HttpResponse, ApiError> {
     let lines: Vec<_> = query.matchers.lines().collect();
-    let reach = state.store.silences().reach(&matchers(lines.into_iter())?).await?;
+    let (silences, matchers) = (state.store.silences(), matchers(lines.into_iter())?);
+    let reach = reads::compute(async move { silences.reach(&matchers).await }).await?;
     Ok(HttpResponse::Ok().json(ReachItem::from(reach)))
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use futures_util::TryStreamExt;
 use jiff::SignedDuration;
+use tokio::task::coop::consume_budget;
 
 use super::Silences;
 use crate::{
@@ -61,8 +62,11 @@ impl Silences {
         let beginnings = rest.iter().filter(|matcher| matcher.kind() != MatcherKind::Pattern);
         let prefix = beginnings.map(|matcher| matcher.value()).max_by_key(|value| value.len()).unwrap_or_default();
         let ids = self.counters().ids_with(prefix).await?;
-        let count =
-            ids.try_fold(0, async |count, id| Ok(count + u64::from(rest.iter().all(|matcher| matcher.fits(&id)))));
+        let count = ids.try_fold(0, async |count, id| {
+            // Thousands of ids come at once: others of this thread have their turn between them.
+            consume_budget().await;
+            Ok(count + u64::from(rest.iter().all(|matcher| matcher.fits(&id))))
+        });
         count.await
     }
 }

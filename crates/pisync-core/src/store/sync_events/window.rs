@@ -19,6 +19,7 @@ use mongodb::{
     action::{Action, Find},
     options::Hint,
 };
+use tokio::task::coop::consume_budget;
 
 use super::{NAME, StoreError, SyncEvents};
 use crate::{
@@ -123,6 +124,8 @@ impl SyncEvents {
         let mut rows = find.await?;
         let mut of_second: Vec<(Option<i64>, RawDocumentBuf)> = Vec::new();
         while let Some(row) = rows.try_next().await? {
+            // Thousands of rows come at once: others of this thread have their turn between them.
+            consume_budget().await;
             let millis = row.get_datetime("timestamp").ok().map(DateTime::timestamp_millis);
             let second = |millis: Option<i64>| millis.map(|millis| millis.div_euclid(1_000));
             let is_other = of_second.last().is_some_and(|(last, _)| second(*last) != second(millis));

@@ -1,0 +1,145 @@
+//! Where the body of a request ends: what stands behind it is the next head, which is looked at as
+//! each is.
+
+/// How the body ends, and how much of it is still to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// After so many bytes.
+    Length(u64),
+    /// With its last chunk.
+    Chunked(Chunk),
+}
+
+/// The place in a body of chunks, exactly as the framework reads it: where the two did not agree, the
+/// rest of a body would pass for a head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Chunk {
+    /// In the digits of a size.
+    Size(u64),
+    /// In the rest of the line with the size.
+    Line(u64),
+    /// In the bytes of a chunk and the line end behind them.
+    Data(u64),
+    /// Where the last line begins, or one more field before it.
+    End,
+    /// In a field behind the last chunk.
+    Trailer,
+    /// Behind the CR of such a field.
+    TrailerCr,
+    /// Behind the CR of the last line.
+    EndCr,
+    /// Behind all.
+    Over,
+    /// It is no body of chunks: nothing behind it is read as a head.
+    Broken,
+}
+
+impl Framing {
+    pub(super) fn chunked() -> Self {
+        Self::Chunked(Chunk::Size(0))
+    }
+
+    /// Whether more of the body is to come.
+    pub(super) fn is_open(&self) -> bool {
+        !matches!(self, Self::Length(0) | Self::Chunked(Chunk::Over))
+    }
+
+    /// How many bytes may be read without reading behind the body, as far as that is known.
+    pub(super) fn at_most(&self, room: usize) -> usize {
+        match self {
+            Self::Length(left) => usize::try_from(*left).map_or(room, |left| room.min(left)),
+            Self::Chunked(_) => room,
+        }
+    }
+
+    /// Reads on; returns how many of these bytes belong to the body.
+    pub(super) fn take(&mut self, bytes: &[u8]) -> usize {
+        match self {
+            Self::Length(left) => {
+                let taken = usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
+                *left -= taken as u64;
+                taken
+            }
+            Self::Chunked(chunk) => chunk.take(bytes),
+        }
+    }
+}
+
+impl Chunk {
+    fn take(&mut self, bytes: &[u8]) -> usize {
+        let mut at = 0;
+        while at < bytes.len() {
+            match self {
+                Self::Over => return at,
+                Self::Broken => return bytes.len(),
+                Self::Data(left) => {
+                    let some = usize::try_from(*left).map_or(bytes.len() - at, |left| left.min(bytes.len() - at));
+                    (*left, at) = (*left - some as u64, at + some);
+                    if *left == 0 {
+                        *self = Self::Size(0);
+                    }
+                }
+                _ => {
+                    *self = self.after(bytes[at]);
+                    at += 1;
+                }
+            }
+        }
+        at
+    }
+
+    fn after(self, byte: u8) -> Self {
+        match (self, byte) {
+            (Self::Size(size), _) if byte.is_ascii_hexdigit() => {
+                let digit = char::from(byte).to_digit(16).unwrap_or_default();
+                let size = size.checked_mul(16).and_then(|size| size.checked_add(digit.into()));
+                size.filter(|size| *size < u64::MAX - 2).map_or(Self::Broken, Self::Size)
+            }
+            (Self::Size(0) | Self::Line(0) | Self::TrailerCr, b'\n') => Self::End,
+            (Self::Size(size) | Self::Line(size), b'\n') => Self::Data(size + 2),
+            (Self::Size(size) | Self::Line(size), _) => Self::Line(size),
+            (Self::End, b'\r') => Self::EndCr,
+            (Self::EndCr, b'\n') => Self::Over,
+            (Self::Trailer, b'\r') => Self::TrailerCr,
+            (Self::End | Self::Trailer, _) => Self::Trailer,
+            _ => Self::Broken,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many bytes are of the body, and whether it is over.
+    fn read(mut framing: Framing, bytes: &str, step: usize) -> (usize, bool) {
+        let (mut taken, mut rest) = (0, bytes.as_bytes());
+        while !rest.is_empty() && framing.is_open() {
+            let some = framing.take(&rest[..step.min(rest.len())]);
+            (taken, rest) = (taken + some, &rest[some..]);
+        }
+        (taken, !framing.is_open())
+    }
+
+    #[test]
+    fn a_body_ends_where_its_length_or_its_last_chunk_says() {
+        for step in 1..30 {
+            assert_eq!(read(Framing::Length(3), "abcGET /", step), (3, true), "{step}");
+            assert_eq!(read(Framing::Length(9), "abc", step), (3, false), "{step}");
+            for body in [
+                "0\r\n\r\n",
+                "3\r\nabc\r\n0\r\n\r\n",
+                "A;x=y\r\n0\r\n\r\n0\r\n\r\n\r\n00\r\n\r\n",
+                "1 \r\na\r\n0;e\r\nx: y\r\nz: a\nb\r\n\r\n",
+            ] {
+                let both = format!("{body}GET / HTTP/1.1\r\n");
+                assert_eq!(read(Framing::chunked(), &both, step), (body.len(), true), "{body:?} {step}");
+                assert!(!read(Framing::chunked(), &body[..body.len() - 1], step).1, "{body:?} {step}");
+            }
+            for broken in ["ffffffffffffffff0\r\n", "0\r\n\rx\r\n\r\n", "0\r\nx\rx\r\n\r\n"] {
+                let (taken, is_over) = read(Framing::chunked(), &format!("{broken}GET /"), step);
+                assert_eq!((taken, is_over), (broken.len() + 5, false), "{broken:?} {step}");
+            }
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Threads for reads that compute. The threads of the server take reports: a list of devices that is
+//! matched against a pattern there would keep every report of that thread waiting.
+
+use std::{io, sync::OnceLock};
+
+use pisync_core::store::StoreError;
+use tokio::{
+    runtime::{Builder, Runtime},
+    task::JoinHandle,
+};
+
+use crate::error::ApiError;
+
+/// The threads of this process, once it serves.
+static THREADS: OnceLock<Runtime> = OnceLock::new();
+
+/// Starts the threads: half as many as there are processors, which leaves the other half to reports.
+///
+/// Fails where the operating system starts no thread.
+pub(crate) fn start() -> io::Result<()> {
+    let threads = (std::thread::available_parallelism()?.get() / 2).max(1);
+    let runtime = Builder::new_multi_thread().worker_threads(threads).thread_name("reads").enable_all().build()?;
+    // Another server of this process has started them.
+    let _ = THREADS.set(runtime);
+    Ok(())
+}
+
+/// Begins work on these threads; where they were not started, as in unit tests, on the thread of who asks.
+pub(crate) fn spawn<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+    match THREADS.get() {
+        Some(threads) => threads.spawn(work),
+        None => tokio::spawn(work),
+    }
+}
+
+/// Returns what `work` returns, which is done on these threads; it goes on to its end, whoever stops
+/// waiting for it.
+pub(crate) async fn compute<T, E>(work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, ApiError>
+where
+    T: Send + 'static,
+    E: Into<ApiError> + Send + 'static,
+{
+    let done = spawn(work).await.map_err(|panic| StoreError::Unavailable(panic.to_string()))?;
+    done.map_err(Into::into)
+}
