@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use pisync_core::models::{Ack, Cause, DeviceId, Entry, FailureRun, MessageId, Telling};
+use pisync_core::models::{Ack, Cause, DeviceId, Entry, FailureRun, Finding, MessageId, Telling};
 
 use super::*;
 use crate::notification::Delivery;
@@ -471,11 +471,7 @@ fn what_has_to_be_healthy_for_a_while_is_resolved_after_that_and_since_it_was_he
 
 #[test]
 fn what_is_found_of_many_devices_follows_them_and_stays_while_nothing_is_known() {
-    let of = |part, health| {
-        let finding =
-            pisync_core::models::Finding { part, whole: 100, detail: None, changed: Vec::new(), named: Vec::new() };
-        found(health, Alert { finding: Some(finding), ..alert(0) })
-    };
+    let of = |part, health| found(health, Alert { finding: Some(Finding::new(part, 100)), ..alert(0) });
     let incident = step(None, &of(5, Health::Unhealthy), &[], 0).unwrap();
     let later = step(Some(&incident), &of(20, Health::Unhealthy), &[], 60).unwrap();
     assert_eq!(later.alert.finding.as_ref().unwrap().part, 20);

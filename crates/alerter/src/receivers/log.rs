@@ -175,7 +175,7 @@ mod tests {
         };
         let mut alert = Alert::device_sync_failing(DeviceId::parse("pibook-1").unwrap(), &run);
         alert.ends_at = Some("2026-11-23T11:00:00Z".parse().unwrap());
-        assert_eq!(alert.name, AlertName::DeviceSyncFailing);
+        assert_eq!(alert.name, AlertName::DEVICE_SYNC_FAILING);
         AlertNotification { kind, alert, context: DeviceContext::default() }
     }
 

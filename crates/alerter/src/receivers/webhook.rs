@@ -9,11 +9,11 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use pisync_core::models::Summary;
-use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use super::{
-    http::{Access, Endpoint},
+    http::{Authorities, Endpoint},
     labels,
     payload::{AlertItem, Annotations, WEEKLY_SUMMARY},
 };
@@ -22,8 +22,7 @@ use crate::{
     notification::{Delivery, Notification},
     tables::{
         Table,
-        secret::Place,
-        values::{Text, WebAddress},
+        values::{Hidden, WebAddress},
     },
 };
 
@@ -35,15 +34,10 @@ const SECRET_PREFIX: &str = "whsec_";
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
     url: Option<WebAddress>,
-    url_file: Option<Text>,
-    url_env: Option<Text>,
-    secret: Option<IgnoredAny>,
-    secret_file: Option<Text>,
-    secret_env: Option<Text>,
-    bearer: Option<IgnoredAny>,
-    bearer_file: Option<Text>,
-    bearer_env: Option<Text>,
-    ca_file: Option<Text>,
+    url_file: Option<WebAddress>,
+    secret_file: Option<Key>,
+    bearer_file: Option<Hidden>,
+    ca_file: Option<Authorities>,
 }
 
 /// A receiver that gets Alertmanager's JSON.
@@ -54,6 +48,8 @@ pub(crate) struct Webhook {
 }
 
 /// The key of the signatures.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
 struct Key(Vec<u8>);
 
 #[derive(Debug, Serialize)]
@@ -74,16 +70,9 @@ struct Payload<'a> {
 
 impl Webhook {
     pub(crate) fn new(settings: Settings, table: &mut Table<'_>) -> Option<Self> {
-        let place = Place { here: settings.secret, file: settings.secret_file, env: settings.secret_env };
-        let key = table.secret("secret", place).map(|secret| Key::parse(secret.expose()));
-        if key.as_ref().is_some_and(Option::is_none) {
-            table.fault("secret", "must be whsec_ and 24 to 64 bytes in base64");
-        }
-        let bearer = Place { here: settings.bearer, file: settings.bearer_file, env: settings.bearer_env };
-        let access = Access::new(table, settings.ca_file, bearer);
-        let secret_url = Place { here: None, file: settings.url_file, env: settings.url_env };
-        let endpoint = Endpoint::at_either(table, settings.url, secret_url, &access)?;
-        Some(Self { endpoint, key: key.flatten() })
+        let Settings { url, url_file, secret_file: key, bearer_file, ca_file } = settings;
+        let endpoint = Endpoint::at_either(table, url, url_file, ca_file.as_ref(), bearer_file.as_ref())?;
+        Some(Self { endpoint, key })
     }
 
     pub(crate) async fn send(&self, notification: &Notification, messages: &Messages) -> Delivery {
@@ -146,12 +135,17 @@ fn group_key(group: &BTreeMap<String, String>) -> String {
     format!("{{}}:{{{}}}", labels.join(", "))
 }
 
-impl Key {
-    fn parse(secret: &str) -> Option<Self> {
-        let bytes = STANDARD.decode(secret.strip_prefix(SECRET_PREFIX).unwrap_or(secret)).ok()?;
-        (24..=64).contains(&bytes.len()).then_some(Self(bytes))
-    }
+impl TryFrom<String> for Key {
+    type Error = &'static str;
 
+    fn try_from(secret: String) -> Result<Self, Self::Error> {
+        let bytes = STANDARD.decode(secret.strip_prefix(SECRET_PREFIX).unwrap_or(&secret)).ok();
+        let bytes = bytes.filter(|bytes| (24..=64).contains(&bytes.len()));
+        bytes.map(Self).ok_or("must be whsec_ and 24 to 64 bytes in base64")
+    }
+}
+
+impl Key {
     /// The signature of a body, of the scheme `v1`.
     fn sign(&self, id: &str, at: i64, body: &[u8]) -> String {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return String::new() };
@@ -174,7 +168,7 @@ mod tests {
     /// The example of the specification's own libraries.
     #[test]
     fn a_signature_is_that_of_the_standard() {
-        let key = Key::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let key = Key::try_from("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned()).unwrap();
         let signature = key.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#);
         assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
         assert_eq!(format!("{key:?}"), "(secret)");
@@ -182,7 +176,8 @@ mod tests {
 
     #[test]
     fn a_key_that_is_too_short_or_no_base64_is_none() {
-        assert!(Key::parse("whsec_aHVudGVyMg==").is_none());
-        assert!(Key::parse("hunter2 hunter2 hunter2 hunter2 hunter2").is_none());
+        for secret in ["whsec_aHVudGVyMg==", "hunter2 hunter2 hunter2 hunter2 hunter2"] {
+            assert!(Key::try_from(secret.to_owned()).is_err());
+        }
     }
 }

@@ -1,28 +1,17 @@
 //! What is wrong with a file: where, and what it should be. No value of the file is repeated, since
 //! it may be a secret in the wrong place.
 
-use std::{
-    fmt, io,
-    path::{Path, PathBuf},
-};
+use std::{fmt, path::Path};
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub(crate) struct Problem {
     /// The line, from 1.
     pub line: usize,
     /// The section and its key; empty where the text is no TOML.
     pub key: String,
     /// What it should be.
     pub what: String,
-}
-
-/// All that is wrong with a file.
-#[derive(Debug, Clone, thiserror::Error)]
-pub struct Problems {
-    path: PathBuf,
-    all: Vec<Problem>,
-    unread: Option<String>,
 }
 
 impl Problem {
@@ -38,15 +27,11 @@ impl Problem {
     }
 }
 
-impl Problems {
-    pub(crate) fn new(path: &Path, mut all: Vec<Problem>) -> Self {
-        all.sort_by_key(|problem| problem.line);
-        Self { path: path.to_owned(), all, unread: None }
-    }
-
-    pub(crate) fn of_file(path: &Path, error: &io::Error) -> Self {
-        Self { path: path.to_owned(), all: Vec::new(), unread: Some(error.to_string()) }
-    }
+/// Returns all that is wrong with a file, a line each.
+pub(crate) fn listed(path: &Path, mut all: Vec<Problem>) -> anyhow::Error {
+    all.sort_by_key(|problem| problem.line);
+    let lines: Vec<_> = all.iter().map(|problem| format!("{}:{problem}", path.display())).collect();
+    anyhow::Error::msg(lines.join("\n"))
 }
 
 /// The line, from 1, of a place in a text.
@@ -60,16 +45,5 @@ impl fmt::Display for Problem {
             "" => write!(f, "{}: {}", self.line, self.what),
             key => write!(f, "{}: {key}: {}", self.line, self.what),
         }
-    }
-}
-
-impl fmt::Display for Problems {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path.display();
-        if let Some(error) = &self.unread {
-            return write!(f, "{path}: {error}");
-        }
-        let lines: Vec<_> = self.all.iter().map(|problem| format!("{path}:{problem}")).collect();
-        f.write_str(&lines.join("\n"))
     }
 }
