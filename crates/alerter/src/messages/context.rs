@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    Links, is_resolved,
+    Links,
     words::{lasted, minute, round, subject},
 };
 use crate::{
@@ -107,7 +107,7 @@ impl<'a> AlertContext<'a> {
             whole,
             percent: format!("{:.1}", 100.0 * part as f64 / whole.max(1) as f64),
             facts: stats.map(|stats| &stats.facts),
-            changed: changed.filter(|_| !is_resolved(notice)),
+            changed: changed.filter(|_| *kind != Telling::Resolved),
             more: part.saturating_sub(named.len() as u64),
             named: named.join(", "),
             speed: context.last_errors.first().map(|failed| round(failed.speed)),

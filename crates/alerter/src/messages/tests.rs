@@ -1,7 +1,7 @@
 //! What each message says, and that each rule has a template for each kind of message.
 
 use jiff::Timestamp;
-use pisync_core::models::{Alert, AlertName, DeviceId, Evidence, Finding, Scope, Subject};
+use pisync_core::models::{Alert, AlertName, DeviceId, Evidence, Finding, Scope, Subject, Telling};
 
 use super::*;
 use crate::{

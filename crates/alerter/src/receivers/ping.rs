@@ -39,7 +39,6 @@ impl Ping {
 
     /// Posts nothing, and takes any 2xx for an answer.
     pub(crate) async fn send(&self) -> Delivery {
-        let late = || Delivery::Again { after: None, why: format!("no answer within {} s", PING_TIMEOUT.as_secs()) };
-        tokio::time::timeout(PING_TIMEOUT, self.0.post(Vec::new(), &[])).await.unwrap_or_else(|_| late())
+        Delivery::within(PING_TIMEOUT, self.0.post(Vec::new(), &[])).await
     }
 }

@@ -15,7 +15,7 @@ use sha2::Sha256;
 use super::{
     http::{Authorities, Endpoint},
     labels,
-    payload::{AlertItem, Annotations, WEEKLY_SUMMARY},
+    payload::{AlertItem, Annotations},
 };
 use crate::{
     messages::Messages,
@@ -52,14 +52,17 @@ pub(crate) struct Webhook {
 #[serde(try_from = "String")]
 struct Key(Vec<u8>);
 
+/// Labels that alerts have in common.
+type Group = BTreeMap<String, String>;
+
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Payload<'a> {
     receiver: &'a str,
     status: &'static str,
     alerts: Vec<AlertItem>,
-    group_labels: &'a BTreeMap<String, String>,
-    common_labels: BTreeMap<String, String>,
+    group_labels: &'a Group,
+    common_labels: Group,
     common_annotations: Annotations,
     #[serde(rename = "externalURL")]
     external_url: &'a str,
@@ -76,26 +79,16 @@ impl Webhook {
     }
 
     pub(crate) async fn send(&self, notification: &Notification, messages: &Messages) -> Delivery {
-        self.post(&notification.id, &payload(notification, messages)).await
+        let Notification { id, receiver, group, notices, more } = notification;
+        let alerts = notices.iter().map(|notice| AlertItem::of(notice, messages)).collect();
+        self.post(id, &Payload::of(receiver, group, alerts, *more, messages)).await
     }
 
     /// As an alert that is over, so that nothing is left open by it.
     pub(crate) async fn send_summary(&self, name: &str, summary: &Summary, messages: &Messages) -> Delivery {
         let item = AlertItem::of_week(summary, messages);
-        let group = BTreeMap::from([(labels::ALERTNAME.to_owned(), WEEKLY_SUMMARY.to_owned())]);
-        let payload = Payload {
-            receiver: name,
-            status: item.status,
-            group_labels: &group,
-            common_labels: item.labels.clone(),
-            common_annotations: item.annotations.clone(),
-            external_url: messages.links.base().unwrap_or_default(),
-            version: "4",
-            group_key: group_key(&group),
-            truncated_alerts: 0,
-            alerts: vec![item],
-        };
-        self.post(summary.id.as_str(), &payload).await
+        let group = item.labels.clone();
+        self.post(summary.id.as_str(), &Payload::of(name, &group, vec![item], 0, messages)).await
     }
 
     async fn post(&self, id: &str, payload: &Payload<'_>) -> Delivery {
@@ -110,27 +103,28 @@ impl Webhook {
     }
 }
 
-fn payload<'a>(notification: &'a Notification, messages: &'a Messages) -> Payload<'a> {
-    let alerts: Vec<_> = notification.notices.iter().map(|notice| AlertItem::of(notice, messages)).collect();
-    let is_firing = alerts.iter().any(|alert| alert.status == "firing");
-    let all_labels: Vec<_> = alerts.iter().map(|alert| alert.labels.clone()).collect();
-    let all_annotations: Vec<_> = alerts.iter().map(|alert| alert.annotations.clone()).collect();
-    Payload {
-        receiver: &notification.receiver,
-        status: if is_firing { "firing" } else { "resolved" },
-        group_labels: &notification.group,
-        common_labels: labels::common(&all_labels),
-        common_annotations: labels::common(&all_annotations),
-        external_url: messages.links.base().unwrap_or_default(),
-        version: "4",
-        group_key: group_key(&notification.group),
-        truncated_alerts: notification.more,
-        alerts,
+impl<'a> Payload<'a> {
+    fn of(receiver: &'a str, group: &'a Group, alerts: Vec<AlertItem>, more: usize, messages: &'a Messages) -> Self {
+        let all_labels: Vec<_> = alerts.iter().map(|alert| alert.labels.clone()).collect();
+        let all_annotations: Vec<_> = alerts.iter().map(|alert| alert.annotations.clone()).collect();
+        let is_firing = alerts.iter().any(|alert| alert.status == "firing");
+        Self {
+            receiver,
+            status: if is_firing { "firing" } else { "resolved" },
+            group_labels: group,
+            common_labels: labels::common(&all_labels),
+            common_annotations: labels::common(&all_annotations),
+            external_url: messages.links.base().unwrap_or_default(),
+            version: "4",
+            group_key: group_key(group),
+            truncated_alerts: more,
+            alerts,
+        }
     }
 }
 
 /// As Alertmanager writes it for its first route.
-fn group_key(group: &BTreeMap<String, String>) -> String {
+fn group_key(group: &Group) -> String {
     let labels: Vec<_> = group.iter().map(|(label, value)| format!("{label}={value:?}")).collect();
     format!("{{}}:{{{}}}", labels.join(", "))
 }

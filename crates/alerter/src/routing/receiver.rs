@@ -124,7 +124,7 @@ impl Receiver {
                 Kind::Webhook(webhook) => webhook.send(notification, messages).await,
             }
         };
-        self.in_time(sending).await
+        Delivery::within(self.timeout, sending).await
     }
 
     /// Sends a weekly summary to one of its addresses, or gives up when the time is over.
@@ -138,13 +138,7 @@ impl Receiver {
                 Kind::Alertmanager(_) | Kind::PagerDuty(_) => Delivery::Dead { why: "it gets no summaries".to_owned() },
             }
         };
-        self.in_time(sending).await
-    }
-
-    async fn in_time(&self, sending: impl Future<Output = Delivery>) -> Delivery {
-        let seconds = self.timeout.as_secs_f64();
-        let late = || Delivery::Again { after: None, why: format!("no answer within {seconds} s") };
-        tokio::time::timeout(self.timeout, sending).await.unwrap_or_else(|_| late())
+        Delivery::within(self.timeout, sending).await
     }
 }
 

@@ -1,7 +1,5 @@
 //! What a config may say, and what is said of one that is wrong.
 
-use std::fmt::Write;
-
 use pisync_core::models::{Alert, DeviceId, FailureRun};
 
 use super::*;
@@ -19,10 +17,7 @@ fn ring() {
 fn wrong(text: &str) -> String {
     ring();
     let problems = RoutingFile::parse(text).expect_err(text);
-    problems.iter().fold(String::new(), |mut all, problem| {
-        let _ = writeln!(all, "{problem}");
-        all
-    })
+    problems.iter().map(|(line, what)| format!("{line}: {what}\n")).collect::<Vec<_>>().concat()
 }
 
 fn routes(config: &str, device: &str) -> Vec<Route> {
@@ -177,7 +172,8 @@ fn a_secret_is_not_in_the_file_and_is_shown_by_nothing() {
         ("url = hunter2", "4: "),
         ("url_file = \"/no/such/hunter2\"", "4: receiver.url_file: cannot be read"),
         ("url_env = \"NO_SUCH_hunter2\"", "4: receiver.url_env: names a variable that is not set"),
-        (&format!("url_file = {path:?}\nurl_env = \"X\""), "5: receiver.url_env: cannot be together"),
+        (&format!("url_file = {path:?}\nurl_env = \"X\""), "5: receiver.url_env: cannot be together with url_file"),
+        ("url_env = \"PATH\"\nurl_file = \"x\"", "4: receiver.url_env: must be an address"),
     ] {
         let wrong = wrong(&slack(key));
         assert!(wrong.contains(said) && !wrong.contains("hunter2"), "{key}: {wrong}");

@@ -37,12 +37,15 @@ async fn evaluate(snapshot: &Snapshot) -> Result<Vec<Evaluation>, ReadError> {
             found.extend(evaluation(snapshot, episode, devices, over).await?);
         }
     }
-    let is_left = |alert: &&Alert| match alert.subject {
-        Subject::After(of) => episodes.iter().all(|episode| episode.id != of),
-        Subject::Device(_) | Subject::Fleet | Subject::Scope(_) => true,
-    };
-    let left = snapshot.open.values().map(|kept| &kept.incident.alert).filter(is_left);
-    found.extend(left.map(|alert| Evaluation::new(alert.clone(), Health::Healthy, snapshot.now)));
+    for Alert { subject, .. } in snapshot.open.values().map(|kept| &kept.incident.alert) {
+        if let Subject::After(of) = subject
+            && episodes.iter().all(|episode| episode.id != *of)
+            && snapshot.store.alerts().find(*of).await?.is_none()
+        {
+            let alert = Alert::new(RULE.name, subject.clone(), snapshot.now);
+            found.push(Evaluation::new(alert, Health::Healthy, snapshot.now));
+        }
+    }
     Ok(found)
 }
 

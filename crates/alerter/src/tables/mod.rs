@@ -4,19 +4,15 @@
 //! A secret is never in the file: `NAME_file` names the file that it is in, `NAME_env` the variable. Both
 //! are read here, so that a struct has one field `NAME_file` for it.
 
-mod problem;
 pub(crate) mod values;
 
-use std::{borrow::Cow, collections::BTreeMap, fs};
+use std::{borrow::Cow, collections::BTreeMap, fs, path::Path};
 
 use serde::de::DeserializeOwned;
 use toml::{
     Spanned,
     de::{DeTable, DeValue, Deserializer, ValueDeserializer},
 };
-
-use self::problem::line_of;
-pub(crate) use self::problem::{Problem, listed};
 
 /// The key that says of what kind a table is: it is read first, as all others depend on it.
 const TAG: &str = "type";
@@ -29,7 +25,11 @@ const UNKNOWN: &str = "is not known here";
 
 type Key<'t> = Spanned<Cow<'t, str>>;
 
-/// One table of the file. No fault repeats a value, which may be a secret in the wrong place.
+/// One thing that is wrong: its line, and what there. No fault repeats a value, which may be a secret in the
+/// wrong place.
+pub(crate) type Problem = (usize, String);
+
+/// One table of the file.
 #[derive(Debug)]
 pub(crate) struct Table<'t> {
     text: &'t str,
@@ -45,7 +45,10 @@ pub(crate) struct Table<'t> {
 impl<'t> Table<'t> {
     /// Returns the whole file as a table.
     pub(crate) fn of_file(text: &'t str) -> Result<Self, Problem> {
-        let table = DeTable::parse(text).map_err(|error| Problem::of_syntax(text, &error))?;
+        let table = DeTable::parse(text).map_err(|error| {
+            let line = error.span().map_or(1, |span| line_of(text, span.start));
+            (line, error.message().to_owned())
+        })?;
         Ok(Self::new(text, String::new(), 1, table.into_inner()))
     }
 
@@ -133,7 +136,9 @@ impl<'t> Table<'t> {
         let variable = key.get_ref().strip_suffix(ENV).map(|name| format!("{name}{FILE}"));
         let field = key_of(variable.as_deref().unwrap_or(key.get_ref()));
         if sound.contains_key(&field) {
-            return Err(format!("cannot be together with {}", if variable.is_some() { &field } else { key }.get_ref()));
+            let other = if variable.is_some() { FILE } else { ENV };
+            let name = field.get_ref().trim_end_matches(FILE);
+            return Err(format!("cannot be together with {name}{other}"));
         }
         let mut put = |value| {
             sound.insert(field.clone(), value);
@@ -173,7 +178,7 @@ impl<'t> Table<'t> {
 
     /// Reports something wrong, at the line of the key, or of the table if the key is not there.
     pub(crate) fn fault(&mut self, key: &str, what: impl Into<String>) {
-        self.problems.push(Problem::new(self.line_of(key), self.path(key), what));
+        self.problems.push((self.line_of(key), format!("{}: {}", self.path(key), what.into())));
     }
 
     /// Adds what was wrong in a part of this table.
@@ -203,6 +208,18 @@ impl<'t> Table<'t> {
     fn path(&self, key: &str) -> String {
         if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
     }
+}
+
+/// Returns all that is wrong with a file, a line each.
+pub(crate) fn listed(path: &Path, mut all: Vec<Problem>) -> anyhow::Error {
+    all.sort_by_key(|(line, _)| *line);
+    let lines: Vec<_> = all.iter().map(|(line, what)| format!("{}:{line}: {what}", path.display())).collect();
+    anyhow::Error::msg(lines.join("\n"))
+}
+
+/// Returns the line, from 1, of a place in a text.
+fn line_of(text: &str, at: usize) -> usize {
+    text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
 }
 
 fn parsed<T: DeserializeOwned>(table: &DeTable<'_>) -> Result<T, toml::de::Error> {
