@@ -32,15 +32,20 @@ def run(stage, plan, results):
 def looks(stage, plan, results):
     """One look at a fleet of which a few devices fail: the first opens an incident for each, and
     the next finds all as it was."""
-    stage.fresh()
-    stage.known_fleet("well", plan.counters - plan.failing)
-    failing_fleet(stage, "ill", plan.failing)
+    fleet_to_look_at(stage, plan)
     results.record("alert.counters", plan.counters)
     results.record("alert.failing", plan.failing)
     for _ in range(plan.repeats):
         forget_alerts(stage)
         results.record("alert.tick.opens", one_look(stage) * 1e3)
         results.record("alert.tick.finds", one_look(stage) * 1e3)
+
+
+def fleet_to_look_at(stage, plan):
+    """Many counters, of which a few are of devices that fail."""
+    stage.fresh()
+    stage.known_fleet("well", plan.counters - plan.failing)
+    failing_fleet(stage, "ill", plan.failing)
 
 
 def one_look(stage):

@@ -22,7 +22,7 @@ def arguments():
     parser.add_argument(
         "--against",
         metavar="DIR",
-        help="only the ratio to another build: DIR has its release programs, both are measured in turn",
+        help="only the ratio to another build: DIR has its release programs, both are measured in turn (accept, drain, alerts)",
     )
     parser.set_defaults(plan=plans.QUICK)
     return parser.parse_args()
@@ -71,7 +71,7 @@ def compare(stage, asked):
     from processes import Failed
 
     try:
-        print("\n" + against.run(stage, asked.plan, asked.against))
+        print("\n" + against.run(stage, asked.plan, asked.against, asked.only))
     except Failed as failed:
         sys.exit(f"error: {failed}")
     finally:

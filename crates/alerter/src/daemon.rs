@@ -53,11 +53,8 @@ async fn tick(alerter: &Alerter, hints: &Hints, schedule: &Cron, timeout: Durati
     while !stop.is_cancelled() {
         if next_tick.is_some_and(|at| at <= Timestamp::now()) {
             next_tick = following(schedule, Timestamp::now());
-            let ticked = in_time(timeout, {
-                let alerter = alerter.clone();
-                async move { alerter.tick().await }
-            });
-            let ticked = ticked.await;
+            let looking = alerter.clone();
+            let ticked = in_time(timeout, async move { looking.tick().await }).await;
             if ticked.is_ok() {
                 // Nobody waits for the answer: hints do not, and no tick comes so soon.
                 tokio::spawn(alerter.ping());
@@ -73,7 +70,7 @@ async fn tick(alerter: &Alerter, hints: &Hints, schedule: &Cron, timeout: Durati
             }
             Err(error) => troubles.note("hints", Err::<(), _>(error)),
         }
-        pause(stop).await;
+        pause(stop, POLL_INTERVAL).await;
     }
 }
 
@@ -81,13 +78,11 @@ async fn tick(alerter: &Alerter, hints: &Hints, schedule: &Cron, timeout: Durati
 async fn send(outbox: &Outbox, timeout: Duration, stop: &CancellationToken) {
     let (mut troubles, mut sending) = (Troubles::default(), Sending::default());
     while !stop.is_cancelled() {
-        let due = in_time(timeout, {
-            let outbox = outbox.clone();
-            async move { outbox.due().await }
-        });
+        let reading = outbox.clone();
+        let due = in_time(timeout, async move { reading.due().await });
         let due = meanwhile(&mut sending, &mut troubles, due).await;
         troubles.note("due messages", due.map(|groups| sending.begin(outbox, groups)));
-        meanwhile(&mut sending, &mut troubles, pause(stop)).await;
+        meanwhile(&mut sending, &mut troubles, pause(stop, POLL_INTERVAL)).await;
     }
     while let Some(over) = sending.next().await {
         troubles.note("outbox", over);
@@ -111,18 +106,12 @@ async fn sum_up(summaries: &Summaries, timeout: Duration, stop: &CancellationTok
     while !stop.is_cancelled() {
         let summaries = summaries.clone();
         troubles.note("summary", in_time(timeout, async move { Box::pin(summaries.send()).await }).await);
-        tokio::select! {
-            () = sleep(SUMMARY_INTERVAL) => {}
-            () = stop.cancelled() => {}
-        }
+        pause(stop, SUMMARY_INTERVAL).await;
     }
 }
 
-async fn pause(stop: &CancellationToken) {
-    tokio::select! {
-        () = sleep(POLL_INTERVAL) => {}
-        () = stop.cancelled() => {}
-    }
+async fn pause(stop: &CancellationToken, length: Duration) {
+    stop.run_until_cancelled(sleep(length)).await;
 }
 
 /// Waits for something for so long, and gives it up then: a server that hangs must not stop alerting for

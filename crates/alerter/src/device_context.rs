@@ -61,7 +61,7 @@ pub async fn read(store: &Store, told: &[(Telling, Alert)]) -> Vec<DeviceContext
 
 /// The device whose syncs fail, where that is what is wrong.
 fn failing(alert: &Alert) -> Option<&DeviceId> {
-    alert.device_id().filter(|_| alert.name == AlertName::DeviceSyncFailing)
+    alert.device_id().filter(|_| alert.name == AlertName::DEVICE_SYNC_FAILING)
 }
 
 /// Returns the contexts of these devices; none where they could not be read in time.
@@ -97,7 +97,7 @@ async fn of_devices(store: &Store, devices: &[DeviceId]) -> Result<HashMap<Devic
 }
 
 /// The newest rows of each device before a time each.
-async fn rows_of(
+pub(crate) async fn rows_of(
     store: &Store,
     devices: &[(&DeviceId, Timestamp)],
 ) -> Result<HashMap<String, Vec<StoredEvent>>, StoreError> {
@@ -114,7 +114,7 @@ fn is_good(row: &StoredEvent) -> bool {
 
 impl DeviceContext {
     /// What some rows of a device tell, newest first.
-    fn of(rows: &[StoredEvent]) -> Self {
+    pub(crate) fn of(rows: &[StoredEvent]) -> Self {
         let good: Vec<_> = rows.iter().filter(|row| is_good(row)).collect();
         Self {
             last_errors: rows.iter().filter(|row| !is_good(row)).take(ERRORS).map(FailedSync::from).collect(),
@@ -125,7 +125,7 @@ impl DeviceContext {
 }
 
 /// The middle one of these.
-pub(crate) fn median(mut speeds: Vec<f64>) -> Option<f64> {
+fn median(mut speeds: Vec<f64>) -> Option<f64> {
     speeds.sort_by(f64::total_cmp);
     speeds.get(speeds.len() / 2).copied()
 }

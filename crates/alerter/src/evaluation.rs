@@ -3,8 +3,6 @@
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::{Alert, Scope};
 
-use crate::routing::rules::Limits;
-
 /// What a rule finds out about one device, one part of the fleet, or all of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
@@ -20,6 +18,17 @@ pub struct Evaluation {
     pub clears_after: SignedDuration,
     /// The part of the fleet that it follows from, if the alert does not say so itself.
     pub follows: Option<Scope>,
+}
+
+/// When a part of a whole is too large, and when it is small enough again.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// The share of the whole from which on it is too large.
+    pub opens_at: f64,
+    /// How many they have to be at least to be too many.
+    pub at_least: u64,
+    /// The share below which it is small enough again.
+    pub closes_below: f64,
 }
 
 /// What a rule says of one thing.
@@ -53,6 +62,9 @@ impl Health {
 }
 
 impl Limits {
+    /// Of a fleet: a twentieth and 50 devices are too many, less than a fortieth is well again.
+    pub const FLEET: Self = Self { opens_at: 0.05, at_least: 50, closes_below: 0.025 };
+
     /// Returns the health of a part of a whole. Between the two shares all stays as it is.
     #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
     pub fn health(&self, is_open: bool, part: u64, whole: u64) -> Health {

@@ -1,7 +1,12 @@
 //! Fleet first: which alerts inhibit those of parts and of single devices.
 
+use std::collections::HashMap;
+
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::models::{Alert, AlertId, AlertName, Labels, Scope, Subject};
+use pisync_core::{
+    models::{Alert, AlertId, AlertName, Incident, Labels, Scope, Subject},
+    store::{Store, StoreError},
+};
 
 /// How long before the fleet's alert a device's may have begun to be part of it.
 const BEFORE: SignedDuration = SignedDuration::from_hours(1);
@@ -10,38 +15,41 @@ const BEFORE: SignedDuration = SignedDuration::from_hours(1);
 /// has surely come.
 const DIGEST_GRACE: SignedDuration = SignedDuration::from_mins(5);
 
-/// Which alert of the fleet inhibits which of devices.
-pub(crate) const INHIBITS: [(AlertName, AlertName); 2] =
-    [(AlertName::FleetSyncFailing, AlertName::DeviceSyncFailing), (AlertName::FleetSilent, AlertName::DeviceSilent)];
+/// For how long after its digest was due an episode is still read: an alerter that was away makes up
+/// for it.
+const LATE: SignedDuration = SignedDuration::from_hours(24);
 
-/// All that inhibits alerts at one time.
+/// A rule whose alerts inhibit others.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Inhibitor {
+    pub(crate) rule: AlertName,
+    /// The rule about single devices whose open alerts are in the digest; none if there is no digest.
+    pub(crate) digest_of: Option<AlertName>,
+}
+
+/// All that inhibits alerts at one time: the episodes that matter then.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Inhibition {
-    /// The episodes that matter now.
     pub(crate) episodes: Vec<Episode>,
-    /// The open alert that the pipeline is stalled: nobody knows who is silent meanwhile.
-    pub(crate) stalled: Option<AlertId>,
 }
 
 /// A time in which something was wrong with the fleet, and what came of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Episode {
     /// The fleet's alert.
     pub(crate) id: AlertId,
+    by: Inhibitor,
     /// The part of the fleet that it is about; none where it is about all.
     pub(crate) scope: Option<Scope>,
-    /// Which alerts of devices it inhibits.
-    pub(crate) inhibits: AlertName,
-    /// When it began.
-    pub(crate) starts_at: Timestamp,
+    starts_at: Timestamp,
     /// When it was over, and when that was found; none while it is open.
-    pub(crate) over: Option<Over>,
+    over: Option<Over>,
     /// The digest, while it is open.
-    pub(crate) digest: Option<AlertId>,
+    digest: Option<AlertId>,
 }
 
 /// The end of an episode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Over {
     /// When the fleet was well again.
     pub(crate) ends_at: Timestamp,
@@ -50,13 +58,28 @@ pub(crate) struct Over {
 }
 
 impl Episode {
+    fn of(
+        incident: &Incident,
+        by: Inhibitor,
+        digests: &HashMap<AlertId, AlertId>,
+        digest_after: SignedDuration,
+    ) -> Self {
+        let alert = &incident.alert;
+        let over = (!incident.is_open()).then(|| Over {
+            ends_at: alert.ends_at.unwrap_or(incident.state_since),
+            digest_at: incident.state_since.saturating_add(digest_after).unwrap_or(Timestamp::MAX),
+        });
+        let (scope, digest) = (alert.scope().cloned(), digests.get(&alert.id).copied());
+        Self { id: alert.id, by, scope, starts_at: alert.starts_at, over, digest }
+    }
+
     /// Whether a device with these labels is part of it.
     pub(crate) fn is_about(&self, labels: &Labels) -> bool {
         self.scope.as_ref().is_none_or(|scope| scope.holds(labels))
     }
 
     /// Whether a device's alert that began then is part of it.
-    pub(crate) fn covers(&self, starts_at: Timestamp) -> bool {
+    fn covers(&self, starts_at: Timestamp) -> bool {
         starts_at >= self.begins() && self.over.is_none_or(|over| starts_at <= over.ends_at)
     }
 
@@ -66,8 +89,12 @@ impl Episode {
     }
 
     /// Returns what inhibits a device's alert that began then: the fleet's, until two report intervals
-    /// after its end; then the digest that names it, as long as that is open.
-    pub(crate) fn inhibitor(&self, starts_at: Timestamp, now: Timestamp) -> Option<AlertId> {
+    /// after its end; then the digest that names it, as long as that is open. Without a digest, the fleet's
+    /// while it is open.
+    fn inhibitor(&self, starts_at: Timestamp, now: Timestamp) -> Option<AlertId> {
+        if self.by.digest_of.is_none() {
+            return self.over.is_none().then_some(self.id);
+        }
         if !self.covers(starts_at) {
             return None;
         }
@@ -85,68 +112,102 @@ impl Episode {
         let is_over_before = |over: Over| part.over.is_none_or(|part| part.ends_at <= over.digest_at);
         self.scope.is_none()
             && part.scope.is_some()
-            && self.inhibits == part.inhibits
+            && self.by.rule == part.by.rule
             && self.covers(part.starts_at)
             && self.over.is_none_or(is_over_before)
     }
 
-    /// Whether those who are still failing are to be named now.
-    pub(crate) fn digest_is_due(&self, now: Timestamp) -> bool {
-        self.over.is_some_and(|over| over.digest_at <= now)
+    /// Returns of which rule those who still have an alert are to be named now, if they are.
+    pub(crate) fn digest_due(&self, now: Timestamp) -> Option<(AlertName, Over)> {
+        self.by.digest_of.zip(self.over.filter(|over| over.digest_at <= now))
     }
 }
 
 impl Inhibition {
-    /// Returns what inhibits an alert of the fleet, a part, or a device with these labels, that began
-    /// then.
-    pub(crate) fn of(&self, alert: &Alert, labels: &Labels, starts_at: Timestamp, now: Timestamp) -> Option<AlertId> {
-        let by_episode = |rule| inhibitor(&self.episodes, rule, labels, starts_at, now);
-        match (alert.name, &alert.subject) {
-            (AlertName::DeviceSyncFailing | AlertName::DeviceFlapping, _) => by_episode(AlertName::DeviceSyncFailing),
-            (AlertName::DeviceSilent, _) => self.stalled.or_else(|| by_episode(AlertName::DeviceSilent)),
-            (AlertName::FleetSilent, Subject::Scope(_)) => {
-                self.stalled.or_else(|| self.open_of_whole(AlertName::DeviceSilent))
+    /// Reads the episodes that matter now: open, over not long ago, or with a digest that is open.
+    pub(crate) async fn read(
+        store: &Store,
+        inhibitors: &[Inhibitor],
+        digest_after: SignedDuration,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let alerts = store.alerts();
+        let digests = alerts.open_of_rule(AlertName::FLEET_DIGEST).await?;
+        let digests: HashMap<_, _> = digests.iter().filter_map(|kept| digest_of(&kept.incident)).collect();
+        let since = now.saturating_sub(digest_after.saturating_add(LATE)).unwrap_or(Timestamp::MIN);
+        let mut found = Vec::new();
+        for inhibitor in inhibitors {
+            found.extend(alerts.open_of_rule(inhibitor.rule).await?);
+            if inhibitor.digest_of.is_some() {
+                found.extend(alerts.ended_of_rule(inhibitor.rule, since).await?);
             }
-            (AlertName::FleetSilent, _) => self.stalled,
-            (AlertName::FleetSyncFailing, Subject::Scope(_)) => self.open_of_whole(AlertName::DeviceSyncFailing),
-            (AlertName::FleetSyncFailing | AlertName::FleetDigest | AlertName::PipelineStalled, _) => None,
         }
+        for id in digests.keys() {
+            if found.iter().all(|kept| kept.incident.alert.id != *id) {
+                found.extend(alerts.find(*id).await?);
+            }
+        }
+        let of = |incident: &Incident| {
+            let by = inhibitors.iter().find(|inhibitor| inhibitor.rule == incident.alert.name)?;
+            Some(Episode::of(incident, *by, &digests, digest_after))
+        };
+        let mut episodes: Vec<_> = found.iter().filter_map(|kept| of(&kept.incident)).collect();
+        episodes.sort_by_key(|episode| (episode.starts_at, episode.id.bytes()));
+        episodes.dedup_by_key(|episode| episode.id);
+        Ok(Self { episodes })
     }
 
-    /// Returns the open alert of the whole fleet that inhibits these alerts of devices.
-    pub(crate) fn open_of_whole(&self, devices: AlertName) -> Option<AlertId> {
-        let is_it =
-            |episode: &&Episode| episode.inhibits == devices && episode.scope.is_none() && episode.over.is_none();
+    /// Returns what inhibits an alert of the fleet, a part, or a device with these labels, that began
+    /// then; it may be inhibited by these rules.
+    pub(crate) fn of(
+        &self,
+        by: &[AlertName],
+        alert: &Alert,
+        labels: &Labels,
+        starts_at: Timestamp,
+        now: Timestamp,
+    ) -> Option<AlertId> {
+        by.iter().find_map(|rule| match alert.subject {
+            Subject::Device(_) => self.of_device(*rule, labels, starts_at, now),
+            Subject::Scope(_) => self.open_of_whole(*rule),
+            // Only a part is inhibited by its own rule.
+            Subject::Fleet | Subject::After(_) => self.open_of_whole(*rule).filter(|_| *rule != alert.name),
+        })
+    }
+
+    /// An episode of the whole fleet comes before one of a part.
+    fn of_device(&self, by: AlertName, labels: &Labels, starts_at: Timestamp, now: Timestamp) -> Option<AlertId> {
+        let inhibiting = |is_of_part: bool| {
+            let of_it = self.episodes.iter().filter(move |episode| episode.scope.is_some() == is_of_part);
+            let mut of_it = of_it.filter(|episode| episode.by.rule == by && episode.is_about(labels));
+            of_it.find_map(|episode| episode.inhibitor(starts_at, now))
+        };
+        inhibiting(false).or_else(|| inhibiting(true))
+    }
+
+    /// Returns the open alert of this rule about the whole fleet.
+    pub(crate) fn open_of_whole(&self, rule: AlertName) -> Option<AlertId> {
+        let is_it = |episode: &&Episode| episode.by.rule == rule && episode.scope.is_none() && episode.over.is_none();
         self.episodes.iter().find(is_it).map(|episode| episode.id)
     }
 
-    /// Returns whether any episode is open.
+    /// Returns whether a digest will follow any open episode.
     pub(crate) fn has_open_episode(&self) -> bool {
-        self.episodes.iter().any(|episode| episode.over.is_none())
+        self.episodes.iter().any(|episode| episode.over.is_none() && episode.by.digest_of.is_some())
     }
 
-    /// Returns whether the labels of devices matter to what inhibits them.
-    pub(crate) fn asks_for_labels(&self, rule: AlertName) -> bool {
-        let rule = if rule == AlertName::DeviceFlapping { AlertName::DeviceSyncFailing } else { rule };
-        self.episodes.iter().any(|episode| episode.inhibits == rule && episode.scope.is_some())
+    /// Returns whether the labels of devices matter to what inhibits them by these rules.
+    pub(crate) fn asks_for_labels(&self, by: &[AlertName]) -> bool {
+        self.episodes.iter().any(|episode| episode.scope.is_some() && by.contains(&episode.by.rule))
     }
 }
 
-/// Returns what of these inhibits an alert of this name that began then, of a device with these labels; an
-/// episode of the whole fleet comes before one of a part.
-fn inhibitor(
-    episodes: &[Episode],
-    name: AlertName,
-    labels: &Labels,
-    starts_at: Timestamp,
-    now: Timestamp,
-) -> Option<AlertId> {
-    let inhibiting = |is_of_part: bool| {
-        let of_it = episodes.iter().filter(move |episode| episode.scope.is_some() == is_of_part);
-        let mut of_it = of_it.filter(|episode| episode.inhibits == name && episode.is_about(labels));
-        of_it.find_map(|episode| episode.inhibitor(starts_at, now))
-    };
-    inhibiting(false).or_else(|| inhibiting(true))
+/// Returns the alert that a digest is about, and the digest.
+fn digest_of(incident: &Incident) -> Option<(AlertId, AlertId)> {
+    match incident.alert.subject {
+        Subject::After(of) => Some((of, incident.alert.id)),
+        Subject::Device(_) | Subject::Fleet | Subject::Scope(_) => None,
+    }
 }
 
 #[cfg(test)]
@@ -163,8 +224,8 @@ mod tests {
 
     fn episode(over: Option<(&str, &str)>, digest: Option<AlertId>) -> Episode {
         let over = over.map(|(ends_at, digest_at)| Over { ends_at: at(ends_at), digest_at: at(digest_at) });
-        let (inhibits, starts_at) = (AlertName::DeviceSyncFailing, at("10:00"));
-        Episode { id: id(1), scope: None, inhibits, starts_at, over, digest }
+        let (rule, digest_of) = (AlertName::FLEET_SYNC_FAILING, Some(AlertName::DEVICE_SYNC_FAILING));
+        Episode { id: id(1), by: Inhibitor { rule, digest_of }, scope: None, starts_at: at("10:00"), over, digest }
     }
 
     #[test]
@@ -198,8 +259,10 @@ mod tests {
         let scope = Some(Scope { label: "region".into(), value: "nord".into() });
         let part = Episode { id: id(2), scope, ..episode(None, None) };
         let of = |value: &str| Labels::new([("region".into(), value.into())]).unwrap();
-        let (name, since, now) = (AlertName::DeviceSyncFailing, at("10:30"), at("11:00"));
-        let held = |episodes: &[Episode], labels: &Labels| inhibitor(episodes, name, labels, since, now);
+        let (by, since, now) = (AlertName::FLEET_SYNC_FAILING, at("10:30"), at("11:00"));
+        let held = |episodes: &[Episode], labels: &Labels| {
+            Inhibition { episodes: episodes.to_vec() }.of_device(by, labels, since, now)
+        };
         assert_eq!(held(std::slice::from_ref(&part), &of("nord")), Some(id(2)));
         for elsewhere in [of("sud"), Labels::default()] {
             assert_eq!(held(std::slice::from_ref(&part), &elsewhere), None);
@@ -216,7 +279,7 @@ mod tests {
 
     #[test]
     fn the_digest_is_due_when_its_time_has_come() {
-        let is_due = |over, now: &str| episode(over, None).digest_is_due(at(now));
+        let is_due = |over, now: &str| episode(over, None).digest_due(at(now)).is_some();
         assert!(!is_due(None, "20:00"));
         assert!(!is_due(Some(("12:00", "14:30")), "14:29"));
         assert!(is_due(Some(("12:00", "14:30")), "14:30"));

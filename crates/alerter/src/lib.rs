@@ -2,7 +2,7 @@
 //! the difference.
 //!
 //! In reading order: [`config`] (flags), [`routing`] (the file), [`daemon`] (when), [`tick`] (the rules
-//! one after the other), `snapshot` (what they read), `evaluate` (their list), `rules` (a file for each),
+//! one after the other), [`rules`] (a file for each, and their list), `snapshot` (what they read),
 //! [`evaluation`] (what they find), `inhibition` (which suppresses which), `reconcile` (what is written),
 //! [`incident`] (its states), [`outbox`] (what is to leave), [`notification`] (one message),
 //! [`device_context`] (what people want to know), [`messages`] (what it says), [`receivers`] (where to),
@@ -13,7 +13,6 @@ mod commands;
 pub mod config;
 pub mod daemon;
 pub mod device_context;
-mod evaluate;
 pub mod evaluation;
 pub mod incident;
 mod inhibition;
@@ -24,7 +23,7 @@ pub mod outbox;
 pub mod receivers;
 mod reconcile;
 pub mod routing;
-mod rules;
+pub mod rules;
 mod snapshot;
 pub mod summary;
 pub mod tables;

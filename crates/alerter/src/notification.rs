@@ -56,6 +56,12 @@ pub enum Delivery {
 }
 
 impl Delivery {
+    /// Waits for a delivery, and gives it up when the time is over.
+    pub(crate) async fn within(timeout: Duration, sending: impl Future<Output = Self>) -> Self {
+        let late = || Self::Again { after: None, why: format!("no answer within {} s", timeout.as_secs_f64()) };
+        tokio::time::timeout(timeout, sending).await.unwrap_or_else(|_| late())
+    }
+
     /// The same without a secret in what is said of it.
     pub(crate) fn without(self, secret: &Secret) -> Self {
         let clear = |why: String| why.replace(secret.expose(), "(secret)");

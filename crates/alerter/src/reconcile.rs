@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use pisync_core::{
     crash::CrashSettings,
@@ -13,7 +14,7 @@ use crate::{
     evaluation::Evaluation,
     incident::{self, SAME_INCIDENT, Suppression},
     routing::Routing,
-    rules::device_sync_failing,
+    rules::{Rule, device_sync_failing},
     snapshot::Snapshot,
 };
 
@@ -47,7 +48,7 @@ pub(crate) struct Written {
 
 /// All that decides about the messages of incidents, beside the evaluations.
 struct Context {
-    /// The open incident of each fingerprint, or else the last one.
+    /// The last incident of each fingerprint that has no open one.
     before: HashMap<String, KeptIncident>,
     /// The labels of devices, where silences or inhibition ask for them.
     labels: HashMap<DeviceId, Labels>,
@@ -63,17 +64,19 @@ impl Reconciler {
     /// Returns the incidents that change by these evaluations of one rule.
     pub(crate) async fn plan(
         &self,
+        rule: &Rule,
         snapshot: &Snapshot,
         evaluations: &[Evaluation],
     ) -> Result<Vec<KeptIncident>, StoreError> {
         let matter = |found: &&Evaluation| found.may_open() || snapshot.open(&found.alert).is_some();
         let evaluations: Vec<_> = evaluations.iter().filter(matter).collect();
-        let context = self.context(snapshot, &evaluations).await?;
+        let context = self.context(rule, snapshot, &evaluations).await?;
         let mut changes: Vec<_> =
-            evaluations.into_iter().filter_map(|found| self.next(snapshot, &context, found)).collect();
+            evaluations.into_iter().filter_map(|found| self.next(rule, snapshot, &context, found)).collect();
         let opens = |kept: &&mut KeptIncident| {
-            let is_failing = kept.incident.alert.name == AlertName::DeviceSyncFailing;
-            is_failing && kept.revision == Revision::Unset && !kept.incident.is_held_back()
+            rule.name == device_sync_failing::RULE.name
+                && kept.revision == Revision::Unset
+                && !kept.incident.is_held_back()
         };
         let mut opened: Vec<_> = changes.iter_mut().filter(opens).map(|kept| &mut kept.incident.alert).collect();
         device_sync_failing::compare_with_usual(snapshot, &mut opened).await;
@@ -103,9 +106,14 @@ impl Reconciler {
             return Ok(());
         }
         let silences = self.store.silences();
-        let labels = silences.open_labels(waiting().any(Silence::asks_for_labels)).await?;
+        let mut matching = HashSet::new();
+        let mut open = silences.open_labels(waiting().any(Silence::asks_for_labels)).await?;
+        while let Some(page) = open.try_next().await? {
+            let matches = |silence: &&Silence| page.iter().any(|labels| silence.matches(labels));
+            matching.extend(waiting().filter(matches).map(|silence| silence.id));
+        }
         for silence in waiting() {
-            let matches_now = labels.iter().any(|labels| silence.matches(labels));
+            let matches_now = matching.contains(&silence.id);
             if let Some(end) = silence.after_look(matches_now, snapshot.now) {
                 silences.set_end(silence.id, end).await?;
             }
@@ -113,32 +121,33 @@ impl Reconciler {
         Ok(())
     }
 
-    async fn context(&self, snapshot: &Snapshot, evaluations: &[&Evaluation]) -> Result<Context, StoreError> {
-        let Some(rule) = evaluations.first().map(|found| found.alert.name) else {
-            return Ok(Context { before: HashMap::new(), labels: HashMap::new(), flapping: HashSet::new() });
-        };
+    async fn context(
+        &self,
+        rule: &Rule,
+        snapshot: &Snapshot,
+        evaluations: &[&Evaluation],
+    ) -> Result<Context, StoreError> {
         let devices: Vec<_> = evaluations.iter().filter_map(|found| found.alert.device_id()).collect();
-        let asks = snapshot.inhibition.asks_for_labels(rule) || snapshot.silences.iter().any(Silence::asks_for_labels);
-        let labels = if asks { snapshot.labels(&devices).await? } else { HashMap::new() };
-        let flapping = match rule {
-            AlertName::DeviceSyncFailing => self.flapping(&devices).await?,
-            _ => HashSet::new(),
-        };
+        let (mut labels, mut flapping) = (HashMap::new(), HashSet::new());
+        if snapshot.inhibition.asks_for_labels(rule.inhibited_by)
+            || snapshot.silences.iter().any(Silence::asks_for_labels)
+        {
+            labels = self.store.sync_events().newest_labels(&devices).await?;
+        }
+        if rule.name == device_sync_failing::RULE.name && !devices.is_empty() {
+            let flaps = |device: &&DeviceId| Alert::fingerprint(AlertName::DEVICE_FLAPPING, device);
+            flapping = self.store.alerts().open_among(&devices.iter().map(flaps).collect::<Vec<_>>()).await?;
+        }
         Ok(Context { before: self.before(snapshot, evaluations).await?, labels, flapping })
     }
 
-    async fn flapping(&self, devices: &[&DeviceId]) -> Result<HashSet<String>, StoreError> {
-        let fingerprints = devices.iter().map(|device| Alert::fingerprint(AlertName::DeviceFlapping, device));
-        self.store.alerts().open_among(&fingerprints.collect::<Vec<_>>()).await
-    }
-
-    /// Returns the open incidents, and the last ones of what may open.
+    /// Returns the last incidents of what may open.
     async fn before(
         &self,
         snapshot: &Snapshot,
         evaluations: &[&Evaluation],
     ) -> Result<HashMap<String, KeptIncident>, StoreError> {
-        let mut before = snapshot.open.clone();
+        let mut before = HashMap::<_, KeptIncident>::new();
         let new = evaluations.iter().filter(|found| snapshot.open(&found.alert).is_none());
         let (fingerprints, ids): (Vec<_>, Vec<_>) =
             new.map(|found| (found.alert.own_fingerprint(), found.alert.id)).unzip();
@@ -156,9 +165,10 @@ impl Reconciler {
         Ok(before)
     }
 
-    fn next(&self, snapshot: &Snapshot, context: &Context, found: &Evaluation) -> Option<KeptIncident> {
-        let before = context.before.get(&found.alert.own_fingerprint());
-        let suppression = suppression(snapshot, context, found, before);
+    fn next(&self, rule: &Rule, snapshot: &Snapshot, context: &Context, found: &Evaluation) -> Option<KeptIncident> {
+        let fingerprint = found.alert.own_fingerprint();
+        let before = snapshot.open.get(&fingerprint).or_else(|| context.before.get(&fingerprint));
+        let suppression = suppression(rule, snapshot, context, found, before);
         let (known, routes) = (before.map(|kept| &kept.incident), self.routing.routes(&found.alert));
         let incident = incident::next(known, found, &suppression, &routes, snapshot.now)?;
         if incident.alert.device_id().is_none() && known.is_none_or(|known| known.alert.state != incident.alert.state) {
@@ -172,22 +182,23 @@ impl Reconciler {
 
 /// Returns what suppresses the messages about what was found.
 fn suppression(
+    rule: &Rule,
     snapshot: &Snapshot,
     context: &Context,
     found: &Evaluation,
     before: Option<&KeptIncident>,
 ) -> Suppression {
-    let (alert, now) = (&found.alert, snapshot.now);
+    let (alert, inhibition, none, now) = (&found.alert, &snapshot.inhibition, Labels::default(), snapshot.now);
     let of_device = alert.device_id().and_then(|device| context.labels.get(device));
     let mut labels = alert.labels_with(of_device);
     labels.extend(found.follows.clone().map(|scope| (scope.label, scope.value)));
     let open = before.filter(|kept| kept.incident.is_open());
     let starts_at = open.map_or(alert.starts_at, |kept| kept.incident.alert.starts_at);
-    let flaps = |device| context.flapping.contains(&Alert::fingerprint(AlertName::DeviceFlapping, device));
+    let flaps = |device| context.flapping.contains(&Alert::fingerprint(AlertName::DEVICE_FLAPPING, device));
     Suppression {
         silenced_by: silenced_by(&snapshot.silences, &labels, now),
-        inhibited_by: snapshot.inhibition.of(alert, of_device.unwrap_or(&Labels::default()), starts_at, now),
-        flapping: alert.name == AlertName::DeviceSyncFailing && alert.device_id().is_some_and(flaps),
+        inhibited_by: inhibition.of(rule.inhibited_by, alert, of_device.unwrap_or(&none), starts_at, now),
+        flapping: alert.device_id().is_some_and(flaps),
     }
 }
 

@@ -6,18 +6,18 @@ use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use pisync_core::{
     crash::CrashSettings,
-    models::{Alert, AlertName, DeviceId, Subject},
+    models::{Alert, DeviceId, Subject},
     queue::Queue,
     store::{KeptIncident, Revision, Store, StoreError},
 };
 
 use crate::{
-    evaluate::{self, DEVICE_RULES, FLEET_RULES},
     evaluation::Evaluation,
     metrics::Metrics,
-    reconcile::{Changed, Reconciler, Written},
+    reconcile::{Changed, Reconciler},
     routing::Routing,
-    snapshot::{PAGE, ReadError, Snapshot, Source},
+    rules::{self, About, Ask, RULES, Rule, Rules, device_sync_failing},
+    snapshot::{Candidates, PAGE, ReadError, Snapshot, Source},
 };
 
 /// How often a page is evaluated again for what others changed meanwhile; then the next tick sees to
@@ -42,11 +42,20 @@ pub struct Alerter {
     metrics: Metrics,
 }
 
+/// One look at the fleet: what is known, and what is set.
+struct Look<'a> {
+    alerter: &'a Alerter,
+    rules: Rules,
+    snapshot: Snapshot,
+    changed: Changed,
+}
+
 impl Alerter {
     /// Returns an alerter that calls a device failing from `threshold` failed syncs in a row.
     pub fn new(store: Store, queue: Queue, threshold: i32, routing: Routing, crash: CrashSettings) -> Self {
         let reconciler = Reconciler::new(store.clone(), routing.clone(), crash);
-        Self { source: Source::new(store, queue), threshold, routing, reconciler, metrics: Metrics::new() }
+        let source = Source::new(store, queue, rules::inhibitors());
+        Self { source, threshold, routing, reconciler, metrics: Metrics::new() }
     }
 
     /// Returns what is counted.
@@ -64,32 +73,31 @@ impl Alerter {
     /// A rule that cannot read its data leaves its incidents as they are and stops no other rule.
     pub async fn tick_at(&self, now: Timestamp) -> Result<Changed, ReadError> {
         let start = Instant::now();
-        let mut snapshot = self.snapshot(now).await?;
-        let mut changed = self.evaluate_fleet(&mut snapshot).await?;
-        for rule in DEVICE_RULES {
-            let outcome = Box::pin(self.evaluate_devices(rule, &mut snapshot)).await;
-            changed += unless_unreadable(rule, outcome)?;
+        let mut look = self.look(now).await?;
+        for rule in RULES {
+            look.evaluate(rule).await?;
         }
-        self.reconciler.end_silences(&snapshot).await?;
+        self.reconciler.end_silences(&look.snapshot).await?;
         self.metrics.look_at(&self.source.store, self.threshold).await?;
         self.metrics.ticked(start.elapsed());
-        Ok(changed)
+        Ok(look.changed)
     }
 
     /// Evaluates whether these devices fail.
     pub async fn evaluate(&self, devices: &[DeviceId]) -> Result<Changed, ReadError> {
-        let mut changed = Changed::default();
+        let (rule, mut changed) = (&device_sync_failing::RULE, Changed::default());
         for page in devices.chunks(PAGE) {
-            let mut snapshot = self.snapshot(self.source.store.now().await?).await?;
-            let (rule, page) = (AlertName::DeviceSyncFailing, page.to_vec());
-            let planned = self.plan(rule, &mut snapshot, page.clone()).await?;
+            let mut look = self.look(self.source.store.now().await?).await?;
+            let mut planned = look.plan(rule, page.to_vec()).await?;
             let opens = planned.iter().filter(|kept| kept.revision == Revision::Unset).count();
-            if opens >= MANY && !snapshot.inhibition.has_open_episode() {
-                Box::pin(self.evaluate_fleet(&mut snapshot)).await?;
-                changed += self.evaluate_page(rule, &mut snapshot, page).await?;
-            } else {
-                changed += self.write(rule, &mut snapshot, planned).await?;
+            if opens >= MANY && !look.snapshot.inhibition.has_open_episode() {
+                for rule in RULES.iter().filter(|rule| matches!(rule.about, About::Fleet)) {
+                    look.evaluate(rule).await?;
+                }
+                planned = look.plan(rule, page.to_vec()).await?;
             }
+            look.write(rule, planned).await?;
+            changed += look.changed;
         }
         Ok(changed)
     }
@@ -100,132 +108,111 @@ impl Alerter {
         async move { routing.ping().await }
     }
 
-    async fn snapshot(&self, now: Timestamp) -> Result<Snapshot, StoreError> {
-        self.source.snapshot(self.routing.rules(), self.threshold, now).await
+    async fn look(&self, now: Timestamp) -> Result<Look<'_>, StoreError> {
+        let rules = self.routing.rules();
+        let snapshot = self.source.snapshot(rules.common.clone(), self.threshold, now).await?;
+        Ok(Look { alerter: self, rules, snapshot, changed: Changed::default() })
     }
+}
 
-    async fn evaluate_fleet(&self, snapshot: &mut Snapshot) -> Result<Changed, ReadError> {
-        let mut changed = Changed::default();
-        for rule in FLEET_RULES {
-            let outcome = Box::pin(self.evaluate_fleet_rule(rule, snapshot)).await;
-            changed += unless_unreadable(rule, outcome)?;
+impl Look<'_> {
+    /// Evaluates a rule. Redis being away, a query that `MongoDB` refuses, or a document that cannot be
+    /// read, leaves the rule's incidents as they are; without `MongoDB` no rule can go on.
+    async fn evaluate(&mut self, rule: &Rule) -> Result<(), ReadError> {
+        let outcome = match rule.about {
+            About::Fleet => Box::pin(self.evaluate_fleet(rule)).await,
+            About::Devices(candidates) => Box::pin(self.evaluate_devices(rule, candidates)).await,
+        };
+        match outcome {
+            Err(
+                error @ (ReadError::Queue(_)
+                | ReadError::Store(
+                    StoreError::Malformed { .. } | StoreError::Refused { .. } | StoreError::Index { .. },
+                )),
+            ) => {
+                log::warn!(rule:% = rule.name, error:% = error; "not evaluated, its incidents stay as they are");
+                Ok(())
+            }
+            other => other,
         }
-        Ok(changed)
     }
 
     /// The whole fleet before its parts, which its alert inhibits.
-    async fn evaluate_fleet_rule(&self, rule: AlertName, snapshot: &mut Snapshot) -> Result<Changed, ReadError> {
-        snapshot.open_page(self.source.store.alerts().open_of_rule(rule).await?);
-        let evaluations = evaluate::evaluate(rule, snapshot).await?;
+    async fn evaluate_fleet(&mut self, rule: &Rule) -> Result<(), ReadError> {
+        self.snapshot.open_page(self.snapshot.store.alerts().open_of_rule(rule.name).await?);
+        let evaluations = (rule.evaluate)(&self.snapshot, &self.rules).await?;
         let is_whole = |found: &Evaluation| found.alert.subject == Subject::Fleet;
         let (whole, parts): (Vec<_>, Vec<_>) = evaluations.into_iter().partition(is_whole);
-        let mut changed = Changed::default();
         for some in [whole, parts] {
-            let planned = self.reconciler.plan(snapshot, &some).await?;
+            let planned = self.alerter.reconciler.plan(rule, &self.snapshot, &some).await?;
             if !planned.is_empty() {
                 // Where another alerter was first, the next tick sees to it.
-                changed += self.reconciler.write(&planned).await?.changed;
-                snapshot.refresh_inhibition().await?;
+                self.changed += self.alerter.reconciler.write(&planned).await?.changed;
+                self.snapshot.refresh_inhibition().await?;
             }
         }
-        Ok(changed)
+        Ok(())
     }
 
     /// The devices with an open incident, and then those for which one may open.
-    async fn evaluate_devices(&self, rule: AlertName, snapshot: &mut Snapshot) -> Result<Changed, ReadError> {
-        let (alerts, mut changed, mut after) = (self.source.store.alerts(), Changed::default(), None);
+    async fn evaluate_devices(&mut self, rule: &Rule, candidates: Ask<Candidates>) -> Result<(), ReadError> {
+        let (alerts, mut after) = (self.snapshot.store.alerts(), None);
         loop {
-            let (open, last) = alerts.open_page(rule, after.as_deref(), PAGE).await?;
-            snapshot.open_page(open);
-            let planned = self.plan_page(rule, snapshot).await?;
-            changed += self.write(rule, snapshot, planned).await?;
+            let (open, last) = alerts.open_page(rule.name, after.as_deref(), PAGE).await?;
+            self.snapshot.open_page(open);
+            self.evaluate_page(rule).await?;
             after = last;
             if after.is_none() {
                 break;
             }
         }
-        let Some(mut candidates) = evaluate::candidates(rule, snapshot).await? else { return Ok(changed) };
+        let mut candidates = candidates(&self.snapshot, &self.rules).await?;
         while let Some(mut page) = candidates.try_next().await? {
             let open = alerts.open_among(&fingerprints(rule, &page)).await?;
-            page.retain(|device| !open.contains(&Alert::fingerprint(rule, device)));
-            (snapshot.devices, snapshot.open) = (page, HashMap::new());
-            let planned = self.plan_page(rule, snapshot).await?;
-            changed += self.write(rule, snapshot, planned).await?;
+            page.retain(|device| !open.contains(&Alert::fingerprint(rule.name, device)));
+            (self.snapshot.devices, self.snapshot.open) = (page, HashMap::new());
+            self.evaluate_page(rule).await?;
         }
-        Ok(changed)
+        Ok(())
     }
 
-    async fn evaluate_page(
-        &self,
-        rule: AlertName,
-        snapshot: &mut Snapshot,
-        devices: Vec<DeviceId>,
-    ) -> Result<Changed, ReadError> {
-        let planned = self.plan(rule, snapshot, devices).await?;
-        self.write(rule, snapshot, planned).await
+    async fn evaluate_page(&mut self, rule: &Rule) -> Result<(), ReadError> {
+        let planned = self.plan_page(rule).await?;
+        self.write(rule, planned).await
     }
 
-    /// Writes what planned. The devices of incidents that others changed meanwhile are evaluated
+    /// Writes what was planned. The devices of incidents that others changed meanwhile are evaluated
     /// again.
-    async fn write(
-        &self,
-        rule: AlertName,
-        snapshot: &mut Snapshot,
-        mut planned: Vec<KeptIncident>,
-    ) -> Result<Changed, ReadError> {
-        let mut changed = Changed::default();
+    async fn write(&mut self, rule: &Rule, mut planned: Vec<KeptIncident>) -> Result<(), ReadError> {
         for _ in 0..ROUNDS {
-            let written = self.reconciler.write(&planned).await?;
-            changed += written.changed;
-            let Written { conflicts, .. } = written;
-            if conflicts.is_empty() {
+            let written = self.alerter.reconciler.write(&planned).await?;
+            self.changed += written.changed;
+            if written.conflicts.is_empty() {
                 break;
             }
-            snapshot.now = snapshot.now.max(self.source.store.now().await?);
-            snapshot.refresh().await?;
-            planned = self.plan(rule, snapshot, conflicts).await?;
+            self.snapshot.now = self.snapshot.now.max(self.snapshot.store.now().await?);
+            self.snapshot.refresh().await?;
+            planned = self.plan(rule, written.conflicts).await?;
         }
-        Ok(changed)
+        Ok(())
     }
 
-    async fn plan(
-        &self,
-        rule: AlertName,
-        snapshot: &mut Snapshot,
-        devices: Vec<DeviceId>,
-    ) -> Result<Vec<KeptIncident>, ReadError> {
-        let open = self.source.store.alerts().open_by_fingerprint(&fingerprints(rule, &devices)).await?;
-        snapshot.open_page(open);
-        snapshot.devices = devices;
-        self.plan_page(rule, snapshot).await
+    async fn plan(&mut self, rule: &Rule, devices: Vec<DeviceId>) -> Result<Vec<KeptIncident>, ReadError> {
+        let open = self.snapshot.store.alerts().open_by_fingerprint(&fingerprints(rule, &devices)).await?;
+        self.snapshot.open_page(open);
+        self.snapshot.devices = devices;
+        self.plan_page(rule).await
     }
 
-    async fn plan_page(&self, rule: AlertName, snapshot: &Snapshot) -> Result<Vec<KeptIncident>, ReadError> {
-        if snapshot.devices.is_empty() {
+    async fn plan_page(&self, rule: &Rule) -> Result<Vec<KeptIncident>, ReadError> {
+        if self.snapshot.devices.is_empty() {
             return Ok(Vec::new());
         }
-        let evaluations = evaluate::evaluate(rule, snapshot).await?;
-        Ok(Box::pin(self.reconciler.plan(snapshot, &evaluations)).await?)
+        let evaluations = (rule.evaluate)(&self.snapshot, &self.rules).await?;
+        Ok(Box::pin(self.alerter.reconciler.plan(rule, &self.snapshot, &evaluations)).await?)
     }
 }
 
-fn fingerprints(rule: AlertName, devices: &[DeviceId]) -> Vec<String> {
-    devices.iter().map(|device| Alert::fingerprint(rule, device)).collect()
-}
-
-/// Returns the outcome of a rule. Redis being away, a query that `MongoDB` refuses, or a document that
-/// cannot be read, leaves the rule's incidents as they are; without `MongoDB` no rule can go on.
-fn unless_unreadable(rule: AlertName, outcome: Result<Changed, ReadError>) -> Result<Changed, ReadError> {
-    match outcome {
-        Err(
-            error @ (ReadError::Queue(_)
-            | ReadError::Store(
-                StoreError::Malformed { .. } | StoreError::Refused { .. } | StoreError::Index { .. },
-            )),
-        ) => {
-            log::warn!(rule:% = rule, error:% = error; "not evaluated, its incidents stay as they are");
-            Ok(Changed::default())
-        }
-        other => other,
-    }
+fn fingerprints(rule: &Rule, devices: &[DeviceId]) -> Vec<String> {
+    devices.iter().map(|device| Alert::fingerprint(rule.name, device)).collect()
 }

@@ -16,7 +16,7 @@ use crate::{
 /// Says whether a config file is right; one that is not ends the process with status 2.
 pub(crate) fn check_config(file: &Path) {
     let config = RoutingFile::read(file).unwrap_or_else(|problems| {
-        settings::reject(&mut <Config as clap::CommandFactory>::command(), format_args!("not right:\n{problems}"))
+        settings::reject(&mut <Config as clap::CommandFactory>::command(), format_args!("not right:\n{problems:#}"))
     });
     let (receivers, routes) = (config.receivers.len(), config.routes.len());
     say(format_args!("{}: right; receivers {receivers} and the log, routes {routes}", file.display()));

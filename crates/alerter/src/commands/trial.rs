@@ -22,10 +22,12 @@ const SPEED: f64 = 0.2;
 ///
 /// Fails where there is no such receiver or it does not take one of them.
 pub(crate) async fn run(receivers: &Routing, name: &str) -> anyhow::Result<String> {
-    ensure!(receivers.has(name), "there is no receiver {name:?} in the config");
-    // One time for both, or they would be of two incidents.
+    let addresses = receivers.addresses(name);
+    ensure!(!addresses.is_empty(), "there is no receiver {name:?} in the config");
+    // One time for all, or they would be of two incidents.
     let now = Timestamp::now();
-    for kind in [Telling::Firing, Telling::Resolved] {
+    let each = addresses.iter().flat_map(|name| [(name, Telling::Firing), (name, Telling::Resolved)]);
+    for (name, kind) in each {
         let notification = notification(name, kind, now)?;
         match receivers.send(&notification).await {
             Delivery::Sent => {}

@@ -1,10 +1,15 @@
 //! Who has to be notified of what: the outbox follows from the incident's state and from what its
 //! receivers have got.
 
+use std::{collections::BTreeMap, time::Duration};
+
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::{AlertState, Dead, Entry, Incident, MessageId, Telling, Told};
 
 use crate::{notification::Delivery, routing::Route};
+
+/// The labels that alerts of one message share.
+type Group = BTreeMap<String, String>;
 
 /// How long a message is tried before it counts as undeliverable.
 const DELIVERY_TIMEOUT: SignedDuration = SignedDuration::from_hours(24);
@@ -49,7 +54,7 @@ fn plan_firing(incident: &mut Incident, routes: &[Route], now: Timestamp) {
     for route in routes {
         let is_waiting = incident.outbox.iter().any(|entry| entry.receiver == route.receiver);
         if let Some(telling) = due(incident, route, now).filter(|_| !is_waiting) {
-            queue(incident, telling, route, now);
+            queue(incident, telling, route.receiver.clone(), route.group.clone(), route.group_wait, now);
         }
     }
 }
@@ -72,37 +77,33 @@ fn due(incident: &Incident, route: &Route, now: Timestamp) -> Option<Telling> {
 /// is.
 fn plan_resolved(incident: &mut Incident, routes: &[Route], now: Timestamp) {
     incident.outbox.retain(|entry| entry.is_in_flight() || entry.telling == Telling::Resolved);
-    let told = incident.told.iter().filter(|told| !told.is_resolved).map(|told| (&told.receiver, &told.group));
-    let telling = incident.outbox.iter().filter(|entry| entry.telling != Telling::Resolved);
-    let knowing: Vec<_> = told.chain(telling.map(|entry| (&entry.receiver, &entry.group))).collect();
-    let mut knowing: Vec<_> = knowing.into_iter().map(|(receiver, group)| (receiver.clone(), group.clone())).collect();
-    knowing.dedup_by(|one, other| one.0 == other.0);
-    for (receiver, group) in knowing {
+    for (receiver, group) in informed(incident) {
         let is_to_know = |entry: &Entry| entry.receiver == receiver && entry.telling == Telling::Resolved;
-        if incident.outbox.iter().any(is_to_know) {
-            continue;
+        if !incident.outbox.iter().any(is_to_know) {
+            let route = routes.iter().find(|route| route.receiver == receiver);
+            let (group, wait) = route.map_or((group, Duration::ZERO), |route| (route.group.clone(), route.group_wait));
+            queue(incident, Telling::Resolved, receiver, group, wait, now);
         }
-        let now_at_once = Route {
-            receiver: receiver.clone(),
-            group,
-            group_wait: std::time::Duration::ZERO,
-            group_interval: std::time::Duration::ZERO,
-            repeat_interval: std::time::Duration::MAX,
-        };
-        let route = routes.iter().find(|route| route.receiver == receiver).unwrap_or(&now_at_once);
-        queue(incident, Telling::Resolved, route, now);
     }
 }
 
-fn queue(incident: &mut Incident, telling: Telling, route: &Route, now: Timestamp) {
+/// Returns who knows, or learns just now, that it is firing, and in which group.
+fn informed(incident: &Incident) -> Vec<(String, Group)> {
+    let knows = incident.told.iter().filter(|told| !told.is_resolved);
+    let learns = incident.outbox.iter().filter(|entry| entry.telling != Telling::Resolved);
+    let knows = knows.map(|told| (told.receiver.clone(), told.group.clone()));
+    knows.chain(learns.map(|entry| (entry.receiver.clone(), entry.group.clone()))).collect()
+}
+
+fn queue(incident: &mut Incident, telling: Telling, receiver: String, group: Group, wait: Duration, now: Timestamp) {
     incident.last_seq += 1;
     incident.outbox.push(Entry {
         seq: incident.last_seq,
         telling,
-        receiver: route.receiver.clone(),
-        group: route.group.clone(),
+        receiver,
+        group,
         queued_at: now,
-        next_at: later(now, SignedDuration::try_from(route.group_wait).unwrap_or(SignedDuration::MAX)),
+        next_at: now.saturating_add(wait).unwrap_or(Timestamp::MAX),
         attempts: 0,
         message: None,
         lease_until: None,
@@ -163,13 +164,9 @@ fn bury(incident: &mut Incident, entry: Entry, why: &str, now: Timestamp) {
 
 /// Takes out what says that something is over to a receiver that never heard of it.
 fn drop_unfounded(incident: &mut Incident) {
-    let knows: Vec<_> =
-        incident.told.iter().filter(|told| !told.is_resolved).map(|told| told.receiver.clone()).collect();
-    let learns = incident.outbox.iter().filter(|entry| entry.telling != Telling::Resolved);
-    let learns: Vec<_> = learns.map(|entry| entry.receiver.clone()).collect();
-    incident.outbox.retain(|entry| {
-        entry.telling != Telling::Resolved || knows.contains(&entry.receiver) || learns.contains(&entry.receiver)
-    });
+    let informed = informed(incident);
+    let is_informed = |entry: &Entry| informed.iter().any(|(receiver, _)| *receiver == entry.receiver);
+    incident.outbox.retain(|entry| entry.telling != Telling::Resolved || is_informed(entry));
 }
 
 /// How long to leave a receiver alone after `attempts` in vain: 5 s, twice that and so on up to 15
@@ -186,8 +183,4 @@ pub(crate) fn wait(attempts: i32, delivery: &Delivery, jitter: f64) -> SignedDur
         }
         _ => step,
     }
-}
-
-fn later(now: Timestamp, by: SignedDuration) -> Timestamp {
-    now.saturating_add(by).unwrap_or(Timestamp::MAX)
 }

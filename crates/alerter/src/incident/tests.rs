@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use pisync_core::models::{Ack, Cause, DeviceId, Entry, FailureRun, MessageId, Telling};
+use pisync_core::models::{Ack, Cause, DeviceId, Entry, FailureRun, Finding, MessageId, Telling};
 
 use super::*;
 use crate::notification::Delivery;
@@ -384,6 +384,7 @@ fn a_message_that_will_never_be_taken_is_dead_at_once_and_one_that_is_not_in_a_d
 /// A receiver is away for 3 hours; meanwhile some devices come and go, and some stay.
 #[test]
 fn when_a_receiver_is_back_all_that_is_still_true_is_told_and_nothing_that_was_over_unseen() {
+    let (good, bad) = (healthy(), unhealthy());
     for (ends, tellings) in [
         (None, vec![Telling::Firing]),
         (Some(2 * HOUR), vec![]),
@@ -394,7 +395,7 @@ fn when_a_receiver_is_back_all_that_is_still_true_is_told_and_nothing_that_was_o
             let second = minute * MINUTE;
             world.answer = if second < 3 * HOUR { again() } else { Delivery::Sent };
             let is_over = ends.is_some_and(|end| second >= end);
-            world.tick(if is_over { HEALTHY.get_or_init(healthy) } else { UNHEALTHY.get_or_init(unhealthy) }, second);
+            world.tick(if is_over { &good } else { &bad }, second);
         }
         assert_eq!(world.tellings(), tellings, "{ends:?}");
         let in_time = world.delivered.first().is_none_or(|(second, _)| *second <= 3 * HOUR + 16 * MINUTE);
@@ -402,14 +403,11 @@ fn when_a_receiver_is_back_all_that_is_still_true_is_told_and_nothing_that_was_o
     }
 }
 
-static HEALTHY: std::sync::OnceLock<Seen> = std::sync::OnceLock::new();
-static UNHEALTHY: std::sync::OnceLock<Seen> = std::sync::OnceLock::new();
-
 #[test]
 fn a_device_that_fails_for_a_week_is_told_once_a_day() {
-    let mut world = World::new();
+    let (mut world, bad) = (World::new(), unhealthy());
     for minute in 0..7 * 24 * 60 {
-        world.tick(UNHEALTHY.get_or_init(unhealthy), minute * MINUTE);
+        world.tick(&bad, minute * MINUTE);
     }
     world.tick(&healthy(), 7 * 24 * HOUR);
     let expected: Vec<_> = [(0, Telling::Firing)]
@@ -436,12 +434,13 @@ fn a_repeat_tells_how_it_is_by_then() {
 /// Up and down every few minutes or quarters of an hour, for two days.
 #[test]
 fn a_device_that_alternates_for_two_days_is_two_messages_at_the_most() {
+    let good = healthy();
     for period in [1, 5, 15, 29, 30] {
         let mut world = World::new();
         for minute in 0..48 * 60 {
             let back = seen(alert(minute / period * period * MINUTE));
             let is_wrong = minute / period % 2 == 0;
-            world.tick(if is_wrong { &back } else { HEALTHY.get_or_init(healthy) }, minute * MINUTE);
+            world.tick(if is_wrong { &back } else { &good }, minute * MINUTE);
         }
         assert!(world.delivered.len() <= 2, "{period}: {:?}", world.delivered);
         assert_eq!((world.tellings()[0], world.earlier.len()), (Telling::Firing, 0));
@@ -471,11 +470,7 @@ fn what_has_to_be_healthy_for_a_while_is_resolved_after_that_and_since_it_was_he
 
 #[test]
 fn what_is_found_of_many_devices_follows_them_and_stays_while_nothing_is_known() {
-    let of = |part, health| {
-        let finding =
-            pisync_core::models::Finding { part, whole: 100, detail: None, changed: Vec::new(), named: Vec::new() };
-        found(health, Alert { finding: Some(finding), ..alert(0) })
-    };
+    let of = |part, health| found(health, Alert { finding: Some(Finding::new(part, 100)), ..alert(0) });
     let incident = step(None, &of(5, Health::Unhealthy), &[], 0).unwrap();
     let later = step(Some(&incident), &of(20, Health::Unhealthy), &[], 60).unwrap();
     assert_eq!(later.alert.finding.as_ref().unwrap().part, 20);

@@ -1,11 +1,14 @@
 //! What templates may use. An operator's templates and those of other languages will use the same, so a
 //! member keeps its name and its meaning.
 
+use std::collections::BTreeMap;
+
 use pisync_core::models::{DeviceId, Telling};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{
-    Links, is_resolved,
+    Links,
     words::{lasted, minute, round, subject},
 };
 use crate::{
@@ -15,10 +18,10 @@ use crate::{
 
 /// What the template of a rule may use. Times are to the minute, speeds in Mbps.
 #[derive(Debug, Serialize)]
-pub(super) struct AlertContext {
+pub(super) struct AlertContext<'a> {
     /// `firing`, `repeat` (it is still so, long after people were notified) or `resolved`.
     kind: &'static str,
-    alertname: &'static str,
+    alertname: &'a str,
     /// The device, the part of the fleet, or "the fleet".
     subject: String,
     /// The part of the fleet that it is about, if it is about one.
@@ -36,8 +39,8 @@ pub(super) struct AlertContext {
     part: u64,
     whole: u64,
     percent: String,
-    /// What else was found.
-    detail: Option<String>,
+    /// What else the rule found, by name.
+    facts: Option<&'a BTreeMap<String, Value>>,
     /// What those that fail have in common.
     changed: Option<String>,
     /// Some of the devices by name, and how many more there are.
@@ -81,9 +84,9 @@ pub(super) struct MessageContext {
     more: usize,
 }
 
-impl AlertContext {
+impl<'a> AlertContext<'a> {
     #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
-    pub(super) fn of(notice: &AlertNotification, floor_mbps: f64, links: &Links) -> Self {
+    pub(super) fn of(notice: &'a AlertNotification, floor_mbps: f64, links: &Links) -> Self {
         let AlertNotification { kind, alert, context } = notice;
         let stats = alert.finding.as_ref();
         let (part, whole) = stats.map(|stats| (stats.part, stats.whole)).unwrap_or_default();
@@ -103,8 +106,8 @@ impl AlertContext {
             part,
             whole,
             percent: format!("{:.1}", 100.0 * part as f64 / whole.max(1) as f64),
-            detail: stats.and_then(|stats| stats.detail.clone()),
-            changed: changed.filter(|_| !is_resolved(notice)),
+            facts: stats.map(|stats| &stats.facts),
+            changed: changed.filter(|_| *kind != Telling::Resolved),
             more: part.saturating_sub(named.len() as u64),
             named: named.join(", "),
             speed: context.last_errors.first().map(|failed| round(failed.speed)),

@@ -9,7 +9,7 @@ mod words;
 use std::sync::Arc;
 
 use minijinja::{AutoEscape, Environment, value::Serde};
-use pisync_core::models::{Summary, Telling};
+use pisync_core::models::Summary;
 use serde::Serialize;
 
 use self::context::{AlertContext, MessageContext};
@@ -168,11 +168,6 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
 
 fn one_line(text: &str) -> String {
     lines(text).collect::<Vec<_>>().join(" ")
-}
-
-/// Returns whether people are notified that an alert is resolved.
-fn is_resolved(notice: &AlertNotification) -> bool {
-    notice.kind == Telling::Resolved
 }
 
 #[cfg(test)]

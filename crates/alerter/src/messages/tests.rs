@@ -1,10 +1,13 @@
 //! What each message says, and that each rule has a template for each kind of message.
 
 use jiff::Timestamp;
-use pisync_core::models::{Alert, AlertName, DeviceId, Evidence, Finding, Scope, Subject};
+use pisync_core::models::{Alert, AlertName, DeviceId, Evidence, Finding, Scope, Subject, Telling};
 
 use super::*;
-use crate::device_context::{DeviceContext, FailedSync};
+use crate::{
+    device_context::{DeviceContext, FailedSync},
+    rules::RULES,
+};
 
 const KINDS: [Telling; 3] = [Telling::Firing, Telling::Repeat, Telling::Resolved];
 
@@ -20,11 +23,11 @@ fn device(id: &str) -> Subject {
     Subject::Device(DeviceId::parse(id).unwrap())
 }
 
-fn alert(name: AlertName, subject: Subject, part: u64, whole: u64, detail: Option<&str>) -> Alert {
+fn alert(name: AlertName, subject: Subject, part: u64, whole: u64, facts: &[(&'static str, u64)]) -> Alert {
     let mut alert = Alert::new(name, subject, at("08:00"));
     let named = vec![DeviceId::parse("pi-1").unwrap(), DeviceId::parse("pi-2").unwrap()];
-    let (changed, detail) = (vec!["region=nord: 90 % failing".to_owned()], detail.map(str::to_owned));
-    alert.finding = Some(Finding { part, whole, detail, changed, named });
+    let changed = vec!["region=nord: 90 % failing".to_owned()];
+    alert.finding = Some(Finding { changed, named, ..Finding::new(part, whole).with(facts.iter().copied()) });
     alert.failure_count = 4;
     alert
 }
@@ -42,7 +45,7 @@ fn headlines(alert: &Alert) -> [String; 3] {
 fn each_rule_says_what_happened() {
     let part = Subject::Scope(Scope { label: "region".into(), value: "nord".into() });
     let since = "since 2026-11-24 08:00 UTC";
-    let failing = alert(AlertName::DeviceSyncFailing, device("a"), 0, 0, None);
+    let failing = alert(AlertName::DEVICE_SYNC_FAILING, device("a"), 0, 0, &[]);
     assert_eq!(
         headlines(&failing),
         [
@@ -51,8 +54,14 @@ fn each_rule_says_what_happened() {
             format!("a has recovered: a good sync at 2026-11-24 11:30 UTC; it was failing {since}, for 3 h 30 min"),
         ]
     );
-    let fleet = alert(AlertName::FleetSyncFailing, Subject::Fleet, 305, 1_932, Some("300 on content"));
-    let shares = "305 of 1932 devices that reported failed, 15.8 % (300 on content)";
+    let fleet = alert(
+        AlertName::FLEET_SYNC_FAILING,
+        Subject::Fleet,
+        305,
+        1_932,
+        &[("content", 300), ("connectivity", 5), ("unknown", 0)],
+    );
+    let shares = "305 of 1932 devices that reported failed, 15.8 % (300 on content, 5 on a slow connection, 0 without a measured speed)";
     let suppressed = "alerts of single devices are suppressed";
     assert_eq!(
         headlines(&fleet),
@@ -64,23 +73,23 @@ fn each_rule_says_what_happened() {
     );
     for (alert, says) in [
         (
-            alert(AlertName::FleetSilent, Subject::Fleet, 60, 90, None),
+            alert(AlertName::FLEET_SILENT, Subject::Fleet, 60, 90, &[]),
             ["60 of 90 devices are silent, the first since about", "still silent", "the fleet reports again since"],
         ),
         (
-            alert(AlertName::FleetSilent, part, 60, 90, None),
+            alert(AlertName::FLEET_SILENT, part, 60, 90, &[]),
             ["60 of 90 devices of region=nord are silent", "60 of 90", "region=nord reports again since"],
         ),
         (
-            alert(AlertName::FleetDigest, Subject::Fleet, 12, 12, None),
+            alert(AlertName::FLEET_DIGEST, Subject::Fleet, 12, 12, &[]),
             ["12 devices have not recovered with the fleet: pi-1, pi-2 and 10 more", "12 devices", "the last devices"],
         ),
         (
-            alert(AlertName::DeviceSilent, device("a"), 0, 0, None),
+            alert(AlertName::DEVICE_SILENT, device("a"), 0, 0, &[]),
             ["nothing was received from a since", "nothing was received", "a reports again since"],
         ),
         (
-            alert(AlertName::DeviceFlapping, device("a"), 9, 20, None),
+            alert(AlertName::DEVICE_FLAPPING, device("a"), 9, 20, &[]),
             [
                 "a is flapping since 2026-11-24 08:00 UTC: 4 of its last 21 syncs failed, with 9 changes; individual \
               failure alerts are suppressed while it flaps",
@@ -89,9 +98,15 @@ fn each_rule_says_what_happened() {
             ],
         ),
         (
-            alert(AlertName::PipelineStalled, Subject::Fleet, 9, 9, Some("no worker was heard of for 6 min")),
+            alert(
+                AlertName::PIPELINE_STALLED,
+                Subject::Fleet,
+                9,
+                9,
+                &[("noWorkerMinutes", 6), ("oldestWaitsMinutes", 7)],
+            ),
             [
-                "ingestion pipeline stalled: no worker was heard of for 6 min",
+                "ingestion pipeline stalled: no worker was heard of for 6 min; the oldest queued event has waited for 7 min",
                 "ingestion pipeline still stalled: no",
                 "ingestion pipeline: reports get through again",
             ],
@@ -105,20 +120,19 @@ fn each_rule_says_what_happened() {
 
 #[test]
 fn every_rule_has_a_template_for_every_kind_and_format() {
-    for name in AlertName::ALL {
+    for name in RULES.iter().map(|rule| rule.name) {
         for kind in KINDS {
-            let notice = notice(kind, alert(name, device("<a>"), 3, 9, None));
+            let notice = notice(kind, alert(name, device("<a>"), 3, 9, &[]));
             for (format, id) in [(Format::Plain, "<a>"), (Format::Chat, "&lt;a&gt;")] {
                 let said = messages().alert(&notice, format);
                 assert!(!said.headline.contains('{') && !said.headline.starts_with(name.as_str()), "{}", said.headline);
-                let names_it =
-                    !matches!(name, AlertName::FleetDigest | AlertName::PipelineStalled | AlertName::FleetSilent);
+                let names_it = name.as_str().starts_with("Device");
                 assert!(!names_it || said.headline.contains(id), "{format:?} {}", said.headline);
             }
             let log = messages().log(&notice);
             assert_eq!(
                 log.contains("what changed: region=nord: 90 % failing"),
-                kind != Telling::Resolved && name != AlertName::DeviceSyncFailing,
+                kind != Telling::Resolved && name != AlertName::DEVICE_SYNC_FAILING,
                 "{log}"
             );
         }
@@ -133,7 +147,7 @@ fn a_failing_device_is_explained_by_its_speeds_and_syncs() {
         last_good_sync: Some(at("07:00")),
         usual_speed: Some(12.0),
     };
-    let mut alert = alert(AlertName::DeviceSyncFailing, device("a"), 0, 0, None);
+    let mut alert = alert(AlertName::DEVICE_SYNC_FAILING, device("a"), 0, 0, &[]);
     (alert.finding, alert.cause) = (None, pisync_core::models::Cause::Connectivity);
     let of = |kind, alert: &Alert| AlertNotification { context: context.clone(), ..notice(kind, alert.clone()) };
     assert_eq!(
@@ -160,7 +174,7 @@ fn a_failing_device_is_explained_by_its_speeds_and_syncs() {
 #[test]
 fn a_message_says_how_many_alerts_it_has() {
     let notices = [Telling::Firing, Telling::Firing, Telling::Resolved];
-    let notices = notices.map(|kind| notice(kind, alert(AlertName::DeviceSilent, device("a"), 0, 0, None)));
+    let notices = notices.map(|kind| notice(kind, alert(AlertName::DEVICE_SILENT, device("a"), 0, 0, &[])));
     let group = [("alertname".to_owned(), "DeviceSilent".to_owned())].into();
     let many = Notification { id: "1".into(), receiver: "r".into(), group, notices: notices.into(), more: 9 };
     let subject = messages().subject(&many, Format::Chat);
@@ -183,7 +197,7 @@ fn a_length_of_time_is_told_in_its_two_largest_units() {
 
 #[test]
 fn a_link_holds_any_device_id() {
-    let of = |subject| messages().link(&notice(Telling::Firing, alert(AlertName::DeviceSilent, subject, 0, 0, None)));
+    let of = |subject| messages().link(&notice(Telling::Firing, alert(AlertName::DEVICE_SILENT, subject, 0, 0, &[])));
     assert_eq!(of(device("école/7 ?#")).unwrap(), "https://example.org/pisync/device?id=%C3%A9cole%2F7+%3F%23");
     assert_eq!(of(Subject::Fleet).unwrap(), "https://example.org/pisync/");
 }

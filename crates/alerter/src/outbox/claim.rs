@@ -19,8 +19,6 @@ pub(super) struct Claimed {
     pub(super) group: BTreeMap<String, String>,
     /// The incidents with an entry that is part of it.
     pub(super) entries: Vec<KeptIncident>,
-    /// How many of them the message lists.
-    pub(super) listed: usize,
     /// How often its delivery was begun, this time included.
     pub(super) attempts: i32,
     /// How long after it the next of its group may leave.
@@ -125,7 +123,6 @@ impl Outbox {
             receiver: entry.receiver,
             group: entry.group,
             entries,
-            listed: LISTED,
             attempts,
             interval: interval.unwrap_or_default(),
         })

@@ -186,7 +186,7 @@ impl Outbox {
     }
 
     async fn notification(&self, claimed: &Claimed) -> Notification {
-        let listed = &claimed.entries[..claimed.entries.len().min(claimed.listed)];
+        let listed = &claimed.entries[..claimed.entries.len().min(LISTED)];
         let told = listed.iter().filter_map(|kept| {
             let entry = entry_of(&kept.incident, &claimed.message)?;
             Some((entry.telling, kept.incident.alert.clone()))
@@ -233,7 +233,8 @@ impl Outbox {
 }
 
 impl Outcome {
-    fn count(&mut self, delivery: Option<&Delivery>) {
+    /// Adds what became of a message, if there was one.
+    pub(crate) fn count(&mut self, delivery: Option<&Delivery>) {
         self.sent += usize::from(delivery == Some(&Delivery::Sent));
         self.failed += usize::from(delivery.is_some_and(|delivery| *delivery != Delivery::Sent));
     }

@@ -4,19 +4,20 @@
 //! Alertmanager takes an alert for resolved when its `endsAt` has come, and forgets all when it is
 //! restarted. So what is firing is pushed again and again, each time with a later end.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashSet, time::Duration};
 
+use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use pisync_core::{
-    models::{Alert, AlertId, AlertState, Incident, Telling},
-    store::{Store, StoreError},
+    models::{Alert, AlertState, Incident, Telling},
+    store::{KeptIncident, Store},
 };
 use reqwest::Url;
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    http::{Access, Endpoint},
+    http::{Authorities, Endpoint},
     payload,
 };
 use crate::{
@@ -25,8 +26,7 @@ use crate::{
     notification::{AlertNotification, Delivery, Notification},
     tables::{
         Table,
-        secret::Place,
-        values::{Length, Text, Texts, web_address},
+        values::{Hidden, Length, Texts, web_address},
     },
 };
 
@@ -36,7 +36,7 @@ const RESOLVE_AFTER: Duration = Duration::from_mins(15);
 /// How often what is firing is pushed again.
 const RESEND: Duration = Duration::from_mins(1);
 
-/// How many alerts are pushed at a time.
+/// How many alerts are read and pushed at a time.
 const AT_ONCE: usize = 500;
 
 /// The keys of the file.
@@ -46,10 +46,8 @@ pub(crate) struct Settings {
     urls: Texts,
     resolve_after: Option<Length<1, 86_400>>,
     resend: Option<Length<1, 86_400>>,
-    bearer: Option<IgnoredAny>,
-    bearer_file: Option<Text>,
-    bearer_env: Option<Text>,
-    ca_file: Option<Text>,
+    bearer_file: Option<Hidden>,
+    ca_file: Option<Authorities>,
 }
 
 /// One Alertmanager, or the members of its cluster.
@@ -62,16 +60,16 @@ pub(crate) struct Alertmanager {
 
 impl Alertmanager {
     pub(crate) fn new(settings: Settings, table: &mut Table<'_>) -> Option<Self> {
-        let bearer = Place { here: settings.bearer, file: settings.bearer_file, env: settings.bearer_env };
-        let access = Access::new(table, settings.ca_file, bearer);
+        let Settings { urls: Texts(urls), bearer_file: bearer, ca_file: ca, .. } = settings;
         let resolve_after = settings.resolve_after.map_or(RESOLVE_AFTER, |Length(length)| length);
         let resend = settings.resend.map_or_else(|| RESEND.min(resolve_after / 4), |Length(length)| length);
         if resend > resolve_after / 2 {
             table.fault("resend", "must be at most half of resolve_after, or a late one resolves alerts");
         }
-        let urls = settings.urls.each().iter().map(|url| of_api(url)).collect::<Result<Vec<_>, _>>();
+        let urls = urls.iter().map(|url| of_api(url)).collect::<Result<Vec<_>, _>>();
         let urls = table.check("urls", urls)?;
-        let members: Vec<_> = urls.into_iter().filter_map(|url| Endpoint::new(table, url, &access)).collect();
+        let members: Vec<_> =
+            urls.into_iter().filter_map(|url| Endpoint::new(table, url, ca.as_ref(), bearer.as_ref())).collect();
         if members.is_empty() {
             table.fault("urls", "must be at least one address");
         }
@@ -95,24 +93,31 @@ impl Alertmanager {
     /// now; and corrects what has ended meanwhile: what was read before it ended and is pushed
     /// after would else fire there for [`RESOLVE_AFTER`].
     pub(crate) async fn keep_alive(&self, store: &Store, name: &str, messages: &Messages) -> anyhow::Result<()> {
-        let firing: Vec<_> = firing_there(store, name).await?.into_values().collect();
-        self.push_all(&firing, Telling::Firing, messages).await?;
-        let still = firing_there(store, name).await?;
-        let mut ended: Vec<_> = firing.into_iter().filter(|alert| !still.contains_key(&alert.id)).collect();
-        for alert in &mut ended {
-            alert.ends_at = Some(Timestamp::now());
+        let mut pages = store.alerts().open(AT_ONCE).await?;
+        while let Some(page) = pages.try_next().await? {
+            let firing = firing_there(page, name);
+            let fingerprints: Vec<_> = firing.iter().map(Alert::own_fingerprint).collect();
+            self.push_all(&firing, Telling::Firing, messages).await?;
+            let still = firing_there(store.alerts().open_by_fingerprint(&fingerprints).await?, name);
+            let still: HashSet<_> = still.into_iter().map(|alert| alert.id).collect();
+            let mut ended: Vec<_> = firing.into_iter().filter(|alert| !still.contains(&alert.id)).collect();
+            for alert in &mut ended {
+                alert.ends_at = Some(Timestamp::now());
+            }
+            self.push_all(&ended, Telling::Resolved, messages).await?;
         }
-        self.push_all(&ended, Telling::Resolved, messages).await
+        Ok(())
     }
 
     async fn push_all(&self, alerts: &[Alert], kind: Telling, messages: &Messages) -> anyhow::Result<()> {
-        for some in alerts.chunks(AT_ONCE) {
-            let notice =
-                |alert: &Alert| AlertNotification { kind, alert: alert.clone(), context: DeviceContext::default() };
-            let some = some.iter().map(|alert| self.alert(&notice(alert), messages)).collect();
-            if let Delivery::Again { why, .. } | Delivery::Dead { why } = self.push(some).await {
-                anyhow::bail!(why);
-            }
+        if alerts.is_empty() {
+            return Ok(());
+        }
+        let notice =
+            |alert: &Alert| AlertNotification { kind, alert: alert.clone(), context: DeviceContext::default() };
+        let all = alerts.iter().map(|alert| self.alert(&notice(alert), messages)).collect();
+        if let Delivery::Again { why, .. } | Delivery::Dead { why } = self.push(all).await {
+            anyhow::bail!(why);
         }
         Ok(())
     }
@@ -137,20 +142,20 @@ impl Alertmanager {
     }
 }
 
-/// What fires at the receiver of this name.
-async fn firing_there(store: &Store, name: &str) -> Result<HashMap<AlertId, Alert>, StoreError> {
-    let open = store.alerts().find_open().await?.into_iter().map(|kept| kept.incident);
+/// Returns what of these fires at the receiver of this name.
+fn firing_there(open: Vec<KeptIncident>, name: &str) -> Vec<Alert> {
     let is_firing_there = |incident: &Incident| {
         let is_told = incident.told(name).is_some_and(|told| !told.is_resolved);
         incident.alert.state == AlertState::Firing && is_told && !incident.is_held_back()
     };
-    Ok(open.filter(is_firing_there).map(|incident| (incident.alert.id, incident.alert)).collect())
+    let incidents = open.into_iter().map(|kept| kept.incident);
+    incidents.filter(is_firing_there).map(|incident| incident.alert).collect()
 }
 
 /// Returns the address of a member with the path of the API.
-fn of_api(text: &str) -> Result<Url, String> {
+fn of_api(text: &str) -> Result<Url, &'static str> {
     let mut url = web_address(text)?;
-    let segments = url.path_segments_mut().map_err(|()| "must have a path".to_owned());
+    let segments = url.path_segments_mut().map_err(|()| "must have a path");
     segments?.pop_if_empty().extend(["api", "v2", "alerts"]);
     Ok(url)
 }

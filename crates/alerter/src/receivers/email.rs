@@ -3,7 +3,7 @@
 use lettre::{
     AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
     message::{
-        Mailbox, Mailboxes, MessageBuilder,
+        Mailbox, MessageBuilder,
         header::{ContentType, Header, HeaderName, HeaderValue, MIME_VERSION_1_0},
     },
     transport::smtp::{
@@ -11,16 +11,15 @@ use lettre::{
         client::{Certificate, CertificateStore, Tls, TlsParameters},
     },
 };
-use pisync_core::models::Summary;
-use serde::{Deserialize, Deserializer, de::IgnoredAny};
+use pisync_core::models::{Entry, Summary};
+use serde::Deserialize;
 
 use crate::{
     messages::{Format, Messages},
     notification::{Delivery, Notification},
     tables::{
         Table,
-        secret::Place,
-        values::{self, Port, Text, Texts},
+        values::{Hidden, Port, Text, Texts},
     },
 };
 
@@ -38,7 +37,7 @@ const ADDRESS: &str = "an address such as \"PiSync <pisync@example.org>\"";
 pub(crate) struct Email {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     from: Mailbox,
-    to: Mailboxes,
+    to: Vec<Mailbox>,
 }
 
 /// The keys of the file.
@@ -52,15 +51,19 @@ pub(crate) struct Settings {
     from: Option<Address>,
     to: Option<Texts>,
     username: Option<Text>,
-    password: Option<IgnoredAny>,
-    password_file: Option<Text>,
-    password_env: Option<Text>,
-    ca_file: Option<Text>,
+    password_file: Option<Hidden>,
+    ca_file: Option<Authority>,
 }
 
 /// One address, with or without a name.
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
 struct Address(Mailbox);
+
+/// The authority that alone may vouch for the server, in PEM.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct Authority(Certificate);
 
 /// How the connection is kept secret.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -78,18 +81,15 @@ struct AutoSubmitted;
 
 impl Email {
     pub(crate) fn new(settings: Settings, table: &mut Table<'_>) -> Option<Self> {
-        let Settings { host, port, tls: security, from, to, username, password, password_file, password_env, ca_file } =
-            settings;
+        let Settings { host, port, tls: security, from, to, username, password_file, ca_file } = settings;
         let host = table.need("host", host);
         let usual = if security == Security::Tls { SUBMISSIONS } else { SUBMISSION };
         let port = port.map_or(usual, |Port(port)| port);
         let from = table.need("from", from);
         let to = table.need("to", to).and_then(|to| table.check("to", mailboxes(to)));
-        let place = Place { here: password, file: password_file, env: password_env };
-        let credentials = credentials(table, security, username, place);
-        let authority = ca_file.and_then(|Text(path)| table.check("ca_file", authority(&path)));
+        let credentials = credentials(table, security, username, password_file);
         let Text(host) = host?;
-        let tls = tls(table, &host, security, authority)?;
+        let tls = tls(table, &host, security, ca_file)?;
         let builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host).port(port).tls(tls);
         let builder = match credentials {
             Some(credentials) => builder.credentials(credentials),
@@ -98,23 +98,34 @@ impl Email {
         Some(Self { transport: builder.build(), from: from?.0, to: to? })
     }
 
+    /// Returns the addresses to which mails go, each by itself.
+    pub(crate) fn mailboxes(&self) -> impl Iterator<Item = &lettre::Address> {
+        self.to.iter().map(|to| &to.email)
+    }
+
     pub(crate) async fn send(&self, notification: &Notification, messages: &Messages) -> Delivery {
-        let mail = match self.mail(notification, messages) {
+        let mut mail = self.head(&notification.id, &messages.subject(notification, Format::Plain));
+        if let ([notice], 0) = (notification.notices.as_slice(), notification.more) {
+            // The mails of an incident are one thread.
+            mail = mail.references(format!("<{}.incident@{}>", notice.alert.id, self.from.email.domain()));
+        }
+        self.deliver(&notification.receiver, mail, text(notification, messages)).await
+    }
+
+    pub(crate) async fn send_summary(&self, address: &str, summary: &Summary, messages: &Messages) -> Delivery {
+        let mail = self.head(summary.id.as_str(), &summary.subject);
+        self.deliver(address, mail, messages.week(summary, Format::Plain).join("\n") + "\n").await
+    }
+
+    /// Delivers to the one of its mailboxes that the message is addressed to.
+    async fn deliver(&self, address: &str, mail: MessageBuilder, text: String) -> Delivery {
+        let Some(to) = self.to.iter().find(|to| address.ends_with(&format!("/{}", to.email))) else {
+            return Delivery::Dead { why: "there is no such mailbox any more".to_owned() };
+        };
+        let mail = match mail.to(to.clone()).body(text) {
             Ok(mail) => mail,
             Err(error) => return Delivery::Dead { why: format!("no mail can be made of it: {error}") },
         };
-        self.deliver(mail).await
-    }
-
-    pub(crate) async fn send_summary(&self, summary: &Summary, messages: &Messages) -> Delivery {
-        let mail = self.head(summary.id.as_str(), &summary.subject);
-        match mail.body(messages.week(summary, Format::Plain).join("\n") + "\n") {
-            Ok(mail) => self.deliver(mail).await,
-            Err(error) => Delivery::Dead { why: format!("no mail can be made of it: {error}") },
-        }
-    }
-
-    async fn deliver(&self, mail: Message) -> Delivery {
         match self.transport.send(mail).await {
             Ok(_) => Delivery::Sent,
             Err(error) if error.is_permanent() => Delivery::Dead { why: error.to_string() },
@@ -122,25 +133,14 @@ impl Email {
         }
     }
 
-    fn mail(&self, notification: &Notification, messages: &Messages) -> Result<Message, lettre::error::Error> {
-        let domain = self.from.email.domain();
-        let mut mail = self.head(&notification.id, &messages.subject(notification, Format::Plain));
-        if let ([notice], 0) = (notification.notices.as_slice(), notification.more) {
-            // The mails of an incident are one thread.
-            mail = mail.references(format!("<{}.incident@{domain}>", notice.alert.id));
-        }
-        mail.body(text(notification, messages))
-    }
-
     fn head(&self, id: &str, subject: &str) -> MessageBuilder {
-        let mail = Message::builder()
+        Message::builder()
             .from(self.from.clone())
             .subject(subject)
             .message_id(Some(format!("<{id}@{}>", self.from.email.domain())))
             .header(MIME_VERSION_1_0)
             .header(AutoSubmitted)
-            .header(ContentType::TEXT_PLAIN);
-        self.to.iter().fold(mail, |mail, to| mail.to(to.clone()))
+            .header(ContentType::TEXT_PLAIN)
     }
 }
 
@@ -155,49 +155,60 @@ fn credentials(
     table: &mut Table<'_>,
     security: Security,
     username: Option<Text>,
-    password: Place,
+    password: Option<Hidden>,
 ) -> Option<Credentials> {
-    let password = match username {
-        Some(_) => table.needed_secret("password", password),
-        None => table.secret("password", password),
-    };
+    if username.is_some() {
+        table.need("password_file", password.as_ref());
+    }
     if username.is_none() && password.is_some() {
         table.fault("username", "is missing, and there is a password");
     }
     if username.is_some() && security == Security::None {
         table.fault("username", "is not sent without TLS");
     }
-    Some(Credentials::new(username?.0, password?.expose().to_owned()))
+    Some(Credentials::new(username?.0, password?.0.expose().to_owned()))
 }
 
-fn tls(table: &mut Table<'_>, host: &str, security: Security, authority: Option<Certificate>) -> Option<Tls> {
+fn tls(table: &mut Table<'_>, host: &str, security: Security, authority: Option<Authority>) -> Option<Tls> {
     if security == Security::None {
         return Some(Tls::None);
     }
     let builder = TlsParameters::builder(host.to_owned());
     let builder = match authority {
-        Some(authority) => builder.certificate_store(CertificateStore::None).add_root_certificate(authority),
+        Some(Authority(authority)) => builder.certificate_store(CertificateStore::None).add_root_certificate(authority),
         None => builder,
     };
     let parameters = table.check("host", builder.build().map_err(|error| error.to_string()))?;
     Some(if security == Security::Tls { Tls::Wrapper(parameters) } else { Tls::Required(parameters) })
 }
 
-fn authority(path: &str) -> Result<Certificate, String> {
-    let pem = std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
-    Certificate::from_pem(&pem).map_err(|_| "names a file without a certificate in PEM".to_owned())
-}
-
-fn mailboxes(to: Texts) -> Result<Mailboxes, String> {
-    let each = to.each();
+/// Reads the addresses, each once.
+fn mailboxes(Texts(each): Texts) -> Result<Vec<Mailbox>, String> {
     let all = each.iter().map(|text| text.parse().map_err(|_| format!("must be {ADDRESS}")));
-    let all: Vec<Mailbox> = all.collect::<Result<_, _>>()?;
-    if all.is_empty() { Err("must be at least one address".to_owned()) } else { Ok(all.into_iter().collect()) }
+    let mut all: Vec<Mailbox> = all.collect::<Result<_, _>>()?;
+    all.sort_by(|one, other| one.email.cmp(&other.email));
+    all.dedup_by(|one, other| one.email == other.email);
+    let are_clear = all.iter().all(|to| !to.email.to_string().contains(Entry::LABELS_BEGIN));
+    match all.as_slice() {
+        [] => Err("must be at least one address".to_owned()),
+        _ if !are_clear => Err(format!("must have no {} in it", Entry::LABELS_BEGIN)),
+        _ => Ok(all),
+    }
 }
 
-impl<'de> Deserialize<'de> for Address {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        values::text(deserializer, ADDRESS, |text| text.parse().ok().map(Self))
+impl TryFrom<String> for Address {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|_| format!("must be {ADDRESS}"))
+    }
+}
+
+impl TryFrom<String> for Authority {
+    type Error = &'static str;
+
+    fn try_from(pem: String) -> Result<Self, Self::Error> {
+        Certificate::from_pem(pem.as_bytes()).map(Self).map_err(|_| "names a file without a certificate in PEM")
     }
 }
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 use jiff::{Timestamp, fmt::rfc2822};
 use pisync_core::settings::Secret;
 use reqwest::{Certificate, Client, Response, StatusCode, Url, header::RETRY_AFTER, redirect::Policy};
+use serde::Deserialize;
 
 use crate::{
     notification::Delivery,
     tables::{
         Table,
-        secret::Place,
-        values::{Text, WebAddress, web_address},
+        values::{Hidden, WebAddress},
     },
 };
 
@@ -30,48 +30,35 @@ pub(super) struct Endpoint {
     bearer: Option<Secret>,
 }
 
-/// What is set of all endpoints.
-#[derive(Debug)]
-pub(super) struct Access {
-    authorities: Option<Vec<Certificate>>,
-    bearer: Option<Secret>,
-}
-
-impl Access {
-    pub(super) fn new(table: &mut Table<'_>, ca_file: Option<Text>, bearer: Place) -> Self {
-        let authorities = ca_file.and_then(|Text(path)| table.check("ca_file", authorities(&path)));
-        Self { authorities, bearer: table.secret("bearer", bearer) }
-    }
-}
+/// The authorities that alone may vouch for a server, in PEM.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Authorities(Vec<Certificate>);
 
 impl Endpoint {
     /// Returns an endpoint at `url`, or else at the address that is a secret.
     pub(super) fn at_either(
         table: &mut Table<'_>,
         url: Option<WebAddress>,
-        secret: Place,
-        access: &Access,
+        secret: Option<WebAddress>,
+        authorities: Option<&Authorities>,
+        bearer: Option<&Hidden>,
     ) -> Option<Self> {
         let is_secret = table.has("url_file") || table.has("url_env");
-        let url = if !table.has("url") && is_secret {
-            secret_url(table, secret)
-        } else {
-            table.need("url", url).map(|WebAddress(url)| url)
-        };
-        Self::new(table, url?, access)
-    }
-
-    /// Returns an endpoint whose address is a secret.
-    pub(super) fn at_secret(table: &mut Table<'_>, secret: Place, access: &Access) -> Option<Self> {
-        let url = secret_url(table, secret)?;
-        Self::new(table, url, access)
+        let WebAddress(url) = table.need(if is_secret { "url_file" } else { "url" }, url.or(secret))?;
+        Self::new(table, url, authorities, bearer)
     }
 
     /// Returns an endpoint at an address.
-    pub(super) fn new(table: &mut Table<'_>, url: Url, access: &Access) -> Option<Self> {
-        let client = client(&url, access.authorities.clone()).map_err(|error| chain(&error));
+    pub(super) fn new(
+        table: &mut Table<'_>,
+        url: Url,
+        authorities: Option<&Authorities>,
+        bearer: Option<&Hidden>,
+    ) -> Option<Self> {
+        let client = client(&url, authorities).map_err(|error| chain(&error));
         let client = table.check("url", client)?;
-        Some(Self { client, url: Secret::new(url), bearer: access.bearer.clone() })
+        Some(Self { client, url: Secret::new(url), bearer: bearer.map(|Hidden(bearer)| bearer.clone()) })
     }
 
     /// Posts JSON with these headers.
@@ -119,26 +106,23 @@ impl Endpoint {
     }
 }
 
-fn secret_url(table: &mut Table<'_>, place: Place) -> Option<Url> {
-    let key = if table.has("url_env") { "url_env" } else { "url_file" };
-    let secret = table.needed_secret("url", place)?;
-    table.check(key, web_address(secret.expose()))
-}
-
-fn client(url: &Url, authorities: Option<Vec<Certificate>>) -> reqwest::Result<Client> {
+fn client(url: &Url, authorities: Option<&Authorities>) -> reqwest::Result<Client> {
     let client = Client::builder().redirect(Policy::none()).user_agent(concat!("PiSync/", env!("CARGO_PKG_VERSION")));
     match authorities {
-        Some(authorities) => client.tls_certs_only(authorities).build(),
+        Some(Authorities(authorities)) => client.tls_certs_only(authorities.clone()).build(),
         // Works on a machine without any.
         None if url.scheme() == "http" => client.tls_certs_only([]).build(),
         None => client.build(),
     }
 }
 
-fn authorities(path: &str) -> Result<Vec<Certificate>, String> {
-    let pem = std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
-    let found = Certificate::from_pem_bundle(&pem).ok().filter(|found| !found.is_empty());
-    found.ok_or_else(|| "names a file without a certificate in PEM".to_owned())
+impl TryFrom<String> for Authorities {
+    type Error = &'static str;
+
+    fn try_from(pem: String) -> Result<Self, Self::Error> {
+        let found = Certificate::from_pem_bundle(pem.as_bytes()).ok().filter(|found| !found.is_empty());
+        found.map(Self).ok_or("names a file without a certificate in PEM")
+    }
 }
 
 /// An error with what caused it, in one line.

@@ -29,33 +29,29 @@ pub struct AlertLog {
     file: Arc<RwLock<Arc<File>>>,
 }
 
+/// The line of an alert, or of a week: what only an alert has is left out there.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Line<'a> {
     time: String,
     id: String,
     alertname: &'a str,
-    status: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    device_id: Option<&'a str>,
-    failure_count: i32,
-    cause: &'a str,
+    #[serde(flatten)]
+    of_alert: Option<OfAlert<'a>>,
     starts_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     ends_at: Option<String>,
     message: String,
 }
 
-/// The line of a week; what only an alert has is left out.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct WeekLine<'a> {
-    time: String,
-    id: &'a str,
-    alertname: &'a str,
-    starts_at: String,
-    ends_at: String,
-    message: String,
+struct OfAlert<'a> {
+    status: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_id: Option<&'a str>,
+    failure_count: i32,
+    cause: &'a str,
 }
 
 impl AlertLog {
@@ -75,29 +71,40 @@ impl AlertLog {
     ///
     /// Alerts beyond the listed ones cannot be told here: a message to the log lists all.
     pub(crate) async fn send(&self, notification: &Notification, messages: &Messages) -> Delivery {
-        match self.write(notification, messages).await {
-            Ok(()) => Delivery::Sent,
-            Err(error) => Delivery::Again { after: None, why: format!("writing to the alert log: {error}") },
+        let now = Timestamp::now();
+        let lines: Vec<_> = notification.notices.iter().map(|notice| line(notice, messages, now)).collect();
+        let delivery = self.append(&lines).await;
+        for notice in notification.notices.iter().filter(|_| delivery == Delivery::Sent) {
+            let Alert { id, name, .. } = &notice.alert;
+            let device_id = notice.alert.device_id().map(DeviceId::as_str);
+            log::warn!(alert:% = id, alertname:% = name, status = notice.kind.status(), device_id = device_id;
+                "{}", messages.log(notice));
         }
+        delivery
     }
 
     /// Writes a line for a week; when it is sent, it is on disk.
     pub(crate) async fn send_summary(&self, summary: &Summary) -> Delivery {
-        let line = WeekLine {
+        let line = Line {
             time: rfc3339(Timestamp::now()),
-            id: summary.id.as_str(),
+            id: summary.id.to_string(),
             alertname: WEEKLY_SUMMARY,
+            of_alert: None,
             starts_at: rfc3339(summary.from),
-            ends_at: rfc3339(summary.to),
+            ends_at: Some(rfc3339(summary.to)),
             message: format!("{}. {}", summary.subject, summary.lines.join(". ")),
         };
-        match self.append(&[line]).await {
+        self.append(&[line]).await
+    }
+
+    async fn append(&self, all: &[Line<'_>]) -> Delivery {
+        match self.write(all).await {
             Ok(()) => Delivery::Sent,
             Err(error) => Delivery::Again { after: None, why: format!("writing to the alert log: {error}") },
         }
     }
 
-    async fn append(&self, all: &[impl Serialize]) -> io::Result<()> {
+    async fn write(&self, all: &[Line<'_>]) -> io::Result<()> {
         let mut lines = Vec::new();
         for one in all {
             serde_json::to_writer(&mut lines, one)?;
@@ -112,19 +119,6 @@ impl AlertLog {
             file.sync_data()
         })
         .await?
-    }
-
-    async fn write(&self, notification: &Notification, messages: &Messages) -> io::Result<()> {
-        let now = Timestamp::now();
-        let lines: Vec<_> = notification.notices.iter().map(|notice| line(notice, messages, now)).collect();
-        self.append(&lines).await?;
-        for notice in &notification.notices {
-            let Alert { id, name, .. } = &notice.alert;
-            let device_id = notice.alert.device_id().map(DeviceId::as_str);
-            log::warn!(alert:% = id, alertname:% = name, status = notice.kind.status(), device_id = device_id;
-                "{}", messages.log(notice));
-        }
-        Ok(())
     }
 }
 
@@ -145,14 +139,13 @@ fn ends_within_a_line(file: &File) -> io::Result<bool> {
 
 fn line<'a>(notice: &'a AlertNotification, messages: &Messages, now: Timestamp) -> Line<'a> {
     let alert = &notice.alert;
+    let (status, device_id) = (notice.kind.status(), alert.device_id().map(DeviceId::as_str));
+    let of_alert = OfAlert { status, device_id, failure_count: alert.failure_count, cause: alert.cause.as_str() };
     Line {
         time: rfc3339(now),
         id: alert.id.to_string(),
         alertname: alert.name.as_str(),
-        status: notice.kind.status(),
-        device_id: alert.device_id().map(DeviceId::as_str),
-        failure_count: alert.failure_count,
-        cause: alert.cause.as_str(),
+        of_alert: Some(of_alert),
         starts_at: rfc3339(alert.starts_at),
         ends_at: alert.ends_at.filter(|_| notice.kind == Telling::Resolved).map(rfc3339),
         message: messages.log(notice),
@@ -175,7 +168,7 @@ mod tests {
         };
         let mut alert = Alert::device_sync_failing(DeviceId::parse("pibook-1").unwrap(), &run);
         alert.ends_at = Some("2026-11-23T11:00:00Z".parse().unwrap());
-        assert_eq!(alert.name, AlertName::DeviceSyncFailing);
+        assert_eq!(alert.name, AlertName::DEVICE_SYNC_FAILING);
         AlertNotification { kind, alert, context: DeviceContext::default() }
     }
 

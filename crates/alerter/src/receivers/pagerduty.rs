@@ -2,11 +2,11 @@
 
 use pisync_core::models::Telling;
 use reqwest::Url;
-use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    http::{Access, Endpoint},
+    http::{Authorities, Endpoint},
     payload,
 };
 use crate::{
@@ -14,8 +14,7 @@ use crate::{
     notification::{AlertNotification, Delivery, Notification},
     tables::{
         Table,
-        secret::Place,
-        values::{Text, WebAddress},
+        values::{Hidden, WebAddress},
     },
 };
 
@@ -40,16 +39,12 @@ enum Severity {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
-    routing_key: Option<IgnoredAny>,
-    routing_key_file: Option<Text>,
-    routing_key_env: Option<Text>,
+    routing_key_file: Hidden,
     #[serde(default)]
     severity: Severity,
     url: Option<WebAddress>,
-    bearer: Option<IgnoredAny>,
-    bearer_file: Option<Text>,
-    bearer_env: Option<Text>,
-    ca_file: Option<Text>,
+    bearer_file: Option<Hidden>,
+    ca_file: Option<Authorities>,
 }
 
 /// A service of `PagerDuty`.
@@ -62,14 +57,10 @@ pub(crate) struct PagerDuty {
 
 impl PagerDuty {
     pub(crate) fn new(settings: Settings, table: &mut Table<'_>) -> Option<Self> {
-        let bearer = Place { here: settings.bearer, file: settings.bearer_file, env: settings.bearer_env };
-        let access = Access::new(table, settings.ca_file, bearer);
-        let Settings { routing_key, routing_key_file, routing_key_env, severity, url, .. } = settings;
-        let place = Place { here: routing_key, file: routing_key_file, env: routing_key_env };
-        let routing_key = table.needed_secret("routing_key", place);
+        let Settings { routing_key_file: Hidden(routing_key), severity, url, bearer_file, ca_file } = settings;
         let url = url.map(|WebAddress(url)| url).or_else(|| Url::parse(EVENTS).ok());
-        let endpoint = Endpoint::new(table, url?, &access);
-        Some(Self { endpoint: endpoint?, routing_key: routing_key?, severity })
+        let endpoint = Endpoint::new(table, url?, ca_file.as_ref(), bearer_file.as_ref())?;
+        Some(Self { endpoint, routing_key, severity })
     }
 
     /// An event that comes again is the same incident there.

@@ -3,15 +3,14 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 
-use super::http::{Access, Endpoint};
+use super::http::{Authorities, Endpoint};
 use crate::{
     notification::Delivery,
     tables::{
         Table,
-        secret::Place,
-        values::{Text, WebAddress},
+        values::{Hidden, WebAddress},
     },
 };
 
@@ -23,12 +22,9 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
     url: Option<WebAddress>,
-    url_file: Option<Text>,
-    url_env: Option<Text>,
-    bearer: Option<IgnoredAny>,
-    bearer_file: Option<Text>,
-    bearer_env: Option<Text>,
-    ca_file: Option<Text>,
+    url_file: Option<WebAddress>,
+    bearer_file: Option<Hidden>,
+    ca_file: Option<Authorities>,
 }
 
 /// The `[ping]` of the config.
@@ -37,15 +33,12 @@ pub struct Ping(Endpoint);
 
 impl Ping {
     pub(crate) fn new(settings: Settings, table: &mut Table<'_>) -> Option<Self> {
-        let Settings { url, url_file, url_env, bearer, bearer_file, bearer_env, ca_file } = settings;
-        let access = Access::new(table, ca_file, Place { here: bearer, file: bearer_file, env: bearer_env });
-        let secret_url = Place { here: None, file: url_file, env: url_env };
-        Endpoint::at_either(table, url, secret_url, &access).map(Self)
+        let Settings { url, url_file, bearer_file, ca_file } = settings;
+        Endpoint::at_either(table, url, url_file, ca_file.as_ref(), bearer_file.as_ref()).map(Self)
     }
 
     /// Posts nothing, and takes any 2xx for an answer.
     pub(crate) async fn send(&self) -> Delivery {
-        let late = || Delivery::Again { after: None, why: format!("no answer within {} s", PING_TIMEOUT.as_secs()) };
-        tokio::time::timeout(PING_TIMEOUT, self.0.post(Vec::new(), &[])).await.unwrap_or_else(|_| late())
+        Delivery::within(PING_TIMEOUT, self.0.post(Vec::new(), &[])).await
     }
 }

@@ -1,14 +1,17 @@
 //! Slack, by an incoming webhook (and what speaks the same: Mattermost, Rocket.Chat).
 
 use pisync_core::models::{Summary, Telling};
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::http::{Access, Endpoint};
+use super::http::{Authorities, Endpoint};
 use crate::{
     messages::{Format, Messages},
     notification::{AlertNotification, Delivery, Notification},
-    tables::{Table, secret::Place, values::Text},
+    tables::{
+        Table,
+        values::{Hidden, WebAddress},
+    },
 };
 
 /// Up to so many alerts are told with their details, more in a line each.
@@ -20,14 +23,11 @@ const LINES: usize = 10;
 /// The keys of the file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the keys of the file")]
 pub(crate) struct Settings {
-    url: Option<IgnoredAny>,
-    url_file: Option<Text>,
-    url_env: Option<Text>,
-    bearer: Option<IgnoredAny>,
-    bearer_file: Option<Text>,
-    bearer_env: Option<Text>,
-    ca_file: Option<Text>,
+    url_file: WebAddress,
+    bearer_file: Option<Hidden>,
+    ca_file: Option<Authorities>,
 }
 
 /// A channel of Slack.
@@ -38,10 +38,9 @@ pub(crate) struct Slack {
 
 impl Slack {
     pub(crate) fn new(settings: Settings, table: &mut Table<'_>) -> Option<Self> {
-        let Settings { url, url_file, url_env, bearer, bearer_file, bearer_env, ca_file } = settings;
-        let access = Access::new(table, ca_file, Place { here: bearer, file: bearer_file, env: bearer_env });
-        let place = Place { here: url, file: url_file, env: url_env };
-        Endpoint::at_secret(table, place, &access).map(|endpoint| Self { endpoint })
+        let Settings { url_file: WebAddress(url), bearer_file, ca_file } = settings;
+        let endpoint = Endpoint::new(table, url, ca_file.as_ref(), bearer_file.as_ref())?;
+        Some(Self { endpoint })
     }
 
     pub(crate) async fn send(&self, notification: &Notification, messages: &Messages) -> Delivery {

@@ -9,21 +9,20 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use pisync_core::models::Summary;
-use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use super::{
-    http::{Access, Endpoint},
+    http::{Authorities, Endpoint},
     labels,
-    payload::{AlertItem, Annotations, WEEKLY_SUMMARY},
+    payload::{AlertItem, Annotations},
 };
 use crate::{
     messages::Messages,
     notification::{Delivery, Notification},
     tables::{
         Table,
-        secret::Place,
-        values::{Text, WebAddress},
+        values::{Hidden, WebAddress},
     },
 };
 
@@ -35,15 +34,10 @@ const SECRET_PREFIX: &str = "whsec_";
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
     url: Option<WebAddress>,
-    url_file: Option<Text>,
-    url_env: Option<Text>,
-    secret: Option<IgnoredAny>,
-    secret_file: Option<Text>,
-    secret_env: Option<Text>,
-    bearer: Option<IgnoredAny>,
-    bearer_file: Option<Text>,
-    bearer_env: Option<Text>,
-    ca_file: Option<Text>,
+    url_file: Option<WebAddress>,
+    secret_file: Option<Key>,
+    bearer_file: Option<Hidden>,
+    ca_file: Option<Authorities>,
 }
 
 /// A receiver that gets Alertmanager's JSON.
@@ -54,7 +48,12 @@ pub(crate) struct Webhook {
 }
 
 /// The key of the signatures.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
 struct Key(Vec<u8>);
+
+/// Labels that alerts have in common.
+type Group = BTreeMap<String, String>;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -62,8 +61,8 @@ struct Payload<'a> {
     receiver: &'a str,
     status: &'static str,
     alerts: Vec<AlertItem>,
-    group_labels: &'a BTreeMap<String, String>,
-    common_labels: BTreeMap<String, String>,
+    group_labels: &'a Group,
+    common_labels: Group,
     common_annotations: Annotations,
     #[serde(rename = "externalURL")]
     external_url: &'a str,
@@ -74,39 +73,22 @@ struct Payload<'a> {
 
 impl Webhook {
     pub(crate) fn new(settings: Settings, table: &mut Table<'_>) -> Option<Self> {
-        let place = Place { here: settings.secret, file: settings.secret_file, env: settings.secret_env };
-        let key = table.secret("secret", place).map(|secret| Key::parse(secret.expose()));
-        if key.as_ref().is_some_and(Option::is_none) {
-            table.fault("secret", "must be whsec_ and 24 to 64 bytes in base64");
-        }
-        let bearer = Place { here: settings.bearer, file: settings.bearer_file, env: settings.bearer_env };
-        let access = Access::new(table, settings.ca_file, bearer);
-        let secret_url = Place { here: None, file: settings.url_file, env: settings.url_env };
-        let endpoint = Endpoint::at_either(table, settings.url, secret_url, &access)?;
-        Some(Self { endpoint, key: key.flatten() })
+        let Settings { url, url_file, secret_file: key, bearer_file, ca_file } = settings;
+        let endpoint = Endpoint::at_either(table, url, url_file, ca_file.as_ref(), bearer_file.as_ref())?;
+        Some(Self { endpoint, key })
     }
 
     pub(crate) async fn send(&self, notification: &Notification, messages: &Messages) -> Delivery {
-        self.post(&notification.id, &payload(notification, messages)).await
+        let Notification { id, receiver, group, notices, more } = notification;
+        let alerts = notices.iter().map(|notice| AlertItem::of(notice, messages)).collect();
+        self.post(id, &Payload::of(receiver, group, alerts, *more, messages)).await
     }
 
     /// As an alert that is over, so that nothing is left open by it.
     pub(crate) async fn send_summary(&self, name: &str, summary: &Summary, messages: &Messages) -> Delivery {
         let item = AlertItem::of_week(summary, messages);
-        let group = BTreeMap::from([(labels::ALERTNAME.to_owned(), WEEKLY_SUMMARY.to_owned())]);
-        let payload = Payload {
-            receiver: name,
-            status: item.status,
-            group_labels: &group,
-            common_labels: item.labels.clone(),
-            common_annotations: item.annotations.clone(),
-            external_url: messages.links.base().unwrap_or_default(),
-            version: "4",
-            group_key: group_key(&group),
-            truncated_alerts: 0,
-            alerts: vec![item],
-        };
-        self.post(summary.id.as_str(), &payload).await
+        let group = item.labels.clone();
+        self.post(summary.id.as_str(), &Payload::of(name, &group, vec![item], 0, messages)).await
     }
 
     async fn post(&self, id: &str, payload: &Payload<'_>) -> Delivery {
@@ -121,37 +103,43 @@ impl Webhook {
     }
 }
 
-fn payload<'a>(notification: &'a Notification, messages: &'a Messages) -> Payload<'a> {
-    let alerts: Vec<_> = notification.notices.iter().map(|notice| AlertItem::of(notice, messages)).collect();
-    let is_firing = alerts.iter().any(|alert| alert.status == "firing");
-    let all_labels: Vec<_> = alerts.iter().map(|alert| alert.labels.clone()).collect();
-    let all_annotations: Vec<_> = alerts.iter().map(|alert| alert.annotations.clone()).collect();
-    Payload {
-        receiver: &notification.receiver,
-        status: if is_firing { "firing" } else { "resolved" },
-        group_labels: &notification.group,
-        common_labels: labels::common(&all_labels),
-        common_annotations: labels::common(&all_annotations),
-        external_url: messages.links.base().unwrap_or_default(),
-        version: "4",
-        group_key: group_key(&notification.group),
-        truncated_alerts: notification.more,
-        alerts,
+impl<'a> Payload<'a> {
+    fn of(receiver: &'a str, group: &'a Group, alerts: Vec<AlertItem>, more: usize, messages: &'a Messages) -> Self {
+        let all_labels: Vec<_> = alerts.iter().map(|alert| alert.labels.clone()).collect();
+        let all_annotations: Vec<_> = alerts.iter().map(|alert| alert.annotations.clone()).collect();
+        let is_firing = alerts.iter().any(|alert| alert.status == "firing");
+        Self {
+            receiver,
+            status: if is_firing { "firing" } else { "resolved" },
+            group_labels: group,
+            common_labels: labels::common(&all_labels),
+            common_annotations: labels::common(&all_annotations),
+            external_url: messages.links.base().unwrap_or_default(),
+            version: "4",
+            group_key: group_key(group),
+            truncated_alerts: more,
+            alerts,
+        }
     }
 }
 
 /// As Alertmanager writes it for its first route.
-fn group_key(group: &BTreeMap<String, String>) -> String {
+fn group_key(group: &Group) -> String {
     let labels: Vec<_> = group.iter().map(|(label, value)| format!("{label}={value:?}")).collect();
     format!("{{}}:{{{}}}", labels.join(", "))
 }
 
-impl Key {
-    fn parse(secret: &str) -> Option<Self> {
-        let bytes = STANDARD.decode(secret.strip_prefix(SECRET_PREFIX).unwrap_or(secret)).ok()?;
-        (24..=64).contains(&bytes.len()).then_some(Self(bytes))
-    }
+impl TryFrom<String> for Key {
+    type Error = &'static str;
 
+    fn try_from(secret: String) -> Result<Self, Self::Error> {
+        let bytes = STANDARD.decode(secret.strip_prefix(SECRET_PREFIX).unwrap_or(&secret)).ok();
+        let bytes = bytes.filter(|bytes| (24..=64).contains(&bytes.len()));
+        bytes.map(Self).ok_or("must be whsec_ and 24 to 64 bytes in base64")
+    }
+}
+
+impl Key {
     /// The signature of a body, of the scheme `v1`.
     fn sign(&self, id: &str, at: i64, body: &[u8]) -> String {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return String::new() };
@@ -174,7 +162,7 @@ mod tests {
     /// The example of the specification's own libraries.
     #[test]
     fn a_signature_is_that_of_the_standard() {
-        let key = Key::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let key = Key::try_from("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned()).unwrap();
         let signature = key.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#);
         assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
         assert_eq!(format!("{key:?}"), "(secret)");
@@ -182,7 +170,8 @@ mod tests {
 
     #[test]
     fn a_key_that_is_too_short_or_no_base64_is_none() {
-        assert!(Key::parse("whsec_aHVudGVyMg==").is_none());
-        assert!(Key::parse("hunter2 hunter2 hunter2 hunter2 hunter2").is_none());
+        for secret in ["whsec_aHVudGVyMg==", "hunter2 hunter2 hunter2 hunter2 hunter2"] {
+            assert!(Key::try_from(secret.to_owned()).is_err());
+        }
     }
 }

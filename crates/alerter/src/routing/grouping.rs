@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use pisync_core::models::Alert;
 
-use crate::receivers::{labels, log};
+use crate::receivers::labels;
 
 /// How long until a device's alert that is still firing is told again.
 const REPEAT_DEVICE: Duration = Duration::from_hours(24);
@@ -66,6 +66,11 @@ impl Grouping {
         Self { by, wait: Duration::ZERO, interval: Duration::ZERO, repeat_interval: None }
     }
 
+    /// For the log: nothing waits, and lines of any alerts go together.
+    pub(crate) fn all_at_once() -> Self {
+        Self { by: Vec::new(), ..Self::each_alone() }
+    }
+
     /// Whether each alert is a group of its own.
     pub(crate) fn is_each_alone(&self) -> bool {
         labels::ALL.iter().all(|label| self.by.iter().any(|by| by == label))
@@ -86,19 +91,6 @@ impl Grouping {
     }
 }
 
-impl Route {
-    /// The way to the alert log: nothing waits, and lines of any alerts go together.
-    pub(super) fn to_log(alert: &Alert) -> Self {
-        Self {
-            receiver: log::NAME.to_owned(),
-            group: BTreeMap::new(),
-            group_wait: Duration::ZERO,
-            group_interval: Duration::ZERO,
-            repeat_interval: usual_repeat(alert),
-        }
-    }
-}
-
 /// Returns after how long an alert is repeated unless the route says otherwise.
 fn usual_repeat(alert: &Alert) -> Duration {
     if alert.device_id().is_some() { REPEAT_DEVICE } else { REPEAT_FLEET }
@@ -115,10 +107,10 @@ mod tests {
     fn what_concerns_the_fleet_is_told_again_after_four_hours_and_a_device_after_a_day() {
         let device = Subject::Device(DeviceId::parse("a").unwrap());
         for (name, subject, hours) in
-            [(AlertName::DeviceSyncFailing, device, 24), (AlertName::FleetSyncFailing, Subject::Fleet, 4)]
+            [(AlertName::DEVICE_SYNC_FAILING, device, 24), (AlertName::FLEET_SYNC_FAILING, Subject::Fleet, 4)]
         {
             let alert = Alert::new(name, subject, Timestamp::UNIX_EPOCH);
-            assert_eq!(Route::to_log(&alert).repeat_interval, Duration::from_hours(hours));
+            assert_eq!(Grouping::all_at_once().route("log", &alert).repeat_interval, Duration::from_hours(hours));
             assert_eq!(Grouping::for_people().route("chat", &alert).repeat_interval, Duration::from_hours(hours));
             let set = Grouping { repeat_interval: Some(Duration::from_hours(24)), ..Grouping::for_people() };
             assert_eq!(set.route("chat", &alert).repeat_interval, Duration::from_hours(24), "what is set is done");

@@ -10,14 +10,12 @@ use pisync_core::{
     store::Store,
 };
 
-use super::{Plan, Receiver, Route, RouteRule, RoutingFile, Rules};
+use super::{Plan, Receiver, Route, RouteRule, RoutingFile};
 use crate::{
     messages::{Links, Messages},
     notification::{Delivery, Notification},
-    receivers::{
-        Ping,
-        log::{self, AlertLog},
-    },
+    receivers::{Ping, log::AlertLog},
+    rules::Rules,
 };
 
 /// The receivers, and the routes that lead to them. Cheap to clone; all clones get what
@@ -43,7 +41,7 @@ struct Loaded {
 impl Routing {
     /// The receivers of a config, and the log.
     pub fn new(log: AlertLog, links: Links, config: RoutingFile) -> Self {
-        let loaded = Arc::new(RwLock::new(Arc::new(Loaded::new(&links, config))));
+        let loaded = Arc::new(RwLock::new(Arc::new(Loaded::new(log.clone(), &links, config))));
         Self { log, links, loaded }
     }
 
@@ -55,7 +53,8 @@ impl Routing {
     /// Takes the receivers of another config from the next message on; one that is being sent is
     /// sent to its end.
     pub fn replace(&self, config: RoutingFile) {
-        *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Loaded::new(&self.links, config));
+        let loaded = Arc::new(Loaded::new(self.log.clone(), &self.links, config));
+        *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = loaded;
     }
 
     /// Opens the alert log anew, which may have been renamed.
@@ -71,32 +70,24 @@ impl Routing {
     /// receiver of the first route that takes it, and of those after it as long as they `continue`.
     /// Without any route, every receiver.
     pub fn routes(&self, alert: &Alert) -> Vec<Route> {
-        let mut routes = vec![Route::to_log(alert)];
-        routes.extend(self.loaded().routes(alert));
-        routes
+        self.loaded().routes(alert)
     }
 
     /// Delivers one message to its receiver. The same message may be sent again by the same id.
     pub async fn send(&self, notification: &Notification) -> Delivery {
-        let (loaded, name) = (self.loaded(), notification.receiver.as_str());
-        if name == log::NAME {
-            return self.log.send(notification, &loaded.messages).await;
-        }
-        match loaded.receivers.iter().find(|receiver| receiver.name == name) {
+        let loaded = self.loaded();
+        match loaded.receiver(&notification.receiver) {
             Some(receiver) => receiver.send(notification, &loaded.messages).await,
-            None => Delivery::Dead { why: "there is no such receiver any more".to_owned() },
+            None => gone(),
         }
     }
 
     /// Tells one receiver how a week was; by the same name at each attempt.
-    pub(crate) async fn send_summary(&self, name: &str, summary: &Summary) -> Delivery {
+    pub(crate) async fn send_summary(&self, address: &str, summary: &Summary) -> Delivery {
         let loaded = self.loaded();
-        if name == log::NAME {
-            return self.log.send_summary(summary).await;
-        }
-        match loaded.receivers.iter().find(|receiver| receiver.name == name) {
-            Some(receiver) => receiver.send_summary(summary, &loaded.messages).await,
-            None => Delivery::Dead { why: "there is no such receiver any more".to_owned() },
+        match loaded.receiver(address) {
+            Some(receiver) => receiver.send_summary(address, summary, &loaded.messages).await,
+            None => gone(),
         }
     }
 
@@ -113,7 +104,7 @@ impl Routing {
         for receiver in &loaded.receivers {
             let Some(alertmanager) = receiver.alertmanager() else { continue };
             if let Err(error) = alertmanager.keep_alive(store, &receiver.name, &loaded.messages).await {
-                ::log::warn!(receiver = receiver.name, error:% = format!("{error:#}"); "its alerts are not kept alive");
+                log::warn!(receiver = receiver.name, error:% = format!("{error:#}"); "its alerts are not kept alive");
             }
             let resend = alertmanager.resend();
             next = Some(next.map_or(resend, |next| resend.min(next)));
@@ -126,16 +117,13 @@ impl Routing {
         let loaded = self.loaded();
         let Some(ping) = &loaded.ping else { return };
         if let Delivery::Again { why, .. } | Delivery::Dead { why } = ping.send().await {
-            ::log::warn!("the ping was not taken: {why}");
+            log::warn!("the ping was not taken: {why}");
         }
     }
 
-    /// Whether a message to this receiver lists each of its alerts: those of which it counts the
-    /// rest would be lost to what keeps the state of each by itself.
-    pub(crate) fn lists_all(&self, name: &str) -> bool {
-        let loaded = self.loaded();
-        let receiver = loaded.receivers.iter().find(|receiver| receiver.name == name);
-        name == log::NAME || receiver.is_some_and(Receiver::keeps_state)
+    /// Whether a message to this address lists each of its alerts.
+    pub(crate) fn lists_all(&self, address: &str) -> bool {
+        self.loaded().receiver(address).is_some_and(Receiver::lists_all)
     }
 
     /// Returns how messages are rendered.
@@ -148,30 +136,41 @@ impl Routing {
         self.loaded().rules.clone()
     }
 
-    /// Whether there is a receiver of this name.
-    pub fn has(&self, name: &str) -> bool {
-        name == log::NAME || self.loaded().receivers.iter().any(|receiver| receiver.name == name)
+    /// The addresses of the receiver of this name; none if there is no such receiver.
+    pub fn addresses(&self, name: &str) -> Vec<String> {
+        let loaded = self.loaded();
+        loaded.receivers.iter().filter(|receiver| receiver.name == name).flat_map(Receiver::addresses).collect()
     }
 }
 
+fn gone() -> Delivery {
+    Delivery::Dead { why: "there is no such receiver any more".to_owned() }
+}
+
 impl Loaded {
-    fn new(links: &Links, config: RoutingFile) -> Self {
-        let RoutingFile { receivers, routes, rules, ping, summary } = config;
-        let messages = Messages::new(links.clone(), rules.connectivity_floor_mbps);
+    fn new(log: AlertLog, links: &Links, config: RoutingFile) -> Self {
+        let RoutingFile { mut receivers, routes, rules, ping, summary } = config;
+        receivers.insert(0, Receiver::log(log));
+        let messages = Messages::new(links.clone(), rules.common.connectivity_floor_mbps);
         Self { receivers, routes, rules, ping, summary, messages }
     }
 
+    fn receiver(&self, address: &str) -> Option<&Receiver> {
+        self.receivers.iter().find(|receiver| receiver.addresses().iter().any(|known| known == address))
+    }
+
     fn routes(&self, alert: &Alert) -> Vec<Route> {
-        if self.routes.is_empty() {
-            let every = self.receivers.iter();
-            return every.map(|receiver| receiver.grouping().route(&receiver.name, alert)).collect();
-        }
+        // The log comes first, and needs no route.
+        let every = if self.routes.is_empty() { self.receivers.len() } else { 1 };
         let mut routes: Vec<Route> = Vec::new();
+        for receiver in &self.receivers[..every] {
+            routes.extend(receiver.addresses().iter().map(|address| receiver.grouping().route(address, alert)));
+        }
         for rule in self.routes.iter().filter(|rule| rule.takes(alert)) {
-            let route = rule.route(alert);
-            if routes.iter().all(|known| known.receiver != route.receiver) {
-                routes.push(route);
-            }
+            let further = rule.routes(&self.receivers, alert);
+            let is_new = |route: &Route| routes.iter().all(|known| known.receiver != route.receiver);
+            let further: Vec<_> = further.into_iter().filter(is_new).collect();
+            routes.extend(further);
             if !rule.goes_on() {
                 break;
             }

@@ -14,19 +14,21 @@ pub mod summary;
 
 use std::{collections::HashSet, fs, path::Path};
 
+use anyhow::Context;
+
 pub(crate) use self::grouping::Grouping;
 pub use self::{
     grouping::Route,
     live::Routing,
     receiver::Receiver,
     route::RouteRule,
-    rules::Rules,
     source::{open, read_again_on_hangup},
     summary::Plan,
 };
 use crate::{
     receivers::{Ping, labels, log},
-    tables::{Problem, Problems, Table},
+    rules::Rules,
+    tables::{Problem, Table, listed},
 };
 
 /// What the file says.
@@ -52,9 +54,9 @@ struct Names<'a> {
 
 impl RoutingFile {
     /// Reads the file, and the files and variables with secrets that it names.
-    pub fn read(path: &Path) -> Result<Self, Problems> {
-        let text = fs::read_to_string(path).map_err(|error| Problems::of_file(path, &error))?;
-        Self::parse(&text).map_err(|problems| Problems::new(path, problems))
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        Self::parse(&text).map_err(|problems| listed(path, problems))
     }
 
     /// Reads the text of a file.
@@ -77,7 +79,8 @@ impl RoutingFile {
             file.add(table);
         }
         let names = Names { receivers: &config.receivers, declared: &declared };
-        let labels: Vec<_> = labels::ALL.into_iter().chain(config.rules.fleet_by.iter().map(String::as_str)).collect();
+        let labels: Vec<_> =
+            labels::ALL.into_iter().chain(config.rules.common.fleet_by.iter().map(String::as_str)).collect();
         for mut table in file.tables("route") {
             config.routes.extend(RouteRule::read(&mut table, &names, &labels));
             file.add(table);

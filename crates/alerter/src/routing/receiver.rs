@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pisync_core::models::{Entry, Summary};
-use serde::{Deserialize, Deserializer, de::Error};
+use serde::Deserialize;
 
 use super::Grouping;
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
     receivers::{
         alertmanager::{self, Alertmanager},
         email::{self, Email},
+        log::{self, AlertLog},
         pagerduty::{self, PagerDuty},
         slack::{self, Slack},
         webhook::{self, Webhook},
@@ -25,16 +26,13 @@ use crate::{
 /// How long a receiver may take, unless the file says another time.
 const RECEIVER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// One `[[receiver]]`.
+/// One `[[receiver]]`, or the log.
 #[derive(Debug)]
 pub struct Receiver {
     pub(crate) name: String,
     timeout: Duration,
     kind: Kind,
 }
-
-/// A name: the key of each group of messages begins with it, and it must be found there again.
-struct Name(String);
 
 /// The keys of the file, by the kind of the receiver.
 #[derive(Debug, Deserialize)]
@@ -51,6 +49,7 @@ enum Settings {
 enum Kind {
     Alertmanager(Alertmanager),
     Email(Box<Email>),
+    Log(AlertLog),
     PagerDuty(PagerDuty),
     Slack(Slack),
     Webhook(Webhook),
@@ -59,11 +58,29 @@ enum Kind {
 impl Receiver {
     pub(super) fn read(table: &mut Table<'_>) -> Option<Self> {
         let name = table.take("name");
-        let name = table.need("name", name).map(|Name(name)| name);
+        let name = table.need("name", name).map(|Text(name)| name);
+        // The key of each group of messages begins with it, and it must be found there again.
+        if name.as_ref().is_some_and(|name| name.contains(Entry::LABELS_BEGIN)) {
+            table.fault("name", format!("must have no {} in it", Entry::LABELS_BEGIN));
+        }
         // Less than the lease of a message.
         let timeout = table.take("timeout").map_or(RECEIVER_TIMEOUT, |Length::<1, 20>(timeout)| timeout);
         let kind = table.read().and_then(|settings| Kind::new(settings, table));
         Some(Self { name: name?, timeout, kind: kind? })
+    }
+
+    /// Returns the log, which is always there and waits for its disk.
+    pub(super) fn log(log: AlertLog) -> Self {
+        Self { name: log::NAME.to_owned(), timeout: Duration::MAX, kind: Kind::Log(log) }
+    }
+
+    /// Returns whom messages are addressed to: the receiver by its name, or each of its mailboxes, so that
+    /// one that refuses stands in nobody's way.
+    pub(super) fn addresses(&self) -> Vec<String> {
+        match &self.kind {
+            Kind::Email(email) => email.mailboxes().map(|mailbox| format!("{}/{mailbox}", self.name)).collect(),
+            _ => vec![self.name.clone()],
+        }
     }
 
     /// Returns how messages to it are grouped where no route says otherwise.
@@ -72,16 +89,19 @@ impl Receiver {
             Kind::Alertmanager(_) | Kind::PagerDuty(_) => Grouping::each_alone(),
             Kind::Webhook(_) => Grouping::for_programs(),
             Kind::Email(_) | Kind::Slack(_) => Grouping::for_people(),
+            Kind::Log(_) => Grouping::all_at_once(),
         }
     }
 
-    /// Returns whether it keeps the state of each alert by itself: each has to be in a message to it,
-    /// and it gets no summaries.
+    /// Returns whether it keeps the state of each alert by itself: it gets no summaries.
     pub(super) fn keeps_state(&self) -> bool {
-        match &self.kind {
-            Kind::Alertmanager(_) | Kind::PagerDuty(_) => true,
-            Kind::Email(_) | Kind::Slack(_) | Kind::Webhook(_) => false,
-        }
+        matches!(self.kind, Kind::Alertmanager(_) | Kind::PagerDuty(_))
+    }
+
+    /// Returns whether a message to it lists each of its alerts: those of which it counts the rest would be
+    /// lost to what keeps the state of each by itself.
+    pub(super) fn lists_all(&self) -> bool {
+        self.keeps_state() || matches!(self.kind, Kind::Log(_))
     }
 
     /// Returns the Alertmanager that this is, if it is one.
@@ -98,31 +118,27 @@ impl Receiver {
             match &self.kind {
                 Kind::Alertmanager(alertmanager) => alertmanager.send(notification, messages).await,
                 Kind::Email(email) => email.send(notification, messages).await,
+                Kind::Log(log) => log.send(notification, messages).await,
                 Kind::PagerDuty(pagerduty) => pagerduty.send(notification, messages).await,
                 Kind::Slack(slack) => slack.send(notification, messages).await,
                 Kind::Webhook(webhook) => webhook.send(notification, messages).await,
             }
         };
-        self.in_time(sending).await
+        Delivery::within(self.timeout, sending).await
     }
 
-    /// Sends a weekly summary, or gives up when the time is over.
-    pub(super) async fn send_summary(&self, summary: &Summary, messages: &Messages) -> Delivery {
+    /// Sends a weekly summary to one of its addresses, or gives up when the time is over.
+    pub(super) async fn send_summary(&self, address: &str, summary: &Summary, messages: &Messages) -> Delivery {
         let sending = async {
             match &self.kind {
-                Kind::Email(email) => email.send_summary(summary, messages).await,
+                Kind::Email(email) => email.send_summary(address, summary, messages).await,
+                Kind::Log(log) => log.send_summary(summary).await,
                 Kind::Slack(slack) => slack.send_summary(summary, messages).await,
-                Kind::Webhook(webhook) => webhook.send_summary(&self.name, summary, messages).await,
+                Kind::Webhook(webhook) => webhook.send_summary(address, summary, messages).await,
                 Kind::Alertmanager(_) | Kind::PagerDuty(_) => Delivery::Dead { why: "it gets no summaries".to_owned() },
             }
         };
-        self.in_time(sending).await
-    }
-
-    async fn in_time(&self, sending: impl Future<Output = Delivery>) -> Delivery {
-        let seconds = self.timeout.as_secs_f64();
-        let late = || Delivery::Again { after: None, why: format!("no answer within {seconds} s") };
-        tokio::time::timeout(self.timeout, sending).await.unwrap_or_else(|_| late())
+        Delivery::within(self.timeout, sending).await
     }
 }
 
@@ -135,14 +151,5 @@ impl Kind {
             Settings::Slack(settings) => Slack::new(settings, table).map(Self::Slack),
             Settings::Webhook(settings) => Webhook::new(settings, table).map(Self::Webhook),
         }
-    }
-}
-
-impl<'de> Deserialize<'de> for Name {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Text(name) = Text::deserialize(deserializer)?;
-        let is_clear = !name.contains(Entry::LABELS_BEGIN);
-        let what = || D::Error::custom(format!("must have no {} in it", Entry::LABELS_BEGIN));
-        is_clear.then_some(Self(name)).ok_or_else(what)
     }
 }

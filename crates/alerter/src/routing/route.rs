@@ -1,14 +1,15 @@
 //! `[[route]]`: which alerts go to which receiver, and how they are grouped on that way.
 
 use pisync_core::models::{Alert, AlertName};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use super::{Grouping, Names, Receiver, Route};
 use crate::{
     receivers::{labels, log},
+    rules::RULES,
     tables::{
         Table,
-        values::{self, Length, Text, Texts, YEAR},
+        values::{Length, Text, Texts, YEAR},
     },
 };
 
@@ -27,7 +28,8 @@ struct Settings {
 }
 
 /// The name of a rule.
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
 struct Name(AlertName);
 
 /// One `[[route]]`.
@@ -75,9 +77,10 @@ impl RouteRule {
         self.goes_on
     }
 
-    /// The way of an alert that goes this way.
-    pub(crate) fn route(&self, alert: &Alert) -> Route {
-        self.grouping.route(&self.receiver, alert)
+    /// The ways of an alert that goes this way, to each address of the receiver.
+    pub(crate) fn routes(&self, receivers: &[Receiver], alert: &Alert) -> Vec<Route> {
+        let receivers = receivers.iter().filter(|receiver| receiver.name == self.receiver);
+        receivers.flat_map(Receiver::addresses).map(|address| self.grouping.route(&address, alert)).collect()
     }
 }
 
@@ -96,7 +99,7 @@ fn grouping(settings: Settings, table: &mut Table<'_>, usual: Grouping, known: &
     if usual.is_each_alone() && table.has("group_by") {
         table.fault("group_by", "cannot be set: this receiver gets each alert by itself");
     }
-    let by = settings.group_by.map(Texts::each);
+    let by = settings.group_by.map(|Texts(labels)| labels);
     if by.iter().flatten().any(|label| !known.contains(&label.as_str())) {
         table.fault("group_by", format!("must be of these labels: {}", known.join(", ")));
     }
@@ -108,11 +111,13 @@ fn grouping(settings: Settings, table: &mut Table<'_>, usual: Grouping, known: &
     }
 }
 
-impl<'de> Deserialize<'de> for Name {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let names = AlertName::ALL.map(AlertName::as_str).join(", ");
-        let name = |raw: values::Raw<'_>| if let values::Raw::Text(name) = raw { AlertName::parse(name) } else { None };
-        values::value(deserializer, format_args!("the name of an alert ({names})"), name).map(Self)
+impl TryFrom<String> for Name {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let name = RULES.iter().map(|rule| rule.name).find(|name| name.as_str() == text).map(Self);
+        let names: Vec<_> = RULES.iter().map(|rule| rule.name.as_str()).collect();
+        name.ok_or_else(|| format!("must be the name of an alert ({})", names.join(", ")))
     }
 }
 

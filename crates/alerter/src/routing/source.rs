@@ -12,9 +12,9 @@ use crate::config::Config;
 /// ends the process with status 2.
 pub fn open(path: Option<&PathBuf>) -> RoutingFile {
     let Some(path) = path else { return RoutingFile::default() };
-    let reject = |problems| {
+    let reject = |problems: anyhow::Error| {
         let mut command = <Config as clap::CommandFactory>::command();
-        settings::reject(&mut command, format_args!("--config (PISYNC_ALERT_CONFIG):\n{problems}"))
+        settings::reject(&mut command, format_args!("--config (PISYNC_ALERT_CONFIG):\n{problems:#}"))
     };
     RoutingFile::read(path).unwrap_or_else(reject)
 }
@@ -41,7 +41,7 @@ pub fn read_again_on_hangup(path: Option<PathBuf>, routing: Routing) -> std::io:
                     log::info!(what = "alert config"; "read again");
                 }
                 Err(problems) => {
-                    log::error!(what = "alert config", error:% = problems; "not read again, the old one stays");
+                    log::error!(what = "alert config", error:% = format!("{problems:#}"); "not read again, the old one stays");
                 }
             }
         }

@@ -3,33 +3,21 @@
 use jiff::{
     SignedDuration, Span, Timestamp,
     civil::{Date, Weekday},
+    fmt::strtime::BrokenDownTime,
     tz::TimeZone,
 };
 use pisync_core::models::hour_of;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use super::{Names, Receiver};
 use crate::{
     receivers::log,
-    tables::{
-        Table,
-        values::{self, Raw, Texts},
-    },
+    tables::{Table, values::Texts},
 };
 
-/// The days as they are written.
-const DAYS: [(&str, Weekday); 7] = [
-    ("monday", Weekday::Monday),
-    ("tuesday", Weekday::Tuesday),
-    ("wednesday", Weekday::Wednesday),
-    ("thursday", Weekday::Thursday),
-    ("friday", Weekday::Friday),
-    ("saturday", Weekday::Saturday),
-    ("sunday", Weekday::Sunday),
-];
-
 /// A day of the week.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
 struct Day(Weekday);
 
 /// The keys of the file.
@@ -43,11 +31,13 @@ struct Settings {
 }
 
 /// An hour of the day.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "f64")]
 struct Hour(i8);
 
 /// A time zone that this machine knows.
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
 struct Zone(TimeZone);
 
 /// For how long a summary is due: as long as any message is tried. One that was due while no
@@ -87,7 +77,7 @@ pub struct Due {
 impl Plan {
     pub(super) fn read(table: &mut Table<'_>, names: &Names<'_>) -> Option<Self> {
         let Settings { receivers, day, hour, zone } = table.read()?;
-        let mut receivers = table.need("receivers", receivers).map(Texts::each);
+        let mut receivers = table.need("receivers", receivers).map(|Texts(names)| names);
         for name in receivers.iter().flatten() {
             if let Some(what) = refusal(name, names) {
                 table.fault("receivers", format!("{name:?} {what}"));
@@ -140,28 +130,31 @@ fn refusal(name: &str, names: &Names<'_>) -> Option<&'static str> {
     (name != log::NAME && !names.has(name)).then_some("is no receiver of this file")
 }
 
-impl<'de> Deserialize<'de> for Day {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let day = |name: &str| DAYS.into_iter().find(|(known, _)| *known == name).map(|(_, day)| Self(day));
-        values::text(deserializer, "a day, monday to sunday", day)
+impl TryFrom<String> for Day {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        let day = BrokenDownTime::parse("%A", name).ok().and_then(|day| day.weekday());
+        day.map(Self).ok_or("must be a day, monday to sunday")
     }
 }
 
-impl<'de> Deserialize<'de> for Hour {
+impl TryFrom<f64> for Hour {
+    type Error = &'static str;
+
     #[expect(clippy::cast_possible_truncation, reason = "an hour")]
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let hour = |raw: Raw<'_>| match raw {
-            Raw::Number(hour) if hour.fract() == 0.0 && (0.0..24.0).contains(&hour) => Some(Self(hour as i8)),
-            Raw::Number(_) | Raw::Text(_) => None,
-        };
-        values::value(deserializer, "an hour, 0 to 23", hour)
+    fn try_from(hour: f64) -> Result<Self, Self::Error> {
+        let fits = hour.fract() == 0.0 && (0.0..24.0).contains(&hour);
+        fits.then_some(Self(hour as i8)).ok_or("must be an hour, 0 to 23")
     }
 }
 
-impl<'de> Deserialize<'de> for Zone {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let expected = "\"UTC\" or a time zone that this machine knows, such as \"Europe/Berlin\"";
-        values::text(deserializer, expected, |name| TimeZone::get(name).ok().map(Self))
+impl TryFrom<String> for Zone {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        let zone = TimeZone::get(&name).map(Self);
+        zone.map_err(|_| "must be \"UTC\" or a time zone that this machine knows, such as \"Europe/Berlin\"")
     }
 }
 

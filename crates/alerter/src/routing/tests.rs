@@ -1,7 +1,5 @@
 //! What a config may say, and what is said of one that is wrong.
 
-use std::fmt::Write;
-
 use pisync_core::models::{Alert, DeviceId, FailureRun};
 
 use super::*;
@@ -19,10 +17,7 @@ fn ring() {
 fn wrong(text: &str) -> String {
     ring();
     let problems = RoutingFile::parse(text).expect_err(text);
-    problems.iter().fold(String::new(), |mut all, problem| {
-        let _ = writeln!(all, "{problem}");
-        all
-    })
+    problems.iter().map(|(line, what)| format!("{line}: {what}\n")).collect::<Vec<_>>().concat()
 }
 
 fn routes(config: &str, device: &str) -> Vec<Route> {
@@ -130,7 +125,7 @@ fn all_that_is_missing_is_told_and_what_was_probably_meant() {
         ("[[route]]\nrepeat_interval = \"10s\"\n", "2: route.repeat_interval: must be from 60 to 31622400 s"),
         (
             "[[route]]\nalertname = \"DeviceSilnt\"\n",
-            "2: route.alertname: must be the name of an alert (DeviceSyncFailing, ",
+            "2: route.alertname: must be the name of an alert (FleetSyncFailing, ",
         ),
         (
             "[rules.fleet_silent]\nabsent_aftr = \"1h\"\n",
@@ -177,7 +172,8 @@ fn a_secret_is_not_in_the_file_and_is_shown_by_nothing() {
         ("url = hunter2", "4: "),
         ("url_file = \"/no/such/hunter2\"", "4: receiver.url_file: cannot be read"),
         ("url_env = \"NO_SUCH_hunter2\"", "4: receiver.url_env: names a variable that is not set"),
-        (&format!("url_file = {path:?}\nurl_env = \"X\""), "5: receiver.url_env: cannot be together"),
+        (&format!("url_file = {path:?}\nurl_env = \"X\""), "5: receiver.url_env: cannot be together with url_file"),
+        ("url_env = \"PATH\"\nurl_file = \"x\"", "4: receiver.url_env: must be an address"),
     ] {
         let wrong = wrong(&slack(key));
         assert!(wrong.contains(said) && !wrong.contains("hunter2"), "{key}: {wrong}");
@@ -238,7 +234,7 @@ fn what_the_fleet_is_looked_at_by_are_names_of_labels_on_which_routes_may_match(
     let route = "[[route]]\nreceiver = \"chat\"\nmatch = { region = \"nord\" }\ngroup_by = [\"region\"]\n";
     ring();
     let config = RoutingFile::parse(&format!("{TWO}{route}[rules]\nfleet_by = [\"region\", \"group\"]\n")).unwrap();
-    assert_eq!(config.rules.fleet_by, ["region", "group"]);
+    assert_eq!(config.rules.common.fleet_by, ["region", "group"]);
     let without = wrong(&format!("{TWO}{route}"));
     assert!(without.contains("route.match.region: is not known") && without.contains("route.group_by: "), "{without}");
     for by in ["[\"deviceId\"]", "[\"a b\"]", "[\"a\", \"a\"]", "[\"a\", \"b\", \"c\", \"d\"]", "7"] {
@@ -254,14 +250,14 @@ fn rules_that_are_not_named_stay_as_they_are_and_each_may_be_set() {
                   [rules.device_flapping]\nopens_above = 0.4\n";
     let rules = RoutingFile::parse(config).unwrap().rules;
     let usual = Rules::default();
-    assert_eq!(rules.digest_after().as_mins(), 20);
-    assert_eq!(rules.fleet_sync_failing.limits().at_least, 7);
-    assert!((rules.fleet_sync_failing.limits().opens_at - 0.5).abs() < 1e-9);
+    assert_eq!(rules.common.digest_after().as_mins(), 20);
+    assert_eq!(rules.fleet_sync_failing.at_least, 7);
+    assert!((rules.fleet_sync_failing.opens_at - 0.5).abs() < 1e-9);
     assert_eq!(rules.fleet_sync_failing.window, usual.fleet_sync_failing.window);
     assert_eq!(rules.fleet_silent.absent_after.as_mins(), 30);
     assert_eq!(rules.pipeline_stalled.longest_wait.as_mins(), 1);
     assert!((rules.device_flapping.opens_above - 0.4).abs() < 1e-9);
-    assert_eq!(rules.device_silent_after, usual.device_silent_after);
+    assert_eq!(rules.common.device_silent_after, usual.common.device_silent_after);
 
     let wrong = wrong("[rules.fleet_silent]\nopens_at = 2\nat_least = 0.5\nabsent_after = \"0s\"\nwindow = \"1m\"\n");
     for key in ["opens_at", "at_least", "absent_after", "window"] {

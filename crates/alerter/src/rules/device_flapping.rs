@@ -7,18 +7,40 @@
 //! A device cannot flap without beginning to fail again and again, so it is enough to evaluate it
 //! then: a tick costs what begins to fail, not what exists.
 
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{Alert, AlertName, DeviceId, Finding, Subject},
     store::StoredEvent,
 };
+use serde::Deserialize;
 
+use super::{About, Rule, Rules};
 use crate::{
     evaluation::{Evaluation, Health},
-    routing::rules::DeviceFlapping,
     snapshot::{Candidates, PAGE, ReadError, Snapshot},
+    tables::values,
 };
+
+pub(super) const RULE: Rule = Rule {
+    name: AlertName::DEVICE_FLAPPING,
+    inhibited_by: &[AlertName::FLEET_SYNC_FAILING],
+    digest_of: None,
+    about: About::Devices(|snapshot, _| candidates(snapshot).boxed()),
+    evaluate: |snapshot, rules| evaluate(snapshot, rules).boxed(),
+};
+
+/// Shares of all changes that could be.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Above this share it is flapping.
+    #[serde(deserialize_with = "values::share")]
+    pub opens_above: f64,
+    /// Below this share it is not any more.
+    #[serde(deserialize_with = "values::share")]
+    pub closes_below: f64,
+}
 
 /// How long ago a device may have begun to fail: late data never pages.
 const RECENT: SignedDuration = SignedDuration::from_mins(15);
@@ -27,12 +49,18 @@ const RECENT: SignedDuration = SignedDuration::from_mins(15);
 const MOST: usize = 2 * PAGE;
 
 /// How many reports are read.
-pub(crate) const REPORTS: usize = 21;
+const REPORTS: usize = 21;
 
 /// The weights of the oldest and the newest change.
 const WEIGHTS: [f64; 2] = [0.75, 1.25];
 
-impl DeviceFlapping {
+impl Default for Settings {
+    fn default() -> Self {
+        Self { opens_above: 0.30, closes_below: 0.15 }
+    }
+}
+
+impl Settings {
     /// Returns whether a device flaps, by whether its last reports failed, oldest first. Fewer than
     /// [`REPORTS`] do not tell.
     fn health(&self, is_open: bool, failed: &[bool]) -> Health {
@@ -54,8 +82,8 @@ fn changes(failed: &[bool]) -> Option<f64> {
 
 /// Returns the devices that have begun to fail since the last tick; nobody while the whole fleet fails,
 /// since that is the reason.
-pub(crate) async fn candidates(snapshot: &Snapshot) -> Result<Candidates, ReadError> {
-    if snapshot.inhibition.open_of_whole(AlertName::DeviceSyncFailing).is_some() {
+async fn candidates(snapshot: &Snapshot) -> Result<Candidates, ReadError> {
+    if snapshot.inhibition.open_of_whole(AlertName::FLEET_SYNC_FAILING).is_some() {
         return Ok(stream::empty().boxed());
     }
     let since = snapshot.now.saturating_sub(RECENT).unwrap_or(Timestamp::MIN);
@@ -65,24 +93,24 @@ pub(crate) async fn candidates(snapshot: &Snapshot) -> Result<Candidates, ReadEr
 }
 
 /// Evaluates the devices of the page by their last reports.
-pub(crate) async fn evaluate(snapshot: &Snapshot) -> Result<Vec<Evaluation>, ReadError> {
+async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>, ReadError> {
     let reports = snapshot.reports(u32::try_from(REPORTS).unwrap_or(u32::MAX)).await?;
-    Ok(reports.into_iter().filter_map(|(device, reports)| evaluation(snapshot, device, &reports)).collect())
+    Ok(reports.into_iter().filter_map(|(device, reports)| evaluation(snapshot, rules, device, &reports)).collect())
 }
 
 /// Evaluates a device by its last reports, newest first.
-fn evaluation(snapshot: &Snapshot, device: DeviceId, reports: &[StoredEvent]) -> Option<Evaluation> {
-    let (rules, open) = (&snapshot.rules, snapshot.open_of(AlertName::DeviceFlapping, &device));
+fn evaluation(snapshot: &Snapshot, rules: &Rules, device: DeviceId, reports: &[StoredEvent]) -> Option<Evaluation> {
+    let open = snapshot.open_of(RULE.name, &device);
     let failed: Vec<_> = reports.iter().rev().map(|report| report.total_errors > 0).collect();
     let newest = reports.first().map(|report| report.timestamp);
     // One that is silent does not flap any more.
-    let is_heard = newest.is_some_and(|at| snapshot.now.duration_since(at) <= rules.device_silent_after);
+    let is_heard = newest.is_some_and(|at| snapshot.now.duration_since(at) <= rules.common.device_silent_after);
     let health = if is_heard { rules.device_flapping.health(open.is_some(), &failed) } else { Health::Healthy };
     let since = open.map(|incident| incident.alert.starts_at).or_else(|| first_change(reports))?;
-    let mut alert = Alert::new(AlertName::DeviceFlapping, Subject::Device(device), since);
+    let mut alert = Alert::new(RULE.name, Subject::Device(device), since);
     alert.failure_count = i32::try_from(failed.iter().filter(|failed| **failed).count()).unwrap_or(i32::MAX);
     let changes = failed.windows(2).filter(|pair| pair[0] != pair[1]).count() as u64;
-    alert.finding = Some(Finding::new(changes, (REPORTS - 1) as u64, None));
+    alert.finding = Some(Finding::new(changes, (REPORTS - 1) as u64));
     Some(Evaluation::new(alert, health, newest.unwrap_or(snapshot.now)))
 }
 
@@ -104,7 +132,7 @@ mod tests {
 
     #[test]
     fn opens_above_one_share_of_changes_and_closes_below_a_lower_one() {
-        let settings = DeviceFlapping::default();
+        let settings = Settings::default();
         for (text, closed, open) in [
             ("F.F.F.F.F.F.F.F.F.F.F", Unhealthy, Unhealthy),
             (".....................", Healthy, Healthy),

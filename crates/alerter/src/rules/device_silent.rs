@@ -2,13 +2,23 @@
 
 use std::ops::Range;
 
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::{Alert, AlertName, DeviceId, Listening, Subject};
 
+pub(super) use super::NoSettings as Settings;
+use super::{About, Rule, Rules};
 use crate::{
     evaluation::{Evaluation, Health},
-    snapshot::{Candidates, ReadError, Snapshot},
+    snapshot::{Candidates, PAGE, ReadError, Snapshot},
+};
+
+pub(super) const RULE: Rule = Rule {
+    name: AlertName::DEVICE_SILENT,
+    inhibited_by: &[AlertName::PIPELINE_STALLED, AlertName::FLEET_SILENT],
+    digest_of: None,
+    about: About::Devices(|snapshot, rules| candidates(snapshot, rules).boxed()),
+    evaluate: |snapshot, rules| evaluate(snapshot, rules).boxed(),
 };
 
 /// How long ago its time may have run out to open an incident: who was silent before that is shown,
@@ -16,22 +26,26 @@ use crate::{
 const RECENT: SignedDuration = SignedDuration::from_hours(2);
 
 /// Returns the devices whose time ran out only now; nobody while no API is alive.
-pub(crate) async fn candidates(snapshot: &Snapshot) -> Result<Candidates, ReadError> {
-    let Some(listening) = snapshot.listening().await? else { return Ok(stream::empty().boxed()) };
-    let range = newly_silent(snapshot.rules.device_silent_after, listening, snapshot.now);
-    Ok(snapshot.last_seen_in(range))
+async fn candidates(snapshot: &Snapshot, rules: &Rules) -> Result<Candidates, ReadError> {
+    let longest_absence = rules.pipeline_stalled.longest_absence;
+    let Some(listening) = snapshot.listening(longest_absence).await? else { return Ok(stream::empty().boxed()) };
+    let range = newly_silent(rules.common.device_silent_after, listening, snapshot.now);
+    let walk = snapshot.last_seen.walk(Some(range.start), Some(range.end), PAGE);
+    let devices = |page: Vec<(DeviceId, _)>| page.into_iter().map(|(device, _)| device).collect();
+    Ok(walk.map_ok(devices).map_err(ReadError::from).boxed())
 }
 
 /// Evaluates the devices of the page by when they were last heard of. While no API is alive nothing is
 /// known of anyone.
-pub(crate) async fn evaluate(snapshot: &Snapshot) -> Result<Vec<Evaluation>, ReadError> {
-    let Some(listening) = snapshot.listening().await? else { return Ok(Vec::new()) };
-    let (last_seen, patience) = (snapshot.last_seen().await?, snapshot.rules.device_silent_after);
+async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>, ReadError> {
+    let longest_absence = rules.pipeline_stalled.longest_absence;
+    let Some(listening) = snapshot.listening(longest_absence).await? else { return Ok(Vec::new()) };
+    let (last_seen, patience) = (snapshot.last_seen.of(&snapshot.devices).await?, rules.common.device_silent_after);
     let of = |device: &DeviceId| {
-        let open = snapshot.open_of(AlertName::DeviceSilent, device);
+        let open = snapshot.open_of(RULE.name, device);
         let last_seen = last_seen.get(device).copied();
         let since = open.map(|incident| incident.alert.starts_at).or(last_seen)?;
-        let alert = Alert::new(AlertName::DeviceSilent, Subject::Device(device.clone()), since);
+        let alert = Alert::new(RULE.name, Subject::Device(device.clone()), since);
         let health = health(last_seen, patience, listening, snapshot.now);
         Some(Evaluation::new(alert, health, last_seen.unwrap_or(snapshot.now)))
     };

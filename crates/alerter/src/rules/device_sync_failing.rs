@@ -1,31 +1,52 @@
 //! `DeviceSyncFailing`: a device failed as many times in a row as the threshold says.
 
-use jiff::Timestamp;
-use pisync_core::models::{Alert, AlertName, DeviceId, Evidence, FailureCounter, LATE_AFTER, Subject};
+use std::collections::HashMap;
 
-use crate::{
-    evaluation::{Evaluation, Health},
-    snapshot::{Candidates, ReadError, Snapshot},
+use futures_util::{FutureExt, StreamExt, TryStreamExt};
+use jiff::Timestamp;
+use pisync_core::{
+    models::{Alert, AlertName, DeviceId, Evidence, FailureCounter, LATE_AFTER, Subject},
+    store::Store,
 };
 
+pub(super) use super::NoSettings as Settings;
+use super::{About, Rule, Rules};
+use crate::{
+    device_context::{self, DeviceContext},
+    evaluation::{Evaluation, Health},
+    snapshot::{Candidates, PAGE, ReadError, Snapshot},
+};
+
+pub(crate) const RULE: Rule = Rule {
+    name: AlertName::DEVICE_SYNC_FAILING,
+    inhibited_by: &[AlertName::FLEET_SYNC_FAILING],
+    digest_of: None,
+    about: About::Devices(|snapshot, _| candidates(snapshot).boxed()),
+    evaluate: |snapshot, rules| evaluate(snapshot, rules).boxed(),
+};
+
+/// Of how many devices the usual speed is read at a time.
+const BATCH_SIZE: usize = 100;
+
 /// Returns the devices that fail.
-pub(crate) async fn candidates(snapshot: &Snapshot) -> Result<Candidates, ReadError> {
-    snapshot.failing().await
+async fn candidates(snapshot: &Snapshot) -> Result<Candidates, ReadError> {
+    let failing = snapshot.store.failure_counters().failing(snapshot.threshold, PAGE).await?;
+    Ok(failing.map_err(ReadError::from).boxed())
 }
 
 /// Evaluates the devices of the page by their counters. An unreadable counter means unknown, not
 /// healthy.
-pub(crate) async fn evaluate(snapshot: &Snapshot) -> Result<Vec<Evaluation>, ReadError> {
-    let counters = snapshot.counters().await?;
+async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>, ReadError> {
+    let counters = snapshot.store.failure_counters().find_readable(&snapshot.devices).await?;
     let of = |device: &DeviceId| {
         let counter = match counters.get(device) {
             Some(None) => return None,
             Some(Some(counter)) => Some(counter),
             None => None,
         };
-        let open = snapshot.open_of(AlertName::DeviceSyncFailing, device);
+        let open = snapshot.open_of(RULE.name, device);
         let usual = open.and_then(|incident| incident.alert.evidence?.usual);
-        let floor = snapshot.rules.connectivity_floor_mbps;
+        let floor = rules.common.connectivity_floor_mbps;
         Some(evaluation(device, counter, snapshot.threshold, floor, usual, snapshot.now))
     };
     Ok(snapshot.devices.iter().filter_map(of).collect())
@@ -44,7 +65,7 @@ fn evaluation(
 ) -> Evaluation {
     let healthy_since = counter.and_then(|counter| counter.last_success_at).unwrap_or(now);
     let Some(run) = counter.and_then(|counter| counter.run).filter(|run| run.count >= threshold) else {
-        let alert = Alert::new(AlertName::DeviceSyncFailing, Subject::Device(device.clone()), now);
+        let alert = Alert::new(RULE.name, Subject::Device(device.clone()), now);
         return Evaluation::new(alert, Health::Healthy, healthy_since);
     };
     let evidence = Evidence { speed: run.last_speed, usual };
@@ -57,13 +78,30 @@ fn evaluation(
 /// Gives alerts that open their cause by what is usual for the device, too.
 pub(crate) async fn compare_with_usual(snapshot: &Snapshot, alerts: &mut [&mut Alert]) {
     let devices: Vec<_> = alerts.iter().filter_map(|alert| alert.device_id().cloned()).collect();
-    let usual = snapshot.usual_speeds(&devices).await;
+    let usual = usual_speeds(&snapshot.store, &devices).await;
     for alert in alerts {
         let usual = alert.device_id().and_then(|device| usual.get(device.as_str())).copied();
         alert.evidence = alert.evidence.map(|evidence| Evidence { usual, ..evidence });
-        let cause = |evidence: Evidence| evidence.cause(snapshot.rules.connectivity_floor_mbps);
+        let cause = |evidence: Evidence| evidence.cause(snapshot.common.connectivity_floor_mbps);
         alert.cause = alert.evidence.map_or(alert.cause, cause);
     }
+}
+
+/// Returns the median speed of the good syncs among the last of each device, in Mbps: it tells a line that
+/// broke down from one that is as it always is. What cannot be read is not known: nobody is notified
+/// late because of it.
+async fn usual_speeds(store: &Store, devices: &[DeviceId]) -> HashMap<String, f64> {
+    let mut speeds = HashMap::new();
+    for some in devices.chunks(BATCH_SIZE) {
+        let newest: Vec<_> = some.iter().map(|device| (device, Timestamp::MAX)).collect();
+        match device_context::rows_of(store, &newest).await {
+            Ok(rows) => speeds.extend(
+                rows.into_iter().filter_map(|(device, rows)| Some((device, DeviceContext::of(&rows).usual_speed?))),
+            ),
+            Err(error) => log::warn!(error:% = error; "the usual speed of some devices is unknown"),
+        }
+    }
+    speeds
 }
 
 #[cfg(test)]

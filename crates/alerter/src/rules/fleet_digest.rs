@@ -2,53 +2,84 @@
 
 use std::collections::BTreeSet;
 
-use futures_util::TryStreamExt;
+use futures_util::{FutureExt, TryStreamExt};
 use pisync_core::models::{Alert, AlertName, DeviceId, Finding, Subject};
 
+pub(super) use super::NoSettings as Settings;
+use super::{About, Rule};
 use crate::{
     evaluation::{Evaluation, Health},
-    inhibition::Episode,
-    snapshot::{ReadError, Snapshot},
+    inhibition::{Episode, Over},
+    snapshot::{PAGE, ReadError, Snapshot},
+};
+
+pub(super) const RULE: Rule = Rule {
+    name: AlertName::FLEET_DIGEST,
+    inhibited_by: &[],
+    digest_of: None,
+    about: About::Fleet,
+    evaluate: |snapshot, _| evaluate(snapshot).boxed(),
 };
 
 /// How many devices a digest names; the rest is counted.
 const NAMED: usize = 50;
 
 /// Evaluates the episodes whose digest is due. One of a part that failed with the whole is named in
-/// the digest of the whole.
-pub(crate) async fn evaluate(snapshot: &Snapshot) -> Result<Vec<Evaluation>, ReadError> {
+/// the digest of the whole. An open digest whose episode cannot be read any more is over: nobody could
+/// say of whom it speaks.
+async fn evaluate(snapshot: &Snapshot) -> Result<Vec<Evaluation>, ReadError> {
     let episodes = &snapshot.inhibition.episodes;
     let mut found = Vec::new();
-    for episode in episodes.iter().filter(|episode| episode.digest_is_due(snapshot.now)) {
-        if !episodes.iter().any(|whole| whole.speaks_for(episode)) {
-            found.extend(evaluation(snapshot, episode).await?);
+    for episode in episodes {
+        if let Some((devices, over)) = episode.digest_due(snapshot.now)
+            && !episodes.iter().any(|whole| whole.speaks_for(episode))
+        {
+            found.extend(evaluation(snapshot, episode, devices, over).await?);
+        }
+    }
+    for Alert { subject, .. } in snapshot.open.values().map(|kept| &kept.incident.alert) {
+        if let Subject::After(of) = subject
+            && episodes.iter().all(|episode| episode.id != *of)
+            && snapshot.store.alerts().find(*of).await?.is_none()
+        {
+            let alert = Alert::new(RULE.name, subject.clone(), snapshot.now);
+            found.push(Evaluation::new(alert, Health::Healthy, snapshot.now));
         }
     }
     Ok(found)
 }
 
-async fn evaluation(snapshot: &Snapshot, episode: &Episode) -> Result<Option<Evaluation>, ReadError> {
-    let Some(over) = episode.over else { return Ok(None) };
-    let mut alert = Alert::new(AlertName::FleetDigest, Subject::After(episode.id), over.digest_at);
-    if snapshot.open(&alert).is_none() && snapshot.incident(alert.id).await?.is_some() {
+async fn evaluation(
+    snapshot: &Snapshot,
+    episode: &Episode,
+    devices: AlertName,
+    over: Over,
+) -> Result<Option<Evaluation>, ReadError> {
+    let mut alert = Alert::new(RULE.name, Subject::After(episode.id), over.digest_at);
+    if snapshot.open(&alert).is_none() && snapshot.store.alerts().find(alert.id).await?.is_some() {
         return Ok(None);
     }
-    let (count, named) = still_failing(snapshot, episode).await?;
+    let (count, named) = still_failing(snapshot, episode, devices, over).await?;
     alert.failure_count = i32::try_from(count).unwrap_or(i32::MAX);
-    let detail = episode.scope.as_ref().map(ToString::to_string);
-    alert.finding = Some(Finding { part: count, whole: count, detail, changed: Vec::new(), named });
+    let scope = episode.scope.as_ref().map(|scope| ("scope", scope.to_string()));
+    alert.finding = Some(Finding { named, ..Finding::new(count, count).with(scope) });
     let found = Evaluation::new(alert, Health::unhealthy_if(count > 0), snapshot.now);
     Ok(Some(Evaluation { follows: episode.scope.clone(), ..found }))
 }
 
 /// Returns how many devices of an episode still fail, and the first of them by name.
-async fn still_failing(snapshot: &Snapshot, episode: &Episode) -> Result<(u64, Vec<DeviceId>), ReadError> {
-    let Some(over) = episode.over else { return Ok((0, Vec::new())) };
-    let mut devices = snapshot.devices_open(episode.inhibits, episode.begins(), over.ends_at).await?;
+async fn still_failing(
+    snapshot: &Snapshot,
+    episode: &Episode,
+    devices: AlertName,
+    over: Over,
+) -> Result<(u64, Vec<DeviceId>), ReadError> {
+    let alerts = snapshot.store.alerts();
+    let mut devices = alerts.devices_open(devices, episode.begins(), over.ends_at, PAGE).await?;
     let (mut count, mut named) = (0, BTreeSet::new());
     while let Some(mut page) = devices.try_next().await? {
         if episode.scope.is_some() {
-            let labels = snapshot.labels(&page.iter().collect::<Vec<_>>()).await?;
+            let labels = snapshot.store.sync_events().newest_labels(&page.iter().collect::<Vec<_>>()).await?;
             page.retain(|device| labels.get(device).is_some_and(|labels| episode.is_about(labels)));
         }
         count += page.len() as u64;

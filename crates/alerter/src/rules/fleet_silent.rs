@@ -3,27 +3,71 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use futures_util::FutureExt;
+use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::{Alert, AlertName, Finding, Listening, Scope, Subject};
+use serde::Deserialize;
 
+use super::{About, Rule, Rules};
 use crate::{
-    evaluation::{Evaluation, Health},
-    routing::rules::FleetSilent,
+    evaluation::{Evaluation, Health, Limits},
     snapshot::{Presence, Reach, ReadError, Snapshot},
+    tables::values,
 };
 
+pub(super) const RULE: Rule = Rule {
+    name: AlertName::FLEET_SILENT,
+    // The alert of the whole inhibits those of the parts.
+    inhibited_by: &[AlertName::PIPELINE_STALLED, AlertName::FLEET_SILENT],
+    digest_of: Some(AlertName::DEVICE_SILENT),
+    about: About::Fleet,
+    evaluate: |snapshot, rules| evaluate(snapshot, rules).boxed(),
+};
+
+/// When too many are absent.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    #[serde(deserialize_with = "values::share")]
+    opens_at: f64,
+    #[serde(deserialize_with = "values::count")]
+    at_least: u64,
+    #[serde(deserialize_with = "values::share")]
+    closes_below: f64,
+    /// For how long a device has to be silent to be absent.
+    #[serde(deserialize_with = "values::length")]
+    pub absent_after: SignedDuration,
+    /// For how long a silent device is still expected to come back.
+    #[serde(deserialize_with = "values::length")]
+    pub expected_for: SignedDuration,
+}
+
+impl Settings {
+    fn limits(&self) -> Limits {
+        Limits { opens_at: self.opens_at, at_least: self.at_least, closes_below: self.closes_below }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let Limits { opens_at, at_least, closes_below } = Limits::FLEET;
+        let (absent_after, expected_for) = (SignedDuration::from_hours(3), SignedDuration::from_hours(7 * 24));
+        Self { opens_at, at_least, closes_below, absent_after, expected_for }
+    }
+}
+
 /// Evaluates the whole, and then the parts, which the alert of the whole inhibits.
-pub(crate) async fn evaluate(snapshot: &Snapshot) -> Result<Vec<Evaluation>, ReadError> {
+async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>, ReadError> {
     let listening = &snapshot.liveness().await?.listening;
-    let is_heard = snapshot.listening().await?.is_some();
-    let reach = reach(&snapshot.rules.fleet_silent, listening, snapshot.now);
+    let is_heard = snapshot.listening(rules.pipeline_stalled.longest_absence).await?.is_some();
+    let reach = reach(&rules.fleet_silent, listening, snapshot.now);
     let whole = snapshot.presence(reach).await?;
-    let parts = parts(snapshot, is_heard, reach, whole.absent).await?;
+    let parts = parts(snapshot, rules, is_heard, reach, whole.absent).await?;
     let subjects: BTreeSet<_> = parts.keys().cloned().chain(snapshot.open_scopes()).collect();
-    let mut found = vec![evaluation(snapshot, Subject::Fleet, is_heard, Some(whole), reach)];
+    let mut found = vec![evaluation(snapshot, rules, Subject::Fleet, is_heard, Some(whole), reach)];
     found.extend(subjects.into_iter().map(|scope| {
         let presence = parts.get(&scope).copied();
-        evaluation(snapshot, Subject::Scope(scope), is_heard, presence, reach)
+        evaluation(snapshot, rules, Subject::Scope(scope), is_heard, presence, reach)
     }));
     Ok(found)
 }
@@ -31,31 +75,32 @@ pub(crate) async fn evaluate(snapshot: &Snapshot) -> Result<Vec<Evaluation>, Rea
 /// Returns the presence of the parts that matter: none while too few are absent of the whole.
 async fn parts(
     snapshot: &Snapshot,
+    rules: &Rules,
     is_heard: bool,
     reach: Reach,
     absent: u64,
 ) -> Result<BTreeMap<Scope, Presence>, ReadError> {
-    let (rules, open) = (&snapshot.rules, snapshot.open_scopes());
-    let may_open = absent >= rules.fleet_silent.limits().at_least;
-    if !is_heard || rules.fleet_by.is_empty() || (open.is_empty() && !may_open) {
+    let (at_least, open) = (rules.fleet_silent.at_least, snapshot.open_scopes());
+    if !is_heard || rules.common.fleet_by.is_empty() || (open.is_empty() && absent < at_least) {
         return Ok(BTreeMap::new());
     }
-    Box::pin(snapshot.presence_of_parts(reach, &open)).await
+    snapshot.presence_of_parts(reach, &open, at_least).await
 }
 
 fn evaluation(
     snapshot: &Snapshot,
+    rules: &Rules,
     subject: Subject,
     is_heard: bool,
     presence: Option<Presence>,
     reach: Reach,
 ) -> Evaluation {
     // When they fell silent, which was some time ago.
-    let mut alert = Alert::new(AlertName::FleetSilent, subject, reach.absent_since);
-    let (rules, is_open) = (&snapshot.rules, snapshot.open(&alert).is_some());
+    let mut alert = Alert::new(RULE.name, subject, reach.absent_since);
+    let is_open = snapshot.open(&alert).is_some();
     let health = match (&alert.subject, presence) {
         // The file names it no more.
-        (Subject::Scope(scope), _) if !rules.fleet_by.contains(&scope.label) => Health::Healthy,
+        (Subject::Scope(scope), _) if !rules.common.fleet_by.contains(&scope.label) => Health::Healthy,
         _ if !is_heard => Health::Unknown,
         // Nobody is expected there any more.
         (Subject::Scope(_), Some(Presence { expected: 0, .. })) => Health::Healthy,
@@ -67,12 +112,12 @@ fn evaluation(
 }
 
 fn finding(presence: Presence, reach: Reach) -> Finding {
-    let since = reach.absent_since.strftime("%H:%M UTC");
-    Finding::new(presence.absent, presence.expected, Some(format!("nothing was received from them since {since}")))
+    let since = format!("{:.0}", reach.absent_since);
+    Finding::new(presence.absent, presence.expected).with([("silentSince", since)])
 }
 
 /// Returns the times that matter now.
-fn reach(rule: &FleetSilent, listening: &Listening, now: Timestamp) -> Reach {
+fn reach(rule: &Settings, listening: &Listening, now: Timestamp) -> Reach {
     Reach {
         expected_since: listening.back(now, rule.expected_for.max(rule.absent_after)),
         absent_since: listening.back(now, rule.absent_after),
@@ -89,7 +134,7 @@ mod tests {
     fn while_we_were_away_nobody_was_absent() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let gap = Gap { from: at("2026-11-24T04:00:00Z"), to: at("2026-11-24T10:00:00Z") };
-        let reach = reach(&FleetSilent::default(), &Listening { gaps: vec![gap] }, at("2026-11-24T10:30:00Z"));
+        let reach = reach(&Settings::default(), &Listening { gaps: vec![gap] }, at("2026-11-24T10:30:00Z"));
         assert_eq!(reach.absent_since, at("2026-11-24T01:30:00Z"));
         assert_eq!(reach.expected_since, at("2026-11-17T04:30:00Z"));
     }

@@ -3,14 +3,54 @@
 
 use std::{collections::BTreeSet, ops::Range};
 
+use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::{AHEAD, Alert, AlertName, Finding, FleetWindow, FleetWindows, Scope, Subject};
+use serde::Deserialize;
 
+use super::{About, Rule, Rules};
 use crate::{
-    evaluation::{Evaluation, Health},
-    routing::rules::FleetSyncFailing,
+    evaluation::{Evaluation, Health, Limits},
     snapshot::{ReadError, Snapshot},
+    tables::values,
 };
+
+pub(super) const RULE: Rule = Rule {
+    name: AlertName::FLEET_SYNC_FAILING,
+    // The alert of the whole inhibits those of the parts.
+    inhibited_by: &[AlertName::FLEET_SYNC_FAILING],
+    digest_of: Some(AlertName::DEVICE_SYNC_FAILING),
+    about: About::Fleet,
+    evaluate: |snapshot, rules| evaluate(snapshot, rules).boxed(),
+};
+
+/// When too many of the fleet fail, or of a part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    #[serde(deserialize_with = "values::share")]
+    pub(crate) opens_at: f64,
+    #[serde(deserialize_with = "values::count")]
+    pub(crate) at_least: u64,
+    #[serde(deserialize_with = "values::share")]
+    closes_below: f64,
+    /// How far back it reads, in the devices' own time.
+    #[serde(deserialize_with = "values::length")]
+    pub window: SignedDuration,
+    /// The share of the fleet that has to have reported meanwhile; fewer are no sample.
+    #[serde(deserialize_with = "values::share")]
+    pub heard_at_least: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let Limits { opens_at, at_least, closes_below } = Limits::FLEET;
+        Self { opens_at, at_least, closes_below, window: SignedDuration::from_mins(15), heard_at_least: 0.01 }
+    }
+}
+
+/// How long ago a device may have been heard of to count as part of the fleet.
+const PART_OF_FLEET: SignedDuration = SignedDuration::from_hours(24);
 
 /// How far back the beginning is looked for.
 const LONGEST_LOOK_BACK: SignedDuration = SignedDuration::from_hours(6);
@@ -19,24 +59,25 @@ const LONGEST_LOOK_BACK: SignedDuration = SignedDuration::from_hours(6);
 const CONTRASTS: usize = 3;
 
 /// Evaluates the whole, and then the parts, which the alert of the whole inhibits.
-pub(crate) async fn evaluate(snapshot: &Snapshot) -> Result<Vec<Evaluation>, ReadError> {
-    let window = snapshot.rules.fleet_sync_failing.window_at(snapshot.now);
+async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>, ReadError> {
+    let window = rules.fleet_sync_failing.window_at(snapshot.now);
     let windows = snapshot.windows(window.clone()).await?;
-    let fleet = snapshot.fleet_size().await?;
+    let fleet = snapshot.last_seen.count_since(snapshot.now - PART_OF_FLEET).await?;
     if windows.left_out > 0 {
         let devices = windows.left_out;
         log::warn!(devices = devices; "the labels of fleet_by have too many values: these devices are in no part");
     }
     let scopes: BTreeSet<_> = windows.scopes.keys().cloned().chain(snapshot.open_scopes()).collect();
     let subjects = [Subject::Fleet].into_iter().chain(scopes.into_iter().map(Subject::Scope));
-    let mut found: Vec<_> = subjects.filter_map(|subject| evaluation(snapshot, subject, &windows, fleet)).collect();
+    let mut found: Vec<_> =
+        subjects.filter_map(|subject| evaluation(snapshot, rules, subject, &windows, fleet)).collect();
     let is_unhealthy = |found: &Evaluation| found.health == Health::Unhealthy;
     if found.iter().any(is_unhealthy) {
         let changed = what_changed(snapshot, window).await;
         for found in found.iter_mut().filter(|found| is_unhealthy(found)) {
             found.alert.finding = found.alert.finding.take().map(|stats| Finding { changed: changed.clone(), ..stats });
             if snapshot.open(&found.alert).is_none() {
-                found.alert.starts_at = Box::pin(failing_since(snapshot, found.alert.scope(), fleet)).await?;
+                found.alert.starts_at = failing_since(snapshot, rules, found.alert.scope(), fleet).await?;
                 found.alert = found.alert.clone().with_own_id();
             }
         }
@@ -45,19 +86,25 @@ pub(crate) async fn evaluate(snapshot: &Snapshot) -> Result<Vec<Evaluation>, Rea
 }
 
 /// Evaluates the whole or a part; `None` if there is nothing to open and nothing open.
-fn evaluation(snapshot: &Snapshot, subject: Subject, windows: &FleetWindows, fleet: u64) -> Option<Evaluation> {
-    let (rules, rule) = (&snapshot.rules, snapshot.rules.fleet_sync_failing);
-    let alert = Alert::new(AlertName::FleetSyncFailing, subject, snapshot.now);
+fn evaluation(
+    snapshot: &Snapshot,
+    rules: &Rules,
+    subject: Subject,
+    windows: &FleetWindows,
+    fleet: u64,
+) -> Option<Evaluation> {
+    let Rules { common, fleet_sync_failing: rule, .. } = rules;
+    let alert = Alert::new(RULE.name, subject, snapshot.now);
     let (window, is_open) = (part(windows, alert.scope()), snapshot.open(&alert).is_some());
     // A part that the file names no more is over at once.
-    let is_named = alert.scope().is_none_or(|scope| rules.fleet_by.contains(&scope.label));
+    let is_named = alert.scope().is_none_or(|scope| common.fleet_by.contains(&scope.label));
     let health = if is_named { rule.health(is_open, &window, &windows.all, fleet) } else { Health::Healthy };
     if !is_open && health != Health::Unhealthy {
         return None;
     }
     let clears_after = match health {
         _ if !is_named => SignedDuration::ZERO,
-        Health::Healthy if window.reporting == 0 => rule.clears_unheard_after(rules.report_interval),
+        Health::Healthy if window.reporting == 0 => rule.clears_unheard_after(common.report_interval),
         _ => rule.clears_after(),
     };
     Some(Evaluation { clears_after, ..Evaluation::new(with_stats(alert, &window), health, snapshot.now) })
@@ -65,7 +112,7 @@ fn evaluation(snapshot: &Snapshot, subject: Subject, windows: &FleetWindows, fle
 
 /// Returns what those that fail have in common; people are rather notified without it than late.
 async fn what_changed(snapshot: &Snapshot, window: Range<Timestamp>) -> Vec<String> {
-    match snapshot.what_changed(window).await {
+    match snapshot.store.sync_events().what_changed(window).await {
         Ok(changed) => changed.contrasts.iter().take(CONTRASTS).map(ToString::to_string).collect(),
         Err(error) => {
             log::warn!(error:% = error; "what changed is unknown");
@@ -76,11 +123,16 @@ async fn what_changed(snapshot: &Snapshot, window: Range<Timestamp>) -> Vec<Stri
 
 /// Returns since when too many fail: an alerter that comes late, or was started late, goes back window
 /// by window to the last that was healthy. Windows that say nothing lie between those of a herd.
-async fn failing_since(snapshot: &Snapshot, scope: Option<&Scope>, fleet: u64) -> Result<Timestamp, ReadError> {
-    let (now, rules, rule) = (snapshot.now, &snapshot.rules, snapshot.rules.fleet_sync_failing);
+async fn failing_since(
+    snapshot: &Snapshot,
+    rules: &Rules,
+    scope: Option<&Scope>,
+    fleet: u64,
+) -> Result<Timestamp, ReadError> {
+    let (now, rule) = (snapshot.now, &rules.fleet_sync_failing);
     let before = |at: Timestamp, by| at.saturating_sub(by).unwrap_or(Timestamp::MIN);
     let (mut since, mut end, oldest) = (now, before(now, rule.window), before(now, LONGEST_LOOK_BACK));
-    while end > oldest && since.duration_since(end) <= rules.report_interval {
+    while end > oldest && since.duration_since(end) <= rules.common.report_interval {
         let start = before(end, rule.window);
         let windows = snapshot.windows(start..end).await?;
         match rule.health(false, &part(&windows, scope), &windows.all, fleet) {
@@ -101,16 +153,16 @@ fn part(windows: &FleetWindows, scope: Option<&Scope>) -> FleetWindow {
 fn with_stats(mut alert: Alert, window: &FleetWindow) -> Alert {
     alert.cause = window.main_cause();
     alert.failure_count = i32::try_from(window.failing()).unwrap_or(i32::MAX);
-    let detail = format!(
-        "{} on content, {} on a slow connection, {} without a measured speed",
-        window.content, window.connectivity, window.unknown
-    );
-    let (part, whole, detail) = (window.failing(), window.reporting, Some(detail));
-    alert.finding = Some(Finding::new(part, whole, detail));
+    let facts = [("content", window.content), ("connectivity", window.connectivity), ("unknown", window.unknown)];
+    alert.finding = Some(Finding::new(window.failing(), window.reporting).with(facts));
     alert
 }
 
-impl FleetSyncFailing {
+impl Settings {
+    fn limits(&self) -> Limits {
+        Limits { opens_at: self.opens_at, at_least: self.at_least, closes_below: self.closes_below }
+    }
+
     /// Returns the window of a time. A believed clock may be a little ahead of ours.
     fn window_at(&self, now: Timestamp) -> Range<Timestamp> {
         let start = now.saturating_sub(self.window).unwrap_or(Timestamp::MIN);
@@ -153,7 +205,7 @@ mod tests {
 
     fn health(is_open: bool, failing: u64, reporting: u64) -> Health {
         let window = FleetWindow { reporting, content: failing, ..FleetWindow::default() };
-        FleetSyncFailing::default().health(is_open, &window, &window, 100_000)
+        Settings::default().health(is_open, &window, &window, 100_000)
     }
 
     #[test]
@@ -179,7 +231,7 @@ mod tests {
     #[test]
     fn a_part_is_judged_by_its_own_devices_where_the_whole_says_something() {
         let window = |failing, reporting| FleetWindow { reporting, content: failing, ..FleetWindow::default() };
-        let of = |part, whole| FleetSyncFailing::default().health(false, &part, &whole, 100_000);
+        let of = |part, whole| Settings::default().health(false, &part, &whole, 100_000);
         assert_eq!(of(window(60, 100), window(60, 25_000)), Unhealthy);
         assert_eq!(of(window(49, 100), window(49, 25_000)), Healthy);
         assert_eq!(of(window(60, 60), window(60, 60)), Unknown);
@@ -188,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_part_of_which_nobody_reports_any_more_is_over_after_two_reports() {
-        let (rule, hour, nobody) = (FleetSyncFailing::default(), SignedDuration::from_hours(1), FleetWindow::default());
+        let (rule, hour, nobody) = (Settings::default(), SignedDuration::from_hours(1), FleetWindow::default());
         let window = |reporting| FleetWindow { reporting, ..FleetWindow::default() };
         for (whole, expected) in [(window(25_000), Healthy), (window(60), Unknown)] {
             assert_eq!(rule.health(true, &nobody, &whole, 100_000), expected);
@@ -200,7 +252,7 @@ mod tests {
     #[test]
     fn a_window_reaches_as_far_ahead_as_a_clock_is_believed() {
         let now: Timestamp = "2026-11-24T10:20:00Z".parse().unwrap();
-        let window = FleetSyncFailing::default().window_at(now);
+        let window = Settings::default().window_at(now);
         assert_eq!(window.start.to_string(), "2026-11-24T10:05:00Z");
         assert_eq!(window.end.to_string(), "2026-11-24T10:25:00Z");
     }

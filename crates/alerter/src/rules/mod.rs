@@ -1,9 +1,93 @@
-//! The rules, a file for each: what it reads, and when its alert opens and closes.
+//! The rules, a file for each: its name and settings, what inhibits it, what it reads, and when its alert
+//! opens and closes. What it says is its template, `messages/en/<rule>.txt`.
 
-pub(crate) mod device_flapping;
-pub(crate) mod device_silent;
+mod device_flapping;
+mod device_silent;
 pub(crate) mod device_sync_failing;
-pub(crate) mod fleet_digest;
-pub(crate) mod fleet_silent;
-pub(crate) mod fleet_sync_failing;
-pub(crate) mod pipeline_stalled;
+mod fleet_digest;
+mod fleet_silent;
+mod fleet_sync_failing;
+mod pipeline_stalled;
+
+use futures_util::future::BoxFuture;
+use pisync_core::models::AlertName;
+use serde::Deserialize;
+
+use crate::{
+    evaluation::Evaluation,
+    inhibition::Inhibitor,
+    routing::rules::Common,
+    snapshot::{Candidates, ReadError, Snapshot},
+    tables::Table,
+};
+
+/// One rule.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) name: AlertName,
+    /// The rules whose open alerts suppress the messages of this one: the surest reason first.
+    pub(crate) inhibited_by: &'static [AlertName],
+    /// The rule about single devices of which a digest names those that are left when this alert is over;
+    /// without it, an alert inhibits others only as long as it is open.
+    pub(crate) digest_of: Option<AlertName>,
+    pub(crate) about: About,
+    /// Evaluates the fleet, or the devices of the snapshot's page.
+    pub(crate) evaluate: Ask<Vec<Evaluation>>,
+}
+
+/// What the alerts of a rule are about.
+#[derive(Debug)]
+pub(crate) enum About {
+    /// The fleet, or parts of it.
+    Fleet,
+    /// Single devices, and those for which an incident may open.
+    Devices(Ask<Candidates>),
+}
+
+/// What a rule is asked.
+pub(crate) type Ask<T> = for<'a> fn(&'a Snapshot, &'a Rules) -> BoxFuture<'a, Result<T, ReadError>>;
+
+/// The settings of a rule that has none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoSettings {}
+
+/// Makes the list of the rules of their files, and `[rules]` of their settings.
+macro_rules! rules {
+    ($($rule:ident),* $(,)?) => {
+        /// `[rules]`: when alerts open and close. A table for each rule.
+        #[derive(Debug, Clone, Default, PartialEq)]
+        pub struct Rules {
+            /// What several rules share.
+            pub common: Common,
+            $(#[doc = concat!("`[rules.", stringify!($rule), "]`")] pub $rule: $rule::Settings,)*
+        }
+
+        impl Rules {
+            pub(crate) fn read(table: &mut Table<'_>) -> Self {
+                $(let $rule = table.part(stringify!($rule));)*
+                Self { common: table.read().unwrap_or_default(), $($rule),* }
+            }
+        }
+
+        pub(crate) static RULES: &[Rule] = &[$($rule::RULE),*];
+    };
+}
+
+// In the order in which they inhibit each other: what concerns many comes first.
+rules! {
+    fleet_sync_failing,
+    pipeline_stalled,
+    fleet_silent,
+    fleet_digest,
+    device_silent,
+    device_flapping,
+    device_sync_failing,
+}
+
+/// Returns the rules whose alerts inhibit others.
+pub(crate) fn inhibitors() -> Vec<Inhibitor> {
+    let inhibits = |rule: &&Rule| RULES.iter().any(|other| other.inhibited_by.contains(&rule.name));
+    let inhibitor = |rule: &Rule| Inhibitor { rule: rule.name, digest_of: rule.digest_of };
+    RULES.iter().filter(inhibits).map(inhibitor).collect()
+}

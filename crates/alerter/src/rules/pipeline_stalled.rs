@@ -1,15 +1,46 @@
 //! `PipelineStalled`: reports do not get through to where the other rules read.
 
-use std::fmt;
-
+use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::{Alert, AlertName, Finding, Subject};
+use serde::Deserialize;
 
+use super::{About, Rule};
 use crate::{
     evaluation::{Evaluation, Health},
-    routing::rules::PipelineStalled,
     snapshot::{ReadError, Snapshot},
+    tables::values,
 };
+
+pub(super) const RULE: Rule = Rule {
+    name: AlertName::PIPELINE_STALLED,
+    inhibited_by: &[],
+    digest_of: None,
+    about: About::Fleet,
+    evaluate: |snapshot, rules| evaluate(snapshot, &rules.pipeline_stalled).boxed(),
+};
+
+/// How long is too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// How long an event may wait.
+    #[serde(deserialize_with = "values::length")]
+    pub longest_wait: SignedDuration,
+    /// How long nothing may be heard of any worker, or of any API.
+    #[serde(deserialize_with = "values::length")]
+    pub longest_absence: SignedDuration,
+    /// For how long all has to be healthy until it is over.
+    #[serde(deserialize_with = "values::length")]
+    pub clears_after: SignedDuration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let minutes = SignedDuration::from_mins;
+        Self { longest_wait: minutes(5), longest_absence: minutes(2), clears_after: minutes(5) }
+    }
+}
 
 /// The state of the pipeline.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,54 +53,31 @@ struct Pipeline {
     ingest: Option<Timestamp>,
 }
 
-/// What is wrong with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stall {
-    /// An event waits for so long.
-    Waits(SignedDuration),
-    /// No worker was heard of for so long.
-    NoWorker(SignedDuration),
-    /// No API was heard of for so long.
-    NoIngest(SignedDuration),
-}
-
-impl PipelineStalled {
-    /// Returns what is wrong, the most telling first.
-    fn stalls(&self, pipeline: &Pipeline, now: Timestamp) -> Vec<Stall> {
-        let since =
-            |at: Option<Timestamp>, longest| at.map(|at| now.duration_since(at)).filter(|length| *length > longest);
-        [
-            since(pipeline.worker, self.longest_absence).map(Stall::NoWorker),
-            since(pipeline.ingest, self.longest_absence).map(Stall::NoIngest),
-            since(pipeline.oldest, self.longest_wait).map(Stall::Waits),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
-    }
-}
-
-impl fmt::Display for Stall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Waits(length) => write!(f, "the oldest queued event has waited for {} min", length.as_mins()),
-            Self::NoWorker(length) => write!(f, "no worker was heard of for {} min", length.as_mins()),
-            Self::NoIngest(length) => write!(f, "no API was heard of for {} min", length.as_mins()),
-        }
+impl Settings {
+    /// Returns what is wrong and for how many minutes, by the name of the fact.
+    fn stalls(&self, pipeline: &Pipeline, now: Timestamp) -> Vec<(&'static str, i64)> {
+        let too_long = |(fact, at, longest): (_, Option<Timestamp>, _)| {
+            let length = now.duration_since(at?);
+            (length > longest).then_some((fact, length.as_mins()))
+        };
+        let facts = [
+            ("noWorkerMinutes", pipeline.worker, self.longest_absence),
+            ("noIngestMinutes", pipeline.ingest, self.longest_absence),
+            ("oldestWaitsMinutes", pipeline.oldest, self.longest_wait),
+        ];
+        facts.into_iter().filter_map(too_long).collect()
     }
 }
 
 /// Evaluates what waits, and who is alive.
-pub(crate) async fn evaluate(snapshot: &Snapshot) -> Result<Vec<Evaluation>, ReadError> {
-    let (rule, now) = (snapshot.rules.pipeline_stalled, snapshot.now);
-    let (liveness, partitions) = (snapshot.liveness().await?, snapshot.partitions().await?);
+async fn evaluate(snapshot: &Snapshot, rule: &Settings) -> Result<Vec<Evaluation>, ReadError> {
+    let (liveness, partitions, now) = (snapshot.liveness().await?, snapshot.queue.status_of_all().await?, snapshot.now);
     let oldest = partitions.iter().filter_map(|partition| Some(partition.oldest.as_ref()?.received_at)).min();
     let stalls = rule.stalls(&Pipeline { oldest, worker: liveness.worker, ingest: liveness.ingest }, now);
     let waiting = partitions.iter().map(|partition| partition.ready).sum();
-    let mut alert = Alert::new(AlertName::PipelineStalled, Subject::Fleet, now);
-    let detail: Vec<_> = stalls.iter().map(ToString::to_string).collect();
-    alert.finding = Some(Finding::new(waiting, waiting, Some(detail.join("; "))));
+    let mut alert = Alert::new(RULE.name, Subject::Fleet, now);
     let health = Health::unhealthy_if(!stalls.is_empty());
+    alert.finding = Some(Finding::new(waiting, waiting).with(stalls));
     Ok(vec![Evaluation { clears_after: rule.clears_after, ..Evaluation::new(alert, health, now) }])
 }
 
@@ -80,26 +88,20 @@ mod tests {
     #[test]
     fn stalls_when_an_event_waits_too_long_or_nobody_is_heard_of() {
         let at = |second| Some(Timestamp::from_second(second).unwrap());
-        for (oldest, worker, ingest, says) in [
-            (None, at(9_999), at(9_999), ""),
-            (at(9_700), at(9_880), at(9_880), ""),
-            (at(9_699), at(9_999), at(9_999), "the oldest queued event has waited for 5 min"),
-            (None, at(9_879), at(9_999), "no worker was heard of for 2 min"),
-            (None, at(9_999), at(9_000), "no API was heard of for 16 min"),
-            (
-                at(9_000),
-                at(9_000),
-                at(9_999),
-                "no worker was heard of for 16 min; the oldest queued event has waited for 16 min",
-            ),
+        let settings = Settings::default();
+        for (oldest, worker, ingest, stalls) in [
+            (None, at(9_999), at(9_999), vec![]),
+            (at(9_700), at(9_880), at(9_880), vec![]),
+            (at(9_699), at(9_999), at(9_999), vec![("oldestWaitsMinutes", 5)]),
+            (None, at(9_879), at(9_999), vec![("noWorkerMinutes", 2)]),
+            (None, at(9_999), at(9_000), vec![("noIngestMinutes", 16)]),
+            (at(9_000), at(9_000), at(9_999), vec![("noWorkerMinutes", 16), ("oldestWaitsMinutes", 16)]),
             // A system that was just installed.
-            (None, None, None, ""),
-            (at(9_000), None, None, "the oldest queued event has waited for 16 min"),
+            (None, None, None, vec![]),
+            (at(9_000), None, None, vec![("oldestWaitsMinutes", 16)]),
         ] {
-            let (settings, now) = (PipelineStalled::default(), at(10_000).unwrap());
             let pipeline = Pipeline { oldest, worker, ingest };
-            let said: Vec<_> = settings.stalls(&pipeline, now).iter().map(Stall::to_string).collect();
-            assert_eq!(said.join("; "), says, "{pipeline:?}");
+            assert_eq!(settings.stalls(&pipeline, at(10_000).unwrap()), stalls, "{pipeline:?}");
         }
     }
 }

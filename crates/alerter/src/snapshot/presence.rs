@@ -5,17 +5,11 @@
 //! absent it is looked up at each look, and of all others only from time to time, since how large a
 //! part is changes slowly.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::PoisonError,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::{
-    models::{DeviceId, FleetWindowsFold, Labels, Scope},
-    queue::LastSeen,
-};
+use pisync_core::models::{DeviceId, FleetWindowsFold, Labels, Scope};
 
 use super::{PAGE, ReadError, Snapshot};
 
@@ -50,24 +44,22 @@ pub(super) struct Sizes {
 impl Snapshot {
     /// Returns how many devices of the whole fleet are expected and absent.
     pub(crate) async fn presence(&self, reach: Reach) -> Result<Presence, ReadError> {
-        let seen = LastSeen::new(self.source.queue.clone());
-        let expected = seen.count_since(reach.expected_since).await?;
-        let present = seen.count_since(reach.absent_since).await?;
+        let expected = self.last_seen.count_since(reach.expected_since).await?;
+        let present = self.last_seen.count_since(reach.absent_since).await?;
         Ok(Presence { expected, absent: expected.saturating_sub(present) })
     }
 
-    /// Returns the same of each part of which enough are absent to be too many, and of each of the `open` ones that
+    /// Returns the same of each part of which `at_least` so many are absent, and of each of the `open` ones that
     /// the config still names.
     pub(crate) async fn presence_of_parts(
         &self,
         reach: Reach,
         open: &BTreeSet<Scope>,
+        at_least: u64,
     ) -> Result<BTreeMap<Scope, Presence>, ReadError> {
-        let rules = &self.rules;
         let absent = self.absent_of_parts(reach).await?;
         let is_asked = |scope: &Scope, absent: u64| {
-            rules.fleet_by.contains(&scope.label)
-                && (absent >= rules.fleet_silent.limits().at_least || open.contains(scope))
+            self.common.fleet_by.contains(&scope.label) && (absent >= at_least || open.contains(scope))
         };
         let of = |scope: &Scope| absent.get(scope).copied().unwrap_or_default();
         let known: BTreeSet<_> = absent.keys().chain(open).cloned().collect();
@@ -85,7 +77,7 @@ impl Snapshot {
 
     /// How many are absent in each part.
     async fn absent_of_parts(&self, reach: Reach) -> Result<BTreeMap<Scope, u64>, ReadError> {
-        let mut fold = FleetWindowsFold::by(&self.rules.fleet_by);
+        let mut fold = FleetWindowsFold::by(&self.common.fleet_by);
         self.each_heard(reach.expected_since, Some(reach.absent_since), |device, labels| {
             fold.add(device.as_str(), None, labels.iter());
         })
@@ -106,7 +98,7 @@ impl Snapshot {
         known: BTreeSet<Scope>,
         reach: Reach,
     ) -> Result<BTreeMap<Scope, u64>, ReadError> {
-        if let Some(sizes) = self.source.sizes.lock().unwrap_or_else(PoisonError::into_inner).good(asked, self.now) {
+        if let Some(sizes) = self.known().sizes.good(asked, self.now) {
             return Ok(sizes.clone());
         }
         let mut of: BTreeMap<_, _> = known.into_iter().map(|scope| (scope, 0)).collect();
@@ -119,7 +111,7 @@ impl Snapshot {
             }
         })
         .await?;
-        *self.source.sizes.lock().unwrap_or_else(PoisonError::into_inner) = Sizes { at: self.now, of: of.clone() };
+        self.known().sizes = Sizes { at: self.now, of: of.clone() };
         Ok(of)
     }
 
@@ -130,10 +122,10 @@ impl Snapshot {
         to: Option<Timestamp>,
         mut take: impl FnMut(&DeviceId, &Labels),
     ) -> Result<(), ReadError> {
-        let mut heard = LastSeen::new(self.source.queue.clone()).walk(Some(from), to, PAGE);
+        let mut heard = self.last_seen.walk(Some(from), to, PAGE);
         while let Some(some) = heard.try_next().await? {
             let devices: Vec<_> = some.iter().map(|(device, _)| device).collect();
-            let labels = self.source.store.sync_events().newest_labels(&devices).await?;
+            let labels = self.store.sync_events().newest_labels(&devices).await?;
             for (device, labels) in &labels {
                 take(device, labels);
             }

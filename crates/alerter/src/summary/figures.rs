@@ -6,14 +6,15 @@ use pisync_core::{
     queue::LastSeen,
     store::Store,
 };
+use serde::Serialize;
 
 use crate::routing::summary::Due;
 
 /// How many of the worst devices are named.
 const WORST: usize = 5;
 
-/// A week, and the one before it.
-#[derive(Debug, Clone, PartialEq)]
+/// A week, and the one before it, as the template of the summary gets them.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Figures {
     pub(super) syncs: Syncs,
     pub(super) syncs_before: Syncs,
@@ -26,13 +27,14 @@ pub(super) struct Figures {
     pub(super) ended: u64,
     pub(super) open: u64,
     /// The one that lasted longest, and for how long so far.
+    #[serde(skip)]
     pub(super) longest: Option<(Incident, std::time::Duration)>,
     /// The devices that fail now, most often in a row first.
     pub(super) worst: Vec<(String, i32)>,
 }
 
 /// The syncs of some hours.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Syncs {
     /// How many hours were added up.
     pub(super) hours: u64,
@@ -42,6 +44,7 @@ pub(super) struct Syncs {
     pub(super) unknown: u64,
     /// Of all these, received late.
     pub(super) late: u64,
+    pub(super) all: u64,
 }
 
 impl Figures {
@@ -72,8 +75,9 @@ impl Figures {
 
 impl Syncs {
     fn of(hours: &[SyncHour]) -> Self {
-        let sum = |of: fn(&SyncHour) -> u64| hours.iter().map(of).sum();
+        let sum = |of: fn(&SyncHour) -> u64| hours.iter().map(of).sum::<u64>();
         Self {
+            all: sum(|hour| hour.good + hour.connectivity + hour.content + hour.unknown()),
             hours: hours.len() as u64,
             good: sum(|hour| hour.good),
             connectivity: sum(|hour| hour.connectivity),
@@ -81,13 +85,5 @@ impl Syncs {
             unknown: sum(SyncHour::unknown),
             late: sum(|hour| hour.late.map_or(0, |late| late.all())),
         }
-    }
-
-    pub(super) fn failed(self) -> u64 {
-        self.connectivity + self.content + self.unknown
-    }
-
-    pub(super) fn all(self) -> u64 {
-        self.good + self.failed()
     }
 }

@@ -72,12 +72,10 @@ impl Summaries {
         let Some(plan) = self.receivers.summary() else { return Ok(Outcome::default()) };
         let Some(due) = plan.due(now) else { return Ok(Outcome::default()) };
         let Some(summary) = self.summary(&due, now).await? else { return Ok(Outcome::default()) };
-        let each = plan.receivers.iter().map(|receiver| self.send_to(receiver, &summary, now));
+        let addresses: Vec<_> = plan.receivers.iter().flat_map(|name| self.receivers.addresses(name)).collect();
+        let each = addresses.iter().map(|address| self.send_to(address, &summary, now));
         let mut outcome = Outcome::default();
-        for delivery in try_join_all(each).await?.into_iter().flatten() {
-            outcome.sent += usize::from(delivery == Delivery::Sent);
-            outcome.failed += usize::from(delivery != Delivery::Sent);
-        }
+        try_join_all(each).await?.iter().for_each(|delivery| outcome.count(delivery.as_ref()));
         Ok(outcome)
     }
 

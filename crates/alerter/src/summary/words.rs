@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use pisync_core::models::{MessageId, Summary};
 use serde::Serialize;
 
@@ -14,50 +13,27 @@ use crate::{
 
 /// What the template may use, `summary.txt`.
 #[derive(Debug, Serialize)]
-struct SummaryContext {
-    week: String,
+struct SummaryContext<'a> {
+    week: &'a str,
     from: String,
     to: String,
-    syncs: SyncsContext,
+    #[serde(flatten)]
+    figures: &'a Figures,
     /// The syncs of the week before; none where nothing is known of it.
-    before: Option<SyncsContext>,
-    devices: i64,
-    devices_before: Option<i64>,
-    /// Incidents.
-    begun: u64,
-    begun_before: u64,
-    ended: u64,
-    open: u64,
-    longest: Option<LongestContext>,
-    worst: Vec<DeviceFailures>,
+    before: Option<Syncs>,
+    /// The incident that lasted longest.
+    longest: Option<LongestContext<'a>>,
     /// Hours of the week that are not added up, and all.
     missing: u64,
     hours: u64,
 }
 
 #[derive(Debug, Serialize)]
-struct SyncsContext {
-    all: u64,
-    good: u64,
-    late: u64,
-    /// How many failed for which cause.
-    connectivity: u64,
-    content: u64,
-    unknown: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct LongestContext {
-    alertname: &'static str,
+struct LongestContext<'a> {
+    alertname: &'a str,
     subject: String,
     lasted: String,
     is_open: bool,
-}
-
-#[derive(Debug, Serialize)]
-struct DeviceFailures {
-    id: String,
-    failures: i32,
 }
 
 /// Returns the summary of a week.
@@ -69,39 +45,24 @@ pub(super) fn summary(messages: &Messages, due: &Due, figures: &Figures) -> anyh
     Ok(Summary { week, id, from: due.from, to: due.to, subject, lines, figures: numbers(figures) })
 }
 
-impl SummaryContext {
-    fn of(due: &Due, figures: &Figures) -> Self {
-        let hours = whole_hours(due.from, due.to);
-        let failures = |(id, failures): &(String, i32)| DeviceFailures { id: id.clone(), failures: *failures };
+impl<'a> SummaryContext<'a> {
+    fn of(due: &'a Due, figures: &'a Figures) -> Self {
+        let hours = u64::try_from(due.to.duration_since(due.from).as_hours()).unwrap_or(0);
         Self {
-            week: due.week.clone(),
+            week: &due.week,
             from: minute(due.from),
             to: minute(due.to),
-            syncs: figures.syncs.into(),
-            before: (figures.syncs_before.hours > 0).then(|| figures.syncs_before.into()),
-            devices: figures.devices,
-            devices_before: figures.devices_before,
-            begun: figures.begun,
-            begun_before: figures.begun_before,
-            ended: figures.ended,
-            open: figures.open,
+            before: Some(figures.syncs_before).filter(|before| before.hours > 0),
             longest: figures.longest.as_ref().map(|(longest, lasted)| LongestContext {
                 alertname: longest.alert.name.as_str(),
                 subject: subject(&longest.alert),
                 lasted: in_words(*lasted),
                 is_open: longest.alert.ends_at.is_none(),
             }),
-            worst: figures.worst.iter().map(failures).collect(),
             missing: hours.saturating_sub(figures.syncs.hours),
             hours,
+            figures,
         }
-    }
-}
-
-impl From<Syncs> for SyncsContext {
-    fn from(syncs: Syncs) -> Self {
-        let (all, Syncs { good, late, connectivity, content, unknown, .. }) = (syncs.all(), syncs);
-        Self { all, good, late, connectivity, content, unknown }
     }
 }
 
@@ -109,7 +70,7 @@ fn numbers(figures: &Figures) -> BTreeMap<String, i64> {
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let Syncs { good, connectivity, content, unknown, late, .. } = figures.syncs;
     [
-        ("syncs", number(figures.syncs.all())),
+        ("syncs", number(figures.syncs.all)),
         ("good", number(good)),
         ("failedConnectivity", number(connectivity)),
         ("failedContent", number(content)),
@@ -124,14 +85,11 @@ fn numbers(figures: &Figures) -> BTreeMap<String, i64> {
     .into()
 }
 
-fn whole_hours(from: Timestamp, to: Timestamp) -> u64 {
-    u64::try_from(to.duration_since(from).as_hours()).unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
+    use jiff::Timestamp;
     use pisync_core::models::{Alert, AlertName, Incident, Subject};
 
     use super::*;
@@ -153,10 +111,10 @@ mod tests {
     }
 
     fn figures() -> Figures {
-        let fleet = Alert::new(AlertName::FleetSilent, Subject::Fleet, due().from);
+        let fleet = Alert::new(AlertName::FLEET_SILENT, Subject::Fleet, due().from);
         Figures {
-            syncs: Syncs { hours: 168, good: 9_999, connectivity: 1, content: 0, unknown: 0, late: 12 },
-            syncs_before: Syncs { hours: 100, good: 90, connectivity: 2, content: 3, unknown: 5, late: 0 },
+            syncs: Syncs { hours: 168, good: 9_999, connectivity: 1, content: 0, unknown: 0, late: 12, all: 10_000 },
+            syncs_before: Syncs { hours: 100, good: 90, connectivity: 2, content: 3, unknown: 5, late: 0, all: 100 },
             devices: 1_234,
             devices_before: Some(1_200),
             begun: 1,

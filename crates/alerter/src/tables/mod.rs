@@ -1,11 +1,12 @@
 //! One table of a TOML file, read by serde in such a way that all its faults are reported, each with
 //! its line and key.
+//!
+//! A secret is never in the file: `NAME_file` names the file that it is in, `NAME_env` the variable. Both
+//! are read here, so that a struct has one field `NAME_file` for it.
 
-mod problem;
-pub(crate) mod secret;
 pub(crate) mod values;
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, fs, path::Path};
 
 use serde::de::DeserializeOwned;
 use toml::{
@@ -13,15 +14,22 @@ use toml::{
     de::{DeTable, DeValue, Deserializer, ValueDeserializer},
 };
 
-use self::problem::line_of;
-pub use self::problem::{Problem, Problems};
-
 /// The key that says of what kind a table is: it is read first, as all others depend on it.
 const TAG: &str = "type";
 
+/// How the keys end of what is in a file, and in a variable.
+const FILE: &str = "_file";
+const ENV: &str = "_env";
+
+const UNKNOWN: &str = "is not known here";
+
 type Key<'t> = Spanned<Cow<'t, str>>;
 
-/// One table of the file. No fault repeats a value, which may be a secret in the wrong place.
+/// One thing that is wrong: its line, and what there. No fault repeats a value, which may be a secret in the
+/// wrong place.
+pub(crate) type Problem = (usize, String);
+
+/// One table of the file.
 #[derive(Debug)]
 pub(crate) struct Table<'t> {
     text: &'t str,
@@ -37,7 +45,10 @@ pub(crate) struct Table<'t> {
 impl<'t> Table<'t> {
     /// Returns the whole file as a table.
     pub(crate) fn of_file(text: &'t str) -> Result<Self, Problem> {
-        let table = DeTable::parse(text).map_err(|error| Problem::of_syntax(text, &error))?;
+        let table = DeTable::parse(text).map_err(|error| {
+            let line = error.span().map_or(1, |span| line_of(text, span.start));
+            (line, error.message().to_owned())
+        })?;
         Ok(Self::new(text, String::new(), 1, table.into_inner()))
     }
 
@@ -74,6 +85,14 @@ impl<'t> Table<'t> {
         None
     }
 
+    /// Reads a part of this table; without it, or if it is wrong, the default stands for it.
+    pub(crate) fn part<T: Default + DeserializeOwned>(&mut self, key: &str) -> T {
+        let Some(mut part) = self.table(key) else { return T::default() };
+        let read = part.read();
+        self.add(part);
+        read.unwrap_or_default()
+    }
+
     /// Takes one value.
     pub(crate) fn take<T: DeserializeOwned>(&mut self, key: &str) -> Option<T> {
         let value = self.entries.remove(key)?;
@@ -93,33 +112,61 @@ impl<'t> Table<'t> {
         let mut entries: Vec<_> = std::mem::take(&mut self.entries).into_iter().collect();
         entries.sort_by_key(|(key, _)| (key.get_ref() != TAG, key.span().start));
         for (key, value) in entries {
-            sound.insert(key.clone(), value);
-            if let Err(error) = parsed::<T>(&sound)
-                && missing(&error).is_none()
-            {
-                sound.remove(&key);
-                self.reject(&key, &error);
+            if let Err(what) = self.put::<T>(&mut sound, &key, value) {
+                self.fault(key.get_ref(), what);
             }
         }
         let read = parsed(&sound);
         if let Err(error) = &read
-            && let Some(key) = missing(error).filter(|key| !self.has(key))
+            && let Some(key) = missing(error)
         {
-            self.fault(key, "is missing");
+            self.need::<()>(key, None);
         }
         read.ok()
     }
 
-    fn reject(&mut self, key: &Key<'t>, error: &toml::de::Error) {
-        let known: Vec<_> = self.lines.keys().map(String::as_str).filter(|known| known != key.get_ref()).collect();
-        let what = words(error.message(), &known);
-        self.fault(key.get_ref(), what);
+    /// Puts in a key that is right, with the content of what it names if it names a place.
+    fn put<T: DeserializeOwned>(
+        &self,
+        sound: &mut DeTable<'t>,
+        key: &Key<'t>,
+        value: Spanned<DeValue<'t>>,
+    ) -> Result<(), String> {
+        let key_of = |field: &str| Spanned::new(key.span(), Cow::Owned(field.to_owned()));
+        let variable = key.get_ref().strip_suffix(ENV).map(|name| format!("{name}{FILE}"));
+        let field = key_of(variable.as_deref().unwrap_or(key.get_ref()));
+        if sound.contains_key(&field) {
+            let other = if variable.is_some() { FILE } else { ENV };
+            let name = field.get_ref().trim_end_matches(FILE);
+            return Err(format!("cannot be together with {name}{other}"));
+        }
+        let mut put = |value| {
+            sound.insert(field.clone(), value);
+            let error = parsed::<T>(sound).err().filter(|error| missing(error).is_none());
+            let Some(error) = error else { return Ok(()) };
+            sound.remove(&field);
+            let known: Vec<_> = self.lines.keys().map(String::as_str).filter(|known| known != key.get_ref()).collect();
+            Err(words(error.message(), &known))
+        };
+        let place = value.get_ref().as_str().filter(|_| field.get_ref().ends_with(FILE)).map(str::to_owned);
+        let as_it_is = put(value);
+        match place {
+            // What is not known is not read.
+            Some(place) if !as_it_is.as_ref().is_err_and(|what| what.starts_with(UNKNOWN)) => {
+                let content = if variable.is_some() { of_env(&place) } else { of_file(&place) }?;
+                put(Spanned::new(key.span(), DeValue::String(content.into())))
+            }
+            _ => as_it_is,
+        }
     }
 
     /// Returns what has to be there; it is reported if it is not.
     pub(crate) fn need<T>(&mut self, key: &str, value: Option<T>) -> Option<T> {
-        if !self.has(key) {
-            self.fault(key, "is missing");
+        let name = key.strip_suffix(FILE);
+        let others = name.map(|name| [name.to_owned(), format!("{name}{ENV}")]);
+        if !self.has(key) && !others.iter().flatten().any(|other| self.has(other)) {
+            let too = others.map(|[_, env]| format!(", and {env} too")).unwrap_or_default();
+            self.fault(key, format!("is missing{too}"));
         }
         value
     }
@@ -131,7 +178,7 @@ impl<'t> Table<'t> {
 
     /// Reports something wrong, at the line of the key, or of the table if the key is not there.
     pub(crate) fn fault(&mut self, key: &str, what: impl Into<String>) {
-        self.problems.push(Problem::new(self.line_of(key), self.path(key), what));
+        self.problems.push((self.line_of(key), format!("{}: {}", self.path(key), what.into())));
     }
 
     /// Adds what was wrong in a part of this table.
@@ -144,7 +191,7 @@ impl<'t> Table<'t> {
         let left: Vec<_> = self.entries.keys().map(|key| key.get_ref().to_string()).collect();
         for key in left {
             let known: Vec<_> = self.lines.keys().map(String::as_str).filter(|known| *known != key).collect();
-            self.fault(&key, format!("is not known here{}", suggestion(&key, &known)));
+            self.fault(&key, format!("{UNKNOWN}{}", suggestion(&key, &known)));
         }
         self.problems
     }
@@ -163,8 +210,37 @@ impl<'t> Table<'t> {
     }
 }
 
+/// Returns all that is wrong with a file, a line each.
+pub(crate) fn listed(path: &Path, mut all: Vec<Problem>) -> anyhow::Error {
+    all.sort_by_key(|(line, _)| *line);
+    let lines: Vec<_> = all.iter().map(|(line, what)| format!("{}:{line}: {what}", path.display())).collect();
+    anyhow::Error::msg(lines.join("\n"))
+}
+
+/// Returns the line, from 1, of a place in a text.
+fn line_of(text: &str, at: usize) -> usize {
+    text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
+}
+
 fn parsed<T: DeserializeOwned>(table: &DeTable<'_>) -> Result<T, toml::de::Error> {
     T::deserialize(Deserializer::from(Spanned::new(0..0, table.clone())))
+}
+
+fn of_file(path: &str) -> Result<String, String> {
+    let text = fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))?;
+    without_end(&text).ok_or_else(|| "names an empty file".to_owned())
+}
+
+#[expect(clippy::disallowed_methods, reason = "which variable it is stands in the file, not on the command line")]
+fn of_env(variable: &str) -> Result<String, String> {
+    let text = std::env::var(variable).map_err(|_| "names a variable that is not set".to_owned())?;
+    without_end(&text).ok_or_else(|| "names a variable that is empty".to_owned())
+}
+
+/// The end of a line after a secret is no part of it.
+fn without_end(text: &str) -> Option<String> {
+    let text = text.trim_end_matches(['\r', '\n']);
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// Returns the key that serde misses, if that is what it complains of.
@@ -175,20 +251,21 @@ fn missing(error: &toml::de::Error) -> Option<&str> {
 /// Returns an error of serde in our words, without the value that it repeats.
 fn words(message: &str, known: &[&str]) -> String {
     let Some((found, expected)) = message.rsplit_once(", expected ") else {
-        return match message.strip_prefix("unknown field ") {
-            Some(_) => "is not known here".to_owned(),
-            None => message.to_owned(),
-        };
+        return if message.starts_with("unknown field ") { UNKNOWN.to_owned() } else { message.to_owned() };
     };
     let choices: Vec<_> = expected.split('`').skip(1).step_by(2).collect();
     let named = found.split('`').nth(1).unwrap_or_default();
     if found.starts_with("unknown field") {
+        if choices.contains(&format!("{named}{FILE}").as_str()) {
+            return format!("is a secret and is not read from here: use {named}{FILE} or {named}{ENV}");
+        }
         let known: Vec<_> = choices.iter().chain(known).copied().collect();
-        return format!("is not known here{}", suggestion(named, &known));
+        return format!("{UNKNOWN}{}", suggestion(named, &known));
     }
     let expected = match expected {
         "a boolean" => "true or false".to_owned(),
         "a string" | "string" => "a text in quotes".to_owned(),
+        "f64" => "a number".to_owned(),
         _ if found.starts_with("unknown variant") => choices.join(", "),
         other => other.to_owned(),
     };

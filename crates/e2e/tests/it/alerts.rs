@@ -1,9 +1,9 @@
 //! From the counter to the message: one when it begins, one when it is over.
 
-use e2e::{Api, TestEnv, body, hours_ago, mongo_command};
+use e2e::{Api, TestEnv, body, fleet_first::AlerterHarness, hours_ago, mongo_command};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    models::{Alert, FailureRun, Incident},
+    models::{Alert, AlertName, Entry, FailureRun, Incident, Subject, Telling},
     store::{KeptIncident, Revision, Saved},
 };
 use serde_json::{Value, json};
@@ -340,6 +340,59 @@ async fn a_counter_that_cannot_be_read_hides_no_other_and_ends_nothing() {
     let of = |status| of(&lines, status).into_iter().map(|line| line["deviceId"].as_str().unwrap()).collect::<Vec<_>>();
     assert_eq!(of("firing").last(), Some(&"pibook-3"), "{lines:?}");
     assert_eq!(of("resolved"), ["pibook-2"], "{lines:?}");
+    env.finish().await;
+}
+
+/// Three rules read who is alive; those that do not go on.
+#[tokio::test]
+async fn a_rule_that_fails_alone_stops_no_other() {
+    let env = TestEnv::new();
+    let (api, mut worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    fails(&api, "pibook-1", &[50, 40, 30]).await;
+    env.drained().await;
+    worker.kill().await;
+    drop(api);
+    env.redis(&["DEL", "{}:pulse"]).await;
+    env.redis(&["SET", "{}:pulse", "no hash"]).await;
+    once(&env).await;
+    let lines = env.alerts();
+    assert_eq!((lines.len(), &lines[0]["alertname"]), (1, &"DeviceSyncFailing".into()));
+    let log = std::fs::read_to_string(env.path("once.log")).unwrap();
+    for rule in ["PipelineStalled", "FleetSilent", "DeviceSilent"] {
+        let says = |line: &&str| line.contains(rule) && line.contains("not evaluated");
+        assert_eq!(log.lines().filter(says).count(), 1, "{rule}: {log}");
+    }
+    env.finish().await;
+}
+
+/// Another version of the alerter may have rules that this one does not know.
+#[tokio::test]
+async fn an_incident_of_an_unknown_rule_is_read_and_told_and_stays_open() {
+    let env = TestEnv::new();
+    let (store, harness) = (env.store().await, AlerterHarness::new(&env).await.unwrap());
+    let (now, name) = (e2e::now(), AlertName::new("OfAnotherVersion"));
+    let alert = Alert::new(name, Subject::Fleet, now);
+    let mut incident = Incident::new(alert.clone(), now);
+    incident.outbox.push(Entry {
+        seq: 1,
+        telling: Telling::Firing,
+        receiver: "log".into(),
+        group: [].into(),
+        queued_at: now,
+        next_at: now,
+        attempts: 0,
+        message: None,
+        lease_until: None,
+        last_error: None,
+        dead: None,
+    });
+    let saved = store.alerts().save(&[KeptIncident { incident, revision: Revision::Unset }]).await.unwrap();
+    assert_eq!(saved, Saved::All);
+    harness.tick_at(now).await.unwrap();
+    harness.deliver().await.unwrap();
+    assert_eq!(env.alerts()[0]["alertname"], "OfAnotherVersion");
+    let kept = store.alerts().find(alert.id).await.unwrap().unwrap().incident;
+    assert_eq!((kept.is_open(), kept.alert.name), (true, name));
     env.finish().await;
 }
 

@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 use e2e::{
     TestEnv, body,
     fleet_first::{AlerterHarness, counted, push, told},
+    mongo_command,
 };
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{models::SyncEvent, queue::LastSeen};
+use serde_json::json;
 
 use crate::world::device;
 
@@ -77,6 +79,31 @@ async fn a_group_that_falls_silent_is_one_message_and_those_who_stay_silent_a_di
     story.heard(3..1_000, 34 * HOUR).await;
     story.looks(34 * HOUR + 1).await;
     assert_eq!(story.told(), told(&all), "the digest holds those that it names");
+    story.env.finish().await;
+}
+
+/// Nobody could say any more of whom it speaks, and it would hold back the devices for ever.
+#[tokio::test]
+async fn a_digest_whose_fleet_alert_cannot_be_read_is_over() {
+    let story = Story::new(40).await;
+    story.heard(0..1_000, 0).await;
+    for hour in 1..=30 {
+        story.heard(50..1_000, hour * HOUR).await;
+        story.looks(hour * HOUR + 1).await;
+    }
+    for hour in 31..=33 {
+        story.heard(3..1_000, hour * HOUR).await;
+        story.looks(hour * HOUR + 1).await;
+    }
+    let mut all = vec![("FleetDigest firing", 1), ("FleetSilent firing", 1), ("FleetSilent resolved", 1)];
+    assert_eq!(story.told(), told(&all));
+    let broken = json!({ "$set": { "startsAt": "yesterday" } });
+    let update = json!({ "updates": [{ "q": { "alertname": "FleetSilent" }, "u": broken, "multi": true }] });
+    mongo_command(&story.env, "update", "Alert", update).await;
+    story.heard(3..1_000, 34 * HOUR).await;
+    story.looks(34 * HOUR + 1).await;
+    all.extend([("FleetDigest resolved", 1), ("DeviceSilent firing", 3)]);
+    assert_eq!(story.told(), told(&all), "those who are silent still are no longer held back");
     story.env.finish().await;
 }
 

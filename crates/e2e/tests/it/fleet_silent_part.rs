@@ -186,7 +186,7 @@ async fn while_no_api_is_alive_no_part_is_silent_and_one_that_is_stays_so() {
         story.env.redis(&["HSET", "{}:pulse", "ingest", &heard]).await;
     };
     let open = async || {
-        let open = story.env.store().await.alerts().open_of_rule(AlertName::FleetSilent).await.unwrap();
+        let open = story.env.store().await.alerts().open_of_rule(AlertName::FLEET_SILENT).await.unwrap();
         open.into_iter().map(|kept| kept.incident.inhibited_by.is_some()).collect::<Vec<_>>()
     };
     alive(0).await;

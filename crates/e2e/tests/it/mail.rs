@@ -1,8 +1,10 @@
 //! Mail, to a real server that demands STARTTLS and a login.
 
-use alerter::notification::{Delivery, Notification};
-use e2e::{MailServer, TestEnv};
-use pisync_core::models::Telling;
+use alerter::notification::{AlertNotification, Delivery, Notification};
+use e2e::{MailServer, TestEnv, body, fleet_first::AlerterHarness};
+use jiff::SignedDuration;
+use pisync_core::models::{AlertName, Telling};
+use serde_json::json;
 
 use crate::receivers::{message, notice, receivers};
 
@@ -25,13 +27,18 @@ pub(crate) async fn server(env: &TestEnv) -> MailServer {
     MailServer::start(&env.path("cert.pem"), &env.path("key.pem"), env.path("mail.log")).await
 }
 
+/// A message to one mailbox of the receiver.
+fn to(name: &str, notices: Vec<AlertNotification>) -> Notification {
+    Notification { receiver: format!("there/{name}@example.org"), ..message(notices) }
+}
+
 #[tokio::test]
 async fn a_mail_arrives_over_starttls_with_all_that_people_need() {
     let env = TestEnv::new();
     let server = server(&env).await;
     let receivers = receivers(&env, &config(&env, server.port, "people@example.org", ""));
     for (id, reason) in [("msg_1", Telling::Firing), ("msg_2", Telling::Resolved)] {
-        let message = Notification { id: id.into(), ..message(vec![notice("école-7", reason)]) };
+        let message = Notification { id: id.into(), ..to("people", vec![notice("école-7", reason)]) };
         assert_eq!(receivers.send(&message).await, Delivery::Sent);
     }
     assert!(!format!("{receivers:?}").contains("hunter2"), "{receivers:?}");
@@ -83,20 +90,49 @@ async fn a_full_mailbox_is_tried_again_and_one_that_is_not_there_is_not() {
     let env = TestEnv::new();
     let mut server = server(&env).await;
     let port = server.port;
-    let send = async |config: String| receivers(&env, &config).send(&message(vec![notice("a", Telling::Firing)])).await;
-    let full = send(config(&env, port, "full@example.org", "")).await;
+    let send = async |name: &str| {
+        let receivers = receivers(&env, &config(&env, port, &format!("{name}@example.org"), ""));
+        receivers.send(&to(name, vec![notice("a", Telling::Firing)])).await
+    };
+    let full = send("full").await;
     assert!(matches!(&full, Delivery::Again { why, .. } if why.contains("full")), "{full:?}");
-    let nobody = send(config(&env, port, "nobody@example.org", "")).await;
+    let nobody = send("nobody").await;
     assert!(matches!(&nobody, Delivery::Dead { why } if why.contains("no such mailbox")), "{nobody:?}");
 
     std::fs::write(env.path("password"), "hunter3").unwrap();
-    let stranger = send(config(&env, port, "people@example.org", "")).await;
+    let stranger = send("people").await;
     assert!(matches!(&stranger, Delivery::Dead { why } if !why.contains("hunter3")), "{stranger:?}");
     assert!(server.mails().is_empty());
     server.service().kill().await;
-    let away = send(config(&env, port, "people@example.org", "")).await;
+    let away = send("people").await;
     assert!(matches!(away, Delivery::Again { .. }), "{away:?}");
     env.remove().await;
+}
+
+/// Each is told, tried again and given up by itself.
+#[tokio::test]
+async fn a_mailbox_that_refuses_keeps_no_mail_from_another() {
+    let env = TestEnv::new();
+    let server = server(&env).await;
+    let both = "people@example.org\", \"nobody@example.org";
+    let at_once = "[[route]]\nreceiver = \"there\"\ngroup_wait = \"0s\"\n";
+    let harness = AlerterHarness::with(&env, &config(&env, server.port, both, at_once)).await.unwrap();
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let now = e2e::now();
+    let reports: Vec<_> = [50, 40, 30].map(|minutes| body("a", now - SignedDuration::from_mins(minutes), true)).into();
+    api.accepts(&reports).await;
+    env.drained().await;
+    harness.tick_at(now).await.unwrap();
+    assert_eq!(harness.try_to_deliver().await.unwrap(), 1);
+    let mails = server.mails();
+    assert_eq!((mails.len(), &mails[0]["to"]), (1, &json!(["people@example.org"])));
+    let alerts = env.store().await.alerts();
+    let open = alerts.open_of_rule(AlertName::DEVICE_SYNC_FAILING).await.unwrap();
+    let incident = &open[0].incident;
+    let told: Vec<_> = incident.told.iter().map(|told| told.receiver.as_str()).collect();
+    assert_eq!(told, ["log", "there/people@example.org"]);
+    assert_eq!((incident.dead.len(), incident.dead[0].receiver.as_str()), (1, "there/nobody@example.org"));
+    env.finish().await;
 }
 
 #[tokio::test]
@@ -107,7 +143,7 @@ async fn no_password_is_given_to_a_server_that_cannot_show_who_it_is() {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     std::fs::write(env.path("cert.pem"), made.cert.pem()).unwrap();
     let receivers = receivers(&env, &config(&env, server.port, "people@example.org", ""));
-    let delivery = receivers.send(&message(vec![notice("a", Telling::Firing)])).await;
+    let delivery = receivers.send(&to("people", vec![notice("a", Telling::Firing)])).await;
     assert!(matches!(delivery, Delivery::Again { .. }), "{delivery:?}");
     assert!(server.mails().is_empty());
     env.remove().await;

@@ -15,7 +15,7 @@ const WHOLE_FLEET: &str = "the whole fleet";
 
 /// Incidents of one rule, one cause and one state.
 pub(super) struct Group {
-    pub(super) name: &'static str,
+    pub(super) name: String,
     pub(super) cause: &'static str,
     pub(super) is_firing: bool,
     pub(super) incidents: Vec<Row>,
@@ -53,10 +53,11 @@ pub(super) fn grouped(found: &[Incident], now: Timestamp) -> Vec<Group> {
         let alert = &listed.alert;
         let (name, cause) = (alert.name.as_str(), alert.cause.as_str());
         let is_firing = alert.state == AlertState::Firing;
-        let place =
-            groups.iter().position(|group| (group.name, group.cause, group.is_firing) == (name, cause, is_firing));
+        let place = groups
+            .iter()
+            .position(|group| (group.name.as_str(), group.cause, group.is_firing) == (name, cause, is_firing));
         let place = place.unwrap_or_else(|| {
-            groups.push(Group { name, cause, is_firing, incidents: Vec::new() });
+            groups.push(Group { name: name.to_owned(), cause, is_firing, incidents: Vec::new() });
             groups.len() - 1
         });
         groups[place].incidents.push(Row::new(listed, now));

@@ -3,6 +3,8 @@
 //! What a silence is about is asked for by a `GET`; its answer says how much that is, and has the
 //! form that adds it. So nobody silences what they have not seen counted.
 
+use std::collections::BTreeSet;
+
 use actix_web::{
     HttpRequest, HttpResponse,
     web::{Data, Query},
@@ -71,7 +73,7 @@ struct SilencesPage {
     kind: String,
     device: String,
     rule: String,
-    rules: Vec<&'static str>,
+    rules: BTreeSet<String>,
     preview: Option<Preview>,
     rows: Vec<Row>,
     done: &'static str,
@@ -95,6 +97,11 @@ struct Row {
     comment: String,
 }
 
+/// The rules to choose from: those that are known here, and the one that was asked for.
+fn offered(asked: &str) -> BTreeSet<String> {
+    AlertName::KNOWN.into_iter().chain(AlertName::parse(asked)).map(|name| name.to_string()).collect()
+}
+
 /// The silences, and what a new one would be about.
 pub(super) async fn get(
     request: HttpRequest,
@@ -108,7 +115,7 @@ pub(super) async fn get(
     let cookie = if viewer.may_operate { begin_for_forms(&request, &mut viewer, &state) } else { None };
     let page = SilencesPage {
         frame: Frame::new("Silences", "/alerts", &viewer),
-        rules: AlertName::ALL.iter().map(|name| name.as_str()).collect(),
+        rules: offered(&about.rule),
         preview,
         kind: about.kind,
         device: about.device,

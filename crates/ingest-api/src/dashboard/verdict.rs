@@ -90,8 +90,8 @@ impl Away {
 impl Incidents {
     pub(super) fn add(&mut self, alert: Alert) {
         match (alert.name, alert.cause) {
-            (AlertName::DeviceFlapping, _) => self.flapping += 1,
-            (AlertName::DeviceSilent, _) => self.silent += 1,
+            (AlertName::DEVICE_FLAPPING, _) => self.flapping += 1,
+            (AlertName::DEVICE_SILENT, _) => self.silent += 1,
             _ if alert.device_id().is_none() => self.fleet.push(alert),
             (_, Cause::Connectivity) => self.connectivity += 1,
             (_, Cause::Content) => self.content += 1,
@@ -205,6 +205,7 @@ impl Verdict {
 #[cfg(test)]
 mod tests {
     use pisync_core::models::{Finding, Subject};
+    use serde_json::Value;
 
     use super::*;
 
@@ -219,20 +220,13 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_many_is_said_before_what_is_with_one_and_where_to_look() {
-        let many = |name, cause, detail: &str| {
-            let finding = Finding {
-                part: 200,
-                whole: 1_000,
-                detail: Some(detail.into()),
-                changed: Vec::new(),
-                named: Vec::new(),
-            };
-            let alert = Alert::new(name, Subject::Fleet, Timestamp::UNIX_EPOCH);
-            Alert { cause, finding: Some(finding), ..alert }
+        let many = |name, cause, facts: [(&'static str, Value); 1]| {
+            let finding = Some(Finding::new(200, 1_000).with(facts));
+            Alert { cause, finding, ..Alert::new(name, Subject::Fleet, Timestamp::UNIX_EPOCH) }
         };
-        let failing = many(AlertName::FleetSyncFailing, Cause::Content, "");
-        let silent = many(AlertName::FleetSilent, Cause::Unknown, "since 10:00");
-        let stalled = many(AlertName::PipelineStalled, Cause::Unknown, "no worker");
+        let failing = many(AlertName::FLEET_SYNC_FAILING, Cause::Content, [("content", 200.into())]);
+        let silent = many(AlertName::FLEET_SILENT, Cause::Unknown, [("silentSince", "2026-11-24T10:00:00Z".into())]);
+        let stalled = many(AlertName::PIPELINE_STALLED, Cause::Unknown, [("noWorkerMinutes", 6.into())]);
         for (fleet, flapping, words) in [
             (
                 vec![failing.clone()],
@@ -240,7 +234,7 @@ mod tests {
                 "The fleet is failing: 200 of 1\u{202f}000 devices, most for the content. Their lines are fine",
             ),
             (vec![silent.clone()], 0, "falls silent: nothing is heard of 200 of 1\u{202f}000 devices. We listen"),
-            (vec![silent.clone()], 0, "(since 10:00)"),
+            (vec![silent.clone()], 0, "(nothing was received from them since 10:00 UTC)"),
             (vec![silent.clone(), failing.clone()], 3, "most for the content. Their lines"),
             (
                 vec![silent.clone(), failing.clone()],

@@ -1,6 +1,8 @@
 //! Alerts of many devices in plain words: what is the matter, and where to look.
 
+use jiff::Timestamp;
 use pisync_core::models::{Alert, AlertName, Cause, Finding};
+use serde_json::Value;
 
 use super::moment::grouped;
 
@@ -10,7 +12,7 @@ pub(super) fn headline(alert: &Alert) -> String {
     let (part, whole) = (grouped(part), grouped(whole));
     let fleet = alert.scope().map_or_else(|| "fleet".to_owned(), |scope| format!("part {scope}"));
     match alert.name {
-        AlertName::FleetSyncFailing => {
+        AlertName::FLEET_SYNC_FAILING => {
             let cause = match alert.cause {
                 Cause::Connectivity => ", most for the connection",
                 Cause::Content => ", most for the content",
@@ -18,55 +20,73 @@ pub(super) fn headline(alert: &Alert) -> String {
             };
             format!("The {fleet} is failing: {part} of {whole} devices{cause}")
         }
-        AlertName::FleetSilent => format!("The {fleet} falls silent: nothing is heard of {part} of {whole} devices"),
-        AlertName::FleetDigest => format!("{part} devices are still not well since the {fleet} is"),
-        AlertName::PipelineStalled => "PiSync itself does not get reports through".into(),
-        AlertName::DeviceSyncFailing | AlertName::DeviceSilent | AlertName::DeviceFlapping => {
-            format!("An incident: {}", alert.name)
-        }
+        AlertName::FLEET_SILENT => format!("The {fleet} falls silent: nothing is heard of {part} of {whole} devices"),
+        AlertName::FLEET_DIGEST => format!("{part} devices are still not well since the {fleet} is"),
+        AlertName::PIPELINE_STALLED => "PiSync itself does not get reports through".into(),
+        other => format!("An incident: {other}"),
     }
 }
 
 /// What is known of it, and where to look.
 pub(super) fn advice(alert: &Alert) -> String {
     let look = match (alert.name, alert.cause) {
-        (AlertName::FleetSyncFailing, Cause::Content) => {
+        (AlertName::FLEET_SYNC_FAILING, Cause::Content) => {
             "Their lines are fine: look at what was released last, and at the server that devices fetch from."
         }
-        (AlertName::FleetSyncFailing, Cause::Connectivity) => "Their lines are slow: look at the providers.",
-        (AlertName::FleetSyncFailing, Cause::Unknown) => "No speed was measured: look at what failed last.",
-        (AlertName::FleetSilent, _) => {
+        (AlertName::FLEET_SYNC_FAILING, Cause::Connectivity) => "Their lines are slow: look at the providers.",
+        (AlertName::FLEET_SYNC_FAILING, Cause::Unknown) => "No speed was measured: look at what failed last.",
+        (AlertName::FLEET_SILENT, _) => {
             "We listen, and they do not come through: look at their providers, and at DNS, certificates and what \
              stands before us."
         }
-        (AlertName::PipelineStalled, _) => {
+        (AlertName::PIPELINE_STALLED, _) => {
             "Who is silent is not known meanwhile: look at API, workers, Redis and MongoDB."
         }
         _ => "They are named in the incident.",
     };
-    match alert.finding.as_ref().and_then(detail) {
-        Some(detail) => format!("{look} ({detail})"),
-        None => look.into(),
+    match alert.finding.as_ref().map(|finding| known(alert.name, finding)) {
+        Some(known) if !known.is_empty() => format!("{look} ({known})"),
+        _ => look.into(),
     }
 }
 
-fn detail(finding: &Finding) -> Option<&str> {
-    finding.detail.as_deref().filter(|detail| !detail.is_empty())
+/// Returns the facts that a rule found, in words.
+fn known(rule: AlertName, finding: &Finding) -> String {
+    let number = |fact: &str| finding.facts.get(fact).and_then(Value::as_i64);
+    let said = |fact: &str, before: &str, after: &str| Some(format!("{before}{}{after}", number(fact)?));
+    let said = match rule {
+        AlertName::FLEET_SYNC_FAILING => vec![
+            said("content", "", " on content"),
+            said("connectivity", "", " on a slow connection"),
+            said("unknown", "", " without a measured speed"),
+        ],
+        AlertName::FLEET_SILENT => {
+            let since = finding.facts.get("silentSince").and_then(Value::as_str).and_then(|at| at.parse().ok());
+            let clock = |at: Timestamp| format!("nothing was received from them since {}", at.strftime("%H:%M UTC"));
+            vec![since.map(clock)]
+        }
+        AlertName::PIPELINE_STALLED => vec![
+            said("noWorkerMinutes", "no worker was heard of for ", " min"),
+            said("noIngestMinutes", "no API was heard of for ", " min"),
+            said("oldestWaitsMinutes", "the oldest queued event has waited for ", " min"),
+        ],
+        _ => Vec::new(),
+    };
+    said.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// What holds back most comes first.
 pub(super) fn rank(alert: &Alert) -> u8 {
     match alert.name {
-        AlertName::PipelineStalled => 0,
-        AlertName::FleetSyncFailing => 1 + u8::from(alert.scope().is_some()),
-        AlertName::FleetSilent => 3 + u8::from(alert.scope().is_some()),
+        AlertName::PIPELINE_STALLED => 0,
+        AlertName::FLEET_SYNC_FAILING => 1 + u8::from(alert.scope().is_some()),
+        AlertName::FLEET_SILENT => 3 + u8::from(alert.scope().is_some()),
         _ => 5,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
     use pisync_core::models::{Scope, Subject};
 
     use super::*;
@@ -76,10 +96,10 @@ mod tests {
         let part = Scope { label: "region".into(), value: "nord".into() };
         let part = Subject::Scope(part);
         for (name, subject, said) in [
-            (AlertName::FleetSyncFailing, Subject::Fleet, "The fleet is failing"),
-            (AlertName::FleetSyncFailing, part.clone(), "The part region=nord is failing"),
-            (AlertName::FleetSilent, Subject::Fleet, "The fleet falls silent"),
-            (AlertName::FleetSilent, part, "The part region=nord falls silent"),
+            (AlertName::FLEET_SYNC_FAILING, Subject::Fleet, "The fleet is failing"),
+            (AlertName::FLEET_SYNC_FAILING, part.clone(), "The part region=nord is failing"),
+            (AlertName::FLEET_SILENT, Subject::Fleet, "The fleet falls silent"),
+            (AlertName::FLEET_SILENT, part, "The part region=nord falls silent"),
         ] {
             let alert = Alert::new(name, subject, Timestamp::UNIX_EPOCH);
             assert!(headline(&alert).starts_with(said), "{}", headline(&alert));

@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, fmt};
 
 use jiff::Timestamp;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{DeviceId, FailureRun, Labels, Scope};
+use super::{AlertName, DeviceId, FailureRun, Labels, Scope};
 
 /// The label that names the rule.
 pub const ALERTNAME: &str = "alertname";
@@ -45,8 +46,8 @@ pub struct Finding {
     pub part: u64,
     /// How many there are; of a device that flaps, how often it could have changed.
     pub whole: u64,
-    /// What else there is to say.
-    pub detail: Option<String>,
+    /// What else is known, by name: facts, which templates and pages put into words.
+    pub facts: BTreeMap<String, Value>,
     /// What those it is about have in common, in words, the surest first.
     pub changed: Vec<String>,
     /// Some of them by name.
@@ -55,8 +56,15 @@ pub struct Finding {
 
 impl Finding {
     /// Returns that it is about `part` of `whole`.
-    pub fn new(part: u64, whole: u64, detail: Option<String>) -> Self {
-        Self { part, whole, detail, changed: Vec::new(), named: Vec::new() }
+    pub fn new(part: u64, whole: u64) -> Self {
+        Self { part, whole, facts: BTreeMap::new(), changed: Vec::new(), named: Vec::new() }
+    }
+
+    /// Returns the same with further facts.
+    #[must_use]
+    pub fn with<F: Into<Value>>(mut self, facts: impl IntoIterator<Item = (&'static str, F)>) -> Self {
+        self.facts.extend(facts.into_iter().map(|(name, fact)| (name.to_owned(), fact.into())));
+        self
     }
 }
 
@@ -77,9 +85,9 @@ impl Alert {
         }
     }
 
-    /// A new incident of [`AlertName::DeviceSyncFailing`].
+    /// A new incident of [`AlertName::DEVICE_SYNC_FAILING`].
     pub fn device_sync_failing(device_id: DeviceId, run: &FailureRun) -> Self {
-        let alert = Self::new(AlertName::DeviceSyncFailing, Subject::Device(device_id), run.since);
+        let alert = Self::new(AlertName::DEVICE_SYNC_FAILING, Subject::Device(device_id), run.since);
         let evidence = Evidence { speed: run.last_speed, usual: None };
         Self {
             failure_count: run.count,
@@ -209,62 +217,6 @@ impl AlertId {
 impl fmt::Display for AlertId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-/// The rule that raises an alert.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum AlertName {
-    /// A device failed as many times in a row as the threshold says.
-    DeviceSyncFailing,
-    /// Of the devices that reported in the last minutes, too many failed.
-    FleetSyncFailing,
-    /// Of the devices that are expected to report, too many are absent.
-    FleetSilent,
-    /// Who is still failing or silent some time after the fleet was well again.
-    FleetDigest,
-    /// Nothing was received from a device for a day.
-    DeviceSilent,
-    /// A device fails and recovers in turn.
-    DeviceFlapping,
-    /// What devices report does not get through.
-    PipelineStalled,
-}
-
-impl AlertName {
-    /// Every rule.
-    pub const ALL: [Self; 7] = [
-        Self::DeviceSyncFailing,
-        Self::FleetSyncFailing,
-        Self::FleetSilent,
-        Self::FleetDigest,
-        Self::DeviceSilent,
-        Self::DeviceFlapping,
-        Self::PipelineStalled,
-    ];
-
-    /// The name in messages, labels and the store.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::DeviceSyncFailing => "DeviceSyncFailing",
-            Self::FleetSyncFailing => "FleetSyncFailing",
-            Self::FleetSilent => "FleetSilent",
-            Self::FleetDigest => "FleetDigest",
-            Self::DeviceSilent => "DeviceSilent",
-            Self::DeviceFlapping => "DeviceFlapping",
-            Self::PipelineStalled => "PipelineStalled",
-        }
-    }
-
-    /// The rule of that name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|known| known.as_str() == name)
-    }
-}
-
-impl fmt::Display for AlertName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

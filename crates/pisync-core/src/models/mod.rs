@@ -1,6 +1,7 @@
 //! What `PiSync` speaks about, as plain values: no server, no wire format but the device's JSON.
 
 mod alert;
+mod alert_name;
 mod batch;
 mod clock;
 mod dead_letter;
@@ -28,7 +29,8 @@ mod visible;
 mod what_changed;
 mod what_changed_fold;
 
-pub use alert::{ALERTNAME, Alert, AlertId, AlertName, AlertState, Cause, DEVICE_ID, Evidence, Finding, Subject};
+pub use alert::{ALERTNAME, Alert, AlertId, AlertState, Cause, DEVICE_ID, Evidence, Finding, Subject};
+pub use alert_name::AlertName;
 pub use batch::{Batch, InvalidBatch, MAX_EVENTS};
 pub use clock::{AHEAD, BEHIND, DeviceTime};
 pub use dead_letter::{DeadLetter, Reason};

@@ -13,7 +13,7 @@ mod pages;
 mod week;
 
 use bson::{Document, doc};
-use futures_util::TryStreamExt;
+use futures_util::{Stream, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use mongodb::{
     Collection, Database,
@@ -67,9 +67,13 @@ impl Alerts {
         Ok(self.collection.count_documents(doc! { "open": true }).hint(open_keys()).await?)
     }
 
-    /// The open incidents.
-    pub async fn find_open(&self) -> Result<Vec<KeptIncident>, StoreError> {
-        self.found(doc! { "open": true }, open_keys()).await
+    /// Returns the open incidents, `most` at a time.
+    pub async fn open(
+        &self,
+        most: usize,
+    ) -> Result<impl Stream<Item = Result<Vec<KeptIncident>, StoreError>> + Send + Unpin + use<>, StoreError> {
+        let found = self.collection.find(doc! { "open": true }).hint(open_keys()).batch_size(1_000).await?;
+        Ok(documents::readable(NAME, found, document::read).try_chunks(most).map_err(|error| error.1).boxed())
     }
 
     /// Returns the incidents of these fingerprints that changed their state after a time, and those

@@ -1,6 +1,8 @@
 //! `GET /api/v1/alerts`: the incidents, those that began last first.
 #![expect(unused_qualifications, reason = "what utoipa makes of params")]
 
+use std::collections::BTreeMap;
+
 use actix_web::{
     HttpResponse,
     web::{Data, Query},
@@ -10,6 +12,7 @@ use pisync_core::{
     store::{AlertFilter, Held},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
@@ -49,7 +52,7 @@ pub(crate) struct AlertsQuery {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct AlertItem {
     id: String,
-    alertname: &'static str,
+    alertname: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     device_id: Option<String>,
     /// The part of the fleet that it is about, if it is about one.
@@ -93,9 +96,10 @@ struct FindingItem {
     part: u64,
     /// How many there are; of a device that flaps, how often it could have changed.
     whole: u64,
-    /// What else there is to say.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<String>,
+    /// What else the rule found, by name: counts, minutes, times.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(required = false)]
+    facts: BTreeMap<String, Value>,
     /// What those it is about have in common, in words, the surest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
@@ -214,7 +218,7 @@ impl From<Incident> for AlertItem {
         let alert = &incident.alert;
         Self {
             id: alert.id.to_string(),
-            alertname: alert.name.as_str(),
+            alertname: alert.name.to_string(),
             device_id: alert.device_id().map(DeviceId::to_string),
             scope: alert.scope().cloned().map(|scope| ScopeItem { label: scope.label, value: scope.value }),
             state: alert.state.as_str(),
@@ -240,7 +244,7 @@ impl From<&Finding> for FindingItem {
         Self {
             part: finding.part,
             whole: finding.whole,
-            detail: finding.detail.clone(),
+            facts: finding.facts.clone(),
             changed: finding.changed.clone(),
             named: finding.named.iter().map(DeviceId::to_string).collect(),
         }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use bson::{Bson, DateTime, Document, doc, oid::ObjectId, raw::RawDocument};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::KeptIncident;
 use crate::{
@@ -219,8 +220,8 @@ impl Stored {
 struct StoredFinding {
     part: i64,
     whole: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    facts: BTreeMap<String, Value>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     changed: Vec<String>,
     named: Vec<String>,
@@ -232,7 +233,7 @@ impl From<&Finding> for StoredFinding {
         Self {
             part: count(finding.part),
             whole: count(finding.whole),
-            detail: finding.detail.clone(),
+            facts: finding.facts.clone(),
             changed: finding.changed.clone(),
             named: finding.named.iter().map(|device_id| device_id.as_str().to_owned()).collect(),
         }
@@ -240,10 +241,10 @@ impl From<&Finding> for StoredFinding {
 }
 
 impl From<StoredFinding> for Finding {
-    fn from(StoredFinding { part, whole, detail, changed, named }: StoredFinding) -> Self {
+    fn from(StoredFinding { part, whole, facts, changed, named }: StoredFinding) -> Self {
         let count = |count: i64| u64::try_from(count).unwrap_or_default();
         let named = named.iter().filter_map(|device_id| DeviceId::parse(device_id).ok()).collect();
-        Self { part: count(part), whole: count(whole), detail, changed, named }
+        Self { part: count(part), whole: count(whole), facts, changed, named }
     }
 }
 

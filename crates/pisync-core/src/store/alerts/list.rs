@@ -94,7 +94,7 @@ impl Alerts {
 
     /// The open incident of a device.
     pub async fn open_of(&self, device_id: &DeviceId) -> Result<Option<Incident>, StoreError> {
-        let fingerprint = Alert::fingerprint(AlertName::DeviceSyncFailing, device_id);
+        let fingerprint = Alert::fingerprint(AlertName::DEVICE_SYNC_FAILING, device_id);
         let open = self.collection.find_one(doc! { "fingerprint": fingerprint, "open": true });
         let open = open.hint(Hint::Keys(doc! { "fingerprint": 1 })).await?;
         Ok(open.and_then(|open| documents::read(NAME, &open, document::read)).map(|kept| kept.incident))

@@ -117,9 +117,14 @@ impl FailureCounters {
         Ok(documents::readable(NAME, found, |document| Ok(documents::parse::<Named>(document)?.device_id)).boxed())
     }
 
-    /// The devices with one failed sync in a row, of `since` or later, and when that was. It looks at
-    /// all that have one.
-    pub async fn begun(&self, since: Timestamp) -> Result<Vec<(DeviceId, Timestamp)>, StoreError> {
+    /// Returns the devices with one failed sync in a row, of `since` or later, and when that was, `most` at
+    /// a time. It looks at all that have one.
+    pub async fn begun(
+        &self,
+        since: Timestamp,
+        most: usize,
+    ) -> Result<impl Stream<Item = Result<Vec<(DeviceId, Timestamp)>, StoreError>> + Send + Unpin + use<>, StoreError>
+    {
         let begun = doc! { "failureCount": 1, "failingSince": { "$gte": DateTime::from(since) } };
         let find = self.collection.find(begun).projection(doc! { "_id": 0, "deviceId": 1, "failingSince": 1 });
         let found = find.hint(Hint::Keys(doc! { "failureCount": 1 })).batch_size(10_000).await?;
@@ -127,7 +132,7 @@ impl FailureCounters {
             let begun: Begun = documents::parse(document)?;
             Ok((Named { device_id: begun.device_id }.device()?, begun.failing_since.0))
         };
-        documents::readable(NAME, found, begun).try_collect().await
+        Ok(documents::readable(NAME, found, begun).try_chunks(most).map_err(|error| error.1).boxed())
     }
 
     /// Returns the devices whose counter is at or over `threshold`, `most` at a time and in no order:

@@ -1,20 +1,23 @@
 //! How many devices and open alerts a silence would be about.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::TryStreamExt;
+use futures_util::{Stream, StreamExt, TryStreamExt};
 use jiff::SignedDuration;
 use tokio::task::coop::consume_budget;
 
 use super::Silences;
 use crate::{
-    models::{AHEAD, ALERTNAME, Alert, AlertName, Matcher, MatcherKind},
-    store::StoreError,
+    models::{AHEAD, ALERTNAME, AlertName, Matcher, MatcherKind},
+    store::{KeptIncident, StoreError},
 };
 
 /// How long ago a device may have reported to be counted by its labels: twice as long as the usual
 /// one takes from one report to the next.
 const REPORTED: SignedDuration = SignedDuration::from_hours(2);
+
+/// How many open alerts are read at a time.
+const AT_ONCE: usize = 1_000;
 
 /// How much a silence would be about.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,25 +34,42 @@ impl Silences {
     /// their index, from the first that can match to the last; where labels are asked for, the rows
     /// of two hours are read.
     pub async fn reach(&self, matchers: &[Matcher]) -> Result<Reach, StoreError> {
-        let open = self.open_labels(matchers.iter().any(Matcher::is_of_devices)).await?;
-        let fits = |labels: &&BTreeMap<String, String>| matchers.iter().all(|matcher| matcher.matches(labels));
-        let open_alerts = open.iter().filter(fits).count() as u64;
-        Ok(Reach { devices: self.devices(matchers).await?, open_alerts })
+        let mut rules: BTreeSet<_> = AlertName::KNOWN.iter().map(AlertName::to_string).collect();
+        let (mut open, mut open_alerts) = (self.open_labels(matchers.iter().any(Matcher::is_of_devices)).await?, 0);
+        while let Some(page) = open.try_next().await? {
+            let fits = |labels: &&BTreeMap<String, String>| matchers.iter().all(|matcher| matcher.matches(labels));
+            open_alerts += page.iter().filter(fits).count() as u64;
+            rules.extend(page.into_iter().filter_map(|mut labels| labels.remove(ALERTNAME)));
+        }
+        Ok(Reach { devices: self.devices(matchers, &rules).await?, open_alerts })
     }
 
-    /// The labels of each open alert, and where they are asked for those of its device.
-    pub async fn open_labels(&self, of_devices: bool) -> Result<Vec<BTreeMap<String, String>>, StoreError> {
-        let open = self.alerts().find_open().await?;
-        let devices = open.iter().filter(|_| of_devices).filter_map(|kept| kept.incident.alert.device_id());
-        let labels = self.store.sync_events().newest_labels(&devices.collect::<Vec<_>>()).await?;
-        let with_labels = |alert: &Alert| alert.labels_with(alert.device_id().and_then(|device| labels.get(device)));
-        Ok(open.iter().map(|kept| with_labels(&kept.incident.alert)).collect())
+    /// Returns the labels of each open alert, and where they are asked for those of its device, a bounded
+    /// number at a time.
+    pub async fn open_labels(
+        &self,
+        of_devices: bool,
+    ) -> Result<impl Stream<Item = Result<Vec<BTreeMap<String, String>>, StoreError>> + Send + Unpin + use<>, StoreError>
+    {
+        let events = self.store.sync_events();
+        let labels = move |open: Vec<KeptIncident>| {
+            let events = events.clone();
+            async move {
+                let devices = open.iter().filter(|_| of_devices).filter_map(|kept| kept.incident.alert.device_id());
+                let labels = events.newest_labels(&devices.collect::<Vec<_>>()).await?;
+                let with_labels = |kept: &KeptIncident| {
+                    let alert = &kept.incident.alert;
+                    alert.labels_with(alert.device_id().and_then(|device| labels.get(device)))
+                };
+                Ok(open.iter().map(with_labels).collect())
+            }
+        };
+        Ok(self.alerts().open(AT_ONCE).await?.and_then(labels).boxed())
     }
 
-    async fn devices(&self, matchers: &[Matcher]) -> Result<u64, StoreError> {
+    async fn devices(&self, matchers: &[Matcher], rules: &BTreeSet<String>) -> Result<u64, StoreError> {
         let (of_rule, rest): (Vec<_>, Vec<_>) = matchers.iter().partition(|matcher| matcher.label() == ALERTNAME);
-        let fits_rule = |name: &AlertName| of_rule.iter().all(|matcher| matcher.fits(name.as_str()));
-        if !AlertName::ALL.iter().any(fits_rule) {
+        if !rules.iter().any(|name| of_rule.iter().all(|matcher| matcher.fits(name))) {
             return Ok(0);
         }
         if rest.iter().any(|matcher| matcher.is_of_devices()) {
