@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use jiff::SignedDuration;
+use pisync_core::settings;
 use reqwest::Url;
 use serde::{
     Deserialize, Deserializer,
@@ -129,7 +130,7 @@ impl<'de> Deserialize<'de> for Text {
 impl<'de, const FROM: u64, const TO: u64> Deserialize<'de> for Length<FROM, TO> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let expected = "a length of time such as \"90s\", \"15m\" or \"24h\"";
-        let length = |text: &str| Duration::try_from(text.parse::<SignedDuration>().ok()?).ok();
+        let length = |text: &str| Duration::try_from(settings::duration(text).ok()?).ok();
         let length = text(deserializer, expected, length)?;
         let fits = (Duration::from_secs(FROM)..=Duration::from_secs(TO)).contains(&length);
         fits.then_some(Self(length)).ok_or_else(|| D::Error::custom(format!("must be from {FROM} to {TO} s")))
