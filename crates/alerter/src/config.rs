@@ -10,7 +10,7 @@ use pisync_core::{
     healthcheck::Healthcheck,
     models::{Matcher, SilenceId},
     ops::OpsSettings,
-    settings::{LogSettings, MongoSettings, RedisSettings},
+    settings::{self, LogSettings, MongoSettings, RedisSettings},
 };
 use reqwest::Url;
 
@@ -140,8 +140,7 @@ impl Config {
 }
 
 fn duration(text: &str) -> Result<SignedDuration, String> {
-    let span: jiff::Span = text.parse().map_err(|error: jiff::Error| error.to_string())?;
-    let whole = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|error| error.to_string())?;
+    let whole = settings::duration(text)?;
     let longest = SignedDuration::from_hours(24 * 3_660);
     let fits = whole > SignedDuration::ZERO && whole <= longest;
     fits.then_some(whole).ok_or_else(|| "must be longer than nothing, and up to ten years".into())

@@ -32,7 +32,9 @@ pub mod tick;
 use anyhow::{Context, ensure};
 use jiff::Timestamp;
 use pisync_core::{
+    ops::Need,
     queue::{Hints, Process, Queue},
+    settings::CannotBind,
     shutdown,
     store::{Store, StoreError},
 };
@@ -46,6 +48,9 @@ use crate::{
     summary::Summaries,
     tick::Alerter,
 };
+
+/// Why an alerter that ticks too seldom is not ready.
+const LATE: (&str, &str) = ("ticks_late", "the rules were not evaluated on schedule: the log says why");
 
 /// Watches until a signal to stop comes; or looks once and sends what is due; or does what the
 /// operator asks.
@@ -80,7 +85,7 @@ async fn watch(config: Config) -> anyhow::Result<()> {
     }
     routing::read_again_on_hangup(config.config.clone(), routing.clone()).context("listening for SIGHUP")?;
     queue.open(Process::Alerter).await?;
-    open_ops(&config, &alerter, &store).await.context("binding --ops-bind (PISYNC_OPS_BIND)")?;
+    open_ops(&config, &alerter, &store).await?;
     tokio::select! {
         prepared = store.ensure_indexes_in_time(Process::Alerter) => prepared?,
         () = stop.cancelled() => return Ok(()),
@@ -128,12 +133,13 @@ fn open_routing(config: &Config) -> anyhow::Result<Routing> {
     Ok(Routing::new(log, links, file))
 }
 
-async fn open_ops(config: &Config, alerter: &Alerter, store: &Store) -> std::io::Result<()> {
+async fn open_ops(config: &Config, alerter: &Alerter, store: &Store) -> Result<(), CannotBind> {
     let (schedule, metrics, store) = (config.schedule.clone(), alerter.metrics().clone(), store.clone());
     let needs = move || {
         let ticks = daemon::is_in_time(&schedule, metrics.last_tick(), Timestamp::now());
         let store = store.clone();
-        async move { vec![("mongodb", store.answers().await), ("ticks", ticks)] }
+        let ticks = Need::of("ticks", if ticks { Ok(()) } else { Err(LATE) });
+        async move { vec![store.takes_writes(Process::Alerter).await.into(), ticks] }
     };
     config.ops.serve(alerter.metrics().registry(), needs).await
 }

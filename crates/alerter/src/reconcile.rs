@@ -89,6 +89,8 @@ impl Reconciler {
         for some in changes.chunks(BATCH_SIZE) {
             match self.store.alerts().save(some).await? {
                 Saved::All => written.changed += Changed::of(some),
+                // What the server refuses as it is was named: another try does not help.
+                Saved::Refused => {}
                 Saved::Outrun => {
                     let device = |kept: &KeptIncident| kept.incident.alert.device_id().cloned();
                     written.conflicts.extend(some.iter().filter_map(device));

@@ -5,6 +5,7 @@
 
 mod alertmanager;
 pub mod chaos;
+mod clock;
 mod env;
 mod far_end;
 mod fleet;
@@ -19,6 +20,7 @@ mod redis_sets;
 mod servers;
 
 pub use alertmanager::AlertmanagerServer;
+pub use clock::{clock, pass, stopwatch};
 pub use env::{Api, TestEnv, setting};
 pub use far_end::{Answer, FarEnd, Received};
 pub use fleet::{body, hours_ago, now};

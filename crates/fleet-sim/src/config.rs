@@ -7,10 +7,10 @@ mod scenario;
 use std::{convert::Infallible, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use pisync_core::{
     models::DeviceId,
-    settings::{LogSettings, MongoSettings, Secret},
+    settings::{self, LogSettings, MongoSettings, Secret},
 };
 use reqwest::Url;
 
@@ -187,8 +187,7 @@ fn share(text: &str) -> Result<f64, &'static str> {
 }
 
 fn duration(text: &str) -> Result<Duration, &'static str> {
-    let parsed: Option<SignedDuration> = text.parse().ok();
-    let positive = parsed.and_then(|duration| Duration::try_from(duration).ok());
+    let positive = settings::duration(text).ok().and_then(|duration| Duration::try_from(duration).ok());
     // Sums of some of them are still far from what a clock can show.
     let fits = |duration: &Duration| !duration.is_zero() && *duration <= Duration::from_hours(24 * 366);
     positive.filter(fits).ok_or("a duration such as 10s, 1m30s or 500ms, up to a year")

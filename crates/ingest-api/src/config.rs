@@ -27,7 +27,7 @@ pub struct Config {
     #[command(subcommand)]
     pub command: Option<Command>,
     /// Address to listen on
-    #[arg(long, env = "PISYNC_BIND", default_value = "127.0.0.1:8080")]
+    #[arg(long, env = "PISYNC_BIND", default_value = "127.0.0.1:8080", value_parser = settings::address)]
     pub bind: SocketAddr,
     /// Events that may wait in the queue, 1 to 1000000000; beyond, devices are asked to come back later
     #[arg(long, env = "PISYNC_MAX_QUEUE", default_value_t = 2_000_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
@@ -58,7 +58,7 @@ pub struct Config {
     /// The same for cursors alone [default: as --signing-key-file]
     #[arg(long, env = "PISYNC_CURSOR_KEY_FILE", value_name = "FILE")]
     pub cursor_key_file: Option<PathBuf>,
-    /// How long nothing is heard of a device until it is silent: hours, or such as 90m; 1m to 9600h
+    /// How long nothing is heard of a device until it is silent: hours, or such as 90m or 2d; 1m to 400d
     #[arg(long, env = "PISYNC_SILENT_AFTER", default_value = "24h", value_parser = silent_after)]
     pub silent_after: SignedDuration,
     /// How often devices report, 1m to 24h: the 202 of a batch tells its device in how many seconds to
@@ -193,16 +193,17 @@ fn device_id(text: &str) -> Result<DeviceId, InvalidDeviceId> {
     DeviceId::of_report(text)
 }
 
-/// A duration with its units, from a minute to a day.
-fn report_interval(text: &str) -> Result<SignedDuration, &'static str> {
+/// From a minute to a day.
+fn report_interval(text: &str) -> Result<SignedDuration, String> {
     let fits = SignedDuration::from_mins(1)..=SignedDuration::from_hours(24);
-    text.parse().ok().filter(|interval| fits.contains(interval)).ok_or("a duration such as 15m or 1h, from 1m to 24h")
+    let interval = settings::duration(text)?;
+    if fits.contains(&interval) { Ok(interval) } else { Err("from 1m to 24h".into()) }
 }
 
 /// A number of hours, or a duration with its units, from a minute to 400 days.
-fn silent_after(text: &str) -> Result<SignedDuration, &'static str> {
+fn silent_after(text: &str) -> Result<SignedDuration, String> {
     let hours = text.parse::<u32>().ok().map(|hours| SignedDuration::from_hours(hours.into()));
-    let duration = hours.or_else(|| text.parse().ok());
+    let duration = hours.map_or_else(|| settings::duration(text), Ok)?;
     let fits = SignedDuration::from_mins(1)..=SignedDuration::from_hours(400 * 24);
-    duration.filter(|duration| fits.contains(duration)).ok_or("hours, or such as 36h or 90m, from 1m to 9600h")
+    if fits.contains(&duration) { Ok(duration) } else { Err("from 1m to 400d".into()) }
 }

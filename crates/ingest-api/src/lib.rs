@@ -36,6 +36,7 @@ use actix_web::web::Data;
 use anyhow::Context;
 use pisync_core::{
     queue::{LastSeen, Process, Producer, Pulse, Queue, Role},
+    settings::CannotBind,
     shutdown,
     store::Store,
 };
@@ -69,7 +70,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let front = Front::open(&config);
     front.read_again_on_hangup().context("listening for SIGHUP")?;
     let stop = shutdown::on_signal().context("listening for signals")?;
-    let listener = TcpListener::bind(config.bind).with_context(|| format!("binding {}", config.bind))?;
+    let listener = TcpListener::bind(config.bind);
+    let listener = listener.map_err(|error| CannotBind::new("--bind (PISYNC_BIND)", config.bind, &error))?;
     let queue = Queue::new(&config.redis)?;
     queue.open(Process::Ingest).await?;
     let store = Store::open(&config.mongo, "ingest-api").await.context("opening the store")?;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use pisync_core::{
     metrics::{registry, registry_of, seconds},
     models::DeviceStatus,
-    queue::{PartitionStatus, QueueError},
+    queue::{Each, PartitionStatus, QueueError},
 };
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -116,7 +116,7 @@ impl Default for Metrics {
 }
 
 /// What lies in the queue; without an answer of Redis only that there is none.
-pub(crate) fn queue_registry(status: &Result<Vec<PartitionStatus>, QueueError>, max_queue: u64) -> Registry {
+pub(crate) fn queue_registry(status: &Result<Each<PartitionStatus>, QueueError>, max_queue: u64) -> Registry {
     let mut registry = registry();
     let redis_up = Gauge::<i64>::default();
     redis_up.set(i64::from(status.is_ok()));
@@ -124,10 +124,13 @@ pub(crate) fn queue_registry(status: &Result<Vec<PartitionStatus>, QueueError>, 
     let limit = Gauge::<i64>::default();
     limit.set(signed(max_queue));
     registry.register("queue_limit_events", "Events that may wait in all partitions together", limit);
-    let Ok(partitions) = status else { return registry };
+    let Ok(Each { told, untold }) = status else { return registry };
+    let silent = Gauge::<i64>::default();
+    silent.set(i64::try_from(untold.len()).unwrap_or(i64::MAX));
+    registry.register("queue_partitions_untold", "Partitions whose state cannot be told; the log says why", silent);
     let mut gauge = |name: &str, help: &str, value: &dyn Fn(&PartitionStatus) -> i64| {
         let family = Family::<Place, Gauge>::default();
-        for status in partitions {
+        for status in told {
             family.get_or_create(&Place { partition: u32::from(status.partition.number()) }).set(value(status));
         }
         registry.register(name, help, family);

@@ -54,6 +54,29 @@ pub fn init(format: LogFormat) {
     let _ = builder.try_init();
 }
 
+/// Fails if `RUST_LOG` holds something that is no level and no target with one: taken as a target, it
+/// would silence everything else.
+pub(crate) fn check_levels() -> Result<(), String> {
+    #[expect(clippy::disallowed_methods, reason = "the variable is that of the logging library")]
+    let given = std::env::var("RUST_LOG").unwrap_or_default();
+    check(&given)
+}
+
+fn check(given: &str) -> Result<(), String> {
+    let (directives, _) = given.split_once('/').unwrap_or((given, ""));
+    let bad = directives.split(',').map(str::trim).filter(|directive| !directive.is_empty()).find(|directive| {
+        let (target, level) = directive.split_once('=').unwrap_or(("", directive));
+        level.parse::<log::LevelFilter>().is_err() || target.contains(char::is_whitespace)
+    });
+    match bad {
+        None => Ok(()),
+        Some(bad) => Err(format!(
+            "RUST_LOG: {bad:?} is neither a level (off, error, warn, info, debug, trace) nor TARGET=LEVEL; write, for \
+             example, RUST_LOG=info or RUST_LOG=info,pisync_core=debug"
+        )),
+    }
+}
+
 /// A text with what would begin a new line, or change what a terminal shows, written as a number:
 /// what others have sent is in it.
 fn escaped(text: &str) -> String {
@@ -108,6 +131,19 @@ impl<'kvs> VisitSource<'kvs> for Members<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn garbage_in_rust_log_is_named() {
+        for good in
+            ["", "info", "INFO", "off", "warn,pisync_core=debug", "pisync_core::queue=trace , info", "info/redis"]
+        {
+            assert_eq!(check(good), Ok(()), "{good}");
+        }
+        for bad in ["infoo", "a=b=c", "pisync_core", "info,pisync_core=loud", "info warn", "{}"] {
+            let why = check(bad).unwrap_err();
+            assert!(why.contains("RUST_LOG=info") && why.contains("off, error"), "{bad}: {why}");
+        }
+    }
 
     #[test]
     fn what_others_sent_begins_no_line_and_changes_no_terminal() {

@@ -14,12 +14,15 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus_client::registry::Registry;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::{
     healthcheck::{Healthcheck, Unwell},
     metrics,
+    queue::{Readiness, Refused},
+    settings,
+    store::StoreError,
 };
 
 /// How long the head of a request may take.
@@ -32,12 +35,45 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, Copy, Args)]
 pub struct OpsSettings {
     /// Address of a port with /healthz, /readyz and /metrics of this process; none unless set
-    #[arg(long, env = "PISYNC_OPS_BIND")]
+    #[arg(long, env = "PISYNC_OPS_BIND", value_parser = settings::address)]
     pub ops_bind: Option<SocketAddr>,
 }
 
-/// What a process needs, by name, and whether it is there.
-pub type Needs = Vec<(&'static str, bool)>;
+/// What a process needs, and whether it has it.
+#[derive(Debug, Clone)]
+pub struct Need {
+    /// Its name in the answer.
+    pub name: &'static str,
+    /// Whether the process can work.
+    pub is_met: bool,
+    /// What is wrong, by cause; also where it can work in part.
+    pub refused: Vec<Refused>,
+}
+
+/// All of them.
+pub type Needs = Vec<Need>;
+
+impl Need {
+    /// A need that is met or not, with a cause if not: a short stable word, and the same for people.
+    pub fn of(name: &'static str, met: Result<(), (&'static str, &'static str)>) -> Self {
+        let refused = |(cause, detail)| Refused { cause, detail, partitions: Vec::new() };
+        Self { name, is_met: met.is_ok(), refused: met.err().map(refused).into_iter().collect() }
+    }
+}
+
+/// Redis is met while any partition can be worked on.
+impl From<Readiness> for Need {
+    fn from(readiness: Readiness) -> Self {
+        Self { name: "redis", is_met: readiness.is_ready(), refused: readiness.refused }
+    }
+}
+
+/// `MongoDB` is met while a write is taken.
+impl From<Result<(), StoreError>> for Need {
+    fn from(writes: Result<(), StoreError>) -> Self {
+        Self::of("mongodb", writes.map_err(|error| (error.cause(), error.detail())))
+    }
+}
 
 impl OpsSettings {
     /// Asks the process that has these settings whether it is well.
@@ -52,13 +88,15 @@ impl OpsSettings {
         self,
         registry: Registry,
         needs: impl Fn() -> F + Clone + Send + Sync + 'static,
-    ) -> std::io::Result<()>
+    ) -> Result<(), settings::CannotBind>
     where
         F: Future<Output = Needs> + Send + 'static,
     {
         let Some(address) = self.ops_bind else { return Ok(()) };
-        let listener = TcpListener::bind(address).await?;
-        log::info!(address:% = listener.local_addr()?; "the port for operators is open");
+        let listener = TcpListener::bind(address).await;
+        let listener =
+            listener.map_err(|error| settings::CannotBind::new("--ops-bind (PISYNC_OPS_BIND)", address, &error))?;
+        log::info!(address:% = listener.local_addr().unwrap_or(address); "the port for operators is open");
         tokio::spawn(accept(listener, Arc::new(registry), needs));
         Ok(())
     }
@@ -113,8 +151,8 @@ where
         return refused;
     }
     match path {
-        "/healthz" => json(StatusCode::OK, &serde_json::json!({ "status": "ok" })),
-        "/readyz" => readiness(needs().await),
+        "/healthz" => json(StatusCode::OK, &json!({ "status": "ok" })),
+        "/readyz" => readiness(&needs().await),
         _ => match metrics::render(registry) {
             Ok(rendered) => typed(StatusCode::OK, metrics::CONTENT_TYPE, rendered),
             Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
@@ -122,12 +160,30 @@ where
     }
 }
 
-fn readiness(needs: Needs) -> Response<Full<Bytes>> {
-    let is_ready = needs.iter().all(|(_, is_there)| *is_there);
-    let (status, word) =
-        if is_ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "unavailable") };
+fn readiness(needs: &[Need]) -> Response<Full<Bytes>> {
+    let is_ready = needs.iter().all(|need| need.is_met);
+    let is_whole = needs.iter().all(|need| need.refused.is_empty());
+    let (status, word) = match (is_ready, is_whole) {
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        (true, true) => (StatusCode::OK, "ready"),
+        (true, false) => (StatusCode::OK, "degraded"),
+    };
     let mut body = Map::from_iter([("status".to_owned(), Value::from(word))]);
-    body.extend(needs.into_iter().map(|(name, up)| (name.to_owned(), if up { "up" } else { "down" }.into())));
+    for need in needs {
+        body.insert(need.name.to_owned(), if need.is_met { "up" } else { "down" }.into());
+    }
+    let refused = needs.iter().flat_map(|need| need.refused.iter().map(move |refused| (need.name, refused)));
+    let refused = refused.map(|(need, Refused { cause, detail, partitions })| {
+        let mut refused = json!({ "need": need, "cause": cause, "detail": detail });
+        if !partitions.is_empty() {
+            refused["partitions"] = json!(partitions);
+        }
+        refused
+    });
+    let refused: Vec<_> = refused.collect();
+    if !refused.is_empty() {
+        body.insert("refused".to_owned(), refused.into());
+    }
     json(status, &body.into())
 }
 

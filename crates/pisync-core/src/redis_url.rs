@@ -81,6 +81,19 @@ impl RedisUrl {
         Ok(Self { servers, is_tls: parts.is_tls, place, user })
     }
 
+    /// The hosts and ports that it names; none of a socket.
+    pub(crate) fn addresses(&self) -> Vec<(String, u16)> {
+        let of = |address: &ConnectionAddr| match address {
+            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => Some((host.clone(), *port)),
+            _ => None,
+        };
+        match &self.servers {
+            Servers::One(info) => of(info.addr()).into_iter().collect(),
+            Servers::Cluster(nodes) => nodes.iter().filter_map(|node| of(node.addr())).collect(),
+            Servers::Sentinels { sentinels, .. } => sentinels.iter().filter_map(of).collect(),
+        }
+    }
+
     /// Believes the certificates of `pem` alone.
     ///
     /// Fails where the text holds none that can be read.

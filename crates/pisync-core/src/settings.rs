@@ -15,11 +15,16 @@ use crate::{
     store::StoreError,
 };
 
+mod address;
 mod ca_file;
+mod collections;
+mod duration;
 mod environment;
 mod mongo_uri;
 
+pub use address::{CannotBind, address};
 pub use ca_file::CaFile;
+pub use duration::duration;
 pub use environment::{KNOWN_VARIABLES, unknown_variables};
 
 /// Reads the settings of a binary from its arguments and environment, and starts its log.
@@ -28,8 +33,14 @@ pub use environment::{KNOWN_VARIABLES, unknown_variables};
 /// variable that is empty counts as not set; white space and quotes around a value, as env files
 /// leave them, are no part of it. A variable that no program of `PiSync` knows is logged.
 pub fn parse<T: Parser + AsRef<LogSettings>>() -> T {
-    let parsed =
-        environment::read_into(T::command()).try_get_matches().and_then(|matches| T::from_arg_matches(&matches));
+    let parsed = environment::read_into(T::command()).try_get_matches().and_then(|matches| {
+        collections::check(&matches).map_err(|why| refused(&why))?;
+        T::from_arg_matches(&matches)
+    });
+    let parsed = parsed.and_then(|settings: T| {
+        logging::check_levels().map_err(|why| refused(&why))?;
+        Ok(settings)
+    });
     let settings = match parsed {
         Ok(settings) => settings,
         // Of the command as it is: that knows each variable.
@@ -46,6 +57,10 @@ pub fn parse<T: Parser + AsRef<LogSettings>>() -> T {
 /// Ends the process as [`parse`] does, for a setting that only shows to be wrong in use.
 pub fn reject(command: &mut clap::Command, message: impl fmt::Display) -> ! {
     command.error(ErrorKind::ValueValidation, message).exit()
+}
+
+fn refused(why: &str) -> clap::Error {
+    clap::Error::raw(ErrorKind::ValueValidation, format!("{why}\n"))
 }
 
 #[expect(clippy::print_stderr, reason = "the log has not started yet")]
@@ -82,6 +97,7 @@ where
     let needs_an_operator = causes.any(|cause| {
         cause.downcast_ref::<QueueError>().is_some_and(QueueError::needs_an_operator)
             || cause.downcast_ref::<StoreError>().is_some_and(StoreError::needs_an_operator)
+            || cause.is::<CannotBind>()
     });
     ExitCode::from(if needs_an_operator { 2 } else { 1 })
 }

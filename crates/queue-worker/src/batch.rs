@@ -112,7 +112,8 @@ pub async fn keep_counters(
             }
         }
         match store.failure_counters().save(&changes).await? {
-            Saved::All => return Ok(counted),
+            // What the server refuses is named; the other counters are saved.
+            Saved::All | Saved::Refused => return Ok(counted),
             Saved::Outrun => after_a_moment().await,
         }
     }
@@ -234,8 +235,11 @@ pub async fn recount_devices(store: &Store, devices: &[DeviceId]) -> Result<usiz
             return Ok(mended.len());
         }
         mended.extend(changes.iter().map(|(counter, _)| counter.device_id.clone()));
-        if store.failure_counters().save(&changes).await? == Saved::Outrun {
-            after_a_moment().await;
+        match store.failure_counters().save(&changes).await? {
+            Saved::All => {}
+            Saved::Outrun => after_a_moment().await,
+            // To look again would find the same difference for ever; it is named in the log.
+            Saved::Refused => return Ok(mended.len()),
         }
     }
 }

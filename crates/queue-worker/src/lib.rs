@@ -26,20 +26,16 @@ use anyhow::Context;
 use pisync_core::{
     ops::OpsSettings,
     queue::{Process, Pulse, Queue, Role},
+    settings::CannotBind,
     shutdown,
     store::Store,
 };
-
-use tokio::time::timeout;
 
 use crate::{
     config::{Command, Config},
     retention::Retention,
     worker::Worker,
 };
-
-/// How long Redis may take to say that it is there: less than the queue itself waits for it.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Works until a signal to stop comes, then gives back what it holds; or does what the operator
 /// asks.
@@ -67,7 +63,7 @@ async fn work(queue: Queue, store: Store, config: Config) -> anyhow::Result<()> 
     let stop = shutdown::on_signal().context("listening for signals")?;
     let retain_days = config.work.retain_days;
     let worker = Arc::new(Worker::new(queue.clone(), store.clone(), config.work));
-    open_ops(config.ops, &worker, &queue, &store).await.context("binding --ops-bind (PISYNC_OPS_BIND)")?;
+    open_ops(config.ops, &worker, &queue, &store).await?;
     queue.open(Process::Worker).await?;
     tokio::select! {
         prepared = store.ensure_indexes_in_time(Process::Worker) => prepared?,
@@ -90,13 +86,13 @@ async fn work(queue: Queue, store: Store, config: Config) -> anyhow::Result<()> 
     Ok(())
 }
 
-async fn open_ops(ops: OpsSettings, worker: &Worker, queue: &Queue, store: &Store) -> std::io::Result<()> {
+async fn open_ops(ops: OpsSettings, worker: &Worker, queue: &Queue, store: &Store) -> Result<(), CannotBind> {
     let (queue, store) = (queue.clone(), store.clone());
     let needs = move || {
         let (queue, store) = (queue.clone(), store.clone());
         async move {
-            let (redis, mongodb) = tokio::join!(timeout(PATIENCE, queue.check()), store.answers());
-            vec![("redis", matches!(redis, Ok(Ok(())))), ("mongodb", mongodb)]
+            let (redis, mongodb) = tokio::join!(queue.readiness_to_work(), store.takes_writes(Process::Worker));
+            vec![redis.into(), mongodb.into()]
         }
     };
     ops.serve(worker.metrics().registry(), needs).await

@@ -191,9 +191,14 @@ impl Retention {
             let rows = self.store.sync_events().since_last_success(device).await?;
             settled.extend(kept.counter.settle(rows, before).map(|counter| (counter, kept.revision)));
         }
-        // The counters first: who is outrun keeps the rows until the next time.
-        if self.store.failure_counters().save(&settled).await? == Saved::All {
-            limits.extend(settled.into_iter().map(|(counter, _)| (counter.device_id, before)));
+        // The counters first: whose counter is not saved keeps its rows.
+        let counters = self.store.failure_counters();
+        let are_all_saved = counters.save(&settled).await? == Saved::All;
+        for settled in settled {
+            // Saved once more, those that were saved are outrun: they wait for the next time, too.
+            if are_all_saved || counters.save(std::slice::from_ref(&settled)).await? == Saved::All {
+                limits.insert(settled.0.device_id, before);
+            }
         }
         Ok(limits)
     }

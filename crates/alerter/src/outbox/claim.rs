@@ -78,7 +78,8 @@ impl Outbox {
                 return Ok(claimed);
             }
             // Read again, whether or not all of it was saved.
-            let (Saved::All | Saved::Outrun) = self.claim_each(&mut waiting, group, message, held).await?;
+            let (Saved::All | Saved::Outrun | Saved::Refused) =
+                self.claim_each(&mut waiting, group, message, held).await?;
         }
     }
 
@@ -96,8 +97,11 @@ impl Outbox {
             for kept in &mut *some {
                 claim_first(&mut kept.incident, group, message, held);
             }
-            if self.store.alerts().save(some).await? == Saved::Outrun {
-                all = Saved::Outrun;
+            match self.store.alerts().save(some).await? {
+                Saved::All => {}
+                Saved::Outrun => all = Saved::Outrun,
+                // Sent without its claim, it would be sent again and again.
+                Saved::Refused => return Err(unclaimable(group)),
             }
             self.crash.pass("during_message_claim");
             for kept in some {
@@ -134,6 +138,11 @@ impl Outbox {
 fn first_of<'a>(incident: &'a Incident, group: &str) -> Option<&'a Entry> {
     let of_group = incident.outbox.iter().find(|entry| entry.group_key() == group)?;
     incident.outbox.iter().find(|entry| entry.receiver == of_group.receiver).filter(|entry| entry.group_key() == group)
+}
+
+fn unclaimable(group: &str) -> StoreError {
+    let name = format!("an incident of the group {group} cannot be saved, so its message does not leave");
+    StoreError::Refused { code: 121, name }
 }
 
 fn fresh() -> Result<MessageId, StoreError> {

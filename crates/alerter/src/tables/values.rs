@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use pisync_core::settings::Secret;
+use pisync_core::settings::{self, Secret};
 use reqwest::Url;
 use serde::{Deserialize, Deserializer, de::Error};
 
@@ -117,7 +117,7 @@ impl<const FROM: u64, const TO: u64> TryFrom<String> for Length<FROM, TO> {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let length = text.parse().ok().and_then(|length: SignedDuration| Duration::try_from(length).ok());
+        let length = settings::duration(&text).ok().and_then(|length| Duration::try_from(length).ok());
         let length = length.ok_or("must be a length of time such as \"90s\", \"15m\" or \"24h\"")?;
         let fits = (Duration::from_secs(FROM)..=Duration::from_secs(TO)).contains(&length);
         fits.then_some(Self(length)).ok_or_else(|| format!("must be from {FROM} to {TO} s"))

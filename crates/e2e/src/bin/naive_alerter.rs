@@ -133,6 +133,6 @@ async fn mark(store: &Store, message: &MessageId, sent: Vec<KeptIncident>) -> an
     let mark = |kept: KeptIncident| KeptIncident { incident: incident::delivered(&kept.incident, &trigger), ..kept };
     let marked: Vec<_> = sent.into_iter().map(mark).collect();
     // What another has changed meanwhile is found as it is at the next look.
-    let (Saved::All | Saved::Outrun) = store.alerts().save(&marked).await?;
+    let (Saved::All | Saved::Outrun | Saved::Refused) = store.alerts().save(&marked).await?;
     Ok(())
 }

@@ -143,7 +143,7 @@ async fn observe_lets_pass_and_says_what_it_would_refuse_but_never_a_key() {
         assert_eq!(posts(&api, key, "b").await, 202);
         api.service.says(reason).await;
         assert_eq!(posts(&api, key, "b").await, 202);
-        tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+        e2e::pass(std::time::Duration::from_millis(1100)).await;
     }
     let log = api.service.log();
     assert_eq!(log.matches("would refuse").count(), 3, "{log}");

@@ -330,3 +330,104 @@ async fn what_a_person_puts_into_redis_stops_nothing() {
     env.redis(&["DEL", &key("dead")]).await;
     env.remove().await;
 }
+
+/// A row whose number of errors is none was judged to be a good sync: the device was well, and the alert
+/// never came.
+#[tokio::test]
+async fn a_row_without_a_number_of_errors_is_neither_good_nor_failed() {
+    let env = TestEnv::new();
+    let (api, mut worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let at = |hours: i64| hours_ago(hours) + jiff::SignedDuration::from_mins(30);
+    let edits = [
+        json!({ "$set": { "totalErrors": "1" } }),
+        json!({ "$set": { "totalErrors": null } }),
+        json!({ "$unset": { "totalErrors": "" } }),
+        json!({ "$set": { "totalErrors": [0] } }),
+        json!({ "$set": { "totalErrors": { "$numberDouble": "NaN" } } }),
+        json!({ "$set": { "totalErrors": -1 } }),
+        json!({ "$set": { "internetSpeed": "12 Mbps", "totalErrors": 0 } }),
+    ];
+    let device = |place: usize| format!("edited-{place}");
+    for place in 0..edits.len() {
+        let device = device(place);
+        api.accepts(&[body(&device, at(4), true), body(&device, at(3), true), body(&device, at(2), true)]).await;
+    }
+    env.drained().await;
+    for (place, edit) in edits.iter().enumerate() {
+        let newest = json!({ "deviceId": device(place), "timestamp": { "$date": at(2).to_string() } });
+        set(&env, "SyncEvent", newest, edit.clone()).await;
+    }
+    worker.terminate().await;
+    rebuild(&env, &[]).await;
+    for (place, edit) in edits.iter().enumerate() {
+        assert_eq!(env.failure_count(&device(place)).await, 2, "{edit}");
+    }
+    // What comes now is the third in a row.
+    let (_worker, _) = worker_with_metrics(&env, "worker-2.log").await;
+    for place in 0..edits.len() {
+        api.accepts(&[body(&device(place), at(1), true)]).await;
+    }
+    env.drained().await;
+    for (place, edit) in edits.iter().enumerate() {
+        assert_eq!(env.failure_count(&device(place)).await, 3, "{edit}");
+        let (_, history) = api.get(&format!("/api/device/{}/sync-history", device(place))).await;
+        assert_eq!(history["data"]["results"].as_array().unwrap().len(), 3, "{edit}: {history}");
+    }
+    let rows = u64::try_from(edits.len()).unwrap();
+    let (status, summary) = api.get("/api/v1/fleet/summary?hours=24").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!((&summary["syncs"]["good"], &summary["syncs"]["failed"]), (&json!(0), &json!(3 * rows)), "{summary}");
+    let counted = metrics(&api.url).await;
+    assert!(counted.contains("pisync_unreadable_documents_total{collection=\"SyncEvent\"}"), "{counted}");
+    assert!(api.service.log().contains("field=totalErrors"), "{}", api.service.log());
+    env.remove().await;
+}
+
+/// Other programs' rows may lack the speed: it was not measured.
+#[tokio::test]
+async fn a_row_without_a_speed_counts_as_one_that_was_not_measured() {
+    let env = TestEnv::new();
+    store_events(&env, &[event("one", hours_ago(3), true), event("one", hours_ago(2), true)]).await;
+    set(&env, "SyncEvent", json!({ "deviceId": "one" }), json!({ "$unset": { "internetSpeed": "" } })).await;
+    rebuild(&env, &[]).await;
+    assert_eq!(env.failure_count("one").await, 2);
+    let run = env.counters().await.into_values().next().unwrap().run.unwrap();
+    assert!(run.last_speed <= 0.0, "{run:?}");
+    env.remove().await;
+}
+
+#[tokio::test]
+async fn an_open_incident_that_cannot_be_read_keeps_its_device_from_no_alert() {
+    let env = TestEnv::new();
+    let now = hours_ago(0);
+    let rows = (1..4).map(|i| event("pibook-1", now - jiff::SignedDuration::from_mins(i), true));
+    store_events(&env, &rows.collect::<Vec<_>>()).await;
+    store_counters(&env, vec![counter("pibook-1", 3)]).await;
+    let mut alerter = env.alerter("alerter.log", &["--schedule", "* * * * * *"]).await;
+    env.has_alerts(1).await;
+    alerter.terminate().await;
+    let edit = json!({ "$set": { "state": 7, "outbox": "none" } });
+    set(&env, "Alert", json!({ "deviceId": "pibook-1" }), edit).await;
+    let mut alerter = env.alerter("alerter-2.log", &["--schedule", "* * * * * *"]).await;
+    env.has_alerts(2).await;
+    alerter.says("is kept under `unreadable`").await;
+    let kept = mongo_find(&env, "Alert", json!({ "unreadable.state": 7 })).await;
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    let open = mongo_find(&env, "Alert", json!({ "open": true })).await;
+    assert_eq!((open.len(), &open[0]["state"]), (1, &json!("firing")), "{open:?}");
+    env.remove().await;
+}
+
+#[tokio::test]
+async fn a_lease_of_a_clock_far_ahead_holds_no_message_up() {
+    let env = TestEnv::new();
+    let far = json!({ "$date": "2099-01-01T00:00:00Z" });
+    incident(&env, "pibook-1", hours_ago(3), false).await;
+    let entries = mongo_find(&env, "Alert", json!({ "deviceId": "pibook-1" })).await;
+    let group = entries[0]["outbox"][0]["groupKey"].clone();
+    insert(&env, "AlertGroup", json!([{ "_id": group, "owner": "gone", "leaseUntil": far, "notBefore": far }])).await;
+    store_counters(&env, vec![counter("pibook-1", 3)]).await;
+    let _alerter = env.alerter("alerter.log", &["--schedule", "* * * * * *"]).await;
+    env.has_alerts(1).await;
+    env.remove().await;
+}

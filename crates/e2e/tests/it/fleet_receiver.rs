@@ -5,7 +5,6 @@
 use std::{collections::BTreeSet, ops::Range};
 
 use e2e::{Answer, FarEnd, TestEnv, fleet_first::AlerterHarness, mongo_command};
-use jiff::Timestamp;
 use pisync_core::{
     models::FailureCounter,
     store::{Revision, Saved},
@@ -60,7 +59,7 @@ async fn when_a_receiver_is_back_after_three_hours_all_that_is_still_so_is_told(
             2 => fail(&env, 30..40).await,
             _ => {}
         }
-        looker.tick_at(Timestamp::now()).await.unwrap();
+        looker.tick_at(e2e::clock()).await.unwrap();
         far_end.answers([Answer::Says(503, String::new(), String::new())]);
         assert_eq!(looker.try_to_deliver().await.unwrap(), 1, "hour {hour}");
         an_hour_passes(&env).await;
@@ -68,7 +67,7 @@ async fn when_a_receiver_is_back_after_three_hours_all_that_is_still_so_is_told(
     let refused = far_end.received().len();
     assert_eq!(refused, 3);
 
-    looker.tick_at(Timestamp::now()).await.unwrap();
+    looker.tick_at(e2e::clock()).await.unwrap();
     looker.deliver().await.unwrap();
     let messages: Vec<_> = far_end.received().split_off(refused);
     let alerts = messages.iter().flat_map(|message| message.json()["alerts"].as_array().unwrap().clone());

@@ -1,7 +1,7 @@
 //! A `MongoDB` that hangs refuses nothing and answers nothing: questions end in time all the same, they
 //! do not pile up, and the first after it is back is answered.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use e2e::{MongoServer, TestEnv, body, hours_ago, now};
 use nix::sys::signal::Signal;
@@ -25,7 +25,7 @@ async fn questions_end_in_time_while_the_store_hangs_and_are_answered_after_it()
     env.drained().await;
     let client = reqwest::Client::builder().timeout(Duration::from_mins(1)).build().unwrap();
     let ask = async |path: &str| {
-        let (asked_at, url) = (Instant::now(), format!("{}{path}", api.url));
+        let (asked_at, url) = (e2e::stopwatch(), format!("{}{path}", api.url));
         let status = client.get(url).send().await.unwrap().status().as_u16();
         (status, asked_at.elapsed())
     };
@@ -35,7 +35,7 @@ async fn questions_end_in_time_while_the_store_hangs_and_are_answered_after_it()
 
     mongo.service().signal(Signal::SIGSTOP);
     // The answers of before are too old by then.
-    tokio::time::sleep(Duration::from_secs(6)).await;
+    e2e::pass(Duration::from_secs(6)).await;
     for _ in 0..3 {
         for path in PATHS {
             let (status, took) = ask(path).await;

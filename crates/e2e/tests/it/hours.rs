@@ -88,7 +88,7 @@ async fn an_hour_that_nothing_touched_is_computed_once_and_one_that_was_is_compu
     let seen = LastSeen::new(env.queue());
     let (from, to) = (hour_of(hours_ago(3)), hour_of(hours_ago(2)));
     let first = hours(&env, from, to).await;
-    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    env.until("a later time of Redis", async || seen.now().await.unwrap() > first[0].computed_at).await;
     assert_eq!(hours(&env, from, to).await, first);
     let partition = env.queue().partitions().next().unwrap();
     seen.note(partition, &[], &[from], u64::MAX).await.unwrap();
@@ -97,7 +97,7 @@ async fn an_hour_that_nothing_touched_is_computed_once_and_one_that_was_is_compu
     for partition in env.queue().partitions() {
         for _ in 0..2 {
             let before = seen.touched(from, to).await.unwrap();
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            env.until("a later time of Redis", async || seen.now().await.unwrap() > before[&from]).await;
             seen.note(partition, &[], &[from], u64::MAX).await.unwrap();
             assert!(seen.touched(from, to).await.unwrap()[&from] > before[&from]);
         }

@@ -115,7 +115,7 @@ impl Case {
         // Asked again, as after a lost reply: under the name of the last claim.
         let name = self.model.held[worker].as_ref().filter(|_| again).map_or_else(BatchId::new, |held| held.1.clone());
         let found = self.queue.claim(self.partition, &name, &owner, max, time).await.unwrap();
-        tokio::time::sleep(if short { OVER } else { Duration::ZERO }).await;
+        e2e::pass(if short { OVER } else { Duration::ZERO }).await;
         let same = self.model.batch.as_ref().is_some_and(|batch| {
             let ours = self.model.held[worker].as_ref().is_some_and(|(lease, _)| lease == &batch.lease);
             batch.live && batch.lease.batch == name && ours
@@ -269,7 +269,7 @@ async fn twenty_workers_race_for_one_expired_batch_and_one_gets_it() {
     let partition = queue.partitions().next().unwrap();
     let _ = queue.push(partition, &[b"m".to_vec()], LIMIT).await.unwrap();
     let _ = queue.claim(partition, &BatchId::new(), "dead", 10, LEASES[1]).await.unwrap();
-    tokio::time::sleep(OVER).await;
+    e2e::pass(OVER).await;
     let racers = (0..20).map(|i| {
         let queue = env.queue();
         tokio::spawn(async move { queue.claim(partition, &BatchId::new(), &format!("w{i}"), 10, LEASES[0]).await })

@@ -1,6 +1,6 @@
 //! Redis on several servers: everything works, and it goes on by itself when a master dies.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use e2e::{Api, RedisServer, RedisSet, TestEnv, body, hours_ago};
 use jiff::Timestamp;
@@ -33,14 +33,14 @@ fn reports(round: i64) -> Vec<Value> {
 /// Posts until each was accepted, as a device does.
 async fn insist(api: &Api, bodies: &[Value]) {
     for body in bodies {
-        let began = Instant::now();
+        let began = e2e::stopwatch();
         loop {
             match api.post(body).await.status() {
                 StatusCode::ACCEPTED => break,
                 StatusCode::SERVICE_UNAVAILABLE if began.elapsed() < Duration::from_secs(40) => {}
                 other => panic!("{other} after {:?}", began.elapsed()),
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            e2e::pass(Duration::from_millis(50)).await;
         }
     }
 }
@@ -90,7 +90,7 @@ async fn everything(set: &RedisSet, env: &TestEnv, queue: &Queue) {
 async fn survives(env: &TestEnv, set: &mut RedisSet, api: &Api) {
     let (master, replicas) = set.holders(&format!("{}:{{q:00}}:stats", env.name())).await;
     assert!(!replicas.is_empty());
-    let killed = Instant::now();
+    let killed = e2e::stopwatch();
     set.server(master).service().kill().await;
     insist(api, &reports(1)).await;
     let took = killed.elapsed();

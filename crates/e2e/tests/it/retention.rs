@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use e2e::{TestEnv, body, hours_ago};
+use e2e::{TestEnv, body, hours_ago, mongo_command};
 use ingest_api::hours::Hours;
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
@@ -45,7 +45,7 @@ fn at(device: &str, days_ago: f64, failed: bool) -> Value {
 async fn ages(env: &TestEnv) -> BTreeMap<String, Vec<i64>> {
     let mut ages = BTreeMap::<_, Vec<_>>::new();
     for row in env.rows().await {
-        let age = Timestamp::now().duration_since(row.timestamp);
+        let age = e2e::now().duration_since(row.timestamp);
         ages.entry(row.device_id).or_default().push((age + HOUR * 12).as_hours() / 24);
     }
     for ages in ages.values_mut() {
@@ -202,5 +202,27 @@ async fn a_worker_that_is_told_how_long_removes_by_itself() {
     let mut bad = env.command("queue-worker", &[]);
     bad.env("PISYNC_RETAIN_DAYS", date["retainDays"].as_str().unwrap());
     assert_eq!(bad.output().await.unwrap().status.code(), Some(2));
+    env.finish().await;
+}
+
+/// Where the server refuses a counter (a rule of the collection, made by a person), the rows that it would
+/// be made from stay; those of other devices go.
+#[tokio::test]
+async fn rows_stay_whose_counter_cannot_be_saved() {
+    let env = TestEnv::new();
+    let (api, mut worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    for device in ["refused", "taken"] {
+        api.accepts(&(1..30).rev().map(|days| at(device, f64::from(days) * 10.0, true)).collect::<Vec<_>>()).await;
+    }
+    env.drained().await;
+    worker.terminate().await;
+    let rule = json!({ "$or": [{ "deviceId": "taken" }, { "settledBefore": { "$exists": false } }] });
+    mongo_command(&env, "collMod", "FailureCounter", json!({ "validator": rule })).await;
+    let removed = remove(&env, 100).await;
+    let ages = ages(&env).await;
+    assert_eq!(ages["refused"].len(), 29, "{ages:?}");
+    assert!(ages["taken"].len() < 12 && removed > 15, "{removed}: {ages:?}");
+    let counts = (env.failure_count("refused").await, env.failure_count("taken").await);
+    assert_eq!(counts, (29, 29));
     env.finish().await;
 }

@@ -6,13 +6,26 @@ use e2e::{MongoServer, RedisServer, TestEnv, body, free_port, hours_ago};
 use tokio::process::Command;
 
 /// Writes a certificate for this machine with its key, and answers with the files of both.
-fn certify(folder: &Path) -> (String, String) {
+pub(crate) fn certify(folder: &Path) -> (String, String) {
     let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
     let made = rcgen::generate_simple_self_signed(names).unwrap();
     let (cert, both) = (folder.join("ca.pem"), folder.join("both.pem"));
     std::fs::write(&cert, made.cert.pem()).unwrap();
     std::fs::write(&both, format!("{}{}", made.cert.pem(), made.signing_key.serialize_pem())).unwrap();
     (cert.display().to_string(), both.display().to_string())
+}
+
+/// A Redis that speaks TLS alone.
+pub(crate) async fn redis(folder: &Path, ca: &str, both: &str) -> RedisServer {
+    let port = free_port();
+    RedisServer::start_on(port, folder.join("redis"), &tls_on(port, ca, both)).await
+}
+
+fn tls_on(port: u16, ca: &str, both: &str) -> Vec<&'static str> {
+    let leak = |text: &str| -> &'static str { text.to_owned().leak() };
+    let port = ["--port", "0", "--tls-port", leak(&port.to_string()), "--tls-auth-clients", "no"];
+    let files = ["--tls-cert-file", leak(both), "--tls-key-file", leak(both), "--tls-ca-cert-file", leak(ca)];
+    [port, files].concat()
 }
 
 async fn ends(mut command: Command) -> (Option<i32>, String) {
@@ -26,22 +39,7 @@ async fn a_private_ca_is_believed_for_redis_and_mongodb() {
     let folder = tempfile::tempdir().unwrap();
     let (ca, both) = certify(folder.path());
     let leak = |text: &str| -> &'static str { text.to_owned().leak() };
-    let port = free_port();
-    let options = [
-        "--port",
-        "0",
-        "--tls-port",
-        leak(&port.to_string()),
-        "--tls-cert-file",
-        leak(&both),
-        "--tls-key-file",
-        leak(&both),
-        "--tls-ca-cert-file",
-        leak(&ca),
-        "--tls-auth-clients",
-        "no",
-    ];
-    let redis = RedisServer::start_on(port, folder.path().join("redis"), &options).await;
+    let redis = redis(folder.path(), &ca, &both).await;
     let tls = ["--tlsMode", "preferTLS", "--tlsCertificateKeyFile", leak(&both), "--tlsCAFile", leak(&ca)];
     let tls = [&tls[..], &["--tlsAllowConnectionsWithoutCertificates"]].concat();
     let mongo = MongoServer::start_with(folder.path().join("mongo"), &tls).await;

@@ -1,5 +1,7 @@
 //! `/dead-letters`: messages that could not have their effect, for operators to see and treat.
 
+use std::collections::BTreeMap;
+
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use askama::Template;
 use jiff::Timestamp;
@@ -39,6 +41,8 @@ struct DeadLettersPage {
     frame: Frame,
     letters: Vec<Letter>,
     total: String,
+    /// The partitions whose letters cannot be shown, and why.
+    untold: Vec<(u16, String)>,
     done: &'static str,
 }
 
@@ -62,17 +66,18 @@ pub(super) async fn get(
     }
     let cookie = begin_for_forms(&request, &mut viewer, &state);
     let now = Timestamp::now();
-    let mut letters = Vec::new();
-    for partition in state.queue.partitions() {
-        letters.extend(state.queue.dead_letters(partition, 0, SHOWN).await.map_err(ApiError::from)?);
-    }
+    let found = state.queue.dead_letters_of_each(SHOWN).await.map_err(ApiError::from)?;
+    let mut letters: Vec<_> = found.told.into_iter().flatten().collect();
     letters.sort_by_key(|buried| std::cmp::Reverse(buried.letter.died_at));
-    let total: u64 =
-        state.queue.status_of_all().await.map_err(ApiError::from)?.iter().map(|partition| partition.dead).sum();
+    let status = state.queue.status_of_each().await.map_err(ApiError::from)?;
+    let total: u64 = status.told.iter().map(|partition| partition.dead).sum();
+    // One reason is shown for each partition, whichever question met it.
+    let untold: BTreeMap<_, _> = found.untold.into_iter().chain(status.untold).collect();
     let page = DeadLettersPage {
         frame: Frame::new("Dead letters", "/dead-letters", &viewer),
         letters: letters.iter().map(|buried| Letter::new(buried, now)).collect(),
         total: grouped(total),
+        untold: untold.into_iter().map(|(partition, error)| (partition.number(), error.to_string())).collect(),
         done: match request.query_string() {
             "done=requeued" => "The message is back at the end of the queue.",
             "done=purged" => "The message is thrown away.",

@@ -96,7 +96,10 @@ struct SpeedRow {
 pub(super) async fn get(request: HttpRequest, viewer: Viewer, state: Data<State>) -> Result<HttpResponse, PageError> {
     let now = Timestamp::now();
     let (queue, signs, counts, before, incidents, hours, worst, changed) = tokio::join!(
-        in_time(&state, async |state: State| Ok(Pipeline::of(&state.queue.status_of_all().await?, Timestamp::now()))),
+        in_time(&state, async |state: State| Ok(Pipeline::of(
+            &state.queue.status_of_each().await?.told,
+            Timestamp::now()
+        ))),
         in_time(&state, async |state: State| Ok(Pulse::new(state.queue.clone()).signs().await?)),
         in_time(&state, async |state: State| Census::of(&state).await),
         in_time(&state, async move |state: State| states::of_yesterday(&state.store, now).await),

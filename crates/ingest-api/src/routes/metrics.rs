@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Everything in the text format of Prometheus; without what a server knows while it is away.
 pub(super) async fn get(state: Data<State>, metrics: Data<Metrics>) -> HttpResponse {
-    let status = timeout(PATIENCE, state.queue.status_of_all());
+    let status = timeout(PATIENCE, state.queue.status_of_each());
     let (status, devices) = tokio::join!(status, timeout(PATIENCE, Census::of(&state)));
     let status = status.unwrap_or_else(|_| Err(QueueError::Unavailable("no state of the queue in time".into())));
     let queue = queue_registry(&status, state.producer.max_queue());

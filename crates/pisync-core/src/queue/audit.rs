@@ -33,7 +33,7 @@ impl Queue {
     async fn heal(&self, partition: Partition, batch: &BatchId) -> Result<bool, QueueError> {
         let mut script = HEAL.key(self.keys.of(partition, "leases"));
         script.key(self.keys.payload(partition, batch)).key(self.keys.meta(partition, batch)).arg(&batch.0);
-        let healed = self.redis.run(&script).await?;
+        let healed = self.redis.run_at(partition, &script).await?;
         if healed {
             log::warn!(batch:% = batch, partition = partition.number(); "a batch without a lease was found");
         }

@@ -19,6 +19,11 @@ impl BatchId {
     pub fn new() -> Self {
         Self(format!("{:016x}", fastrand::u64(..)))
     }
+
+    /// The name of no batch.
+    pub(super) fn none() -> Self {
+        Self(String::new())
+    }
 }
 
 impl fmt::Display for BatchId {

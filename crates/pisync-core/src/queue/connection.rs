@@ -18,13 +18,16 @@ use super::{
     keys::Keys,
     link::{Link, Source},
 };
-use crate::{redis_url::RedisUrl, refusal_log::RefusalLog, settings::RedisSettings};
+use crate::{redis_url::RedisUrl, refusal_log::RefusalLog, settings::RedisSettings, unreadable};
 
 /// How often the connection to a cluster, which mends itself, is made anew at the most.
 const RENEW: Duration = Duration::from_secs(5);
 
 /// How long no push must have been refused for a cause until it is over.
 const QUIET: Duration = Duration::from_secs(3);
+
+/// How many keys are asked for their type in one round trip.
+const TYPES_AT_ONCE: usize = 500;
 
 /// The shared connection.
 #[derive(Clone)]
@@ -121,14 +124,17 @@ impl Redis {
     /// Sends one command.
     pub(super) async fn query<T: FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, QueueError> {
         let mut connection = self.connection().await?;
-        command.query_async(&mut connection).await.map_err(|error| self.failed(&error))
+        let answer = command.query_async(&mut connection).await.map_err(|error| self.failed(&error));
+        self.named(&mut connection, answer, || self.keys_in(&[command])).await
     }
 
     /// Sends commands together, each with its keys in one slot; in one round trip where one server
     /// has them all.
     pub(super) async fn query_each<T: FromRedisValue>(&self, commands: &[redis::Cmd]) -> Result<Vec<T>, QueueError> {
         let mut connection = self.connection().await?;
-        let answers = connection.send_each(commands).await.map_err(|error| self.failed(&error))?;
+        let answers = connection.send_each(commands).await.map_err(|error| self.failed(&error));
+        let keys = || self.keys_in(&commands.iter().collect::<Vec<_>>());
+        let answers = self.named(&mut connection, answers, keys).await?;
         answers.into_iter().map(|answer| self.read(answer)).collect()
     }
 
@@ -156,11 +162,12 @@ impl Redis {
         partition: Partition,
         script: &ScriptInvocation<'_>,
     ) -> Result<T, QueueError> {
+        let keys = || self.inner.compared.as_ref().map(|keys| keys.all_of(partition)).unwrap_or_default();
         if !self.is_cluster() {
-            return self.run(script).await;
+            return self.run_on(script, keys).await;
         }
         let was_away = lock(&self.inner.away).contains(&partition);
-        let outcome = if was_away { self.run(script).await } else { self.run_aside(script).await };
+        let outcome = if was_away { self.run_on(script, keys).await } else { self.run_aside(script, keys).await };
         match &outcome {
             Err(error) if error.is_passing() => drop(lock(&self.inner.away).insert(partition)),
             _ if was_away => {
@@ -176,7 +183,11 @@ impl Redis {
         outcome
     }
 
-    async fn run_aside<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, QueueError> {
+    async fn run_aside<T: FromRedisValue>(
+        &self,
+        script: &ScriptInvocation<'_>,
+        keys: impl FnOnce() -> Vec<String>,
+    ) -> Result<T, QueueError> {
         let held = lock(&self.inner.aside).clone();
         let mut link = if let Some(link) = held {
             link
@@ -184,13 +195,79 @@ impl Redis {
             let link = self.connect().await?;
             lock(&self.inner.aside).get_or_insert(link).clone()
         };
-        script.invoke_async(&mut link).await.map_err(|error| QueueError::at(self.place(), &error))
+        let answer = script.invoke_async(&mut link).await.map_err(|error| QueueError::at(self.place(), &error));
+        self.named(&mut link, answer, keys).await
     }
 
-    /// Runs one script.
-    pub(super) async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, QueueError> {
+    /// Runs one script on a key of the queue as a whole.
+    pub(super) async fn run<T: FromRedisValue>(
+        &self,
+        key: &str,
+        script: &ScriptInvocation<'_>,
+    ) -> Result<T, QueueError> {
+        self.run_on(script, || vec![key.to_owned()]).await
+    }
+
+    async fn run_on<T: FromRedisValue>(
+        &self,
+        script: &ScriptInvocation<'_>,
+        keys: impl FnOnce() -> Vec<String>,
+    ) -> Result<T, QueueError> {
         let mut connection = self.connection().await?;
-        script.invoke_async(&mut connection).await.map_err(|error| self.failed(&error))
+        let answer = script.invoke_async(&mut connection).await.map_err(|error| self.failed(&error));
+        self.named(&mut connection, answer, keys).await
+    }
+
+    /// The keys of ours that commands name.
+    fn keys_in(&self, commands: &[&redis::Cmd]) -> Vec<String> {
+        let Some(ours) = &self.inner.compared else { return Vec::new() };
+        let words = commands.iter().flat_map(|command| command.args_iter()).filter_map(|word| match word {
+            redis::Arg::Simple(word) => std::str::from_utf8(word).ok(),
+            _ => None,
+        });
+        let keys: BTreeSet<_> = words.filter(|word| ours.type_of(word).is_some()).collect();
+        keys.into_iter().map(str::to_owned).collect()
+    }
+
+    /// Lets an error about the type of a key name the key: every answer goes through here.
+    ///
+    /// Redis itself does not say which one it was. It is asked for the type of each `keys`, and of what
+    /// belongs to the batches of a partition.
+    async fn named<T>(
+        &self,
+        link: &mut Link,
+        answer: Result<T, QueueError>,
+        keys: impl FnOnce() -> Vec<String>,
+    ) -> Result<T, QueueError> {
+        let Err(QueueError::WrongType(said)) = answer else { return answer };
+        let keys = keys();
+        let mut misfit = self.misfit(link, &keys).await;
+        if misfit.is_none() {
+            let of_batches = batch_keys(link, &keys).await;
+            misfit = self.misfit(link, &of_batches).await;
+        }
+        Err(QueueError::WrongType(misfit.map_or(said, |misfit| format!("{}: {misfit}", self.place()))))
+    }
+
+    /// The first key that is of another type than it has to be, and what to do.
+    async fn misfit(&self, link: &mut Link, keys: &[String]) -> Option<String> {
+        let ours = self.inner.compared.as_ref()?;
+        for some in keys.chunks(TYPES_AT_ONCE) {
+            let ask = some.iter().map(|key| redis::cmd("TYPE").arg(key).clone()).collect::<Vec<_>>();
+            let found = link.send_each(&ask).await.ok()?;
+            for (key, found) in some.iter().zip(found) {
+                let (found, expected): (String, _) = (from_redis_value(found).ok()?, ours.type_of(key)?);
+                if found != expected && found != "none" {
+                    let problem = format!(
+                        "is a {found} and has to be a {expected}: put it aside (RENAME {key} {key}:aside), or remove \
+                         it; PiSync makes it anew"
+                    );
+                    unreadable::leave_out("redis", key, "type", &problem);
+                    return Some(format!("the key {key} {problem}"));
+                }
+            }
+        }
+        None
     }
 
     /// A connection of its own, for listening to a channel.
@@ -210,6 +287,8 @@ impl Redis {
         let mut link = self.inner.source.connect().await?;
         let passing = self.examine(&mut link).await.and(self.check_partitions(&mut link).await);
         match passing {
+            // The number was right once: from then on each partition compares it by itself.
+            Err(QueueError::WrongType(_)) if self.inner.was_compared.load(Relaxed) => {}
             // A node of the cluster is away: the others serve their partitions.
             Err(error) if error.is_passing() && self.is_cluster() && self.inner.was_compared.load(Relaxed) => {}
             // Each command says by itself that it is refused; which rights are missing can be asked.
@@ -226,14 +305,8 @@ impl Redis {
     async fn check_partitions(&self, connection: &mut Link) -> Result<(), QueueError> {
         let Some(keys) = &self.inner.compared else { return Ok(()) };
         let (key, ours) = (keys.shared("partitions"), keys.count());
-        let failed = |error: RedisError| self.failed(&error);
-        let mut theirs: Option<u16> = redis::cmd("GET").arg(&key).query_async(connection).await.map_err(failed)?;
-        if theirs.is_none() {
-            // Another process may be first; then nothing is set, and its number is read.
-            let set = redis::cmd("SET").arg(&key).arg(ours).arg("NX").clone();
-            set.query_async::<Option<String>>(connection).await.map_err(failed)?;
-            theirs = redis::cmd("GET").arg(&key).query_async(connection).await.map_err(failed)?;
-        }
+        let asked = self.ask_partitions(connection, &key, ours).await.map_err(|error| self.failed(&error));
+        let theirs = self.named(connection, asked, || vec![key.clone()]).await?;
         match theirs {
             Some(theirs) if theirs != ours => Err(QueueError::Misconfigured(format!(
                 "the queue has {theirs} partitions and this process was started with {ours}: \
@@ -246,12 +319,28 @@ impl Redis {
         }
     }
 
+    async fn ask_partitions(&self, link: &mut Link, key: &str, ours: u16) -> Result<Option<u16>, RedisError> {
+        let theirs: Option<u16> = redis::cmd("GET").arg(key).query_async(link).await?;
+        if theirs.is_some() {
+            return Ok(theirs);
+        }
+        // Another process may be first; then nothing is set, and its number is read.
+        redis::cmd("SET").arg(key).arg(ours).arg("NX").query_async::<Option<String>>(link).await?;
+        redis::cmd("GET").arg(key).query_async(link).await
+    }
+
     /// Looks whether the servers keep what they have taken, and remembers it for the pushes. What
     /// was wrong when a process started may be put right while it runs, and the other way round.
     async fn examine(&self, connection: &mut Link) -> Result<(), QueueError> {
         let servers = durability::ask(connection).await.map_err(|error| self.failed(&error))?;
         let (mut why, mut keeps_on_disk) = (None, true);
         for server in &servers {
+            if server.is_cluster_node == Some(true) && !self.is_cluster() {
+                return Err(QueueError::Misconfigured(format!(
+                    "{}: the server is a node of a cluster: write redis+cluster:// in place of redis://",
+                    self.place()
+                )));
+            }
             if !self.inner.allow_eviction
                 && let Verdict::Unsafe(reason) = server.policy(self.user())
             {
@@ -304,6 +393,18 @@ impl Redis {
     fn read<T: FromRedisValue>(&self, answer: redis::Value) -> Result<T, QueueError> {
         from_redis_value(answer).map_err(|error| QueueError::at(self.place(), &RedisError::from(error)))
     }
+}
+
+/// The keys of the batches of the partitions that these keys belong to.
+async fn batch_keys(link: &mut Link, keys: &[String]) -> Vec<String> {
+    let mut found = Vec::new();
+    for leases in keys.iter().filter(|key| key.ends_with("}:leases")) {
+        let base = leases.trim_end_matches("leases");
+        let ask = redis::cmd("ZRANGE").arg(leases).arg(0).arg(-1).clone();
+        let batches: Vec<String> = ask.query_async(link).await.unwrap_or_default();
+        found.extend(batches.iter().flat_map(|batch| [format!("{base}m:{batch}"), format!("{base}p:{batch}")]));
+    }
+    found
 }
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use deadpool_redis::redis::{self, Script};
 use jiff::Timestamp;
 
-use super::{Partition, Queue, QueueError, unreadable::unreadable};
+use super::{Each, Partition, Queue, QueueError, unreadable::unreadable};
 use crate::models::{DeadLetter, Reason};
 
 static REMOVE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/remove_dead.lua")));
@@ -48,6 +48,14 @@ impl Queue {
         Ok(letters)
     }
 
+    /// The newest dead letters of every partition, `max` of each at the most, and the partitions that
+    /// cannot tell theirs.
+    ///
+    /// Fails if none can.
+    pub async fn dead_letters_of_each(&self, max: usize) -> Result<Each<Vec<BuriedLetter>>, QueueError> {
+        self.each(|partition| self.dead_letters(partition, 0, max)).await
+    }
+
     /// Puts the message of a letter back to the end of its partition, as if it had just come, in
     /// one step with taking the letter out. `false` where the letter is not there any more.
     pub async fn requeue(&self, buried: &BuriedLetter) -> Result<bool, QueueError> {
@@ -72,7 +80,7 @@ impl Queue {
         if let Some(message) = message {
             script.arg(message);
         }
-        match self.redis.run(&script).await? {
+        match self.redis.run_at(buried.partition, &script).await? {
             -1 => Err(QueueError::PartitionsChanged),
             taken => Ok(taken == 1),
         }

@@ -12,6 +12,8 @@ pub(super) struct Server {
     policy: Option<String>,
     /// Whether it writes to disk; none where it does not tell.
     pub(super) is_on_disk: Option<bool>,
+    /// Whether it is a node of a cluster; none where it does not tell.
+    pub(super) is_cluster_node: Option<bool>,
 }
 
 /// Whether acknowledged events are safe from eviction.
@@ -26,7 +28,7 @@ pub(super) enum Verdict {
 ///
 /// Fails where a server is away; one that refuses to tell is no failure.
 pub(super) async fn ask(link: &mut Link) -> Result<Vec<Server>, RedisError> {
-    let info = redis::cmd("INFO").arg("memory").arg("persistence").clone();
+    let info = redis::cmd("INFO").arg("memory").arg("persistence").arg("cluster").clone();
     match link.ask_all(&info).await {
         Ok(answers) => return Ok(answers.into_iter().map(of_info).collect()),
         Err(error) if is_refusal(&error) => {}
@@ -51,6 +53,7 @@ fn of_info(answer: Value) -> Server {
     Server {
         policy: field("maxmemory_policy").map(ToOwned::to_owned),
         is_on_disk: field("aof_enabled").map(|enabled| enabled == "1"),
+        is_cluster_node: field("cluster_enabled").map(|enabled| enabled == "1"),
     }
 }
 
@@ -59,6 +62,7 @@ fn of_config(answer: Value) -> Server {
     Server {
         policy: config.get("maxmemory-policy").cloned(),
         is_on_disk: config.get("appendonly").map(|appendonly| appendonly == "yes"),
+        is_cluster_node: None,
     }
 }
 

@@ -125,6 +125,8 @@ fn bad(message: &[u8], error: &serde_json::Error) -> BadEnvelope {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn event(timestamp: &str) -> SyncEvent {
@@ -132,6 +134,29 @@ mod tests {
             r#"{{"deviceId":"b55b5e5a-aadc-4321-a12d-51b872166d48","timestamp":"{timestamp}","totalFilesSynced":8,"totalErrors":5,"internetSpeed":97.54086055640643}}"#
         );
         SyncEvent::from_json(json.as_bytes(), "2026-11-23T08:57:44.001Z".parse().unwrap()).unwrap()
+    }
+
+    proptest! {
+        /// Whatever a body holds, reading it answers; and what was read is the same event behind the queue.
+        #[test]
+        fn whatever_is_taken_is_the_same_event_behind_the_queue(
+            texts in prop::collection::vec("\\PC{0,24}", 4),
+            millis in -1_000_000_i64..4_000_000_000_000,
+            counts in (0_u32.., 0_u32..),
+            speed in 0.0..1e9_f64,
+            garbage in prop::collection::vec(any::<u8>(), 0..80),
+        ) {
+            let now = Timestamp::from_second(1_800_000_000).unwrap();
+            let body = serde_json::json!({
+                "deviceId": texts[0], "timestamp": millis, "totalFilesSynced": counts.0, "totalErrors": counts.1,
+                "internetSpeed": speed, "reportId": texts[1], "error": { "code": texts[2], "message": texts[3] },
+                "labels": { "region": texts[3] },
+            });
+            if let Ok(event) = SyncEvent::from_json(body.to_string().as_bytes(), now) {
+                prop_assert_eq!(decode(&encode(&event)), Ok(event));
+            }
+            let _ = (SyncEvent::from_json(&garbage, now), decode(&garbage));
+        }
     }
 
     #[test]

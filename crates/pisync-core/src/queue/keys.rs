@@ -16,6 +16,22 @@ impl Partition {
     }
 }
 
+/// The keys of a partition and the type of each, as the module's table has them.
+const OF_PARTITION: [(&str, &str); 8] = [
+    ("ready", "list"),
+    ("leases", "zset"),
+    ("dead", "list"),
+    ("stats", "hash"),
+    ("seen", "zset"),
+    ("hours", "zset"),
+    ("count", "string"),
+    ("paused", "string"),
+];
+
+/// The same of the queue as a whole.
+const SHARED: [(&str, &str); 4] =
+    [("partitions", "string"), ("repartition", "string"), ("alerts", "list"), ("pulse", "hash")];
+
 #[derive(Debug)]
 pub(super) struct Keys {
     prefix: String,
@@ -59,6 +75,26 @@ impl Keys {
         self.of(partition, &format!("m:{batch}"))
     }
 
+    /// The keys of a partition that have a fixed name.
+    pub(super) fn all_of(&self, partition: Partition) -> Vec<String> {
+        OF_PARTITION.iter().map(|(name, _)| self.of(partition, name)).collect()
+    }
+
+    /// The type that a key has to have; none for a key that is not ours.
+    pub(super) fn type_of(&self, key: &str) -> Option<&'static str> {
+        let name = key.strip_prefix(&self.prefix)?.strip_prefix(':')?;
+        let find = |table: &[(&str, &'static str)], name: &str| {
+            table.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind)
+        };
+        match name.strip_prefix("{q:").and_then(|rest| rest.split_once("}:")) {
+            Some((_, name)) if name.starts_with("p:") => Some("list"),
+            Some((_, name)) if name.starts_with("m:") => Some("hash"),
+            Some((_, name)) => find(&OF_PARTITION, name),
+            None if name.starts_with("ended:") => Some("string"),
+            None => find(&SHARED, name),
+        }
+    }
+
     /// A key of the queue as a whole.
     pub(super) fn shared(&self, name: &str) -> String {
         format!("{}:{name}", self.prefix)
@@ -75,6 +111,26 @@ mod tests {
         assert_eq!(keys.of(Partition(7), "ready"), "pisync:{q:07}:ready");
         assert_eq!(keys.of(Partition(1023), "ready"), "pisync:{q:1023}:ready");
         assert_eq!(keys.shared("alerts"), "pisync:alerts");
+    }
+
+    #[test]
+    fn every_key_of_the_table_has_the_type_that_it_names() {
+        let keys = Keys::new("fleet", 16);
+        // The rows of the module's own table.
+        let rows = include_str!("mod.rs").lines().filter_map(|line| line.strip_prefix("//! | `pisync:"));
+        let mut checked = 0;
+        for row in rows {
+            let (name, rest) = row.split_once("` | ").unwrap();
+            let kind = rest.split(" |").next().unwrap();
+            if kind == "channel" {
+                continue;
+            }
+            let kind = if kind == "sorted set" { "zset" } else { kind };
+            assert_eq!(keys.type_of(&format!("fleet:{name}")), Some(kind), "{name}");
+            checked += 1;
+        }
+        assert_eq!(checked, 15);
+        assert_eq!(keys.type_of("other:alerts"), None);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! The way to Redis: what a URL means, and a connection to it.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::Duration,
+};
 
 use deadpool_redis::{
     Manager, Pool, PoolConfig, Runtime, Timeouts,
@@ -14,9 +17,13 @@ use deadpool_redis::{
         sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
     },
 };
+use futures_util::future::join_all;
 use tokio::sync::Mutex;
 
-use super::QueueError;
+use super::{
+    QueueError,
+    speech::{self, Speech},
+};
 use crate::{
     redis_url::{BadUrl, RedisUrl, Servers, tcp},
     settings::CaFile,
@@ -28,11 +35,19 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long it may take where several servers are asked one after the other.
 const SEARCH_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How many servers are asked at the most what they speak.
+const ASKED: usize = 3;
+
 /// Where connections come from.
 pub(super) struct Source {
     servers: Way,
     /// Where that is and which setting says so, for people.
     place: String,
+    /// The servers that the settings name.
+    addresses: Vec<(String, u16)>,
+    is_tls: bool,
+    /// Whether there was a connection once: then the settings fit the servers.
+    was_connected: AtomicBool,
 }
 
 enum Way {
@@ -71,6 +86,7 @@ impl Source {
             Some(ca) => url.trust(ca.pem()).map(|(url, certificates)| (url, Some(certificates))).map_err(malformed)?,
             None => (url, None),
         };
+        let (addresses, is_tls) = (url.addresses(), url.is_tls);
         let servers = match url.servers {
             Servers::One(info) => {
                 let pool = Box::new(pool(*info.clone(), config)?);
@@ -92,7 +108,7 @@ impl Source {
                 Way::Sentinels { client, config: Box::new(config) }
             }
         };
-        Ok(Self { servers, place })
+        Ok(Self { servers, place, addresses, is_tls, was_connected: AtomicBool::new(false) })
     }
 
     /// Where it is and which setting says so, for people.
@@ -106,7 +122,31 @@ impl Source {
     }
 
     /// A new connection.
+    ///
+    /// Fails with [`QueueError::Misconfigured`] if the server speaks TLS and the settings do not, or the
+    /// other way round.
     pub(super) async fn connect(&self) -> Result<Link, QueueError> {
+        match self.connect_as_set().await {
+            Err(error @ QueueError::Unavailable(_)) if !self.was_connected.load(Relaxed) => {
+                Err(self.other_speech().await.unwrap_or(error))
+            }
+            connected => connected.inspect(|_| self.was_connected.store(true, Relaxed)),
+        }
+    }
+
+    /// What is wrong if a server speaks otherwise than the settings say.
+    async fn other_speech(&self) -> Option<QueueError> {
+        let spoken = self.addresses.iter().take(ASKED).map(|(host, port)| speech::of(host, *port));
+        let spoken = join_all(spoken).await.into_iter().flatten().next()?;
+        let why = match (spoken, self.is_tls) {
+            (Speech::Plain, true) => "the server does not speak TLS on this port: write redis in place of rediss",
+            (Speech::Tls, false) => "the server speaks TLS on this port: write rediss in place of redis",
+            _ => return None,
+        };
+        Some(QueueError::Misconfigured(format!("{}: {why}", self.place)))
+    }
+
+    async fn connect_as_set(&self) -> Result<Link, QueueError> {
         match &self.servers {
             Way::Server { pool, .. } => {
                 let connection = pool.get().await.map_err(|error| QueueError::at_pool(&self.place, &error))?;

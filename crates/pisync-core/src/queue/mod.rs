@@ -50,6 +50,7 @@ mod repartition;
 mod rights;
 mod seen;
 mod seen_page;
+mod speech;
 mod status;
 mod unreadable;
 mod wake;
@@ -71,7 +72,7 @@ pub use readiness::{Readiness, Refused};
 pub use repartition::{Moved, Repartition};
 pub use rights::{Process, acl_rule};
 pub use seen::LastSeen;
-pub use status::{BatchStatus, Oldest, PartitionStatus};
+pub use status::{BatchStatus, Each, Oldest, PartitionStatus};
 pub use wake::Wake;
 
 use crate::settings::RedisSettings;

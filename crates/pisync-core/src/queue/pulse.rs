@@ -63,7 +63,7 @@ impl Pulse {
     pub async fn beat(&self, role: Role) -> Result<(), QueueError> {
         let mut script = PULSE.key(self.0.keys.shared("pulse"));
         script.arg(role.as_str());
-        self.0.redis.run(&script).await
+        self.0.redis.run(&self.0.keys.shared("pulse"), &script).await
     }
 
     /// Says so for ever; Redis being away is passed over.

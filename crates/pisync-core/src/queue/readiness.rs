@@ -1,4 +1,5 @@
-//! Whether a push would be taken, found out by a push without messages.
+//! Whether a push would be taken, found out by a push without messages; and whether a worker could
+//! work, by a write that changes nothing.
 
 use std::{
     collections::BTreeMap,
@@ -7,9 +8,15 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use tokio::{sync::Mutex, time::timeout};
+use tokio::{
+    sync::Mutex,
+    time::{error::Elapsed, timeout},
+};
 
-use super::{Partition, Queue, QueueError, push::QUEUE_FULL};
+use super::{
+    BatchId, Fenced, Lease, Partition, Queue, QueueError,
+    push::{Pushed, QUEUE_FULL},
+};
 
 /// How long an answer is good: who asks more often gets the same.
 const FRESH: Duration = Duration::from_millis(900);
@@ -55,7 +62,8 @@ impl Readiness {
         self.refused.iter().map(|refused| refused.partitions.len()).sum()
     }
 
-    fn of(causes: Vec<(Partition, Option<&'static str>)>) -> Self {
+    /// Returns the answer for partitions each of which has no cause, or one with its words for people.
+    fn of(causes: Vec<(Partition, Option<Cause>)>) -> Self {
         let partitions = causes.len();
         let mut by_cause = BTreeMap::<_, Vec<_>>::new();
         for (partition, cause) in causes {
@@ -63,9 +71,40 @@ impl Readiness {
                 by_cause.entry(cause).or_default().push(partition.number());
             }
         }
-        let refused =
-            by_cause.into_iter().map(|(cause, partitions)| Refused { cause, detail: detail(cause), partitions });
+        let refused = by_cause.into_iter().map(|((cause, detail), partitions)| Refused { cause, detail, partitions });
         Self { partitions, refused: refused.collect() }
+    }
+}
+
+/// A short stable word, and the same for people.
+type Cause = (&'static str, &'static str);
+
+const FULL: Cause = (QUEUE_FULL, "as many events wait as may: --max-queue");
+
+impl Queue {
+    /// Returns whether a worker could work: each partition is asked for a write that changes nothing,
+    /// which Redis refuses as it would refuse the worker's own.
+    pub async fn readiness_to_work(&self) -> Readiness {
+        let nothing = |partition| Lease { partition, batch: BatchId::none(), epoch: 0 };
+        let causes = self.partitions().map(async |partition| {
+            // A status reads every key that a worker needs.
+            let ask = async {
+                let (Fenced::Held | Fenced::Lost) = self.extend(&nothing(partition), Duration::ZERO).await?;
+                self.status(partition).await.map(|_| None)
+            };
+            (partition, cause(timeout(TIMEOUT, ask).await))
+        });
+        Readiness::of(join_all(causes).await)
+    }
+}
+
+/// The cause of what a partition answered in time, or not.
+fn cause(asked: Result<Result<Option<Cause>, QueueError>, Elapsed>) -> Option<Cause> {
+    let late = QueueError::Unavailable(String::new());
+    match asked {
+        Ok(Ok(cause)) => cause,
+        Ok(Err(error)) => Some((error.cause(), error.detail())),
+        Err(_) => Some((late.cause(), late.detail())),
     }
 }
 
@@ -112,29 +151,11 @@ async fn keep_asking<T>(queue: Queue, limit: u64, alive: Weak<T>) {
 
 async fn ask(queue: &Queue, limit: u64) -> Readiness {
     let causes = queue.partitions().map(async |partition| {
-        let cause = match timeout(TIMEOUT, queue.push(partition, &[], limit)).await {
-            Ok(Ok(pushed)) if pushed.depth >= limit => Some(QUEUE_FULL),
-            Ok(Ok(_)) => None,
-            Ok(Err(error)) => Some(error.cause()),
-            Err(_) => Some(QueueError::Unavailable(String::new()).cause()),
-        };
-        (partition, cause)
+        let pushed = timeout(TIMEOUT, queue.push(partition, &[], limit)).await;
+        let is_full = |pushed: Pushed| (pushed.depth >= limit).then_some(FULL);
+        (partition, cause(pushed.map(|pushed| pushed.map(is_full))))
     });
     Readiness::of(join_all(causes).await)
-}
-
-fn detail(cause: &str) -> &'static str {
-    match cause {
-        QUEUE_FULL => "as many events wait as may: --max-queue",
-        "redis_full" => "Redis has reached its maxmemory",
-        "redis_read_only" => "Redis takes no writes: it is a replica",
-        "redis_not_durable" => "Redis cannot write to its disk, or has too few replicas",
-        "redis_access" => "Redis refuses the user, the password or the command",
-        "redis_refused" => "Redis refuses the command: a key is of another type",
-        "redis_settings" => "Redis is set up so that it would lose events, or the settings do not fit it",
-        "partitions_changed" => "the number of partitions is being changed, or was",
-        _ => "Redis does not answer",
-    }
 }
 
 #[cfg(test)]
@@ -143,9 +164,9 @@ mod tests {
 
     #[test]
     fn partitions_that_refuse_are_named_by_cause() {
-        let causes = [None, Some("redis_away"), Some(QUEUE_FULL), Some("redis_away")];
-        let of =
-            |causes: &[Option<&'static str>]| Readiness::of((0..).map(Partition).zip(causes.iter().copied()).collect());
+        let away = Some(("redis_away", "Redis does not answer"));
+        let causes = [None, away, Some(FULL), away];
+        let of = |causes: &[Option<Cause>]| Readiness::of((0..).map(Partition).zip(causes.iter().copied()).collect());
         let some = of(&causes);
         let named: Vec<_> = some.refused.iter().map(|refused| (refused.cause, refused.partitions.clone())).collect();
         assert_eq!(named, [(QUEUE_FULL, vec![2]), ("redis_away", vec![1, 3])]);

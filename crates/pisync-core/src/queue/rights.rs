@@ -52,6 +52,7 @@ const fn may(command: &'static str, on: On, rest: &'static [&'static str], loses
     Right { command, on, rest, loses: Some(loses) }
 }
 
+const TYPES: &str = "an error about the type of a key does not name the key";
 const WAKE: &str = "workers look every second instead of being woken";
 const TOTALS: &str = "the totals of `queue status` stand still";
 const SESSIONS: &str = "signing out is refused, and sessions may read alone";
@@ -64,8 +65,11 @@ const LETTERS: &str = "dead letters cannot be shown or treated";
 const AUDIT: &str = "a batch that has lost its lease is not found";
 
 /// What every process runs.
-const ALL: &[Right] =
-    &[must("get", On::Shared("partitions"), &[]), must("set", On::Shared("partitions"), &["1", "nx"])];
+const ALL: &[Right] = &[
+    must("get", On::Shared("partitions"), &[]),
+    must("set", On::Shared("partitions"), &["1", "nx"]),
+    may("type", On::Partition("ready"), &[], TYPES),
+];
 
 const INGEST: &[Right] = &[
     must("get", On::Partition("count"), &[]),
@@ -116,6 +120,7 @@ const WORKER: &[Right] = &[
     must("zrange", On::Partition("leases"), &["0", "0"]),
     must("zadd", On::Partition("leases"), &["1", "x"]),
     must("zrem", On::Partition("leases"), &["x"]),
+    must("type", On::Partition("dead"), &[]),
     must("lpush", On::Partition("dead"), &["x"]),
     must("type", On::Partition("seen"), &[]),
     must("zadd", On::Partition("seen"), &["1", "x"]),

@@ -72,7 +72,7 @@ impl LastSeen {
         if let Some((at, device)) = after {
             script.arg(at.as_millisecond()).arg(device);
         }
-        self.0.redis.run(&script).await
+        self.0.redis.run_at(partition, &script).await
     }
 }
 

@@ -1,12 +1,16 @@
 //! What lies where in the queue, for operators and tests.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{collections::HashMap, sync::LazyLock, time::Duration};
 
 use deadpool_redis::redis::{self, Script};
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use jiff::Timestamp;
+use tokio::time::timeout;
 
 use super::{Partition, Queue, QueueError, envelope::received_at};
+
+/// How long one partition may hold up what is told of the others.
+const EACH_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 static STATUS: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/status.lua")));
 
@@ -57,6 +61,15 @@ pub struct PartitionStatus {
     pub totals: HashMap<String, u64>,
 }
 
+/// What partitions tell, and why others do not: one that is broken hides no other.
+#[derive(Debug, Clone)]
+pub struct Each<T> {
+    /// What is told, in order of the partitions.
+    pub told: Vec<T>,
+    /// The partitions that tell nothing, each with the reason.
+    pub untold: Vec<(Partition, QueueError)>,
+}
+
 impl PartitionStatus {
     /// Messages in claimed batches.
     pub fn in_flight(&self) -> u64 {
@@ -77,7 +90,7 @@ impl Queue {
             script.key(self.keys.of(partition, name));
         }
         script.arg(self.keys.base(partition));
-        let (ready, batches, dead, paused, oldest, totals): Answer = self.redis.run(&script).await?;
+        let (ready, batches, dead, paused, oldest, totals): Answer = self.redis.run_at(partition, &script).await?;
         let text = |bytes: Bytes| String::from_utf8_lossy(&bytes).into_owned();
         let batch = |(batch, messages, owner, epoch, attempt)| BatchStatus {
             batch: text(batch),
@@ -94,8 +107,40 @@ impl Queue {
     }
 
     /// The state of every partition, in order; all are asked at once.
+    ///
+    /// Fails if one of them cannot be told: for who must not take what is not known for nothing.
     pub async fn status_of_all(&self) -> Result<Vec<PartitionStatus>, QueueError> {
         try_join_all(self.partitions().map(|partition| self.status(partition))).await
+    }
+
+    /// The same for people: what can be told, and why the rest cannot. One that does not answer within
+    /// 1.5 s is left out.
+    ///
+    /// Fails if nothing can be told.
+    pub async fn status_of_each(&self) -> Result<Each<PartitionStatus>, QueueError> {
+        self.each(|partition| self.status(partition)).await
+    }
+
+    /// Asks every partition at once for the same.
+    pub(super) async fn each<T, F>(&self, ask: impl Fn(Partition) -> F) -> Result<Each<T>, QueueError>
+    where
+        F: Future<Output = Result<T, QueueError>>,
+    {
+        let late = || QueueError::Unavailable("the partition did not answer in time".into());
+        let asked = self.partitions().map(async |partition| {
+            (partition, timeout(EACH_TIMEOUT, ask(partition)).await.unwrap_or_else(|_| Err(late())))
+        });
+        let mut each = Each { told: Vec::new(), untold: Vec::new() };
+        for (partition, answer) in join_all(asked).await {
+            match answer {
+                Ok(told) => each.told.push(told),
+                Err(error) => each.untold.push((partition, error)),
+            }
+        }
+        match each.untold.first() {
+            Some((_, error)) if each.told.is_empty() => Err(error.clone()),
+            _ => Ok(each),
+        }
     }
 
     /// Removes every key of the queue: for tests, which have a prefix each.

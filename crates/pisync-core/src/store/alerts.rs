@@ -10,6 +10,7 @@ mod groups;
 mod list;
 mod outbox;
 mod pages;
+mod set_aside;
 mod week;
 
 use bson::{Document, doc};

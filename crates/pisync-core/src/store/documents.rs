@@ -3,6 +3,10 @@
 //! People edit documents by hand, and other programs write them. One that is not as expected must
 //! never stop its neighbours, so a read of many answers with those that can be read. `clippy.toml`
 //! forbids to deserialize BSON anywhere else.
+//!
+//! A value that decides something and is not of its type makes its document unreadable: it is never
+//! judged by a value that stands in for it. A reader looks at the fields that it needs. What only
+//! decorates (labels, an error, the number of files) is left out alone.
 
 mod types;
 
@@ -17,7 +21,7 @@ use mongodb::{
 };
 use serde::de::DeserializeOwned;
 
-pub(super) use self::types::{Moment, Whole, moment, number, real};
+pub(super) use self::types::{Amount, Moment, Whole, moment};
 use super::{Raw, StoreError};
 use crate::unreadable;
 
@@ -173,6 +177,40 @@ mod tests {
         for count in [bson::Bson::Int32(3), bson::Bson::Int64(3), bson::Bson::Double(3.0), decimal.into()] {
             assert_eq!(edited(&doc! { "count": count.clone() }).unwrap().count.0, 3, "{count:?}");
         }
+    }
+
+    #[test]
+    fn an_amount_is_a_finite_number_from_0_or_unreadable_by_either_way() {
+        #[derive(Debug, Deserialize)]
+        struct Row {
+            errors: Amount,
+        }
+        let decimal = |text: &str| bson::Bson::Decimal128(text.parse().unwrap());
+        let both = |document: &Document| {
+            let raw = RawDocumentBuf::try_from(document).unwrap();
+            let parsed = parse::<Row>(&raw).map(|row| row.errors.0).map_err(|unreadable| unreadable.field);
+            let field = Amount::in_field(&raw, "errors");
+            assert!(field.as_ref().err().is_none_or(|error| error.problem.contains("expected")), "{field:?}");
+            (parsed.ok(), field.ok())
+        };
+        for errors in [bson::Bson::Int32(2), bson::Bson::Int64(2), bson::Bson::Double(2.0), decimal("2")] {
+            assert_eq!(both(&doc! { "errors": errors.clone() }), (Some(2.0), Some(2.0)), "{errors:?}");
+        }
+        for errors in [
+            bson::Bson::Null,
+            "0".into(),
+            true.into(),
+            bson::Bson::Array(vec![0.into()]),
+            doc! { "a": 0 }.into(),
+            bson::DateTime::from_millis(0).into(),
+            (-1).into(),
+            f64::NAN.into(),
+            f64::INFINITY.into(),
+            decimal("NaN"),
+        ] {
+            assert_eq!(both(&doc! { "errors": errors.clone() }), (None, None), "{errors:?}");
+        }
+        assert_eq!(both(&doc! {}), (None, None));
     }
 
     #[test]

@@ -56,6 +56,30 @@ impl StoreError {
         matches!(self, Self::Denied(_) | Self::Misconfigured(_))
     }
 
+    /// Returns a short stable word for the cause.
+    pub fn cause(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "mongodb_away",
+            Self::Denied(_) => "mongodb_access",
+            Self::Misconfigured(_) => "mongodb_settings",
+            Self::Refused { .. } => "mongodb_refused",
+            Self::Index { .. } => "mongodb_index",
+            Self::Malformed { .. } => "mongodb_reply",
+        }
+    }
+
+    /// Returns the cause for people. It names no host and no user, since anybody may read it.
+    pub fn detail(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "MongoDB does not answer, or has no primary that takes writes",
+            Self::Denied(_) => "MongoDB refuses the user, the password or the command",
+            Self::Misconfigured(_) => "the settings do not fit the server: the log says which",
+            Self::Refused { .. } => "MongoDB refuses to write",
+            Self::Index { .. } => "an index cannot be made: the log names it",
+            Self::Malformed { .. } => "MongoDB answers otherwise than is expected",
+        }
+    }
+
     pub(super) fn refused(code: i32, name: &str) -> Self {
         if is_passing(code) {
             return Self::Unavailable(format!("{name} (code {code})"));

@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 use super::{
     Raw, Saved, StoreError,
-    documents::{self, Moment, Unreadable, Whole, moment},
+    documents::{self, Amount, Moment, Unreadable, Whole},
     index, update,
 };
 use crate::models::{ClockRepeats, DeviceId, FailureCounter, FailureRun, Settled};
@@ -266,7 +266,7 @@ fn read(document: &RawDocument) -> Result<Kept, Unreadable> {
     let stored = stored(document)?;
     let device_id =
         DeviceId::parse(&stored.device_id).map_err(|error| Unreadable::new("deviceId", error.to_string()))?;
-    let count = stored.failure_count()?;
+    let (count, revision) = (stored.failure_count()?, stored.revision()?);
     let date = |date: Option<Moment>| date.map(|date| date.0);
     let run = (count > 0).then(|| {
         let since = date(stored.failing_since).or(date(stored.watermark)).unwrap_or(Timestamp::UNIX_EPOCH);
@@ -274,7 +274,7 @@ fn read(document: &RawDocument) -> Result<Kept, Unreadable> {
             count,
             since,
             last_at: date(stored.last_failure_at).unwrap_or(since),
-            last_speed: stored.last_failure_speed.unwrap_or_default(),
+            last_speed: stored.last_failure_speed.map_or(0.0, |speed| speed.0),
         }
     });
     let counter = FailureCounter {
@@ -284,17 +284,22 @@ fn read(document: &RawDocument) -> Result<Kept, Unreadable> {
         last_success_at: date(stored.last_success_at),
         watermark: date(stored.watermark),
         clock_suspect_since: date(stored.clock_suspect_since),
-        clock_repeats: stored.clock_repeats.as_ref().and_then(clock_repeats),
+        clock_repeats: stored.clock_repeats.map(ClockRepeats::from),
     };
-    Ok(Kept { counter, revision: stored.revision()? })
+    Ok(Kept { counter, revision })
 }
 
-/// What is said of repeats; something else in the field is nothing said.
-fn clock_repeats(stored: &Bson) -> Option<ClockRepeats> {
-    let stored = stored.as_document()?;
-    let count = stored.get("count")?;
-    let count = count.as_i64().or_else(|| count.as_i32().map(i64::from))?;
-    Some(ClockRepeats { count, last_at: moment(*stored.get_datetime("lastAt").ok()?)? })
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StoredRepeats {
+    count: Whole,
+    last_at: Moment,
+}
+
+impl From<StoredRepeats> for ClockRepeats {
+    fn from(stored: StoredRepeats) -> Self {
+        Self { count: stored.count.0, last_at: stored.last_at.0 }
+    }
 }
 
 /// The document. Mongoose's has the first three fields alone.
@@ -308,15 +313,15 @@ struct Stored {
     revision: Option<Whole>,
     watermark: Option<Moment>,
     clock_suspect_since: Option<Moment>,
-    clock_repeats: Option<Bson>,
+    clock_repeats: Option<StoredRepeats>,
     last_success_at: Option<Moment>,
     failing_since: Option<Moment>,
     last_failure_at: Option<Moment>,
-    last_failure_speed: Option<f64>,
+    last_failure_speed: Option<Amount>,
     settled_before: Option<Moment>,
     settled_count: Option<Whole<i32>>,
     settled_last_at: Option<Moment>,
-    settled_last_speed: Option<f64>,
+    settled_last_speed: Option<Amount>,
 }
 
 impl Stored {
@@ -331,7 +336,7 @@ impl Stored {
     /// The settled part of a run began when the run did.
     fn settled(&self, since: Timestamp) -> Option<Settled> {
         let (count, last_at) = (self.settled_count?.0, self.settled_last_at?.0);
-        let run = FailureRun { count, since, last_at, last_speed: self.settled_last_speed? };
+        let run = FailureRun { count, since, last_at, last_speed: self.settled_last_speed?.0 };
         Some(Settled { run, before: self.settled_before?.0 })
     }
 

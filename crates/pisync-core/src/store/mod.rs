@@ -9,6 +9,7 @@ mod documents;
 mod error;
 mod failure_counters;
 mod indexes;
+mod lease;
 mod retention;
 mod rights;
 mod silences;
@@ -18,8 +19,9 @@ mod summaries;
 mod sync_events;
 mod sync_hours;
 mod update;
+mod wrong_uri;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 pub use alerts::{AlertFilter, Alerts, Held, HeldCount, HeldGroup, KeptIncident};
 use bson::{doc, raw::RawDocumentBuf};
@@ -66,6 +68,9 @@ const INDEXES_EVERY: Duration = Duration::from_mins(1);
 /// How long the server may take to say that it is there.
 const PING_PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long a write that changes nothing may take.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// The database where no other is named.
 const DATABASE: &str = "pisync";
 
@@ -75,6 +80,8 @@ pub struct Store {
     database: Database,
     sync_events: String,
     failure_counters: String,
+    /// What the driver was told, to find out why it finds no server.
+    options: Arc<ClientOptions>,
 }
 
 /// What became of a save.
@@ -85,6 +92,9 @@ pub enum Saved {
     All,
     /// Someone else was there first with at least one of them: read, decide and save again.
     Outrun,
+    /// The server takes at least one of them never as it is, and that one is named in the log: another
+    /// try does not help. The others are as they were given.
+    Refused,
 }
 
 /// One page of a longer list.
@@ -113,11 +123,13 @@ impl Store {
         concern.w_timeout.get_or_insert(MAJORITY);
         trust(&mut options, settings)?;
         let name = database_name(&options, settings)?;
+        let given = Arc::new(options.clone());
         let database = Client::with_options(options).map_err(|error| misconfigured(&error))?.database(&name);
         Ok(Self {
             database,
             sync_events: settings.sync_event_collection.clone(),
             failure_counters: settings.failure_counter_collection.clone(),
+            options: given,
         })
     }
 
@@ -140,6 +152,7 @@ impl Store {
     pub async fn ensure_indexes_in_time(&self, process: Process) -> Result<(), StoreError> {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
         let log = RefusalLog::new("the indexes could not be made yet", "the indexes are there", Duration::ZERO);
+        let mut is_uri_examined = false;
         loop {
             let store = self.clone();
             let prepared = detached(INDEX_TIMEOUT, async move {
@@ -156,7 +169,13 @@ impl Store {
                     return Ok(());
                 }
                 Err(error) if error.needs_an_operator() => return Err(error),
-                Err(error) => log.refused("store", 0, 1, &error),
+                Err(error) => {
+                    log.refused("store", 0, 1, &error);
+                    if !is_uri_examined && matches!(error, StoreError::Unavailable(_)) {
+                        // Once: what fits when it is there does so for ever.
+                        is_uri_examined = self.wrong_uri().await?;
+                    }
+                }
             }
             tokio::time::sleep(backoff.next_wait()).await;
         }
@@ -198,6 +217,23 @@ impl Store {
     pub async fn answers(&self) -> bool {
         let store = self.clone();
         matches!(detached(PING_PATIENCE, async move { store.ping().await }).await, Ok(Ok(())))
+    }
+
+    /// Whether the server takes a write of `process` now, and soon: one that changes nothing.
+    ///
+    /// `ingest-api` and `alerter` write incidents, and `queue-worker` counters.
+    pub async fn takes_writes(&self, process: Process) -> Result<(), StoreError> {
+        let (collection, nothing) = match process {
+            Process::Worker => (self.failure_counters.clone(), doc! { "deviceId": "" }),
+            Process::Ingest | Process::Alerter => ("Alert".to_owned(), doc! { "fingerprint": "" }),
+        };
+        let update = doc! {
+            "update": collection,
+            "updates": [{ "q": nothing, "u": { "$set": { "ready": true } } }],
+            "writeConcern": { "w": "majority", "wtimeout": i64::try_from(WRITE_TIMEOUT.as_millis()).unwrap_or(i64::MAX) },
+        };
+        let database = self.database.clone();
+        detached(WRITE_TIMEOUT, async move { update::succeeds(&database, update).await }).await?
     }
 
     /// The events.

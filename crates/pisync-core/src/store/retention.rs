@@ -7,11 +7,15 @@ use bson::{Bson, DateTime, Document, RawDocumentBuf, doc, oid::ObjectId};
 use mongodb::{Collection, options::ReturnDocument};
 use serde::Deserialize;
 
-use super::{Raw, StoreError, documents, object_id};
+use super::{
+    Raw, StoreError, documents,
+    lease::{self, millis},
+    object_id,
+};
 use crate::models::EventId;
 
-/// Longer than any worker's lease, and further ahead than any clock of the server was.
-const LEASES: Duration = Duration::from_hours(1);
+/// Further ahead than any clock of the server was.
+const AHEAD: Duration = Duration::from_hours(1);
 
 /// The document of the events.
 const OF_EVENTS: &str = "SyncEvent";
@@ -38,21 +42,14 @@ impl Retention {
         let never = DateTime::from_millis(0);
         let first = doc! { "$setOnInsert": { "owner": "", "until": never, "finishedAt": never } };
         self.0.update_one(doc! { "_id": OF_EVENTS }, first).upsert(true).await?;
+        let free = doc! { "$or": [{ "$eq": ["$owner", owner] }, lease::is_over("$until", lease)] };
         // What a person has edited to a time that no worker writes, or to no time, holds nobody up.
-        let is_date = |field: &str| doc! { "$eq": [{ "$type": field }, "date"] };
-        let ahead = |by: Duration| doc! { "$add": ["$$NOW", millis(by)] };
-        let free = doc! { "$or": [
-            { "$eq": ["$owner", owner] },
-            { "$lt": ["$until", "$$NOW"] },
-            { "$gt": ["$until", ahead(lease.saturating_mul(10).max(LEASES))] },
-            { "$not": is_date("$until") },
-        ] };
         let due = doc! { "$or": [
             { "$lte": ["$finishedAt", { "$subtract": ["$$NOW", millis(every)] }] },
-            { "$gt": ["$finishedAt", ahead(LEASES)] },
-            { "$not": is_date("$finishedAt") },
+            { "$gt": ["$finishedAt", lease::ahead(AHEAD)] },
+            { "$not": lease::is_date("$finishedAt") },
         ] };
-        let take = doc! { "$set": { "owner": owner, "until": { "$add": ["$$NOW", millis(lease)] } } };
+        let take = doc! { "$set": { "owner": owner, "until": lease::ahead(lease) } };
         let claimable = doc! { "_id": OF_EVENTS, "$expr": { "$and": [free, due] } };
         let retention = self.0.clone_with_type::<RawDocumentBuf>();
         let claimed = retention.find_one_and_update(claimable, vec![take]).return_document(ReturnDocument::After);
@@ -65,7 +62,7 @@ impl Retention {
     /// Writes down how far the removal has come and holds it for `lease` more. `false` where
     /// another worker has it now.
     pub async fn note(&self, owner: &str, after: EventId, lease: Duration) -> Result<bool, StoreError> {
-        let until = doc! { "$add": ["$$NOW", millis(lease)] };
+        let until = lease::ahead(lease);
         let change = doc! { "$set": { "after": object_id(after.bytes()), "until": until } };
         self.of_owner(owner, change).await
     }
@@ -80,10 +77,6 @@ impl Retention {
         let ours = doc! { "_id": OF_EVENTS, "owner": owner };
         Ok(self.0.update_one(ours, vec![change]).await?.matched_count > 0)
     }
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[derive(Deserialize)]

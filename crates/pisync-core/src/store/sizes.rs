@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Store, StoreError,
-    documents::{self, number},
+    documents::{self, Amount},
 };
 
 /// One collection.
@@ -36,9 +36,9 @@ impl Store {
             let stats: Stats = documents::reply("a reply to collStats", stats)?;
             sizes.push(CollectionSize {
                 name: name.clone(),
-                documents: stats.count,
-                bytes: stats.size,
-                stored_bytes: stats.storage_size,
+                documents: stats.count.0,
+                bytes: stats.size.0,
+                stored_bytes: stats.storage_size.0,
                 index_bytes: stats.index_sizes.into_iter().map(|(index, bytes)| (index, bytes.0)).collect(),
             });
         }
@@ -49,14 +49,8 @@ impl Store {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Stats {
-    #[serde(deserialize_with = "number")]
-    count: f64,
-    #[serde(deserialize_with = "number")]
-    size: f64,
-    #[serde(deserialize_with = "number")]
-    storage_size: f64,
-    index_sizes: BTreeMap<String, Bytes>,
+    count: Amount,
+    size: Amount,
+    storage_size: Amount,
+    index_sizes: BTreeMap<String, Amount>,
 }
-
-#[derive(Deserialize)]
-struct Bytes(#[serde(deserialize_with = "number")] f64);

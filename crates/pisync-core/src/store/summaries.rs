@@ -17,6 +17,9 @@ use crate::models::{MessageId, Summary};
 /// How long they are kept.
 const KEPT: SignedDuration = SignedDuration::from_hours(24 * 366);
 
+/// The farthest that a next try is put off.
+const FARTHEST: Duration = Duration::from_hours(24);
+
 /// The summaries. All times are given: those of the database, or of a clock of tests.
 #[derive(Debug, Clone)]
 pub struct Summaries(Collection<Document>);
@@ -65,10 +68,25 @@ impl Summaries {
         let (now, to) = (DateTime::from(now), DateTime::from(summary.to));
         self.make(&id, doc! { "to": to, "nextAt": now, "attempts": 0 }).await?;
         let until = DateTime::from_millis(now.timestamp_millis().saturating_add_unsigned(millis(lease)));
-        let due = doc! { "_id": id, "sentAt": Bson::Null, "deadAt": Bson::Null, "nextAt": { "$lte": now } };
+        // Further ahead than any lease or wait is what a wrong clock, or a person, wrote.
+        let farthest =
+            DateTime::from_millis(now.timestamp_millis().saturating_add_unsigned(millis(FARTHEST.max(lease))));
+        let due = doc! {
+            "_id": id, "sentAt": Bson::Null, "deadAt": Bson::Null,
+            "$or": [
+                { "nextAt": { "$lte": now } },
+                { "nextAt": { "$gt": farthest } },
+                { "nextAt": { "$not": { "$type": "date" } } },
+            ],
+        };
         let take = doc! { "$set": { "nextAt": until }, "$inc": { "attempts": 1 } };
-        let taken = self.0.find_one_and_update(due, take).return_document(ReturnDocument::After).await?;
-        Ok(taken.and_then(|taken| taken.get_i32("attempts").ok()))
+        let claims = self.0.clone_with_type::<RawDocumentBuf>();
+        let taken = claims.find_one_and_update(due, take).return_document(ReturnDocument::After).await?;
+        // Claimed it is: a count that cannot be read is a first try.
+        let attempts = |taken: &RawDocumentBuf| {
+            documents::read("Summary", taken, documents::parse::<Claimed>).map_or(1, |claimed| claimed.attempts.0)
+        };
+        Ok(taken.as_ref().map(attempts))
     }
 
     /// Writes down that the receiver has it.
@@ -120,6 +138,11 @@ fn id_of(summary: &Summary, receiver: &str) -> String {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[derive(Deserialize)]
+struct Claimed {
+    attempts: Whole<i32>,
 }
 
 #[derive(Deserialize)]

@@ -9,12 +9,12 @@ mod window;
 use std::collections::{HashMap, HashSet};
 
 use bson::{
-    Bson, DateTime, RawDocumentBuf, doc,
+    Bson, DateTime, Document, RawDocumentBuf, doc,
     oid::ObjectId,
     raw::{CStr, RawDocument},
     rawdoc,
 };
-use futures_util::{Stream, TryStreamExt, future};
+use futures_util::{Stream, TryStreamExt};
 use jiff::Timestamp;
 use mongodb::{error::ErrorKind, options::ReadConcern};
 pub use reads::Step;
@@ -23,7 +23,7 @@ use serde::Deserialize;
 
 use super::{
     Raw, StoreError,
-    documents::{self, Moment, Unreadable, moment, number},
+    documents::{self, Amount, Moment, Unreadable, Whole, moment},
     error::is_about_the_document,
     index, object_id,
 };
@@ -158,11 +158,11 @@ impl SyncEvents {
         let rows = self.0.find(doc! { "deviceId": device_id.as_str(), "timestamp": { "$type": "date" } });
         let rows =
             rows.sort(doc! { "timestamp": -1 }).limit(NEWEST).projection(doc! { "timestamp": 1, "createdAt": 1 });
-        let mut rows = rows.read_concern(ReadConcern::majority()).await?;
+        let rows = rows.read_concern(ReadConcern::majority()).await?;
+        let mut receipts = documents::readable(NAME, rows, documents::parse::<Receipt>);
         let mut newest = None;
-        while let Some(row) = rows.try_next().await? {
-            let date = |field| row.get_datetime(field).ok().map(Timestamp::from);
-            newest = newest.max(date("createdAt").or_else(|| date("timestamp")));
+        while let Some(row) = receipts.try_next().await? {
+            newest = newest.max(Some(row.created_at.unwrap_or(row.timestamp).0));
         }
         Ok(newest)
     }
@@ -170,8 +170,9 @@ impl SyncEvents {
     /// Of these devices, those that have a good sync at the given time or later.
     pub async fn good_since(&self, devices: &[(&DeviceId, Timestamp)]) -> Result<HashSet<String>, StoreError> {
         let good = |(device, since): &(&DeviceId, Timestamp)| {
-            let newer = doc! { "$gte": DateTime::from(*since) };
-            doc! { "deviceId": device.as_str(), "timestamp": newer, "totalErrors": { "$not": { "$gt": 0 } } }
+            let mut good = is_good();
+            good.extend(doc! { "deviceId": device.as_str(), "timestamp": { "$gte": DateTime::from(*since) } });
+            good
         };
         let mut found = HashSet::new();
         for some in devices.chunks(OR_BRANCHES) {
@@ -208,11 +209,11 @@ impl SyncEvents {
         let ids: Vec<_> = ids.iter().map(|id| object_id(id.bytes())).collect();
         let found = self.0.find(doc! { "_id": { "$in": ids } }).projection(doc! { "createdAt": 1 });
         let found = found.read_concern(ReadConcern::majority()).await?;
-        let receipt = |row: RawDocumentBuf| {
-            let id = EventId::from_bytes(row.get_object_id("_id").ok()?.bytes());
-            Some((id, moment(row.get_datetime("createdAt").ok()?)?))
+        let receipt = |row: &RawDocument| {
+            let row: Received = documents::parse(row)?;
+            Ok((EventId::from_bytes(row.id.bytes()), row.created_at.0))
         };
-        found.map_err(StoreError::from).try_filter_map(|row| future::ok(receipt(row))).try_collect().await
+        documents::readable(NAME, found, receipt).try_collect().await
     }
 
     /// All rows that can be read, in no order.
@@ -232,6 +233,19 @@ impl SyncEvents {
             DeviceId::parse(device).map_err(|error| Unreadable::new("deviceId", error.to_string()))
         };
         Ok(documents::readable(NAME, groups, device))
+    }
+}
+
+/// What the server finds of good syncs: the same rows as are read as such. A text, null or nothing in
+/// the place of a number is neither good nor failed.
+fn is_good() -> Document {
+    let no_array = || doc! { "$type": "array" };
+    doc! {
+        "totalErrors": { "$eq": 0, "$not": no_array() },
+        "$or": [
+            { "internetSpeed": Bson::Null },
+            { "internetSpeed": { "$gte": 0, "$lte": f64::MAX, "$not": no_array() } },
+        ],
     }
 }
 
@@ -293,16 +307,21 @@ fn read(row: &RawDocument) -> Result<StoredEvent, Unreadable> {
         id: EventId::from_bytes(row.id.bytes()),
         device_id: row.device_id,
         timestamp,
-        device_timestamp: row.device_timestamp.and_then(date),
-        total_files_synced: whole(row.total_files_synced),
-        total_errors: whole(row.total_errors),
-        internet_speed: row.internet_speed,
+        device_timestamp: row.device_timestamp.map(|at| at.0),
+        total_files_synced: row.total_files_synced.as_ref().and_then(files).unwrap_or_default(),
+        total_errors: whole(row.total_errors.0),
+        internet_speed: row.internet_speed.map_or(0.0, |speed| speed.0),
         report_id: row.report_id.as_ref().and_then(Bson::as_str).and_then(|text| ReportId::parse(text).ok()),
         error: error_of(row.error.as_ref()),
         labels: labels_of(row.labels),
-        created_at: row.created_at.and_then(date).unwrap_or(timestamp),
+        created_at: row.created_at.map_or(timestamp, |at| at.0),
         updated_at: row.updated_at.and_then(date).unwrap_or(timestamp),
     })
+}
+
+/// The number of files decides nothing: what is no whole number is left out.
+fn files(value: &Bson) -> Option<i64> {
+    Whole::deserialize(bson::Deserializer::new(value.clone())).ok().map(|files| files.0)
 }
 
 /// What a row can do without: a date, or something else that another program wrote.
@@ -319,18 +338,32 @@ struct Row {
     id: ObjectId,
     device_id: String,
     timestamp: Moment,
-    device_timestamp: Option<Bson>,
-    #[serde(default, deserialize_with = "number")]
-    total_files_synced: f64,
-    #[serde(default, deserialize_with = "number")]
-    total_errors: f64,
-    #[serde(default, deserialize_with = "number")]
-    internet_speed: f64,
+    device_timestamp: Option<Moment>,
+    total_files_synced: Option<Bson>,
+    total_errors: Amount,
+    /// None where it was not measured.
+    internet_speed: Option<Amount>,
     report_id: Option<Bson>,
     error: Option<Bson>,
     labels: Option<Bson>,
-    created_at: Option<Bson>,
+    created_at: Option<Moment>,
     updated_at: Option<Bson>,
+}
+
+/// When a row was received; another program's may not say so.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Receipt {
+    timestamp: Moment,
+    created_at: Option<Moment>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Received {
+    #[serde(rename = "_id")]
+    id: ObjectId,
+    created_at: Moment,
 }
 
 #[derive(Deserialize)]
@@ -346,10 +379,9 @@ struct Brief {
     #[serde(rename = "_id")]
     id: ObjectId,
     timestamp: Moment,
-    #[serde(default, deserialize_with = "number")]
-    total_errors: f64,
-    #[serde(default, deserialize_with = "number")]
-    internet_speed: f64,
+    total_errors: Amount,
+    /// None where it was not measured.
+    internet_speed: Option<Amount>,
 }
 
 impl From<Brief> for Observation {
@@ -357,18 +389,14 @@ impl From<Brief> for Observation {
         Self {
             timestamp: row.timestamp.0,
             id: EventId::from_bytes(row.id.bytes()),
-            failed: row.total_errors > 0.0,
-            internet_speed: row.internet_speed,
+            failed: row.total_errors.0 > 0.0,
+            internet_speed: row.internet_speed.map_or(0.0, |speed| speed.0),
         }
     }
 }
 
-/// The errors of a row, which another program may have written as any number.
-fn total_errors(row: &RawDocumentBuf) -> f64 {
-    documents::real(row.get("totalErrors").ok().flatten())
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "counts are whole and below 2^53")]
+/// Rounded up: what failed never shows as no error.
+#[expect(clippy::cast_possible_truncation, reason = "a cast saturates")]
 fn whole(number: f64) -> i64 {
-    number as i64
+    number.ceil() as i64
 }

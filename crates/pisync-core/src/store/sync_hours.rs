@@ -1,6 +1,6 @@
 //! The collection `SyncHour`: each hour's rows added up, one document per hour.
 
-use bson::{Bson, DateTime, Document, RawDocumentBuf, doc, raw::RawDocument};
+use bson::{Bson, DateTime, Document, RawDocumentBuf, doc, oid::ObjectId, raw::RawDocument};
 use futures_util::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
 use mongodb::{
@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::{
     Raw, StoreError,
-    documents::{self, Moment, Unreadable, Whole},
+    documents::{self, Amount, Moment, Unreadable, Whole},
     object_id,
 };
 use crate::models::{Cause, EventId, LATE_AFTER, Late, Speeds, SyncHour, hour_of};
@@ -93,21 +93,26 @@ impl SyncHours {
         let buckets: Vec<Bucket> = documents::readable("SyncEvent", buckets, documents::parse).try_collect().await?;
         let (mut sum, mut late) = (SyncHour::empty(hour, computed_at), Late::default());
         for bucket in buckets {
-            sum.good += whole(bucket.syncs) - whole(bucket.failed);
-            sum.failed += whole(bucket.failed);
-            sum.files += whole(bucket.files);
-            sum.errors += whole(bucket.errors);
-            sum.connectivity += whole(bucket.slow);
-            sum.content += whole(bucket.fast);
+            if !bucket.of.is_readable {
+                let why = Unreadable::new("totalErrors or internetSpeed", "expected a finite number from 0");
+                documents::leave_out_named("SyncEvent", &bucket.first.to_string(), &why);
+                continue;
+            }
+            sum.good += whole(bucket.syncs.0) - whole(bucket.failed.0);
+            sum.failed += whole(bucket.failed.0);
+            sum.files += whole(bucket.files.0);
+            sum.errors += whole(bucket.errors.0);
+            sum.connectivity += whole(bucket.slow.0);
+            sum.content += whole(bucket.fast.0);
             if bucket.of.late {
-                late.good += whole(bucket.syncs) - whole(bucket.failed);
-                late.connectivity += whole(bucket.slow);
-                late.content += whole(bucket.fast);
-                late.unknown += whole(bucket.failed) - whole(bucket.slow) - whole(bucket.fast);
+                late.good += whole(bucket.syncs.0) - whole(bucket.failed.0);
+                late.connectivity += whole(bucket.slow.0);
+                late.content += whole(bucket.fast.0);
+                late.unknown += whole(bucket.failed.0) - whole(bucket.slow.0) - whole(bucket.fast.0);
             }
             if let Some(fifths) = bucket.of.fifths {
-                sum.speeds.0[self::bucket(fifths)] += whole(bucket.syncs);
-                sum.failed_speeds.0[self::bucket(fifths)] += whole(bucket.failed);
+                sum.speeds.0[self::bucket(fifths)] += whole(bucket.syncs.0);
+                sum.failed_speeds.0[self::bucket(fifths)] += whole(bucket.failed.0);
             }
         }
         Ok(SyncHour { late: Some(late), ..sum })
@@ -115,27 +120,34 @@ impl SyncHours {
 }
 
 /// The sums of each bucket of speeds, of reports that were late and of others. Buckets are told
-/// apart by the logarithm: to compare with every boundary in turn took three times as long. Other programs' rows may have anything in a field:
-/// what is no number counts as a good sync of no files, as everywhere here.
+/// apart by the logarithm: to compare with every boundary in turn took three times as long. Rows that
+/// cannot be read have a bucket of their own.
 fn by_speed() -> Document {
+    // The server compares values of all types, and NaN is below all numbers.
+    let is_amount = |field: &str| {
+        doc! { "$and": [{ "$isNumber": field }, { "$gte": [field, 0] }, { "$lte": [field, f64::MAX] }] }
+    };
+    let is_measured = is_amount("$internetSpeed");
+    let may_be_read = doc! { "$or": [&is_measured, { "$lte": ["$internetSpeed", Bson::Null] }] };
     let fifths = doc! { "$multiply": [{ "$log10": { "$max": ["$internetSpeed", 0.01] } }, 5] };
-    let failed = doc! { "$and": [{ "$isNumber": "$totalErrors" }, { "$gt": ["$totalErrors", 0] }] };
+    let failed = doc! { "$gt": ["$totalErrors", 0] };
     let is_slow = doc! { "$lt": ["$internetSpeed", Cause::CONNECTIVITY_FLOOR] };
-    let slow =
-        doc! { "$and": [&failed, { "$isNumber": "$internetSpeed" }, { "$gt": ["$internetSpeed", 0] }, &is_slow] };
-    let fast = doc! { "$and": [&failed, { "$isNumber": "$internetSpeed" }, { "$not": is_slow }] };
+    let slow = doc! { "$and": [&failed, &is_measured, { "$gt": ["$internetSpeed", 0] }, &is_slow] };
+    let fast = doc! { "$and": [&failed, &is_measured, { "$not": is_slow }] };
     let of = doc! {
-        "fifths": { "$cond": [{ "$isNumber": "$internetSpeed" }, { "$floor": fifths }, Bson::Null] },
+        "isReadable": { "$and": [is_amount("$totalErrors"), may_be_read] },
+        "fifths": { "$cond": [is_measured, { "$floor": fifths }, Bson::Null] },
         "late": is_late(),
     };
     doc! { "$group": {
         "_id": of,
+        "first": { "$first": "$_id" },
         "syncs": { "$sum": 1 },
         "failed": { "$sum": { "$cond": [failed, 1, 0] } },
         "slow": { "$sum": { "$cond": [slow, 1, 0] } },
         "fast": { "$sum": { "$cond": [fast, 1, 0] } },
-        "files": { "$sum": "$totalFilesSynced" },
-        "errors": { "$sum": "$totalErrors" },
+        "files": { "$sum": { "$cond": [is_amount("$totalFilesSynced"), "$totalFilesSynced", 0] } },
+        "errors": { "$sum": { "$cond": [is_amount("$totalErrors"), "$totalErrors", 0] } },
     } }
 }
 
@@ -222,23 +234,21 @@ fn whole(sum: f64) -> u64 {
 struct Bucket {
     #[serde(rename = "_id")]
     of: Of,
-    #[serde(deserialize_with = "documents::number")]
-    syncs: f64,
-    #[serde(deserialize_with = "documents::number")]
-    failed: f64,
-    #[serde(deserialize_with = "documents::number")]
-    slow: f64,
-    #[serde(deserialize_with = "documents::number")]
-    fast: f64,
-    #[serde(deserialize_with = "documents::number")]
-    files: f64,
-    #[serde(deserialize_with = "documents::number")]
-    errors: f64,
+    /// The first row in it, which names one that cannot be read.
+    first: ObjectId,
+    syncs: Amount,
+    failed: Amount,
+    slow: Amount,
+    fast: Amount,
+    files: Amount,
+    errors: Amount,
 }
 
 /// What the rows of a bucket have in common.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Of {
+    is_readable: bool,
     fifths: Option<f64>,
     late: bool,
 }

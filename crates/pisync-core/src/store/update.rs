@@ -28,7 +28,7 @@ pub(super) fn revisions(revision: Revision) -> Option<(Bson, i64)> {
 
 /// Sends one `update` command with these statements, each of which is to change one document of
 /// `name`. A document that the server does not take as it is (a person has added a rule for the
-/// collection) is left out like one that cannot be read: to try again would never help.
+/// collection) is left out like one that cannot be read, and the answer is [`Saved::Refused`].
 pub(super) async fn save(
     database: &Database,
     name: &'static str,
@@ -63,8 +63,24 @@ pub(super) async fn save(
     if let Some(error) = reply.write_concern_error {
         return Err(StoreError::Unavailable(format!("write concern failed: code {}", error.code)));
     }
-    let all = !is_outrun && usize::try_from(reply.n) == Ok(names.len() - refused);
-    Ok(if all { Saved::All } else { Saved::Outrun })
+    let is_outrun = is_outrun || usize::try_from(reply.n) != Ok(names.len() - refused);
+    Ok(match (is_outrun, refused) {
+        (true, _) => Saved::Outrun,
+        (false, 0) => Saved::All,
+        (false, _) => Saved::Refused,
+    })
+}
+
+/// Sends one `update` command that is to succeed, whatever it finds.
+pub(super) async fn succeeds(database: &Database, command: Document) -> Result<(), StoreError> {
+    let reply: Reply = documents::reply("a reply to update", database.run_command(command).await?)?;
+    if let Some(error) = reply.write_errors.first() {
+        return Err(StoreError::refused(error.code, "write error in an update"));
+    }
+    match reply.write_concern_error {
+        Some(error) => Err(StoreError::Unavailable(format!("write concern failed: code {}", error.code))),
+        None => Ok(()),
+    }
 }
 
 /// What tells a statement's document from others.

@@ -4,12 +4,12 @@ use std::{fs::File, io::Write, path::Path};
 
 use anyhow::{Context, bail};
 use pisync_core::{
-    queue::{BuriedLetter, Queue},
+    queue::{BuriedLetter, Each, Queue},
     store::Store,
 };
 use serde_json::{Value, json};
 
-use super::{say, say_json, shown, table};
+use super::{say, say_json, shown, table, told_all};
 use crate::config::{DeadLettersCommand, Output, Which};
 
 pub(super) async fn run(command: DeadLettersCommand, queue: &Queue, store: &Store) -> anyhow::Result<()> {
@@ -18,19 +18,21 @@ pub(super) async fn run(command: DeadLettersCommand, queue: &Queue, store: &Stor
         DeadLettersCommand::Show { id, output } => show(queue, &id, output).await,
         DeadLettersCommand::Requeue(which) => {
             let mut moved = 0;
-            for buried in chosen(queue, &which).await? {
+            let chosen = chosen(queue, &which).await?;
+            for buried in chosen.told {
                 moved += usize::from(queue.requeue(&buried).await?);
             }
             say(format_args!("{moved} put back to the end of the queue"));
-            Ok(())
+            told_all(chosen.untold)
         }
         DeadLettersCommand::Purge(which) => {
             let mut gone = 0;
-            for buried in chosen(queue, &which).await? {
+            let chosen = chosen(queue, &which).await?;
+            for buried in chosen.told {
                 gone += usize::from(queue.purge(&buried).await?);
             }
             say(format_args!("{gone} thrown away"));
-            Ok(())
+            told_all(chosen.untold)
         }
         DeadLettersCommand::Export { file } => export(queue, file.as_deref()).await,
     }
@@ -38,12 +40,12 @@ pub(super) async fn run(command: DeadLettersCommand, queue: &Queue, store: &Stor
 
 async fn list(queue: &Queue, store: &Store, max: u32, output: Output) -> anyhow::Result<()> {
     let max = max as usize;
-    let mut letters = all(queue, max).await?;
+    let Each { told: mut letters, untold } = all(queue, max).await?;
     letters.sort_by_key(|buried| std::cmp::Reverse(buried.letter.died_at));
     letters.truncate(max);
     if output.json {
         say_json(&letters.iter().map(as_json).collect());
-        return Ok(());
+        return told_all(untold);
     }
     let mut rows = table(["id", "partition", "reason", "attempt", "died at", "error"]);
     for BuriedLetter { partition, letter, .. } in &letters {
@@ -57,16 +59,16 @@ async fn list(queue: &Queue, store: &Store, max: u32, output: Output) -> anyhow:
         ]);
     }
     say(rows);
-    let in_queue: u64 = queue.status_of_all().await?.iter().map(|status| status.dead).sum();
+    let in_queue: u64 = queue.status_of_each().await?.told.iter().map(|status| status.dead).sum();
     // The store may be away; that must not hide what is in the queue.
     let in_store = store.dead_letters().count().await.map_or_else(|error| error.to_string(), |count| count.to_string());
     say(format_args!("{} shown of {in_queue}; older ones in the collection DeadLetter: {in_store}", letters.len()));
-    Ok(())
+    told_all(untold)
 }
 
 async fn show(queue: &Queue, id: &str, output: Output) -> anyhow::Result<()> {
     let which = Which { ids: vec![id.to_owned()], all: false };
-    for buried in chosen(queue, &which).await? {
+    for buried in chosen(queue, &which).await?.told {
         if output.json {
             say_json(&as_json(&buried));
             continue;
@@ -87,12 +89,12 @@ async fn show(queue: &Queue, id: &str, output: Output) -> anyhow::Result<()> {
 }
 
 async fn export(queue: &Queue, file: Option<&Path>) -> anyhow::Result<()> {
-    let letters = all(queue, usize::MAX).await?;
+    let Each { told: letters, untold } = all(queue, usize::MAX).await?;
     let Some(path) = file else {
         for buried in &letters {
             say_json(&as_json(buried));
         }
-        return Ok(());
+        return told_all(untold);
     };
     let mut file = File::create(path).with_context(|| format!("making {}", path.display()))?;
     for buried in &letters {
@@ -100,30 +102,42 @@ async fn export(queue: &Queue, file: Option<&Path>) -> anyhow::Result<()> {
     }
     file.sync_all()?;
     say(format_args!("{} written to {}", letters.len(), path.display()));
-    Ok(())
+    told_all(untold)
 }
 
 /// The newest of each partition.
-async fn all(queue: &Queue, max: usize) -> anyhow::Result<Vec<BuriedLetter>> {
-    let mut letters = Vec::new();
+///
+/// Fails if no partition can tell its own.
+async fn all(queue: &Queue, max: usize) -> anyhow::Result<Each<BuriedLetter>> {
+    let mut letters = Each { told: Vec::new(), untold: Vec::new() };
     for partition in queue.partitions() {
-        letters.extend(queue.dead_letters(partition, 0, max).await?);
+        match queue.dead_letters(partition, 0, max).await {
+            Ok(told) => letters.told.extend(told),
+            Err(error) => letters.untold.push((partition, error)),
+        }
     }
-    Ok(letters)
+    match letters.untold.first() {
+        Some((_, error)) if letters.untold.len() == queue.partitions().len() => Err(error.clone().into()),
+        _ => Ok(letters),
+    }
 }
 
 /// The named ones, each of which must be there.
-async fn chosen(queue: &Queue, which: &Which) -> anyhow::Result<Vec<BuriedLetter>> {
-    let letters = all(queue, usize::MAX).await?;
+async fn chosen(queue: &Queue, which: &Which) -> anyhow::Result<Each<BuriedLetter>> {
+    let mut letters = all(queue, usize::MAX).await?;
     if which.all {
         return Ok(letters);
     }
-    let missing: Vec<_> =
-        which.ids.iter().filter(|id| !letters.iter().any(|buried| buried.letter.id == **id)).cloned().collect();
+    let is_there = |id: &str| letters.told.iter().any(|buried| buried.letter.id == id);
+    let missing: Vec<_> = which.ids.iter().filter(|id| !is_there(id)).cloned().collect();
     if !missing.is_empty() {
+        // It may lie in a partition that does not tell.
+        told_all(letters.untold)?;
         bail!("no dead letter {}", missing.join(", "));
     }
-    Ok(letters.into_iter().filter(|buried| which.ids.contains(&buried.letter.id)).collect())
+    letters.told.retain(|buried| which.ids.contains(&buried.letter.id));
+    letters.untold.clear();
+    Ok(letters)
 }
 
 fn as_json(buried: &BuriedLetter) -> Value {

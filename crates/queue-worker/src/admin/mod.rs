@@ -6,7 +6,11 @@ mod queue;
 mod repartition;
 
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
-use pisync_core::{queue::Queue, settings::RedisSettings, store::Store};
+use pisync_core::{
+    queue::{Partition, Queue, QueueError},
+    settings::RedisSettings,
+    store::Store,
+};
 use serde_json::Value;
 
 use crate::config::{Command, QueueCommand};
@@ -31,6 +35,16 @@ pub async fn run(command: Command, redis: &RedisSettings, of: &Queue, store: &St
 #[expect(clippy::print_stdout, reason = "it is what was asked for")]
 fn say(answer: impl std::fmt::Display) {
     println!("{answer}");
+}
+
+/// Fails with the reasons of the partitions that told nothing, after what the others told was said.
+fn told_all(untold: Vec<(Partition, QueueError)>) -> anyhow::Result<()> {
+    let reasons: Vec<_> =
+        untold.iter().map(|(partition, error)| format!("partition {}: {error}", partition.number())).collect();
+    match untold.into_iter().next() {
+        None => Ok(()),
+        Some((_, first)) => Err(anyhow::Error::new(first).context(format!("not complete: {}", reasons.join("; ")))),
+    }
 }
 
 fn table<const N: usize>(header: [&str; N]) -> Table {

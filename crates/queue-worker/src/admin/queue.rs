@@ -1,17 +1,20 @@
 //! `queue status|pause|resume`.
 
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::queue::{PartitionStatus, Queue};
+use pisync_core::queue::{Each, PartitionStatus, Queue};
 use serde_json::json;
 
-use super::{say, say_json, shown, table};
+use super::{say, say_json, shown, table, told_all};
 use crate::config::Output;
 
 pub(super) async fn status(queue: &Queue, output: Output) -> anyhow::Result<()> {
-    let all = queue.status_of_all().await?;
+    let Each { told: all, untold } = queue.status_of_each().await?;
     if output.json {
-        say_json(&all.iter().map(as_json).collect());
-        return Ok(());
+        let untold_json = untold
+            .iter()
+            .map(|(partition, error)| json!({ "partition": partition.number(), "error": error.to_string() }));
+        say_json(&all.iter().map(as_json).chain(untold_json).collect());
+        return told_all(untold);
     }
     let mut rows = table(["partition", "waiting", "oldest", "in flight", "held by", "attempt", "dead", "acked", ""]);
     for status in &all {
@@ -38,7 +41,7 @@ pub(super) async fn status(queue: &Queue, output: Output) -> anyhow::Result<()> 
         sum(|status| status.total("acked")),
         sum(|status| status.total("redelivered")),
     ));
-    Ok(())
+    told_all(untold)
 }
 
 pub(super) async fn pause(queue: &Queue) -> anyhow::Result<()> {

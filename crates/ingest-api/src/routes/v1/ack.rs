@@ -7,7 +7,7 @@ use actix_web::{
 use jiff::Timestamp;
 use pisync_core::{
     models::{Ack, AlertId, Incident},
-    store::Saved,
+    store::{Saved, StoreError},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -72,8 +72,13 @@ pub(crate) async fn set(state: &State, id: &str, acked: Option<Ack>) -> Result<I
     loop {
         let mut kept = state.store.alerts().find(id).await?.ok_or(ApiError::Unknown("alert"))?;
         kept.incident.acked.clone_from(&acked);
-        if state.store.alerts().save(std::slice::from_ref(&kept)).await? == Saved::All {
-            return Ok(kept.incident);
+        match state.store.alerts().save(std::slice::from_ref(&kept)).await? {
+            Saved::All => return Ok(kept.incident),
+            Saved::Outrun => {}
+            Saved::Refused => {
+                let name = "the incident cannot be saved as it is; the log says why".into();
+                return Err(StoreError::Refused { code: 121, name }.into());
+            }
         }
     }
 }

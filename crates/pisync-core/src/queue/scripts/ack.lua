@@ -5,6 +5,13 @@
 if redis.call('HGET', KEYS[2], 'epoch') ~= ARGV[2] then
   return 0
 end
+-- What a person has put in the place of the dead letters is put aside: it must not hold up the batch.
+if #ARGV > 2 then
+  local kind = redis.call('TYPE', KEYS[5]).ok
+  if kind ~= 'list' and kind ~= 'none' then
+    redis.call('RENAME', KEYS[5], KEYS[5] .. ':unreadable')
+  end
+end
 -- Written first, removed last: Lua has no rollback. unpack breaks near 8,000 values.
 for from = 3, #ARGV, 1000 do
   redis.call('LPUSH', KEYS[5], unpack(ARGV, from, math.min(from + 999, #ARGV)))

@@ -5,7 +5,7 @@ use futures_util::{Stream, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use mongodb::options::Hint;
 
-use super::{Alerts, KeptIncident, NAME, last_keys, open_keys};
+use super::{Alerts, KeptIncident, NAME, last_keys};
 use crate::{
     models::{AlertName, AlertState, DeviceId},
     store::{
@@ -17,12 +17,12 @@ use crate::{
 impl Alerts {
     /// The open incidents of these fingerprints.
     pub async fn open_by_fingerprint(&self, fingerprints: &[String]) -> Result<Vec<KeptIncident>, StoreError> {
-        self.found(doc! { "fingerprint": { "$in": fingerprints }, "open": true }, open_keys()).await
+        self.found_open(doc! { "fingerprint": { "$in": fingerprints }, "open": true }).await
     }
 
     /// All open incidents of a rule.
     pub async fn open_of_rule(&self, name: AlertName) -> Result<Vec<KeptIncident>, StoreError> {
-        self.found(doc! { "fingerprint": of_rule(name), "open": true }, open_keys()).await
+        self.found_open(doc! { "fingerprint": of_rule(name), "open": true }).await
     }
 
     /// The incidents of a rule that changed their state after a time, also those that are open.

@@ -5,11 +5,15 @@
 
 use std::time::{Duration, Instant};
 
-use bson::{Bson, DateTime, doc};
+use bson::doc;
 use jiff::{SignedDuration, Timestamp};
 use mongodb::options::{Acknowledgment, ReturnDocument, WriteConcern};
 
 use super::{Alerts, StoreError};
+use crate::store::{documents::moment, lease};
+
+/// The longest rest of a group: the routing file's own bound.
+const LONGEST_REST: SignedDuration = SignedDuration::from_hours(24 * 366);
 
 /// A group that is held by one alerter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,16 +46,12 @@ impl Alerts {
     pub async fn hold_group(&self, key: &str, owner: &str, lease: Duration) -> Result<Option<HeldGroup>, StoreError> {
         // An upsert may not compare fields of the document, so the update does it: a group that is
         // not free stays as it is.
-        let is_free = doc! { "$or": [
-            { "$lte": [{ "$ifNull": ["$leaseUntil", DateTime::MIN] }, "$$NOW"] },
-            { "$eq": ["$owner", owner] },
-        ] };
-        let lease_ms = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
+        let is_free = doc! { "$or": [lease::is_over("$leaseUntil", lease), { "$eq": ["$owner", owner] }] };
         let take = vec![
             doc! { "$set": { "free": is_free } },
             doc! { "$set": {
                 "owner": { "$cond": ["$free", owner, "$owner"] },
-                "leaseUntil": { "$cond": ["$free", { "$add": ["$$NOW", lease_ms] }, "$leaseUntil"] },
+                "leaseUntil": { "$cond": ["$free", lease::ahead(lease), "$leaseUntil"] },
             } },
             doc! { "$unset": "free" },
         ];
@@ -62,10 +62,13 @@ impl Alerts {
             Err(error) => return Err(error.into()),
         };
         let Some(taken) = taken else { return Ok(None) };
-        let time = |field| taken.get_datetime(field).ok().map(|time| Timestamp::from(*time));
+        let time = |field| taken.get_datetime(field).ok().and_then(|time| moment(*time));
         let lease_until = time("leaseUntil").unwrap_or_default();
-        let taken = (lease_until - SignedDuration::from_millis(lease_ms), Instant::now());
-        let not_before = time("notBefore").unwrap_or(Timestamp::UNIX_EPOCH);
+        let now = lease_until.saturating_sub(lease).unwrap_or(Timestamp::MIN);
+        let taken = (now, Instant::now());
+        // A rest that nobody can have asked for is none.
+        let not_before = time("notBefore").filter(|at| at.duration_since(now) <= LONGEST_REST);
+        let not_before = not_before.unwrap_or(Timestamp::UNIX_EPOCH);
         Ok(Some(HeldGroup { key: key.into(), owner: owner.into(), taken, lease_until, not_before }))
     }
 
@@ -79,8 +82,7 @@ impl Alerts {
             let soon = WriteConcern::builder().w(Acknowledgment::Nodes(1)).build();
             self.groups.update_one(ours, vec![doc! { "$set": set }]).write_concern(soon).await?;
         } else {
-            let rest_ms = i64::try_from(rest.as_millis()).unwrap_or(i64::MAX);
-            set.insert("notBefore", doc! { "$add": ["$$NOW", Bson::Int64(rest_ms)] });
+            set.insert("notBefore", lease::ahead(rest));
             self.groups.update_one(ours, vec![doc! { "$set": set }]).await?;
         }
         Ok(())

@@ -60,7 +60,7 @@ impl Alerts {
         let old: Vec<_> = self.waiting(old, LOOK).await?;
         for some in old.chunks(500) {
             // Who was outrun is adopted by the other, or by the next look.
-            let (Saved::All | Saved::Outrun) = self.save(some).await?;
+            let (Saved::All | Saved::Outrun | Saved::Refused) = self.save(some).await?;
         }
         Ok(())
     }

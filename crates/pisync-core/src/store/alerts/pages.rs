@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use bson::{doc, raw::RawDocument};
 use futures_util::TryStreamExt;
 
-use super::{Alerts, KeptIncident, NAME, document, fleet::of_rule, open_keys};
+use super::{Alerts, KeptIncident, NAME, fleet::of_rule, open_keys};
 use crate::{
     models::AlertName,
     store::{
@@ -32,7 +32,7 @@ impl Alerts {
         let found = find.hint(open_keys()).limit(i64::try_from(limit).unwrap_or(i64::MAX)).await?;
         let found: Vec<_> = found.try_collect().await?;
         let last = found.last().filter(|_| found.len() == limit).and_then(|last| fingerprint(last).ok());
-        Ok((found.iter().filter_map(|found| documents::read(NAME, found, document::read)).collect(), last))
+        Ok((self.open_readable(found).await, last))
     }
 
     /// Returns those of these fingerprints that have an open incident.

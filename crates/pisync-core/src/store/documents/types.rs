@@ -2,12 +2,17 @@
 
 use std::fmt;
 
-use bson::{Bson, DateTime, raw::RawBsonRef};
+use bson::{
+    Bson, DateTime,
+    raw::{RawBsonRef, RawDocument},
+};
 use jiff::Timestamp;
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, MapAccess, SeqAccess, Unexpected, Visitor, value::MapAccessDeserializer},
+    de::{Error, MapAccess, Unexpected, Visitor, value::MapAccessDeserializer},
 };
+
+use super::Unreadable;
 
 /// The last whole number up to which a double tells all of them apart.
 const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -27,7 +32,7 @@ pub(in crate::store) struct Moment(pub(in crate::store) Timestamp);
 
 impl<'de, T: TryFrom<i64>> Deserialize<'de> for Whole<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let number = deserializer.deserialize_any(Number { is_any_taken: false })?;
+        let number = deserializer.deserialize_any(Number)?;
         #[expect(clippy::cast_possible_truncation, reason = "it is checked")]
         let whole = (number.fract() == 0.0 && number.abs() <= EXACT).then_some(number as i64);
         let whole = whole.and_then(|whole| T::try_from(whole).ok());
@@ -51,35 +56,48 @@ pub(in crate::store) fn moment(date: DateTime) -> Option<Timestamp> {
     (DATES[0]..DATES[1]).contains(&date.timestamp_millis()).then(|| date.to_jiff())
 }
 
-/// A number of any BSON type; 0 if it is none, or not finite.
-pub(in crate::store) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    let number = deserializer.deserialize_any(Number { is_any_taken: true })?;
-    Ok(if number.is_finite() { number } else { 0.0 })
-}
+/// A finite number from 0 of any BSON type, as a count or a speed is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(in crate::store) struct Amount(pub(in crate::store) f64);
 
-/// A value as a number of any BSON type; 0 if it is none, or not finite.
-#[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
-pub(in crate::store) fn real(value: Option<RawBsonRef<'_>>) -> f64 {
-    let number = match value {
-        Some(RawBsonRef::Int32(whole)) => f64::from(whole),
-        Some(RawBsonRef::Int64(whole)) => whole as f64,
-        Some(RawBsonRef::Double(real)) => real,
-        Some(RawBsonRef::Decimal128(decimal)) => decimal.to_string().parse().unwrap_or_default(),
-        _ => 0.0,
-    };
-    if number.is_finite() { number } else { 0.0 }
-}
+impl Amount {
+    const EXPECTED: &str = "a finite number from 0";
 
-/// What else than a number is there is an error, or 0.
-struct Number {
-    is_any_taken: bool,
-}
+    fn of(number: f64) -> Option<Self> {
+        (number.is_finite() && number >= 0.0).then_some(Self(number))
+    }
 
-impl Number {
-    fn other<E: Error>(self, unexpected: Unexpected<'_>) -> Result<f64, E> {
-        if self.is_any_taken { Ok(0.0) } else { Err(E::invalid_type(unexpected, &self)) }
+    /// Returns the amount in a field that has to be there, without a look at the others.
+    pub(in crate::store) fn in_field(row: &RawDocument, field: &'static str) -> Result<f64, Unreadable> {
+        let missing = || Unreadable::new(field, format!("missing: expected {}", Self::EXPECTED));
+        Self::in_field_if_any(row, field)?.ok_or_else(missing)
+    }
+
+    /// The same of a field that may be missing or null.
+    #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
+    pub(in crate::store) fn in_field_if_any(row: &RawDocument, field: &'static str) -> Result<Option<f64>, Unreadable> {
+        let number = match row.get(field) {
+            Ok(Some(RawBsonRef::Int32(whole))) => Some(f64::from(whole)),
+            Ok(Some(RawBsonRef::Int64(whole))) => Some(whole as f64),
+            Ok(Some(RawBsonRef::Double(real))) => Some(real),
+            Ok(Some(RawBsonRef::Decimal128(decimal))) => decimal.to_string().parse().ok(),
+            Ok(None | Some(RawBsonRef::Null)) => return Ok(None),
+            _ => None,
+        };
+        let amount = number.and_then(Self::of).map(|amount| Some(amount.0));
+        amount.ok_or_else(|| Unreadable::new(field, format!("expected {}", Self::EXPECTED)))
     }
 }
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = deserializer.deserialize_any(Number)?;
+        Self::of(number).ok_or_else(|| D::Error::invalid_value(Unexpected::Float(number), &Self::EXPECTED))
+    }
+}
+
+/// A number of any BSON type. What else is there is an error.
+struct Number;
 
 impl<'de> Visitor<'de> for Number {
     type Value = f64;
@@ -88,12 +106,12 @@ impl<'de> Visitor<'de> for Number {
         f.write_str("a number")
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "what is above 2^53 is refused or a sum")]
+    #[expect(clippy::cast_precision_loss, reason = "what is above 2^53 is refused or an amount")]
     fn visit_i64<E: Error>(self, whole: i64) -> Result<f64, E> {
         Ok(whole as f64)
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "what is above 2^53 is refused or a sum")]
+    #[expect(clippy::cast_precision_loss, reason = "what is above 2^53 is refused or an amount")]
     fn visit_u64<E: Error>(self, whole: u64) -> Result<f64, E> {
         Ok(whole as f64)
     }
@@ -102,39 +120,14 @@ impl<'de> Visitor<'de> for Number {
         Ok(number)
     }
 
-    fn visit_bool<E: Error>(self, value: bool) -> Result<f64, E> {
-        self.other(Unexpected::Bool(value))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<f64, E> {
-        self.other(Unexpected::Str(text))
-    }
-
-    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<f64, E> {
-        self.other(Unexpected::Bytes(bytes))
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<f64, E> {
-        self.other(Unexpected::Unit)
-    }
-
-    fn visit_none<E: Error>(self) -> Result<f64, E> {
-        self.other(Unexpected::Option)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<f64, A::Error> {
-        while items.next_element::<serde::de::IgnoredAny>()?.is_some() {}
-        self.other(Unexpected::Seq)
-    }
-
     /// Decimals, dates and ids come as maps.
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<f64, A::Error> {
         match Bson::deserialize(MapAccessDeserializer::new(map))? {
             Bson::Decimal128(decimal) => {
                 let number = decimal.to_string().parse();
-                number.or_else(|_| self.other(Unexpected::Other("a decimal")))
+                number.map_err(|_| A::Error::invalid_value(Unexpected::Other("a decimal"), &self))
             }
-            _ => self.other(Unexpected::Map),
+            _ => Err(A::Error::invalid_type(Unexpected::Map, &self)),
         }
     }
 }

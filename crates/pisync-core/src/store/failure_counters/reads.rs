@@ -17,7 +17,7 @@ use crate::{
     models::{DeviceId, FailureCounter},
     store::{
         StoreError,
-        documents::{self, Moment, Unreadable, real},
+        documents::{self, Amount, Moment, Unreadable},
     },
 };
 
@@ -213,10 +213,9 @@ fn place(document: &RawDocumentBuf) -> String {
     }
 }
 
-/// The count of a document, which another program may have written as a double.
+/// The count of a document, which another program may have written as a double. Arrays are found by
+/// what is in them, and are in the index more than once: they have none.
 #[expect(clippy::cast_possible_truncation, reason = "a cast saturates")]
 fn count(document: &RawDocumentBuf) -> Option<i32> {
-    let count = document.get("failureCount").ok()??;
-    // Arrays are found by what is in them, and are in the index more than once.
-    count.as_array().is_none().then(|| real(Some(count)) as i32)
+    Amount::in_field(document, "failureCount").ok().map(|count| count as i32)
 }

@@ -1,13 +1,13 @@
 //! The newest row of each of many devices: by time, ties by id.
 
-use bson::{DateTime, Document, RawDocumentBuf, doc};
+use bson::{DateTime, Document, RawDocumentBuf, doc, raw::RawDocument};
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use mongodb::options::ReadConcern;
 use serde::Deserialize;
 
 use super::{NAME, OR_BRANCHES, StoreError, SyncEvents, reads::by_time};
-use crate::store::documents::{self, Moment, moment};
+use crate::store::documents::{self, Amount, Moment, Unreadable, moment};
 
 /// When the newest row of a device has its time; another program's may have none.
 #[derive(Deserialize)]
@@ -61,4 +61,24 @@ impl SyncEvents {
 /// The time of a row.
 pub(super) fn timestamp(row: &RawDocumentBuf) -> Option<Timestamp> {
     row.get_datetime("timestamp").ok().and_then(moment)
+}
+
+/// A row, as far as it tells whether a device is well.
+pub(super) struct Newest {
+    pub(super) device_id: String,
+    pub(super) timestamp: Timestamp,
+    pub(super) failed: bool,
+}
+
+pub(super) fn newest_row(row: &RawDocument) -> Result<Newest, Unreadable> {
+    let Judged { device_id, timestamp, total_errors } = documents::parse(row)?;
+    Ok(Newest { device_id, timestamp: timestamp.0, failed: total_errors.0 > 0.0 })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Judged {
+    device_id: String,
+    timestamp: Moment,
+    total_errors: Amount,
 }

@@ -13,7 +13,7 @@ use futures_util::{
 use jiff::Timestamp;
 use mongodb::options::{Hint, ReadConcern};
 
-use super::{NAME, StoreError, StoredEvent, SyncEvents, newest::timestamp, read};
+use super::{NAME, StoreError, StoredEvent, SyncEvents, newest::newest_row, read};
 use crate::{
     models::{DeviceId, EventId, Labels},
     store::documents::{self, Along},
@@ -193,8 +193,8 @@ impl SyncEvents {
         let ids: Vec<_> = devices.iter().map(|device| device.as_str()).collect();
         let fields = doc! { "deviceId": 1, "timestamp": 1, "totalErrors": 1 };
         let newest = self.newest_of(&ids, &fields, ReadConcern::local()).await?;
-        let good = newest.into_iter().filter(|row| super::total_errors(row) <= 0.0);
-        Ok(good.filter_map(|row| Some((row.get_str("deviceId").ok()?.to_owned(), timestamp(&row)?))).collect())
+        let newest = newest.into_iter().filter_map(|row| documents::read(NAME, &row, newest_row));
+        Ok(newest.filter(|row| !row.failed).map(|row| (row.device_id, row.timestamp)).collect())
     }
 }
 

@@ -1,12 +1,16 @@
 //! Removing rows for their age, in order of their ids, a few at a time.
 
-use bson::{Bson, DateTime, RawDocumentBuf, doc, oid::ObjectId, raw::RawDocument};
+use bson::{Bson, DateTime, doc, oid::ObjectId, raw::RawDocument};
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use mongodb::options::{Hint, ReadConcern};
 use serde::Deserialize;
 
-use super::{NAME, StoreError, SyncEvents, newest::timestamp, reads::by_time};
+use super::{
+    NAME, StoreError, SyncEvents,
+    newest::{newest_row, timestamp},
+    reads::by_time,
+};
 use crate::{
     models::{DeviceId, EventId},
     store::{
@@ -60,18 +64,20 @@ impl SyncEvents {
         let ids: Vec<_> = devices.iter().map(|device| device.as_str()).collect();
         let fields = doc! { "deviceId": 1, "timestamp": 1, "totalErrors": 1 };
         let newest = self.newest_of(&ids, &fields, ReadConcern::majority()).await?;
-        let read = |row: RawDocumentBuf| {
-            let newest = NewestRow { timestamp: timestamp(&row)?, failed: super::total_errors(&row) > 0.0 };
-            Some((DeviceId::parse(row.get_str("deviceId").ok()?).ok()?, newest))
-        };
-        Ok(newest.into_iter().filter_map(read).collect())
+        let newest = newest.into_iter().filter_map(|row| documents::read(NAME, &row, newest_row));
+        let newest = newest.filter_map(|row| {
+            let device_id = DeviceId::parse(&row.device_id).ok()?;
+            Some((device_id, NewestRow { timestamp: row.timestamp, failed: row.failed }))
+        });
+        Ok(newest.collect())
     }
 
     /// When the last good sync of a device up to a time was, on a majority. What is older than a good
     /// sync that stays can never change a counter.
     pub async fn last_good(&self, device_id: &DeviceId, until: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         let until = doc! { "$lte": DateTime::from(until) };
-        let good = doc! { "deviceId": device_id.as_str(), "timestamp": until, "totalErrors": { "$not": { "$gt": 0 } } };
+        let mut good = super::is_good();
+        good.extend(doc! { "deviceId": device_id.as_str(), "timestamp": until });
         let rows = self.0.find(good).sort(doc! { "timestamp": -1 }).limit(1).hint(by_time());
         let mut rows = rows.projection(doc! { "timestamp": 1 }).read_concern(ReadConcern::majority()).await?;
         Ok(rows.try_next().await?.as_ref().and_then(timestamp))

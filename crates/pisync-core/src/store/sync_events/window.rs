@@ -25,7 +25,7 @@ use super::{NAME, StoreError, SyncEvents};
 use crate::{
     models::{Cause, EventId, FleetWindow, FleetWindows, FleetWindowsFold, Matcher, WhatChanged, WhatChangedFold},
     store::{
-        documents::{self, Unreadable, real},
+        documents::{self, Amount, Unreadable},
         object_id,
     },
 };
@@ -158,6 +158,10 @@ fn labels(row: &RawDocument) -> impl Iterator<Item = (&str, &str)> {
 
 fn report(row: &RawDocument) -> Result<Report<'_>, Unreadable> {
     let device_id = row.get_str("deviceId").map_err(|_| Unreadable::new("deviceId", "none: expected a text"))?;
-    let number = |field| real(row.get(field).ok().flatten());
-    Ok(Report { device_id, failed: number("totalErrors") > 0.0, internet_speed: number("internetSpeed"), row })
+    Ok(Report {
+        device_id,
+        failed: Amount::in_field(row, "totalErrors")? > 0.0,
+        internet_speed: Amount::in_field_if_any(row, "internetSpeed")?.unwrap_or_default(),
+        row,
+    })
 }

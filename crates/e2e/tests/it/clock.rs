@@ -1,0 +1,53 @@
+//! A test whose times come from several readings of the clock, or that sleeps where it could look, fails
+//! now and then on a busy machine. So tests have no clock but that of `e2e`.
+
+use e2e::workspace_root;
+
+/// What only the helpers in `crates/e2e/src` may call.
+const FORBIDDEN: [&str; 5] = ["sleep(", "Timestamp::now(", "SystemTime::now(", "Instant::now(", "Zoned::now("];
+
+/// The tests in which time itself has to pass, how often, and why there is nothing to look at.
+const PASSES: [(&str, usize, &str); 11] = [
+    ("alerter_hanging.rs", 1, "a proxy looks whether it is to hang"),
+    ("alertmanager.rs", 2, "an alert has to outlive its own end"),
+    ("auth.rs", 1, "the log is silent for a second"),
+    ("bad_input.rs", 2, "clients that are slow"),
+    ("edge.rs", 3, "clients that are slow, and one that does not read"),
+    ("explain.rs", 1, "a client asks again after a 503, as it is told"),
+    ("faults.rs", 3, "a worker is stopped at any moment; a store is away for a while"),
+    ("hanging.rs", 1, "answers have to be too old to be given again"),
+    ("identity.rs", 2, "a worker is killed at any moment; another must not spin"),
+    ("queue_model.rs", 2, "a lease has to end by the clock of Redis"),
+    ("redis_sets.rs", 1, "a client tries again"),
+];
+
+/// The times that a text has each of these.
+fn found(source: &str) -> Vec<&'static str> {
+    FORBIDDEN.into_iter().filter(|word| source.contains(word)).collect()
+}
+
+#[test]
+fn tests_read_the_clock_and_sleep_by_the_helpers_alone() {
+    assert_eq!(found("tokio::time::sleep(A).await; jiff::Timestamp::now()"), ["sleep(", "Timestamp::now("]);
+    let folder = workspace_root().join("crates/e2e/tests/it");
+    let mut passes = Vec::new();
+    for path in std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()) {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name == "clock.rs" {
+            continue;
+        }
+        let source = std::fs::read_to_string(&path).unwrap();
+        let found = found(&source);
+        assert!(
+            found.is_empty(),
+            "{name} calls {found:?}: take e2e::now, TestEnv::until or what crates/e2e/src/clock.rs has"
+        );
+        let count = source.matches("e2e::pass(").count();
+        if count > 0 {
+            passes.push((name, count));
+        }
+    }
+    passes.sort();
+    let allowed: Vec<_> = PASSES.iter().map(|(name, count, _)| ((*name).to_owned(), *count)).collect();
+    assert_eq!(passes, allowed, "can it look by TestEnv::until? Else say in PASSES why not");
+}
