@@ -1,11 +1,18 @@
 //! A row of the route table: a path, who may do what there, and what answers.
 
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
 use actix_web::{
-    HttpResponse, Route,
-    dev::HttpServiceFactory,
+    Error, HttpResponse, Route,
+    body::{BodySize, BoxBody, MessageBody},
+    dev::{HttpServiceFactory, ServiceRequest, ServiceResponse},
+    guard,
     http::Method,
-    middleware::{Condition, from_fn},
-    web::{self, resource},
+    middleware::{Condition, Next, from_fn},
+    web::{self, Bytes, resource},
 };
 
 use super::v1::known_query;
@@ -60,10 +67,6 @@ impl Endpoint {
         Self { method: "GET", access, costly: None, knows_query: false, route }
     }
 
-    pub(crate) const fn head(access: Access, route: fn() -> Route) -> Self {
-        Self { method: "HEAD", ..Self::get(access, route) }
-    }
-
     pub(crate) const fn post(access: Access, route: fn() -> Route) -> Self {
         Self { method: "POST", access, costly: None, knows_query: false, route }
     }
@@ -87,7 +90,40 @@ impl Endpoint {
             Some(costly) => route.wrap(from_fn(move |request, next| costly.layer(request, next))),
             None => route,
         };
-        if self.knows_query { route.wrap(from_fn(known_query::check)) } else { route }
+        let route = if self.knows_query { route.wrap(from_fn(known_query::check)) } else { route };
+        if self.method == "GET" { route.wrap(from_fn(without_body)) } else { route }
+    }
+}
+
+/// A route for `GET`, and for `HEAD`, which is answered in the same way but for the body. In place of the
+/// framework's, which leaves `HEAD` to others.
+pub(crate) fn get() -> Route {
+    Route::new().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
+/// Leaves out the body of an answer to `HEAD`, so that no list is read to its end for nobody. Its length
+/// is said as it would be.
+async fn without_body<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let is_head = request.method() == Method::HEAD;
+    let answer = next.call(request).await?;
+    Ok(answer.map_body(|_, body| if is_head { BoxBody::new(LeftOut(body.size())) } else { body.boxed() }))
+}
+
+/// A body of this size that is not sent.
+struct LeftOut(BodySize);
+
+impl MessageBody for LeftOut {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        self.0
+    }
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Poll::Ready(None)
     }
 }
 
@@ -102,22 +138,23 @@ impl Resource {
     }
 
     /// The methods that are answered: `HEAD` wherever `GET` is.
-    fn allow(&self) -> String {
-        let methods = self.endpoints.iter().map(|endpoint| endpoint.method).filter(|method| *method != "HEAD");
+    pub(super) fn allow(&self) -> String {
+        let methods = self.endpoints.iter().map(|endpoint| endpoint.method);
         methods.map(|method| if method == "GET" { "GET, HEAD" } else { method }).collect::<Vec<_>>().join(", ")
     }
 
-    /// What the framework needs of it. `HEAD` is told that `GET` is there; no query is run for it.
+    /// Whether a method is answered.
+    pub(super) fn takes(&self, method: &Method) -> bool {
+        let method = if method == Method::HEAD { "GET" } else { method.as_str() };
+        self.endpoints.iter().any(|endpoint| endpoint.method == method)
+    }
+
+    /// What the framework needs of it.
     pub(super) fn service(&'static self) -> impl HttpServiceFactory + 'static {
         let allow = self.allow();
-        let other = web::to(move |method: Method| {
+        let other = web::to(move || {
             let allow = allow.clone();
-            async move {
-                if method == Method::HEAD && allow.contains("HEAD") {
-                    return Ok(HttpResponse::Ok().finish());
-                }
-                Err(ApiError::Method { allow })
-            }
+            async move { Err::<HttpResponse, _>(ApiError::Method { allow }) }
         });
         let resource = self.endpoints.iter().fold(resource(self.path), |resource, one| resource.route(one.route()));
         resource.default_service(other).wrap(Demand(self.endpoints)).wrap(Condition::new(self.cors, Cors))
