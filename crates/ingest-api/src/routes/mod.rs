@@ -26,7 +26,7 @@ use actix_web::{
 pub(crate) use self::{
     body::{body_of_form, is_form},
     openapi::Docs,
-    route::get,
+    route::{get, leave_out},
     tidy::tidy,
 };
 pub use self::{

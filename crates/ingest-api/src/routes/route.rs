@@ -6,12 +6,12 @@ use std::{
 };
 
 use actix_web::{
-    Error, HttpResponse, Route,
+    HttpResponse, Route,
     body::{BodySize, BoxBody, MessageBody},
-    dev::{HttpServiceFactory, ServiceRequest, ServiceResponse},
+    dev::{HttpServiceFactory, ResponseHead},
     guard,
-    http::Method,
-    middleware::{Condition, Next, from_fn},
+    http::{Method, header},
+    middleware::{Condition, from_fn},
     web::{self, Bytes, resource},
 };
 
@@ -90,36 +90,40 @@ impl Endpoint {
             Some(costly) => route.wrap(from_fn(move |request, next| costly.layer(request, next))),
             None => route,
         };
-        let route = if self.knows_query { route.wrap(from_fn(known_query::check)) } else { route };
-        if self.method == "GET" { route.wrap(from_fn(without_body)) } else { route }
+        if self.knows_query { route.wrap(from_fn(known_query::check)) } else { route }
     }
 }
 
-/// A route for `GET`, and for `HEAD`, which is answered in the same way but for the body. In place of the
-/// framework's, which leaves `HEAD` to others.
+/// A route for `GET`, and for `HEAD`, which is answered in the same way but for the body ([`leave_out`]). In
+/// place of the framework's, which leaves `HEAD` to others.
 pub(crate) fn get() -> Route {
     Route::new().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
-/// Leaves out the body of an answer to `HEAD`, so that no list is read to its end for nobody. Its length
-/// is said as it would be.
-async fn without_body<B: MessageBody + 'static>(
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<BoxBody>, Error> {
-    let is_head = request.method() == Method::HEAD;
-    let answer = next.call(request).await?;
-    Ok(answer.map_body(|_, body| if is_head { BoxBody::new(LeftOut(body.size())) } else { body.boxed() }))
+/// The body of an answer to `HEAD`, so that no list is read to its end for nobody. The length of what is
+/// left out is said where it is known.
+///
+/// By hand: where the next request has come already, the framework has forgotten that this one was a
+/// `HEAD`, and would send the body.
+pub(crate) fn leave_out(head: &mut ResponseHead, body: BoxBody) -> BoxBody {
+    if let BodySize::Sized(length) = body.size() {
+        head.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+    }
+    if body.size() == BodySize::None {
+        return body;
+    }
+    head.no_chunking(true);
+    BoxBody::new(LeftOut)
 }
 
-/// A body of this size that is not sent.
-struct LeftOut(BodySize);
+/// A body of which nothing is sent.
+struct LeftOut;
 
 impl MessageBody for LeftOut {
     type Error = std::convert::Infallible;
 
     fn size(&self) -> BodySize {
-        self.0
+        BodySize::Stream
     }
 
     fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
