@@ -167,7 +167,7 @@ async fn documented_clients_that_batch_follow_the_codes_and_halve() {
     }
 }
 
-/// A report that something on the way, or a fault of PiSync, never lets through: it is kept, and all
+/// A report that something on the way, or a fault of `PiSync`, never lets through: it is kept, and all
 /// others are sent. The type of an answer is the same in any case and with any parameters.
 async fn one_that_is_kept_holds_up_no_other(program: &'static str, script: &'static str) {
     let env = TestEnv::new();

@@ -224,7 +224,7 @@ async fn head_is_what_get_is_without_the_body() {
         stream.read_to_string(&mut said).await.unwrap();
         let (first, rest) = said.split_once("\r\n\r\n").unwrap();
         assert!(first.starts_with("HTTP/1.1 ") && rest.starts_with("HTTP/1.1 200 OK\r\n"), "{path}: {said}");
-        assert_eq!(first.to_lowercase().contains("content-length"), !path.ends_with(".csv"), "{path}: {first}");
+        assert_eq!(first.to_lowercase().contains("content-length"), !path.contains(".csv"), "{path}: {first}");
     }
     env.finish().await;
 }
