@@ -31,9 +31,21 @@ pub struct Portal {
     task: JoinHandle<()>,
 }
 
+/// What becomes of each request that holds a text.
+type Always = Option<(&'static str, Interference)>;
+
 impl Portal {
     /// Starts one before an API, such as `http://127.0.0.1:40123`.
     pub async fn start(api: &str, interferences: impl IntoIterator<Item = Interference>) -> Self {
+        Self::begin(api, interferences, None).await
+    }
+
+    /// Starts one that does the same to each request with this text in it, and forwards the others.
+    pub async fn against(api: &str, text: &'static str, interference: Interference) -> Self {
+        Self::begin(api, [], Some((text, interference))).await
+    }
+
+    async fn begin(api: &str, interferences: impl IntoIterator<Item = Interference>, always: Always) -> Self {
         let upstream = api.trim_start_matches("http://").to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -41,8 +53,8 @@ impl Portal {
         let shared: Arc<Mutex<VecDeque<Interference>>> = Arc::clone(&queue);
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let (upstream, queue) = (upstream.clone(), Arc::clone(&shared));
-                tokio::spawn(async move { serve(client, &upstream, &queue).await });
+                let (upstream, queue, always) = (upstream.clone(), Arc::clone(&shared), always.clone());
+                tokio::spawn(async move { serve(client, &upstream, &queue, always).await });
             }
         });
         Self { url, queue, task }
@@ -66,10 +78,16 @@ impl Drop for Portal {
 }
 
 /// One request, then the end of the connection.
-async fn serve(mut client: TcpStream, upstream: &str, queue: &Mutex<VecDeque<Interference>>) -> Option<()> {
+async fn serve(
+    mut client: TcpStream,
+    upstream: &str,
+    queue: &Mutex<VecDeque<Interference>>,
+    always: Always,
+) -> Option<()> {
     let request = read(&mut client).await?;
     let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-    match next {
+    let text = String::from_utf8_lossy(&request);
+    match next.or(always.filter(|(about, _)| text.contains(about)).map(|(_, interference)| interference)) {
         Some(Interference::Answers(status, headers, body)) => {
             let length = body.len();
             let answer = format!(

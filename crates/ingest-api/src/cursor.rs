@@ -57,7 +57,7 @@ pub enum Position {
 
 /// The text is no cursor of this scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is no cursor of this list: take nextCursor of an answer to the same query, as it is")]
+#[error("is none of this list: take nextCursor of an answer to the same query, as it is")]
 pub struct BadCursor;
 
 impl SigningKey {

@@ -59,6 +59,11 @@ pub enum ApiError {
         /// The coding of the header.
         sent: String,
     },
+    /// The body is packed in a way that is not known, and no header says so. 415
+    Packing {
+        /// What it looks like.
+        packing: &'static str,
+    },
     /// The header is over the limit. 431
     Header {
         /// The limit in bytes.
@@ -133,6 +138,9 @@ impl ApiError {
             Self::MediaType { accept } => format!("this route takes another Content-Type: {accept}"),
             Self::Encoding { sent } => format!(
                 "the body has Content-Encoding: {sent}, but this route takes a body as it is or with gzip alone"
+            ),
+            Self::Packing { packing } => format!(
+                "the body looks like {packing}: send it as it is, or packed with gzip and Content-Encoding: gzip"
             ),
             Self::Header { limit } => format!("the header is over {limit} bytes"),
             Self::TooFast { .. } => "too many events from this device or key: send the same event again later".into(),
@@ -216,7 +224,7 @@ impl ResponseError for ApiError {
             Self::NoRoute { .. } | Self::Unknown(_) => StatusCode::NOT_FOUND,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge { .. } | Self::TooMany { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::MediaType { .. } | Self::Encoding { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::MediaType { .. } | Self::Encoding { .. } | Self::Packing { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Header { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::TooFast { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::CrossSite | Self::ForeignHost => StatusCode::FORBIDDEN,

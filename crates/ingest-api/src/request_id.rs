@@ -1,4 +1,4 @@
-//! The outermost layer: every request gets an id, a duration and a line in the log.
+//! The outermost layer: every request gets an id, a duration and a line in the log, and `HEAD` no body.
 
 use std::{borrow::Cow, time::Instant};
 
@@ -7,7 +7,10 @@ use actix_web::{
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
-    http::header::{HeaderMap, HeaderName, HeaderValue},
+    http::{
+        Method,
+        header::{HeaderMap, HeaderName, HeaderValue},
+    },
     middleware::Next,
     web::Data,
 };
@@ -16,6 +19,7 @@ use crate::{
     error::ApiError,
     headers::CAREFUL,
     metrics::{ACCEPT, Metrics},
+    routes::leave_out,
 };
 
 const NAME: HeaderName = HeaderName::from_static("x-request-id");
@@ -36,7 +40,8 @@ pub(crate) async fn note<B: MessageBody + 'static>(
     let (start, id) = (Instant::now(), id(request.headers()));
     let (route, method) = (route(&request), request.method().clone());
     let metrics = request.app_data::<Data<Metrics>>().cloned();
-    let mut answer = next.call(request).await.map(ServiceResponse::map_into_boxed_body);
+    let is_head = method == Method::HEAD;
+    let answer = next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     let (status, error) = match &answer {
         Ok(response) => (response.status(), response.response().error()),
         Err(error) => (error.as_response_error().status_code(), Some(error)),
@@ -53,10 +58,10 @@ pub(crate) async fn note<B: MessageBody + 'static>(
     if let Some(metrics) = metrics {
         metrics.answered(route, status.as_u16(), duration);
     }
-    match &mut answer {
-        Ok(response) => {
+    match answer {
+        Ok(mut response) => {
             response.headers_mut().insert(NAME, id);
-            answer
+            Ok(if is_head { response.map_body(leave_out) } else { response })
         }
         Err(error) => {
             // Past the layer that gives the headers of all answers.
@@ -65,6 +70,7 @@ pub(crate) async fn note<B: MessageBody + 'static>(
                 response.headers_mut().insert(name, HeaderValue::from_static(value));
             }
             response.headers_mut().insert(NAME, id);
+            let response = if is_head { response.map_body(leave_out) } else { response };
             Err(InternalError::from_response("an error of a layer", response).into())
         }
     }

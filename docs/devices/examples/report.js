@@ -46,15 +46,31 @@ async function post(reports) {
   }
 }
 
+// Does what may find a file gone: another process may send as well.
+function unlessGone(what) {
+  try {
+    return what();
+  } catch (error) {
+    if (error.code !== "ENOENT") throw error;
+    return null;
+  }
+}
+
 // A report that never will be taken: for people to look at.
 function bury(file, why) {
   console.error(`never taken: ${file}: ${typeof why === "string" ? why : JSON.stringify(why)}`);
-  fs.renameSync(path.join(SPOOL, file), path.join(SPOOL, "dead", file));
+  unlessGone(() => fs.renameSync(path.join(SPOOL, file), path.join(SPOOL, "dead", file)));
 }
 
 function read(file) {
+  let text;
   try {
-    return JSON.parse(fs.readFileSync(path.join(SPOOL, file), "utf8"));
+    text = fs.readFileSync(path.join(SPOOL, file), "utf8");
+  } catch {
+    return null; // It was sent by another process, or the disk has trouble.
+  }
+  try {
+    return JSON.parse(text);
   } catch {
     bury(file, "the file is damaged");
     return null;
@@ -69,28 +85,28 @@ function isOwn({ status, kind, json }, count) {
   return areOurs && places.size === json.rejected.length && json.accepted === count - places.size;
 }
 
-// Sends these once. Returns what to do next (go on, again, halve), and Retry-After.
+// Sends these once. Returns what to do with those that are left, and Retry-After: "wait" and send them
+// again, "halve" (fewer at a time, at once), or both.
 async function sendBatch(files) {
   const kept = files.map((file) => [file, read(file)]).filter(([, report]) => report !== null);
-  if (kept.length === 0) return ["go on", null];
+  if (kept.length === 0) return ["wait", null];
   const answer = await post(kept.map(([, report]) => report));
   const { status, kind, json, after } = answer;
   if (isOwn(answer, kept.length)) {
     const rejected = new Map(json.rejected.map((item) => [item.index, item]));
     kept.forEach(([file], index) => {
       const item = rejected.get(index);
-      if (!item) fs.unlinkSync(path.join(SPOOL, file));
+      if (!item) unlessGone(() => fs.unlinkSync(path.join(SPOOL, file)));
       else if (FINAL_CODES.includes(item.code)) bury(file, item.detail);
     });
-    const isLeft = [...rejected.values()].some((item) => !FINAL_CODES.includes(item.code));
-    return [isLeft ? "again" : "go on", after];
+    return ["wait", after];
   }
   if (FINAL.includes(status) && kind === "application/problem+json") {
     if (kept.length > 1) return ["halve", null];
     bury(kept[0][0], json);
-    return ["go on", null];
+    return ["wait", null];
   }
-  return ["again", after];
+  return ["wait and halve", after];
 }
 
 // How many seconds to wait: what Retry-After says, as seconds or as a date, or ever longer.
@@ -102,17 +118,25 @@ function pause(after, tries) {
   return Math.min(Math.max(wait, 1), MAX_WAIT) * (1 + Math.random() / 4);
 }
 
+// When a report was kept last; those that were sent in vain come last.
+function age(file) {
+  return unlessGone(() => fs.statSync(path.join(SPOOL, file)).mtimeMs) ?? 0;
+}
+
 async function send() {
   let [size, tries] = [1000, 0];
   for (;;) {
-    const kept = fs.readdirSync(SPOOL).filter((file) => file.endsWith(".json")).sort();
+    const kept = fs.readdirSync(SPOOL).filter((file) => file.endsWith(".json")).map((file) => [age(file), file]);
+    kept.sort(([a, one], [b, other]) => a - b || (one < other ? -1 : 1));
     if (kept.length === 0) return 0;
-    const [what, after] = await sendBatch(kept.slice(0, size));
-    if (what === "halve") {
-      size = Math.max(1, Math.floor(Math.min(size, kept.length) / 2));
-    } else if (what === "go on") {
-      tries = 0;
-    } else {
+    const sent = kept.slice(0, size).map(([, file]) => file);
+    const [what, after] = await sendBatch(sent);
+    const left = sent.filter((file) => fs.existsSync(path.join(SPOOL, file)));
+    // They go behind all others, so that they hold up none; and one that is the cause is found by halves.
+    for (const file of left) unlessGone(() => fs.utimesSync(path.join(SPOOL, file), new Date(), new Date()));
+    size = what.includes("halve") ? Math.max(1, Math.floor(sent.length / 2)) : Math.min(1000, 2 * size);
+    if (left.length < sent.length) tries = 0;
+    if (left.length > 0 && what.includes("wait")) {
       tries += 1;
       if (tries >= TRIES) return 75;
       await sleep(pause(after, tries));

@@ -4,13 +4,14 @@
 report.py add FILES ERRORS MBPS   keeps a report of a sync attempt
 report.py send                    sends what is kept: 0 if all was sent, 75 if some is left
 """
-import email.utils, http.client, json, os, pathlib, random, sys, time, urllib.error, urllib.request, uuid
+import contextlib, email.utils, http.client, json, os, pathlib, random, sys, time
+import urllib.error, urllib.request, uuid
 
 URL, DEVICE = os.environ["PISYNC_URL"], os.environ["PISYNC_DEVICE"]
 KEY = os.environ.get("PISYNC_KEY", "any")
 SPOOL = pathlib.Path(os.environ.get("PISYNC_SPOOL", pathlib.Path.home() / ".pisync"))
 TRIES, MAX_WAIT = int(os.environ.get("PISYNC_TRIES", 8)), float(os.environ.get("PISYNC_MAX_WAIT", 3600))
-FINAL, FINAL_CODES = {400, 413, 415, 431}, {"malformed", "missing", "invalid", "forbidden"}
+FINAL, FINAL_CODES = (400, 413, 415, 431), ("malformed", "missing", "invalid", "forbidden")
 
 
 class NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -56,13 +57,16 @@ def post(reports):
 def bury(path, why):
     """A report that never will be taken: for people to look at."""
     print(f"never taken: {path.name}: {why}", file=sys.stderr)
-    path.replace(SPOOL / "dead" / path.name)
+    with contextlib.suppress(FileNotFoundError):
+        path.replace(SPOOL / "dead" / path.name)
 
 
 def read(path):
     try:
         return json.loads(path.read_text())
-    except ValueError:
+    except OSError:
+        return None  # It was sent by another process, or the disk has trouble.
+    except (ValueError, RecursionError):
         bury(path, "the file is damaged")
 
 
@@ -77,26 +81,26 @@ def is_own(status, kind, answer, count):
 
 
 def send_batch(paths):
-    """Sends these once. Returns what to do next (go on, again, halve), and Retry-After."""
+    """Sends these once. Returns what to do with those that are left, and Retry-After: "wait" and send them again,
+    "halve" (fewer at a time, at once), or both."""
     kept = [(path, report) for path, report in ((path, read(path)) for path in paths) if report is not None]
     if not kept:
-        return "go on", None
+        return "wait", None
     status, kind, answer, after = post([report for _, report in kept])
     if is_own(status, kind, answer, len(kept)):
         rejected = {item["index"]: item for item in answer["rejected"]}
         for index, (path, _) in enumerate(kept):
             if index not in rejected:
-                path.unlink()
+                path.unlink(missing_ok=True)
             elif rejected[index].get("code") in FINAL_CODES:
                 bury(path, rejected[index].get("detail"))
-        is_left = any(item.get("code") not in FINAL_CODES for item in rejected.values())
-        return "again" if is_left else "go on", after
+        return "wait", after
     if status in FINAL and kind == "application/problem+json":
         if len(kept) > 1:
             return "halve", None
         bury(kept[0][0], answer)
-        return "go on", None
-    return "again", after
+        return "wait", None
+    return "wait and halve", after
 
 
 def pause(after, tries):
@@ -113,15 +117,26 @@ def pause(after, tries):
     return min(max(wait, 1), MAX_WAIT) * random.uniform(1, 1.25)
 
 
+def age(path):
+    try:
+        return path.stat().st_mtime_ns, path.name
+    except OSError:
+        return 0, path.name
+
+
 def send():
     size, tries = 1000, 0
-    while kept := sorted(SPOOL.glob("*.json")):
-        what, after = send_batch(kept[:size])
-        if what == "halve":
-            size = max(1, min(size, len(kept)) // 2)
-        elif what == "go on":
-            tries = 0
-        else:
+    while kept := sorted(SPOOL.glob("*.json"), key=age):
+        sent = kept[:size]
+        what, after = send_batch(sent)
+        left = [path for path in sent if path.exists()]
+        # They go behind all others, so that they hold up none; and one that is the cause is found by halves.
+        for path in left:
+            with contextlib.suppress(OSError):
+                os.utime(path)
+        size = max(1, len(sent) // 2) if "halve" in what else min(1000, 2 * size)
+        tries = 0 if len(left) < len(sent) else tries
+        if left and "wait" in what:
             tries += 1
             if tries >= TRIES:
                 return 75

@@ -10,6 +10,7 @@ use ingest_api::{
 use reqwest::{Client, Method, RequestBuilder, Response, redirect::Policy};
 
 use crate::{
+    dashboard::client,
     keys::{api_with, key, keys},
     sessions::{after, cookie, signed_in},
     signing::signing_key,
@@ -158,6 +159,10 @@ async fn every_route_lets_in_whom_its_scope_names_and_nobody_else() {
                 let may = caller.may(endpoint, resource.path, mode);
                 let status = answer.status();
                 assert_eq!(!is_refused(&answer), may, "{mode}: {caller}: {} {path}: {status}", endpoint.method);
+                if endpoint.method == "GET" {
+                    let head = caller.show(client().head(format!("{}{path}", api.url))).send().await.unwrap();
+                    assert_eq!(head.status(), status, "{mode}: {caller}: HEAD {path}");
+                }
                 cells += 1;
             }
             // What is not there is no way in either.

@@ -62,6 +62,11 @@ fn bad_day() -> Vec<Interference> {
         answers(403, html, sign_in),
         answers(202, html, sign_in),
         answers(202, json, r#"{"ok":true}"#),
+        answers(202, json, r#"{"status":"queued","request":{"success":true,"accepted":1,"rejected":[]}}"#),
+        answers(202, json, r#"{"success":true}"#),
+        answers(202, "Content-Type: application/json-seq", r#"{"success":true}"#),
+        answers(400, "Content-Type: application/problem+json-like", r#"{"status":400}"#),
+        answers(400, "Content-Type: text/html; was=application/problem+json", "<h1>Bad Request</h1>"),
         answers(200, json, r#"{"success":true}"#),
         answers(400, html, "<h1>Bad Request</h1>"),
         answers(413, html, "<h1>Request Entity Too Large</h1>"),
@@ -160,6 +165,47 @@ async fn documented_clients_that_batch_follow_the_codes_and_halve() {
         assert_eq!((client.files(""), client.files("dead")), (0, 1), "{script}");
         env.finish().await;
     }
+}
+
+/// A report that something on the way, or a fault of `PiSync`, never lets through: it is kept, and all
+/// others are sent. The type of an answer is the same in any case and with any parameters.
+async fn one_that_is_kept_holds_up_no_other(program: &'static str, script: &'static str) {
+    let env = TestEnv::new();
+    let (api, _worker) = clear_day(&env).await;
+    let client = Client::new(&env, program, script);
+    let html = "Content-Type: text/html";
+    for (round, fault) in [answers(500, html, ""), answers(403, html, "<h1>Forbidden</h1>")].into_iter().enumerate() {
+        // More in a row than a client takes for a server that is away.
+        client.add(&["held-1", "held-2", "held-3", "held-4", "held-5", "held-6"], "0").await;
+        client.add(&["pibook-1", "pibook-2", "pibook-3"], "1").await;
+        let portal = Portal::against(&api.url, "held-", fault).await;
+        assert_eq!(client.run(portal.url(), "pibook-1", &["send"]).await, Some(75), "{script}");
+        assert_eq!((client.files(""), client.files("dead")), (6 * (round + 1), 0), "{script}");
+        env.drained().await;
+        assert_eq!(env.rows().await.len(), 3 * (round + 1), "{script}");
+    }
+    let refused = answers(400, "content-TYPE: Application/Problem+JSON ;Charset=UTF-8", r#"{"status":400}"#);
+    let portal = Portal::against(&api.url, "held-1", refused).await;
+    assert_eq!(client.run(portal.url(), "pibook-1", &["send"]).await, Some(0), "{script}");
+    assert_eq!((client.files(""), client.files("dead")), (0, 2), "{script}");
+    env.drained().await;
+    assert_eq!(env.rows().await.len(), 6 + 10, "{script}");
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn a_report_that_is_kept_holds_up_no_other_in_shell() {
+    one_that_is_kept_holds_up_no_other("sh", "docs/devices/examples/report.sh").await;
+}
+
+#[tokio::test]
+async fn a_report_that_is_kept_holds_up_no_other_in_python() {
+    one_that_is_kept_holds_up_no_other("python3", "docs/devices/examples/report.py").await;
+}
+
+#[tokio::test]
+async fn a_report_that_is_kept_holds_up_no_other_in_javascript() {
+    one_that_is_kept_holds_up_no_other("node", "docs/devices/examples/report.js").await;
 }
 
 /// The control: the client of before loses reports on the same day, so the test would show it.

@@ -165,6 +165,110 @@ async fn an_item_that_is_no_json_fails_alone() {
     env.finish().await;
 }
 
+/// A report as a program writes it that knows neither UTF-8 nor escapes.
+fn by_hand(device: &[u8], more: &[u8]) -> Vec<u8> {
+    let at = hours_ago(1).as_millisecond();
+    let rest = format!("\",\"timestamp\":{at},\"totalFilesSynced\":0,\"totalErrors\":2,\"internetSpeed\":1");
+    [b"{\"deviceId\":\"", device, rest.as_bytes(), more, b"}"].concat()
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_utf_8_and_control_characters_refuse_no_report_that_they_only_decorate() {
+    let env = TestEnv::new();
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let good = body("good", hours_ago(2), true).to_string().into_bytes();
+    let cases: [(&[u8], &[&str]); 8] = [
+        (b",\"error\":{\"code\":\"E\",\"message\":\"line 1\n\tline 2\"}", &[]),
+        (b",\"error\":{\"code\":\"E\",\"message\":\"C:\\Users\"}", &[]),
+        (b",\"error\":{\"code\":\"E\",\"message\":\"d\xe9connect\xe9\"}", &["/error/message"]),
+        (b",\"error\":{\"code\":\"E\",\"message\":\"cut \xe2\x82\"}", &["/error/message"]),
+        (b",\"labels\":{\"region\":\"K\xf6ln\",\"group\":\"7\"}", &["/labels/region"]),
+        (b",\"labels\":{\"r\xe9gion\":\"a\",\"group\":\"7\"}", &["/labels/r\u{fffd}gion"]),
+        (b",\"labels\":{\"region\":\"a\tb\",\"group\":\"7\"}", &["/labels/region"]),
+        (b",\"labels\":{\"group\":\"7\"},\"temperature\":NaN,\"note\":\"\xff\x01\"", &[]),
+    ];
+    for (number, (more, pointers_expected)) in cases.into_iter().enumerate() {
+        let report = by_hand(format!("a-{number}").as_bytes(), more);
+        let (status, said) = post(&api, "/api/sync-event", report.clone()).await;
+        let expected: Vec<_> = pointers_expected.iter().map(|pointer| (0, *pointer)).collect();
+        assert_eq!((status, pointers(&said)), (202, expected), "{number}: {said}");
+        assert_eq!(post(&api, "/api/v1/sync-events", report.clone()).await.0, 202, "{number}: alone, as a batch");
+        let batch = [b"[", &good[..], b",", &report, b",", &good, b"]"].concat();
+        let (status, said) = post(&api, "/api/v1/sync-events", batch).await;
+        let expected: Vec<_> = pointers_expected.iter().map(|pointer| (1, *pointer)).collect();
+        assert_eq!((status, &said["accepted"], pointers(&said)), (202, &json!(3), expected), "{number}: {said}");
+    }
+    for (device, more, pointer) in [
+        (&b"caf\xe9"[..], &b""[..], "/deviceId"),
+        (b"a\tb", b"", "/deviceId"),
+        (b"cut \xe2\x82", b",\"labels\":{\"a\":\"\xff\"}", "/deviceId"),
+        (b"a", b",\"total_errors\":2", "/totalErrors"),
+        (b"a", b",\"totalErrors\":2", "/totalErrors"),
+    ] {
+        let report = by_hand(device, more);
+        let (status, said) = post(&api, "/api/sync-event", report.clone()).await;
+        let fault = &said["errors"][0];
+        assert_eq!((status, &fault["pointer"], &fault["code"]), (400, &json!(pointer), &json!("malformed")), "{said}");
+        let batch = [b"[", &good[..], b",", &report, b",", &good, b"]"].concat();
+        let (status, said) = post(&api, "/api/v1/sync-events", batch).await;
+        assert_eq!((status, &said["accepted"]), (202, &json!(2)), "{said}");
+        let rejected = &said["rejected"][0];
+        assert_eq!((&rejected["index"], &rejected["code"]), (&json!(1), &json!("malformed")), "{said}");
+        assert!(rejected["detail"].as_str().unwrap().contains(&pointer[1..]), "{said}");
+    }
+    env.drained().await;
+    let stored = mongo_find(&env, "SyncEvent", json!({ "deviceId": "a-0" })).await;
+    assert_eq!(stored[0]["error"], json!({ "code": "E", "message": "line 1 line 2" }));
+    let stored = mongo_find(&env, "SyncEvent", json!({ "deviceId": "a-2" })).await;
+    assert_eq!(stored[0]["error"]["message"], "d\u{fffd}connect\u{fffd}");
+    let stored = mongo_find(&env, "SyncEvent", json!({ "deviceId": "a-4" })).await;
+    assert_eq!((stored.len(), &stored[0]["labels"]), (1, &json!({ "group": "7" })));
+    assert_eq!(env.rows().await.len(), 9);
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn reports_are_told_apart_though_commas_and_quotes_are_missing() {
+    let env = TestEnv::new();
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let good = |device: &str| body(device, hours_ago(1), true).to_string();
+    let open = good("x").replace("\"totalErrors\"", "\"totalErrors");
+    let path = r#"{"deviceId":"x","error":{"code":"E","message":"C:\"}}"#.to_owned();
+    // What a text quotes is no report, though it is one by itself.
+    let quoted =
+        format!(r#"{{"deviceId":"x","error":{{"code":"E","message":"sent [{{}},{},{{}}]"}}}}"#, good("quoted"));
+    for (broken, other) in [(&open, &path), (&path, &open), (&open, &open), (&quoted, &path)] {
+        let items = [&good("a"), broken, &good("b"), other, &good("c")].map(String::as_str).join(",");
+        for sent in [format!("[{items}]"), format!(r#"{{"sentAt":null,"events":[{items}]}}"#)] {
+            let (status, said) = post(&api, "/api/v1/sync-events", sent.clone()).await;
+            assert_eq!((status, &said["accepted"]), (202, &json!(3)), "{sent}: {said}");
+            let places: Vec<_> = said["rejected"].as_array().unwrap().iter().map(|one| &one["index"]).collect();
+            assert_eq!(places, [1, 3], "{sent}: {said}");
+        }
+    }
+    let (status, said) = post(&api, "/api/v1/sync-events", format!("[{} {}]", good("d"), good("e"))).await;
+    assert_eq!((status, &said["accepted"], &said["rejected"]), (202, &json!(2), &json!([])), "{said}");
+    // Where nothing can be told for certain, those behind are to be sent again.
+    let lost = open.replace("\"x\"", "\"x{\"");
+    for (before, accepted) in [(good("f") + ",", 1), (String::new(), 0)] {
+        let sent = format!("[{before}{lost},{},{}]", good("later"), good("later"));
+        let (status, said) = post(&api, "/api/v1/sync-events", sent).await;
+        assert_eq!((status, &said["accepted"]), (202, &json!(accepted)), "{said}");
+        let codes: Vec<_> =
+            said["rejected"].as_array().unwrap().iter().map(|one| (&one["index"], &one["code"])).collect();
+        let at = |place: u64| json!(accepted + place);
+        let expected = [(at(0), "malformed"), (at(1), "unread"), (at(2), "unread")];
+        assert_eq!(json!(codes), json!(expected), "{said}");
+        let detail = said["rejected"][0]["detail"].as_str().unwrap();
+        assert!(detail.contains(&format!("begins at byte {} of the body", before.len() + 1)), "{detail}");
+    }
+    env.drained().await;
+    let mut devices: Vec<_> = env.rows().await.into_iter().map(|row| row.device_id).collect();
+    devices.sort();
+    assert_eq!(devices, ["a", "b", "c", "d", "e", "f"]);
+    env.finish().await;
+}
+
 #[tokio::test]
 async fn a_clock_of_the_sender_that_is_no_time_refuses_no_report() {
     let env = TestEnv::new();

@@ -1,14 +1,24 @@
 //! What clients of other people send without meaning any harm: it is taken, or the answer names the cause.
 
-use std::io::Write;
+use std::{collections::BTreeMap, io::Write};
 
 use e2e::{Api, TestEnv, body, hours_ago};
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, Response, redirect::Policy};
 use serde_json::{Value, json};
-use tokio::process::Command;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    process::Command,
+};
 
 fn gzip(text: &str) -> Vec<u8> {
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(text.as_bytes()).unwrap();
+    packed.finish().unwrap()
+}
+
+fn zlib(text: &str) -> Vec<u8> {
+    let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
     packed.write_all(text.as_bytes()).unwrap();
     packed.finish().unwrap()
 }
@@ -104,6 +114,11 @@ async fn what_cannot_be_taken_is_told_why() {
         (single, &[json], [&[0xff, 0xfe], &utf16[..]].concat(), 400, "UTF-16"),
         (single, &[json], format!("[{report}]").into(), 400, "/api/v1/sync-events"),
         (single, &[json, ("content-encoding", "deflate")], report.clone().into(), 415, "deflate"),
+        (single, &[json], zlib(&report), 415, "looks like zlib"),
+        (single, &[], zlib(&report), 415, "looks like zlib"),
+        (single, &[json, ("content-encoding", "gzip")], zlib(&report), 415, "looks like zlib"),
+        (single, &[json], vec![0x28, 0xb5, 0x2f, 0xfd, 0x24, 2, 0x11], 415, "looks like zstd"),
+        ("/api/v1/sync-events", &[json], zlib(&report), 415, "Content-Encoding: gzip"),
         (
             single,
             &[("content-type", "application/x-www-form-urlencoded")],
@@ -145,28 +160,100 @@ async fn a_careless_curl_is_taken() {
     env.finish().await;
 }
 
+/// The headers of an answer that depend neither on the moment nor on how the body is sent.
+fn lasting(answer: &Response) -> BTreeMap<String, String> {
+    let headers = answer
+        .headers()
+        .iter()
+        .filter(|(name, _)| !["date", "x-request-id", "transfer-encoding"].contains(&name.as_str()));
+    headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect()
+}
+
 #[tokio::test]
-async fn head_is_answered_wherever_get_is_and_runs_no_query() {
+async fn head_is_what_get_is_without_the_body() {
     let env = TestEnv::new();
-    let api = env.api(&[]).await;
+    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    api.accepts(&[body("pibook-1", hours_ago(1), true)]).await;
+    env.drained().await;
     let (_, document) = api.get("/openapi.json").await;
     let paths = document["paths"].as_object().unwrap().iter();
     let described =
         paths.filter(|(_, item)| item.get("get").is_some()).map(|(path, _)| path.replace("{id}", "pibook-1"));
-    let pages =
-        ["/", "/devices", "/alerts", "/silences", "/dead-letters", "/sign-in", "/docs", "/openapi.json", "/metrics"];
+    let others = [
+        ("/devices", 200),
+        ("/device?id=pibook-1", 200),
+        ("/docs", 308),
+        ("/docs/", 200),
+        ("/openapi.json", 200),
+        ("/assets/dashboard.css", 200),
+        ("/assets/none", 404),
+        ("/api/v1/devices/nobody", 404),
+        ("/api/v1/devices?status=well", 400),
+        ("/api/v1/devices?stauts=failing", 400),
+        ("/api/device/a/sync-history?limit=0", 400),
+        ("/api/v1/devices/", 404),
+        ("/api/nothing", 404),
+        ("/api/sync-event", 405),
+    ];
+    let client = Client::builder().redirect(Policy::none()).build().unwrap();
+    let others = others.map(|(path, status)| (path.to_owned(), Some(status)));
     let mut count = 0;
-    for path in described.chain(pages.map(str::to_owned)) {
-        let answer = Client::new().head(format!("{}{path}", api.url)).send().await.unwrap();
-        assert_eq!(answer.status().as_u16(), 200, "{path}");
-        assert_eq!(answer.text().await.unwrap(), "", "{path}");
+    for (path, status) in described.map(|path| (path, None)).chain(others) {
+        let ask = async |method| client.request(method, format!("{}{path}", api.url)).send().await.unwrap();
+        let (get, head) = (ask(Method::GET).await, ask(Method::HEAD).await);
+        assert_eq!(head.status(), get.status(), "{path}");
+        assert!(status.is_none_or(|status| head.status().as_u16() == status), "{path}: {}", head.status());
+        assert_eq!(lasting(&head), lasting(&get), "{path}");
+        assert_eq!(head.text().await.unwrap(), "", "{path}");
         count += 1;
     }
-    assert!(count > 20, "{count}");
-    for path in ["/api/sync-event", "/api/v1/sync-events", "/sign-out"] {
-        let answer = Client::new().request(Method::HEAD, format!("{}{path}", api.url)).send().await.unwrap();
-        assert_eq!(answer.status().as_u16(), 405, "{path}");
+    assert!(count > 25, "{count}");
+    for path in ["/api/v1/sync-events", "/sign-out"] {
+        assert_eq!(client.head(format!("{}{path}", api.url)).send().await.unwrap().status().as_u16(), 405, "{path}");
     }
+    // Not a byte of a body, of whatever length, though the next request is there already: its answer
+    // begins where the head ends.
+    let two = |path: &str| {
+        let head = |method, path, more| format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{more}\r\n");
+        head("HEAD", path, "") + &head("GET", "/healthz", "Connection: close\r\n")
+    };
+    for path in ["/docs/swagger-ui-bundle.js", "/api/v1/devices/pibook-1/sync-events.csv", "/api/nothing"] {
+        let mut stream = TcpStream::connect(api.url.trim_start_matches("http://")).await.unwrap();
+        stream.write_all(two(path).as_bytes()).await.unwrap();
+        let mut said = String::new();
+        stream.read_to_string(&mut said).await.unwrap();
+        let (first, rest) = said.split_once("\r\n\r\n").unwrap();
+        assert!(first.starts_with("HTTP/1.1 ") && rest.starts_with("HTTP/1.1 200 OK\r\n"), "{path}: {said}");
+        assert_eq!(first.to_lowercase().contains("content-length"), !path.contains(".csv"), "{path}: {first}");
+    }
+    env.finish().await;
+}
+
+#[tokio::test]
+async fn a_path_that_is_written_wrongly_is_answered_with_the_right_one() {
+    let env = TestEnv::new();
+    let api = env.api(&[]).await;
+    let report = body("pibook-1", hours_ago(1), false).to_string();
+    for (method, path, meant) in [
+        (Method::POST, "/Api/Sync-Event", "POST /api/sync-event?"),
+        (Method::POST, "/api/sync_event", "POST /api/sync-event?"),
+        (Method::POST, "/api/v1/sync-event", "POST /api/v1/sync-events?"),
+        (Method::POST, "/api/sync-event%20", "POST /api/sync-event?"),
+        (Method::POST, "/api/sync-event;x=1", "POST /api/sync-event?"),
+        (Method::POST, "/sync-event", "POST /api/sync-event?"),
+        (Method::GET, "/api//v1/devices", "GET /api/v1/devices?"),
+        (Method::GET, "/api/v1/devices/", "GET /api/v1/devices?"),
+        (Method::GET, "/api/v1/Devices/pibook-1/sync_events", "GET /api/v1/devices/pibook-1/sync-events?"),
+        (Method::DELETE, "/api/v1/alert", "GET or HEAD /api/v1/alerts?"),
+    ] {
+        let request = Client::new().request(method.clone(), format!("{}{path}", api.url));
+        let answer = request.header("content-type", "application/json").body(report.clone()).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 404, "{method} {path}");
+        let problem: Value = answer.json().await.unwrap();
+        let said = problem["detail"].as_str().unwrap();
+        assert!(said.contains(&format!("did you mean {meant}")), "{method} {path}: {said}");
+    }
+    assert_eq!(api.get("/api/nothing").await.1["detail"], "there is no such route");
     env.finish().await;
 }
 
@@ -182,9 +269,23 @@ async fn unknown_parameters_are_refused_under_v1_alone() {
         ("/api/v1/fleet/summary?hours=3&_=1", "takes hours"),
         ("/api/v1/devices?limit=1&limit=2", "given twice"),
         ("/api/v1/devices/a/sync-events?form=0", "did you mean from?"),
+        ("/api/v1/devices?q=%ff", "q must be percent-encoded UTF-8, and %ff is not"),
+        ("/api/v1/devices?q=caf%E9", "q must be percent-encoded UTF-8"),
+        ("/api/v1/devices?%ff=1", "a name must be percent-encoded UTF-8"),
+        ("/api/device/a/sync-history?page=2&page=3", "page is given twice"),
+        ("/api/device/a/sync-history?page=1000&limit=200", "page must be at most 50 with this limit"),
+        ("/api/v1/devices?status=well", "status must be"),
     ] {
         let (status, problem) = api.get(path).await;
         assert_eq!(status.as_u16(), 400, "{path}: {problem}");
+        // A sentence of the member that is wrong, which is named once.
+        let (said, fault) = (problem["detail"].as_str().unwrap(), &problem["errors"][0]);
+        let (name, detail) = (fault["pointer"].as_str().unwrap().trim_start_matches('/'), fault["detail"].as_str());
+        assert_eq!(said.trim_start(), format!("{name} {}", detail.unwrap()).trim_start(), "{path}");
+        assert!(
+            name.is_empty() || said.split([' ', ',', '?']).filter(|word| *word == name).count() == 1,
+            "{path}: {said}"
+        );
         assert!(problem["detail"].as_str().unwrap().contains(hint), "{path}: {problem}");
     }
     for path in [

@@ -40,11 +40,11 @@ mod yesterday;
 pub(crate) use self::viewer::{caller_by_session, may_be_by_session};
 pub use self::{assets::Assets, pipeline::Pace, sign_in::Attempts};
 
-use actix_web::web::{get, post};
+use actix_web::web::post;
 
 use crate::{
     http::Costly,
-    routes::{Access, Endpoint, Resource},
+    routes::{Access, Endpoint, Resource, get},
 };
 
 /// Every page. Who takes a [`viewer::Viewer`] is for people who have signed in alone; the others

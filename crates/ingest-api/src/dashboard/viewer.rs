@@ -1,11 +1,6 @@
 //! Who looks at a page: a handler that takes a [`Viewer`] is for those alone who may read.
 
-use actix_web::{
-    FromRequest, HttpRequest,
-    dev::Payload,
-    http::{Method, header},
-    web::Data,
-};
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web::Data};
 use futures_util::future::LocalBoxFuture;
 use jiff::Timestamp;
 
@@ -101,7 +96,7 @@ impl Viewer {
 
     /// Who follows a link that was shared sees pages, and can do nothing.
     fn shared(request: &HttpRequest, gate: &Gate, state: &State) -> Option<Shared> {
-        if request.method() != Method::GET || !Shared::is_followed(request) {
+        if !request.method().is_safe() || !Shared::is_followed(request) {
             return None;
         }
         Shared::of(&state.signing_keys.key(), gate, request, Timestamp::now())

@@ -41,7 +41,7 @@ pub(super) struct Rejected {
     /// Its place in the batch, from 0.
     index: usize,
     /// A short stable word. `malformed`, `missing`, `invalid` and `forbidden` are final. Any other
-    /// (`too_fast`, `queue_full`, `unavailable`) means that the report is to be sent again later.
+    /// (`too_fast`, `queue_full`, `unavailable`, `unread`) means that the report is to be sent again later.
     code: &'static str,
     /// What is wrong, for people.
     detail: String,
@@ -85,12 +85,13 @@ pub(super) async fn post(
     // Held to the end: what is made of it is in memory until Redis has it.
     let (form, body) = report_body::many(&request, payload).await?;
     let batch = read(form, &body)?;
-    if batch.reports.iter().all(Result::is_err) {
+    let has_unread = batch.has_unread();
+    if !has_unread && batch.reports.iter().all(Result::is_err) {
         return Err(batch.faults().into());
     }
     let batch_ignored = batch.ignored.clone();
     let sorted = sort(batch, &caller, &state);
-    if sorted.events.is_empty() {
+    if !has_unread && sorted.events.is_empty() {
         return Err(first_refusal(sorted.refused));
     }
     state.crash.pass("before_push");
@@ -147,6 +148,7 @@ fn read(form: Form, body: &Bytes) -> Result<Batch, InvalidBatch> {
     match form {
         Form::Json => Batch::from_json(body, now()),
         Form::Lines => Batch::from_lines(body, now()),
+        Form::One => Ok(Batch::of_one(body, now())),
     }
 }
 

@@ -59,6 +59,8 @@ pub(super) enum Form {
     Json,
     /// JSON, one value in each line.
     Lines,
+    /// One report, which is no JSON as it stands.
+    One,
 }
 
 /// The form of the body; none that is known is an error of the caller's choice.

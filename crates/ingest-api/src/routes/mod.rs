@@ -3,6 +3,7 @@
 mod batch;
 mod body;
 mod health;
+mod hint;
 pub(crate) mod ignored;
 mod metrics;
 mod openapi;
@@ -16,11 +17,16 @@ mod sync_history;
 mod tidy;
 pub(crate) mod v1;
 
-use actix_web::web::{self, ServiceConfig, get, head, post};
+use actix_web::{
+    HttpRequest,
+    error::QueryPayloadError,
+    web::{self, ServiceConfig, post},
+};
 
 pub(crate) use self::{
     body::{body_of_form, is_form},
     openapi::Docs,
+    route::{get, leave_out},
     tidy::tidy,
 };
 pub use self::{
@@ -48,21 +54,8 @@ const OTHERS: &[Resource] = &[
         &[Endpoint::get(Access::Key(Scope::Read), || get().to(repeated_failures::get))],
     )
     .with_cors(),
-    // Balancers ask by HEAD as well, and have to be told the same.
-    Resource::new(
-        "/healthz",
-        &[
-            Endpoint::get(Access::Everyone, || get().to(health::alive)),
-            Endpoint::head(Access::Everyone, || head().to(health::alive)),
-        ],
-    ),
-    Resource::new(
-        "/readyz",
-        &[
-            Endpoint::get(Access::Everyone, || get().to(health::ready)),
-            Endpoint::head(Access::Everyone, || head().to(health::ready)),
-        ],
-    ),
+    Resource::new("/healthz", &[Endpoint::get(Access::Everyone, || get().to(health::alive))]),
+    Resource::new("/readyz", &[Endpoint::get(Access::Everyone, || get().to(health::ready))]),
     Resource::new("/metrics", &[Endpoint::get(Access::Key(Scope::Read), || get().to(metrics::get))]),
     Resource::new("/openapi.json", &[Endpoint::get(Access::Key(Scope::Read), || get().to(openapi::get))]),
     Resource::new("/docs", &[Endpoint::get(Access::Key(Scope::Read), || get().to(openapi::to_page))]),
@@ -82,8 +75,9 @@ pub fn table(config: &mut ServiceConfig) {
     for resource in all() {
         config.service(resource.service());
     }
-    config
-        .default_service(web::to(async || -> Result<&'static str, ApiError> { Err(ApiError::NoRoute { hint: None }) }));
+    config.default_service(web::to(async |request: HttpRequest| -> Result<&'static str, ApiError> {
+        Err(ApiError::NoRoute { hint: hint::of(request.method(), request.path()) })
+    }));
 }
 
 /// Whether devices report to a path.
@@ -91,8 +85,18 @@ pub(crate) fn is_ingest(path: &str) -> bool {
     path == SYNC_EVENT || path == SYNC_EVENTS
 }
 
-fn bad_query(error: &actix_web::error::QueryPayloadError) -> ApiError {
-    ApiError::malformed(format!("the query cannot be read: {error}"))
+fn bad_query(error: &QueryPayloadError) -> ApiError {
+    let said = match error {
+        QueryPayloadError::Deserialize(error) => error.to_string(),
+        error => error.to_string(),
+    };
+    // The reader of queries gives no more than its sentence, with the name in it.
+    let name = said.split('`').nth(1).map(|name| format!("/{name}"));
+    match (said.split_once('`').map(|(what, _)| what.trim_end()), name) {
+        (Some("duplicate field"), Some(pointer)) => v1::operator::fault(&pointer, "is given twice: give it once"),
+        (Some("missing field"), Some(pointer)) => v1::operator::fault(&pointer, "is required"),
+        _ => ApiError::malformed(format!("the query cannot be read: {said}")),
+    }
 }
 
 fn bad_path() -> ApiError {

@@ -12,6 +12,15 @@ use crate::error::ApiError;
 /// What each packed stream begins with (RFC 1952).
 const MAGIC: &[u8] = &[0x1f, 0x8b];
 
+/// What other packings begin with, and their names.
+const OTHERS: &[(&[u8], &str)] = &[
+    (&[0x28, 0xb5, 0x2f, 0xfd], "zstd"),
+    (&[0xfd, b'7', b'z', b'X', b'Z', 0], "xz"),
+    (b"BZh", "bzip2"),
+    (&[0x04, 0x22, 0x4d, 0x18], "lz4"),
+    (b"PK\x03\x04", "zip"),
+];
+
 /// How often a body may be packed: some clients pack what is packed already.
 const MOST: usize = 2;
 
@@ -41,6 +50,9 @@ pub(super) fn is_packed(request: &HttpRequest) -> Result<bool, ApiError> {
 /// to say it, and a proxy may unpack and leave the header as it was.
 pub(super) fn unpack(is_packed: bool, body: Bytes, limit: usize) -> Result<Bytes, ApiError> {
     if !body.starts_with(MAGIC) {
+        if let Some(packing) = other_packing(&body) {
+            return Err(ApiError::Packing { packing });
+        }
         let is_plain = body.trim_ascii_start().first().is_none_or(|first| b"{[\xef\xfe\xff".contains(first));
         return if !is_packed || is_plain { Ok(body) } else { Err(not_gzip("it does not begin as gzip does")) };
     }
@@ -51,6 +63,19 @@ pub(super) fn unpack(is_packed: bool, body: Bytes, limit: usize) -> Result<Bytes
         }
     }
     Ok(body)
+}
+
+/// The name of another packing, if the body begins as it does.
+fn other_packing(body: &[u8]) -> Option<&'static str> {
+    match body {
+        // A window of up to 32 KiB, deflate, and a check of both bytes (RFC 1950).
+        [first @ (0x08 | 0x18 | 0x28 | 0x38 | 0x48 | 0x58 | 0x68 | 0x78), second, ..]
+            if u16::from_be_bytes([*first, *second]) % 31 == 0 =>
+        {
+            Some("zlib (deflate)")
+        }
+        _ => OTHERS.iter().find_map(|(magic, name)| body.starts_with(magic).then_some(*name)),
+    }
 }
 
 /// All members one after the other. As gunzip does, it ignores what follows the last one. Never makes
@@ -125,6 +150,27 @@ mod tests {
         let more = [empty.repeat(MEMBERS), some].concat();
         assert!(matches!(unpack(true, more.into(), 1_000), Err(ApiError::Invalid(_))), "one stream more");
         assert!(matches!(unpack(true, "deviceId=a".into(), 1_000), Err(ApiError::Invalid(_))));
+    }
+
+    #[test]
+    fn another_packing_is_named_though_no_header_says_it() {
+        let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), Compression::default());
+        zlib.write_all(b"{}").unwrap();
+        let zlib = zlib.finish().unwrap();
+        for (body, name) in [
+            (&zlib[..], "zlib"),
+            (&[0x78, 0x01, 0x63, 0x60][..], "zlib"),
+            (&[0x28, 0xb5, 0x2f, 0xfd, 0x24, 2], "zstd"),
+            (b"BZh91AY&SY", "bzip2"),
+        ] {
+            for is_packed in [true, false] {
+                let refused = unpack(is_packed, body.to_vec().into(), 1_000).unwrap_err().to_string();
+                assert!(refused.contains(&format!("the body looks like {name}")), "{name}: {refused}");
+            }
+        }
+        for plain in ["{}", "[]", "h{", "\u{feff}{}", "", "deviceId=a", " {}", "x9"] {
+            assert_eq!(unpack(false, plain.into(), 1_000).unwrap(), plain);
+        }
     }
 
     #[test]

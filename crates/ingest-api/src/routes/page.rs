@@ -55,8 +55,10 @@ impl PageQuery {
         let limit = number(self.limit.as_deref(), 10, 1..=200)
             .ok_or_else(|| ApiError::query("/limit", "must be an integer from 1 to 200"))?;
         if u64::from(page) * u64::from(limit) > DEEPEST {
-            let detail =
-                format!("times limit is over {DEEPEST}: for what lies deeper, follow the cursors of {by_cursor}");
+            let most = DEEPEST / u64::from(limit);
+            let detail = format!(
+                "must be at most {most} with this limit: for what lies deeper, follow the cursors of {by_cursor}"
+            );
             return Err(ApiError::query("/page", detail));
         }
         Ok(PageOf { page, limit })

@@ -9,7 +9,7 @@ use actix_web::{
     HttpRequest,
     web::{Bytes, Payload},
 };
-use serde::de::IgnoredAny;
+use pisync_core::models::names_of_object;
 
 use super::body::{self, Body, Form};
 use crate::error::ApiError;
@@ -36,8 +36,8 @@ pub(super) async fn many(request: &HttpRequest, payload: Payload) -> Result<(For
     let text = json(request, &body, "application/json or application/x-ndjson")?;
     let body = body.narrowed(text);
     // What says that it is lines may still be one array or one object.
-    let is_one = body.starts_with(b"[") || serde_json::from_slice::<IgnoredAny>(&body).is_ok();
-    let form = if said == Some(Form::Lines) && !is_one { Form::Lines } else { form(&body) };
+    let are_lines = said == Some(Form::Lines) && !body.starts_with(b"[") && names_of_object(&body).is_none();
+    let form = if are_lines { Form::Lines } else { form(&body) };
     Ok((form, body))
 }
 
@@ -47,14 +47,14 @@ fn form(body: &[u8]) -> Form {
     if !body.starts_with(b"{") {
         return Form::Json;
     }
-    let mut values = serde_json::Deserializer::from_slice(body).into_iter::<IgnoredAny>();
-    let is_one = matches!((values.next(), values.next()), (Some(Ok(_)), None));
-    let has = |name: &str| body.windows(name.len()).any(|window| window == name.as_bytes());
-    let is_batch = has("\"events\"");
-    let is_report = has("\"deviceId\"") || has("\"device_id\"");
-    // What is broken in its first line is still a batch, if it is one.
-    let are_lines = if is_one { is_report } else { body.contains(&b'\n') };
-    if are_lines && !is_batch { Form::Lines } else { Form::Json }
+    let Some(names) = names_of_object(body) else {
+        // What is broken in its first line is still a batch, if it is one.
+        let is_batch = memchr::memmem::find(body, b"\"events\"").is_some();
+        return if is_batch || !body.contains(&b'\n') { Form::Json } else { Form::Lines };
+    };
+    let has = |known: &str| names.iter().any(|name| name == known);
+    let is_report = (has("deviceId") || has("device_id")) && !has("events");
+    if is_report { Form::One } else { Form::Json }
 }
 
 /// The JSON in a body, whatever its header says: without a byte order mark, and without zeros and white
@@ -144,8 +144,11 @@ mod tests {
     #[test]
     fn lines_are_known_without_their_type() {
         for (body, expected) in [
-            (REPORT.to_owned(), Form::Lines),
+            (REPORT.to_owned(), Form::One),
+            (REPORT.replace("\"a\"", "\"a\nb\""), Form::One),
+            (REPORT.replace('}', ",\"labels\":{\"events\":\"7\"}}"), Form::One),
             (format!("{REPORT}\n{REPORT}"), Form::Lines),
+            (format!("{REPORT}\ngarbage"), Form::Lines),
             (format!("{{broken\n{REPORT}"), Form::Lines),
             (format!("[{REPORT}]"), Form::Json),
             (format!(r#"{{"events":[{REPORT}]}}"#), Form::Json),

@@ -1,11 +1,18 @@
 //! A row of the route table: a path, who may do what there, and what answers.
 
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
 use actix_web::{
     HttpResponse, Route,
-    dev::HttpServiceFactory,
-    http::Method,
+    body::{BodySize, BoxBody, MessageBody},
+    dev::{HttpServiceFactory, ResponseHead},
+    guard,
+    http::{Method, header},
     middleware::{Condition, from_fn},
-    web::{self, resource},
+    web::{self, Bytes, resource},
 };
 
 use super::v1::known_query;
@@ -60,10 +67,6 @@ impl Endpoint {
         Self { method: "GET", access, costly: None, knows_query: false, route }
     }
 
-    pub(crate) const fn head(access: Access, route: fn() -> Route) -> Self {
-        Self { method: "HEAD", ..Self::get(access, route) }
-    }
-
     pub(crate) const fn post(access: Access, route: fn() -> Route) -> Self {
         Self { method: "POST", access, costly: None, knows_query: false, route }
     }
@@ -91,6 +94,43 @@ impl Endpoint {
     }
 }
 
+/// A route for `GET`, and for `HEAD`, which is answered in the same way but for the body ([`leave_out`]). In
+/// place of the framework's, which leaves `HEAD` to others.
+pub(crate) fn get() -> Route {
+    Route::new().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
+/// The body of an answer to `HEAD`, so that no list is read to its end for nobody. The length of what is
+/// left out is said where it is known.
+///
+/// By hand: where the next request has come already, the framework has forgotten that this one was a
+/// `HEAD`, and would send the body.
+pub(crate) fn leave_out(head: &mut ResponseHead, body: BoxBody) -> BoxBody {
+    if let BodySize::Sized(length) = body.size() {
+        head.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+    }
+    if body.size() == BodySize::None {
+        return body;
+    }
+    head.no_chunking(true);
+    BoxBody::new(LeftOut)
+}
+
+/// A body of which nothing is sent.
+struct LeftOut;
+
+impl MessageBody for LeftOut {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Poll::Ready(None)
+    }
+}
+
 impl Resource {
     pub(crate) const fn new(path: &'static str, endpoints: &'static [Endpoint]) -> Self {
         Self { path, endpoints, cors: false }
@@ -102,22 +142,23 @@ impl Resource {
     }
 
     /// The methods that are answered: `HEAD` wherever `GET` is.
-    fn allow(&self) -> String {
-        let methods = self.endpoints.iter().map(|endpoint| endpoint.method).filter(|method| *method != "HEAD");
+    pub(super) fn allow(&self) -> String {
+        let methods = self.endpoints.iter().map(|endpoint| endpoint.method);
         methods.map(|method| if method == "GET" { "GET, HEAD" } else { method }).collect::<Vec<_>>().join(", ")
     }
 
-    /// What the framework needs of it. `HEAD` is told that `GET` is there; no query is run for it.
+    /// Whether a method is answered.
+    pub(super) fn takes(&self, method: &Method) -> bool {
+        let method = if method == Method::HEAD { "GET" } else { method.as_str() };
+        self.endpoints.iter().any(|endpoint| endpoint.method == method)
+    }
+
+    /// What the framework needs of it.
     pub(super) fn service(&'static self) -> impl HttpServiceFactory + 'static {
         let allow = self.allow();
-        let other = web::to(move |method: Method| {
+        let other = web::to(move || {
             let allow = allow.clone();
-            async move {
-                if method == Method::HEAD && allow.contains("HEAD") {
-                    return Ok(HttpResponse::Ok().finish());
-                }
-                Err(ApiError::Method { allow })
-            }
+            async move { Err::<HttpResponse, _>(ApiError::Method { allow }) }
         });
         let resource = self.endpoints.iter().fold(resource(self.path), |resource, one| resource.route(one.route()));
         resource.default_service(other).wrap(Demand(self.endpoints)).wrap(Condition::new(self.cors, Cors))

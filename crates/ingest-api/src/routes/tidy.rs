@@ -1,5 +1,7 @@
 //! Paths as a careless base URL makes them.
 
+use std::borrow::Cow;
+
 use actix_web::{
     Error,
     body::{EitherBody, MessageBody},
@@ -7,6 +9,8 @@ use actix_web::{
     http::{Method, Uri, uri::PathAndQuery},
     middleware::Next,
 };
+
+use percent_encoding::percent_decode_str;
 
 use crate::error::{ApiError, refused};
 
@@ -64,21 +68,8 @@ fn intended(path: &str) -> Intended {
 }
 
 /// Characters that need not be escaped and are. What is no text stays as it is.
-fn decode(path: &str) -> String {
-    let mut decoded = Vec::with_capacity(path.len());
-    let mut bytes = path.bytes();
-    while let Some(byte) = bytes.next() {
-        let mut ahead = bytes.clone();
-        let hex = |digit: Option<u8>| char::from(digit?).to_digit(16);
-        match (byte, hex(ahead.next()), hex(ahead.next())) {
-            (b'%', Some(high), Some(low)) => {
-                decoded.push(u8::try_from(high * 16 + low).unwrap_or(byte));
-                bytes = ahead;
-            }
-            _ => decoded.push(byte),
-        }
-    }
-    String::from_utf8(decoded).unwrap_or_else(|_| path.to_owned())
+pub(super) fn decode(path: &str) -> Cow<'_, str> {
+    percent_decode_str(path).decode_utf8().unwrap_or(Cow::Borrowed(path))
 }
 
 fn rewrite(request: &mut ServiceRequest, path: &'static str) {

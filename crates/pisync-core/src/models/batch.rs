@@ -11,6 +11,9 @@ use super::{
 /// The most events of one batch.
 pub const MAX_EVENTS: usize = 1_000;
 
+/// The code of a report that was not read: it is to be sent again, unlike one that is malformed.
+const UNREAD: &str = "unread";
+
 /// The reports of a batch in their order, each read by itself: a bad one never fails a good one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
@@ -45,7 +48,25 @@ impl Batch {
             Some(Ok(sent_at)) => (sent_at, None),
             None => (None, None),
         };
-        Ok(Self { ignored, ..Self::of(split.pointer, split.items, sent_at, received_at)? })
+        let mut batch = Self::of(split.pointer, split.items, sent_at, received_at)?;
+        if let (Some(open), Some(Err(invalid))) = (split.open, batch.reports.last_mut()) {
+            if let Some(first) = invalid.errors.first_mut() {
+                first.detail = format!(
+                    "{}. Its quotes and brackets do not end; it begins at byte {} of the body",
+                    first.detail, open.place
+                );
+            }
+            // To guess where they begin could make a report of a text; not to name them would lose them.
+            let further = open.further.min(MAX_EVENTS - batch.reports.len());
+            batch.reports.extend((0..further).map(|_| Err(unread(open.place))));
+        }
+        Ok(Self { ignored, ..batch })
+    }
+
+    /// Reads a body that is one report, whatever line ends are in its texts.
+    pub fn of_one(json: &[u8], received_at: Timestamp) -> Self {
+        let reports = vec![Report::from_json(json, received_at, None)];
+        Self { reports, pointer: "", ignored: None }
     }
 
     /// Reads one report in each line that is not blank.
@@ -73,6 +94,12 @@ impl Batch {
         Ok(Self { reports: reports.into_iter().map(read).collect(), pointer, ignored: None })
     }
 
+    /// Whether reports were not read that may be good.
+    pub fn has_unread(&self) -> bool {
+        let is_unread = |invalid: &InvalidEvent| invalid.errors.iter().any(|error| error.code == UNREAD);
+        self.reports.iter().any(|report| report.as_ref().is_err_and(is_unread))
+    }
+
     /// All faults of all reports, with pointers from the top of the body.
     pub fn faults(self) -> InvalidEvent {
         let pointer = self.pointer;
@@ -94,6 +121,12 @@ fn sent_at(sent_at: SentAt<'_>) -> Result<Option<Timestamp>, Ignored> {
         "null" => Ok(None),
         raw => super::sync_event::timestamp(raw).map(Some).map_err(ignored),
     }
+}
+
+/// A report behind one that does not end.
+fn unread(place: usize) -> InvalidEvent {
+    let detail = format!("was not read, since the report at byte {place} of the body does not end: send it again");
+    fault("", UNREAD, detail)
 }
 
 fn malformed(broken: Broken) -> InvalidEvent {
@@ -162,6 +195,38 @@ mod tests {
         assert_eq!(devices(&Batch::from_json(&latin, received()).unwrap()), [Some("a"), None, Some("a")]);
         let marked = format!("\u{feff}{a}\n\u{feff}{b}");
         assert_eq!(devices(&Batch::from_lines(marked.as_bytes(), received()).unwrap()), [Some("a"), Some("b")]);
+    }
+
+    #[test]
+    fn reports_between_broken_ones_are_read_and_where_that_ends_is_said() {
+        let (a, b) = (report("a", RECEIVED), report("b", RECEIVED));
+        let open = b.replace("\"totalErrors\"", "\"totalErrors");
+        let text = b.replace('}', r#","error":{"message":"C:\"}}"#);
+        for broken in [&open, &text] {
+            let body = format!("[{a},{broken},{a},{broken},{b}]");
+            let batch = Batch::from_json(body.as_bytes(), received()).unwrap();
+            assert_eq!(devices(&batch), [Some("a"), None, Some("a"), None, Some("b")], "{body}");
+        }
+        let batch = Batch::from_json(format!("[{a} {b}]").as_bytes(), received()).unwrap();
+        assert_eq!(devices(&batch), [Some("a"), Some("b")]);
+        let body = format!("[{a},{},{b}]", open.replace("\"b\"", "\"b{\""));
+        let batch = Batch::from_json(body.as_bytes(), received()).unwrap();
+        assert_eq!((devices(&batch), batch.has_unread()), (vec![Some("a"), None, None], true));
+        assert_eq!(batch.reports[2].as_ref().unwrap_err().errors[0].code, "unread");
+        let said = batch.faults().to_string();
+        assert!(said.contains(&format!("begins at byte {} of the body", a.len() + 2)), "{said}");
+    }
+
+    #[test]
+    fn one_report_may_have_line_ends_in_its_texts() {
+        let report = report("a", RECEIVED).replace('}', ",\"error\":{\"code\":\"E\",\"message\":\"1\n2\"}}");
+        let is_one = |body: &str| super::super::names_of_object(body.as_bytes()).is_some();
+        assert!(is_one(&report));
+        let batch = Batch::of_one(report.as_bytes(), received());
+        assert_eq!(batch.reports[0].as_ref().unwrap().event.error.as_ref().unwrap().message(), Some("1 2"));
+        for several in [format!("{report}\n{report}"), format!("{report}\n"), "{\"a\":\"x}\n{\"b\":\"y}".into()] {
+            assert_eq!(is_one(&several), several.ends_with('\n'), "{several}");
+        }
     }
 
     #[test]

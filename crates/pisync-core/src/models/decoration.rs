@@ -3,9 +3,11 @@
 
 use std::{borrow::Cow, fmt};
 
-use serde_json::value::RawValue;
-
-use super::{Unseen, visible::is_visible};
+use super::{
+    Unseen,
+    json::{Damage, Raw, string},
+    visible::is_visible,
+};
 
 /// The most parts of one report that are named as left out.
 const NAMED: usize = 10;
@@ -140,39 +142,31 @@ impl LeftOut {
 }
 
 /// Reads `reportId`.
-pub(super) fn report_id(raw: &str, left_out: &mut LeftOut) -> Option<ReportId> {
-    let read = match super::json::string(raw) {
-        Some(text) => ReportId::parse(&text).map_err(|error| error.to_string().into()),
+pub(super) fn report_id(raw: Raw<'_>, left_out: &mut LeftOut) -> Option<ReportId> {
+    let parse = |text: &str| ReportId::parse(text).map_err(|error| error.to_string().into());
+    let read = raw.exact().and_then(|json| match string(&json) {
+        Some(text) => parse(&text),
         // A counter is written as a number: its digits are the text.
-        None if !raw.is_empty() && raw.bytes().all(|byte| byte.is_ascii_digit()) => {
-            ReportId::parse(raw).map_err(|error| error.to_string().into())
-        }
+        None if json.bytes().all(|byte| byte.is_ascii_digit()) => parse(&json),
         None => Err(Cow::Borrowed("must be a string or a whole number")),
-    };
+    });
     read.map_err(|detail| left_out.name("/reportId", detail)).ok()
 }
 
 /// Reads `error`. White space in its message becomes plain spaces; a message that cannot be kept
-/// leaves the code.
-pub(super) fn error(raw: &str, left_out: &mut LeftOut) -> Option<ReportError> {
-    let Some(members) = super::json::members(raw) else {
+/// leaves the code. Of a message in another encoding the bytes that are no UTF-8 become U+FFFD.
+pub(super) fn error(raw: Raw<'_>, left_out: &mut LeftOut) -> Option<ReportError> {
+    let Some(members) = raw.members() else {
         left_out.name("/error", "must be an object with a code");
         return None;
     };
-    let member = |name| members.iter().find(|(known, _)| known == name).map(|(_, value)| value.get());
-    let code = member("code").and_then(super::json::string);
+    let member = |name| members.iter().find(|(known, _)| known == name).map(|(_, value)| *value);
+    let code = member("code").and_then(|raw| Some(string(&raw.mended()?.0)?.into_owned()));
     let Some(code) = code.filter(|code| ReportError::new(code, None).is_ok()) else {
         left_out.name("/error", InvalidDecoration::Code.to_string());
         return None;
     };
-    let text = match member("message").filter(|raw| *raw != "null").map(super::json::string) {
-        Some(None) => {
-            left_out.name("/error/message", "must be a string");
-            None
-        }
-        message => message.flatten(),
-    };
-    let text = text.map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
+    let text = member("message").and_then(|raw| message(raw, left_out));
     let with_message = ReportError::new(&code, text.as_deref());
     with_message
         .map_err(|error| left_out.name("/error/message", error.to_string()))
@@ -180,17 +174,35 @@ pub(super) fn error(raw: &str, left_out: &mut LeftOut) -> Option<ReportError> {
         .ok()
 }
 
+/// The text of an error's message; null says nothing.
+fn message(raw: Raw<'_>, left_out: &mut LeftOut) -> Option<String> {
+    if matches!(raw, Raw::Json("null")) {
+        return None;
+    }
+    let mended = raw.mended();
+    let text = mended.as_ref().and_then(|(json, _)| string(json));
+    let text = text.map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
+    match (&text, mended.as_ref().and_then(|(_, damage)| *damage)) {
+        (None, _) => left_out.name("/error/message", "must be a string"),
+        (Some(_), Some(damage @ Damage::NoUtf8 { .. })) => {
+            left_out.name("/error/message", format!("{damage}; each such byte was replaced"));
+        }
+        (Some(_), _) => {}
+    }
+    text
+}
+
 /// The text of a label's value: a string without the white space around it, or a number or a
 /// boolean as it was written.
-pub(super) fn label_value(raw: &RawValue) -> Option<Cow<'_, str>> {
-    let raw = raw.get();
-    match raw.as_bytes().first() {
-        Some(b'"') => super::json::string(raw).map(|text| match text {
-            Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
-            Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
-        }),
-        Some(b'-' | b'0'..=b'9' | b't' | b'f') => Some(raw.into()),
-        _ => None,
+///
+/// Fails if it is neither; with what is wrong, if it is no JSON or no UTF-8.
+pub(super) fn label_value(raw: Raw<'_>) -> Result<Cow<'_, str>, Option<Damage>> {
+    let (json, damage) = raw.mended().ok_or(None)?;
+    match (json.as_bytes().first(), damage) {
+        (_, Some(damage @ Damage::NoUtf8 { .. })) => Err(Some(damage)),
+        (Some(b'"'), _) => string(&json).map(|text| text.trim().to_owned().into()).ok_or(None),
+        (Some(b'-' | b'0'..=b'9' | b't' | b'f'), _) => Ok(json),
+        _ => Err(None),
     }
 }
 
@@ -218,7 +230,7 @@ mod tests {
 
     fn read_error(raw: &str) -> (Option<(String, Option<String>)>, Vec<String>) {
         let mut left_out = LeftOut::default();
-        let error = error(raw, &mut left_out);
+        let error = error(Raw::of(raw.as_bytes()), &mut left_out);
         let error = error.map(|error| (error.code().to_owned(), error.message().map(str::to_owned)));
         (error, left_out.into_ignored().into_iter().map(|ignored| ignored.pointer.into_owned()).collect())
     }

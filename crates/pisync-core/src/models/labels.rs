@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use super::{
     decoration::{LeftOut, label_pointer, label_value},
-    json,
+    json::Raw,
     visible::is_printable,
 };
 
@@ -55,16 +55,20 @@ impl Labels {
     pub const TAKEN: [&str; 5] = ["alertname", "deviceId", "severity", "cause", "status"];
 
     /// Reads the labels of a report. Each that cannot be kept is left out by itself.
-    pub(super) fn of_report(raw: &str, left_out: &mut LeftOut) -> Self {
-        let Some(members) = json::members(raw) else {
+    pub(super) fn of_report(raw: Raw<'_>, left_out: &mut LeftOut) -> Self {
+        let Some(members) = raw.members() else {
             left_out.name("/labels", InvalidLabels::NoObject.to_string());
             return Self::default();
         };
         let mut labels = Self::default();
         for (name, value) in members {
-            let read = label_value(value).ok_or_else(|| InvalidLabels::Value(shortened(&name)));
-            if let Err(error) = read.and_then(|value| labels.add(&name, value)) {
-                left_out.name(label_pointer(&name), error.to_string());
+            let kept = match label_value(value) {
+                Ok(value) => labels.add(&name, value).map_err(|error| error.to_string()),
+                Err(Some(damage)) => Err(damage.to_string()),
+                Err(None) => Err(InvalidLabels::Value(shortened(&name)).to_string()),
+            };
+            if let Err(why) = kept {
+                left_out.name(label_pointer(&name), why);
             }
         }
         labels
@@ -184,7 +188,7 @@ mod tests {
 
     fn of_report(raw: &str) -> (Vec<(String, String)>, Vec<String>) {
         let mut left_out = LeftOut::default();
-        let labels = Labels::of_report(raw, &mut left_out);
+        let labels = Labels::of_report(Raw::of(raw.as_bytes()), &mut left_out);
         let pointers = left_out.into_ignored().into_iter().map(|ignored| ignored.pointer.into_owned());
         (labels.to_map().into_iter().collect(), pointers.collect())
     }

@@ -2,12 +2,20 @@
 //!
 //! The splitter knows strings, escapes and nesting, and nothing else of JSON: whatever stands
 //! between two commas of the list is a report. Of valid JSON it gives the very items.
+//!
+//! Where quotes are not balanced, texts and structure cannot be told apart by them. Then brackets are
+//! counted without regard to quotes: a report ends where they are closed and the next one begins. So
+//! nothing that a text quotes is taken for a report.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
-use memchr::memchr_iter;
+use super::{
+    json::{Raw, broken_members, without_mark},
+    loose,
+};
 
-use super::json::without_mark;
+/// How often the bytes of a body may be looked at, while it is taken apart.
+const LOOKS: usize = 16;
 
 /// A batch in its parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +26,17 @@ pub struct Split<'a> {
     pub sent_at: Option<SentAt<'a>>,
     /// JSON pointer to what holds the reports: empty, or `/events`.
     pub pointer: &'static str,
+    /// The last item, if its end was not found.
+    pub open: Option<Open>,
+}
+
+/// An item whose end was not found, so that it may hold further reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Open {
+    /// Where it begins, in bytes from the start of the body.
+    pub place: usize,
+    /// How many reports it may hold behind the first.
+    pub further: usize,
 }
 
 /// The value of `sentAt`.
@@ -40,18 +59,20 @@ pub struct Broken {
 }
 
 /// Takes apart a JSON array of reports, or an object with `events` and maybe `sentAt`. It stops
-/// after `most` reports and one more. A comma after the last item is accepted. A report whose quotes
-/// or brackets are not balanced is an item of its own, which fails alone when it is read.
+/// after `most` reports and one more. A comma after the last item is accepted, and none between two
+/// objects. A report whose quotes or brackets are not balanced is an item of its own, which fails alone
+/// when it is read.
 ///
 /// Fails if there is no list, or the object around it is broken before the list.
 pub fn split_batch(body: &[u8], most: usize) -> Result<Split<'_>, Broken> {
     let start = body.len() - without_mark(body).len();
-    let mut scan = Scan { body, at: start, most };
+    let mut scan = Scan { at: start, most, ..Scan::of(body) };
     let mut split = match scan.next_byte() {
-        Some(b'[') => Split { items: scan.items()?, sent_at: None, pointer: "" },
+        Some(b'[') => Split { items: scan.items()?, sent_at: None, pointer: "", open: None },
         Some(b'{') => scan.envelope()?,
         _ => return Err(scan.broken("expected an array of events, or an object with events")),
     };
+    split.open = scan.open;
     if split.items.len() <= most && scan.next_byte().is_some() {
         // What follows the batch is no report of it, and fails alone.
         split.items.push(body[scan.at..].trim_ascii_end());
@@ -59,13 +80,28 @@ pub fn split_batch(body: &[u8], most: usize) -> Result<Split<'_>, Broken> {
     Ok(split)
 }
 
+/// The names of the members of a body that is one object and nothing behind it, whatever stands in the
+/// texts of it: also where a text holds a line end as it is.
+pub fn names_of_object(body: &[u8]) -> Option<Vec<Cow<'_, str>>> {
+    Some(broken_members(body)?.into_iter().map(|(name, _)| name).collect())
+}
+
 struct Scan<'a> {
     body: &'a [u8],
     at: usize,
     most: usize,
+    /// Whether a text of the value that was read last holds a brace: it may have swallowed the next ones.
+    has_brace_in_text: bool,
+    /// How many bytes were looked at for items.
+    looked: usize,
+    open: Option<Open>,
 }
 
 impl<'a> Scan<'a> {
+    fn of(body: &'a [u8]) -> Self {
+        Self { body, at: 0, most: 0, has_brace_in_text: false, looked: 0, open: None }
+    }
+
     fn broken(&self, why: &'static str) -> Broken {
         Broken { why, place: self.at }
     }
@@ -87,13 +123,17 @@ impl<'a> Scan<'a> {
         let mut items = Vec::new();
         loop {
             let start = self.at;
-            let (item, end) = match self.value() {
-                Ok((item, end @ (b',' | b']'))) => (item, end),
+            let found = self.value();
+            self.looked += self.at.min(self.body.len()) - start;
+            let (item, end) = match found {
+                Ok((item, end @ (b',' | b']' | b'{'))) if !(self.has_brace_in_text && is_torn(item)) => (item, end),
                 Err(broken) if items.is_empty() && self.body[start..].trim_ascii().is_empty() => return Err(broken),
                 Ok(_) | Err(_) => self.broken_item(start),
             };
             let is_last = end == b']';
-            self.at += 1;
+            if end != b'{' {
+                self.at += 1;
+            }
             if !(is_last && item.is_empty()) {
                 items.push(item);
             }
@@ -103,20 +143,30 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// An item whose quotes or brackets are not balanced: it ends where the next object of the list
-    /// seems to begin, or with the body. The scan stands on the comma then, or at the end.
+    /// An item whose quotes or brackets are not balanced. It ends where its brackets are closed, counted
+    /// without regard to quotes, and the next object or the end of the list follows; else with the body.
+    /// The scan stands behind it then.
     fn broken_item(&mut self, start: usize) -> (&'a [u8], u8) {
         let rest = &self.body[start..];
-        let blank = |from: usize| rest[from..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-        let next = memchr_iter(b'}', rest).find_map(|at| {
-            let comma = at + 1 + blank(at + 1);
-            let is_next = rest.get(comma) == Some(&b',') && rest.get(comma + 1 + blank(comma + 1)) == Some(&b'{');
-            is_next.then_some((at, comma))
-        });
-        if let Some((end, comma)) = next {
-            self.at = start + comma;
-            return (rest[..=end].trim_ascii(), b',');
+        let is_bearable = self.looked < LOOKS * self.body.len();
+        let mut depth = 0_i64;
+        for (at, byte) in rest.iter().enumerate().take_while(|_| is_bearable) {
+            match byte {
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth -= 1,
+                _ => {}
+            }
+            if *byte == b'}'
+                && depth <= 0
+                && let Some((behind, end)) = end_of_item(rest, at + 1)
+            {
+                self.looked += at;
+                self.at = start + behind;
+                return (rest[..=at].trim_ascii(), end);
+            }
         }
+        self.looked += rest.len();
+        self.open = Some(Open { place: start, further: begins(rest) });
         self.at = self.body.len();
         (rest.trim_ascii(), b']')
     }
@@ -163,24 +213,47 @@ impl<'a> Scan<'a> {
         }
         self.at = (self.at + 1).min(self.body.len());
         let items = items.ok_or_else(|| self.broken("expected an array of events, or an object with events"))?;
-        Ok(Split { items, sent_at, pointer: "/events" })
+        Ok(Split { items, sent_at, pointer: "/events", open: None })
     }
 
     /// What stands before the next comma or closing bracket of this level, without white space
     /// around it, and that byte, on which the scan stands afterwards.
+    ///
+    /// Behind an object it is also the brace of the next one. An object that is not closed where the next
+    /// one begins ends there: no member begins with a brace.
     fn value(&mut self) -> Result<(&'a [u8], u8), Broken> {
         let start = self.at;
         let mut depth = 0_usize;
+        // A bit for each bracket that is open, as far as there is room: 1 for a brace.
+        let mut braces = 0_u64;
+        // The last byte that is no white space, and where it stands.
+        let mut before = (0, start);
+        self.has_brace_in_text = false;
         while let Some(byte) = self.body.get(self.at) {
             match byte {
                 b'"' => {
                     self.string()?;
+                    before = (b'"', self.at);
                     continue;
                 }
-                b'[' | b'{' => depth += 1,
+                b'{' if depth == 0 && before.0 == b'}' => return Ok((self.body[start..self.at].trim_ascii(), b'{')),
+                b'{' if depth > 0 && before.0 == b',' && braces & 1 == 1 => {
+                    self.at = before.1;
+                    return Ok((self.body[start..self.at].trim_ascii(), b','));
+                }
+                b'[' | b'{' => {
+                    depth += 1;
+                    braces = braces << 1 | u64::from(*byte == b'{');
+                }
                 b',' | b']' | b'}' if depth == 0 => return Ok((self.body[start..self.at].trim_ascii(), *byte)),
-                b']' | b'}' => depth -= 1,
+                b']' | b'}' => {
+                    depth -= 1;
+                    braces >>= 1;
+                }
                 _ => {}
+            }
+            if !matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
+                before = (*byte, self.at);
             }
             self.at += 1;
         }
@@ -198,11 +271,56 @@ impl<'a> Scan<'a> {
                     return Ok(start..self.at);
                 }
                 b'\\' => self.at += 2,
+                b'}' => {
+                    self.has_brace_in_text = true;
+                    self.at += 1;
+                }
                 _ => self.at += 1,
             }
         }
         Err(Broken { why: "not JSON: a text that begins here does not end", place: start })
     }
+}
+
+/// Whether an item is no JSON as a whole: a quote too many may have made texts of what stands between
+/// the texts of it, and of the reports behind it.
+fn is_torn(item: &[u8]) -> bool {
+    !loose::is_sound(item) && Raw::of(item).mended().is_none()
+}
+
+/// How many objects of a list begin behind the first, as far as can be told: none of a member does so.
+fn begins(rest: &[u8]) -> usize {
+    let mut before = 0;
+    let is_begin = |byte: &u8| {
+        let is_begin = *byte == b'{' && matches!(before, b',' | b'}');
+        before = if byte.is_ascii_whitespace() { before } else { *byte };
+        is_begin
+    };
+    rest.iter().copied().filter(is_begin).count()
+}
+
+/// Where a report ends whose last brace stands before `from`: the byte that follows it and its place, if
+/// it is a comma before the next object, such an object, or the end of the list.
+fn end_of_item(rest: &[u8], from: usize) -> Option<(usize, u8)> {
+    let next = |from: usize| {
+        let blank = rest.get(from..)?.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        Some((from + blank, *rest.get(from + blank)?))
+    };
+    let (place, byte) = next(from)?;
+    let follows = next(place + 1);
+    let is_end = match byte {
+        b'{' => true,
+        b',' => follows.is_some_and(|(_, byte)| byte == b'{'),
+        // The end of the body, of the object around the list, or its next member.
+        b']' => match follows {
+            None => true,
+            Some((brace, b'}')) => next(brace + 1).is_none(),
+            Some((comma, b',')) => next(comma + 1).is_some_and(|(_, byte)| byte == b'"'),
+            Some(_) => false,
+        },
+        _ => false,
+    };
+    is_end.then_some((place, byte))
 }
 
 /// What a member of the envelope is.
@@ -295,6 +413,65 @@ mod tests {
         ] {
             assert_eq!(items(body), expected, "{body}");
         }
+    }
+
+    #[test]
+    fn reports_are_told_apart_where_a_comma_or_brace_is_missing() {
+        for (body, expected) in [
+            (r#"[{"a":1} {"b":2}]"#, &[r#"{"a":1}"#, r#"{"b":2}"#][..]),
+            ("[{\"a\":{}}\n{\"b\":2}{\"c\":3},{\"d\":4}]", &["{\"a\":{}}", r#"{"b":2}"#, r#"{"c":3}"#, r#"{"d":4}"#]),
+            (r#"[{"a":1,{"b":2},{"c":3}]"#, &[r#"{"a":1"#, r#"{"b":2}"#, r#"{"c":3}"#]),
+            (r#"[{"a":1,"e":{"x":1 , {"b":2},{"c":3}]"#, &[r#"{"a":1,"e":{"x":1"#, r#"{"b":2}"#, r#"{"c":3}"#]),
+            (r#"{"events":[{"a":1} {"b":2}],"sentAt":7}"#, &[r#"{"a":1}"#, r#"{"b":2}"#]),
+        ] {
+            assert_eq!(split(body).unwrap(), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn several_unbalanced_reports_leave_those_between_them() {
+        let (good, other) = (r#"{"a":1}"#, r#"{"m":"},{"}"#);
+        let (open, more) = (r#"{"b":{"m":"C:\"}}"#, r#"{"b":"x,"t":1}"#);
+        for items in [
+            &[open, good, open, good][..],
+            &[good, more, other, good, more, good],
+            &[open, more, open, good, other],
+            &[more, good, open],
+            &[open, open],
+        ] {
+            for between in [",", " ,\n ", " "] {
+                for (start, end) in
+                    [("[", "]"), (r#"{"sentAt":7,"events":["#, "]}"), (r#"{"events":["#, r#"],"sentAt":7}"#)]
+                {
+                    let body = format!("{start}{}{end}", items.join(between));
+                    let found = split_batch(body.as_bytes(), 9).unwrap();
+                    assert_eq!((texts(&found), found.open), (items.to_vec(), None), "{body}");
+                    assert_eq!(found.sent_at.is_some(), start != "[", "{body}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_text_quotes_is_no_report() {
+        let (good, quoted) = (r#"{"a":1}"#, r#"{"m":"said [{"x":1},{"y":2},{"z":3}] to all"}"#);
+        for broken in [quoted.to_owned(), quoted.replace("all\"", "all"), quoted.replace("[{", "{").replace("}]", "}")]
+        {
+            assert_eq!(split(&format!("[{good},{broken},{good}]")).unwrap(), [good, broken.as_str(), good]);
+        }
+        // Brackets that are not balanced either: nothing is guessed of what is behind.
+        let open = r#"{"m":"a { b}"#;
+        let body = format!("[{good},{open},{good},{good}]");
+        let found = split_batch(body.as_bytes(), 9).unwrap();
+        assert_eq!((texts(&found)[0], found.items.len(), found.open), (good, 2, Some(Open { place: 9, further: 2 })));
+    }
+
+    #[test]
+    fn a_body_of_nothing_but_open_quotes_is_looked_at_so_often_and_no_more() {
+        let body = format!("[{}", "{\"a\":\"},{".repeat(100_000));
+        let mut scan = Scan { most: 1_000_000, ..Scan::of(body.as_bytes()) };
+        let items = scan.items().unwrap();
+        assert!(scan.looked <= (LOOKS + 3) * body.len(), "{} in {} items", scan.looked, items.len());
     }
 
     #[test]

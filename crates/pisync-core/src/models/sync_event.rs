@@ -5,15 +5,18 @@ use std::{borrow::Cow, fmt};
 use jiff::Timestamp;
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeOwned, Error, IgnoredAny, MapAccess, Visitor},
+    de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
 use super::{
     DeviceId, DeviceTime, EventId, Identity, Ignored, Labels, ReportError, ReportId,
     decoration::{self, LeftOut},
-    json::{Text, string, without_mark},
+    json::{Raw, Text, broken_members, string, without_mark},
 };
+
+/// The code of what is no JSON.
+const MALFORMED: &str = "malformed";
 
 /// One sync attempt as a device reported it.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,7 +58,7 @@ impl Report {
     ///
     /// `sent_at` is the device's clock while it sent, if it said so. Fails with every member that
     /// is wrong, not only with the first. What cannot be kept of `reportId`, `error` and `labels`
-    /// is left out, and never an error.
+    /// is left out, and never an error, also if it is no JSON or no UTF-8.
     pub fn from_json(json: &[u8], received_at: Timestamp, sent_at: Option<Timestamp>) -> Result<Self, InvalidEvent> {
         let body = Body::from_json(without_mark(json))?;
         let mut errors = Vec::new();
@@ -67,6 +70,8 @@ impl Report {
         let (Some(device_id), Some(at), Some(files), Some(total_errors), Some(speed)) =
             (device_id, device_timestamp, files, total_errors, speed)
         else {
+            // What is no JSON comes first: it is the cause where another member is missing.
+            errors.sort_by_key(|error: &FieldError| error.code != MALFORMED);
             return Err(InvalidEvent { errors });
         };
         let mut left_out = body.left_out;
@@ -142,7 +147,7 @@ pub struct FieldError {
 
 impl InvalidEvent {
     fn malformed(detail: String) -> Self {
-        Self { errors: vec![FieldError { pointer: "".into(), code: "malformed", detail }] }
+        Self { errors: vec![FieldError { pointer: "".into(), code: MALFORMED, detail }] }
     }
 }
 
@@ -175,10 +180,30 @@ struct Body<'a> {
 
 impl<'a> Body<'a> {
     fn from_json(json: &'a [u8]) -> Result<Self, InvalidEvent> {
-        serde_json::from_slice(json).map_err(|error| {
-            let expected = if error.is_data() { "expected a JSON object with each member once" } else { "not JSON" };
-            InvalidEvent::malformed(format!("{expected}: {error}"))
-        })
+        match serde_json::from_slice(json) {
+            Ok(body) => Ok(body),
+            Err(error) if error.is_data() => Err(InvalidEvent::malformed("must be a JSON object".into())),
+            Err(error) => Self::from_broken(json).ok_or_else(|| InvalidEvent::malformed(format!("not JSON: {error}"))),
+        }
+    }
+
+    /// Reads an object that holds something broken: what cannot be read of it matters by where it stands.
+    fn from_broken(json: &'a [u8]) -> Option<Self> {
+        let mut body = Self::default();
+        for (name, value) in broken_members(json)? {
+            body.add(&name, value);
+        }
+        Some(body)
+    }
+
+    /// Adds a member; of one that is there already the value is dropped.
+    fn add(&mut self, name: &str, value: Raw<'a>) {
+        let Some((member, decoration)) = self.member(name) else { return };
+        match (&member.raw, decoration) {
+            (None, _) => member.raw = Some(value),
+            (Some(_), None) => member.again = Some(name.into()),
+            (Some(_), Some(pointer)) => self.left_out.name(pointer, "is there more than once; the first was kept"),
+        }
     }
 
     /// Where a member goes, and its pointer if it is a decoration.
@@ -217,47 +242,51 @@ impl<'de> Visitor<'de> for Members {
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
         let mut body = Body::default();
         while let Some(Text(name)) = map.next_key()? {
-            let Some((member, decoration)) = body.member(&name) else {
+            if body.member(&name).is_some() {
+                let value: &RawValue = map.next_value()?;
+                body.add(&name, Raw::Json(value.get()));
+            } else {
                 map.next_value::<IgnoredAny>()?;
-                continue;
-            };
-            match (member.0.is_some(), decoration) {
-                (false, _) => member.0 = Some(map.next_value()?),
-                (true, None) => return Err(Error::custom(format_args!("there is more than one {name}"))),
-                (true, Some(pointer)) => {
-                    map.next_value::<IgnoredAny>()?;
-                    body.left_out.name(pointer, "is there more than once; the first was kept");
-                }
             }
         }
         Ok(body)
     }
 }
 
-/// One member: its JSON, or nothing where it is missing.
+/// One member: what stands in the body, or nothing where it is missing.
 #[derive(Default)]
-struct Member<'a>(Option<&'a RawValue>);
+struct Member<'a> {
+    raw: Option<Raw<'a>>,
+    /// The name by which it came a second time.
+    again: Option<Box<str>>,
+}
 
 impl<'a> Member<'a> {
     /// Reads the member, or notes under `pointer` why it cannot be read.
     fn read<T>(
         &self,
         pointer: &'static str,
-        parse: impl FnOnce(&'a str) -> Result<T, Cow<'static, str>>,
+        parse: impl FnOnce(&str) -> Result<T, Cow<'static, str>>,
         errors: &mut Vec<FieldError>,
     ) -> Option<T> {
-        let (code, detail) = match self.0.map(|raw| parse(raw.get())) {
-            Some(Ok(value)) => return Some(value),
-            Some(Err(detail)) => ("invalid", detail),
-            None => ("missing", "is required".into()),
+        let (code, detail) = match (&self.again, self.raw.map(Raw::exact)) {
+            (Some(name), _) if pointer.get(1..) == Some(name) => (MALFORMED, "is given twice: send it once".into()),
+            (Some(name), _) => (MALFORMED, format!("is given twice, also as {name}: send it once").into()),
+            (None, Some(Ok(json))) => match parse(&json) {
+                Ok(value) => return Some(value),
+                Err(detail) if matches!(json, Cow::Borrowed(_)) => ("invalid", detail),
+                Err(detail) => (MALFORMED, detail),
+            },
+            (None, Some(Err(detail))) => (MALFORMED, detail),
+            (None, None) => ("missing", "is required".into()),
         };
         errors.push(FieldError { pointer: pointer.into(), code, detail: detail.into_owned() });
         None
     }
 
-    /// The JSON of a member that may be missing or null.
-    fn decoration(&self) -> Option<&'a str> {
-        self.0.map(RawValue::get).filter(|raw| *raw != "null")
+    /// A member that may be missing or null.
+    fn decoration(&self) -> Option<Raw<'a>> {
+        self.raw.filter(|raw| !matches!(raw, Raw::Json("null")))
     }
 }
 
@@ -465,6 +494,103 @@ mod tests {
         let (event, named) = decorated(r#","reportId":"1","report_id":"2","error":{"code":"E"},"error":7"#);
         assert_eq!((event.report_id.unwrap().as_str(), event.error.unwrap().code()), ("1", "E"));
         assert_eq!(named, ["/reportId", "/error"]);
+    }
+
+    /// A report of these bytes, in place of what a member is there.
+    fn bytes(member: &str, value: &[u8]) -> Result<Report, InvalidEvent> {
+        let json = r#"{"deviceId":"a","timestamp":0,"totalFilesSynced":0,"totalErrors":1,"internetSpeed":0}"#;
+        let mut json = json.as_bytes().to_vec();
+        let name = format!("\"{member}\":");
+        if let Some(start) = json.windows(name.len()).position(|window| window == name.as_bytes()) {
+            let start = start + name.len();
+            let end = start + json[start..].iter().position(|byte| b",}".contains(byte)).unwrap();
+            json.splice(start..end, value.iter().copied());
+        } else {
+            json.pop();
+            json.extend([b",", name.as_bytes(), value, b"}"].concat());
+        }
+        Report::from_json(&json, RECEIVED.parse().unwrap(), None)
+    }
+
+    #[test]
+    fn what_decorates_refuses_no_report_though_it_is_no_json_or_no_utf_8() {
+        let (plain, _) = decorated("");
+        for (member, value, ignored) in [
+            ("labels", &b"{\"a\":\"K\xf6ln\"}"[..], "/labels/a"),
+            ("labels", b"{\"r\xe9gion\":\"nord\"}", "/labels/r\u{fffd}gion"),
+            ("labels", b"{\"a\":\"x\ty\"}", "/labels/a"),
+            ("labels", b"{\"a\tb\":\"x\"}", "/labels/a\u{fffd}b"),
+            ("labels", b"{\"a\":NaN}", "/labels/a"),
+            ("labels", b"nord", "/labels"),
+            ("error", b"{\"code\":\"\xe9\"}", "/error"),
+            ("error", b"{\"code\":NaN}", "/error"),
+            ("error", b"'E'", "/error"),
+            ("error", b"", "/error"),
+            ("reportId", b"\"\xe9\"", "/reportId"),
+            ("reportId", b"\"a\tb\"", "/reportId"),
+            ("reportId", b"007x", "/reportId"),
+        ] {
+            let Report { event, ignored: named } = bytes(member, value).unwrap();
+            let named: Vec<_> = named.iter().map(|one| one.pointer.as_ref()).collect();
+            assert_eq!((event, named), (plain.clone(), vec![ignored]), "{member} {value:?}");
+        }
+        for (member, value) in [("more", &b"NaN"[..]), ("more", b"\"\xe9\t\""), ("m\u{e9}", b"[1,{\"a\":x}]")] {
+            assert_eq!(bytes(member, value), Ok(Report { event: plain.clone(), ignored: Vec::new() }), "{value:?}");
+        }
+        let read = |value: &[u8]| {
+            let Report { event, ignored } = bytes("error", value).unwrap();
+            let pointers: Vec<_> = ignored.into_iter().map(|one| one.pointer).collect();
+            (event.error.unwrap().message().unwrap_or_default().to_owned(), pointers)
+        };
+        let none = Vec::<Cow<'_, str>>::new();
+        assert_eq!(
+            read(b"{\"code\":\"E\",\"message\":\"line 1\r\n\tline 2\"}"),
+            ("line 1 line 2".into(), none.clone())
+        );
+        assert_eq!(read(br#"{"code":"E","message":"C:\Users","errno":NaN}"#), (r"C:\Users".into(), none));
+        let replaced = (String::from("disque d\u{fffd}connect\u{fffd}"), vec![Cow::from("/error/message")]);
+        assert_eq!(read(b"{\"code\":\"E\",\"message\":\"disque d\xe9connect\xe9\"}"), replaced);
+        assert_eq!(read(b"{\"code\":\"E\",\"message\":\"a\x1b[0m\"}"), (String::new(), vec!["/error/message".into()]));
+        let labels = bytes("labels", b"{\"a\":\"K\xf6ln\",\"b\":\"\tnord\n\",\"c\":7}").unwrap().event.labels;
+        assert_eq!(labels.iter().collect::<Vec<_>>(), [("b", "nord"), ("c", "7")]);
+    }
+
+    #[test]
+    fn what_the_report_depends_on_is_refused_by_its_own_name_if_it_is_no_json_or_no_utf_8() {
+        for (member, value, said) in [
+            ("deviceId", &b"\"caf\xe9\""[..], "must be UTF-8, and has the byte 0xE9 in place 5"),
+            ("deviceId", b"\"a\xc3\"", "must be UTF-8, and has the byte 0xC3 in place 3"),
+            ("deviceId", b"\"a\tb\"", "U+0009 tab at character 2"),
+            ("deviceId", br#""C:\x""#, "backslash"),
+            ("timestamp", b"\"2026-11-23T08:57:43Z\xff\"", "must be UTF-8"),
+            ("timestamp", b"2026-11-23T08:57:43Z", "no JSON: 2026-11-23T08"),
+            ("totalErrors", b"5\xff", "no JSON: 5"),
+            ("totalFilesSynced", b"", "has no value"),
+            ("internetSpeed", b"NaN", "no JSON: NaN"),
+        ] {
+            let refused = bytes(member, value).unwrap_err();
+            let [FieldError { pointer, code, detail }] = &refused.errors[..] else { panic!("{member}: {refused}") };
+            let expected = if member == "timestamp" && said.contains("08") { "" } else { member };
+            assert_eq!((pointer.trim_start_matches('/'), *code), (expected, "malformed"), "{value:?}: {detail}");
+            assert!(detail.contains(said) || expected.is_empty(), "{value:?}: {detail}");
+        }
+        assert_eq!(bytes("deviceId", b"\"a\r\n\"").unwrap().event.device_id.as_str(), "a", "line ends around an id");
+    }
+
+    #[test]
+    fn a_member_that_is_given_twice_is_named_with_both_names() {
+        for (more, said) in [
+            (r#""totalErrors":1"#, "totalErrors is given twice: send it once"),
+            (r#""total_errors":2"#, "totalErrors is given twice, also as total_errors: send it once"),
+            (r#""total_errors":NaN"#, "totalErrors is given twice, also as total_errors: send it once"),
+        ] {
+            let json = format!(
+                r#"{{"deviceId":"a","timestamp":0,"totalFilesSynced":0,"totalErrors":1,"internetSpeed":0,{more}}}"#
+            );
+            let refused = parse(&json).unwrap_err();
+            assert_eq!((refused.to_string().as_str(), refused.errors[0].code), (said, "malformed"));
+            assert_eq!(refused.errors[0].pointer, "/totalErrors");
+        }
     }
 
     #[test]

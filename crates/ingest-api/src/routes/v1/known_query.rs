@@ -3,15 +3,15 @@
 //!
 //! What a route knows is what it says of itself in the `OpenAPI` document, so no route can be forgotten.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
 
 use actix_web::{
     Error,
     body::{EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::Method,
     middleware::Next,
 };
+use percent_encoding::percent_decode_str;
 use utoipa::{
     OpenApi,
     openapi::{
@@ -41,12 +41,12 @@ fn names(operation: &Operation) -> Vec<String> {
     of_query.collect()
 }
 
-/// Lets through a `GET` whose parameters the route knows.
+/// Lets through a read whose parameters the route knows.
 pub(in crate::routes) async fn check<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
-    if request.method() == Method::GET && !request.query_string().is_empty() {
+    if !request.query_string().is_empty() {
         let known = request.match_pattern().and_then(|path| KNOWN.get(&path));
         let known = known.map(Vec::as_slice).unwrap_or_default();
         if let Some(unknown) = unknown(request.query_string(), known) {
@@ -56,17 +56,26 @@ pub(in crate::routes) async fn check<B: MessageBody>(
     Ok(next.call(request).await?.map_into_left_body())
 }
 
-/// The refusal of the first parameter that is not known, or that comes twice.
+/// The refusal of the first parameter that is not known, comes twice, or is no text.
 fn unknown(query: &str, known: &[String]) -> Option<ApiError> {
     let mut seen = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let name = decode(pair.split('=').next().unwrap_or_default());
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let Some(name) = decode(name) else {
+            let why =
+                format!("the query cannot be read: a name must be percent-encoded UTF-8, and {} is not", shown(name));
+            return Some(ApiError::malformed(why));
+        };
         if !known.contains(&name) {
-            return Some(operator::fault(&format!("/{name}"), refusal(&name, known)));
+            return Some(operator::fault(&format!("/{}", shown(&name)), refusal(&name, known)));
         }
         // `label` may be repeated: all must match.
         if name != "label" && seen.contains(&name) {
-            return Some(operator::fault(&format!("/{name}"), format!("{name} is given twice: give it once")));
+            return Some(operator::fault(&format!("/{name}"), "is given twice: give it once"));
+        }
+        if decode(value).is_none() {
+            let why = format!("must be percent-encoded UTF-8, and {} is not", shown(value));
+            return Some(operator::fault(&format!("/{name}"), why));
         }
         seen.push(name);
     }
@@ -76,17 +85,23 @@ fn unknown(query: &str, known: &[String]) -> Option<ApiError> {
 fn refusal(name: &str, known: &[String]) -> String {
     let alike = known.iter().map(|known| (strsim::jaro_winkler(&name.to_lowercase(), &known.to_lowercase()), known));
     let meant = alike.filter(|(alike, _)| *alike >= ALIKE).max_by(|(a, _), (b, _)| a.total_cmp(b));
-    let shown: String = name.chars().take(40).flat_map(char::escape_debug).collect();
     match meant {
-        Some((_, meant)) => format!("there is no parameter {shown}: did you mean {meant}?"),
-        None if known.is_empty() => format!("there is no parameter {shown}: this route takes none"),
-        None => format!("there is no parameter {shown}: this route takes {}", known.join(", ")),
+        Some((_, meant)) => format!("is no parameter of this route: did you mean {meant}?"),
+        None if known.is_empty() => "is no parameter of this route: it takes none".to_owned(),
+        None => format!("is no parameter of this route: it takes {}", known.join(", ")),
     }
 }
 
-fn decode(name: &str) -> String {
-    let pairs = serde_urlencoded::from_str::<Vec<(String, String)>>(name).unwrap_or_default();
-    pairs.into_iter().next().map(|(name, _)| name).unwrap_or_default()
+/// A name or value as an answer repeats it.
+fn shown(text: &str) -> String {
+    let shown: String = text.chars().take(40).flat_map(char::escape_debug).collect();
+    if shown.is_empty() { "\"\"".to_owned() } else { shown }
+}
+
+/// A name or value as text, if it is one.
+fn decode(escaped: &str) -> Option<String> {
+    let spaces = escaped.replace('+', " ");
+    percent_decode_str(&spaces).decode_utf8().ok().map(Cow::into_owned)
 }
 
 #[cfg(test)]
@@ -101,13 +116,16 @@ mod tests {
     #[test]
     fn what_is_misspelt_is_named_with_what_was_meant() {
         for (query, meant) in [
-            ("stauts=failing", "did you mean status?"),
+            ("stauts=failing", "stauts is no parameter of this route: did you mean status?"),
             ("Status=failing", "did you mean status?"),
             ("status=failing&min_failures=3", "did you mean minFailures?"),
-            ("utm_source=x", "this route takes status, minFailures, cursor, label"),
+            ("utm_source=x", "utm_source is no parameter of this route: it takes status, minFailures, cursor, label"),
             ("status=ok&status=failing", "status is given twice"),
-            ("st%61tus=ok&x%00=1", "there is no parameter x\\0"),
-            ("=1", "there is no parameter"),
+            ("st%61tus=ok&x%00=1", "x\\0 is no parameter"),
+            ("=1", "\"\" is no parameter"),
+            ("status=%ff", "status must be percent-encoded UTF-8, and %ff is not"),
+            ("cursor=caf%E9", "cursor must be percent-encoded UTF-8, and caf%E9 is not"),
+            ("%ff=1", "a name must be percent-encoded UTF-8, and %ff is not"),
         ] {
             let refused = refused(query).unwrap();
             assert!(refused.contains(meant), "{query}: {refused}");

@@ -16,17 +16,18 @@ pub(crate) mod operator;
 pub(crate) mod query;
 mod silence_item;
 mod silences;
+mod spreadsheet;
 mod sync_events;
 mod what_changed;
 
 use actix_web::{
     Route,
-    web::{delete, get, post},
+    web::{delete, post},
 };
 use utoipa::OpenApi;
 
 pub use self::{device_counts::Census, fleet_summary::Summaries};
-use super::{Access, Endpoint, Resource};
+use super::{Access, Endpoint, Resource, get};
 use crate::{auth::Scope, http::Costly};
 
 /// What these routes say of themselves.

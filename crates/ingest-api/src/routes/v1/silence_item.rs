@@ -94,7 +94,7 @@ impl From<Reach> for ReachItem {
 /// The matchers, 1 to 20.
 pub(super) fn matchers<'a>(texts: impl ExactSizeIterator<Item = &'a str>) -> Result<Vec<Matcher>, ApiError> {
     if !(1..=MATCHERS).contains(&texts.len()) {
-        return Err(operator::fault("/matchers", format!("there must be 1 to {MATCHERS}")));
+        return Err(operator::fault("/matchers", format!("must be 1 to {MATCHERS}")));
     }
     let read = |(index, text): (usize, &str)| {
         text.parse::<Matcher>().map_err(|error| operator::fault(&format!("/matchers/{index}"), error.to_string()))
