@@ -66,7 +66,7 @@ fn check(given: &str) -> Result<(), String> {
     let (directives, _) = given.split_once('/').unwrap_or((given, ""));
     let bad = directives.split(',').map(str::trim).filter(|directive| !directive.is_empty()).find(|directive| {
         let (target, level) = directive.split_once('=').unwrap_or(("", directive));
-        level.parse::<log::LevelFilter>().is_err() || target.contains(char::is_whitespace)
+        level.parse::<LevelFilter>().is_err() || target.contains(char::is_whitespace)
     });
     match bad {
         None => Ok(()),
