@@ -89,3 +89,18 @@ async fn a_new_certificate_is_shown_after_sighup_and_a_bad_one_is_not() {
     assert!(connect(&address, &new, b"http/1.1").await.is_ok());
     env.finish().await;
 }
+
+#[tokio::test]
+async fn a_key_that_everybody_may_read_is_a_warning_and_no_end() {
+    use std::os::unix::fs::PermissionsExt;
+    let env = TestEnv::new();
+    certify(&env);
+    for (mode, is_warned) in [(0o644, true), (0o640, false)] {
+        std::fs::set_permissions(env.path("key.pem"), std::fs::Permissions::from_mode(mode)).unwrap();
+        std::fs::write(env.path("api.log"), "").unwrap();
+        let (service, _) = start(&env).await;
+        let log = service.log();
+        assert_eq!(log.contains("open to every user") && log.contains("chmod 640"), is_warned, "{mode:o}: {log}");
+    }
+    env.finish().await;
+}

@@ -61,6 +61,8 @@ pub(super) struct Bounded {
 #[derive(Debug, Default)]
 struct Refusal {
     answer: Vec<u8>,
+    /// Whether the client is to see that nothing more comes, once it has the answer.
+    is_last: bool,
     thrown_away: usize,
 }
 
@@ -92,6 +94,9 @@ impl Bounded {
             }
         }
         let _ = Pin::new(&mut self.stream).poll_flush(context)?;
+        if refusal.is_last && refusal.answer.is_empty() {
+            refusal.is_last = Pin::new(&mut self.stream).poll_shutdown(context)?.is_pending();
+        }
         let mut scratch = [0; 8 * 1024];
         let mut turn = 0;
         loop {
@@ -122,7 +127,7 @@ impl Bounded {
 
     fn refuse(&mut self, fault: Fault) {
         self.connection.refuse(Why::Malformed);
-        self.refusal = Some(Refusal { answer: answer(fault), thrown_away: 0 });
+        self.refusal = Some(Refusal { answer: answer(fault), is_last: true, thrown_away: 0 });
     }
 
     /// Reads a head to its end; whether there is one, or a refusal. Otherwise the client is gone.

@@ -104,19 +104,23 @@ impl Table {
         }
     }
 
-    /// Ends those that have waited longest, as many as are above nine tenths.
+    /// Ends those that have waited longest, as many as are above nine tenths; of a large table some more,
+    /// so that it is not looked through for each connection of a flood.
     fn make_room(&self, rested: Duration) {
         let (connections, now) = (self.connections.borrow(), Instant::now());
+        let living = connections.values().filter(|connection| !connection.is_killed()).count();
+        let surplus = (living + 1).saturating_sub(self.nearly_full().max(1));
+        if surplus == 0 {
+            return;
+        }
         let mut waiting: Vec<_> = connections
             .values()
             .filter_map(|connection| Some((connection.waits_since()?, connection)))
             .filter(|(since, _)| now.saturating_duration_since(*since) >= rested)
             .collect();
-        let living = connections.values().filter(|connection| !connection.is_killed()).count();
-        let surplus = (living + 1).saturating_sub(self.nearly_full().max(1));
         // Connections at rest go first: a body that comes slowly is a device on a slow line.
         waiting.sort_unstable_by_key(|(since, connection)| (!connection.is_at_rest(), *since));
-        waiting.iter().take(surplus).for_each(|(_, connection)| connection.kill(Why::Room));
+        waiting.iter().take(surplus + self.most / 64).for_each(|(_, connection)| connection.kill(Why::Room));
     }
 }
 

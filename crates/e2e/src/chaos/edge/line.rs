@@ -9,10 +9,11 @@ use super::{super::line::table, reports::Sent, rows::Row, watch::Memory};
 /// The heads of the columns.
 const HEADS: [&str; 9] = ["row", "attacks", "accepted", "refused", "no answer", "p99", "memory", "alive", "damage"];
 
-/// The most memory, in kB, and the longest that 99 of 100 reports may take, in seconds; the small
-/// form runs beside other tests, with a program that is not optimised.
+/// The most memory, in kB.
 const MEMORY: u64 = 200 * 1024;
-const P99: f64 = 0.25;
+
+/// The longest that 99 of 100 reports may take in the small form, in seconds: it runs beside other tests,
+/// with a program that is not optimised.
 const QUICK_P99: f64 = 2.0;
 
 /// What was found at the end of a row.
@@ -45,7 +46,7 @@ impl Line {
     /// The line of a row, with its verdict.
     pub(super) fn new(row: &Row, quick: bool, outcome: anyhow::Result<Outcome>) -> Self {
         let failure = match &outcome {
-            Ok(outcome) => verdict(row.bounds, if quick { QUICK_P99 } else { P99 }, outcome),
+            Ok(outcome) => verdict(row.bounds, if quick { QUICK_P99 } else { row.p99 }, outcome),
             Err(error) => Some(format!("{error:#}")),
         };
         let Outcome { reports, memory, acts, damage } = outcome.unwrap_or_default();
@@ -142,6 +143,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    const P99: f64 = 0.25;
 
     fn outcome(accepted: usize, millis: u64, peak: u64, is_alive: bool) -> Outcome {
         let reports = Sent { accepted, times: vec![Duration::from_millis(millis); 100], ..Sent::default() };
