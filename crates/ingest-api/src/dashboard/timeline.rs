@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use jiff::Timestamp;
 use pisync_core::{
-    models::{ALERTNAME, DEVICE_ID, DeviceId, Incident, Labels, Silence, SilenceEnd},
+    models::{Alert, AlertName, DeviceId, Incident, Labels, Silence, SilenceEnd, Subject},
     store::StoredEvent,
 };
 
@@ -26,9 +26,10 @@ pub(super) struct Line {
 
 /// Whether a silence is about alerts of this device, which says this of itself.
 pub(super) fn is_about(silence: &Silence, device_id: &DeviceId, labels: &Labels) -> bool {
-    let mut labels = labels.to_map();
-    labels.insert(DEVICE_ID.to_owned(), device_id.to_string());
-    silence.matchers.iter().filter(|matcher| matcher.label() != ALERTNAME).all(|matcher| matcher.matches(&labels))
+    AlertName::KNOWN.into_iter().any(|name| {
+        let alert = Alert::new(name, Subject::Device(device_id.clone()), Timestamp::UNIX_EPOCH);
+        silence.matches(&alert.labels_with(Some(labels)))
+    })
 }
 
 /// Syncs, incidents, who took them on, and silences, newest first.
