@@ -193,8 +193,6 @@ fn open_to_everyone_are_these_routes_alone() {
         ("GET", "/readyz"),
         ("GET", "/shared"),
         ("GET", "/sign-in"),
-        ("HEAD", "/healthz"),
-        ("HEAD", "/readyz"),
         ("POST", "/sign-in"),
         ("POST", "/sign-out"),
     ];

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
-    time::{sleep, timeout},
+    time::timeout,
 };
 
 use crate::tls::{certify, connect, start};
@@ -162,11 +162,11 @@ async fn a_slow_and_honest_client_delivers() {
     let mut stream = open(&api).await;
     for bytes in head.as_bytes().chunks(20) {
         stream.write_all(bytes).await.unwrap();
-        sleep(Duration::from_millis(100)).await;
+        e2e::pass(Duration::from_millis(100)).await;
     }
     for bytes in sent.as_bytes().chunks(200) {
         stream.write_all(bytes).await.unwrap();
-        sleep(Duration::from_millis(200)).await;
+        e2e::pass(Duration::from_millis(200)).await;
     }
     let answer = said(stream, Duration::from_secs(20)).await;
     assert!(answer.starts_with("HTTP/1.1 202") && answer.contains("\"accepted\":40"), "{answer}");
