@@ -70,5 +70,6 @@ mod tls;
 mod tls_servers;
 mod upgrade;
 mod variety;
+mod verdict;
 mod what_changed;
 mod world;
