@@ -43,6 +43,8 @@ impl Setup {
         if devices > 0 && worker != Contact::Never && alerter != Contact::Never {
             return None;
         }
+        // A queue that was made anew has forgotten what it accepted; a device remembers.
+        let is_accepted = accepted > 0 || devices > 0;
         let needs_key = request.app_data::<Data<Gate>>().is_some_and(|gate| gate.mode() == Auth::Enforce);
         let link = |path| Site::of(request).map_or_else(|| path_of(path), |site| site.link(request, path));
         let steps = [
@@ -60,8 +62,8 @@ impl Setup {
             ),
             Step::new(
                 "A first report is accepted",
-                accepted > 0,
-                if accepted > 0 { "It was accepted.".into() } else { "Send one: the command below does.".into() },
+                is_accepted,
+                if is_accepted { "It was accepted.".into() } else { "Send one: the command below does.".into() },
             ),
             Step::new(
                 "A first device is known",
