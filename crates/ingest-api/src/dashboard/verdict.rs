@@ -432,10 +432,7 @@ mod tests {
             |of| of.alive.iter_mut().for_each(|alive| alive.alerter = Contact::Lost(SignedDuration::from_secs(240))),
             "Nobody is being alerted: no alerter has run for 4 min.",
         ),
-        (
-            |of| incidents(of).fleet.push(stalled()),
-            "PiSync itself does not get reports through",
-        ),
+        (|of| incidents(of).fleet.push(stalled()), "PiSync itself does not get reports through"),
         (
             |of| incidents(of).fleet.push(failing()),
             "The fleet is failing: 200 of 1\u{202f}000 devices, most for the content.",
