@@ -23,7 +23,8 @@ pub struct Config {
     /// What to do instead of watching.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// When to look at all counters: five cron fields, in UTC
+    /// When to look at all counters: five cron fields, in UTC; with --once, when it is run, so that pages
+    /// know that a run is missing
     #[arg(long, env = "PISYNC_ALERT_SCHEDULE", default_value = "* * * * *")]
     pub schedule: Cron,
     /// Failed syncs in a row at which a device is alerted, 1 to 1000000

@@ -9,6 +9,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    heartbeat::Heartbeat,
     outbox::{Outbox, Sending},
     routing::Routing,
     summary::Summaries,
@@ -35,29 +36,30 @@ const HINTS: usize = 10_000;
 /// summaries do not wait for each other.
 pub async fn watch(
     alerter: &Alerter,
+    heartbeat: &Heartbeat,
     outbox: &Outbox,
     summaries: &Summaries,
     hints: &Hints,
-    schedule: &Cron,
     timeout: Duration,
     stop: &CancellationToken,
 ) {
-    let ticks = tick(alerter, hints, schedule, timeout, stop);
+    let ticks = tick(alerter, heartbeat, hints, timeout, stop);
     tokio::join!(ticks, send(outbox, timeout, stop), sum_up(summaries, timeout, stop));
 }
 
-async fn tick(alerter: &Alerter, hints: &Hints, schedule: &Cron, timeout: Duration, stop: &CancellationToken) {
+async fn tick(alerter: &Alerter, heartbeat: &Heartbeat, hints: &Hints, timeout: Duration, stop: &CancellationToken) {
     let mut troubles = Troubles::default();
     // At once, then by the schedule.
     let mut next_tick = Some(Timestamp::now());
     while !stop.is_cancelled() {
         if next_tick.is_some_and(|at| at <= Timestamp::now()) {
-            next_tick = following(schedule, Timestamp::now());
+            next_tick = heartbeat.next_tick(Timestamp::now());
             let looking = alerter.clone();
             let ticked = in_time(timeout, async move { looking.tick().await }).await;
             if ticked.is_ok() {
                 // Nobody waits for the answer: hints do not, and no tick comes so soon.
                 tokio::spawn(alerter.ping());
+                tokio::spawn(heartbeat.clone().ticked());
             }
             troubles.note("tick", ticked);
         }
@@ -147,7 +149,7 @@ pub(crate) fn is_in_time(schedule: &Cron, last: Option<Timestamp>, now: Timestam
 }
 
 /// The schedule's next time, if it has any.
-fn following(schedule: &Cron, now: Timestamp) -> Option<Timestamp> {
+pub(crate) fn following(schedule: &Cron, now: Timestamp) -> Option<Timestamp> {
     let next = schedule.find_next_occurrence(&now.to_zoned(TimeZone::UTC), false);
     next.ok().map(|next| next.timestamp())
 }

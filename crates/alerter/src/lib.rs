@@ -1,7 +1,8 @@
 //! From the counters to the people: compares what is failing with what is known to be, and tells
 //! the difference.
 //!
-//! In reading order: [`config`] (flags), [`routing`] (the file), [`daemon`] (when), [`tick`] (the rules
+//! In reading order: [`config`] (flags), [`routing`] (the file), [`daemon`] (when), [`heartbeat`] (that it
+//! ticked), [`tick`] (the rules
 //! one after the other), [`rules`] (a file for each, and their list), `snapshot` (what they read),
 //! [`evaluation`] (what they find), `inhibition` (which suppresses which), `reconcile` (what is written),
 //! [`incident`] (its states), [`outbox`] (what is to leave), [`notification`] (one message),
@@ -14,6 +15,7 @@ pub mod config;
 pub mod daemon;
 pub mod device_context;
 pub mod evaluation;
+pub mod heartbeat;
 pub mod incident;
 mod inhibition;
 pub mod messages;
@@ -41,6 +43,7 @@ use pisync_core::{
 
 use crate::{
     config::{Command, Config},
+    heartbeat::Heartbeat,
     messages::Links,
     outbox::Outbox,
     receivers::log::AlertLog,
@@ -80,8 +83,9 @@ async fn watch(config: Config) -> anyhow::Result<()> {
     let outbox = Outbox::new(store.clone(), routing.clone(), lease, config.crash.clone(), metrics.clone())?;
     let (queue_of, crash) = (queue.clone(), config.crash.clone());
     let summaries = Summaries::new(store.clone(), queue_of, routing.clone(), lease, crash, metrics);
+    let heartbeat = Heartbeat::new(queue.clone(), config.schedule.clone(), routing.clone());
     if config.once {
-        return once(&store, &alerter, &outbox, &summaries, &routing).await;
+        return once(&store, &alerter, heartbeat, &outbox, &summaries, &routing).await;
     }
     routing::read_again_on_hangup(config.config.clone(), routing.clone()).context("listening for SIGHUP")?;
     queue.open(Process::Alerter).await?;
@@ -92,8 +96,7 @@ async fn watch(config: Config) -> anyhow::Result<()> {
     }
     log::info!(schedule:% = config.schedule, threshold = config.threshold; "watching");
     let keeper = tokio::spawn(daemon::keep_alive(routing, store, config.tick_timeout()));
-    daemon::watch(&alerter, &outbox, &summaries, &Hints::new(queue), &config.schedule, config.tick_timeout(), &stop)
-        .await;
+    daemon::watch(&alerter, &heartbeat, &outbox, &summaries, &Hints::new(queue), config.tick_timeout(), &stop).await;
     keeper.abort();
     log::info!("stopped");
     Ok(())
@@ -103,6 +106,7 @@ async fn watch(config: Config) -> anyhow::Result<()> {
 async fn once(
     store: &Store,
     alerter: &Alerter,
+    heartbeat: Heartbeat,
     outbox: &Outbox,
     summaries: &Summaries,
     routing: &Routing,
@@ -113,6 +117,7 @@ async fn once(
         made => made?,
     }
     alerter.tick().await?;
+    heartbeat.ticked().await;
     routing.ping().await;
     let outcome = outbox.deliver().await?;
     let failed = outcome.failed + Box::pin(summaries.send()).await?.failed;

@@ -6,7 +6,7 @@ import path from "node:path";
 
 import { takesOn, shows, silences } from "./alerts.mjs";
 import { shares } from "./share.mjs";
-import { axe, base, env, signIn, troubles, watch, withBrowser } from "./stage.mjs";
+import { base, env, isReadable, isWithin, signIn, troubles, watch, withBrowser } from "./stage.mjs";
 
 const LOOKS = [
   ["desktop-light", { viewport: { width: 1280, height: 900 }, colorScheme: "light" }],
@@ -23,33 +23,6 @@ const PAGES = [
   ["dead-letters", "/dead-letters"],
 ];
 const OWN_FILES_BELOW = 150_000;
-
-async function isReadable(page, name) {
-  await page.evaluate(axe);
-  const found = await page.evaluate(() => axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"] }));
-  const serious = found.violations.filter((violation) => ["serious", "critical"].includes(violation.impact));
-  for (const violation of serious) {
-    troubles.push(`axe on ${name}: ${violation.id}: ${violation.nodes.map((node) => node.html).slice(0, 3).join(" | ")}`);
-  }
-}
-
-// Neither the page nor a table in it is wider than there is room for, also where it can be unfolded.
-async function isWithin(page, name) {
-  const wide = await page.evaluate(() => {
-    const closed = [...document.querySelectorAll("details:not([open])")];
-    closed.forEach((details) => (details.open = true));
-    const places = [document.documentElement, ...document.querySelectorAll(".scroll, table")];
-    const found = places.map((place) => {
-      const right = place.getBoundingClientRect().right - document.documentElement.clientWidth;
-      return [place.ariaLabel ?? place.localName, Math.max(place.scrollWidth - place.clientWidth, Math.ceil(right))];
-    });
-    closed.forEach((details) => (details.open = false));
-    return found.filter(([, pixels]) => pixels > 0);
-  });
-  for (const [place, pixels] of wide) {
-    troubles.push(`${name}: ${place} is ${pixels} px too wide`);
-  }
-}
 
 // Each page in each look, with its picture.
 async function everyPage(browser, state) {

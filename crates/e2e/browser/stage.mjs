@@ -9,7 +9,7 @@ export const env = process.env;
 export const base = env.DASHBOARD_URL;
 const packages = createRequire(path.join(env.PISYNC_TEST_BROWSER, "node_modules", "x.js"));
 const { chromium } = packages("playwright-core");
-export const axe = fs.readFileSync(packages.resolve("axe-core/axe.min.js"), "utf8");
+const axe = fs.readFileSync(packages.resolve("axe-core/axe.min.js"), "utf8");
 
 const FLAGS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -62,5 +62,33 @@ export async function withBrowser(look) {
   } finally {
     await browser.close();
     fs.rmSync(profile, { recursive: true, force: true });
+  }
+}
+
+// What a page may not have for those who cannot see it well.
+export async function isReadable(page, name) {
+  await page.evaluate(axe);
+  const found = await page.evaluate(() => axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"] }));
+  const serious = found.violations.filter((violation) => ["serious", "critical"].includes(violation.impact));
+  for (const violation of serious) {
+    troubles.push(`axe on ${name}: ${violation.id}: ${violation.nodes.map((node) => node.html).slice(0, 3).join(" | ")}`);
+  }
+}
+
+// Neither the page nor a table in it is wider than there is room for, also where it can be unfolded.
+export async function isWithin(page, name) {
+  const wide = await page.evaluate(() => {
+    const closed = [...document.querySelectorAll("details:not([open])")];
+    closed.forEach((details) => (details.open = true));
+    const places = [document.documentElement, ...document.querySelectorAll(".scroll, table")];
+    const found = places.map((place) => {
+      const right = place.getBoundingClientRect().right - document.documentElement.clientWidth;
+      return [place.ariaLabel ?? place.localName, Math.max(place.scrollWidth - place.clientWidth, Math.ceil(right))];
+    });
+    closed.forEach((details) => (details.open = false));
+    return found.filter(([, pixels]) => pixels > 0);
+  });
+  for (const [place, pixels] of wide) {
+    troubles.push(`${name}: ${place} is ${pixels} px too wide`);
   }
 }

@@ -1,7 +1,7 @@
 //! The HTTP side of `PiSync`: what a device reports goes through [`routes`] into the queue.
 //!
 //! In reading order: [`config`], [`server`], `http` (connections and what bounds them),
-//! [`request_id`], [`front`] (with [`auth`], [`cors`], [`tls`] and [`headers`]), [`routes`], [`limits`], `reads` (threads for what computes), `refresh`, [`hours`], [`changes`], `hourly` (what is done
+//! [`request_id`], [`front`] (with [`auth`], [`cors`], [`tls`] and [`headers`]), [`routes`], [`limits`], [`liveness`] (who is alive beside it), `reads` (threads for what computes), `refresh`, [`hours`], [`changes`], `hourly` (what is done
 //! once an hour), [`error`], [`metrics`]; [`cursor`]
 //! for lists, [`signing`] for what seals them; [`dashboard`] for people; [`admin`] and [`healthcheck`] for the
 //! operator's verbs.
@@ -21,6 +21,7 @@ mod hourly;
 pub mod hours;
 mod http;
 pub mod limits;
+pub mod liveness;
 pub mod metrics;
 mod reads;
 mod refresh;
@@ -49,6 +50,7 @@ use crate::{
     hours::Hours,
     http::{Bounds, Budget},
     limits::Limits,
+    liveness::Liveness,
     metrics::Metrics,
     routes::{Census, FailingTotal, Summaries},
     server::State,
@@ -86,6 +88,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         signing_keys: front.signing_keys.clone(),
         summaries: Summaries::default(),
         last_seen: LastSeen::new(queue.clone()),
+        liveness: Liveness::new(queue.clone()),
         census: Census::default(),
         changes: Changes::default(),
         failing_total: FailingTotal::default(),

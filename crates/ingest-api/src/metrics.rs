@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use pisync_core::{
     metrics::{registry, registry_of, seconds},
     models::DeviceStatus,
-    queue::{Each, PartitionStatus, QueueError},
+    queue::{Each, PartitionStatus, QueueError, Signs},
 };
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -153,6 +153,19 @@ pub(crate) fn devices_registry(counts: [(DeviceStatus, u64); 4]) -> Registry {
         devices.get_or_create(&[("status", status.as_str())]).set(signed(count));
     }
     registry.register("devices", "Devices by status, each counted once", devices);
+    registry
+}
+
+/// Whether anybody is being alerted, by what alerters wrote down in Redis.
+pub(crate) fn alerter_registry(signs: &Signs, now: Timestamp) -> Registry {
+    let mut registry = registry();
+    let (up, last_tick) = (Gauge::<i64>::default(), Gauge::<i64>::default());
+    up.set(i64::from(signs.alerter_at(now).is_alive()));
+    last_tick.set(signs.alerter.map_or(0, Timestamp::as_second));
+    let help = "1 while an alerter ticks by its schedule, 0 while nobody is being alerted";
+    registry.register("alerter_up", help, up);
+    let help = "When an alerter last completed a tick; 0 before the first";
+    registry.register("alerter_last_tick_timestamp_seconds", help, last_tick);
     registry
 }
 

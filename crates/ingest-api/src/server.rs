@@ -19,6 +19,7 @@ use crate::{
     hours::Hours,
     http::{self, Bounds, Permits},
     limits::Limits,
+    liveness::Liveness,
     metrics::Metrics,
     request_id, routes,
     routes::{Census, Docs, FailingTotal, Summaries},
@@ -41,6 +42,8 @@ pub struct State {
     pub store: Store,
     /// When devices were last heard of.
     pub last_seen: LastSeen,
+    /// Who is alive beside this process.
+    pub liveness: Liveness,
     /// The hours, added up.
     pub hours: Hours,
     /// How many devices have which status.

@@ -73,6 +73,11 @@ impl Routing {
         self.loaded().routes(alert)
     }
 
+    /// Returns how many receivers there are besides the log.
+    pub(crate) fn receivers(&self) -> usize {
+        self.loaded().receivers.len()
+    }
+
     /// Delivers one message to its receiver. The same message may be sent again by the same id.
     pub async fn send(&self, notification: &Notification) -> Delivery {
         let loaded = self.loaded();

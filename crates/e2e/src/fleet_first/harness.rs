@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use alerter::{
+    heartbeat::Heartbeat,
     messages::Links,
     outbox::Outbox,
     receivers::log::AlertLog,
@@ -22,6 +23,7 @@ const LEASE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct AlerterHarness {
     alerter: Alerter,
+    heartbeat: Heartbeat,
     outbox: Outbox,
 }
 
@@ -39,13 +41,15 @@ impl AlerterHarness {
         let config = RoutingFile::read(&env.path("alerts.toml"))?;
         let receivers = Routing::new(AlertLog::open(&env.path("alerts.log"))?, Links::default(), config);
         let alerter = Alerter::new(store.clone(), env.queue(), 3, receivers.clone(), crash.clone());
+        let heartbeat = Heartbeat::new(env.queue(), "* * * * *".parse()?, receivers.clone());
         let outbox = Outbox::new(store, receivers, LEASE, crash, alerter.metrics().clone())?;
-        Ok(Self { alerter, outbox })
+        Ok(Self { alerter, heartbeat, outbox })
     }
 
     /// Looks at everything at a time.
     pub async fn tick_at(&self, now: Timestamp) -> anyhow::Result<()> {
         self.alerter.tick_at(now).await?;
+        self.heartbeat.clone().ticked().await;
         Ok(())
     }
 

@@ -7,6 +7,7 @@
 mod clocks;
 mod harness;
 mod messages;
+mod nobody;
 mod parts;
 mod scenarios;
 mod settings;
@@ -37,6 +38,7 @@ pub async fn run(settings: &Settings) -> anyhow::Result<bool> {
         Scenario::OwnOutage => scenarios::own_outage(&env, devices).await?,
         Scenario::Backfill => scenarios::backfill(&env, devices).await?,
         Scenario::Flapping => scenarios::flapping(&env, devices).await?,
+        Scenario::NobodyAlerts => nobody::nobody_alerts(&env, devices).await?,
         Scenario::Clock1970 => clocks::clock_1970(&env, devices).await?,
         Scenario::TopOfHour => clocks::top_of_hour(&env, devices).await?,
         Scenario::SilentLooks => silence::measure(&env, devices).await?,

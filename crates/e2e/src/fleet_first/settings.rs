@@ -47,6 +47,9 @@ pub enum Scenario {
     Backfill,
     /// One device in a hundred fails each other time, for two days: one message each
     Flapping,
+    /// A tenth of the fleet fails, and no alerter runs: page, `/readyz` and metrics say that nobody is
+    /// being alerted, until one runs, and again when it is gone
+    NobodyAlerts,
     /// A device in ten has a clock of 1970: its reports are kept and flagged, and only those that
     /// fail are told
     #[value(name = "clock-1970")]
@@ -68,7 +71,7 @@ impl Scenario {
             Self::Backfill => 10_000,
             Self::Clock1970 => 2_000,
             Self::TopOfHour => 20_000,
-            Self::Flapping => 1_000,
+            Self::Flapping | Self::NobodyAlerts => 1_000,
             Self::SilentLooks => 1_000_000,
         }
     }

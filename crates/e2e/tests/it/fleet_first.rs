@@ -1,9 +1,10 @@
 //! Many devices that fail for one reason are one message. `scripts/fleet-first` is the same at the
 //! size of a real fleet.
 
+use clap::Parser;
 use e2e::{
     TestEnv, body,
-    fleet_first::{AlerterHarness, Story, content_release, push},
+    fleet_first::{self, AlerterHarness, Settings, Story, content_release, push},
 };
 use jiff::SignedDuration;
 use pisync_core::models::SyncEvent;
@@ -56,4 +57,10 @@ async fn hints_of_many_devices_have_the_fleet_looked_at_first() {
     assert_eq!(told, ["FleetSyncFailing"]);
     assert_eq!(env.store().await.alerts().count_of_devices().await.unwrap(), 200);
     env.finish().await;
+}
+
+#[tokio::test]
+async fn while_no_alerter_runs_page_readyz_and_metrics_say_so() {
+    let settings = Settings::try_parse_from(["fleet-first", "nobody-alerts"]).unwrap();
+    assert!(fleet_first::run(&settings).await.unwrap());
 }

@@ -71,6 +71,7 @@ mod tls;
 mod tls_servers;
 mod upgrade;
 mod variety;
+mod verdict;
 mod what_changed;
 mod world;
 mod wrong_settings;

@@ -2,8 +2,11 @@
 //! it is over.
 
 use e2e::{Api, MongoServer, RedisServer, TestEnv, body, hours_ago, mongo_admin};
+use jiff::SignedDuration;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+
+use crate::world::alerter_ticked;
 
 /// Whether reports are refused for this cause, as `/readyz` says, and a report as well.
 async fn refuses(env: &TestEnv, api: &Api, cause: &str) {
@@ -78,6 +81,57 @@ async fn each_cause_of_refusals_is_named_and_told_once() {
     let log = api.service.log();
     assert!(log.contains(&redis.address()) && log.contains("--redis-url"), "{log}");
     env.finish().await;
+}
+
+/// The value of a metric of the API, to the second.
+async fn metric(api: &Api, name: &str) -> i64 {
+    let text = reqwest::get(format!("{}/metrics", api.url)).await.unwrap().text().await.unwrap();
+    let line = text.lines().find(|line| line.starts_with(&format!("{name} ")));
+    line.unwrap_or_else(|| panic!("no {name} in {text}")).split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn readiness_and_metrics_name_an_alerter_that_is_missing() {
+    let env = TestEnv::new();
+    let api = env.api(&[]).await;
+    let (status, ready) = api.get("/readyz").await;
+    assert_eq!((status.as_u16(), &ready["status"], &ready["alerter"]), (200, &json!("ready"), &json!("absent")));
+    assert_eq!(ready.get("alerterAgeSeconds"), None, "there never was one");
+    assert_eq!([metric(&api, "pisync_alerter_up").await, last_tick(&api).await], [0, 0]);
+    assert!(queue_status(&env).await.contains("nobody is being alerted: no alerter has ever run"));
+
+    let before = e2e::now().as_second();
+    let mut alerter = env.alerter("alerter.log", &[]).await;
+    env.until("a heartbeat", async || api.get("/readyz").await.1["alerter"] == "ok").await;
+    assert!(api.get("/readyz").await.1["alerterAgeSeconds"].as_u64().is_some_and(|age| age < 60));
+    assert_eq!(metric(&api, "pisync_alerter_up").await, 1);
+    assert!(last_tick(&api).await >= before);
+    assert!(queue_status(&env).await.contains("an alerter runs, its last tick"));
+
+    alerter.kill().await;
+    alerter_ticked(&env, SignedDuration::from_mins(4), SignedDuration::from_mins(-3)).await;
+    env.until("its absence", async || api.get("/readyz").await.1["alerter"] == "absent").await;
+    let (status, ready) = api.get("/readyz").await;
+    assert_eq!((status.as_u16(), &ready["status"]), (200, &json!("ready")), "reports are taken all the same");
+    assert!(ready["alerterAgeSeconds"].as_u64().is_some_and(|age| age >= 240), "{ready}");
+    assert_eq!(metric(&api, "pisync_alerter_up").await, 0);
+    assert!(queue_status(&env).await.contains("nobody is being alerted: no alerter has run for 4m"));
+
+    // One that is run by cron counts until its schedule says that a run is missing.
+    let log = env.path("alerts.log").display().to_string();
+    let args = ["--once", "--schedule", "0 0 1 1 *", "--alert-log", &log];
+    assert_eq!(env.start("once.log", "alerter", &args).ended().await.code(), Some(0));
+    env.until("its heartbeat", async || api.get("/readyz").await.1["alerter"] == "ok").await;
+    env.finish().await;
+}
+
+async fn last_tick(api: &Api) -> i64 {
+    metric(api, "pisync_alerter_last_tick_timestamp_seconds").await
+}
+
+async fn queue_status(env: &TestEnv) -> String {
+    let output = env.command("queue-worker", &["queue", "status"]).output().await.unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 #[tokio::test]

@@ -99,6 +99,6 @@ async fn an_outage_of_ours_is_seen_on_the_first_page() {
     env.until("the gap", async || env.redis(&["HKEYS", "{}:pulse"]).await.contains("gap:")).await;
     stage.look(hours(NOW)).await.unwrap();
     drop(back);
-    look(&env, "own-outage", "No open incident, but PiSync was away Nobody listened for 6 h, until .* ago").await;
+    look(&env, "own-outage", "PiSync was away for 6 h Nobody listened until .* ago").await;
     env.finish().await;
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use e2e::{Api, TestEnv, body, hours_ago};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{
         Alert, AlertState, DeviceId, Entry, EventId, FailureCounter, FailureRun, Incident, Silence, SilenceEnd,
@@ -65,6 +65,16 @@ pub(crate) async fn store_counters(env: &TestEnv, counters: Vec<FailureCounter>)
 pub(crate) async fn heard_of(env: &TestEnv, devices: &[(&str, Timestamp)]) {
     let devices: Vec<_> = devices.iter().map(|(id, at)| (device(id), *at)).collect();
     LastSeen::new(env.queue()).restore(&devices).await.unwrap();
+}
+
+/// An alerter completed a tick so long ago, and its next one is due so long after now; others are gone.
+pub(crate) async fn alerter_ticked(env: &TestEnv, ago: SignedDuration, due_in: SignedDuration) {
+    for field in env.redis(&["HKEYS", "{}:pulse"]).await.lines().filter(|field| field.starts_with("due:")) {
+        env.redis(&["HDEL", "{}:pulse", field]).await;
+    }
+    let millis = |at: Timestamp| at.as_millisecond().to_string();
+    let (last, due) = (millis(Timestamp::now() - ago), millis(Timestamp::now() + due_in));
+    env.redis(&["HSET", "{}:pulse", "alerter", &last, "due:test", &due]).await;
 }
 
 /// An incident of a device that fails, as it begins.

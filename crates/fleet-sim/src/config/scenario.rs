@@ -8,7 +8,7 @@ use pisync_core::settings::Secret;
 /// Which story to play, and on which servers.
 #[derive(Debug, Clone, Args)]
 pub struct ScenarioSettings {
-    /// Which story: content-release, isp-outage, own-outage, backfill, flapping, clock-1970, top-of-hour,
+    /// Which story: content-release, isp-outage, own-outage, backfill, flapping, nobody-alerts, clock-1970, top-of-hour,
     /// silent-looks or part-looks
     pub name: String,
     /// What else the story is told, such as --devices 2000 or --herd

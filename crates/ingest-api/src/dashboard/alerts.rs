@@ -16,9 +16,10 @@ use super::{
     devices::next_page,
     form::PageForm,
     held::{self, HeldBack},
-    incidents::{Group, grouped},
+    incidents::{Counts, Group, grouped},
     page::{Frame, PageError, go_to, render_with},
     sign_in::begin_for_forms,
+    verdict,
     viewer::Viewer,
 };
 use crate::{
@@ -42,6 +43,8 @@ struct AlertsPage {
     groups: Vec<Group>,
     held: Vec<HeldBack>,
     silences: usize,
+    /// That nobody is being alerted, if it is so.
+    nobody: Option<String>,
     next: Option<String>,
     /// The query, to come back to.
     back: String,
@@ -81,9 +84,12 @@ pub(super) async fn get(
     let filter = AlertFilter { state: only, held, ..asked };
     let (step, next) = page(&request, &query, &filter, &state).await?;
     let now = Timestamp::now();
+    let counts = Counts::of(&state.store, &step).await?;
     let is_first = is_plain && query.cursor.is_none() && only != Some(AlertState::Resolved);
     let held = if is_first { held::all(&state, now).await? } else { Vec::new() };
     let silences = state.store.silences().not_over(now, LIMIT).await.map_err(ApiError::from)?.len();
+    // Without an answer of Redis nothing is said of it here; the first page says so.
+    let signs = state.liveness.signs().await.ok();
     // Without a key for it there are no forms, and the list is there all the same.
     let cookie = if viewer.may_operate { begin_for_forms(&request, &mut viewer, &state) } else { None };
     let page = AlertsPage {
@@ -91,9 +97,10 @@ pub(super) async fn get(
         state: filter.state.map_or("", AlertState::as_str),
         device_id: filter.device_id.as_ref().map(ToString::to_string).unwrap_or_default(),
         held_by: if let Held::By(id) = filter.held { id.to_string() } else { String::new() },
-        groups: grouped(&step, now),
+        groups: grouped(&step, &counts, now),
         held,
         silences,
+        nobody: signs.and_then(|signs| verdict::nobody(signs.alerter_at(now))),
         next,
         back: without_done(request.query_string()),
         done: done(request.query_string()),

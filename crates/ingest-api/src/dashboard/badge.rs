@@ -1,10 +1,11 @@
 //! `GET /badge/fleet.svg`: the state of the fleet, small enough for any page.
 
 use actix_web::{HttpResponse, web::Data};
+use jiff::Timestamp;
 use pisync_core::models::DeviceStatus;
 
 use super::{moment::grouped, page::PageError, viewer::Viewer};
-use crate::{routes::Census, server::State};
+use crate::{error::ApiError, routes::Census, server::State};
 
 /// Pixels of a character, at the most, and around a text.
 const CHARACTER: usize = 7;
@@ -12,10 +13,15 @@ const AROUND: usize = 12;
 
 /// The picture.
 pub(super) async fn get(_: Viewer, state: Data<State>) -> Result<HttpResponse, PageError> {
+    let alerter = state.liveness.signs().await.map_err(ApiError::from)?.alerter_at(Timestamp::now());
     let counts = Census::of(&state).await?.by_status();
     let of = |status| counts.iter().find(|(found, _)| *found == status).map_or(0, |(_, count)| *count);
+    let known: u64 = counts.iter().map(|(_, count)| count).sum();
     let (failing, silent) = (of(DeviceStatus::Failing), of(DeviceStatus::Silent));
     let (said, colour) = match (failing, silent) {
+        // Nobody looks: quiet is not known, and what is wrong is not told.
+        (0, 0) if !alerter.is_alive() => ("nobody is alerted".into(), "#5f6368"),
+        (0, 0) if known == 0 => ("no device".into(), "#5f6368"),
         (0, 0) => ("all quiet".into(), "#1a6b3c"),
         (0, silent) => (format!("{} silent", grouped(silent)), "#5b5470"),
         (failing, 0) => (format!("{} failing", grouped(failing)), "#b3261e"),

@@ -56,6 +56,8 @@ struct DevicePage {
     repeats: Option<String>,
     seen: Option<Moment>,
     speed: String,
+    /// When the page was made.
+    made: Moment,
     strip: Strip,
     lines: Vec<Line>,
 }
@@ -92,6 +94,7 @@ pub(super) async fn get(
         repeats: known.counter.clock_repeats.map(|repeats| say_repeats(repeats, now)),
         seen: known.last_seen_at.map(|at| Moment::new(at, now)),
         speed: usual_speed(&rows),
+        made: Moment::new(now, now),
         strip: Strip::of(&rows, now),
         lines: timeline::of(&rows, &incidents, &silences, now),
         id: device_id.to_string(),

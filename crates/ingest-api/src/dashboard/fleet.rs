@@ -7,7 +7,7 @@ use askama::Template;
 use jiff::Timestamp;
 use pisync_core::{
     models::{AlertState, DeviceStatus, Speeds, SyncHour},
-    queue::Pulse,
+    queue::Signs,
     store::{AlertFilter, Held},
 };
 use tokio::time::timeout;
@@ -18,8 +18,9 @@ use super::{
     moment::{Moment, Span, grouped, percent},
     page::{Frame, PageError, render},
     pipeline::Pipeline,
+    setup::Setup,
     states::{self, States},
-    verdict::{Away, Incidents, Situation, Verdict},
+    verdict::{Alive, Away, DeviceTotals, Incidents, QueueState, Situation, Verdict},
     viewer::Viewer,
     what_changed::{self, Changed},
     yesterday::Yesterday,
@@ -46,6 +47,7 @@ struct FleetPage {
     frame: Frame,
     verdict: Verdict,
     checked: Moment,
+    setup: Option<Setup>,
     states: States,
     pace: String,
     pipeline: Option<PipelineRow>,
@@ -53,8 +55,10 @@ struct FleetPage {
     yesterday: Option<Yesterday>,
     changed: Option<Changed>,
     week: Vec<HourRow>,
-    speeds: Vec<SpeedRow>,
-    worst: Vec<Row>,
+    /// Nothing where the hours are not known.
+    speeds: Option<Vec<SpeedRow>>,
+    /// Nothing where it is not known who fails.
+    worst: Option<Vec<Row>>,
 }
 
 struct PipelineRow {
@@ -100,7 +104,7 @@ pub(super) async fn get(request: HttpRequest, viewer: Viewer, state: Data<State>
             &state.queue.status_of_each().await?.told,
             Timestamp::now()
         ))),
-        in_time(&state, async |state: State| Ok(Pulse::new(state.queue.clone()).signs().await?)),
+        in_time(&state, async |state: State| Ok(state.liveness.signs().await?)),
         in_time(&state, async |state: State| Census::of(&state).await),
         in_time(&state, async move |state: State| states::of_yesterday(&state.store, now).await),
         in_time(&state, open_incidents),
@@ -109,15 +113,19 @@ pub(super) async fn get(request: HttpRequest, viewer: Viewer, state: Data<State>
         what_changed::of(&request, &state),
     );
     let counts = counts.map(|counts| counts.by_status());
-    let count = |status| counts.iter().flatten().find(|(found, _)| *found == status).map_or(0, |(_, count)| *count);
+    let devices = counts.as_ref().map(|counts| device_totals(counts));
+    let setup = Setup::of(
+        &request,
+        signs.as_ref(),
+        queue.as_ref().map_or(0, |queue| queue.accepted),
+        devices.map(|devices| devices.known),
+    );
     let situation = Situation {
-        oldest_seconds: queue.as_ref().map(|queue| queue.oldest_seconds),
-        is_paused: queue.as_ref().is_some_and(|queue| queue.is_paused),
+        queue: queue.as_ref().map(QueueState::from),
+        alive: signs.as_ref().map(|signs| Alive { worker: signs.worker_at(now), alerter: signs.alerter_at(now) }),
         incidents,
-        failing: count(DeviceStatus::Failing),
-        silent: count(DeviceStatus::Silent),
-        dead_letters: queue.as_ref().map_or(0, |queue| queue.dead_letters),
-        away: signs.and_then(|signs| Away::last(&signs.listening.gaps, now)),
+        devices,
+        away: signs.as_ref().and_then(|signs: &Signs| Away::last(&signs.listening.gaps, now)),
     };
     let hours = hours.unwrap_or_default();
     let day = &hours[hours.len().saturating_sub(24)..];
@@ -125,6 +133,7 @@ pub(super) async fn get(request: HttpRequest, viewer: Viewer, state: Data<State>
         frame: Frame::new("Fleet", "/", &viewer),
         verdict: Verdict::of(&situation),
         checked: Moment::new(now, now),
+        setup,
         states: States::of(
             counts.as_ref().map_or(&[], |counts| &counts[..]),
             state.silent_after,
@@ -137,9 +146,18 @@ pub(super) async fn get(request: HttpRequest, viewer: Viewer, state: Data<State>
         yesterday: Yesterday::of(&hours, now),
         changed,
         week: hours.iter().rev().map(|hour| HourRow::new(hour, now)).collect(),
-        speeds: speeds(day),
-        worst: worst.unwrap_or_default().into_iter().map(|known| Row::new(&known, now)).collect(),
+        speeds: (!day.is_empty()).then(|| speeds(day)),
+        worst: worst.map(|worst| worst.iter().map(|known| Row::new(known, now)).collect()),
     }))
+}
+
+fn device_totals(counts: &[(DeviceStatus, u64)]) -> DeviceTotals {
+    let of = |status| counts.iter().find(|(found, _)| *found == status).map_or(0, |(_, count)| *count);
+    DeviceTotals {
+        known: counts.iter().map(|(_, count)| count).sum(),
+        failing: of(DeviceStatus::Failing),
+        silent: of(DeviceStatus::Silent),
+    }
 }
 
 /// What is asked, unless it fails or takes too long.
@@ -175,6 +193,13 @@ async fn worst(state: State) -> Result<Vec<Known>, ApiError> {
 fn pace(state: &State, queue: Option<&Pipeline>) -> String {
     let pace = queue.and_then(|queue| state.pace.look(queue));
     pace.map_or_else(|| "not measured yet".into(), |pace| format!("{pace:.1} /s"))
+}
+
+impl From<&Pipeline> for QueueState {
+    fn from(queue: &Pipeline) -> Self {
+        let (oldest_seconds, is_paused) = (queue.oldest_seconds, queue.is_paused);
+        Self { oldest_seconds, is_paused, dead_letters: queue.dead_letters }
+    }
 }
 
 impl From<&Pipeline> for PipelineRow {

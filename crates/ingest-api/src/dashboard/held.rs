@@ -7,7 +7,7 @@ use pisync_core::{
 };
 
 use super::{
-    incidents::{Row, in_words},
+    incidents::{Counts, Row, in_words},
     moment,
 };
 use crate::{error::ApiError, server::State};
@@ -43,11 +43,12 @@ async fn one(state: &State, HeldCount { by, count }: HeldCount, now: Timestamp) 
     let filter = AlertFilter { state: Some(AlertState::Firing), device_id: None, held: Held::By(by) };
     let newest = state.store.alerts().list(&filter, None, NAMED).await?;
     let holding = state.store.alerts().find(by).await?.map(|kept| in_words(&kept.incident));
+    let counts = Counts::of(&state.store, &newest.found).await?;
     Ok(HeldBack {
         by: by.to_string(),
         because: holding.unwrap_or_else(|| "an alert that is gone".into()),
         count: moment::grouped(count),
         and_more: newest.more,
-        newest: newest.found.iter().map(|incident| Row::new(incident, now)).collect(),
+        newest: newest.found.iter().map(|incident| Row::new(incident, &counts, now)).collect(),
     })
 }

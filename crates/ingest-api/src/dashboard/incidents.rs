@@ -1,14 +1,21 @@
 //! Incidents as the pages show them, those that are alike together.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
-use pisync_core::models::{Ack, Alert, AlertState, Incident};
+use pisync_core::{
+    models::{Ack, Alert, AlertName, AlertState, DeviceId, Incident},
+    store::Store,
+};
 
 use super::{
     delivery::{self, Delivery},
     devices::href,
-    moment::{Moment, Span},
+    moment::{self, Moment, Span},
     page::escaped,
+    whole_fleet,
 };
+use crate::error::ApiError;
 
 /// What an alert is about that is about no single device.
 const WHOLE_FLEET: &str = "the whole fleet";
@@ -16,6 +23,7 @@ const WHOLE_FLEET: &str = "the whole fleet";
 /// Incidents of one rule, one cause and one state.
 pub(super) struct Group {
     pub(super) name: String,
+    /// The cause as it was told, where the rule has any.
     pub(super) cause: &'static str,
     pub(super) is_firing: bool,
     pub(super) incidents: Vec<Row>,
@@ -28,7 +36,8 @@ pub(super) struct Row {
     pub(super) subject: String,
     /// Where its page is; nowhere where it is about all of them.
     pub(super) href: String,
-    pub(super) failures: i32,
+    /// How bad it is, in words; empty where the rule alone says it.
+    pub(super) evidence: String,
     pub(super) began: Moment,
     pub(super) lasted: String,
     pub(super) deliveries: Vec<Delivery>,
@@ -46,12 +55,49 @@ pub(super) struct Taken {
     pub(super) at: Moment,
 }
 
+/// How many failed syncs in a row devices have now, by the counters that the list of devices shows: an
+/// alert keeps the number that was told last.
+pub(super) struct Counts(HashMap<DeviceId, i32>);
+
+impl Counts {
+    /// Returns those of the devices of open incidents.
+    pub(super) async fn of(store: &Store, found: &[Incident]) -> Result<Self, ApiError> {
+        let open = found.iter().map(|incident| &incident.alert).filter(|alert| alert.state == AlertState::Firing);
+        let devices: Vec<_> = open.filter_map(Alert::device_id).collect();
+        if devices.is_empty() {
+            return Ok(Self(HashMap::new()));
+        }
+        let counters = store.failure_counters().readable(&devices).await?;
+        Ok(Self(counters.into_iter().map(|(device, counter)| (device, counter.failure_count())).collect()))
+    }
+
+    fn evidence(&self, alert: &Alert) -> String {
+        let stats = alert.finding.as_ref().map(|stats| (moment::grouped(stats.part), moment::grouped(stats.whole)));
+        match (alert.name, stats) {
+            (AlertName::DEVICE_SYNC_FAILING, _) => match alert.device_id().and_then(|device| self.0.get(device)) {
+                Some(count) if *count > 0 => format!("{count} failed in a row"),
+                _ => format!("{} failed in a row when last told", alert.failure_count),
+            },
+            (AlertName::FLEET_SYNC_FAILING, Some((part, whole))) => format!("{part} of {whole} devices failing"),
+            (AlertName::FLEET_SILENT, Some((part, whole))) => format!("{part} of {whole} devices silent"),
+            (AlertName::FLEET_DIGEST, Some((part, _))) => format!("{part} devices not recovered"),
+            (AlertName::DEVICE_FLAPPING, Some((part, whole))) => {
+                format!("{part} of its last {whole} transitions were between good and failed")
+            }
+            (AlertName::PIPELINE_STALLED, _) => {
+                alert.finding.as_ref().map(|stats| whole_fleet::known(alert.name, stats)).unwrap_or_default()
+            }
+            _ => String::new(),
+        }
+    }
+}
+
 /// Those that are alike together, each group in the order of the list.
-pub(super) fn grouped(found: &[Incident], now: Timestamp) -> Vec<Group> {
+pub(super) fn grouped(found: &[Incident], counts: &Counts, now: Timestamp) -> Vec<Group> {
     let mut groups = Vec::<Group>::new();
     for listed in found {
         let alert = &listed.alert;
-        let (name, cause) = (alert.name.as_str(), alert.cause.as_str());
+        let (name, cause) = (alert.name.as_str(), cause(alert));
         let is_firing = alert.state == AlertState::Firing;
         let place = groups
             .iter()
@@ -60,13 +106,13 @@ pub(super) fn grouped(found: &[Incident], now: Timestamp) -> Vec<Group> {
             groups.push(Group { name: name.to_owned(), cause, is_firing, incidents: Vec::new() });
             groups.len() - 1
         });
-        groups[place].incidents.push(Row::new(listed, now));
+        groups[place].incidents.push(Row::new(listed, counts, now));
     }
     groups
 }
 
 impl Row {
-    pub(super) fn new(incident: &Incident, now: Timestamp) -> Self {
+    pub(super) fn new(incident: &Incident, counts: &Counts, now: Timestamp) -> Self {
         let alert = &incident.alert;
         let end = alert.ends_at.unwrap_or(now);
         let device_id = alert.device_id().map(ToString::to_string);
@@ -78,7 +124,7 @@ impl Row {
             id: alert.id.to_string(),
             href: device_id.as_deref().map(href).unwrap_or_default(),
             subject: subject(alert),
-            failures: alert.failure_count,
+            evidence: counts.evidence(alert),
             began: Moment::new(alert.starts_at, now),
             lasted: Span((end.as_second() - alert.starts_at.as_second()).max(0)).to_string(),
             deliveries: delivery::of(incident, now),
@@ -87,6 +133,14 @@ impl Row {
             is_held: incident.inhibited_by.is_some(),
             silence,
         }
+    }
+}
+
+/// The cause of failed syncs as it was told; empty for rules that are about something else.
+pub(super) fn cause(alert: &Alert) -> &'static str {
+    match alert.name {
+        AlertName::DEVICE_SYNC_FAILING | AlertName::FLEET_SYNC_FAILING => alert.cause.as_str(),
+        _ => "",
     }
 }
 

@@ -20,7 +20,8 @@ pub(super) struct Pipeline {
     pub(super) oldest_seconds: i64,
     pub(super) dead_letters: u64,
     pub(super) is_paused: bool,
-    accepted: u64,
+    /// Events accepted ever.
+    pub(super) accepted: u64,
 }
 
 impl Pipeline {

@@ -8,7 +8,7 @@ use pisync_core::{
     store::StoredEvent,
 };
 
-use super::moment::Moment;
+use super::{incidents, moment::Moment};
 
 /// How many of the newest lines are shown.
 const LINES: usize = 60;
@@ -59,7 +59,11 @@ fn sync(row: &StoredEvent) -> Said {
 
 fn incident(listed: &Incident) -> impl Iterator<Item = Said> {
     let (alert, name) = (&listed.alert, listed.alert.name);
-    let began = (alert.starts_at, "alert", "!", format!("incident began: {name}, {}", alert.cause.as_str()));
+    let cause = match incidents::cause(alert) {
+        "" => String::new(),
+        cause => format!(", {cause}"),
+    };
+    let began = (alert.starts_at, "alert", "!", format!("incident began: {name}{cause}"));
     let taken = listed.acked.as_ref().map(|ack| {
         let said = format!("incident taken on by {}{}", ack.by, reason(&ack.comment));
         (ack.at, "deed", "\u{2611}", said)

@@ -1,7 +1,13 @@
-//! The first line of the first page: whether to act, in plain words.
+//! The first lines of the first page: whether to act, in plain words.
+//!
+//! The verdict is a list of conditions, the most urgent first: [`CONDITIONS`] has a function for each
+//! kind of trouble, in the order of urgency. None knows of another, so none hides another.
 
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::models::{Alert, AlertName, Cause, Gap};
+use pisync_core::{
+    models::{Alert, AlertName, Cause, Gap},
+    queue::Contact,
+};
 
 use super::{
     moment::{Span, grouped},
@@ -18,18 +24,41 @@ const SPOKEN_OF: SignedDuration = SignedDuration::from_hours(24);
 /// What is known of the system at this moment.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Situation {
-    /// Seconds that the oldest event has waited; nothing where Redis does not answer.
-    pub(super) oldest_seconds: Option<i64>,
-    /// Whether a person has told the workers to stop.
-    pub(super) is_paused: bool,
+    /// The queue; nothing where Redis does not answer.
+    pub(super) queue: Option<QueueState>,
+    /// Who is alive; nothing where Redis does not answer.
+    pub(super) alive: Option<Alive>,
     /// Open incidents; nothing where `MongoDB` does not answer.
     pub(super) incidents: Option<Incidents>,
-    /// Devices that fail, are silent, or have a clock that is not believed.
-    pub(super) failing: u64,
-    pub(super) silent: u64,
-    pub(super) dead_letters: u64,
+    /// How many devices there are; nothing where they could not be counted in time.
+    pub(super) devices: Option<DeviceTotals>,
     /// The last time that nobody listened, if that is not long ago.
     pub(super) away: Option<Away>,
+}
+
+/// The queue as far as a verdict needs it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct QueueState {
+    /// Seconds that the oldest event has waited.
+    pub(super) oldest_seconds: i64,
+    /// Whether a person has told the workers to stop.
+    pub(super) is_paused: bool,
+    pub(super) dead_letters: u64,
+}
+
+/// Which processes are alive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Alive {
+    pub(super) worker: Contact,
+    pub(super) alerter: Contact,
+}
+
+/// Devices that are known, and those that fail or are silent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct DeviceTotals {
+    pub(super) known: u64,
+    pub(super) failing: u64,
+    pub(super) silent: u64,
 }
 
 /// A time in which nobody listened.
@@ -55,18 +84,44 @@ pub(super) struct Incidents {
     pub(super) and_more: bool,
 }
 
-/// How it stands.
+/// What is the matter, and what to make of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Verdict {
+pub(super) struct Condition {
     /// The word for its look: `blind`, `act`, `watch` or `quiet`.
     pub(super) level: &'static str,
     /// A sign that tells them apart without colour.
     pub(super) sign: &'static str,
-    /// What is the matter.
     pub(super) headline: String,
-    /// What to make of it.
     pub(super) advice: String,
 }
+
+/// How it stands: the most urgent condition, and all others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Verdict {
+    pub(super) first: Condition,
+    pub(super) others: Vec<Condition>,
+    /// Whether there are open incidents to be looked at.
+    pub(super) has_incidents: bool,
+}
+
+/// Each kind of trouble, the most urgent first. A new kind is one more function here.
+const CONDITIONS: [fn(&Situation) -> Vec<Condition>; 15] = [
+    redis_away,
+    nobody_is_alerted,
+    alerter_unknown,
+    mongodb_away,
+    fleet_incidents,
+    queue_paused,
+    no_worker,
+    reports_wait,
+    device_incidents,
+    failing_without_incident,
+    devices_unknown,
+    pisync_was_away,
+    silent_without_incident,
+    dead_letters,
+    no_device,
+];
 
 impl Away {
     /// The last of these times, where it is to be spoken of.
@@ -79,9 +134,7 @@ impl Away {
 
     fn said(self) -> String {
         format!(
-            "Nobody listened for {}, until {} ago: what devices kept meanwhile comes late, and none is called silent \
-             for it.",
-            Span(self.lasted),
+            "Nobody listened until {} ago: what devices kept meanwhile comes late, and none is called silent for it.",
             Span(self.ended)
         )
     }
@@ -109,10 +162,11 @@ impl Incidents {
 
     /// What is said of single devices.
     fn said_of_devices(&self) -> Vec<String> {
-        let failing = (self.failing() > 0).then(|| format!("Devices that keep failing: {}.", self.causes()));
+        let failing =
+            (self.failing() > 0).then(|| format!("Devices that keep failing: {}, as last told.", self.causes()));
         let flapping = (self.flapping > 0).then(|| {
             format!(
-                "Devices that fail and recover in turn: {} (is a line at its limit, or a disk full?).",
+                "Devices that fail and recover in turn: {} (is a connection at its limit, or a disk full?).",
                 grouped(self.flapping)
             )
         });
@@ -131,75 +185,191 @@ impl Incidents {
     }
 }
 
+impl Condition {
+    fn blind(headline: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { level: "blind", sign: "?", headline: headline.into(), advice: advice.into() }
+    }
+
+    fn act(headline: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { level: "act", sign: "!", headline: headline.into(), advice: advice.into() }
+    }
+
+    fn watch(headline: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { level: "watch", sign: "\u{25d4}", headline: headline.into(), advice: advice.into() }
+    }
+
+    fn quiet() -> Self {
+        let advice = "Every device that reports syncs, or will soon.";
+        Self { level: "quiet", sign: "\u{2713}", headline: "All quiet".into(), advice: advice.into() }
+    }
+}
+
+impl Situation {
+    /// Whether it is known that no device was ever heard of: nobody has to be woken then.
+    fn is_unused(&self) -> bool {
+        self.devices.is_some_and(|devices| devices.known == 0)
+    }
+
+    fn fleet_incident_of(&self, name: AlertName) -> bool {
+        self.incidents.iter().flat_map(|incidents| &incidents.fleet).any(|alert| alert.name == name)
+    }
+}
+
 impl Verdict {
-    /// The verdict on a situation. What cannot be seen comes first: else a stalled pipeline looks
-    /// like a quiet fleet.
+    /// The verdict on a situation: all conditions that hold, the most urgent first.
     pub(super) fn of(situation: &Situation) -> Self {
-        let blind =
-            |what: &str, advice: &str| Self::new("blind", "?", format!("PiSync is blind: {what}"), advice.into());
-        let Some(oldest) = situation.oldest_seconds else {
-            return blind(
-                "Redis does not answer",
-                "Devices are told to come back. Look after Redis; nothing that was accepted is lost.",
-            );
-        };
-        let Some(incidents) = &situation.incidents else {
-            return blind("MongoDB does not answer", "Reports are accepted and wait in the queue. Look after MongoDB.");
-        };
-        if situation.is_paused {
-            return blind("the queue is paused", "Somebody has paused it: `queue-worker queue resume` goes on.");
-        }
-        if oldest > STALLED_SECONDS {
-            let what = format!("reports have waited for {}", Span(oldest));
-            return blind(&what, "What is below is as old as that. Look after the queue-workers.");
-        }
-        Self::seeing(situation, incidents)
+        let mut found = CONDITIONS.iter().flat_map(|condition| condition(situation));
+        let first = found.next().unwrap_or_else(Condition::quiet);
+        let incidents = situation.incidents.as_ref();
+        let has_incidents = incidents.is_some_and(|incidents| !incidents.fleet.is_empty() || incidents.devices() > 0);
+        Self { first, others: found.collect(), has_incidents }
     }
+}
 
-    fn seeing(situation: &Situation, incidents: &Incidents) -> Self {
-        let away = situation.away.map(Away::said);
-        let mut fleet: Vec<_> = incidents.fleet.iter().collect();
-        fleet.sort_by_key(|alert| whole_fleet::rank(alert));
-        if let Some((first, others)) = fleet.split_first() {
-            let others = others.iter().map(|other| format!("{}.", whole_fleet::headline(other)));
-            let said = [whole_fleet::advice(first)].into_iter().chain(others).chain(incidents.said_of_devices());
-            let said: Vec<_> = said.chain(away).collect();
-            return Self::new("act", "!", whole_fleet::headline(first), said.join(" "));
-        }
-        let count = incidents.devices();
-        if count > 0 {
-            let (more, s) = (if incidents.and_more { " and more" } else { "" }, if count == 1 { "" } else { "s" });
-            let headline = format!("{}{more} open incident{s}", grouped(count));
-            let said: Vec<_> = incidents.said_of_devices().into_iter().chain(away).collect();
-            return Self::new("act", "!", headline, said.join(" "));
-        }
-        if let Some(said) = away {
-            return Self::new("watch", "\u{25d4}", "No open incident, but PiSync was away".into(), said);
-        }
-        let said = [
-            (situation.failing, "fail without an open incident"),
-            (situation.silent, "are silent"),
-            (situation.dead_letters, "reports lie among the dead letters"),
-        ];
-        let said: Vec<_> = said
-            .iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| format!("{} {what}", grouped(*count)))
-            .collect();
-        if said.is_empty() {
-            return Self::new(
-                "quiet",
-                "\u{2713}",
-                "All quiet".into(),
-                "Every device that reports syncs, or will soon.".into(),
-            );
-        }
-        Self::new("watch", "\u{25d4}", "No open incident".into(), format!("{}.", said.join(", ")))
+/// That nobody is being alerted, if an alerter is missing.
+pub(super) fn nobody(alerter: Contact) -> Option<String> {
+    match alerter {
+        Contact::Alive(_) => None,
+        Contact::Lost(age) => Some(format!("Nobody is being alerted: no alerter has run for {}", Span(age.as_secs()))),
+        Contact::Never => Some("Nobody is being alerted: no alerter has ever run".into()),
     }
+}
 
-    fn new(level: &'static str, sign: &'static str, headline: String, advice: String) -> Self {
-        Self { level, sign, headline, advice }
+fn redis_away(situation: &Situation) -> Vec<Condition> {
+    let advice = "Devices are told to come back. Look after Redis; nothing that was accepted is lost.";
+    let is_away = situation.queue.is_none();
+    is_away.then(|| Condition::blind("PiSync is blind: Redis does not answer", advice)).into_iter().collect()
+}
+
+fn nobody_is_alerted(situation: &Situation) -> Vec<Condition> {
+    let headline = situation.alive.and_then(|alive| nobody(alive.alerter));
+    let advice = "Start `alerter`, or look at its log: without MongoDB its ticks fail.";
+    let say = if situation.is_unused() { Condition::watch } else { Condition::act };
+    headline.map(|headline| say(headline, advice)).into_iter().collect()
+}
+
+fn alerter_unknown(situation: &Situation) -> Vec<Condition> {
+    // Where Redis does not answer at all, that is said.
+    let is_unknown = situation.alive.is_none() && situation.queue.is_some();
+    let advice = "Redis did not say in time when an alerter last ran. This page asks again.";
+    is_unknown
+        .then(|| Condition::watch("It is not known whether anybody is being alerted", advice))
+        .into_iter()
+        .collect()
+}
+
+fn mongodb_away(situation: &Situation) -> Vec<Condition> {
+    let advice = "Reports are accepted and wait in the queue. Look after MongoDB.";
+    let is_away = situation.incidents.is_none();
+    is_away.then(|| Condition::blind("PiSync is blind: MongoDB does not answer", advice)).into_iter().collect()
+}
+
+fn fleet_incidents(situation: &Situation) -> Vec<Condition> {
+    let mut fleet: Vec<_> = situation.incidents.iter().flat_map(|incidents| &incidents.fleet).collect();
+    fleet.sort_by_key(|alert| whole_fleet::rank(alert));
+    fleet.into_iter().map(|alert| Condition::act(whole_fleet::headline(alert), whole_fleet::advice(alert))).collect()
+}
+
+fn queue_paused(situation: &Situation) -> Vec<Condition> {
+    let advice = "Somebody has paused it, and reports wait: `queue-worker queue resume` goes on.";
+    let is_paused = situation.queue.is_some_and(|queue| queue.is_paused);
+    is_paused.then(|| Condition::blind("PiSync is blind: the queue is paused", advice)).into_iter().collect()
+}
+
+fn no_worker(situation: &Situation) -> Vec<Condition> {
+    let headline = match situation.alive.map(|alive| alive.worker) {
+        None | Some(Contact::Alive(_)) => return Vec::new(),
+        Some(Contact::Lost(age)) => format!("Nothing is stored: no queue-worker has run for {}", Span(age.as_secs())),
+        Some(Contact::Never) => "Nothing is stored: no queue-worker has ever run".into(),
+    };
+    let say = if situation.is_unused() { Condition::watch } else { Condition::blind };
+    vec![say(headline, "Reports are accepted and wait in the queue. Start `queue-worker`, or look at its log.")]
+}
+
+fn reports_wait(situation: &Situation) -> Vec<Condition> {
+    let oldest = situation.queue.map(|queue| queue.oldest_seconds).filter(|oldest| *oldest > STALLED_SECONDS);
+    let say = |oldest| {
+        let headline = format!("PiSync is blind: reports have waited for {}", Span(oldest));
+        Condition::blind(headline, "What is below is as old as that. Look after the queue-workers.")
+    };
+    oldest.map(say).into_iter().collect()
+}
+
+fn device_incidents(situation: &Situation) -> Vec<Condition> {
+    let Some(incidents) = situation.incidents.as_ref().filter(|incidents| incidents.devices() > 0) else {
+        return Vec::new();
+    };
+    let count = incidents.devices();
+    let (more, s) = (if incidents.and_more { " and more" } else { "" }, if count == 1 { "" } else { "s" });
+    let headline = format!("{}{more} open incident{s} of single devices", grouped(count));
+    vec![Condition::act(headline, incidents.said_of_devices().join(" "))]
+}
+
+/// Devices that fail and are in no open incident: none where the fleet has one, which may have them all.
+fn failing_without_incident(situation: &Situation) -> Vec<Condition> {
+    let (Some(devices), Some(incidents)) = (situation.devices, &situation.incidents) else { return Vec::new() };
+    if incidents.and_more || situation.fleet_incident_of(AlertName::FLEET_SYNC_FAILING) {
+        return Vec::new();
     }
+    let count = devices.failing.saturating_sub(incidents.failing() + incidents.flapping);
+    if count == 0 {
+        return Vec::new();
+    }
+    let headline = match count {
+        1 => "1 device is failing without an open incident".into(),
+        count => format!("{} devices are failing without an open incident", grouped(count)),
+    };
+    let is_watched = situation.alive.is_some_and(|alive| alive.alerter.is_alive());
+    vec![if is_watched {
+        Condition::watch(
+            headline,
+            "The next tick of the alerter opens one, unless the newest failed sync is over two hours old or another \
+             alert holds it back.",
+        )
+    } else {
+        Condition::act(headline, "No alerter has looked at them. Look at the list of those that fail.")
+    }]
+}
+
+fn devices_unknown(situation: &Situation) -> Vec<Condition> {
+    // Where a server does not answer at all, that is said.
+    let is_unknown = situation.devices.is_none() && situation.queue.is_some() && situation.incidents.is_some();
+    let advice = "They could not be counted in time. This page asks again.";
+    is_unknown.then(|| Condition::watch("Device counts are unavailable", advice)).into_iter().collect()
+}
+
+fn pisync_was_away(situation: &Situation) -> Vec<Condition> {
+    let say = |away: Away| Condition::watch(format!("PiSync was away for {}", Span(away.lasted)), away.said());
+    situation.away.map(say).into_iter().collect()
+}
+
+/// Devices that are silent and in no open incident.
+fn silent_without_incident(situation: &Situation) -> Vec<Condition> {
+    let Some(devices) = situation.devices else { return Vec::new() };
+    let told = situation.incidents.as_ref().map_or(0, |incidents| incidents.silent);
+    let count = devices.silent.saturating_sub(told);
+    if count == 0 || situation.fleet_incident_of(AlertName::FLEET_SILENT) {
+        return Vec::new();
+    }
+    let headline = match count {
+        1 => "1 device is silent without an open incident".into(),
+        count => format!("{} devices are silent without an open incident", grouped(count)),
+    };
+    vec![Condition::watch(headline, "Nothing was received from them. Look at the list of those that are silent.")]
+}
+
+fn dead_letters(situation: &Situation) -> Vec<Condition> {
+    let headline = match situation.queue.map_or(0, |queue| queue.dead_letters) {
+        0 => return Vec::new(),
+        1 => "1 report lies among the dead letters".into(),
+        count => format!("{} reports lie among the dead letters", grouped(count)),
+    };
+    vec![Condition::watch(headline, "They could not be stored and wait for a person.")]
+}
+
+fn no_device(situation: &Situation) -> Vec<Condition> {
+    let advice = "Below is what to do, and what is done already.";
+    situation.is_unused().then(|| Condition::blind("No device has reported yet", advice)).into_iter().collect()
 }
 
 #[cfg(test)]
@@ -210,39 +380,154 @@ mod tests {
     use super::*;
 
     fn well() -> Situation {
-        Situation { oldest_seconds: Some(0), incidents: Some(Incidents::default()), ..Situation::default() }
+        let alive = Contact::Alive(SignedDuration::from_secs(5));
+        Situation {
+            queue: Some(QueueState::default()),
+            alive: Some(Alive { worker: alive, alerter: alive }),
+            incidents: Some(Incidents::default()),
+            devices: Some(DeviceTotals { known: 9, ..DeviceTotals::default() }),
+            away: None,
+        }
     }
 
+    fn many(name: AlertName, cause: Cause, facts: [(&'static str, Value); 1]) -> Alert {
+        let finding = Some(Finding::new(200, 1_000).with(facts));
+        Alert { cause, finding, ..Alert::new(name, Subject::Fleet, Timestamp::UNIX_EPOCH) }
+    }
+
+    fn stalled() -> Alert {
+        many(AlertName::PIPELINE_STALLED, Cause::Unknown, [("noWorkerMinutes", 6.into())])
+    }
+
+    fn failing() -> Alert {
+        many(AlertName::FLEET_SYNC_FAILING, Cause::Content, [("content", 200.into())])
+    }
+
+    /// All that is said, in its order.
     fn said(situation: &Situation) -> (&'static str, String) {
         let verdict = Verdict::of(situation);
-        (verdict.level, format!("{}. {}", verdict.headline, verdict.advice))
+        let all = [&verdict.first].into_iter().chain(&verdict.others);
+        let all = all.map(|condition| format!("{}. {}", condition.headline, condition.advice));
+        (verdict.first.level, all.collect::<Vec<_>>().join(" "))
+    }
+
+    /// A change of the situation that brings a condition about, and its first words.
+    type Trouble = (fn(&mut Situation), &'static str);
+
+    fn queue(situation: &mut Situation) -> &mut QueueState {
+        situation.queue.get_or_insert_default()
+    }
+
+    fn incidents(situation: &mut Situation) -> &mut Incidents {
+        situation.incidents.get_or_insert_default()
+    }
+
+    fn devices(situation: &mut Situation) -> &mut DeviceTotals {
+        situation.devices.get_or_insert_default()
+    }
+
+    /// Those that can hold at the same time, the most urgent first.
+    const TROUBLES: [Trouble; 11] = [
+        (
+            |of| of.alive.iter_mut().for_each(|alive| alive.alerter = Contact::Lost(SignedDuration::from_secs(240))),
+            "Nobody is being alerted: no alerter has run for 4 min.",
+        ),
+        (|of| incidents(of).fleet.push(stalled()), "PiSync itself does not get reports through"),
+        (
+            |of| incidents(of).fleet.push(failing()),
+            "The fleet is failing: 200 of 1\u{202f}000 devices, most for the content.",
+        ),
+        (|of| queue(of).is_paused = true, "PiSync is blind: the queue is paused"),
+        (
+            |of| of.alive.iter_mut().for_each(|alive| alive.worker = Contact::Lost(SignedDuration::from_secs(130))),
+            "Nothing is stored: no queue-worker has run for 2 min",
+        ),
+        (|of| queue(of).oldest_seconds = 301, "PiSync is blind: reports have waited for 5 min"),
+        (|of| incidents(of).content = 2, "2 open incidents of single devices"),
+        (
+            |of| of.away = Some(Away { lasted: 21_600, ended: 60 }),
+            "PiSync was away for 6 h. Nobody listened until 60 s ago",
+        ),
+        (|of| devices(of).silent = 7, "7 devices are silent without an open incident"),
+        (|of| queue(of).dead_letters = 1, "1 report lies among the dead letters"),
+        (|of| devices(of).known = 0, "No device has reported yet"),
+    ];
+
+    #[test]
+    fn no_condition_hides_another() {
+        for chosen in 0_u32..1 << TROUBLES.len() {
+            let mut situation = well();
+            let of_chosen: Vec<_> =
+                TROUBLES.iter().enumerate().filter(|(place, _)| chosen & (1 << place) != 0).map(|(_, of)| of).collect();
+            for (bring_about, _) in &of_chosen {
+                bring_about(&mut situation);
+            }
+            let (level, said) = said(&situation);
+            let mut rest = said.as_str();
+            for (_, words) in &of_chosen {
+                let place = rest.find(words).unwrap_or_else(|| panic!("{words} is not in its place in: {said}"));
+                rest = &rest[place + words.len()..];
+            }
+            assert_eq!(level == "quiet", of_chosen.is_empty(), "{said}");
+        }
+    }
+
+    #[test]
+    fn every_kind_of_trouble_speaks_up_by_itself() {
+        let alone: &[Trouble] = &[
+            (|of| of.queue = None, "PiSync is blind: Redis does not answer"),
+            (|of| of.alive = None, "It is not known whether anybody is being alerted"),
+            (|of| of.incidents = None, "PiSync is blind: MongoDB does not answer"),
+            (|of| devices(of).failing = 1, "1 device is failing without an open incident"),
+            (|of| of.devices = None, "Device counts are unavailable"),
+        ];
+        let mut spoken = [false; CONDITIONS.len()];
+        for (bring_about, words) in TROUBLES.iter().chain(alone) {
+            let mut situation = well();
+            bring_about(&mut situation);
+            let (_, said) = said(&situation);
+            assert!(said.starts_with(words), "{said}");
+            for (spoken, condition) in spoken.iter_mut().zip(CONDITIONS) {
+                *spoken |= !condition(&situation).is_empty();
+            }
+        }
+        assert_eq!(spoken, [true; CONDITIONS.len()], "a condition has no test");
+        assert_eq!(said(&well()).0, "quiet");
+    }
+
+    #[test]
+    fn failing_devices_never_stand_under_all_quiet() {
+        let mut situation = well();
+        devices(&mut situation).failing = 100;
+        let (level, words) = said(&situation);
+        assert!(level == "watch" && words.starts_with("100 devices are failing without an open incident"), "{words}");
+        incidents(&mut situation).content = 3;
+        let (level, words) = said(&situation);
+        assert!(level == "act" && words.contains("97 devices are failing without an open incident"), "{words}");
+        situation.alive = Some(Alive { alerter: Contact::Never, worker: Contact::Alive(SignedDuration::ZERO) });
+        let (level, words) = said(&situation);
+        assert!(level == "act" && words.starts_with("Nobody is being alerted: no alerter has ever run."), "{words}");
+        assert!(words.contains("No alerter has looked at them"), "{words}");
+        incidents(&mut situation).fleet.push(failing());
+        assert!(!said(&situation).1.contains("failing without"), "the fleet's incident has them");
     }
 
     #[test]
     fn what_is_wrong_with_many_is_said_before_what_is_with_one_and_where_to_look() {
-        let many = |name, cause, facts: [(&'static str, Value); 1]| {
-            let finding = Some(Finding::new(200, 1_000).with(facts));
-            Alert { cause, finding, ..Alert::new(name, Subject::Fleet, Timestamp::UNIX_EPOCH) }
-        };
-        let failing = many(AlertName::FLEET_SYNC_FAILING, Cause::Content, [("content", 200.into())]);
+        let (failing, stalled) = (failing(), stalled());
         let silent = many(AlertName::FLEET_SILENT, Cause::Unknown, [("silentSince", "2026-11-24T10:00:00Z".into())]);
-        let stalled = many(AlertName::PIPELINE_STALLED, Cause::Unknown, [("noWorkerMinutes", 6.into())]);
         for (fleet, flapping, words) in [
             (
                 vec![failing.clone()],
                 0,
-                "The fleet is failing: 200 of 1\u{202f}000 devices, most for the content. Their lines are fine",
+                "The fleet is failing: 200 of 1\u{202f}000 devices, most for the content. Their connections are fine",
             ),
             (vec![silent.clone()], 0, "falls silent: nothing is heard of 200 of 1\u{202f}000 devices. We listen"),
             (vec![silent.clone()], 0, "(nothing was received from them since 10:00 UTC)"),
-            (vec![silent.clone(), failing.clone()], 3, "most for the content. Their lines"),
-            (
-                vec![silent.clone(), failing.clone()],
-                3,
-                "200 of 1\u{202f}000 devices. Devices that fail and recover in turn: 3 (",
-            ),
+            (vec![silent.clone(), failing.clone()], 3, "most for the content. Their connections"),
+            (vec![silent.clone(), failing.clone()], 3, "Devices that fail and recover in turn: 3 ("),
             (vec![silent, failing, stalled], 0, "PiSync itself does not get reports through. Who is silent"),
-            (vec![], 3, "3 open incidents. Devices that fail and recover in turn: 3 ("),
+            (vec![], 3, "3 open incidents of single devices. Devices that fail and recover in turn: 3 ("),
         ] {
             let incidents = Some(Incidents { fleet, flapping, ..Incidents::default() });
             let (level, said) = said(&Situation { incidents, ..well() });
@@ -255,39 +540,20 @@ mod tests {
         let at = |second| Timestamp::from_second(second).unwrap();
         let (gap, hour) = (Gap { from: at(0), to: at(21_600) }, 3_600);
         let away = Away::last(&[gap], at(21_600 + hour));
-        let (level, words) = said(&Situation { away, silent: 7, ..well() });
+        let (level, words) = said(&Situation { away, ..well() });
         assert!(
-            level == "watch" && words.contains("but PiSync was away. Nobody listened for 6 h, until 60 min ago"),
+            level == "watch" && words.starts_with("PiSync was away for 6 h. Nobody listened until 60 min ago"),
             "{words}"
         );
         assert_eq!(Away::last(&[gap], at(21_600 + 24 * hour)), None);
         assert_eq!(Away::last(&[Gap { from: at(0), to: at(299) }], at(300)), None, "a restart");
-        let incidents = Some(Incidents { content: 1, ..Incidents::default() });
-        let (level, words) = said(&Situation { incidents, away, ..well() });
-        assert!(level == "act" && words.ends_with("none is called silent for it."), "{words}");
     }
 
     #[test]
-    fn what_cannot_be_seen_comes_before_what_is_wrong_and_that_before_what_may_be() {
+    fn causes_are_those_that_were_told() {
         let incidents = Some(Incidents { connectivity: 2, content: 1, ..Incidents::default() });
-        let bad = Situation { incidents, silent: 7, ..well() };
-        for (situation, level, words) in [
-            (well(), "quiet", "All quiet"),
-            (Situation { silent: 7, ..well() }, "watch", "7 are silent"),
-            (Situation { dead_letters: 1, ..well() }, "watch", "dead letters"),
-            (
-                bad.clone(),
-                "act",
-                "3 open incidents. Devices that keep failing: 2 for the connection, 1 for the content.",
-            ),
-            (Situation { oldest_seconds: Some(300), ..bad.clone() }, "act", "3 open"),
-            (Situation { oldest_seconds: Some(301), ..bad.clone() }, "blind", "waited for 5 min"),
-            (Situation { oldest_seconds: None, ..bad.clone() }, "blind", "Redis"),
-            (Situation { incidents: None, ..bad.clone() }, "blind", "MongoDB"),
-            (Situation { is_paused: true, ..bad }, "blind", "paused"),
-        ] {
-            let (found, said) = said(&situation);
-            assert!(found == level && said.contains(words), "{found}: {said}");
-        }
+        let (_, said) = said(&Situation { incidents, ..well() });
+        let words = "Devices that keep failing: 2 for the connection, 1 for the content, as last told.";
+        assert!(said.contains(words), "{said}");
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn headline(alert: &Alert) -> String {
             format!("The {fleet} is failing: {part} of {whole} devices{cause}")
         }
         AlertName::FLEET_SILENT => format!("The {fleet} falls silent: nothing is heard of {part} of {whole} devices"),
-        AlertName::FLEET_DIGEST => format!("{part} devices are still not well since the {fleet} is"),
+        AlertName::FLEET_DIGEST => format!("{part} devices have not recovered with the {fleet}"),
         AlertName::PIPELINE_STALLED => "PiSync itself does not get reports through".into(),
         other => format!("An incident: {other}"),
     }
@@ -31,10 +31,13 @@ pub(super) fn headline(alert: &Alert) -> String {
 pub(super) fn advice(alert: &Alert) -> String {
     let look = match (alert.name, alert.cause) {
         (AlertName::FLEET_SYNC_FAILING, Cause::Content) => {
-            "Their lines are fine: look at what was released last, and at the server that devices fetch from."
+            "Their connections are fine: look at what was released last, and at the server that devices fetch from."
         }
-        (AlertName::FLEET_SYNC_FAILING, Cause::Connectivity) => "Their lines are slow: look at the providers.",
+        (AlertName::FLEET_SYNC_FAILING, Cause::Connectivity) => "Their connections are slow: look at the providers.",
         (AlertName::FLEET_SYNC_FAILING, Cause::Unknown) => "No speed was measured: look at what failed last.",
+        (AlertName::FLEET_SILENT, _) if alert.scope().is_some() => {
+            "We listen, and the others come through: look at the provider of these, and at their power."
+        }
         (AlertName::FLEET_SILENT, _) => {
             "We listen, and they do not come through: look at their providers, and at DNS, certificates and what \
              stands before us."
@@ -51,7 +54,7 @@ pub(super) fn advice(alert: &Alert) -> String {
 }
 
 /// Returns the facts that a rule found, in words.
-fn known(rule: AlertName, finding: &Finding) -> String {
+pub(super) fn known(rule: AlertName, finding: &Finding) -> String {
     let number = |fact: &str| finding.facts.get(fact).and_then(Value::as_i64);
     let said = |fact: &str, before: &str, after: &str| Some(format!("{before}{}{after}", number(fact)?));
     let said = match rule {
@@ -103,6 +106,9 @@ mod tests {
         ] {
             let alert = Alert::new(name, subject, Timestamp::UNIX_EPOCH);
             assert!(headline(&alert).starts_with(said), "{}", headline(&alert));
+            let is_ours = advice(&alert).contains("what stands before us");
+            let is_whole = alert.scope().is_none();
+            assert_eq!(is_ours, name == AlertName::FLEET_SILENT && is_whole, "{}", advice(&alert));
         }
     }
 }

@@ -21,7 +21,7 @@
 //! | `pisync:repartition` | string | there while that number changes: how many partitions may hold something |
 //! | `pisync:ended:<session>` | string | a session of the dashboard that was ended before its time; expires when it would have ended |
 //! | `pisync:alerts` | list | hints: ids of devices that an alerter should look at now |
-//! | `pisync:pulse` | hash | `ingest`, `worker` → when any such process was last alive; `gap:<from>` → until when no API was; ms by Redis' clock |
+//! | `pisync:pulse` | hash | `ingest`, `worker` → when any such process was last alive; `alerter` → when any last completed a tick, `due:<alerter>` → when its next one is due, `receivers` → how many it has besides the log; `gap:<from>` → until when no API was; ms by Redis' clock |
 //! | `pisync:wake` | channel | the number of a partition that was empty and got its first event |
 //!
 //! A message is in exactly one of `ready`, `p:<batch>`, `dead`, or acknowledged. A batch is
@@ -66,7 +66,7 @@ pub use hints::Hints;
 pub use keys::Partition;
 pub use lease::{Fenced, Lease};
 pub use producer::{Producer, PushError};
-pub use pulse::{Pulse, Role, Signs};
+pub use pulse::{Contact, Pulse, Role, Signs, Tick};
 pub use push::Pushed;
 pub use readiness::{Readiness, Refused};
 pub use repartition::{Moved, Repartition};

@@ -57,6 +57,7 @@ const WAKE: &str = "workers look every second instead of being woken";
 const TOTALS: &str = "the totals of `queue status` stand still";
 const SESSIONS: &str = "signing out is refused, and sessions may read alone";
 const ALIVE: &str = "the alerter cannot tell a silent fleet from a system that does not listen";
+const NOBODY: &str = "pages, `/readyz` and metrics say that no alerter runs";
 const STATUS: &str = "metrics and dashboard say nothing of the queue";
 const SEEN: &str = "pages and metrics say nothing of when devices were last heard of";
 const STALLS: &str = "an alerter does not see that the pipeline stands still";
@@ -136,6 +137,7 @@ const WORKER: &[Right] = &[
     may("type", On::Shared("pulse"), &[], ALIVE),
     may("hget", On::Shared("pulse"), &["worker"], ALIVE),
     may("hset", On::Shared("pulse"), &["worker", "0"], ALIVE),
+    may("hgetall", On::Shared("pulse"), &[], "`queue status` does not say whether an alerter runs"),
     may("scan", On::Nothing, &["0"], AUDIT),
     may("exists", On::Partition("p:x"), &[], AUDIT),
     may("lrange", On::Partition("dead"), &["0", "1"], LETTERS),
@@ -147,6 +149,11 @@ const WORKER: &[Right] = &[
 const ALERTER: &[Right] = &[
     must("time", On::Nothing, &[]),
     must("hgetall", On::Shared("pulse"), &[]),
+    may("type", On::Shared("pulse"), &[], NOBODY),
+    may("hget", On::Shared("pulse"), &["alerter"], NOBODY),
+    may("hset", On::Shared("pulse"), &["alerter", "0"], NOBODY),
+    may("hkeys", On::Shared("pulse"), &[], NOBODY),
+    may("hdel", On::Shared("pulse"), &["x"], NOBODY),
     must("zcard", On::Partition("seen"), &[]),
     must("zcount", On::Partition("seen"), &["0", "1"]),
     must("zmscore", On::Partition("seen"), &["x"]),

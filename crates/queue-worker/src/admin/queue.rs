@@ -1,7 +1,7 @@
 //! `queue status|pause|resume`.
 
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::queue::{Each, PartitionStatus, Queue};
+use pisync_core::queue::{Each, PartitionStatus, Pulse, Queue};
 use serde_json::json;
 
 use super::{say, say_json, shown, table, told_all};
@@ -41,7 +41,22 @@ pub(super) async fn status(queue: &Queue, output: Output) -> anyhow::Result<()> 
         sum(|status| status.total("acked")),
         sum(|status| status.total("redelivered")),
     ));
+    say(alerter(queue).await);
     told_all(untold)
+}
+
+/// Whether anybody is being alerted.
+async fn alerter(queue: &Queue) -> String {
+    let contact = match Pulse::new(queue.clone()).signs().await {
+        Ok(signs) => signs.alerter_at(Timestamp::now()),
+        Err(error) => return format!("it is not known whether an alerter runs: {error}"),
+    };
+    let age = contact.age().map(|age| format!("{:#}", SignedDuration::from_secs(age.as_secs())));
+    match (contact.is_alive(), age) {
+        (true, age) => format!("an alerter runs, its last tick {} ago", age.unwrap_or_default()),
+        (false, Some(age)) => format!("nobody is being alerted: no alerter has run for {age}"),
+        (false, None) => "nobody is being alerted: no alerter has ever run".into(),
+    }
 }
 
 pub(super) async fn pause(queue: &Queue) -> anyhow::Result<()> {

@@ -1,11 +1,12 @@
-// What a page gains by a script: times in the viewer's own zone, charts, a question before a purge.
+// What a page gains by a script: times in the viewer's own zone, its age, charts, a question before a
+// purge.
 // Everything else works without.
 "use strict";
 
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 function localTimes(root) {
-  for (const time of root.querySelectorAll("time[datetime]")) {
+  for (const time of root.querySelectorAll("time[datetime]:not(.made)")) {
     const local = day.format(new Date(time.dateTime));
     if (time.classList.contains("at")) {
       time.textContent = local;
@@ -13,6 +14,75 @@ function localTimes(root) {
       time.title = local;
     }
   }
+}
+
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+
+// How old the part is that is fetched again and again: counted here, since a server that is gone says
+// nothing. After two refreshes that did not come, what it says is no longer of now.
+let shown = null;
+let shownAt = 0;
+// A browser stops the clock of a page that nobody sees: then the page first tries, and complains later.
+const TRIES = 5_000;
+let tickedAt = Date.now();
+let awakeAt = tickedAt;
+
+function span(seconds) {
+  return seconds < 100 ? `${seconds} s` : seconds < 6000 ? `${Math.floor(seconds / 60)} min` : `${Math.floor(seconds / 3600)} h`;
+}
+
+function age() {
+  const now = Date.now();
+  if (now - tickedAt > 5_000) {
+    awakeAt = now;
+    refresh();
+  }
+  tickedAt = now;
+  const part = document.getElementById("now");
+  const made = part?.querySelector("time.made");
+  if (!made) {
+    return;
+  }
+  if (part !== shown) {
+    // The first one came before this script was there.
+    const answered = performance.getEntriesByType("navigation")[0]?.responseStart ?? performance.now();
+    shownAt = shown ? now : now - performance.now() + answered;
+    shown = part;
+  }
+  const every = Number(/every (\d+)s/.exec(part.getAttribute("hx-trigger"))[1]);
+  const seconds = Math.max(0, Math.floor((now - shownAt) / 1000));
+  const isLost = part.classList.contains("lost") || (seconds >= 2 * every + 5 && now - awakeAt >= TRIES);
+  const contact = part.querySelector(".contact");
+  if (isLost) {
+    contact.textContent = `No contact with PiSync for ${span(seconds)}; this is from ${clock.format(new Date(made.dateTime))}`;
+    part.querySelector(".sign").textContent = "?";
+  }
+  contact.hidden = !isLost;
+  part.classList.toggle("lost", isLost);
+  part.querySelector(".checked").firstChild.textContent = "Last checked ";
+  made.title = day.format(new Date(made.dateTime));
+  made.textContent = `${span(seconds)} ago`;
+}
+
+// What was not fetched while nobody looked, or without a network, is fetched at once.
+function refresh() {
+  if (!document.hidden) {
+    document.getElementById("now")?.dispatchEvent(new Event("refresh"));
+  }
+}
+
+async function copy(button) {
+  const text = document.querySelector(button.dataset.copy);
+  getSelection().selectAllChildren(text);
+  // A page that is not of a safe origin has no clipboard: the text is selected, then.
+  const isCopied = await navigator.clipboard?.writeText(text.textContent).then(() => true, () => false);
+  button.textContent = isCopied ? "Copied" : "Selected: copy it";
+}
+
+function begin(root) {
+  localTimes(root);
+  root.querySelectorAll("[data-copy]").forEach((button) => (button.hidden = false));
+  age();
 }
 
 // What became of the syncs, from below, each in time and then late.
@@ -134,12 +204,19 @@ async function charts() {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
 }
 
-document.addEventListener("htmx:load", (event) => localTimes(event.target));
+document.addEventListener("htmx:load", (event) => begin(event.target));
+document.addEventListener("visibilitychange", refresh);
+addEventListener("online", refresh);
+setInterval(age, 1000);
 document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (button) {
+    copy(button);
+  }
   const question = event.target.closest("[data-confirm]")?.dataset.confirm;
   if (question && !confirm(question)) {
     event.preventDefault();
   }
 });
-localTimes(document);
+begin(document);
 charts();

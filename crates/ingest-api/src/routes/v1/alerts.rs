@@ -59,7 +59,10 @@ pub(crate) struct AlertItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<ScopeItem>,
     state: &'static str,
+    /// Failed syncs of the device in a row when it was last told; `failureCount` of the device goes on.
+    /// Of an alert of many devices, how many of them it is about now.
     failure_count: i32,
+    /// The cause when it was last told.
     cause: &'static str,
     /// Speed of the newest failed sync in Mbps, which says so; 0 where none was measured.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- Says that a process is alive, at Redis' own time, and how long no API was before that.
--- KEYS: pulse. ARGV: the kind of process.
+-- KEYS: pulse. ARGV: the kind of process; and of an alerter its name, in how many ms its next tick is
+-- due, and how many receivers it has besides the log.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local minute = 60 * 1000
@@ -22,4 +23,15 @@ if ARGV[1] == 'ingest' and tonumber(last) and now - tonumber(last) > 2 * minute 
   redis.call('HSET', KEYS[1], 'gap:' .. last, text)
 end
 redis.call('HSET', KEYS[1], ARGV[1], text)
+if ARGV[1] == 'alerter' then
+  -- Who is long overdue is gone: the time of the last tick of all stays.
+  for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+    local due = string.match(field, '^due:') and tonumber(redis.call('HGET', KEYS[1], field) or '')
+    if due and now - due > 60 * minute then
+      redis.call('HDEL', KEYS[1], field)
+    end
+  end
+  local due = string.format('%.0f', now + tonumber(ARGV[3]))
+  redis.call('HSET', KEYS[1], 'due:' .. ARGV[2], due, 'receivers', ARGV[4])
+end
 return 1

@@ -1,0 +1,43 @@
+//! The heartbeat: each completed tick is written down in Redis, so that pages and `/readyz` can say
+//! that nobody is being alerted.
+
+use std::time::Duration;
+
+use croner::Cron;
+use jiff::Timestamp;
+use pisync_core::queue::{Pulse, Queue, Tick};
+
+use crate::{daemon::following, routing::Routing};
+
+/// The heartbeat of one process. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Heartbeat {
+    pulse: Pulse,
+    alerter: String,
+    schedule: Cron,
+    routing: Routing,
+}
+
+impl Heartbeat {
+    /// Returns the heartbeat of a process that ticks by this schedule.
+    pub fn new(queue: Queue, schedule: Cron, routing: Routing) -> Self {
+        let alerter = format!("{}-{:08x}", std::process::id(), fastrand::u32(..));
+        Self { pulse: Pulse::new(queue), alerter, schedule, routing }
+    }
+
+    /// Returns when the next tick is due, if the schedule has one.
+    pub(crate) fn next_tick(&self, now: Timestamp) -> Option<Timestamp> {
+        following(&self.schedule, now)
+    }
+
+    /// Writes down that a tick was completed just now. Redis being away is passed over: the next tick
+    /// writes again.
+    pub async fn ticked(self) {
+        let now = Timestamp::now();
+        let next = self.next_tick(now).and_then(|next| Duration::try_from(next.duration_since(now)).ok());
+        let tick = Tick { alerter: &self.alerter, next: next.unwrap_or_default(), receivers: self.routing.receivers() };
+        if let Err(error) = self.pulse.ticked(&tick).await {
+            log::warn!(error:% = error; "the heartbeat was not written: pages say that no alerter runs");
+        }
+    }
+}

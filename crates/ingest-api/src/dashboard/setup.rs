@@ -1,0 +1,112 @@
+//! What there is to do before the system watches a fleet, and what is done already.
+
+use actix_web::{HttpRequest, web::Data};
+use jiff::Timestamp;
+use pisync_core::queue::{Contact, Signs};
+
+use super::moment::Span;
+use crate::{
+    auth::{Auth, Gate},
+    http::Site,
+};
+
+/// The part of the first page for who begins.
+#[derive(Debug)]
+pub(super) struct Setup {
+    pub(super) steps: [Step; 5],
+    /// A command that sends a report.
+    pub(super) curl: String,
+    /// Whether reports need a key.
+    pub(super) needs_key: bool,
+}
+
+/// A thing to do.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub(super) name: &'static str,
+    pub(super) is_done: bool,
+    /// How it stands, or what to do.
+    pub(super) said: String,
+}
+
+impl Setup {
+    /// Returns what there is to do: until a device is known, a worker has run and an alerter has; nothing
+    /// after that, or while that is not known.
+    pub(super) fn of(
+        request: &HttpRequest,
+        signs: Option<&Signs>,
+        accepted: u64,
+        devices: Option<u64>,
+    ) -> Option<Self> {
+        let (signs, devices, now) = (signs?, devices?, Timestamp::now());
+        let (worker, alerter) = (signs.worker_at(now), signs.alerter_at(now));
+        if devices > 0 && worker != Contact::Never && alerter != Contact::Never {
+            return None;
+        }
+        // A queue that was made anew has forgotten what it accepted; a device remembers.
+        let is_accepted = accepted > 0 || devices > 0;
+        let needs_key = request.app_data::<Data<Gate>>().is_some_and(|gate| gate.mode() == Auth::Enforce);
+        let link = |path| Site::of(request).map_or_else(|| path_of(path), |site| site.link(request, path));
+        let steps = [
+            Step::process("A worker stores reports", worker, "Start `queue-worker`."),
+            Step::process("An alerter watches", alerter, "Start `alerter`."),
+            Step::new(
+                "People are told",
+                signs.receivers > 0,
+                if signs.receivers > 0 {
+                    format!("Alerts go to {} receiver{} and the log.", signs.receivers, s(signs.receivers))
+                } else {
+                    "Name receivers in the file of `alerter --config`. Until then alerts go to the alerter's log alone."
+                        .into()
+                },
+            ),
+            Step::new(
+                "A first report is accepted",
+                is_accepted,
+                if is_accepted { "It was accepted.".into() } else { "Send one: the command below does.".into() },
+            ),
+            Step::new(
+                "A first device is known",
+                devices > 0,
+                if devices > 0 {
+                    "It is in the list of devices.".into()
+                } else {
+                    "It appears once a worker has stored its report.".into()
+                },
+            ),
+        ];
+        Some(Self { steps, curl: curl(&link("/api/sync-event"), needs_key), needs_key })
+    }
+}
+
+impl Step {
+    fn new(name: &'static str, is_done: bool, said: String) -> Self {
+        Self { name, is_done, said }
+    }
+
+    fn process(name: &'static str, contact: Contact, what_to_do: &str) -> Self {
+        let said = match contact {
+            Contact::Alive(age) => format!("It was heard of {} ago.", Span(age.as_secs())),
+            Contact::Lost(age) => format!("It was heard of {} ago. {what_to_do}", Span(age.as_secs())),
+            Contact::Never => format!("None has run yet. {what_to_do}"),
+        };
+        Self::new(name, contact.is_alive(), said)
+    }
+}
+
+fn s(count: u64) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+fn path_of(path: &str) -> String {
+    format!("http://localhost:8080{path}")
+}
+
+/// A report of now, in a shell.
+fn curl(url: &str, needs_key: bool) -> String {
+    let key = if needs_key { "  -H \"Authorization: Bearer $PISYNC_KEY\" \\\n" } else { "" };
+    format!(
+        "curl -sS '{url}' \\\n{key}  -H 'Content-Type: application/json' \\\n  -d '{{\"deviceId\":\"my-first-device\",\
+         \"timestamp\":\"'$(date -u +%Y-%m-%dT%H:%M:%SZ)'\",\"totalFilesSynced\":12,\"totalErrors\":0,\"internetSpeed\":8.5}}'"
+    )
+}
