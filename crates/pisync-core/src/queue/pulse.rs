@@ -145,7 +145,7 @@ impl Pulse {
         let mut script = PULSE.key(self.0.keys.shared("pulse"));
         let next = u64::try_from(tick.next.as_millis()).unwrap_or(u64::MAX);
         script.arg(Role::Alerter.as_str()).arg(tick.alerter).arg(next).arg(tick.receivers);
-        self.0.redis.run(&script).await
+        self.0.redis.run(&self.0.keys.shared("pulse"), &script).await
     }
 
     /// Says so for ever; Redis being away is passed over.
