@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{BEHIND, DeviceId, EventId, hour_of},
     queue::{LastSeen, Queue},
-    store::{AgedRow, NewestRow, Progress, Saved, Store, StoreError, detached},
+    store::{AgedRow, Kept, NewestRow, Progress, Saved, Store, StoreError, detached},
 };
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -191,13 +191,21 @@ impl Retention {
             let rows = self.store.sync_events().since_last_success(device).await?;
             settled.extend(kept.counter.settle(rows, before).map(|counter| (counter, kept.revision)));
         }
-        // The counters first: whose counter is not saved keeps its rows.
+        // The counters first: whose counter is not saved keeps its rows. One that the server refuses keeps
+        // only its own, so where not all were saved, what is stored tells which were.
         let counters = self.store.failure_counters();
-        let are_all_saved = counters.save(&settled).await? == Saved::All;
-        for settled in settled {
-            // Saved once more, those that were saved are outrun: they wait for the next time, too.
-            if are_all_saved || counters.save(std::slice::from_ref(&settled)).await? == Saved::All {
-                limits.insert(settled.0.device_id, before);
+        let stored = match counters.save(&settled).await? {
+            Saved::All => None,
+            Saved::Outrun | Saved::Refused => {
+                let devices: Vec<_> = settled.iter().map(|(counter, _)| counter.device_id.clone()).collect();
+                Some(counters.find(&devices).await?)
+            }
+        };
+        for (counter, _) in settled {
+            let is_stored =
+                |stored: &HashMap<_, Kept>| stored.get(&counter.device_id).is_some_and(|kept| kept.counter == counter);
+            if stored.as_ref().is_none_or(is_stored) {
+                limits.insert(counter.device_id, before);
             }
         }
         Ok(limits)

@@ -73,7 +73,8 @@ pub(crate) async fn alerter_ticked(env: &TestEnv, ago: SignedDuration, due_in: S
         env.redis(&["HDEL", "{}:pulse", field]).await;
     }
     let millis = |at: Timestamp| at.as_millisecond().to_string();
-    let (last, due) = (millis(Timestamp::now() - ago), millis(Timestamp::now() + due_in));
+    let now = e2e::clock();
+    let (last, due) = (millis(now - ago), millis(now + due_in));
     env.redis(&["HSET", "{}:pulse", "alerter", &last, "due:test", &due]).await;
 }
 

@@ -91,7 +91,7 @@ fn bad_query(error: &QueryPayloadError) -> ApiError {
         error => error.to_string(),
     };
     // The reader of queries gives no more than its sentence, with the name in it.
-    let name = said.split('`').nth(1).map(|name| ["/", name].concat());
+    let name = said.split('`').nth(1).map(|name| format!("/{name}"));
     match (said.split_once('`').map(|(what, _)| what.trim_end()), name) {
         (Some("duplicate field"), Some(pointer)) => v1::operator::fault(&pointer, "is given twice: give it once"),
         (Some("missing field"), Some(pointer)) => v1::operator::fault(&pointer, "is required"),

@@ -62,8 +62,7 @@ impl SyncEvents {
         floor_mbps: f64,
         by: &[String],
     ) -> Result<FleetWindows, StoreError> {
-        let mut fields = doc! { "_id": 0, "deviceId": 1, "totalErrors": 1, "internetSpeed": 1 };
-        fields.extend(by.iter().map(|label| (format!("labels.{label}"), 1.into())));
+        let fields = by.iter().map(|label| (format!("labels.{label}"), 1.into())).collect();
         let mut fold = FleetWindowsFold::by(by);
         let cause = |report: &Report<'_>| Cause::with_floor(report.internet_speed, floor_mbps);
         let add = |report: Report<'_>| {
@@ -75,7 +74,7 @@ impl SyncEvents {
 
     /// What those of them that fail have in common. It gives up after 20 s of the server's time.
     pub async fn what_changed(&self, range: Range<Timestamp>) -> Result<WhatChanged, StoreError> {
-        let fields = doc! { "_id": 0, "deviceId": 1, "totalErrors": 1, "internetSpeed": 1, "labels": 1 };
+        let fields = doc! { "labels": 1 };
         let mut fold = WhatChangedFold::default();
         let add =
             |report: Report<'_>| fold.add(report.device_id, report.failed, report.internet_speed, labels(report.row));
@@ -86,9 +85,8 @@ impl SyncEvents {
     /// How many of the devices that reported in `range` have what these matchers ask for: their ids,
     /// and the labels of the newest report of each. It gives up after 20 s of the server's time.
     pub async fn count_matching(&self, range: Range<Timestamp>, matchers: &[&Matcher]) -> Result<u64, StoreError> {
-        let mut fields = doc! { "_id": 0, "deviceId": 1 };
         let of_devices = matchers.iter().filter(|matcher| matcher.is_of_devices());
-        fields.extend(of_devices.map(|matcher| (format!("labels.{}", matcher.label()), 1.into())));
+        let fields = of_devices.map(|matcher| (format!("labels.{}", matcher.label()), 1.into())).collect();
         let (hasher, mut newest) = (RandomState::new(), HashMap::new());
         let add = |report: Report<'_>| {
             let label = |name: &str| labels(report.row).find_map(|(known, value)| (known == name).then_some(value));
@@ -102,7 +100,8 @@ impl SyncEvents {
         Ok(newest.values().filter(|fits| **fits).count() as u64)
     }
 
-    /// Hands on each report of a window, in order of time, ties by id.
+    /// Hands on each report of a window, in order of time, ties by id, with these fields beside what makes
+    /// a [`Report`].
     ///
     /// The index has the seconds in order, and in each the reports by their hash: so they are put in
     /// order of their milliseconds, a second at a time.
@@ -117,7 +116,7 @@ impl SyncEvents {
         let filter = doc! {
             "_id": { "$gte": id(range.start), "$lt": id(range.end) }, "clockSuspect": { "$ne": true },
         };
-        fields.insert("timestamp", 1);
+        fields.extend(doc! { "_id": 0, "deviceId": 1, "timestamp": 1, "totalErrors": 1, "internetSpeed": 1 });
         let by_id = doc! { "_id": 1 };
         let find = self.0.find(filter).projection(fields).sort(by_id.clone()).hint(Hint::Keys(by_id));
         let find = find.batch_size(AT_ONCE).optional(patience, Find::max_time);
