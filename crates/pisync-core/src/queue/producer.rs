@@ -1,8 +1,9 @@
 //! Group commit: requests that arrive together go to Redis together.
 //!
-//! One task owns the way to each partition. While its push is under way, what arrives next collects;
-//! so the group grows with the load and a lone request waits for nobody. A partition whose server is
-//! away holds up no other. Source: group commit as in D. `DeWitt` et al., "Implementation Techniques
+//! One task owns the way to a server. While its pushes are under way, what arrives next collects; so
+//! the group grows with the load and a lone request waits for nobody. In a cluster each partition has a
+//! way of its own, so that one whose server is away holds up no other; on one server all partitions
+//! share one, since a write to Redis costs the same for many. Source: group commit as in D. `DeWitt` et al., "Implementation Techniques
 //! for Main Memory Database Systems", 1984.
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -19,11 +20,11 @@ use crate::models::SyncEvent;
 /// The most messages in one group.
 const GROUP: usize = 1_000;
 
-/// The most messages that may wait for their groups in all partitions together; beyond, a push is
-/// refused at once.
+/// The most messages that may wait for their groups on all ways together; beyond, a push is refused at
+/// once.
 const WAITING: usize = 16 * GROUP;
 
-/// The least room of one partition.
+/// The least room of one way.
 const LEAST_WAITING: usize = 256;
 
 /// Pushes events, many at a time. Cheap to clone; all clones share one group.
@@ -31,7 +32,7 @@ const LEAST_WAITING: usize = 256;
 pub struct Producer {
     queue: Queue,
     limit: u64,
-    /// The way to each partition, in order.
+    /// One way for all partitions, or the way of each, in order.
     waiting: Arc<[mpsc::Sender<Message>]>,
     readiness: ReadinessCache,
 }
@@ -52,6 +53,7 @@ pub enum PushError {
 
 #[derive(Debug)]
 struct Message {
+    partition: Partition,
     bytes: Vec<u8>,
     taken: oneshot::Sender<Result<(), PushError>>,
 }
@@ -63,13 +65,14 @@ impl Producer {
     pub fn start(queue: Queue, max_queue: u64) -> Self {
         let partitions = queue.partitions().len();
         let limit = max_queue.div_ceil(partitions as u64);
-        let room = (WAITING / partitions).max(LEAST_WAITING);
-        let way = |partition| {
+        let ways = if queue.redis.is_cluster() { partitions } else { 1 };
+        let room = (WAITING / ways).max(LEAST_WAITING);
+        let way = |_| {
             let (waiting, arrivals) = mpsc::channel(room);
-            tokio::spawn(commit_groups(queue.clone(), limit, partition, arrivals));
+            tokio::spawn(commit_groups(queue.clone(), limit, arrivals));
             waiting
         };
-        let waiting = queue.partitions().map(way).collect();
+        let waiting = (0..ways).map(way).collect();
         let readiness = ReadinessCache::new(queue.clone(), limit);
         Self { queue, limit, waiting, readiness }
     }
@@ -87,8 +90,9 @@ impl Producer {
     /// Queues one event; when it returns, Redis has it.
     pub async fn push(&self, event: &SyncEvent) -> Result<(), PushError> {
         let (taken, answer) = oneshot::channel();
-        let partition = usize::from(self.queue.partition_of(&event.device_id).number());
-        if self.waiting[partition].try_send(Message { bytes: encode(event), taken }).is_err() {
+        let partition = self.queue.partition_of(&event.device_id);
+        let way = &self.waiting[usize::from(partition.number()) % self.waiting.len()];
+        if way.try_send(Message { partition, bytes: encode(event), taken }).is_err() {
             return Err(unavailable("too many requests wait for it"));
         }
         answer.await.unwrap_or_else(|_| Err(unavailable("the process is stopping")))
@@ -133,15 +137,19 @@ fn unavailable(why: &str) -> PushError {
     QueueError::Unavailable(why.into()).into()
 }
 
-async fn commit_groups(queue: Queue, limit: u64, partition: Partition, mut arrivals: mpsc::Receiver<Message>) {
+async fn commit_groups(queue: Queue, limit: u64, mut arrivals: mpsc::Receiver<Message>) {
     let mut group = Vec::new();
     while arrivals.recv_many(&mut group, GROUP).await > 0 {
         // Whoever has gone away in the meantime was never told 202.
         group.retain(|message| !message.taken.is_closed());
-        if group.is_empty() {
-            continue;
+        group.sort_by_key(|message| message.partition);
+        let mut pushes = Vec::new();
+        while let Some(first) = group.first() {
+            let partition = first.partition;
+            let size = group.iter().take_while(|message| message.partition == partition).count();
+            pushes.push(commit(&queue, limit, partition, group.drain(..size).collect()));
         }
-        let failed = commit(&queue, limit, partition, group.drain(..)).await.err();
+        let failed = join_all(pushes).await.into_iter().find_map(Result::err);
         if let Some(error @ QueueError::Unavailable(_)) = failed {
             // Whoever came meanwhile would wait for the next failure: a device is told at once.
             while let Ok(message) = arrivals.try_recv() {
@@ -151,13 +159,8 @@ async fn commit_groups(queue: Queue, limit: u64, partition: Partition, mut arriv
     }
 }
 
-async fn commit(
-    queue: &Queue,
-    limit: u64,
-    partition: Partition,
-    messages: impl Iterator<Item = Message>,
-) -> Result<(), QueueError> {
-    let (bytes, takers): (Vec<_>, Vec<_>) = messages.map(|message| (message.bytes, message.taken)).unzip();
+async fn commit(queue: &Queue, limit: u64, partition: Partition, messages: Vec<Message>) -> Result<(), QueueError> {
+    let (bytes, takers): (Vec<_>, Vec<_>) = messages.into_iter().map(|message| (message.bytes, message.taken)).unzip();
     let pushed = queue.push(partition, &bytes, limit).await;
     for (i, taker) in takers.into_iter().enumerate() {
         // A caller that has gone away needs no answer.
