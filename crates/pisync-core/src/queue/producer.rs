@@ -1,10 +1,9 @@
 //! Group commit: requests that arrive together go to Redis together.
 //!
-//! One task owns the way to a server. While its pushes are under way, what arrives next collects; so
-//! the group grows with the load and a lone request waits for nobody. In a cluster each partition has a
-//! way of its own, so that one whose server is away holds up no other; on one server all partitions
-//! share one, since a write to Redis costs the same for many. Source: group commit as in D. `DeWitt` et al., "Implementation Techniques
-//! for Main Memory Database Systems", 1984.
+//! One task pushes. While its pushes are under way, what arrives next collects; so the group grows
+//! with the load and a lone request waits for nobody. In a cluster each partition has a task of its
+//! own, so that one whose server is away holds up no other. Source: group commit as in D. `DeWitt` et
+//! al., "Implementation Techniques for Main Memory Database Systems", 1984.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -20,19 +19,18 @@ use crate::models::SyncEvent;
 /// The most messages in one group.
 const GROUP: usize = 1_000;
 
-/// The most messages that may wait for their groups on all ways together; beyond, a push is refused at
-/// once.
+/// The most messages that may wait for all tasks together; beyond, a push is refused at once.
 const WAITING: usize = 16 * GROUP;
 
-/// The least room of one way.
+/// The least number that may wait for one task.
 const LEAST_WAITING: usize = 256;
 
-/// Pushes events, many at a time. Cheap to clone; all clones share one group.
+/// Pushes events, many at a time. Cheap to clone; all clones share the same tasks.
 #[derive(Debug, Clone)]
 pub struct Producer {
     queue: Queue,
     limit: u64,
-    /// One way for all partitions, or the way of each, in order.
+    /// The input of the one task, or of each partition's task, in order.
     waiting: Arc<[mpsc::Sender<Message>]>,
     readiness: ReadinessCache,
 }
@@ -65,14 +63,14 @@ impl Producer {
     pub fn start(queue: Queue, max_queue: u64) -> Self {
         let partitions = queue.partitions().len();
         let limit = max_queue.div_ceil(partitions as u64);
-        let ways = if queue.redis.is_cluster() { partitions } else { 1 };
-        let room = (WAITING / ways).max(LEAST_WAITING);
-        let way = |_| {
+        let tasks = if queue.redis.is_cluster() { partitions } else { 1 };
+        let room = (WAITING / tasks).max(LEAST_WAITING);
+        let start = |_| {
             let (waiting, arrivals) = mpsc::channel(room);
             tokio::spawn(commit_groups(queue.clone(), limit, arrivals));
             waiting
         };
-        let waiting = (0..ways).map(way).collect();
+        let waiting = (0..tasks).map(start).collect();
         let readiness = ReadinessCache::new(queue.clone(), limit);
         Self { queue, limit, waiting, readiness }
     }
@@ -91,8 +89,8 @@ impl Producer {
     pub async fn push(&self, event: &SyncEvent) -> Result<(), PushError> {
         let (taken, answer) = oneshot::channel();
         let partition = self.queue.partition_of(&event.device_id);
-        let way = &self.waiting[usize::from(partition.number()) % self.waiting.len()];
-        if way.try_send(Message { partition, bytes: encode(event), taken }).is_err() {
+        let task = &self.waiting[usize::from(partition.number()) % self.waiting.len()];
+        if task.try_send(Message { partition, bytes: encode(event), taken }).is_err() {
             return Err(unavailable("too many requests wait for it"));
         }
         answer.await.unwrap_or_else(|_| Err(unavailable("the process is stopping")))
