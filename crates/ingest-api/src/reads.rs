@@ -14,15 +14,28 @@ use crate::error::ApiError;
 /// The threads of this process, once it serves.
 static THREADS: OnceLock<Runtime> = OnceLock::new();
 
+/// How much less a thread of these is preferred than one of the server, from 0 to 19 (`nice(2)`): where
+/// both want a processor, the report has it first.
+const NICENESS: i32 = 10;
+
 /// Starts the threads: half as many as there are processors, which leaves the other half to reports.
 ///
-/// Fails where the operating system starts no thread.
+/// Fails if the operating system starts no thread.
 pub(crate) fn start() -> io::Result<()> {
     let threads = (std::thread::available_parallelism()?.get() / 2).max(1);
-    let runtime = Builder::new_multi_thread().worker_threads(threads).thread_name("reads").enable_all().build()?;
+    let mut runtime = Builder::new_multi_thread();
+    let runtime =
+        runtime.worker_threads(threads).thread_name("reads").on_thread_start(give_way).enable_all().build()?;
     // Another server of this process has started them.
     let _ = THREADS.set(runtime);
     Ok(())
+}
+
+/// On Linux this is about the thread that calls.
+fn give_way() {
+    if let Err(error) = rustix::process::nice(NICENESS) {
+        log::debug!(error:% = error; "a thread of reads has the priority of the server's threads");
+    }
 }
 
 /// Begins work on these threads; where they were not started, as in unit tests, on the thread of who asks.
