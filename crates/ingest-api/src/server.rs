@@ -92,7 +92,7 @@ pub(crate) async fn serve(
         let app = app.app_data(budget.clone()).app_data(front.site.clone()).app_data(front.gate.clone());
         let app = app.app_data(front.origins.clone()).configure(routes::table);
         // Outermost last.
-        let app = app.wrap(from_fn(routes::tidy)).wrap(from_fn(http::perimeter));
+        let app = app.wrap(from_fn(http::perimeter));
         let app = app.wrap(headers::careful(front.certificate.is_some()));
         app.wrap(from_fn(request_id::note))
     };

@@ -131,11 +131,11 @@ impl Connection {
     }
 
     /// A head has been read to its end, and is handed over.
-    pub(super) fn begin(&self, has_body: bool) {
+    pub(super) fn begin(&self, has_body: bool, now: Instant) {
         self.handling.set(true);
         self.is_dispatched.set(false);
         self.body_open.set(has_body);
-        self.since.set(Instant::now());
+        self.since.set(now);
         self.head_since.set(None);
         self.head_bytes.set(0);
         self.ahead.set(0);
@@ -195,9 +195,9 @@ impl Connection {
     }
 
     /// Notes how long the head is that is being read.
-    pub(super) fn read_head(&self, length: usize) -> Result<(), Fault> {
+    pub(super) fn read_head(&self, length: usize, now: Instant) -> Result<(), Fault> {
         if self.head_since.get().is_none() {
-            self.head_since.set(Some(Instant::now()));
+            self.head_since.set(Some(now));
         }
         self.head_bytes.set(length);
         if length > HEAD_LIMIT {
@@ -348,9 +348,9 @@ mod tests {
         let overdue = |seconds| connection.overdue(Instant::now() + Duration::from_secs(seconds), KEEP_ALIVE);
         assert_eq!([overdue(19), overdue(21)], [None, Some(Overdue::All)], "nothing was ever sent");
         for _ in 0..3 {
-            connection.read_head(5).unwrap();
+            connection.read_head(5, Instant::now()).unwrap();
             assert_eq!([overdue(19), overdue(21)], [None, Some(Overdue::Head)]);
-            connection.begin(false);
+            connection.begin(false, Instant::now());
             assert_eq!(overdue(21), Some(Overdue::All), "nobody has it");
             connection.dispatched();
             assert_eq!(overdue(3_600), None, "a handler has its own deadlines");
@@ -365,7 +365,7 @@ mod tests {
     fn who_takes_nothing_is_overdue_whatever_the_connection_does() {
         let connection = connection();
         let overdue = || connection.overdue(Instant::now() + Duration::from_secs(31), KEEP_ALIVE);
-        connection.begin(false);
+        connection.begin(false, Instant::now());
         connection.dispatched();
         connection.wrote(false);
         assert_eq!(overdue(), Some(Overdue::All));
@@ -378,18 +378,22 @@ mod tests {
         let one = connection();
         let others: Vec<_> = (0..2).map(|_| Connection::new(one.budget.clone(), true)).collect();
         assert_eq!(one.phase(), Phase::Head);
-        assert_eq!(one.read_head(HEAD_LIMIT), Ok(()));
-        assert_eq!(one.read_head(HEAD_LIMIT + 1), Err(Fault::TOO_LONG));
-        assert_eq!(others[0].read_head(HEAD_FREE), Ok(()), "short ones need no room");
-        assert_eq!(others[0].read_head(HEAD_FREE + 1), Err(Fault::NO_ROOM), "the first one holds the budget");
-        one.begin(false);
-        assert_eq!(others[1].read_head(HEAD_FREE + 1), Ok(()));
+        assert_eq!(one.read_head(HEAD_LIMIT, Instant::now()), Ok(()));
+        assert_eq!(one.read_head(HEAD_LIMIT + 1, Instant::now()), Err(Fault::TOO_LONG));
+        assert_eq!(others[0].read_head(HEAD_FREE, Instant::now()), Ok(()), "short ones need no room");
+        assert_eq!(
+            others[0].read_head(HEAD_FREE + 1, Instant::now()),
+            Err(Fault::NO_ROOM),
+            "the first one holds the budget"
+        );
+        one.begin(false, Instant::now());
+        assert_eq!(others[1].read_head(HEAD_FREE + 1, Instant::now()), Ok(()));
     }
 
     #[test]
     fn a_body_is_read_as_far_as_it_is_taken_and_nothing_behind_it() {
         let connection = connection();
-        connection.begin(true);
+        connection.begin(true, Instant::now());
         while let Phase::Body(room) = connection.phase() {
             connection.read(room);
         }
@@ -398,7 +402,7 @@ mod tests {
         assert_eq!(connection.phase(), Phase::Body(10));
         connection.answered();
         assert_eq!(connection.phase(), Phase::Left);
-        connection.begin(true);
+        connection.begin(true, Instant::now());
         connection.body_ended();
         assert_eq!(connection.phase(), Phase::Later);
         connection.answered();

@@ -85,7 +85,7 @@ pub(super) fn check(head: &[u8]) -> Result<Framing, Fault> {
         Ok(_) => return Err(Fault::LINE),
         Err(error) => return Err(of_parser(error)),
     }
-    if request.path.is_none_or(|path| path.parse::<Uri>().is_err()) {
+    if !request.path.is_some_and(is_path) {
         return Err(bad("the path of the request is none"));
     }
     let is_1_1 = request.version == Some(1);
@@ -122,6 +122,13 @@ pub(super) fn check(head: &[u8]) -> Result<Framing, Fault> {
         (None, true) => Ok(Framing::chunked()),
         (length, _) => Ok(Framing::Length(length.unwrap_or(0))),
     }
+}
+
+/// Whether the framework takes a path.
+fn is_path(path: &str) -> bool {
+    // Most are plain, and reading one takes an allocation.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._".contains(&byte);
+    (path.starts_with('/') && path.bytes().all(is_plain)) || path.parse::<Uri>().is_ok()
 }
 
 fn of_parser(error: Error) -> Fault {

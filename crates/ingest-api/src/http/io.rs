@@ -6,6 +6,7 @@ use std::{
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
+    time::Instant,
 };
 
 use actix_web::{
@@ -55,6 +56,16 @@ pub(super) struct Bounded {
     line_ends: LineEnds,
     framing: Framing,
     refusal: Option<Refusal>,
+}
+
+/// What was read where a head begins.
+enum Read {
+    /// A whole head, and what came of its body.
+    Request,
+    /// Something that does not go on yet.
+    Some,
+    /// Nothing: the client is gone.
+    End,
 }
 
 /// An answer of the stream itself, and how much was thrown away since.
@@ -130,13 +141,43 @@ impl Bounded {
         self.refusal = Some(Refusal { answer: answer(fault), is_last: true, thrown_away: 0 });
     }
 
-    /// Reads a head to its end; whether there is one, or a refusal. Otherwise the client is gone.
+    /// Reads where a head begins, into the buffer of the framework: nearly every request comes in one piece,
+    /// and goes on as it came. What is no whole head waits in `ahead`.
+    fn poll_request(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<Read>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        let bytes = &buffer.filled()[before..];
+        let (read, taken) = match self.look(bytes) {
+            _ if bytes.is_empty() => (Read::End, 0),
+            Ok(None) => (Read::Some, 0),
+            Ok(Some(head)) => {
+                let body = self.framing.take(&bytes[head..]);
+                self.connection.read(body);
+                (Read::Request, head + body)
+            }
+            Err(fault) => {
+                self.refuse(fault);
+                (Read::Some, 0)
+            }
+        };
+        self.ahead.extend_from_slice(&bytes[taken..]);
+        buffer.set_filled(before + taken);
+        Poll::Ready(Ok(read))
+    }
+
+    /// Reads on in a head, until it is whole or refused; whether the client is still there.
     fn poll_head(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
         loop {
             if self.scanned < self.ahead.len() {
-                match self.look() {
-                    Ok(false) => {}
-                    Ok(true) => return Poll::Ready(Ok(true)),
+                let ahead = std::mem::take(&mut self.ahead);
+                let looked = self.look(&ahead);
+                self.ahead = ahead;
+                match looked {
+                    Ok(None) => {}
+                    Ok(Some(length)) => {
+                        self.ready = length;
+                        return Poll::Ready(Ok(true));
+                    }
                     Err(fault) => {
                         self.refuse(fault);
                         return Poll::Ready(Ok(true));
@@ -153,19 +194,23 @@ impl Bounded {
         }
     }
 
-    /// Looks at what was read of a head; whether that is all of it.
-    fn look(&mut self) -> Result<bool, Fault> {
-        let end = self.line_ends.read(&self.ahead[self.scanned..])?;
-        let length = end.map_or(self.ahead.len(), |end| self.scanned + end);
-        self.connection.read_head(length)?;
-        self.scanned = self.ahead.len();
-        if end.is_none() {
-            return Ok(false);
+    /// Looks at what was read of a head; returns where it ends, if it does.
+    fn look(&mut self, bytes: &[u8]) -> Result<Option<usize>, Fault> {
+        if bytes.is_empty() {
+            return Ok(None);
         }
-        self.framing = check(&self.ahead[..length])?;
-        (self.ready, self.scanned, self.line_ends) = (length, 0, LineEnds::default());
-        self.connection.begin(self.framing.is_open());
-        Ok(true)
+        let now = Instant::now();
+        let end = self.line_ends.read(&bytes[self.scanned..])?;
+        let length = end.map_or(bytes.len(), |end| self.scanned + end);
+        self.connection.read_head(length, now)?;
+        self.scanned = bytes.len();
+        if end.is_none() {
+            return Ok(None);
+        }
+        self.framing = check(&bytes[..length])?;
+        (self.scanned, self.line_ends) = (0, LineEnds::default());
+        self.connection.begin(self.framing.is_open(), now);
+        Ok(Some(length))
     }
 
     /// Hands over what was read ahead.
@@ -226,6 +271,10 @@ impl AsyncRead for Bounded {
                     return Poll::Pending;
                 }
                 Phase::Left => this.refusal = Some(Refusal::default()),
+                Phase::Head if this.ahead.is_empty() => match ready!(this.poll_request(context, buffer))? {
+                    Read::Request | Read::End => return Poll::Ready(Ok(())),
+                    Read::Some => {}
+                },
                 Phase::Head => {
                     if !ready!(this.poll_head(context))? {
                         return Poll::Ready(Ok(()));

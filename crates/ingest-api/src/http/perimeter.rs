@@ -1,5 +1,5 @@
-//! What each request passes before its route: the size of its head, where it comes from, and a task
-//! of its own.
+//! What each request passes before its route: the size of its head, where it comes from, its path, and
+//! a task of its own.
 
 use actix_web::{
     Error,
@@ -13,7 +13,7 @@ use actix_web::{
 use super::Site;
 use crate::{
     error::{ApiError, refused},
-    routes::is_ingest,
+    routes::{is_ingest, tidy},
 };
 
 /// The most bytes of a request's header, over all its fields.
@@ -24,7 +24,7 @@ const HEADER_LIMIT: usize = 16 * 1024;
 ///
 /// Reports need no task: what they wait for is one already (`pisync_core::queue::Producer`).
 pub(crate) async fn perimeter<B: MessageBody + 'static>(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let length: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
@@ -32,7 +32,7 @@ pub(crate) async fn perimeter<B: MessageBody + 'static>(
         return Ok(refused(request, ApiError::Header { limit: HEADER_LIMIT }));
     }
     let checked = Site::of(request.request()).map(|site| site.check(request.method(), request.request()));
-    if let Some(Err(error)) = checked {
+    if let Err(error) = checked.unwrap_or(Ok(())).and_then(|()| tidy(&mut request)) {
         return Ok(refused(request, error));
     }
     if is_ingest(request.path()) {

@@ -157,7 +157,7 @@ mod tests {
         let places: Vec<_> = (0..17).map(|_| table.open()).collect();
         assert!(!table.is_tight());
         let _last = table.open();
-        places[0].connection.begin(false);
+        places[0].connection.begin(false, Instant::now());
         places[0].connection.dispatched();
         let _new = table.open();
         assert!(table.is_tight());
@@ -169,9 +169,9 @@ mod tests {
     async fn connections_at_rest_go_before_a_body_that_comes_slowly() {
         let table = table(10);
         let uploads = table.open();
-        uploads.connection.begin(true);
+        uploads.connection.begin(true, Instant::now());
         let rests = table.open();
-        rests.connection.begin(false);
+        rests.connection.begin(false, Instant::now());
         rests.connection.answered();
         let _others: Vec<_> = (0..7).map(|_| table.open()).collect();
         let _new = table.open();

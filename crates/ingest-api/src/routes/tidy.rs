@@ -3,44 +3,39 @@
 use std::borrow::Cow;
 
 use actix_web::{
-    Error,
-    body::{EitherBody, MessageBody},
-    dev::{ServiceRequest, ServiceResponse},
+    dev::ServiceRequest,
     http::{Method, Uri, uri::PathAndQuery},
-    middleware::Next,
 };
-
 use percent_encoding::percent_decode_str;
 
-use crate::error::{ApiError, refused};
+use super::{SYNC_EVENT, SYNC_EVENTS, is_ingest};
+use crate::error::ApiError;
 
 /// Where devices send their reports.
-const REPORTS: [&str; 2] = ["/api/sync-event", "/api/v1/sync-events"];
+const REPORTS: [&str; 2] = [SYNC_EVENT, SYNC_EVENTS];
 
-/// Takes `//api/sync-event/` for what it is, and names the cause where a report came to another path.
-pub(crate) async fn tidy<B: MessageBody>(
-    mut request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<EitherBody<B>>, Error> {
-    if request.method() == Method::POST && !REPORTS.contains(&request.path()) {
-        match intended(request.path()) {
-            Intended::Reports(path) => rewrite(&mut request, path),
-            Intended::Below(path) => {
-                let (came, path) = (shown(request.path()), path.trim_start_matches('/'));
-                let cause = format!(
-                    "{came} is no path of this server: is the base URL of the client too long? \
-                                     Reports go to /{path} alone"
-                );
-                return Ok(refused(request, ApiError::NoRoute { hint: Some(cause) }));
-            }
-            Intended::Nothing => {
-                let cause = "reports go to POST /api/sync-event, or /api/v1/sync-events for many";
-                return Ok(refused(request, ApiError::NoRoute { hint: Some(cause.into()) }));
-            }
-            Intended::Other => {}
-        }
+/// Takes `//api/sync-event/` for what it is, and names the cause if a report came to another path.
+pub(crate) fn tidy(request: &mut ServiceRequest) -> Result<(), ApiError> {
+    if request.method() != Method::POST || is_ingest(request.path()) {
+        return Ok(());
     }
-    Ok(next.call(request).await?.map_into_left_body())
+    match intended(request.path()) {
+        Intended::Reports(path) => rewrite(request, path),
+        Intended::Below(path) => {
+            let (came, path) = (shown(request.path()), path.trim_start_matches('/'));
+            let cause = format!(
+                "{came} is no path of this server: is the base URL of the client too long? \
+                                 Reports go to /{path} alone"
+            );
+            return Err(ApiError::NoRoute { hint: Some(cause) });
+        }
+        Intended::Nothing => {
+            let cause = "reports go to POST /api/sync-event, or /api/v1/sync-events for many";
+            return Err(ApiError::NoRoute { hint: Some(cause.into()) });
+        }
+        Intended::Other => {}
+    }
+    Ok(())
 }
 
 #[derive(Debug, PartialEq, Eq)]

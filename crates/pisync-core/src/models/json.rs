@@ -76,11 +76,15 @@ impl<'a> Raw<'a> {
     ///
     /// Fails with what is expected, for people.
     pub(super) fn exact(self) -> Result<Cow<'a, str>, Cow<'static, str>> {
-        match (self, self.mended()) {
-            (_, Some((json, None | Some(Damage::Control)))) => Ok(json),
-            (_, Some((_, Some(damage)))) => Err(damage.to_string().into()),
-            (Self::Json(_) | Self::Broken(b""), None) => Err("has no value".into()),
-            (Self::Broken(bytes), None) => {
+        let bytes = match self {
+            Self::Json(json) => return Ok(json.into()),
+            Self::Broken(b"") => return Err("has no value".into()),
+            Self::Broken(bytes) => bytes,
+        };
+        match mend(bytes) {
+            Some((json, None | Some(Damage::Control))) => Ok(json.into()),
+            Some((_, Some(damage))) => Err(damage.to_string().into()),
+            None => {
                 let said = String::from_utf8_lossy(bytes);
                 let more = if said.chars().nth(SHOWN).is_some() { "…" } else { "" };
                 let shown: String = said.chars().take(SHOWN).flat_map(char::escape_debug).collect();

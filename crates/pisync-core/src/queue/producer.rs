@@ -159,7 +159,8 @@ async fn commit_groups(queue: Queue, limit: u64, mut arrivals: mpsc::Receiver<Me
 
 async fn commit(queue: &Queue, limit: u64, partition: Partition, messages: Vec<Message>) -> Result<(), QueueError> {
     let (bytes, takers): (Vec<_>, Vec<_>) = messages.into_iter().map(|message| (message.bytes, message.taken)).unzip();
-    let pushed = queue.push(partition, &bytes, limit).await;
+    // Boxed: this future is large, and those of a group are moved several times.
+    let pushed = Box::pin(queue.push(partition, &bytes, limit)).await;
     for (i, taker) in takers.into_iter().enumerate() {
         // A caller that has gone away needs no answer.
         let _ = taker.send(outcome(&pushed, i));
