@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{Alert, AlertName, DeviceId, Telling},
     store::{Store, StoreError, StoredEvent, detached},
@@ -27,6 +27,8 @@ pub struct DeviceContext {
     pub last_good_sync: Option<Timestamp>,
     /// The median speed of its last good syncs, in Mbps.
     pub usual_speed: Option<f64>,
+    /// How far its clock is behind ours, if it is.
+    pub clock_behind: Option<SignedDuration>,
 }
 
 /// One failed sync.
@@ -120,6 +122,7 @@ impl DeviceContext {
             last_errors: rows.iter().filter(|row| !is_good(row)).take(ERRORS).map(FailedSync::from).collect(),
             last_good_sync: good.first().map(|row| row.timestamp),
             usual_speed: median(good.iter().map(|row| row.internet_speed).filter(|speed| *speed > 0.0).collect()),
+            clock_behind: StoredEvent::clock_lag(rows).behind(),
         }
     }
 }

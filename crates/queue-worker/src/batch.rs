@@ -16,7 +16,7 @@ use pisync_core::{
 };
 
 use crate::{
-    receipt::{judge_clocks, receipts},
+    receipt::{judge_clocks, note_changes, receipts},
     repeats::{Again, Repeats, count_repeats},
 };
 
@@ -43,6 +43,9 @@ pub struct Rested {
     /// Whether it can be a repeat of an earlier report, if its row is not new.
     pub may_repeat: bool,
 }
+
+/// The events of each device, each with whether its row is new.
+pub(crate) type ByDevice = BTreeMap<DeviceId, Vec<(Observation, bool)>>;
 
 /// What counting came to.
 #[derive(Debug, Default)]
@@ -105,6 +108,7 @@ pub async fn keep_counters(
         counted.recounts += recounts;
         judge_clocks(&mut changes, &receipts, &kept);
         count_repeats(&mut changes, repeats, &kept);
+        note_changes(&mut changes, &by_device, &receipts, &kept);
         for (counter, _) in &changes {
             let before = kept.get(&counter.device_id).map_or(0, |kept| kept.counter.failure_count());
             if (before >= threshold) != (counter.failure_count() >= threshold) {
@@ -141,8 +145,8 @@ fn late(rested: &[Rested], kept: &HashMap<DeviceId, Kept>) -> usize {
 }
 
 /// Each device's events in order of time, ties by id.
-fn in_order(rested: &[Rested]) -> BTreeMap<DeviceId, Vec<(Observation, bool)>> {
-    let mut by_device = BTreeMap::<_, Vec<_>>::new();
+fn in_order(rested: &[Rested]) -> ByDevice {
+    let mut by_device = ByDevice::new();
     for event in rested {
         by_device.entry(event.device_id.clone()).or_default().push((event.observation, event.is_new));
     }
@@ -156,7 +160,7 @@ fn in_order(rested: &[Rested]) -> BTreeMap<DeviceId, Vec<(Observation, bool)>> {
 /// had an event that was late or a duplicate.
 async fn changes(
     store: &Store,
-    by_device: &BTreeMap<DeviceId, Vec<(Observation, bool)>>,
+    by_device: &ByDevice,
     kept: &HashMap<DeviceId, Kept>,
 ) -> Result<(Vec<(FailureCounter, Revision)>, usize), StoreError> {
     let (mut changes, mut beginnings) = (Vec::new(), Vec::new());

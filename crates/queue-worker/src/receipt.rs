@@ -1,15 +1,15 @@
 //! What a batch tells of its devices beside their rows: when they were heard of, whether their
-//! clocks are believed, and which hours have got rows.
+//! clocks are believed, when they last began to fail or were well again, and which hours have got rows.
 
 use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use pisync_core::{
-    models::{DeviceId, FailureCounter, hour_of},
+    models::{DeviceId, FailureCounter, Observation, hour_of},
     store::{Kept, Revision},
 };
 
-use crate::batch::Rested;
+use crate::batch::{ByDevice, Rested};
 
 /// What the events of one device in a batch tell, in the order in which they were accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,9 +88,41 @@ pub(crate) fn judge_clocks(
     changes.extend(more.into_iter().filter(|(counter, _)| !saved.contains(&counter.device_id)));
 }
 
+/// Notes by receipt that devices have begun to fail or were well again, in the counters that have to change
+/// for it or anyway. One that failed and was well again within the batch has the counter that it had.
+pub(crate) fn note_changes(
+    changes: &mut Vec<(FailureCounter, Revision)>,
+    by_device: &ByDevice,
+    receipts: &Receipts,
+    kept: &HashMap<DeviceId, Kept>,
+) {
+    let last_at = |device: &DeviceId| receipts.get(device).map(|receipt| receipt.last_at);
+    let matters = |device: &DeviceId, event: &Observation| {
+        kept.get(device).is_none_or(|kept| kept.is_readable() && !kept.counter.precedes_success(event))
+    };
+    let fails = |(device, events): &(&DeviceId, &Vec<(Observation, bool)>)| {
+        events.iter().any(|(event, is_new)| event.failed && *is_new && matters(device, event))
+    };
+    let mut passed: BTreeSet<_> = by_device.iter().filter(fails).map(|(device, _)| device).collect();
+    for (counter, _) in changes.iter_mut() {
+        let since = |counter: &FailureCounter| counter.run.map(|run| run.since);
+        let before = kept.get(&counter.device_id).and_then(|kept| since(&kept.counter));
+        let has_passed = passed.take(&counter.device_id).is_some() && counter.run.is_none();
+        if before != since(counter) || has_passed {
+            counter.last_change_at = counter.last_change_at.max(last_at(&counter.device_id));
+        }
+    }
+    for kept in passed.into_iter().filter_map(|device| kept.get(device)) {
+        let last_change_at = kept.counter.last_change_at.max(last_at(&kept.counter.device_id));
+        if kept.counter.run.is_none() && last_change_at != kept.counter.last_change_at {
+            changes.push((FailureCounter { last_change_at, ..kept.counter.clone() }, kept.revision));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use pisync_core::models::{EventId, Observation};
+    use pisync_core::models::{EventId, FailureRun};
 
     use super::*;
 
@@ -147,5 +179,46 @@ mod tests {
     #[test]
     fn a_device_was_heard_of_at_the_latest_receipt_whatever_the_order() {
         assert_eq!(batch(&[(5, false), (9, false), (7, false)]).last_at, at(9));
+    }
+
+    /// The seconds at which a change is noted after a batch of seconds and outcomes, received then.
+    fn noted(kept: FailureCounter, after: Option<FailureCounter>, events: &[(i64, bool)]) -> Option<i64> {
+        let device = kept.device_id.clone();
+        let observed = |(second, failed): &(i64, bool)| {
+            let id = EventId::lowest(at(*second));
+            (Observation { timestamp: at(*second), id, failed: *failed, internet_speed: 1.0 }, true)
+        };
+        let by_device = ByDevice::from([(device.clone(), events.iter().map(observed).collect())]);
+        let receipts = Receipts::from([(device.clone(), batch(&[(90, false)]))]);
+        let kept = HashMap::from([(device, Kept { counter: kept, revision: Revision::At(1) })]);
+        let mut changes: Vec<_> = after.into_iter().map(|counter| (counter, Revision::At(1))).collect();
+        note_changes(&mut changes, &by_device, &receipts, &kept);
+        let kept = changes.iter().map(|(counter, revision)| {
+            (counter.device_id.clone(), Kept { counter: counter.clone(), revision: *revision })
+        });
+        let mut again = Vec::new();
+        note_changes(&mut again, &by_device, &receipts, &kept.collect());
+        assert_eq!(again, [], "the same batch says the same");
+        changes.first().and_then(|(counter, _)| counter.last_change_at).map(Timestamp::as_second)
+    }
+
+    #[test]
+    fn what_began_or_ended_or_both_within_a_batch_is_noted_by_its_receipt() {
+        let well =
+            FailureCounter { last_success_at: Some(at(10)), ..FailureCounter::new(DeviceId::parse("a").unwrap()) };
+        let run = |since, count| Some(FailureRun { count, since: at(since), last_at: at(60), last_speed: 1.0 });
+        let failing = |since, count| FailureCounter { run: run(since, count), ..well.clone() };
+        for (kept, after, events, expected) in [
+            (&well, Some(failing(50, 1)), &[(50, true)][..], Some(90)),
+            (&failing(50, 1), Some(well.clone()), &[(70, false)], Some(90)),
+            (&well, None, &[(50, true), (52, false)], Some(90)),
+            (&failing(50, 1), Some(failing(70, 1)), &[(60, false), (70, true)], Some(90)),
+            // A run that goes on, good syncs, and what lies before the last good one.
+            (&failing(50, 1), Some(failing(50, 2)), &[(60, true)], None),
+            (&well, None, &[(50, false)], None),
+            (&well, None, &[(5, true)], None),
+        ] {
+            assert_eq!(noted(kept.clone(), after, events), expected, "{events:?}");
+        }
     }
 }

@@ -48,6 +48,7 @@ fn notification(receiver: &str, kind: Telling, now: Timestamp) -> anyhow::Result
         last_errors: vec![failed(1)?, failed(2)?, failed(3)?],
         last_good_sync: Some(ago(4)?),
         usual_speed: Some(12.0),
+        clock_behind: None,
     };
     Ok(Notification {
         id: format!("test-{}-{}", now.as_millisecond(), kind.status()),

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     Links,
-    words::{lasted, minute, round, subject},
+    words::{in_words, lasted, minute, round, subject},
 };
 use crate::{
     device_context::FailedSync,
@@ -57,6 +57,8 @@ pub(super) struct AlertContext<'a> {
     /// The last failed syncs, newest first.
     last_errors: Vec<SyncContext>,
     last_good_sync: Option<String>,
+    /// How far the device's clock is behind ours, if it is.
+    clock_behind: Option<String>,
     /// `device` or `fleet`, and its page.
     page: &'static str,
     link: Option<String>,
@@ -116,6 +118,7 @@ impl<'a> AlertContext<'a> {
             slow_for_it: evidence.and_then(|evidence| evidence.usual).map(round),
             last_errors: context.last_errors.iter().map(SyncContext::from).collect(),
             last_good_sync: context.last_good_sync.map(minute),
+            clock_behind: context.clock_behind.map(|behind| in_words(behind.unsigned_abs())),
             page: if alert.device_id().is_some() { "device" } else { "fleet" },
             link: links.page(alert),
         }

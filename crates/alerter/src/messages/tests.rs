@@ -146,6 +146,7 @@ fn a_failing_device_is_explained_by_its_speeds_and_syncs() {
         last_errors: vec![failed, FailedSync { errors: 5, ..failed }],
         last_good_sync: Some(at("07:00")),
         usual_speed: Some(12.0),
+        clock_behind: None,
     };
     let mut alert = alert(AlertName::DEVICE_SYNC_FAILING, device("a"), 0, 0, &[]);
     (alert.finding, alert.cause) = (None, pisync_core::models::Cause::Connectivity);

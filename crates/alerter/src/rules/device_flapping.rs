@@ -4,8 +4,9 @@
 //! the oldest 0.75, in even steps. Source: `flapping.c` of Nagios Core, and its manual, "Detection
 //! and Handling of State Flapping".
 //!
-//! A device cannot flap without beginning to fail again and again, so it is enough to evaluate it
-//! then: a tick costs what begins to fail, not what exists.
+//! A device cannot flap without changing again and again, so it is enough to evaluate it when it has begun to
+//! fail or is well again: a tick costs what changes, not what exists. How it is at the tick does not matter,
+//! and of its changes only the newest has to be live.
 
 use futures_util::{FutureExt, StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
@@ -42,10 +43,10 @@ pub struct Settings {
     pub closes_below: f64,
 }
 
-/// How long ago a device may have begun to fail: late data never pages.
+/// How long ago a device may have changed, by receipt.
 const RECENT: SignedDuration = SignedDuration::from_mins(15);
 
-/// The most devices that are evaluated for having begun to fail; the next tick goes on.
+/// The most devices that are evaluated for having changed; the next tick goes on.
 const MOST: usize = 2 * PAGE;
 
 /// How many reports are read.
@@ -80,15 +81,15 @@ fn changes(failed: &[bool]) -> Option<f64> {
     Some(changed.map(|(at, _)| weight(at)).sum::<f64>() / (REPORTS - 1) as f64)
 }
 
-/// Returns the devices that have begun to fail since the last tick; nobody while the whole fleet fails,
+/// Returns the devices that have changed since the last tick; nobody while the whole fleet fails,
 /// since that is the reason.
 async fn candidates(snapshot: &Snapshot) -> Result<Candidates, ReadError> {
     if snapshot.inhibition.open_of_whole(AlertName::FLEET_SYNC_FAILING).is_some() {
         return Ok(stream::empty().boxed());
     }
     let since = snapshot.now.saturating_sub(RECENT).unwrap_or(Timestamp::MIN);
-    let begun = snapshot.newly_begun(since, MOST).await?;
-    let pages: Vec<_> = begun.chunks(PAGE).map(|page| Ok(page.to_vec())).collect();
+    let changed = snapshot.newly_changed(since, MOST).await?;
+    let pages: Vec<_> = changed.chunks(PAGE).map(|page| Ok(page.to_vec())).collect();
     Ok(stream::iter(pages).boxed())
 }
 
@@ -102,23 +103,26 @@ async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>,
 fn evaluation(snapshot: &Snapshot, rules: &Rules, device: DeviceId, reports: &[StoredEvent]) -> Option<Evaluation> {
     let open = snapshot.open_of(RULE.name, &device);
     let failed: Vec<_> = reports.iter().rev().map(|report| report.total_errors > 0).collect();
-    let newest = reports.first().map(|report| report.timestamp);
+    let lag = StoredEvent::clock_lag(reports);
     // One that is silent does not flap any more.
-    let is_heard = newest.is_some_and(|at| snapshot.now.duration_since(at) <= rules.common.device_silent_after);
+    let received_at = reports.first().map(|report| report.created_at);
+    let is_heard = received_at.is_some_and(|at| snapshot.now.duration_since(at) <= rules.common.device_silent_after);
     let health = if is_heard { rules.device_flapping.health(open.is_some(), &failed) } else { Health::Healthy };
-    let since = open.map(|incident| incident.alert.starts_at).or_else(|| first_change(reports))?;
+    let changed_at = || changes_at(reports).map(|at| lag.corrected(at));
+    let since = open.map(|incident| incident.alert.starts_at).or_else(|| changed_at().next_back())?;
+    let is_recent = changes_at(reports).next().is_some_and(|newest| lag.is_live(newest, snapshot.now));
     let mut alert = Alert::new(RULE.name, Subject::Device(device), since);
     alert.failure_count = i32::try_from(failed.iter().filter(|failed| **failed).count()).unwrap_or(i32::MAX);
     let changes = failed.windows(2).filter(|pair| pair[0] != pair[1]).count() as u64;
     alert.finding = Some(Finding::new(changes, (REPORTS - 1) as u64));
-    Some(Evaluation::new(alert, health, newest.unwrap_or(snapshot.now)))
+    let newest = reports.first().map_or(snapshot.now, |report| lag.corrected(report.timestamp));
+    Some(Evaluation { is_recent, ..Evaluation::new(alert, health, newest) })
 }
 
-/// Returns when the first of these reports came that is not as the one before it; they are newest
-/// first.
-fn first_change(reports: &[StoredEvent]) -> Option<Timestamp> {
-    let mut changed = reports.windows(2).filter(|pair| (pair[0].total_errors > 0) != (pair[1].total_errors > 0));
-    changed.next_back().map(|pair| pair[0].timestamp)
+/// Returns the times of those reports that are not as the one before them, newest first as the reports are.
+fn changes_at(reports: &[StoredEvent]) -> impl DoubleEndedIterator<Item = Timestamp> {
+    let changed = |pair: &&[StoredEvent]| (pair[0].total_errors > 0) != (pair[1].total_errors > 0);
+    reports.windows(2).filter(changed).map(|pair| pair[0].timestamp)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use pisync_core::{
-    models::{Alert, AlertName, DeviceId, Evidence, FailureCounter, LATE_AFTER, Subject},
+    models::{Alert, AlertName, ClockLag, DeviceId, Evidence, FailureCounter, Subject},
     store::Store,
 };
 
@@ -38,6 +38,9 @@ async fn candidates(snapshot: &Snapshot) -> Result<Candidates, ReadError> {
 /// healthy.
 async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>, ReadError> {
     let counters = snapshot.store.failure_counters().find_readable(&snapshot.devices).await?;
+    let is_late = |counter: &&FailureCounter| looks_late(snapshot, counter);
+    let late: Vec<_> = counters.values().flatten().filter(is_late).map(|counter| counter.device_id.clone()).collect();
+    let lags = snapshot.clock_lags(&late).await?;
     let of = |device: &DeviceId| {
         let counter = match counters.get(device) {
             Some(None) => return None,
@@ -46,33 +49,47 @@ async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>,
         };
         let open = snapshot.open_of(RULE.name, device);
         let usual = open.and_then(|incident| incident.alert.evidence?.usual);
-        let floor = rules.common.connectivity_floor_mbps;
-        Some(evaluation(device, counter, snapshot.threshold, floor, usual, snapshot.now))
+        let (floor, lag) = (rules.common.connectivity_floor_mbps, lags.get(device).copied().unwrap_or_default());
+        Some(evaluation(device, counter, snapshot.threshold, floor, usual, lag, snapshot.now))
     };
     Ok(snapshot.devices.iter().filter_map(of).collect())
 }
 
+/// Returns whether what decides is old by the device's clock, so that it matters whether that is behind: the
+/// newest failed sync if it may open an incident, and the last good one if it resolves one.
+fn looks_late(snapshot: &Snapshot, counter: &FailureCounter) -> bool {
+    let is_open = snapshot.open_of(RULE.name, &counter.device_id).is_some();
+    let decides = match counter.run.filter(|run| run.count >= snapshot.threshold) {
+        Some(run) => Some(run.last_at).filter(|_| !is_open),
+        None => counter.last_success_at.filter(|_| is_open),
+    };
+    decides.is_some_and(|at| !ClockLag::default().is_live(at, snapshot.now))
+}
+
 /// Unhealthy from the threshold on, and healthy below it: a count only ever falls because a good sync
 /// came in, be it a late one. Failed syncs slower than `floor`, in Mbps, or far slower than the
-/// device's `usual` speed, point to the connection. Late data never pages.
+/// device's `usual` speed, point to the connection. Late data never pages; that of a clock which is behind by
+/// a constant `lag` is not late.
 fn evaluation(
     device: &DeviceId,
     counter: Option<&FailureCounter>,
     threshold: i32,
     floor: f64,
     usual: Option<f64>,
+    lag: ClockLag,
     now: Timestamp,
 ) -> Evaluation {
-    let healthy_since = counter.and_then(|counter| counter.last_success_at).unwrap_or(now);
+    let healthy_since = counter.and_then(|counter| counter.last_success_at).map_or(now, |at| lag.corrected(at));
     let Some(run) = counter.and_then(|counter| counter.run).filter(|run| run.count >= threshold) else {
         let alert = Alert::new(RULE.name, Subject::Device(device.clone()), now);
         return Evaluation::new(alert, Health::Healthy, healthy_since);
     };
     let evidence = Evidence { speed: run.last_speed, usual };
     let alert = Alert::device_sync_failing(device.clone(), &run);
-    let alert = Alert { cause: evidence.cause(floor), evidence: Some(evidence), ..alert };
-    let is_recent = now.duration_since(run.last_at) <= LATE_AFTER;
-    Evaluation { is_recent, ..Evaluation::new(alert, Health::Unhealthy, healthy_since) }
+    // Its id stays that of the device's own time, which does not depend on what the lag is taken for.
+    let starts_at = lag.corrected(run.since);
+    let alert = Alert { cause: evidence.cause(floor), evidence: Some(evidence), starts_at, ..alert };
+    Evaluation { is_recent: lag.is_live(run.last_at, now), ..Evaluation::new(alert, Health::Unhealthy, healthy_since) }
 }
 
 /// Gives alerts that open their cause by what is usual for the device, too.
@@ -106,7 +123,7 @@ async fn usual_speeds(store: &Store, devices: &[DeviceId]) -> HashMap<String, f6
 
 #[cfg(test)]
 mod tests {
-    use pisync_core::models::{Cause, FailureRun};
+    use pisync_core::models::{Cause, DeviceTime, FailureRun};
 
     use super::*;
 
@@ -123,7 +140,7 @@ mod tests {
     }
 
     fn of(counter: Option<&FailureCounter>, floor: f64, now: i64) -> Evaluation {
-        evaluation(&DeviceId::parse("a").unwrap(), counter, 3, floor, None, at(now))
+        evaluation(&DeviceId::parse("a").unwrap(), counter, 3, floor, None, ClockLag::default(), at(now))
     }
 
     #[test]
@@ -160,5 +177,20 @@ mod tests {
         for (now, is_recent) in [(newest, true), (newest + 7_200, true), (newest + 7_201, false), (0, true)] {
             assert_eq!(of(Some(&counter(3, 10)), 0.5, now).is_recent, is_recent, "{now}");
         }
+    }
+
+    #[test]
+    fn the_times_of_a_clock_that_is_behind_are_set_right_and_the_incident_stays_the_same() {
+        let (device, hour) = (DeviceId::parse("a").unwrap(), 3_600);
+        let report = |number: i64| {
+            (DeviceTime::judge(at(number * hour), at((number + 5) * hour), None), at((number + 5) * hour))
+        };
+        let lag = ClockLag::of((0..3).rev().map(report));
+        let evaluate =
+            |counter: &FailureCounter, lag| evaluation(&device, Some(counter), 3, 0.5, None, lag, at(6 * hour));
+        let (late, live) = (evaluate(&counter(3, 10), ClockLag::default()), evaluate(&counter(3, 10), lag));
+        assert_eq!((late.is_recent, live.is_recent, late.alert.id), (false, true, live.alert.id));
+        assert_eq!(live.alert.starts_at, at(10 + 5 * hour));
+        assert_eq!(evaluate(&counter(0, 10), lag).healthy_since, at(9 + 5 * hour));
     }
 }

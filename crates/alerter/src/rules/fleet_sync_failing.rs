@@ -61,7 +61,11 @@ const CONTRASTS: usize = 3;
 /// Evaluates the whole, and then the parts, which the alert of the whole inhibits.
 async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>, ReadError> {
     let window = rules.fleet_sync_failing.window_at(snapshot.now);
-    let windows = snapshot.windows(window.clone()).await?;
+    let mut windows = snapshot.windows(window.clone()).await?;
+    let lag = snapshot.add_clocks_off(&mut windows, &window, rules.fleet_sync_failing.at_least).await?;
+    let windows = windows.windows();
+    // By the clocks of most of those that report.
+    let lag = if 2 * windows.all.clock_off > windows.all.reporting { lag } else { SignedDuration::ZERO };
     let fleet = snapshot.last_seen.count_since(snapshot.now - PART_OF_FLEET).await?;
     if windows.left_out > 0 {
         let devices = windows.left_out;
@@ -73,11 +77,11 @@ async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>,
         subjects.filter_map(|subject| evaluation(snapshot, rules, subject, &windows, fleet)).collect();
     let is_unhealthy = |found: &Evaluation| found.health == Health::Unhealthy;
     if found.iter().any(is_unhealthy) {
-        let changed = what_changed(snapshot, window).await;
+        let changed = what_changed(snapshot, before(window.start, lag)..before(window.end, lag)).await;
         for found in found.iter_mut().filter(|found| is_unhealthy(found)) {
             found.alert.finding = found.alert.finding.take().map(|stats| Finding { changed: changed.clone(), ..stats });
             if snapshot.open(&found.alert).is_none() {
-                found.alert.starts_at = failing_since(snapshot, rules, found.alert.scope(), fleet).await?;
+                found.alert.starts_at = failing_since(snapshot, rules, found.alert.scope(), fleet, lag).await?;
                 found.alert = found.alert.clone().with_own_id();
             }
         }
@@ -122,19 +126,20 @@ async fn what_changed(snapshot: &Snapshot, window: Range<Timestamp>) -> Vec<Stri
 }
 
 /// Returns since when too many fail: an alerter that comes late, or was started late, goes back window
-/// by window to the last that was healthy. Windows that say nothing lie between those of a herd.
+/// by window to the last that was healthy, by clocks that are `lag` behind. Windows that say nothing lie
+/// between those of a herd.
 async fn failing_since(
     snapshot: &Snapshot,
     rules: &Rules,
     scope: Option<&Scope>,
     fleet: u64,
+    lag: SignedDuration,
 ) -> Result<Timestamp, ReadError> {
     let (now, rule) = (snapshot.now, &rules.fleet_sync_failing);
-    let before = |at: Timestamp, by| at.saturating_sub(by).unwrap_or(Timestamp::MIN);
     let (mut since, mut end, oldest) = (now, before(now, rule.window), before(now, LONGEST_LOOK_BACK));
     while end > oldest && since.duration_since(end) <= rules.common.report_interval {
         let start = before(end, rule.window);
-        let windows = snapshot.windows(start..end).await?;
+        let windows = snapshot.windows(before(start, lag)..before(end, lag)).await?.windows();
         match rule.health(false, &part(&windows, scope), &windows.all, fleet) {
             Health::Unhealthy => since = start,
             Health::Healthy => break,
@@ -143,6 +148,10 @@ async fn failing_since(
         end = start;
     }
     Ok(since)
+}
+
+fn before(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.saturating_sub(by).unwrap_or(Timestamp::MIN)
 }
 
 /// Returns the window of a part, or of the whole.
@@ -154,7 +163,8 @@ fn with_stats(mut alert: Alert, window: &FleetWindow) -> Alert {
     alert.cause = window.main_cause();
     alert.failure_count = i32::try_from(window.failing()).unwrap_or(i32::MAX);
     let facts = [("content", window.content), ("connectivity", window.connectivity), ("unknown", window.unknown)];
-    alert.finding = Some(Finding::new(window.failing(), window.reporting).with(facts));
+    let clock_off = (window.clock_off > 0).then_some(("clock_off", window.clock_off));
+    alert.finding = Some(Finding::new(window.failing(), window.reporting).with(facts).with(clock_off));
     alert
 }
 

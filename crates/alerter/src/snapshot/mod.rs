@@ -2,6 +2,7 @@
 //!
 //! All that a rule knows goes through here, so that another source can stand in for the live one.
 
+mod clocks;
 mod presence;
 
 use std::{
@@ -16,14 +17,14 @@ use futures_util::{
 };
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    models::{Alert, AlertName, DeviceId, FleetWindows, Incident, Listening, Scope, Silence},
+    models::{Alert, AlertName, DeviceId, FleetWindowsFold, Incident, Listening, Scope, Silence},
     queue::{LastSeen, Pulse, Queue, QueueError, Signs},
     store::{KeptIncident, Store, StoreError, StoredEvent},
 };
 use tokio::sync::OnceCell;
 
-use self::presence::Sizes;
 pub(crate) use self::presence::{Presence, Reach};
+use self::{clocks::Heard, presence::Sizes};
 use crate::{
     inhibition::{Inhibition, Inhibitor},
     routing::rules::Common,
@@ -85,8 +86,10 @@ pub(crate) struct Source {
 #[derive(Debug, Default)]
 struct Known {
     sizes: Sizes,
-    /// The devices whose beginning to fail was evaluated for flapping, and when they began.
-    begun: HashMap<DeviceId, Timestamp>,
+    /// The devices whose last change was evaluated for flapping, and when it was.
+    changed: HashMap<DeviceId, Timestamp>,
+    /// The devices whose clock put their reports elsewhere than their receipt, when they were heard of last.
+    heard: HashMap<DeviceId, Heard>,
 }
 
 impl Source {
@@ -171,14 +174,15 @@ impl Snapshot {
         Ok(liveness.ingest.is_none_or(is_alive).then_some(&liveness.listening))
     }
 
-    /// Returns up to `most` devices that have begun to fail since then and were not returned before.
-    pub(crate) async fn newly_begun(&self, since: Timestamp, most: usize) -> Result<Vec<DeviceId>, ReadError> {
-        self.known().begun.retain(|_, at| *at >= since);
-        let (mut begun, mut new) = (self.store.failure_counters().begun(since, PAGE).await?, Vec::new());
+    /// Returns up to `most` devices that have begun to fail or were well again since then and were not
+    /// returned for it before.
+    pub(crate) async fn newly_changed(&self, since: Timestamp, most: usize) -> Result<Vec<DeviceId>, ReadError> {
+        self.known().changed.retain(|_, at| *at >= since);
+        let (mut changed, mut new) = (self.store.failure_counters().changed(since, PAGE).await?, Vec::new());
         while new.len() < most
-            && let Some(mut page) = begun.try_next().await?
+            && let Some(mut page) = changed.try_next().await?
         {
-            let known = &mut self.known().begun;
+            let known = &mut self.known().changed;
             page.retain(|(device, at)| known.get(device) != Some(at));
             page.truncate(most - new.len());
             known.extend(page.iter().cloned());
@@ -200,8 +204,8 @@ impl Snapshot {
         stream::iter(self.devices.clone()).map(of).buffered(READERS).try_collect().await
     }
 
-    /// Returns what the fleet and its parts reported in a window.
-    pub(crate) async fn windows(&self, range: Range<Timestamp>) -> Result<FleetWindows, ReadError> {
+    /// Returns what the fleet and its parts reported in a window, by the devices' own clocks.
+    pub(crate) async fn windows(&self, range: Range<Timestamp>) -> Result<FleetWindowsFold<'_>, ReadError> {
         let events = self.store.sync_events();
         Ok(events.windows(range, self.common.connectivity_floor_mbps, &self.common.fleet_by).await?)
     }

@@ -4,6 +4,7 @@
 //! Only the clock is simulated: reports go through the queue and a worker into the store, and a
 //! real alerter looks at them at the times of the story and writes to its alert log.
 
+mod behind;
 mod clocks;
 mod harness;
 mod messages;
@@ -37,7 +38,12 @@ pub async fn run(settings: &Settings) -> anyhow::Result<bool> {
         Scenario::IspOutage => scenarios::isp_outage(&env, devices).await?,
         Scenario::OwnOutage => scenarios::own_outage(&env, devices).await?,
         Scenario::Backfill => scenarios::backfill(&env, devices).await?,
+        Scenario::BackfillInOrder => behind::in_order(&env, devices).await?,
+        Scenario::BackfillBehind => behind::backfill(&env, devices).await?,
+        Scenario::ConstantLag => behind::constant_lag(&env, devices).await?,
+        Scenario::FleetBehind => behind::whole_fleet(&env, devices).await?,
         Scenario::Flapping => scenarios::flapping(&env, devices).await?,
+        Scenario::FlappingWithinTheHour => scenarios::flapping_within_the_hour(&env, devices).await?,
         Scenario::NobodyAlerts => nobody::nobody_alerts(&env, devices).await?,
         Scenario::Clock1970 => clocks::clock_1970(&env, devices).await?,
         Scenario::TopOfHour => clocks::top_of_hour(&env, devices).await?,

@@ -111,3 +111,29 @@ pub(super) async fn flapping(env: &TestEnv, devices: u32) -> anyhow::Result<bool
     table::timeline(&stage, &format!("{flapping} of {devices} devices fail each other time for two days"), is_right);
     Ok(is_right)
 }
+
+/// One device in a hundred fails every two minutes, and is well again two seconds later: at no look it is
+/// failing.
+pub(super) async fn flapping_within_the_hour(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
+    let mut stage = Stage::new(env, hours(2)).await?;
+    let _worker = env.worker("worker.log", &[]).await;
+    let all: Vec<_> = (0..devices).map(|device| (device, false)).collect();
+    stage.report(&all, hours(0)).await?;
+    for minute in (2..=66).step_by(2) {
+        let at = SignedDuration::from_mins(minute);
+        let report = |device: u32| {
+            let [failed, good] = [at, at + SignedDuration::from_secs(2)].map(|at| stage.at(at));
+            [report_of(device, failed, true, failed), report_of(device, good, false, good)]
+        };
+        let reports = (0..devices).step_by(100).flat_map(report);
+        push(&env.queue(), &reports.collect::<anyhow::Result<Vec<_>>>()?).await?;
+        env.drained().await;
+        stage.look(at + SignedDuration::from_mins(1)).await?;
+    }
+    let flapping = usize::try_from(devices.div_ceil(100))?;
+    let is_right = stage.messages() == told(&[("DeviceFlapping firing", flapping)]);
+    let story =
+        format!("{flapping} of {devices} devices fail 33 times in an hour, and are well again two seconds later");
+    table::timeline(&stage, &story, is_right);
+    Ok(is_right)
+}

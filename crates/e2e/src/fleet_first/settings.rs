@@ -45,8 +45,20 @@ pub enum Scenario {
     OwnOutage,
     /// Devices send 72 failed syncs and a good one that they kept, in any order: nothing is said
     Backfill,
+    /// The same in the order in which it was kept: nothing is said
+    BackfillInOrder,
+    /// The same by devices whose clock is five hours behind: nothing is said
+    BackfillBehind,
+    /// A device in ten has a clock that is five hours behind, and five of these fail: one message each,
+    /// which says so
+    ConstantLag,
+    /// The clocks of all devices are five hours behind, and a fifth fails: one message, which says so
+    FleetBehind,
     /// One device in a hundred fails each other time, for two days: one message each
     Flapping,
+    /// One device in a hundred fails every two minutes for an hour, and is well again two seconds later:
+    /// one message each
+    FlappingWithinTheHour,
     /// A tenth of the fleet fails, and no alerter runs: page, `/readyz` and metrics say that nobody is
     /// being alerted, until one runs, and again when it is gone
     NobodyAlerts,
@@ -69,9 +81,11 @@ impl Scenario {
         match self {
             Self::ContentRelease | Self::IspOutage | Self::OwnOutage | Self::PartLooks => 100_000,
             Self::Backfill => 10_000,
-            Self::Clock1970 => 2_000,
+            Self::Clock1970 | Self::BackfillInOrder | Self::BackfillBehind | Self::ConstantLag | Self::FleetBehind => {
+                2_000
+            }
             Self::TopOfHour => 20_000,
-            Self::Flapping | Self::NobodyAlerts => 1_000,
+            Self::Flapping | Self::FlappingWithinTheHour | Self::NobodyAlerts => 1_000,
             Self::SilentLooks => 1_000_000,
         }
     }

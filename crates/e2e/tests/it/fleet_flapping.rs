@@ -2,9 +2,10 @@
 //!
 //! An alerter looks at real servers every hour of a story; reports go through the queue.
 
+use clap::Parser;
 use e2e::{
     Service, TestEnv, body,
-    fleet_first::{AlerterHarness, push},
+    fleet_first::{self, AlerterHarness, Settings, push},
 };
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::SyncEvent;
@@ -83,5 +84,27 @@ async fn a_device_that_alternates_for_two_days_is_told_of_once_and_once_when_it_
         story.hour(hour, &[("slow", true)]).await;
     }
     assert_eq!(story.told("slow").last().unwrap(), "DeviceSyncFailing firing", "it is told of again");
+    story.env.finish().await;
+}
+
+#[tokio::test]
+async fn a_device_that_is_well_again_at_each_look_flaps_all_the_same() {
+    let settings = Settings::try_parse_from(["fleet-first", "flapping-within-the-hour", "--devices", "1000"]).unwrap();
+    assert!(fleet_first::run(&settings).await.unwrap());
+}
+
+#[tokio::test]
+async fn of_the_changes_only_the_newest_has_to_be_live() {
+    let story = Story::new(80).await;
+    let received_at = story.at(30);
+    let report = |hour: i64| {
+        let body = body("kept", story.at(hour), hour % 2 == 1).to_string();
+        SyncEvent::from_json(body.as_bytes(), received_at).unwrap()
+    };
+    push(&story.env.queue(), &(0..25).map(report).collect::<Vec<_>>()).await.unwrap();
+    story.hour(30, &[("well", false)]).await;
+    assert_eq!(story.told("kept"), [""; 0], "all of it came late");
+    story.hour(31, &[("kept", true)]).await;
+    assert_eq!(story.told("kept"), ["DeviceFlapping firing"]);
     story.env.finish().await;
 }

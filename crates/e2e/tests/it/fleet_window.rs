@@ -49,7 +49,7 @@ async fn a_window_counts_each_device_by_its_newest_report_and_cause() {
     )
     .await;
     let window = store.sync_events().window(now - minutes(15)..now + minutes(5), FLOOR).await.unwrap();
-    assert_eq!(window, FleetWindow { reporting: 5, connectivity: 1, content: 1, unknown: 1 });
+    assert_eq!(window, FleetWindow { reporting: 5, connectivity: 1, content: 1, unknown: 1, clock_off: 0 });
     env.finish().await;
 }
 

@@ -34,7 +34,8 @@ pub(crate) fn notice(device_id: &str, reason: Telling) -> AlertNotification {
     let mut alert = Alert::device_sync_failing(DeviceId::parse(device_id).unwrap(), &run);
     alert.ends_at = (reason == Telling::Resolved).then(|| hours_ago(1));
     let last_errors = vec![FailedSync { at: hours_ago(2), errors: 5, files: 8, speed: 0.2 }];
-    let facts = DeviceContext { last_errors, last_good_sync: Some(hours_ago(5)), usual_speed: Some(12.0) };
+    let facts =
+        DeviceContext { last_errors, last_good_sync: Some(hours_ago(5)), usual_speed: Some(12.0), clock_behind: None };
     AlertNotification { kind: reason, alert, context: facts }
 }
 

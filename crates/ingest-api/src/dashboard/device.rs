@@ -5,7 +5,7 @@ use actix_web::{
     web::{Data, Query},
 };
 use askama::Template;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{Cause, ClockRepeats, DeviceId, DeviceStatus, FailureCounter},
     store::{AlertFilter, StoredEvent},
@@ -52,6 +52,8 @@ struct DevicePage {
     sign: &'static str,
     label: &'static str,
     why: String,
+    /// That its clock is behind, if it is.
+    clock: Option<String>,
     /// That its clock repeats, if it does.
     repeats: Option<String>,
     seen: Option<Moment>,
@@ -91,6 +93,7 @@ pub(super) async fn get(
         sign,
         label,
         why: why(&known, now),
+        clock: StoredEvent::clock_lag(&rows).behind().map(say_behind),
         repeats: known.counter.clock_repeats.map(|repeats| say_repeats(repeats, now)),
         seen: known.last_seen_at.map(|at| Moment::new(at, now)),
         speed: usual_speed(&rows),
@@ -135,6 +138,15 @@ fn why(known: &Known, now: Timestamp) -> String {
         }
         _ => format!("Its last sync was good; {last_word}."),
     }
+}
+
+/// That the times of its syncs are those of a clock that is behind, and what would help.
+fn say_behind(behind: SignedDuration) -> String {
+    format!(
+        "Its clock is {} behind ours, and so are the times of its syncs: its reports count by their receipt. A sentAt \
+         would set them right.",
+        Span(behind.as_secs())
+    )
 }
 
 /// That reports cannot be told apart, and what would help.

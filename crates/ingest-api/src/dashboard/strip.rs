@@ -114,6 +114,7 @@ mod tests {
             error: None,
             labels: Labels::default(),
             device_timestamp: None,
+            clock_agrees: false,
             created_at: at,
             updated_at: at,
         }

@@ -1,4 +1,5 @@
-//! How far a device's clock is believed.
+//! How far a device's clock is believed, and which of its syncs are live: the one place that decides
+//! whether something is news or comes late.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -11,6 +12,19 @@ pub const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 /// How far a device's clock may be from ours while it sends, before it is taken to be wrong.
 const OFF: SignedDuration = SignedDuration::from_secs(120);
 
+/// How long ago a sync may have been to be live, when its report is received or when it is looked at: two
+/// intervals of devices that report once an hour. What is older comes late: it is shown and pages nobody.
+pub const LATE_AFTER: SignedDuration = SignedDuration::from_hours(2);
+
+/// How far reports lie behind their receipt at the least before that can be due to a clock.
+const BEHIND_AT_LEAST: SignedDuration = SignedDuration::from_mins(10);
+
+/// How much the lags of reports may differ by to be the same.
+const SAME_LAG: SignedDuration = SignedDuration::from_mins(2);
+
+/// How many receipts tell a clock that is behind from reports that come late.
+const RECEIPTS: usize = 3;
+
 /// When a sync happened, as far as one can know: in milliseconds, as everything here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceTime {
@@ -18,6 +32,56 @@ pub struct DeviceTime {
     pub timestamp: Timestamp,
     /// What the device said, where that was not believed.
     pub device_timestamp: Option<Timestamp>,
+    /// Whether the report came late from a clock that agreed with ours while it was sent.
+    pub agrees: bool,
+}
+
+/// How far a device's clock is behind ours, by its newest reports. Zero if they do not show that.
+///
+/// Receipts that advance as the timestamps do are those of a clock that is wrong; receipts that come
+/// bunched are back-fill.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ClockLag(SignedDuration);
+
+impl ClockLag {
+    /// How many of a device's newest reports are enough, also if it reports several times at once.
+    pub const REPORTS: u32 = 9;
+
+    /// Returns the lag that a device's newest reports have in common, newest first: over three receipts
+    /// that lie apart. A clock that agreed with ours is right, and its reports are late.
+    pub fn of(newest: impl IntoIterator<Item = (DeviceTime, Timestamp)>) -> Self {
+        let (mut receipts, mut earliest, mut lags) = (0, None, None);
+        for (time, received_at) in newest {
+            let lag = received_at.duration_since(time.timestamp);
+            let (least, most) = lags.map_or((lag, lag), |(least, most)| (lag.min(least), lag.max(most)));
+            lags = Some((least, most));
+            if time.device_timestamp.is_some() || time.agrees || least < BEHIND_AT_LEAST || most - least > SAME_LAG {
+                break;
+            }
+            if earliest.is_none_or(|earliest: Timestamp| earliest.duration_since(received_at) > SAME_LAG) {
+                (receipts, earliest) = (receipts + 1, Some(received_at));
+            }
+            if receipts == RECEIPTS {
+                return Self(least);
+            }
+        }
+        Self::default()
+    }
+
+    /// Returns a time of this clock by ours.
+    pub fn corrected(self, at: Timestamp) -> Timestamp {
+        at.saturating_add(self.0).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Returns whether a sync at a time of this clock is news, and no back-filled one.
+    pub fn is_live(self, at: Timestamp, now: Timestamp) -> bool {
+        now.duration_since(self.corrected(at)) <= LATE_AFTER
+    }
+
+    /// Returns how far the clock is behind, to the minute, if it is.
+    pub fn behind(self) -> Option<SignedDuration> {
+        (!self.0.is_zero()).then(|| SignedDuration::from_mins((self.0.as_secs() + 30).div_euclid(60)))
+    }
 }
 
 impl DeviceTime {
@@ -31,7 +95,9 @@ impl DeviceTime {
         let shifted = off.map_or(Some(device_timestamp), |off| device_timestamp.checked_add(off).ok());
         let timestamp = shifted.filter(|timestamp| is_believed(*timestamp, received_at)).unwrap_or(received_at);
         let is_own = off.is_none() && timestamp == device_timestamp;
-        Self { timestamp, device_timestamp: (!is_own).then_some(device_timestamp) }
+        let is_late = received_at.duration_since(timestamp) >= BEHIND_AT_LEAST;
+        let agrees = is_own && is_late && sent_at.is_some();
+        Self { timestamp, device_timestamp: (!is_own).then_some(device_timestamp), agrees }
     }
 }
 
@@ -66,5 +132,60 @@ mod tests {
             assert_eq!(time.timestamp.to_string(), RECEIVED);
             assert_eq!(time.device_timestamp.unwrap().to_string(), device);
         }
+    }
+
+    /// Reports by when they were received and how many minutes they lag behind that, newest first.
+    fn lag(reports: &[(i64, i64)]) -> i64 {
+        let received: Timestamp = RECEIVED.parse().unwrap();
+        let report = |(minute, lag): &(i64, i64)| {
+            let received_at = received + SignedDuration::from_mins(*minute);
+            (DeviceTime::judge(received_at - SignedDuration::from_mins(*lag), received_at, None), received_at)
+        };
+        ClockLag::of(reports.iter().map(report)).0.as_mins()
+    }
+
+    #[test]
+    fn receipts_that_advance_as_the_timestamps_do_are_those_of_a_clock_that_is_behind() {
+        for (reports, expected) in [
+            (&[(120, 300), (60, 300), (0, 300)][..], 300),
+            (&[(120, 301), (60, 300), (0, 302)], 300),
+            (&[(120, 303), (60, 300), (0, 300)], 0),
+            (&[(120, 300), (60, 300)], 0),
+            (&[], 0),
+            // A few minutes are the way of a report.
+            (&[(120, 9), (60, 9), (0, 9)], 0),
+            (&[(120, 10), (60, 10), (0, 10)], 10),
+            // Bunched: back-fill in order, and three syncs of one moment that were kept.
+            (&[(0, 240), (0, 300), (0, 360)], 0),
+            (&[(1, 300), (0, 300), (0, 300)], 0),
+            // Two reports each hour.
+            (&[(120, 300), (120, 300), (60, 300), (60, 300), (0, 300), (0, 300)], 300),
+            // Back-fill by such a clock, which was offline until then.
+            (&[(60, 300), (0, 300), (0, 360), (0, 420)], 0),
+            (&[(60, 0), (0, 300), (-60, 300), (-120, 300)], 0),
+        ] {
+            assert_eq!(lag(reports), expected, "{reports:?}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_agreed_with_ours_is_right_and_its_reports_are_late() {
+        let received: Timestamp = RECEIVED.parse().unwrap();
+        let report = |hour: i64, agrees: bool| {
+            let at = received + SignedDuration::from_hours(hour);
+            (DeviceTime::judge(at - SignedDuration::from_hours(5), at, agrees.then_some(at)), at)
+        };
+        let lag = |agrees: bool| ClockLag::of([report(2, false), report(1, agrees), report(0, false)]).behind();
+        assert_eq!((lag(false), lag(true)), (Some(SignedDuration::from_hours(5)), None));
+        let punctual = DeviceTime::judge(received, received, Some(received));
+        assert!(!punctual.agrees, "what is punctual needs no mark");
+    }
+
+    #[test]
+    fn a_sync_is_live_for_two_hours_by_our_clock() {
+        let (now, hour): (Timestamp, _) = (RECEIVED.parse().unwrap(), SignedDuration::from_hours(1));
+        let live = |lag, hours: i32| ClockLag(lag).is_live(now - hours * hour, now);
+        assert_eq!([live(SignedDuration::ZERO, 2), live(SignedDuration::ZERO, 3)], [true, false]);
+        assert_eq!([live(5 * hour, 7), live(5 * hour, 8)], [true, false]);
     }
 }

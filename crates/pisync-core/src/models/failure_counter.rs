@@ -23,6 +23,8 @@ pub struct FailureCounter {
     pub clock_suspect_since: Option<Timestamp>,
     /// Reports that repeated the time and content of an earlier one; no part of the fold.
     pub clock_repeats: Option<ClockRepeats>,
+    /// Time of receipt of what it last began to fail with, or was well again; no part of the fold.
+    pub last_change_at: Option<Timestamp>,
     /// The part of the run whose rows were removed for their age, while it lasts.
     pub settled: Option<Settled>,
 }
@@ -102,6 +104,7 @@ impl FailureCounter {
             watermark: None,
             clock_suspect_since: None,
             clock_repeats: None,
+            last_change_at: None,
             settled: None,
         }
     }
@@ -167,7 +170,8 @@ impl FailureCounter {
         if counter == *self { Fold::Unchanged } else { Fold::Counted(counter) }
     }
 
-    fn precedes_success(&self, event: &Observation) -> bool {
+    /// Whether an event lies before a good sync that is known, so that it changes nothing.
+    pub fn precedes_success(&self, event: &Observation) -> bool {
         self.last_success_at.is_some_and(|success| event.timestamp < success)
     }
 
@@ -205,6 +209,7 @@ impl FailureCounter {
         }
         counter.clock_suspect_since = self.clock_suspect_since;
         counter.clock_repeats = self.clock_repeats;
+        counter.last_change_at = self.last_change_at;
         counter
     }
 

@@ -13,6 +13,8 @@ pub struct FleetWindow {
     pub content: u64,
     /// Those whose newest sync failed without a measured speed.
     pub unknown: u64,
+    /// Those of them all whose clock is off, so that they count by their receipt.
+    pub clock_off: u64,
 }
 
 impl FleetWindow {
@@ -58,7 +60,7 @@ mod tests {
             (2, 2, 2, Cause::Content),
             (2, 0, 2, Cause::Connectivity),
         ] {
-            let window = FleetWindow { reporting: 9, connectivity, content, unknown };
+            let window = FleetWindow { reporting: 9, connectivity, content, unknown, clock_off: 0 };
             assert_eq!((window.main_cause(), window.failing()), (cause, connectivity + content + unknown));
         }
     }

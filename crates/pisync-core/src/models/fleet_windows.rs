@@ -40,6 +40,7 @@ struct Newest {
     failed: Option<Cause>,
     values: [Option<u16>; LABELS],
     is_left_out: bool,
+    is_clock_off: bool,
 }
 
 impl FleetWindows {
@@ -65,13 +66,39 @@ impl<'a> FleetWindowsFold<'a> {
         failed: Option<Cause>,
         labels: impl Iterator<Item = (&'r str, &'r str)>,
     ) {
-        let mut newest = Newest { failed, values: [None; LABELS], is_left_out: false };
+        let newest = self.newest(failed, labels);
+        self.newest.insert(self.hasher.hash_one(device_id), newest);
+    }
+
+    /// Adds a report that counts by its receipt, since the clock of its device is off.
+    pub fn add_clock_off<'r>(
+        &mut self,
+        device_id: &str,
+        failed: Option<Cause>,
+        labels: impl Iterator<Item = (&'r str, &'r str)>,
+    ) {
+        let newest = Newest { is_clock_off: true, ..self.newest(failed, labels) };
+        self.newest.insert(self.hasher.hash_one(device_id), newest);
+    }
+
+    /// How many devices there are.
+    pub fn reporting(&self) -> u64 {
+        self.newest.len() as u64
+    }
+
+    /// Whether a device is among them.
+    pub fn has(&self, device_id: &str) -> bool {
+        self.newest.contains_key(&self.hasher.hash_one(device_id))
+    }
+
+    fn newest<'r>(&mut self, failed: Option<Cause>, labels: impl Iterator<Item = (&'r str, &'r str)>) -> Newest {
+        let mut newest = Newest { failed, values: [None; LABELS], is_left_out: false, is_clock_off: false };
         for (name, value) in labels {
             let Some(at) = self.by.iter().take(LABELS).position(|by| by == name) else { continue };
             newest.values[at] = number(&mut self.numbers[at], value);
             newest.is_left_out |= newest.values[at].is_none();
         }
-        self.newest.insert(self.hasher.hash_one(device_id), newest);
+        newest
     }
 
     /// What was reported.
@@ -81,10 +108,12 @@ impl<'a> FleetWindowsFold<'a> {
             std::array::from_fn(|at| vec![FleetWindow::default(); self.numbers[at].len()]);
         for newest in self.newest.values() {
             windows.all.count(newest.failed);
+            windows.all.clock_off += u64::from(newest.is_clock_off);
             windows.left_out += u64::from(newest.is_left_out);
             for (part, number) in parts.iter_mut().zip(newest.values) {
                 if let Some(window) = number.and_then(|number| part.get_mut(usize::from(number))) {
                     window.count(newest.failed);
+                    window.clock_off += u64::from(newest.is_clock_off);
                 }
             }
         }
@@ -131,6 +160,18 @@ mod tests {
         assert_eq!(counts(scope("region", "sud")), Some((1, 1)));
         assert_eq!(counts(scope("group", "x")), Some((0, 1)));
         assert_eq!(windows.scopes.len(), 3, "{:?}", windows.scopes);
+    }
+
+    #[test]
+    fn a_device_whose_clock_is_off_counts_in_the_whole_and_in_its_part() {
+        let by = ["region".to_owned()];
+        let mut fold = FleetWindowsFold::by(&by);
+        fold.add("a", None, [("region", "nord")].into_iter());
+        assert_eq!((fold.has("a"), fold.has("b"), fold.reporting()), (true, false, 1));
+        fold.add_clock_off("b", Some(Cause::Content), [("region", "nord")].into_iter());
+        let windows = fold.windows();
+        let expected = FleetWindow { reporting: 2, content: 1, clock_off: 1, ..FleetWindow::default() };
+        assert_eq!((windows.all, windows.scopes.into_values().next()), (expected, Some(expected)));
     }
 
     #[test]

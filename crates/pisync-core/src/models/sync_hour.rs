@@ -2,11 +2,7 @@
 
 use std::ops::AddAssign;
 
-use jiff::{SignedDuration, Timestamp};
-
-/// How long after a sync its report may be received and not be late: two intervals of devices that
-/// report once an hour. A failed sync that is older begins no incident.
-pub const LATE_AFTER: SignedDuration = SignedDuration::from_hours(2);
+use jiff::Timestamp;
 
 /// The start of the hour in which a moment lies, in UTC.
 pub fn hour_of(at: Timestamp) -> Timestamp {
@@ -44,7 +40,7 @@ pub struct SyncHour {
     pub closed: bool,
 }
 
-/// Syncs of an hour whose reports were received more than [`LATE_AFTER`] after them.
+/// Syncs of an hour whose reports were received more than [`super::LATE_AFTER`] after them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Late {
     /// Those without an error.

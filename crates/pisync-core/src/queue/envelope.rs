@@ -23,6 +23,9 @@ struct Envelope<'a> {
     /// The device's own time where it was not believed, ms since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     o: Option<i64>,
+    /// Whether it came late from a clock that agreed with ours.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    a: bool,
     /// Files synced.
     f: i32,
     /// Errors.
@@ -63,6 +66,7 @@ pub fn encode(event: &SyncEvent) -> Vec<u8> {
         d: Cow::Borrowed(event.device_id.as_str()),
         t: event.time.timestamp.as_millisecond(),
         o: event.time.device_timestamp.map(Timestamp::as_millisecond),
+        a: event.time.agrees,
         f: event.total_files_synced,
         e: event.total_errors,
         s: event.internet_speed,
@@ -86,7 +90,11 @@ pub fn decode(message: &[u8]) -> Result<SyncEvent, BadEnvelope> {
     let time = |millis| Timestamp::from_millisecond(millis).map_err(|error| malformed(&error));
     Ok(SyncEvent {
         device_id: DeviceId::parse(&envelope.d).map_err(|error| malformed(&error))?,
-        time: DeviceTime { timestamp: time(envelope.t)?, device_timestamp: envelope.o.map(time).transpose()? },
+        time: DeviceTime {
+            timestamp: time(envelope.t)?,
+            device_timestamp: envelope.o.map(time).transpose()?,
+            agrees: envelope.a,
+        },
         total_files_synced: envelope.f,
         total_errors: envelope.e,
         internet_speed: envelope.s,
@@ -165,6 +173,15 @@ mod tests {
             let event = event(timestamp);
             assert_eq!(decode(&encode(&event)), Ok(event));
         }
+    }
+
+    #[test]
+    fn that_a_clock_agreed_with_ours_leaves_as_it_came() {
+        let plain = event("2026-11-23T03:57:43.469Z");
+        let time = DeviceTime::judge(plain.time.timestamp, plain.received_at, Some(plain.received_at));
+        let late = SyncEvent { time, ..plain };
+        assert!(late.time.agrees);
+        assert_eq!(decode(&encode(&late)), Ok(late));
     }
 
     #[test]

@@ -108,6 +108,8 @@ impl FailureCounters {
             // The order of the list of repeated failures, which would be sorted in memory else.
             index(doc! { "failureCount": -1, "deviceId": 1 }, plain()),
             index(suspect_keys(), suspect),
+            // Only of devices that ever failed.
+            index(doc! { "lastChangeAt": 1 }, IndexOptions::builder().sparse(true).build()),
         ];
         super::indexes::ensure(&self.collection, indexes).await
     }
@@ -195,6 +197,7 @@ fn statement(counter: &FailureCounter, revision: Revision) -> Option<Document> {
         ("lastSuccessAt", counter.last_success_at.map(date)),
         ("clockSuspectSince", counter.clock_suspect_since.map(date)),
         ("clockRepeats", counter.clock_repeats.map(repeats)),
+        ("lastChangeAt", counter.last_change_at.map(date)),
         ("failingSince", run.map(|run| date(run.since))),
         ("lastFailureAt", run.map(|run| date(run.last_at))),
         ("lastFailureSpeed", run.map(|run| Bson::Double(run.last_speed))),
@@ -285,6 +288,7 @@ fn read(document: &RawDocument) -> Result<Kept, Unreadable> {
         watermark: date(stored.watermark),
         clock_suspect_since: date(stored.clock_suspect_since),
         clock_repeats: stored.clock_repeats.map(ClockRepeats::from),
+        last_change_at: date(stored.last_change_at),
     };
     Ok(Kept { counter, revision })
 }
@@ -314,6 +318,7 @@ struct Stored {
     watermark: Option<Moment>,
     clock_suspect_since: Option<Moment>,
     clock_repeats: Option<StoredRepeats>,
+    last_change_at: Option<Moment>,
     last_success_at: Option<Moment>,
     failing_since: Option<Moment>,
     last_failure_at: Option<Moment>,

@@ -27,7 +27,7 @@ use super::{
     error::is_about_the_document,
     index, object_id,
 };
-use crate::models::{DeviceId, EventId, Labels, Observation, ReportError, ReportId, SyncEvent};
+use crate::models::{ClockLag, DeviceId, DeviceTime, EventId, Labels, Observation, ReportError, ReportId, SyncEvent};
 
 /// The collection, as metrics and the log name it.
 const NAME: &str = "SyncEvent";
@@ -67,6 +67,8 @@ pub struct StoredEvent {
     pub timestamp: Timestamp,
     /// What the device said, where that was not believed.
     pub device_timestamp: Option<Timestamp>,
+    /// Whether the report came late from a clock that agreed with ours while it was sent.
+    pub clock_agrees: bool,
     /// Files synced.
     pub total_files_synced: i64,
     /// Errors met.
@@ -83,6 +85,19 @@ pub struct StoredEvent {
     pub created_at: Timestamp,
     /// When the row last changed; it never does here.
     pub updated_at: Timestamp,
+}
+
+impl StoredEvent {
+    /// When the sync happened and when its report was received: what a [`ClockLag`] is made of.
+    pub fn times(&self) -> (DeviceTime, Timestamp) {
+        let Self { timestamp, device_timestamp, clock_agrees: agrees, created_at, .. } = *self;
+        (DeviceTime { timestamp, device_timestamp, agrees }, created_at)
+    }
+
+    /// How far the clock of a device is behind, by its newest rows, newest first.
+    pub fn clock_lag(newest: &[Self]) -> ClockLag {
+        ClockLag::of(newest.iter().map(Self::times))
+    }
 }
 
 impl SyncEvents {
@@ -265,6 +280,9 @@ fn row(id: EventId, event: &SyncEvent) -> RawDocumentBuf {
         row.append(bson::cstr!("deviceTimestamp"), DateTime::from(device_timestamp));
         row.append(bson::cstr!("clockSuspect"), true);
     }
+    if event.time.agrees {
+        row.append(bson::cstr!("clockAgrees"), true);
+    }
     if let Some(report_id) = &event.report_id {
         row.append(bson::cstr!("reportId"), report_id.as_str());
     }
@@ -308,6 +326,7 @@ fn read(row: &RawDocument) -> Result<StoredEvent, Unreadable> {
         device_id: row.device_id,
         timestamp,
         device_timestamp: row.device_timestamp.map(|at| at.0),
+        clock_agrees: row.clock_agrees.and_then(|agrees| agrees.as_bool()).unwrap_or_default(),
         total_files_synced: row.total_files_synced.as_ref().and_then(files).unwrap_or_default(),
         total_errors: whole(row.total_errors.0),
         internet_speed: row.internet_speed.map_or(0.0, |speed| speed.0),
@@ -339,6 +358,7 @@ struct Row {
     device_id: String,
     timestamp: Moment,
     device_timestamp: Option<Moment>,
+    clock_agrees: Option<Bson>,
     total_files_synced: Option<Bson>,
     total_errors: Amount,
     /// None where it was not measured.

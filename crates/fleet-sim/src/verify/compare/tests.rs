@@ -25,6 +25,7 @@ fn row(event: &SyncEvent) -> StoredEvent {
         device_id: event.device_id.to_string(),
         timestamp: event.time.timestamp,
         device_timestamp: event.time.device_timestamp,
+        clock_agrees: event.time.agrees,
         total_files_synced: event.total_files_synced.into(),
         total_errors: event.total_errors.into(),
         internet_speed: event.internet_speed,

@@ -117,22 +117,23 @@ impl FailureCounters {
         Ok(documents::readable(NAME, found, |document| Ok(documents::parse::<Named>(document)?.device_id)).boxed())
     }
 
-    /// Returns the devices with one failed sync in a row, of `since` or later, and when that was, `most` at
-    /// a time. It looks at all that have one.
-    pub async fn begun(
+    /// Returns the devices that have begun to fail or were well again by a report that was received at
+    /// `since` or later, and when that was, `most` at a time, the earliest first.
+    pub async fn changed(
         &self,
         since: Timestamp,
         most: usize,
     ) -> Result<impl Stream<Item = Result<Vec<(DeviceId, Timestamp)>, StoreError>> + Send + Unpin + use<>, StoreError>
     {
-        let begun = doc! { "failureCount": 1, "failingSince": { "$gte": DateTime::from(since) } };
-        let find = self.collection.find(begun).projection(doc! { "_id": 0, "deviceId": 1, "failingSince": 1 });
-        let found = find.hint(Hint::Keys(doc! { "failureCount": 1 })).batch_size(10_000).await?;
-        let begun = |document: &RawDocument| {
-            let begun: Begun = documents::parse(document)?;
-            Ok((Named { device_id: begun.device_id }.device()?, begun.failing_since.0))
+        let by = doc! { "lastChangeAt": 1 };
+        let changed = doc! { "lastChangeAt": { "$gte": DateTime::from(since) } };
+        let find = self.collection.find(changed).projection(doc! { "_id": 0, "deviceId": 1, "lastChangeAt": 1 });
+        let found = find.sort(by.clone()).hint(Hint::Keys(by)).batch_size(10_000).await?;
+        let changed = |document: &RawDocument| {
+            let changed: Changed = documents::parse(document)?;
+            Ok((Named { device_id: changed.device_id }.device()?, changed.last_change_at.0))
         };
-        Ok(documents::readable(NAME, found, begun).try_chunks(most).map_err(|error| error.1).boxed())
+        Ok(documents::readable(NAME, found, changed).try_chunks(most).map_err(|error| error.1).boxed())
     }
 
     /// Returns the devices whose counter is at or over `threshold`, `most` at a time and in no order:
@@ -180,9 +181,9 @@ struct Named {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Begun {
+struct Changed {
     device_id: String,
-    failing_since: Moment,
+    last_change_at: Moment,
 }
 
 impl Named {

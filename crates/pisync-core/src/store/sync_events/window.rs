@@ -23,7 +23,7 @@ use tokio::task::coop::consume_budget;
 
 use super::{NAME, StoreError, SyncEvents};
 use crate::{
-    models::{Cause, EventId, FleetWindow, FleetWindows, FleetWindowsFold, Matcher, WhatChanged, WhatChangedFold},
+    models::{Cause, EventId, FleetWindow, FleetWindowsFold, Matcher, WhatChanged, WhatChangedFold},
     store::{
         documents::{self, Amount, Unreadable},
         object_id,
@@ -52,16 +52,16 @@ impl SyncEvents {
     ///
     /// Reports of a clock that is not believed are left out: their ids do not tell when they were.
     pub async fn window(&self, range: Range<Timestamp>, floor_mbps: f64) -> Result<FleetWindow, StoreError> {
-        Ok(self.windows(range, floor_mbps, &[]).await?.all)
+        Ok(self.windows(range, floor_mbps, &[]).await?.windows().all)
     }
 
-    /// The same, and by the values of these labels too.
-    pub async fn windows(
+    /// The same, and by the values of these labels too, for others to add to.
+    pub async fn windows<'a>(
         &self,
         range: Range<Timestamp>,
         floor_mbps: f64,
-        by: &[String],
-    ) -> Result<FleetWindows, StoreError> {
+        by: &'a [String],
+    ) -> Result<FleetWindowsFold<'a>, StoreError> {
         let fields = by.iter().map(|label| (format!("labels.{label}"), 1.into())).collect();
         let mut fold = FleetWindowsFold::by(by);
         let cause = |report: &Report<'_>| Cause::with_floor(report.internet_speed, floor_mbps);
@@ -69,7 +69,7 @@ impl SyncEvents {
             fold.add(report.device_id, report.failed.then(|| cause(&report)), labels(report.row));
         };
         self.each_report(range, fields, None, add).await?;
-        Ok(fold.windows())
+        Ok(fold)
     }
 
     /// What those of them that fail have in common. It gives up after 20 s of the server's time.

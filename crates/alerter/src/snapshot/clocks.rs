@@ -1,0 +1,131 @@
+//! Devices whose clock is off: how far it is behind, and what they report by its receipt.
+
+use std::{collections::HashMap, ops::Range};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use jiff::{SignedDuration, Timestamp};
+use pisync_core::{
+    models::{Cause, ClockLag, DeviceId, FleetWindowsFold, LATE_AFTER, Labels},
+    store::StoredEvent,
+};
+
+use super::{PAGE, READERS, ReadError, Snapshot};
+
+/// Of how many devices the newest rows are read at a time.
+const AT_ONCE: usize = 100;
+
+/// The rows of how many devices a tick reads for their clocks; the next goes on.
+const MOST: usize = 5_000;
+
+/// A device that was heard of, and the report that says so if its clock is off.
+#[derive(Debug, Clone)]
+pub(super) struct Heard {
+    at: Timestamp,
+    report: Option<Report>,
+}
+
+/// The newest report of a device whose clock is off.
+#[derive(Debug, Clone)]
+struct Report {
+    /// When the sync was, by our clock.
+    at: Timestamp,
+    lag: ClockLag,
+    failed: Option<Cause>,
+    labels: Labels,
+}
+
+impl Snapshot {
+    /// Returns how far the clocks of these devices are behind. Of those that nothing was received of for long
+    /// it is not asked: their reports are old.
+    pub(crate) async fn clock_lags(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, ClockLag>, ReadError> {
+        let heard = self.last_seen.of(devices).await?;
+        let is_heard = |at: &Timestamp| self.now.duration_since(*at) <= LATE_AFTER;
+        let devices: Vec<_> =
+            devices.iter().filter(|device| heard.get(*device).is_some_and(is_heard)).cloned().collect();
+        let rows = self.newest_rows(&devices).await?;
+        Ok(rows.into_iter().map(|(device, rows)| (device, StoredEvent::clock_lag(&rows))).collect())
+    }
+
+    /// Adds the devices that were heard of in a window and whose clock puts their reports elsewhere. Returns
+    /// how far the clocks of most of these are behind.
+    ///
+    /// Fewer than `at_least` make no difference, and are not looked for.
+    pub(crate) async fn add_clocks_off(
+        &self,
+        windows: &mut FleetWindowsFold<'_>,
+        window: &Range<Timestamp>,
+        at_least: u64,
+    ) -> Result<SignedDuration, ReadError> {
+        self.known().heard.retain(|_, heard| window.contains(&heard.at));
+        let heard = self.last_seen.count_since(window.start).await?;
+        if heard.saturating_sub(windows.reporting()) < at_least {
+            return Ok(SignedDuration::ZERO);
+        }
+        let (mut lags, mut left) = (Vec::new(), MOST);
+        let mut walk = self.last_seen.walk(Some(window.start), None, PAGE);
+        while let Some(mut page) = walk.try_next().await? {
+            page.retain(|(device, _)| !windows.has(device.as_str()));
+            left = left.saturating_sub(self.look_at(&page, left).await?);
+            for (device, _) in page {
+                let known = self.known();
+                let Some(report) = known.heard.get(&device).and_then(|heard| heard.report.as_ref()) else { continue };
+                if window.contains(&report.at) {
+                    windows.add_clock_off(device.as_str(), report.failed, report.labels.iter());
+                    lags.push(report.lag.behind().unwrap_or_default());
+                }
+            }
+        }
+        lags.sort_unstable();
+        Ok(lags.get(lags.len() / 2).copied().unwrap_or_default())
+    }
+
+    /// Reads the reports of up to `most` of these devices that were heard of since they were looked at. Returns
+    /// of how many.
+    async fn look_at(&self, page: &[(DeviceId, Timestamp)], most: usize) -> Result<usize, ReadError> {
+        let is_new =
+            |(device, at): &&(DeviceId, Timestamp)| self.known().heard.get(device).is_none_or(|heard| heard.at != *at);
+        let new: Vec<_> = page.iter().filter(is_new).take(most).cloned().collect();
+        let devices: Vec<_> = new.iter().map(|(device, _)| device.clone()).collect();
+        let mut rows = self.newest_rows(&devices).await?;
+        let floor = self.common.connectivity_floor_mbps;
+        let heard = new.iter().map(|(device, at)| {
+            let report = Report::of(&rows.remove(device).unwrap_or_default(), floor);
+            (device.clone(), Heard { at: *at, report })
+        });
+        let heard: Vec<_> = heard.collect();
+        self.known().heard.extend(heard);
+        Ok(new.len())
+    }
+
+    /// Reads the newest rows of these devices, newest first.
+    async fn newest_rows(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, Vec<StoredEvent>>, ReadError> {
+        let some = |devices: Vec<DeviceId>| {
+            let events = self.store.sync_events();
+            async move {
+                let newest: Vec<_> = devices.iter().map(|device| (device, Timestamp::MAX)).collect();
+                events.newest_rows(&newest, ClockLag::REPORTS).await
+            }
+        };
+        let chunks: Vec<_> = devices.chunks(AT_ONCE).map(<[DeviceId]>::to_vec).collect();
+        let found: Vec<_> = stream::iter(chunks).map(some).buffer_unordered(READERS).try_collect().await?;
+        let mut rows = HashMap::<_, Vec<_>>::new();
+        for row in found.into_iter().flatten() {
+            if let Ok(device) = DeviceId::parse(&row.device_id) {
+                rows.entry(device).or_default().push(row);
+            }
+        }
+        Ok(rows)
+    }
+}
+
+impl Report {
+    /// Returns the report of a device with these rows, newest first; `None` if its clock is not off.
+    fn of(rows: &[StoredEvent], floor: f64) -> Option<Self> {
+        let (newest, lag) = (rows.first()?, StoredEvent::clock_lag(rows));
+        if newest.device_timestamp.is_none() && lag.behind().is_none() {
+            return None;
+        }
+        let failed = (newest.total_errors > 0).then(|| Cause::with_floor(newest.internet_speed, floor));
+        Some(Self { at: lag.corrected(newest.timestamp), lag, failed, labels: newest.labels.clone() })
+    }
+}
