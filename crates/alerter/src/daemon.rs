@@ -58,7 +58,6 @@ async fn tick(alerter: &Alerter, heartbeat: &Heartbeat, hints: &Hints, timeout: 
             let ticked = in_time(timeout, async move { looking.tick().await }).await;
             if ticked.is_ok() {
                 // Nobody waits for the answer: hints do not, and no tick comes so soon.
-                tokio::spawn(alerter.ping());
                 tokio::spawn(heartbeat.clone().ticked());
             }
             troubles.note("tick", ticked);

@@ -118,7 +118,6 @@ async fn once(
     }
     alerter.tick().await?;
     heartbeat.ticked().await;
-    routing.ping().await;
     let outcome = outbox.deliver().await?;
     let failed = outcome.failed + Box::pin(summaries.send()).await?.failed;
     routing.keep_alive(store).await;

@@ -22,7 +22,7 @@ const SPEED: f64 = 0.2;
 ///
 /// Fails where there is no such receiver or it does not take one of them.
 pub(crate) async fn run(receivers: &Routing, name: &str) -> anyhow::Result<String> {
-    let addresses = receivers.addresses(name);
+    let addresses = receivers.current().addresses(name);
     ensure!(!addresses.is_empty(), "there is no receiver {name:?} in the config");
     // One time for all, or they would be of two incidents.
     let now = Timestamp::now();

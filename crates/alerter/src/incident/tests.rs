@@ -20,18 +20,10 @@ fn alert(since: i64) -> Alert {
 }
 
 /// An evaluation, and what suppresses the messages.
-#[derive(Clone)]
-struct Seen {
-    evaluation: Evaluation,
-    suppression: Suppression,
-}
+type Seen = (Evaluation, Suppression);
 
 fn found(health: Health, alert: Alert) -> Seen {
-    Seen { evaluation: Evaluation::new(alert, health, at(0)), suppression: Suppression::default() }
-}
-
-fn seen(alert: Alert) -> Seen {
-    found(Health::Unhealthy, alert)
+    (Evaluation::new(alert, health, at(0)), Suppression::default())
 }
 
 fn healthy() -> Seen {
@@ -39,21 +31,30 @@ fn healthy() -> Seen {
 }
 
 fn healthy_since(second: i64) -> Seen {
-    let seen = healthy();
-    Seen { evaluation: Evaluation { healthy_since: at(second), ..seen.evaluation }, ..seen }
+    let (evaluation, none) = healthy();
+    (Evaluation { healthy_since: at(second), ..evaluation }, none)
 }
 
 fn unhealthy() -> Seen {
-    seen(alert(0))
+    unhealthy_since(0)
+}
+
+fn unhealthy_since(second: i64) -> Seen {
+    found(Health::Unhealthy, alert(second))
 }
 
 fn late() -> Seen {
-    let seen = unhealthy();
-    Seen { evaluation: Evaluation { is_recent: false, ..seen.evaluation }, ..seen }
+    let (evaluation, none) = unhealthy();
+    (Evaluation { is_recent: false, ..evaluation }, none)
 }
 
-fn step(before: Option<&Incident>, seen: &Seen, routes: &[Route], second: i64) -> Option<Incident> {
-    next(before, &seen.evaluation, &seen.suppression, routes, at(second))
+fn step(
+    before: Option<&Incident>,
+    (evaluation, suppression): &Seen,
+    routes: &[Route],
+    second: i64,
+) -> Option<Incident> {
+    next(before, evaluation, suppression, routes, at(second))
 }
 
 fn route(receiver: &str) -> Route {
@@ -163,27 +164,58 @@ fn nothing_is_said_of_what_is_well_or_late() {
     assert_eq!(world.incident, None);
 }
 
+/// By the minute: the ticks, what is sent, how it stands then, and since when.
 #[test]
-fn what_is_wrong_is_firing_at_once_and_told() {
-    let mut world = World::new();
-    world.tick(&unhealthy(), 0).tick(&unhealthy(), 60);
-    assert_eq!((world.state(), world.tellings()), (Firing, vec![Telling::Firing]));
+fn what_is_said_follows_from_what_was_said() {
+    use Telling::{Firing as Began, Repeat, Resolved as Ended};
+    let (bad, good, late, again, news) =
+        (&unhealthy(), &healthy(), &late(), &unhealthy_since(60), &unhealthy_since(HOUR));
+    let (one, both, day) = (&[(0, Began)][..], &[(0, Began), (1, Ended)][..], 2 + 24 * 60);
+    for (ticks, sent, state, since) in [
+        (&[(0, bad), (1, bad)][..], one, Firing, 0),
+        (&[(0, bad), (1, good), (2, good)], both, Resolved, 0),
+        // Its device falls silent.
+        (&[(0, bad), (180, late)], one, Firing, 0),
+        // What comes back within half an hour is the same incident, and no news.
+        (&[(0, bad), (1, good), (31, again)], both, Firing, 0),
+        (&[(0, bad), (1, good), (31, again), (60, good)], both, Resolved, 0),
+        // Later it is another one, even with the same beginning: late rows can take a run below the
+        // threshold and back.
+        (&[(0, bad), (1, good), (32, news)], &[(0, Began), (1, Ended), (32, Began)], Firing, 60),
+        (&[(0, bad), (1, good), (60, bad)], &[(0, Began), (1, Ended), (60, Began)], Firing, 0),
+        // What comes back and lasts is repeated.
+        (&[(0, bad), (1, good), (2, bad), (day - 1, bad)], both, Firing, 0),
+        (&[(0, bad), (1, good), (2, bad), (day, bad)], &[(0, Began), (1, Ended), (day, Repeat)], Firing, 0),
+        (&[(0, bad), (1, good), (2, late)], both, Resolved, 0),
+    ] {
+        let mut world = World::new();
+        for (minute, seen) in ticks {
+            world.tick(seen, minute * MINUTE);
+        }
+        let (alert, sent) = (&world.incident().alert, sent.iter().map(|(minute, telling)| (minute * MINUTE, *telling)));
+        assert_eq!(world.delivered, sent.collect::<Vec<_>>());
+        assert_eq!(
+            (alert.state, alert.starts_at, alert.ends_at.is_some()),
+            (state, at(since * MINUTE), state == Resolved)
+        );
+        assert_eq!(world.earlier.len(), usize::from(since > 0), "another incident");
+    }
 }
 
 #[test]
-fn what_is_over_is_told_with_its_end_to_who_was_told_that_it_began() {
+fn the_end_of_what_was_repeated_is_said() {
+    let mut world = World::new();
+    world.tick(&unhealthy(), 0).tick(&healthy(), 60).tick(&unhealthy(), 120);
+    world.tick(&unhealthy(), 120 + 24 * HOUR).tick(&healthy(), 120 + 25 * HOUR);
+    assert_eq!(world.tellings()[2..], [Telling::Repeat, Telling::Resolved]);
+}
+
+#[test]
+fn what_is_over_has_its_end() {
     let mut world = World::new();
     world.tick(&unhealthy(), 0).tick(&healthy_since(50), 60).tick(&healthy(), 120);
-    assert_eq!((world.state(), world.incident().alert.ends_at), (Resolved, Some(at(50))));
-    assert_eq!(world.delivered, [(0, Telling::Firing), (60, Telling::Resolved)]);
+    assert_eq!(world.incident().alert.ends_at, Some(at(50)));
     assert!(!world.incident().is_open());
-}
-
-#[test]
-fn an_incident_stays_open_when_its_device_falls_silent() {
-    let mut world = World::new();
-    world.tick(&unhealthy(), 0).tick(&late(), 3 * HOUR);
-    assert_eq!((world.state(), world.delivered.len()), (Firing, 1));
 }
 
 #[test]
@@ -227,58 +259,10 @@ fn a_message_whose_sender_died_is_sent_again_by_its_name() {
 }
 
 #[test]
-fn what_comes_back_within_half_an_hour_is_the_same_incident_and_no_news() {
-    let mut world = World::new();
-    world.tick(&unhealthy(), 0).tick(&healthy(), 60);
-    let back = seen(alert(MINUTE));
-    world.tick(&back, 60 + 30 * MINUTE);
-    assert_eq!(
-        (world.state(), world.incident().alert.starts_at, world.incident().alert.ends_at),
-        (Firing, at(0), None)
-    );
-    world.tick(&healthy(), HOUR);
-    assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved]);
-    assert_eq!(world.earlier, []);
-}
-
-#[test]
 fn what_comes_back_before_its_end_was_told_has_not_ended_for_anyone() {
     let mut world = World::new();
     world.tick(&unhealthy(), 0).look(&healthy(), 60).tick(&unhealthy(), 120).tick(&healthy(), 180);
     assert_eq!(world.delivered, [(0, Telling::Firing), (180, Telling::Resolved)]);
-}
-
-#[test]
-fn what_comes_back_and_lasts_is_told_as_a_repeat_and_its_end_too() {
-    let mut world = World::new();
-    world.tick(&unhealthy(), 0).tick(&healthy(), 60).tick(&unhealthy(), 120).tick(&unhealthy(), 120 + 24 * HOUR - 1);
-    assert_eq!(world.delivered.len(), 2);
-    world.tick(&unhealthy(), 120 + 24 * HOUR).tick(&healthy(), 120 + 25 * HOUR);
-    assert_eq!(world.tellings()[2..], [Telling::Repeat, Telling::Resolved]);
-}
-
-#[test]
-fn what_comes_back_later_is_another_incident() {
-    let mut world = World::new();
-    world.tick(&unhealthy(), 0).tick(&healthy(), 60).tick(&seen(alert(HOUR)), 60 + 30 * MINUTE + 1);
-    assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved, Telling::Firing]);
-    assert_eq!((world.earlier.len(), world.incident().alert.starts_at), (1, at(HOUR)));
-}
-
-/// Late rows can take a run below the threshold and back, with the beginning it had.
-#[test]
-fn what_comes_back_later_with_the_same_beginning_is_told_again() {
-    let mut world = World::new();
-    world.tick(&unhealthy(), 0).tick(&healthy(), 60).tick(&unhealthy(), HOUR);
-    assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved, Telling::Firing]);
-    assert_eq!((world.earlier.len(), world.state()), (0, Firing));
-}
-
-#[test]
-fn late_data_does_not_bring_an_incident_back() {
-    let mut world = World::new();
-    world.tick(&unhealthy(), 0).tick(&healthy(), 60).tick(&late(), 120);
-    assert_eq!((world.state(), world.delivered.len()), (Resolved, 2));
 }
 
 #[test]
@@ -304,13 +288,13 @@ fn what_is_held_back_is_told_when_it_is_not_any_more_if_it_is_still_so() {
         Suppression { inhibited_by: Some(id), ..Suppression::default() },
         Suppression { flapping: true, ..Suppression::default() },
     ] {
-        let held = Seen { suppression, ..unhealthy() };
+        let held = (unhealthy().0, suppression);
         let mut world = World::new();
         world.tick(&held, 0);
         assert_eq!((world.state(), world.delivered.len()), (Firing, 0));
         let flags =
             (!world.incident().silenced_by.is_empty(), world.incident().inhibited_by, world.incident().flapping);
-        let Suppression { silenced_by, inhibited_by, flapping } = &held.suppression;
+        let Suppression { silenced_by, inhibited_by, flapping } = &held.1;
         assert_eq!(flags, (*silenced_by == [id], *inhibited_by, *flapping));
         world.tick(&unhealthy(), 60);
         assert_eq!((world.tellings(), world.incident().is_held_back()), (vec![Telling::Firing], false));
@@ -422,7 +406,7 @@ fn a_device_that_fails_for_a_week_is_told_once_a_day() {
 fn a_repeat_tells_how_it_is_by_then() {
     let mut worse = alert(0);
     (worse.failure_count, worse.cause) = (30, Cause::Unknown);
-    let worse = seen(worse);
+    let worse = found(Health::Unhealthy, worse);
     let mut world = World::new();
     world.tick(&unhealthy(), 0).tick(&worse, HOUR);
     assert_ne!(world.incident().alert.failure_count, 30, "nobody is told, and nothing is written");
@@ -438,7 +422,7 @@ fn a_device_that_alternates_for_two_days_is_two_messages_at_the_most() {
     for period in [1, 5, 15, 29, 30] {
         let mut world = World::new();
         for minute in 0..48 * 60 {
-            let back = seen(alert(minute / period * period * MINUTE));
+            let back = unhealthy_since(minute / period * period * MINUTE);
             let is_wrong = minute / period % 2 == 0;
             world.tick(if is_wrong { &back } else { &good }, minute * MINUTE);
         }
@@ -451,8 +435,8 @@ fn a_device_that_alternates_for_two_days_is_two_messages_at_the_most() {
 fn what_has_to_be_healthy_for_a_while_is_resolved_after_that_and_since_it_was_healthy() {
     let clears_after = SignedDuration::from_mins(30);
     let clearing = |health, second| {
-        let seen = healthy_since(second);
-        Seen { evaluation: Evaluation { health, clears_after, ..seen.evaluation }, ..seen }
+        let (evaluation, none) = healthy_since(second);
+        (Evaluation { health, clears_after, ..evaluation }, none)
     };
     let well = |second| clearing(Health::Healthy, second);
     let mut incident = step(None, &unhealthy(), &[], 0).unwrap();

@@ -113,9 +113,8 @@ impl Alertmanager {
         if alerts.is_empty() {
             return Ok(());
         }
-        let notice =
-            |alert: &Alert| AlertNotification { kind, alert: alert.clone(), context: DeviceContext::default() };
-        let all = alerts.iter().map(|alert| self.alert(&notice(alert), messages)).collect();
+        let notice = |alert: Alert| AlertNotification { kind, alert, context: DeviceContext::default() };
+        let all = alerts.iter().map(|alert| self.alert(&notice(alert.clone()), messages)).collect();
         if let Delivery::Again { why, .. } | Delivery::Dead { why } = self.push(all).await {
             anyhow::bail!(why);
         }

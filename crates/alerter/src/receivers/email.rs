@@ -1,10 +1,12 @@
 //! Mail, by SMTP: with STARTTLS unless the config says otherwise.
 
+use std::num::NonZeroU16;
+
 use lettre::{
     AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
     message::{
         Mailbox, MessageBuilder,
-        header::{ContentType, Header, HeaderName, HeaderValue, MIME_VERSION_1_0},
+        header::{ContentType, HeaderName, HeaderValue, MIME_VERSION_1_0},
     },
     transport::smtp::{
         authentication::Credentials,
@@ -19,7 +21,7 @@ use crate::{
     notification::{Delivery, Notification},
     tables::{
         Table,
-        values::{Hidden, Port, Text, Texts},
+        values::{Hidden, Text, Texts},
     },
 };
 
@@ -45,7 +47,7 @@ pub(crate) struct Email {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
     host: Option<Text>,
-    port: Option<Port>,
+    port: Option<NonZeroU16>,
     #[serde(default)]
     tls: Security,
     from: Option<Address>,
@@ -75,16 +77,12 @@ enum Security {
     None,
 }
 
-/// `Auto-Submitted`, so that no vacation notice answers (RFC 3834).
-#[derive(Debug, Clone)]
-struct AutoSubmitted;
-
 impl Email {
     pub(crate) fn new(settings: Settings, table: &mut Table<'_>) -> Option<Self> {
         let Settings { host, port, tls: security, from, to, username, password_file, ca_file } = settings;
         let host = table.need("host", host);
         let usual = if security == Security::Tls { SUBMISSIONS } else { SUBMISSION };
-        let port = port.map_or(usual, |Port(port)| port);
+        let port = port.map_or(usual, NonZeroU16::get);
         let from = table.need("from", from);
         let to = table.need("to", to).and_then(|to| table.check("to", mailboxes(to)));
         let credentials = credentials(table, security, username, password_file);
@@ -134,12 +132,14 @@ impl Email {
     }
 
     fn head(&self, id: &str, subject: &str) -> MessageBuilder {
+        // No vacation notice answers it (RFC 3834).
+        let auto_submitted = HeaderName::new_from_ascii_str("Auto-Submitted");
         Message::builder()
             .from(self.from.clone())
             .subject(subject)
             .message_id(Some(format!("<{id}@{}>", self.from.email.domain())))
             .header(MIME_VERSION_1_0)
-            .header(AutoSubmitted)
+            .raw_header(HeaderValue::new(auto_submitted, "auto-generated".to_owned()))
             .header(ContentType::TEXT_PLAIN)
     }
 }
@@ -209,19 +209,5 @@ impl TryFrom<String> for Authority {
 
     fn try_from(pem: String) -> Result<Self, Self::Error> {
         Certificate::from_pem(pem.as_bytes()).map(Self).map_err(|_| "names a file without a certificate in PEM")
-    }
-}
-
-impl Header for AutoSubmitted {
-    fn name() -> HeaderName {
-        HeaderName::new_from_ascii_str("Auto-Submitted")
-    }
-
-    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(Self)
-    }
-
-    fn display(&self) -> HeaderValue {
-        HeaderValue::new(Self::name(), "auto-generated".to_owned())
     }
 }

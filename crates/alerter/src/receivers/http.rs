@@ -56,7 +56,7 @@ impl Endpoint {
         authorities: Option<&Authorities>,
         bearer: Option<&Hidden>,
     ) -> Option<Self> {
-        let client = client(&url, authorities).map_err(|error| chain(&error));
+        let client = client(&url, authorities).map_err(chain);
         let client = table.check("url", client)?;
         Some(Self { client, url: Secret::new(url), bearer: bearer.map(|Hidden(bearer)| bearer.clone()) })
     }
@@ -72,7 +72,7 @@ impl Endpoint {
         }
         match request.send().await {
             Ok(answer) => self.judge(answer).await,
-            Err(error) => Delivery::Again { after: None, why: chain(&error.without_url()) },
+            Err(error) => Delivery::Again { after: None, why: chain(error.without_url()) },
         }
     }
 
@@ -126,15 +126,8 @@ impl TryFrom<String> for Authorities {
 }
 
 /// An error with what caused it, in one line.
-fn chain(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
+fn chain(error: reqwest::Error) -> String {
+    format!("{:#}", anyhow::Error::from(error))
 }
 
 /// When the receiver asks to be tried again: seconds, or a date.

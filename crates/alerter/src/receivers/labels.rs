@@ -17,11 +17,3 @@ pub(super) fn fingerprint(labels: &BTreeMap<String, String>) -> String {
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     format!("{hash:016x}")
 }
-
-/// What the alerts of a message have in common.
-pub(super) fn common<K: Ord + Clone>(all: &[BTreeMap<K, String>]) -> BTreeMap<K, String> {
-    let Some((first, rest)) = all.split_first() else { return BTreeMap::new() };
-    let mut common = first.clone();
-    common.retain(|key, value| rest.iter().all(|other| other.get(key) == Some(value)));
-    common
-}

@@ -36,22 +36,18 @@ struct Line<'a> {
     time: String,
     id: String,
     alertname: &'a str,
-    #[serde(flatten)]
-    of_alert: Option<OfAlert<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure_count: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'static str>,
     starts_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     ends_at: Option<String>,
     message: String,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct OfAlert<'a> {
-    status: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    device_id: Option<&'a str>,
-    failure_count: i32,
-    cause: &'a str,
 }
 
 impl AlertLog {
@@ -89,7 +85,10 @@ impl AlertLog {
             time: rfc3339(Timestamp::now()),
             id: summary.id.to_string(),
             alertname: WEEKLY_SUMMARY,
-            of_alert: None,
+            status: None,
+            device_id: None,
+            failure_count: None,
+            cause: None,
             starts_at: rfc3339(summary.from),
             ends_at: Some(rfc3339(summary.to)),
             message: format!("{}. {}", summary.subject, summary.lines.join(". ")),
@@ -139,13 +138,14 @@ fn ends_within_a_line(file: &File) -> io::Result<bool> {
 
 fn line<'a>(notice: &'a AlertNotification, messages: &Messages, now: Timestamp) -> Line<'a> {
     let alert = &notice.alert;
-    let (status, device_id) = (notice.kind.status(), alert.device_id().map(DeviceId::as_str));
-    let of_alert = OfAlert { status, device_id, failure_count: alert.failure_count, cause: alert.cause.as_str() };
     Line {
         time: rfc3339(now),
         id: alert.id.to_string(),
         alertname: alert.name.as_str(),
-        of_alert: Some(of_alert),
+        status: Some(notice.kind.status()),
+        device_id: alert.device_id().map(DeviceId::as_str),
+        failure_count: Some(alert.failure_count),
+        cause: Some(alert.cause.as_str()),
         starts_at: rfc3339(alert.starts_at),
         ends_at: alert.ends_at.filter(|_| notice.kind == Telling::Resolved).map(rfc3339),
         message: messages.log(notice),

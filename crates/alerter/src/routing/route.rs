@@ -1,6 +1,7 @@
 //! `[[route]]`: which alerts go to which receiver, and how they are grouped on that way.
 
-use pisync_core::models::{Alert, AlertName};
+use pisync_core::models::Alert;
+use regex::Regex;
 use serde::Deserialize;
 
 use super::{Grouping, Names, Receiver, Route};
@@ -28,12 +29,12 @@ struct Settings {
 }
 
 /// The name of a rule.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "String")]
-struct Name(AlertName);
+struct Name(Pattern);
 
 /// One `[[route]]`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct RouteRule {
     receiver: String,
     matches: Vec<(String, Pattern)>,
@@ -42,8 +43,9 @@ pub struct RouteRule {
 }
 
 /// A text in which `*` stands for any characters.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Pattern(Vec<String>);
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+struct Pattern(Regex);
 
 impl RouteRule {
     /// Reads one; `labels` are those that alerts have.
@@ -58,8 +60,7 @@ impl RouteRule {
             }
         }
         let Settings { receiver: Text(receiver), alertname, goes_on, .. } = settings.as_ref()?;
-        let name = alertname.as_ref().map(|Name(name)| Pattern::new(name.as_str()));
-        matches.extend(name.map(|name| (labels::ALERTNAME.to_owned(), name)));
+        matches.extend(alertname.clone().map(|Name(name)| (labels::ALERTNAME.to_owned(), name)));
         let (receiver, goes_on) = (receiver.clone(), *goes_on);
         let usual = names.find(&receiver).map_or_else(Grouping::for_people, Receiver::grouping);
         let grouping = grouping(settings?, table, usual, labels);
@@ -69,7 +70,7 @@ impl RouteRule {
     /// Whether this alert goes this way.
     pub(crate) fn takes(&self, alert: &Alert) -> bool {
         let labels = alert.labels();
-        self.matches.iter().all(|(label, pattern)| pattern.fits(labels.get(label.as_str()).map_or("", String::as_str)))
+        self.matches.iter().all(|(label, pattern)| pattern.0.is_match(labels.get(label).map_or("", String::as_str)))
     }
 
     /// Whether the routes after this one are for the same alert too.
@@ -85,14 +86,9 @@ impl RouteRule {
 }
 
 fn matches(table: &mut Table<'_>, known: &[&str]) -> Vec<(String, Pattern)> {
-    let Some(mut labels) = table.table("match") else { return Vec::new() };
-    let mut matches = Vec::new();
-    for label in known {
-        let pattern = labels.take(label).map(|Text(pattern)| Pattern::new(&pattern));
-        matches.extend(pattern.map(|pattern| ((*label).to_owned(), pattern)));
-    }
-    table.add(labels);
-    matches
+    let pattern = |labels: &mut Table<'_>, label: &str| Some((label.to_owned(), labels.take(label)?));
+    let all = |labels: &mut Table<'_>| known.iter().filter_map(|label| pattern(labels, label)).collect();
+    table.within("match", |labels| Some(all(labels))).unwrap_or_default()
 }
 
 fn grouping(settings: Settings, table: &mut Table<'_>, usual: Grouping, known: &[&str]) -> Grouping {
@@ -115,26 +111,21 @@ impl TryFrom<String> for Name {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let name = RULES.iter().map(|rule| rule.name).find(|name| name.as_str() == text).map(Self);
         let names: Vec<_> = RULES.iter().map(|rule| rule.name.as_str()).collect();
-        name.ok_or_else(|| format!("must be the name of an alert ({})", names.join(", ")))
+        if !names.contains(&text.as_str()) {
+            return Err(format!("must be the name of an alert ({})", names.join(", ")));
+        }
+        Ok(Self(text.try_into()?))
     }
 }
 
-impl Pattern {
-    fn new(text: &str) -> Self {
-        Self(text.split('*').map(str::to_owned).collect())
-    }
+impl TryFrom<String> for Pattern {
+    type Error = &'static str;
 
-    fn fits(&self, text: &str) -> bool {
-        let Some((first, rest)) = self.0.split_first() else { return text.is_empty() };
-        let Some(mut left) = text.strip_prefix(first.as_str()) else { return false };
-        let Some((last, middle)) = rest.split_last() else { return left.is_empty() };
-        for part in middle {
-            let Some(at) = left.find(part.as_str()) else { return false };
-            left = &left[at + part.len()..];
-        }
-        left.ends_with(last.as_str())
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let Text(text) = text.try_into()?;
+        let pattern = regex::escape(&text).replace("\\*", ".*");
+        Regex::new(&format!("(?s)^{pattern}$")).map(Self).map_err(|_| "must be shorter")
     }
 }
 
@@ -153,8 +144,9 @@ mod tests {
             ("aa*aa", "aaaa", "aaa"),
             ("a.c", "a.c", "abc"),
         ] {
-            assert!(Pattern::new(pattern).fits(fits), "{pattern} {fits}");
-            assert!(pattern == "*" || !Pattern::new(pattern).fits(does_not), "{pattern} {does_not}");
+            let Pattern(regex) = pattern.to_owned().try_into().unwrap();
+            assert!(regex.is_match(fits), "{pattern} {fits}");
+            assert!(pattern == "*" || !regex.is_match(does_not), "{pattern} {does_not}");
         }
     }
 }

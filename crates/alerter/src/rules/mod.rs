@@ -11,7 +11,7 @@ mod pipeline_stalled;
 
 use futures_util::future::BoxFuture;
 use pisync_core::models::AlertName;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     evaluation::Evaluation,
@@ -48,7 +48,7 @@ pub(crate) enum About {
 pub(crate) type Ask<T> = for<'a> fn(&'a Snapshot, &'a Rules) -> BoxFuture<'a, Result<T, ReadError>>;
 
 /// The settings of a rule that has none.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct NoSettings {}
 
@@ -65,7 +65,7 @@ macro_rules! rules {
 
         impl Rules {
             pub(crate) fn read(table: &mut Table<'_>) -> Self {
-                $(let $rule = table.part(stringify!($rule));)*
+                $(let $rule = table.settings(stringify!($rule));)*
                 Self { common: table.read().unwrap_or_default(), $($rule),* }
             }
         }

@@ -20,6 +20,7 @@ use pisync_core::{
 
 use self::figures::Figures;
 use crate::{
+    incident,
     metrics::Metrics,
     notification::Delivery,
     outbox::Outcome,
@@ -32,11 +33,6 @@ const SETTLED: SignedDuration = SignedDuration::from_mins(10);
 
 /// How long that is waited for.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(2);
-
-/// How long until a message that was not taken is tried again: so long at first, and twice as long
-/// each time.
-const WAIT: Duration = Duration::from_secs(30);
-const LONGEST_WAIT: Duration = Duration::from_mins(15);
 
 /// Sends summaries. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -69,10 +65,11 @@ impl Summaries {
 
     /// The same as if it were another time.
     pub async fn send_at(&self, now: Timestamp) -> anyhow::Result<Outcome> {
-        let Some(plan) = self.receivers.summary() else { return Ok(Outcome::default()) };
+        let current = self.receivers.current();
+        let Some(plan) = &current.file.summary else { return Ok(Outcome::default()) };
         let Some(due) = plan.due(now) else { return Ok(Outcome::default()) };
         let Some(summary) = self.summary(&due, now).await? else { return Ok(Outcome::default()) };
-        let addresses: Vec<_> = plan.receivers.iter().flat_map(|name| self.receivers.addresses(name)).collect();
+        let addresses: Vec<_> = plan.receivers.iter().flat_map(|name| current.addresses(name)).collect();
         let each = addresses.iter().map(|address| self.send_to(address, &summary, now));
         let mut outcome = Outcome::default();
         try_join_all(each).await?.iter().for_each(|delivery| outcome.count(delivery.as_ref()));
@@ -91,7 +88,7 @@ impl Summaries {
             return Ok(None);
         }
         let figures = Figures::of(&self.store, &self.seen, due, now).await?;
-        self.store.summaries().keep(&words::summary(&self.receivers.messages(), due, &figures)?).await?;
+        self.store.summaries().keep(&words::summary(&self.receivers.current().messages, due, &figures)?).await?;
         // Another alerter may have been first.
         Ok(self.store.summaries().find(&due.week).await?)
     }
@@ -105,9 +102,10 @@ impl Summaries {
         self.metrics.delivered(&delivery);
         match &delivery {
             Delivery::Sent => summaries.sent(summary, receiver, now).await?,
-            Delivery::Again { after, why } => {
+            Delivery::Again { why, .. } => {
                 log::warn!(receiver = receiver; "the summary of {} was not taken, trying on: {why}", summary.week);
-                let next_at = now.saturating_add(after.unwrap_or_else(|| wait(attempts))).unwrap_or(Timestamp::MAX);
+                let wait = incident::wait(attempts, &delivery, fastrand::f64());
+                let next_at = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
                 summaries.put_off(summary, receiver, next_at, why).await?;
             }
             Delivery::Dead { why } => {
@@ -116,20 +114,5 @@ impl Summaries {
             }
         }
         Ok(Some(delivery))
-    }
-}
-
-fn wait(attempts: i32) -> Duration {
-    let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(0).min(10);
-    (WAIT * 2_u32.pow(doublings)).min(LONGEST_WAIT)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_attempt_is_waited_for_twice_as_long_up_to_a_quarter_of_an_hour() {
-        assert_eq!([1, 2, 3, 6, 7, 400].map(|attempts| wait(attempts).as_secs()), [30, 60, 120, 900, 900, 900]);
     }
 }
