@@ -37,14 +37,13 @@ const HINTS: usize = 10_000;
 pub async fn watch(
     alerter: &Alerter,
     heartbeat: &Heartbeat,
-    outbox: &Outbox,
     summaries: &Summaries,
     hints: &Hints,
     timeout: Duration,
     stop: &CancellationToken,
 ) {
     let ticks = tick(alerter, heartbeat, hints, timeout, stop);
-    tokio::join!(ticks, send(outbox, timeout, stop), sum_up(summaries, timeout, stop));
+    tokio::join!(ticks, send(&summaries.outbox, timeout, stop), sum_up(summaries, timeout, stop));
 }
 
 async fn tick(alerter: &Alerter, heartbeat: &Heartbeat, hints: &Hints, timeout: Duration, stop: &CancellationToken) {

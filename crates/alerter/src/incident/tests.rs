@@ -156,58 +156,99 @@ impl World {
 }
 
 use AlertState::{Firing, Resolved};
+use Telling::{Firing as Began, Repeat, Resolved as Ended};
 
-#[test]
-fn nothing_is_said_of_what_is_well_or_late() {
-    let mut world = World::new();
-    world.tick(&healthy(), 0).tick(&late(), 60);
-    assert_eq!(world.incident, None);
+/// A step of a story, at a minute.
+enum Step<'a> {
+    /// A look, and what is due is sent.
+    Tick(i64, &'a Seen),
+    /// A look alone.
+    Look(i64, &'a Seen),
 }
 
-/// By the minute: the ticks, what is sent, how it stands then, and since when.
+/// Returns the world after these steps.
+fn story(steps: &[Step<'_>]) -> World {
+    let mut world = World::new();
+    for step in steps {
+        match step {
+            Step::Tick(minute, seen) => world.tick(seen, minute * MINUTE),
+            Step::Look(minute, seen) => world.look(seen, minute * MINUTE),
+        };
+    }
+    world
+}
+
+/// What is sent, by the minute.
+fn sent(world: &World) -> Vec<(i64, Telling)> {
+    world.delivered.iter().map(|(second, telling)| (second / MINUTE, *telling)).collect()
+}
+
 #[test]
 fn what_is_said_follows_from_what_was_said() {
-    use Telling::{Firing as Began, Repeat, Resolved as Ended};
+    use Step::{Look, Tick};
     let (bad, good, late, again, news) =
         (&unhealthy(), &healthy(), &late(), &unhealthy_since(60), &unhealthy_since(HOUR));
     let (one, both, day) = (&[(0, Began)][..], &[(0, Began), (1, Ended)][..], 2 + 24 * 60);
-    for (ticks, sent, state, since) in [
-        (&[(0, bad), (1, bad)][..], one, Firing, 0),
-        (&[(0, bad), (1, good), (2, good)], both, Resolved, 0),
+    for (steps, said, state, since) in [
+        (&[Tick(0, good), Tick(1, late)][..], &[][..], None, 0),
+        (&[Tick(0, bad), Tick(1, bad)], one, Some(Firing), 0),
+        (&[Tick(0, bad), Tick(1, good), Tick(2, good)], both, Some(Resolved), 0),
         // Its device falls silent.
-        (&[(0, bad), (180, late)], one, Firing, 0),
+        (&[Tick(0, bad), Tick(180, late)], one, Some(Firing), 0),
+        // What comes back before its end was told has not ended for anyone.
+        (&[Tick(0, bad), Look(1, good), Tick(2, bad), Tick(3, good)], &[(0, Began), (3, Ended)], Some(Resolved), 0),
         // What comes back within half an hour is the same incident, and no news.
-        (&[(0, bad), (1, good), (31, again)], both, Firing, 0),
-        (&[(0, bad), (1, good), (31, again), (60, good)], both, Resolved, 0),
+        (&[Tick(0, bad), Tick(1, good), Tick(31, again)], both, Some(Firing), 0),
+        (&[Tick(0, bad), Tick(1, good), Tick(31, again), Tick(60, good)], both, Some(Resolved), 0),
         // Later it is another one, even with the same beginning: late rows can take a run below the
         // threshold and back.
-        (&[(0, bad), (1, good), (32, news)], &[(0, Began), (1, Ended), (32, Began)], Firing, 60),
-        (&[(0, bad), (1, good), (60, bad)], &[(0, Began), (1, Ended), (60, Began)], Firing, 0),
-        // What comes back and lasts is repeated.
-        (&[(0, bad), (1, good), (2, bad), (day - 1, bad)], both, Firing, 0),
-        (&[(0, bad), (1, good), (2, bad), (day, bad)], &[(0, Began), (1, Ended), (day, Repeat)], Firing, 0),
-        (&[(0, bad), (1, good), (2, late)], both, Resolved, 0),
+        (&[Tick(0, bad), Tick(1, good), Tick(32, news)], &[both[0], both[1], (32, Began)], Some(Firing), 60),
+        (&[Tick(0, bad), Tick(1, good), Tick(60, bad)], &[both[0], both[1], (60, Began)], Some(Firing), 0),
+        // What comes back and lasts is repeated, and its end told.
+        (&[Tick(0, bad), Tick(1, good), Tick(2, bad), Tick(day - 1, bad)], both, Some(Firing), 0),
+        (
+            &[Tick(0, bad), Tick(1, good), Tick(2, bad), Tick(day, bad), Tick(day + 60, good)],
+            &[both[0], both[1], (day, Repeat), (day + 60, Ended)],
+            Some(Resolved),
+            0,
+        ),
+        (&[Tick(0, bad), Tick(1, good), Tick(2, late)], both, Some(Resolved), 0),
     ] {
-        let mut world = World::new();
-        for (minute, seen) in ticks {
-            world.tick(seen, minute * MINUTE);
-        }
-        let (alert, sent) = (&world.incident().alert, sent.iter().map(|(minute, telling)| (minute * MINUTE, *telling)));
-        assert_eq!(world.delivered, sent.collect::<Vec<_>>());
-        assert_eq!(
-            (alert.state, alert.starts_at, alert.ends_at.is_some()),
-            (state, at(since * MINUTE), state == Resolved)
-        );
+        let world = story(steps);
+        assert_eq!(sent(&world), said);
+        let of =
+            |incident: &Incident| (incident.alert.state, incident.alert.starts_at, incident.alert.ends_at.is_some());
+        let expected = state.map(|state| (state, at(since * MINUTE), state == Resolved));
+        assert_eq!(world.incident.as_ref().map(of), expected);
         assert_eq!(world.earlier.len(), usize::from(since > 0), "another incident");
     }
 }
 
+/// The three reasons to hold a message back, and what they leave in the incident.
 #[test]
-fn the_end_of_what_was_repeated_is_said() {
-    let mut world = World::new();
-    world.tick(&unhealthy(), 0).tick(&healthy(), 60).tick(&unhealthy(), 120);
-    world.tick(&unhealthy(), 120 + 24 * HOUR).tick(&healthy(), 120 + 25 * HOUR);
-    assert_eq!(world.tellings()[2..], [Telling::Repeat, Telling::Resolved]);
+fn what_is_held_back_is_told_when_it_is_not_any_more_if_it_is_still_so() {
+    use Step::{Look, Tick};
+    let (bad, good, id, day) = (&unhealthy(), &healthy(), AlertId::from_bytes([7; 12]), 25 * 60);
+    for suppression in [
+        Suppression { silenced_by: vec![id], ..Suppression::default() },
+        Suppression { inhibited_by: Some(id), ..Suppression::default() },
+        Suppression { flapping: true, ..Suppression::default() },
+    ] {
+        let held = &(bad.0.clone(), suppression);
+        let world = story(&[Tick(0, held)]);
+        let Incident { silenced_by, inhibited_by, flapping, .. } = world.incident().clone();
+        assert_eq!((Suppression { silenced_by, inhibited_by, flapping }, world.state()), (held.1.clone(), Firing));
+        assert_eq!(story(&[Look(0, bad), Look(1, held)]).waiting(), [], "it had not left yet");
+        for (steps, said) in [
+            (&[Tick(0, held)][..], &[][..]),
+            (&[Tick(0, held), Tick(1, bad)], &[(1, Began)]),
+            (&[Tick(0, held), Tick(1, good)], &[]),
+            // No repeat, and the end for who was told.
+            (&[Tick(0, bad), Tick(day, held), Tick(day + 1, good)], &[(0, Began), (day + 1, Ended)]),
+        ] {
+            assert_eq!(sent(&story(steps)), said);
+        }
+    }
 }
 
 #[test]
@@ -231,13 +272,11 @@ fn what_was_over_before_anyone_heard_of_it_is_not_told_at_all() {
 
 #[test]
 fn what_is_over_while_it_is_being_told_is_told_afterwards_if_it_was_told() {
-    for (answer, tellings) in
-        [(Delivery::Sent, vec![Telling::Firing, Telling::Resolved]), (again(), vec![]), (dead(), vec![])]
-    {
+    for (answer, tellings) in [(Delivery::Sent, vec![Began, Ended]), (again(), vec![]), (dead(), vec![])] {
         let mut world = World::new();
         let (message, attempts) = world.look(&unhealthy(), 0).claim(0).unwrap();
         world.look(&healthy(), 10);
-        assert_eq!(world.waiting(), [Telling::Firing, Telling::Resolved]);
+        assert_eq!(world.waiting(), [Began, Ended]);
         world.answer = answer;
         world.conclude(&message, attempts, 20);
         world.answer = Delivery::Sent;
@@ -255,14 +294,7 @@ fn a_message_whose_sender_died_is_sent_again_by_its_name() {
     assert_eq!((&second, attempts), (&first, 2));
     world.conclude(&second, attempts, 91);
     world.send(92);
-    assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved]);
-}
-
-#[test]
-fn what_comes_back_before_its_end_was_told_has_not_ended_for_anyone() {
-    let mut world = World::new();
-    world.tick(&unhealthy(), 0).look(&healthy(), 60).tick(&unhealthy(), 120).tick(&healthy(), 180);
-    assert_eq!(world.delivered, [(0, Telling::Firing), (180, Telling::Resolved)]);
+    assert_eq!(world.tellings(), [Began, Ended]);
 }
 
 #[test]
@@ -276,41 +308,7 @@ fn an_incident_that_someone_took_on_is_not_repeated_and_its_end_is_told() {
     }
     assert_eq!((world.delivered.len(), &world.incident().acked), (1, &Some(ack)));
     world.tick(&healthy(), 100 * HOUR);
-    assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved]);
-}
-
-/// The three reasons to hold a message back, and what they leave in the incident.
-#[test]
-fn what_is_held_back_is_told_when_it_is_not_any_more_if_it_is_still_so() {
-    let id = AlertId::from_bytes([7; 12]);
-    for suppression in [
-        Suppression { silenced_by: vec![id], ..Suppression::default() },
-        Suppression { inhibited_by: Some(id), ..Suppression::default() },
-        Suppression { flapping: true, ..Suppression::default() },
-    ] {
-        let held = (unhealthy().0, suppression);
-        let mut world = World::new();
-        world.tick(&held, 0);
-        assert_eq!((world.state(), world.delivered.len()), (Firing, 0));
-        let flags =
-            (!world.incident().silenced_by.is_empty(), world.incident().inhibited_by, world.incident().flapping);
-        let Suppression { silenced_by, inhibited_by, flapping } = &held.1;
-        assert_eq!(flags, (*silenced_by == [id], *inhibited_by, *flapping));
-        world.tick(&unhealthy(), 60);
-        assert_eq!((world.tellings(), world.incident().is_held_back()), (vec![Telling::Firing], false));
-
-        let mut world = World::new();
-        world.tick(&held, 0).tick(&healthy(), 60);
-        assert_eq!(world.delivered, [], "over in silence");
-
-        let mut world = World::new();
-        world.look(&unhealthy(), 0).look(&held, 1);
-        assert_eq!(world.waiting(), [], "it had not left yet");
-
-        let mut world = World::new();
-        world.tick(&unhealthy(), 0).tick(&held, 25 * HOUR).tick(&healthy(), 26 * HOUR);
-        assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved], "no repeat, and the end for who was told");
-    }
+    assert_eq!(world.tellings(), [Began, Ended]);
 }
 
 #[test]
@@ -322,13 +320,13 @@ fn each_receiver_is_told_by_itself_and_by_its_own_waits() {
     let due: Vec<_> = world.incident().outbox.iter().map(|entry| (entry.receiver.as_str(), entry.next_at)).collect();
     assert_eq!(due, [("log", at(0)), ("people", at(120))]);
     world.send(0).tick(&healthy(), 60);
-    assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved], "the log alone has heard of it");
+    assert_eq!(world.tellings(), [Began, Ended], "the log alone has heard of it");
     // A receiver that is no more in the config is told the end all the same.
     let mut world = World::new();
     world.tick(&unhealthy(), 0);
     world.routes = vec![];
     world.tick(&healthy(), 60);
-    assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved]);
+    assert_eq!(world.tellings(), [Began, Ended]);
 }
 
 #[test]
@@ -353,7 +351,7 @@ fn a_message_that_will_never_be_taken_is_dead_at_once_and_one_that_is_not_in_a_d
     world.tick(&unhealthy(), 24 * HOUR - 1);
     assert_eq!(world.delivered, []);
     world.tick(&unhealthy(), 24 * HOUR).tick(&healthy(), 25 * HOUR);
-    assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved], "it is tried again when a repeat would be due");
+    assert_eq!(world.tellings(), [Began, Ended], "it is tried again when a repeat would be due");
 
     let mut world = World::new();
     world.answer = again();
@@ -369,11 +367,7 @@ fn a_message_that_will_never_be_taken_is_dead_at_once_and_one_that_is_not_in_a_d
 #[test]
 fn when_a_receiver_is_back_all_that_is_still_true_is_told_and_nothing_that_was_over_unseen() {
     let (good, bad) = (healthy(), unhealthy());
-    for (ends, tellings) in [
-        (None, vec![Telling::Firing]),
-        (Some(2 * HOUR), vec![]),
-        (Some(4 * HOUR), vec![Telling::Firing, Telling::Resolved]),
-    ] {
+    for (ends, tellings) in [(None, vec![Began]), (Some(2 * HOUR), vec![]), (Some(4 * HOUR), vec![Began, Ended])] {
         let mut world = World::new();
         for minute in 0..6 * 60 {
             let second = minute * MINUTE;
@@ -394,10 +388,10 @@ fn a_device_that_fails_for_a_week_is_told_once_a_day() {
         world.tick(&bad, minute * MINUTE);
     }
     world.tick(&healthy(), 7 * 24 * HOUR);
-    let expected: Vec<_> = [(0, Telling::Firing)]
+    let expected: Vec<_> = [(0, Began)]
         .into_iter()
-        .chain((1..7).map(|day| (day * 24 * HOUR, Telling::Repeat)))
-        .chain([(7 * 24 * HOUR, Telling::Resolved)])
+        .chain((1..7).map(|day| (day * 24 * HOUR, Repeat)))
+        .chain([(7 * 24 * HOUR, Ended)])
         .collect();
     assert_eq!(world.delivered, expected);
 }
@@ -427,7 +421,7 @@ fn a_device_that_alternates_for_two_days_is_two_messages_at_the_most() {
             world.tick(if is_wrong { &back } else { &good }, minute * MINUTE);
         }
         assert!(world.delivered.len() <= 2, "{period}: {:?}", world.delivered);
-        assert_eq!((world.tellings()[0], world.earlier.len()), (Telling::Firing, 0));
+        assert_eq!((world.tellings()[0], world.earlier.len()), (Began, 0));
     }
 }
 

@@ -48,12 +48,12 @@ const SAVED_AT_ONCE: usize = 500;
 /// Sends messages. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Outbox {
-    store: Store,
-    receivers: Routing,
-    lease: Duration,
+    pub(crate) store: Store,
+    pub(crate) receivers: Routing,
+    pub(crate) lease: Duration,
     owner: Arc<str>,
-    crash: CrashSettings,
-    metrics: Metrics,
+    pub(crate) crash: CrashSettings,
+    pub(crate) metrics: Metrics,
 }
 
 /// What sending came to.

@@ -136,7 +136,7 @@ impl Alertmanager {
             "annotations": payload::annotations(notice, messages),
             "startsAt": payload::rfc3339(notice.alert.starts_at),
             "endsAt": end.map(payload::rfc3339),
-            "generatorURL": messages.link(notice).unwrap_or_default(),
+            "generatorURL": messages.links.page(&notice.alert).unwrap_or_default(),
         })
     }
 }

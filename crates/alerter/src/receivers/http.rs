@@ -28,6 +28,8 @@ pub(super) struct Endpoint {
     /// It may hold a token, as those of Slack do.
     url: Secret,
     bearer: Option<Secret>,
+    /// What else no error may repeat.
+    pub(super) routing_key: Option<Secret>,
 }
 
 /// The authorities that alone may vouch for a server, in PEM.
@@ -58,7 +60,8 @@ impl Endpoint {
     ) -> Option<Self> {
         let client = client(&url, authorities).map_err(chain);
         let client = table.check("url", client)?;
-        Some(Self { client, url: Secret::new(url), bearer: bearer.map(|Hidden(bearer)| bearer.clone()) })
+        let bearer = bearer.map(|Hidden(bearer)| bearer.clone());
+        Some(Self { client, url: Secret::new(url), bearer, routing_key: None })
     }
 
     /// Posts JSON with these headers.
@@ -99,7 +102,7 @@ impl Endpoint {
             bytes.extend_from_slice(&chunk);
         }
         let text = String::from_utf8_lossy(&bytes);
-        let secrets = [Some(&self.url), self.bearer.as_ref()].into_iter().flatten();
+        let secrets = [Some(&self.url), self.bearer.as_ref(), self.routing_key.as_ref()].into_iter().flatten();
         let text = secrets.fold(text.into_owned(), |text, secret| text.replace(secret.expose(), "(secret)"));
         let text: String = text.chars().filter(|c| !c.is_control()).take(TOLD).collect();
         if text.trim().is_empty() { String::new() } else { format!(": {}", text.trim()) }

@@ -65,10 +65,7 @@ impl Routing {
     /// Delivers one message to its receiver. The same message may be sent again by the same id.
     pub async fn send(&self, notification: &Notification) -> Delivery {
         let current = self.current();
-        match current.receiver(&notification.receiver) {
-            Some(receiver) => receiver.send(notification, &current.messages).await,
-            None => gone(),
-        }
+        current.send(notification, &current.messages).await
     }
 
     /// Tells one receiver how a week was; by the same name at each attempt.
@@ -117,6 +114,13 @@ impl Current {
         Self { file, messages }
     }
 
+    pub(crate) async fn send(&self, notification: &Notification, messages: &Messages) -> Delivery {
+        match self.receiver(&notification.receiver) {
+            Some(receiver) => receiver.send(notification, messages).await,
+            None => gone(),
+        }
+    }
+
     /// The receiver to which messages with this address go.
     pub(crate) fn receiver(&self, address: &str) -> Option<&Receiver> {
         self.file.receivers.iter().find(|receiver| receiver.addresses().iter().any(|known| known == address))
@@ -143,7 +147,7 @@ impl Current {
             let is_new = |route: &Route| routes.iter().all(|known| known.receiver != route.receiver);
             let further: Vec<_> = rule.routes(receivers, alert).into_iter().filter(is_new).collect();
             routes.extend(further);
-            if !rule.goes_on() {
+            if !rule.goes_on {
                 break;
             }
         }

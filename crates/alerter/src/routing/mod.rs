@@ -8,7 +8,6 @@ mod grouping;
 mod live;
 mod receiver;
 mod route;
-pub mod rules;
 mod source;
 pub mod summary;
 
@@ -26,7 +25,7 @@ pub use self::{
     summary::Plan,
 };
 use crate::{
-    receivers::{Ping, labels, log},
+    receivers::{Ping, log},
     rules::Rules,
     tables::{Problem, Table, listed},
 };
@@ -72,7 +71,8 @@ impl RoutingFile {
         // Before the routes, which may match on the labels of `fleet_by`.
         let rules = file.within("rules", |table| Some(Rules::read(table))).unwrap_or_default();
         let names = Names { receivers: &receivers, declared: &declared };
-        let labels: Vec<_> = labels::ALL.into_iter().chain(rules.common.fleet_by.iter().map(String::as_str)).collect();
+        let labels: Vec<_> =
+            grouping::LABELS.into_iter().chain(rules.common.fleet_by.iter().map(String::as_str)).collect();
         let routes = file.each("route", |table| RouteRule::read(table, &names, &labels));
         let summary = file.within("summary", |table| Plan::read(table, &names));
         let ping = file.within("ping", |table| table.read().and_then(|settings| Ping::new(settings, table)));

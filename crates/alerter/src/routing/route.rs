@@ -1,16 +1,16 @@
 //! `[[route]]`: which alerts go to which receiver, and how they are grouped on that way.
 
-use pisync_core::models::Alert;
+use pisync_core::models::{ALERTNAME, Alert};
 use regex::Regex;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::{Grouping, Names, Receiver, Route};
 use crate::{
-    receivers::{labels, log},
+    receivers::log,
     rules::RULES,
     tables::{
         Table,
-        values::{Length, Text, Texts, YEAR},
+        values::{self, Length, Text, Texts, YEAR},
     },
 };
 
@@ -19,7 +19,8 @@ use crate::{
 #[serde(deny_unknown_fields)]
 struct Settings {
     receiver: Text,
-    alertname: Option<Name>,
+    #[serde(default, deserialize_with = "name")]
+    alertname: Option<Pattern>,
     group_by: Option<Texts>,
     group_wait: Option<Length<0, YEAR>>,
     group_interval: Option<Length<0, YEAR>>,
@@ -28,23 +29,18 @@ struct Settings {
     goes_on: bool,
 }
 
-/// The name of a rule.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(try_from = "String")]
-struct Name(Pattern);
-
 /// One `[[route]]`.
 #[derive(Debug, Clone)]
 pub struct RouteRule {
     receiver: String,
     matches: Vec<(String, Pattern)>,
     grouping: Grouping,
-    goes_on: bool,
+    /// Whether the routes after this one are for the same alert too.
+    pub(super) goes_on: bool,
 }
 
 /// A text in which `*` stands for any characters.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone)]
 struct Pattern(Regex);
 
 impl RouteRule {
@@ -60,7 +56,7 @@ impl RouteRule {
             }
         }
         let Settings { receiver: Text(receiver), alertname, goes_on, .. } = settings.as_ref()?;
-        matches.extend(alertname.clone().map(|Name(name)| (labels::ALERTNAME.to_owned(), name)));
+        matches.extend(alertname.clone().map(|name| (ALERTNAME.to_owned(), name)));
         let (receiver, goes_on) = (receiver.clone(), *goes_on);
         let usual = names.find(&receiver).map_or_else(Grouping::for_people, Receiver::grouping);
         let grouping = grouping(settings?, table, usual, labels);
@@ -73,11 +69,6 @@ impl RouteRule {
         self.matches.iter().all(|(label, pattern)| pattern.0.is_match(labels.get(label).map_or("", String::as_str)))
     }
 
-    /// Whether the routes after this one are for the same alert too.
-    pub(crate) fn goes_on(&self) -> bool {
-        self.goes_on
-    }
-
     /// The ways of an alert that goes this way, to each address of the receiver.
     pub(crate) fn routes(&self, receivers: &[Receiver], alert: &Alert) -> Vec<Route> {
         let receivers = receivers.iter().filter(|receiver| receiver.name == self.receiver);
@@ -86,7 +77,10 @@ impl RouteRule {
 }
 
 fn matches(table: &mut Table<'_>, known: &[&str]) -> Vec<(String, Pattern)> {
-    let pattern = |labels: &mut Table<'_>, label: &str| Some((label.to_owned(), labels.take(label)?));
+    let pattern = |labels: &mut Table<'_>, label: &str| {
+        let Text(text) = labels.take(label)?;
+        Some((label.to_owned(), labels.check(label, Pattern::new(&text).map_err(|_| "must be shorter"))?))
+    };
     let all = |labels: &mut Table<'_>| known.iter().filter_map(|label| pattern(labels, label)).collect();
     table.within("match", |labels| Some(all(labels))).unwrap_or_default()
 }
@@ -107,25 +101,18 @@ fn grouping(settings: Settings, table: &mut Table<'_>, usual: Grouping, known: &
     }
 }
 
-impl TryFrom<String> for Name {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let names: Vec<_> = RULES.iter().map(|rule| rule.name.as_str()).collect();
-        if !names.contains(&text.as_str()) {
-            return Err(format!("must be the name of an alert ({})", names.join(", ")));
-        }
-        Ok(Self(text.try_into()?))
-    }
+/// Reads the name of a rule.
+fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Pattern>, D::Error> {
+    let names: Vec<_> = RULES.iter().map(|rule| rule.name.as_str()).collect();
+    let what = format!("must be the name of an alert ({})", names.join(", "));
+    let is_one = |text: &&str| names.contains(text);
+    values::parsed(deserializer, |text| Some(text).filter(is_one).and_then(|text| Pattern::new(text).ok()).ok_or(what))
 }
 
-impl TryFrom<String> for Pattern {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let Text(text) = text.try_into()?;
-        let pattern = regex::escape(&text).replace("\\*", ".*");
-        Regex::new(&format!("(?s)^{pattern}$")).map(Self).map_err(|_| "must be shorter")
+impl Pattern {
+    fn new(text: &str) -> Result<Self, regex::Error> {
+        let pattern = regex::escape(text).replace("\\*", ".*");
+        Regex::new(&format!("(?s)^{pattern}$")).map(Self)
     }
 }
 
@@ -144,7 +131,7 @@ mod tests {
             ("aa*aa", "aaaa", "aaa"),
             ("a.c", "a.c", "abc"),
         ] {
-            let Pattern(regex) = pattern.to_owned().try_into().unwrap();
+            let Pattern(regex) = Pattern::new(pattern).unwrap();
             assert!(regex.is_match(fits), "{pattern} {fits}");
             assert!(pattern == "*" || !regex.is_match(does_not), "{pattern} {does_not}");
         }

@@ -1,6 +1,7 @@
 //! The rules, a file for each: its name and settings, what inhibits it, what it reads, and when its alert
 //! opens and closes. What it says is its template, `messages/en/<rule>.txt`.
 
+pub(crate) mod common;
 mod device_flapping;
 mod device_silent;
 pub(crate) mod device_sync_failing;
@@ -13,10 +14,10 @@ use futures_util::future::BoxFuture;
 use pisync_core::models::AlertName;
 use serde::{Deserialize, Serialize};
 
+use self::common::Common;
 use crate::{
     evaluation::Evaluation,
     inhibition::Inhibitor,
-    routing::rules::Common,
     snapshot::{Candidates, ReadError, Snapshot},
     tables::Table,
 };

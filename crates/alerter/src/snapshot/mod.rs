@@ -26,7 +26,7 @@ use self::presence::Sizes;
 pub(crate) use self::presence::{Presence, Reach};
 use crate::{
     inhibition::{Inhibition, Inhibitor},
-    routing::rules::Common,
+    rules::common::Common,
 };
 
 /// How many devices are evaluated at a time: the memory of a tick is bounded by them.

@@ -7,24 +7,20 @@
 mod figures;
 mod words;
 
-use std::time::Duration;
-
 use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    crash::CrashSettings,
     models::Summary,
     queue::{LastSeen, Queue},
-    store::{Store, StoreError},
+    store::StoreError,
 };
 
 use self::figures::Figures;
 use crate::{
     incident,
-    metrics::Metrics,
     notification::Delivery,
-    outbox::Outcome,
-    routing::{Routing, summary::Due},
+    outbox::{Outbox, Outcome},
+    routing::summary::Due,
 };
 
 /// How long after the devices were counted in the hour that follows a week, its hours are taken to
@@ -34,38 +30,28 @@ const SETTLED: SignedDuration = SignedDuration::from_mins(10);
 /// How long that is waited for.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(2);
 
-/// Sends summaries. Cheap to clone.
+/// Sends summaries, by what the outbox sends by. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Summaries {
-    store: Store,
+    pub(crate) outbox: Outbox,
     seen: LastSeen,
-    receivers: Routing,
-    lease: Duration,
-    crash: CrashSettings,
-    metrics: Metrics,
 }
 
 impl Summaries {
-    /// The summaries of a store and a queue; a message whose sender died is left to it for `lease`.
-    pub fn new(
-        store: Store,
-        queue: Queue,
-        receivers: Routing,
-        lease: Duration,
-        crash: CrashSettings,
-        metrics: Metrics,
-    ) -> Self {
-        Self { store, seen: LastSeen::new(queue), receivers, lease, crash, metrics }
+    /// The summaries of a store and a queue; a message whose sender died is left to it as one of the outbox
+    /// is.
+    pub fn new(outbox: Outbox, queue: Queue) -> Self {
+        Self { outbox, seen: LastSeen::new(queue) }
     }
 
     /// Sends what is due now.
     pub async fn send(&self) -> anyhow::Result<Outcome> {
-        self.send_at(self.store.now().await?).await
+        self.send_at(self.outbox.store.now().await?).await
     }
 
     /// The same as if it were another time.
     pub async fn send_at(&self, now: Timestamp) -> anyhow::Result<Outcome> {
-        let current = self.receivers.current();
+        let current = self.outbox.receivers.current();
         let Some(plan) = &current.file.summary else { return Ok(Outcome::default()) };
         let Some(due) = plan.due(now) else { return Ok(Outcome::default()) };
         let Some(summary) = self.summary(&due, now).await? else { return Ok(Outcome::default()) };
@@ -79,27 +65,31 @@ impl Summaries {
     /// What is told of the week that is due, as it is written down; nothing while its hours may
     /// still be added up.
     async fn summary(&self, due: &Due, now: Timestamp) -> anyhow::Result<Option<Summary>> {
-        if let Some(summary) = self.store.summaries().find(&due.week).await? {
+        if let Some(summary) = self.outbox.store.summaries().find(&due.week).await? {
             return Ok(Some(summary));
         }
-        let counted = self.store.status_hours().find(due.to).await?;
+        let counted = self.outbox.store.status_hours().find(due.to).await?;
         let is_settled = counted.is_some_and(|counted| counted.taken_at + SETTLED <= now);
         if !is_settled && now < due.at + PATIENCE {
             return Ok(None);
         }
-        let figures = Figures::of(&self.store, &self.seen, due, now).await?;
-        self.store.summaries().keep(&words::summary(&self.receivers.current().messages, due, &figures)?).await?;
+        let figures = Figures::of(&self.outbox.store, &self.seen, due, now).await?;
+        self.outbox
+            .store
+            .summaries()
+            .keep(&words::summary(&self.outbox.receivers.current().messages, due, &figures)?)
+            .await?;
         // Another alerter may have been first.
-        Ok(self.store.summaries().find(&due.week).await?)
+        Ok(self.outbox.store.summaries().find(&due.week).await?)
     }
 
     async fn send_to(&self, receiver: &str, summary: &Summary, now: Timestamp) -> Result<Option<Delivery>, StoreError> {
-        let summaries = self.store.summaries();
-        let Some(attempts) = summaries.claim(summary, receiver, now, self.lease).await? else { return Ok(None) };
-        self.crash.pass("after_summary_claim");
-        let delivery = self.receivers.send_summary(receiver, summary).await;
-        self.crash.pass("after_summary_send");
-        self.metrics.delivered(&delivery);
+        let summaries = self.outbox.store.summaries();
+        let Some(attempts) = summaries.claim(summary, receiver, now, self.outbox.lease).await? else { return Ok(None) };
+        self.outbox.crash.pass("after_summary_claim");
+        let delivery = self.outbox.receivers.send_summary(receiver, summary).await;
+        self.outbox.crash.pass("after_summary_send");
+        self.outbox.metrics.delivered(&delivery);
         match &delivery {
             Delivery::Sent => summaries.sent(summary, receiver, now).await?,
             Delivery::Again { why, .. } => {

@@ -71,6 +71,14 @@ fn numeric<'de, D: Deserializer<'de>>(
     fits(number).then_some(number).ok_or_else(|| D::Error::custom(format_args!("must be {expected}")))
 }
 
+/// Reads a text as `parse` does, whose error says what it must be.
+pub(crate) fn parsed<'de, T, D: Deserializer<'de>, E: std::fmt::Display>(
+    deserializer: D,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<Option<T>, D::Error> {
+    parse(&String::deserialize(deserializer)?).map(Some).map_err(D::Error::custom)
+}
+
 /// Reads a length of time that is not nothing.
 pub(crate) fn length<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SignedDuration, D::Error> {
     let Length::<0, YEAR>(length) = Length::deserialize(deserializer)?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alerter::{metrics::Metrics, summary::Summaries};
+use alerter::{metrics::Metrics, outbox::Outbox, summary::Summaries};
 use e2e::{FarEnd, TestEnv, mongo_command, mongo_find};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{crash::CrashSettings, models::Incident};
@@ -49,7 +49,8 @@ async fn counted_at(env: &TestEnv, hour: Timestamp, at: Timestamp) {
 async fn teller(env: &TestEnv, config: &str) -> Summaries {
     let (store, crash) = (env.store().await, CrashSettings::default());
     store.ensure_indexes().await.unwrap();
-    Summaries::new(store, env.queue(), receivers(env, config), LEASE, crash, Metrics::new())
+    let outbox = Outbox::new(store, receivers(env, config), LEASE, crash, Metrics::new()).unwrap();
+    Summaries::new(outbox, env.queue())
 }
 
 async fn sends(teller: &Summaries, now: &str) -> usize {
