@@ -230,7 +230,7 @@ async fn the_log_gets_a_line_for_each_alert_of_a_message() {
     let devices: Vec<_> = env.alerts().iter().map(|line| line["deviceId"].as_str().unwrap().to_owned()).collect();
     assert_eq!(devices, ["pibook-0", "pibook-1", "pibook-2"]);
     let message = env.alerts()[0]["message"].as_str().unwrap().to_owned();
-    assert!(message.contains("failed 3 syncs in a row") && message.contains("(0.2 Mbps)"), "{message}");
+    assert!(message.contains("3 failed syncs in a row") && message.contains("(0.2 Mbps)"), "{message}");
     env.remove().await;
 }
 

@@ -41,8 +41,8 @@ impl Alerts {
         loop {
             let find = self.collection.find_one(doc! { "fingerprint": { "$gte": &from }, "open": true });
             let find = find.projection(doc! { "_id": 0, "fingerprint": 1 }).sort(doc! { "fingerprint": 1 });
-            let found = find.hint(open_keys()).await?;
-            let Some(Ok(found)) = found.map(|found| fingerprint(&found)) else { return Ok(names) };
+            // No hint: before the first alerter there is no index.
+            let Some(Ok(found)) = find.await?.map(|found| fingerprint(&found)) else { return Ok(names) };
             let name = found.split_once('/').map_or(found.as_str(), |(name, _)| name);
             // Behind all that begin with the name and a slash, which a zero follows.
             from = format!("{name}0");
