@@ -37,14 +37,13 @@ const HINTS: usize = 10_000;
 pub async fn watch(
     alerter: &Alerter,
     heartbeat: &Heartbeat,
-    outbox: &Outbox,
     summaries: &Summaries,
     hints: &Hints,
     timeout: Duration,
     stop: &CancellationToken,
 ) {
     let ticks = tick(alerter, heartbeat, hints, timeout, stop);
-    tokio::join!(ticks, send(outbox, timeout, stop), sum_up(summaries, timeout, stop));
+    tokio::join!(ticks, send(&summaries.outbox, timeout, stop), sum_up(summaries, timeout, stop));
 }
 
 async fn tick(alerter: &Alerter, heartbeat: &Heartbeat, hints: &Hints, timeout: Duration, stop: &CancellationToken) {
@@ -58,7 +57,6 @@ async fn tick(alerter: &Alerter, heartbeat: &Heartbeat, hints: &Hints, timeout: 
             let ticked = in_time(timeout, async move { looking.tick().await }).await;
             if ticked.is_ok() {
                 // Nobody waits for the answer: hints do not, and no tick comes so soon.
-                tokio::spawn(alerter.ping());
                 tokio::spawn(heartbeat.clone().ticked());
             }
             troubles.note("tick", ticked);

@@ -8,6 +8,7 @@ use pisync_core::{
     models::{Alert, AlertName, DeviceId, Telling},
     store::{Store, StoreError, StoredEvent, detached},
 };
+use serde::Serialize;
 
 /// How long all contexts of a message may take: people are notified without them rather than late.
 const CONTEXT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -18,8 +19,9 @@ const ROWS: u32 = 20;
 /// How many failed syncs are told.
 const ERRORS: usize = 3;
 
-/// What is known of the device that an alert is about; empty where it could not be read.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// What is known of the device that an alert is about, as templates get it; empty where it could not be
+/// read.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DeviceContext {
     /// Its last failed syncs, newest first, a few.
     pub last_errors: Vec<FailedSync>,
@@ -27,12 +29,13 @@ pub struct DeviceContext {
     pub last_good_sync: Option<Timestamp>,
     /// The median speed of its last good syncs, in Mbps.
     pub usual_speed: Option<f64>,
-    /// How far its clock is behind ours, if it is.
+    /// How far its clock is behind ours, if it is. Templates get it in words.
+    #[serde(skip)]
     pub clock_behind: Option<SignedDuration>,
 }
 
 /// One failed sync.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct FailedSync {
     /// When.
     pub at: Timestamp,

@@ -2,6 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::{Alert, Scope};
+use serde::{Deserialize, Serialize};
+
+use crate::tables::values;
 
 /// What a rule finds out about one device, one part of the fleet, or all of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,14 +23,18 @@ pub struct Evaluation {
     pub follows: Option<Scope>,
 }
 
-/// When a part of a whole is too large, and when it is small enough again.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// When a part of a whole is too large, and when it is small enough again: settings of several rules.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+#[serde(default)]
 pub struct Limits {
     /// The share of the whole from which on it is too large.
+    #[serde(deserialize_with = "values::share")]
     pub opens_at: f64,
     /// How many they have to be at least to be too many.
+    #[serde(deserialize_with = "values::count")]
     pub at_least: u64,
     /// The share below which it is small enough again.
+    #[serde(deserialize_with = "values::share")]
     pub closes_below: f64,
 }
 
@@ -61,10 +68,14 @@ impl Health {
     }
 }
 
-impl Limits {
-    /// Of a fleet: a twentieth and 50 devices are too many, less than a fortieth is well again.
-    pub const FLEET: Self = Self { opens_at: 0.05, at_least: 50, closes_below: 0.025 };
+impl Default for Limits {
+    /// Returns those of a fleet: a twentieth and 50 devices are too many, less than a fortieth is well again.
+    fn default() -> Self {
+        Self { opens_at: 0.05, at_least: 50, closes_below: 0.025 }
+    }
+}
 
+impl Limits {
     /// Returns the health of a part of a whole. Between the two shares all stays as it is.
     #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
     pub fn health(&self, is_open: bool, part: u64, whole: u64) -> Health {
@@ -98,7 +109,7 @@ mod tests {
             (true, 0, 0, Unknown),
             (false, 0, 0, Unknown),
         ] {
-            assert_eq!(Limits::FLEET.health(is_open, part, whole), health, "{is_open} {part} of {whole}");
+            assert_eq!(Limits::default().health(is_open, part, whole), health, "{is_open} {part} of {whole}");
         }
     }
 }

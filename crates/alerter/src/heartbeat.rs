@@ -30,12 +30,18 @@ impl Heartbeat {
         following(&self.schedule, now)
     }
 
-    /// Writes down that a tick was completed just now. Redis being away is passed over: the next tick
-    /// writes again.
+    /// Tells those who wait for it that a tick was completed just now: pages, and who is pinged. What goes
+    /// wrong is in the log, and the next tick does it again.
     pub async fn ticked(self) {
+        tokio::join!(self.write(), self.routing.ping());
+    }
+
+    async fn write(&self) {
         let now = Timestamp::now();
         let next = self.next_tick(now).and_then(|next| Duration::try_from(next.duration_since(now)).ok());
-        let tick = Tick { alerter: &self.alerter, next: next.unwrap_or_default(), receivers: self.routing.receivers() };
+        // Besides the log, which is one of them.
+        let receivers = self.routing.current().file.receivers.len() - 1;
+        let tick = Tick { alerter: &self.alerter, next: next.unwrap_or_default(), receivers };
         if let Err(error) = self.pulse.ticked(&tick).await {
             log::warn!(error:% = error; "the heartbeat was not written: pages say that no alerter runs");
         }

@@ -133,7 +133,11 @@ impl Inhibition {
     ) -> Result<Self, StoreError> {
         let alerts = store.alerts();
         let digests = alerts.open_of_rule(AlertName::FLEET_DIGEST).await?;
-        let digests: HashMap<_, _> = digests.iter().filter_map(|kept| digest_of(&kept.incident)).collect();
+        let digest = |alert: &Alert| match alert.subject {
+            Subject::After(of) => Some((of, alert.id)),
+            Subject::Device(_) | Subject::Fleet | Subject::Scope(_) => None,
+        };
+        let digests: HashMap<_, _> = digests.iter().filter_map(|kept| digest(&kept.incident.alert)).collect();
         let since = now.saturating_sub(digest_after.saturating_add(LATE)).unwrap_or(Timestamp::MIN);
         let mut found = Vec::new();
         for inhibitor in inhibitors {
@@ -199,14 +203,6 @@ impl Inhibition {
     /// Returns whether the labels of devices matter to what inhibits them by these rules.
     pub(crate) fn asks_for_labels(&self, by: &[AlertName]) -> bool {
         self.episodes.iter().any(|episode| episode.scope.is_some() && by.contains(&episode.by.rule))
-    }
-}
-
-/// Returns the alert that a digest is about, and the digest.
-fn digest_of(incident: &Incident) -> Option<(AlertId, AlertId)> {
-    match incident.alert.subject {
-        Subject::After(of) => Some((of, incident.alert.id)),
-        Subject::Device(_) | Subject::Fleet | Subject::Scope(_) => None,
     }
 }
 

@@ -78,14 +78,14 @@ async fn watch(config: Config) -> anyhow::Result<()> {
     let stop = shutdown::on_signal().context("listening for signals")?;
     let store = open_store(&config).await?;
     let queue = Queue::new(&config.redis)?;
-    let alerter = Alerter::new(store.clone(), queue.clone(), config.threshold, routing.clone(), config.crash.clone());
-    let (lease, metrics) = (config.lease(), alerter.metrics().clone());
-    let outbox = Outbox::new(store.clone(), routing.clone(), lease, config.crash.clone(), metrics.clone())?;
-    let (queue_of, crash) = (queue.clone(), config.crash.clone());
-    let summaries = Summaries::new(store.clone(), queue_of, routing.clone(), lease, crash, metrics);
+    let crash = &config.crash;
+    let alerter = Alerter::new(store.clone(), queue.clone(), config.threshold, routing.clone(), crash.clone());
+    let metrics = alerter.metrics().clone();
+    let outbox = Outbox::new(store.clone(), routing.clone(), config.lease(), crash.clone(), metrics)?;
+    let summaries = Summaries::new(outbox, queue.clone());
     let heartbeat = Heartbeat::new(queue.clone(), config.schedule.clone(), routing.clone());
     if config.once {
-        return once(&store, &alerter, heartbeat, &outbox, &summaries, &routing).await;
+        return once(&alerter, heartbeat, &summaries).await;
     }
     routing::read_again_on_hangup(config.config.clone(), routing.clone()).context("listening for SIGHUP")?;
     queue.open(Process::Alerter).await?;
@@ -96,21 +96,15 @@ async fn watch(config: Config) -> anyhow::Result<()> {
     }
     log::info!(schedule:% = config.schedule, threshold = config.threshold; "watching");
     let keeper = tokio::spawn(daemon::keep_alive(routing, store, config.tick_timeout()));
-    daemon::watch(&alerter, &heartbeat, &outbox, &summaries, &Hints::new(queue), config.tick_timeout(), &stop).await;
+    daemon::watch(&alerter, &heartbeat, &summaries, &Hints::new(queue), config.tick_timeout(), &stop).await;
     keeper.abort();
     log::info!("stopped");
     Ok(())
 }
 
 /// One tick, and the delivery of what is due.
-async fn once(
-    store: &Store,
-    alerter: &Alerter,
-    heartbeat: Heartbeat,
-    outbox: &Outbox,
-    summaries: &Summaries,
-    routing: &Routing,
-) -> anyhow::Result<()> {
+async fn once(alerter: &Alerter, heartbeat: Heartbeat, summaries: &Summaries) -> anyhow::Result<()> {
+    let Outbox { store, receivers, .. } = &summaries.outbox;
     match store.ensure_indexes().await {
         // Reads are served without it; what to do is in the error.
         Err(error @ StoreError::Index { .. }) => log::error!(error:% = error; "an index is missing"),
@@ -118,10 +112,9 @@ async fn once(
     }
     alerter.tick().await?;
     heartbeat.ticked().await;
-    routing.ping().await;
-    let outcome = outbox.deliver().await?;
+    let outcome = summaries.outbox.deliver().await?;
     let failed = outcome.failed + Box::pin(summaries.send()).await?.failed;
-    routing.keep_alive(store).await;
+    receivers.keep_alive(store).await;
     ensure!(failed == 0, "{failed} messages could not be delivered");
     Ok(())
 }

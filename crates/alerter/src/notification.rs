@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use pisync_core::{
-    models::{Alert, Telling},
-    settings::Secret,
-};
+use pisync_core::models::{Alert, AlertName, Telling};
 
 use crate::device_context::DeviceContext;
 
@@ -36,6 +33,15 @@ pub struct AlertNotification {
     pub context: DeviceContext,
 }
 
+impl AlertNotification {
+    /// Returns how many failed and why, if it is about failed syncs.
+    pub(crate) fn failures(&self) -> Option<(i32, &'static str)> {
+        let Alert { name, failure_count, cause, .. } = &self.alert;
+        let is_about_syncs = [AlertName::DEVICE_SYNC_FAILING, AlertName::FLEET_SYNC_FAILING].contains(name);
+        is_about_syncs.then(|| (*failure_count, cause.as_str()))
+    }
+}
+
 /// What became of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delivery {
@@ -60,15 +66,5 @@ impl Delivery {
     pub(crate) async fn within(timeout: Duration, sending: impl Future<Output = Self>) -> Self {
         let late = || Self::Again { after: None, why: format!("no answer within {} s", timeout.as_secs_f64()) };
         tokio::time::timeout(timeout, sending).await.unwrap_or_else(|_| late())
-    }
-
-    /// The same without a secret in what is said of it.
-    pub(crate) fn without(self, secret: &Secret) -> Self {
-        let clear = |why: String| why.replace(secret.expose(), "(secret)");
-        match self {
-            Self::Sent => Self::Sent,
-            Self::Again { after, why } => Self::Again { after, why: clear(why) },
-            Self::Dead { why } => Self::Dead { why: clear(why) },
-        }
     }
 }

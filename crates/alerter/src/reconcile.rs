@@ -171,7 +171,7 @@ impl Reconciler {
         let fingerprint = found.alert.own_fingerprint();
         let before = snapshot.open.get(&fingerprint).or_else(|| context.before.get(&fingerprint));
         let suppression = suppression(rule, snapshot, context, found, before);
-        let (known, routes) = (before.map(|kept| &kept.incident), self.routing.routes(&found.alert));
+        let (known, routes) = (before.map(|kept| &kept.incident), self.routing.current().routes(&found.alert));
         let incident = incident::next(known, found, &suppression, &routes, snapshot.now)?;
         if incident.alert.device_id().is_none() && known.is_none_or(|known| known.alert.state != incident.alert.state) {
             let (alert, state) = (&incident.alert, incident.alert.state.as_str());

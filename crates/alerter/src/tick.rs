@@ -102,14 +102,8 @@ impl Alerter {
         Ok(changed)
     }
 
-    /// Pings who waits for a tick.
-    pub(crate) fn ping(&self) -> impl Future<Output = ()> + Send + use<> {
-        let routing = self.routing.clone();
-        async move { routing.ping().await }
-    }
-
     async fn look(&self, now: Timestamp) -> Result<Look<'_>, StoreError> {
-        let rules = self.routing.rules();
+        let rules = self.routing.current().file.rules.clone();
         let snapshot = self.source.snapshot(rules.common.clone(), self.threshold, now).await?;
         Ok(Look { alerter: self, rules, snapshot, changed: Changed::default() })
     }

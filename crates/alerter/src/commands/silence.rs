@@ -10,7 +10,7 @@ use pisync_core::{
 use serde_json::{Value, json};
 
 use super::say;
-use crate::config::SilenceCommand;
+use crate::{config::SilenceCommand, receivers::payload::rfc3339};
 
 /// The most silences in a list.
 const LISTED: u32 = 1_000;
@@ -102,8 +102,4 @@ fn until(end: SilenceEnd) -> String {
         SilenceEnd::At(at) => rfc3339(at),
         SilenceEnd::Resolved { .. } => "resolved".into(),
     }
-}
-
-fn rfc3339(timestamp: Timestamp) -> String {
-    format!("{timestamp:.3}")
 }

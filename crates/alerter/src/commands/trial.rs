@@ -22,14 +22,15 @@ const SPEED: f64 = 0.2;
 ///
 /// Fails where there is no such receiver or it does not take one of them.
 pub(crate) async fn run(receivers: &Routing, name: &str) -> anyhow::Result<String> {
-    let addresses = receivers.addresses(name);
+    let current = receivers.current();
+    let (addresses, messages) = (current.addresses(name), current.messages.clone().for_test());
     ensure!(!addresses.is_empty(), "there is no receiver {name:?} in the config");
     // One time for all, or they would be of two incidents.
     let now = Timestamp::now();
     let each = addresses.iter().flat_map(|name| [(name, Telling::Firing), (name, Telling::Resolved)]);
     for (name, kind) in each {
         let notification = notification(name, kind, now)?;
-        match receivers.send(&notification).await {
+        match current.send(&notification, &messages).await {
             Delivery::Sent => {}
             Delivery::Again { why, .. } => bail!("{name} did not take the {} message now: {why}", kind.status()),
             Delivery::Dead { why } => bail!("{name} refuses the {} message: {why}", kind.status()),

@@ -20,18 +20,10 @@ fn alert(since: i64) -> Alert {
 }
 
 /// An evaluation, and what suppresses the messages.
-#[derive(Clone)]
-struct Seen {
-    evaluation: Evaluation,
-    suppression: Suppression,
-}
+type Seen = (Evaluation, Suppression);
 
 fn found(health: Health, alert: Alert) -> Seen {
-    Seen { evaluation: Evaluation::new(alert, health, at(0)), suppression: Suppression::default() }
-}
-
-fn seen(alert: Alert) -> Seen {
-    found(Health::Unhealthy, alert)
+    (Evaluation::new(alert, health, at(0)), Suppression::default())
 }
 
 fn healthy() -> Seen {
@@ -39,21 +31,30 @@ fn healthy() -> Seen {
 }
 
 fn healthy_since(second: i64) -> Seen {
-    let seen = healthy();
-    Seen { evaluation: Evaluation { healthy_since: at(second), ..seen.evaluation }, ..seen }
+    let (evaluation, none) = healthy();
+    (Evaluation { healthy_since: at(second), ..evaluation }, none)
 }
 
 fn unhealthy() -> Seen {
-    seen(alert(0))
+    unhealthy_since(0)
+}
+
+fn unhealthy_since(second: i64) -> Seen {
+    found(Health::Unhealthy, alert(second))
 }
 
 fn late() -> Seen {
-    let seen = unhealthy();
-    Seen { evaluation: Evaluation { is_recent: false, ..seen.evaluation }, ..seen }
+    let (evaluation, none) = unhealthy();
+    (Evaluation { is_recent: false, ..evaluation }, none)
 }
 
-fn step(before: Option<&Incident>, seen: &Seen, routes: &[Route], second: i64) -> Option<Incident> {
-    next(before, &seen.evaluation, &seen.suppression, routes, at(second))
+fn step(
+    before: Option<&Incident>,
+    (evaluation, suppression): &Seen,
+    routes: &[Route],
+    second: i64,
+) -> Option<Incident> {
+    next(before, evaluation, suppression, routes, at(second))
 }
 
 fn route(receiver: &str) -> Route {
@@ -155,35 +156,107 @@ impl World {
 }
 
 use AlertState::{Firing, Resolved};
+use Telling::{Firing as Began, Repeat, Resolved as Ended};
 
-#[test]
-fn nothing_is_said_of_what_is_well_or_late() {
+/// A step of a story, at a minute.
+enum Step<'a> {
+    /// A look, and what is due is sent.
+    Tick(i64, &'a Seen),
+    /// A look alone.
+    Look(i64, &'a Seen),
+}
+
+/// Returns the world after these steps.
+fn story(steps: &[Step<'_>]) -> World {
     let mut world = World::new();
-    world.tick(&healthy(), 0).tick(&late(), 60);
-    assert_eq!(world.incident, None);
+    for step in steps {
+        match step {
+            Step::Tick(minute, seen) => world.tick(seen, minute * MINUTE),
+            Step::Look(minute, seen) => world.look(seen, minute * MINUTE),
+        };
+    }
+    world
+}
+
+/// What is sent, by the minute.
+fn sent(world: &World) -> Vec<(i64, Telling)> {
+    world.delivered.iter().map(|(second, telling)| (second / MINUTE, *telling)).collect()
 }
 
 #[test]
-fn what_is_wrong_is_firing_at_once_and_told() {
-    let mut world = World::new();
-    world.tick(&unhealthy(), 0).tick(&unhealthy(), 60);
-    assert_eq!((world.state(), world.tellings()), (Firing, vec![Telling::Firing]));
+fn what_is_said_follows_from_what_was_said() {
+    use Step::{Look, Tick};
+    let (bad, good, late, again, news) =
+        (&unhealthy(), &healthy(), &late(), &unhealthy_since(60), &unhealthy_since(HOUR));
+    let (one, both, day) = (&[(0, Began)][..], &[(0, Began), (1, Ended)][..], 2 + 24 * 60);
+    for (steps, said, state, since) in [
+        (&[Tick(0, good), Tick(1, late)][..], &[][..], None, 0),
+        (&[Tick(0, bad), Tick(1, bad)], one, Some(Firing), 0),
+        (&[Tick(0, bad), Tick(1, good), Tick(2, good)], both, Some(Resolved), 0),
+        // Its device falls silent.
+        (&[Tick(0, bad), Tick(180, late)], one, Some(Firing), 0),
+        // What comes back before its end was told has not ended for anyone.
+        (&[Tick(0, bad), Look(1, good), Tick(2, bad), Tick(3, good)], &[(0, Began), (3, Ended)], Some(Resolved), 0),
+        // What comes back within half an hour is the same incident, and no news.
+        (&[Tick(0, bad), Tick(1, good), Tick(31, again)], both, Some(Firing), 0),
+        (&[Tick(0, bad), Tick(1, good), Tick(31, again), Tick(60, good)], both, Some(Resolved), 0),
+        // Later it is another one, even with the same beginning: late rows can take a run below the
+        // threshold and back.
+        (&[Tick(0, bad), Tick(1, good), Tick(32, news)], &[both[0], both[1], (32, Began)], Some(Firing), 60),
+        (&[Tick(0, bad), Tick(1, good), Tick(60, bad)], &[both[0], both[1], (60, Began)], Some(Firing), 0),
+        // What comes back and lasts is repeated, and its end told.
+        (&[Tick(0, bad), Tick(1, good), Tick(2, bad), Tick(day - 1, bad)], both, Some(Firing), 0),
+        (
+            &[Tick(0, bad), Tick(1, good), Tick(2, bad), Tick(day, bad), Tick(day + 60, good)],
+            &[both[0], both[1], (day, Repeat), (day + 60, Ended)],
+            Some(Resolved),
+            0,
+        ),
+        (&[Tick(0, bad), Tick(1, good), Tick(2, late)], both, Some(Resolved), 0),
+    ] {
+        let world = story(steps);
+        assert_eq!(sent(&world), said);
+        let of =
+            |incident: &Incident| (incident.alert.state, incident.alert.starts_at, incident.alert.ends_at.is_some());
+        let expected = state.map(|state| (state, at(since * MINUTE), state == Resolved));
+        assert_eq!(world.incident.as_ref().map(of), expected);
+        assert_eq!(world.earlier.len(), usize::from(since > 0), "another incident");
+    }
+}
+
+/// The three reasons to hold a message back, and what they leave in the incident.
+#[test]
+fn what_is_held_back_is_told_when_it_is_not_any_more_if_it_is_still_so() {
+    use Step::{Look, Tick};
+    let (bad, good, id, day) = (&unhealthy(), &healthy(), AlertId::from_bytes([7; 12]), 25 * 60);
+    for suppression in [
+        Suppression { silenced_by: vec![id], ..Suppression::default() },
+        Suppression { inhibited_by: Some(id), ..Suppression::default() },
+        Suppression { flapping: true, ..Suppression::default() },
+    ] {
+        let held = &(bad.0.clone(), suppression);
+        let world = story(&[Tick(0, held)]);
+        let Incident { silenced_by, inhibited_by, flapping, .. } = world.incident().clone();
+        assert_eq!((Suppression { silenced_by, inhibited_by, flapping }, world.state()), (held.1.clone(), Firing));
+        assert_eq!(story(&[Look(0, bad), Look(1, held)]).waiting(), [], "it had not left yet");
+        for (steps, said) in [
+            (&[Tick(0, held)][..], &[][..]),
+            (&[Tick(0, held), Tick(1, bad)], &[(1, Began)]),
+            (&[Tick(0, held), Tick(1, good)], &[]),
+            // No repeat, and the end for who was told.
+            (&[Tick(0, bad), Tick(day, held), Tick(day + 1, good)], &[(0, Began), (day + 1, Ended)]),
+        ] {
+            assert_eq!(sent(&story(steps)), said);
+        }
+    }
 }
 
 #[test]
-fn what_is_over_is_told_with_its_end_to_who_was_told_that_it_began() {
+fn what_is_over_has_its_end() {
     let mut world = World::new();
     world.tick(&unhealthy(), 0).tick(&healthy_since(50), 60).tick(&healthy(), 120);
-    assert_eq!((world.state(), world.incident().alert.ends_at), (Resolved, Some(at(50))));
-    assert_eq!(world.delivered, [(0, Telling::Firing), (60, Telling::Resolved)]);
+    assert_eq!(world.incident().alert.ends_at, Some(at(50)));
     assert!(!world.incident().is_open());
-}
-
-#[test]
-fn an_incident_stays_open_when_its_device_falls_silent() {
-    let mut world = World::new();
-    world.tick(&unhealthy(), 0).tick(&late(), 3 * HOUR);
-    assert_eq!((world.state(), world.delivered.len()), (Firing, 1));
 }
 
 #[test]
@@ -199,13 +272,11 @@ fn what_was_over_before_anyone_heard_of_it_is_not_told_at_all() {
 
 #[test]
 fn what_is_over_while_it_is_being_told_is_told_afterwards_if_it_was_told() {
-    for (answer, tellings) in
-        [(Delivery::Sent, vec![Telling::Firing, Telling::Resolved]), (again(), vec![]), (dead(), vec![])]
-    {
+    for (answer, tellings) in [(Delivery::Sent, vec![Began, Ended]), (again(), vec![]), (dead(), vec![])] {
         let mut world = World::new();
         let (message, attempts) = world.look(&unhealthy(), 0).claim(0).unwrap();
         world.look(&healthy(), 10);
-        assert_eq!(world.waiting(), [Telling::Firing, Telling::Resolved]);
+        assert_eq!(world.waiting(), [Began, Ended]);
         world.answer = answer;
         world.conclude(&message, attempts, 20);
         world.answer = Delivery::Sent;
@@ -223,62 +294,7 @@ fn a_message_whose_sender_died_is_sent_again_by_its_name() {
     assert_eq!((&second, attempts), (&first, 2));
     world.conclude(&second, attempts, 91);
     world.send(92);
-    assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved]);
-}
-
-#[test]
-fn what_comes_back_within_half_an_hour_is_the_same_incident_and_no_news() {
-    let mut world = World::new();
-    world.tick(&unhealthy(), 0).tick(&healthy(), 60);
-    let back = seen(alert(MINUTE));
-    world.tick(&back, 60 + 30 * MINUTE);
-    assert_eq!(
-        (world.state(), world.incident().alert.starts_at, world.incident().alert.ends_at),
-        (Firing, at(0), None)
-    );
-    world.tick(&healthy(), HOUR);
-    assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved]);
-    assert_eq!(world.earlier, []);
-}
-
-#[test]
-fn what_comes_back_before_its_end_was_told_has_not_ended_for_anyone() {
-    let mut world = World::new();
-    world.tick(&unhealthy(), 0).look(&healthy(), 60).tick(&unhealthy(), 120).tick(&healthy(), 180);
-    assert_eq!(world.delivered, [(0, Telling::Firing), (180, Telling::Resolved)]);
-}
-
-#[test]
-fn what_comes_back_and_lasts_is_told_as_a_repeat_and_its_end_too() {
-    let mut world = World::new();
-    world.tick(&unhealthy(), 0).tick(&healthy(), 60).tick(&unhealthy(), 120).tick(&unhealthy(), 120 + 24 * HOUR - 1);
-    assert_eq!(world.delivered.len(), 2);
-    world.tick(&unhealthy(), 120 + 24 * HOUR).tick(&healthy(), 120 + 25 * HOUR);
-    assert_eq!(world.tellings()[2..], [Telling::Repeat, Telling::Resolved]);
-}
-
-#[test]
-fn what_comes_back_later_is_another_incident() {
-    let mut world = World::new();
-    world.tick(&unhealthy(), 0).tick(&healthy(), 60).tick(&seen(alert(HOUR)), 60 + 30 * MINUTE + 1);
-    assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved, Telling::Firing]);
-    assert_eq!((world.earlier.len(), world.incident().alert.starts_at), (1, at(HOUR)));
-}
-
-/// Late rows can take a run below the threshold and back, with the beginning it had.
-#[test]
-fn what_comes_back_later_with_the_same_beginning_is_told_again() {
-    let mut world = World::new();
-    world.tick(&unhealthy(), 0).tick(&healthy(), 60).tick(&unhealthy(), HOUR);
-    assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved, Telling::Firing]);
-    assert_eq!((world.earlier.len(), world.state()), (0, Firing));
-}
-
-#[test]
-fn late_data_does_not_bring_an_incident_back() {
-    let mut world = World::new();
-    world.tick(&unhealthy(), 0).tick(&healthy(), 60).tick(&late(), 120);
-    assert_eq!((world.state(), world.delivered.len()), (Resolved, 2));
+    assert_eq!(world.tellings(), [Began, Ended]);
 }
 
 #[test]
@@ -292,41 +308,7 @@ fn an_incident_that_someone_took_on_is_not_repeated_and_its_end_is_told() {
     }
     assert_eq!((world.delivered.len(), &world.incident().acked), (1, &Some(ack)));
     world.tick(&healthy(), 100 * HOUR);
-    assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved]);
-}
-
-/// The three reasons to hold a message back, and what they leave in the incident.
-#[test]
-fn what_is_held_back_is_told_when_it_is_not_any_more_if_it_is_still_so() {
-    let id = AlertId::from_bytes([7; 12]);
-    for suppression in [
-        Suppression { silenced_by: vec![id], ..Suppression::default() },
-        Suppression { inhibited_by: Some(id), ..Suppression::default() },
-        Suppression { flapping: true, ..Suppression::default() },
-    ] {
-        let held = Seen { suppression, ..unhealthy() };
-        let mut world = World::new();
-        world.tick(&held, 0);
-        assert_eq!((world.state(), world.delivered.len()), (Firing, 0));
-        let flags =
-            (!world.incident().silenced_by.is_empty(), world.incident().inhibited_by, world.incident().flapping);
-        let Suppression { silenced_by, inhibited_by, flapping } = &held.suppression;
-        assert_eq!(flags, (*silenced_by == [id], *inhibited_by, *flapping));
-        world.tick(&unhealthy(), 60);
-        assert_eq!((world.tellings(), world.incident().is_held_back()), (vec![Telling::Firing], false));
-
-        let mut world = World::new();
-        world.tick(&held, 0).tick(&healthy(), 60);
-        assert_eq!(world.delivered, [], "over in silence");
-
-        let mut world = World::new();
-        world.look(&unhealthy(), 0).look(&held, 1);
-        assert_eq!(world.waiting(), [], "it had not left yet");
-
-        let mut world = World::new();
-        world.tick(&unhealthy(), 0).tick(&held, 25 * HOUR).tick(&healthy(), 26 * HOUR);
-        assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved], "no repeat, and the end for who was told");
-    }
+    assert_eq!(world.tellings(), [Began, Ended]);
 }
 
 #[test]
@@ -338,13 +320,13 @@ fn each_receiver_is_told_by_itself_and_by_its_own_waits() {
     let due: Vec<_> = world.incident().outbox.iter().map(|entry| (entry.receiver.as_str(), entry.next_at)).collect();
     assert_eq!(due, [("log", at(0)), ("people", at(120))]);
     world.send(0).tick(&healthy(), 60);
-    assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved], "the log alone has heard of it");
+    assert_eq!(world.tellings(), [Began, Ended], "the log alone has heard of it");
     // A receiver that is no more in the config is told the end all the same.
     let mut world = World::new();
     world.tick(&unhealthy(), 0);
     world.routes = vec![];
     world.tick(&healthy(), 60);
-    assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved]);
+    assert_eq!(world.tellings(), [Began, Ended]);
 }
 
 #[test]
@@ -369,7 +351,7 @@ fn a_message_that_will_never_be_taken_is_dead_at_once_and_one_that_is_not_in_a_d
     world.tick(&unhealthy(), 24 * HOUR - 1);
     assert_eq!(world.delivered, []);
     world.tick(&unhealthy(), 24 * HOUR).tick(&healthy(), 25 * HOUR);
-    assert_eq!(world.tellings(), [Telling::Firing, Telling::Resolved], "it is tried again when a repeat would be due");
+    assert_eq!(world.tellings(), [Began, Ended], "it is tried again when a repeat would be due");
 
     let mut world = World::new();
     world.answer = again();
@@ -385,11 +367,7 @@ fn a_message_that_will_never_be_taken_is_dead_at_once_and_one_that_is_not_in_a_d
 #[test]
 fn when_a_receiver_is_back_all_that_is_still_true_is_told_and_nothing_that_was_over_unseen() {
     let (good, bad) = (healthy(), unhealthy());
-    for (ends, tellings) in [
-        (None, vec![Telling::Firing]),
-        (Some(2 * HOUR), vec![]),
-        (Some(4 * HOUR), vec![Telling::Firing, Telling::Resolved]),
-    ] {
+    for (ends, tellings) in [(None, vec![Began]), (Some(2 * HOUR), vec![]), (Some(4 * HOUR), vec![Began, Ended])] {
         let mut world = World::new();
         for minute in 0..6 * 60 {
             let second = minute * MINUTE;
@@ -410,10 +388,10 @@ fn a_device_that_fails_for_a_week_is_told_once_a_day() {
         world.tick(&bad, minute * MINUTE);
     }
     world.tick(&healthy(), 7 * 24 * HOUR);
-    let expected: Vec<_> = [(0, Telling::Firing)]
+    let expected: Vec<_> = [(0, Began)]
         .into_iter()
-        .chain((1..7).map(|day| (day * 24 * HOUR, Telling::Repeat)))
-        .chain([(7 * 24 * HOUR, Telling::Resolved)])
+        .chain((1..7).map(|day| (day * 24 * HOUR, Repeat)))
+        .chain([(7 * 24 * HOUR, Ended)])
         .collect();
     assert_eq!(world.delivered, expected);
 }
@@ -422,7 +400,7 @@ fn a_device_that_fails_for_a_week_is_told_once_a_day() {
 fn a_repeat_tells_how_it_is_by_then() {
     let mut worse = alert(0);
     (worse.failure_count, worse.cause) = (30, Cause::Unknown);
-    let worse = seen(worse);
+    let worse = found(Health::Unhealthy, worse);
     let mut world = World::new();
     world.tick(&unhealthy(), 0).tick(&worse, HOUR);
     assert_ne!(world.incident().alert.failure_count, 30, "nobody is told, and nothing is written");
@@ -438,12 +416,12 @@ fn a_device_that_alternates_for_two_days_is_two_messages_at_the_most() {
     for period in [1, 5, 15, 29, 30] {
         let mut world = World::new();
         for minute in 0..48 * 60 {
-            let back = seen(alert(minute / period * period * MINUTE));
+            let back = unhealthy_since(minute / period * period * MINUTE);
             let is_wrong = minute / period % 2 == 0;
             world.tick(if is_wrong { &back } else { &good }, minute * MINUTE);
         }
         assert!(world.delivered.len() <= 2, "{period}: {:?}", world.delivered);
-        assert_eq!((world.tellings()[0], world.earlier.len()), (Telling::Firing, 0));
+        assert_eq!((world.tellings()[0], world.earlier.len()), (Began, 0));
     }
 }
 
@@ -451,8 +429,8 @@ fn a_device_that_alternates_for_two_days_is_two_messages_at_the_most() {
 fn what_has_to_be_healthy_for_a_while_is_resolved_after_that_and_since_it_was_healthy() {
     let clears_after = SignedDuration::from_mins(30);
     let clearing = |health, second| {
-        let seen = healthy_since(second);
-        Seen { evaluation: Evaluation { health, clears_after, ..seen.evaluation }, ..seen }
+        let (evaluation, none) = healthy_since(second);
+        (Evaluation { health, clears_after, ..evaluation }, none)
     };
     let well = |second| clearing(Health::Healthy, second);
     let mut incident = step(None, &unhealthy(), &[], 0).unwrap();

@@ -18,8 +18,13 @@ impl Links {
         self.0.as_ref().map(|url| url.as_str().trim_end_matches('/'))
     }
 
+    /// Returns what the page of an alert is about.
+    pub(crate) fn word(alert: &Alert) -> &'static str {
+        if alert.device_id().is_some() { "device" } else { "fleet" }
+    }
+
     /// Returns the page of what an alert is about: its device, or the fleet.
-    pub(super) fn page(&self, alert: &Alert) -> Option<String> {
+    pub(crate) fn page(&self, alert: &Alert) -> Option<String> {
         let Some(device_id) = alert.device_id() else { return Some(format!("{}/", self.base()?)) };
         let mut url = self.0.clone()?;
         url.path_segments_mut().ok()?.pop_if_empty().push("device");

@@ -8,11 +8,10 @@ mod words;
 
 use std::sync::Arc;
 
-use minijinja::{AutoEscape, Environment, value::Serde};
-use pisync_core::models::Summary;
+use minijinja::{AutoEscape, Environment, Value, value::Serde};
+use pisync_core::models::{Alert, Summary};
 use serde::Serialize;
 
-use self::context::{AlertContext, MessageContext};
 pub use self::links::Links;
 pub(crate) use self::{
     escape::Format,
@@ -26,113 +25,101 @@ pub(crate) struct Messages {
     pub(crate) links: Links,
     /// Below it, in Mbps, the connection is taken for the cause.
     floor_mbps: f64,
+    /// What each headline begins with.
+    mark: &'static str,
     plain: Arc<Environment<'static>>,
     chat: Arc<Environment<'static>>,
 }
 
 /// One alert of a message in words.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug)]
 pub(crate) struct AlertText {
-    /// What happened, in one line.
+    /// What happened, in one line that fits a phone.
     pub(crate) headline: String,
-    /// What is behind it, each with its name, most important first.
-    pub(crate) details: Vec<(String, String)>,
+    /// What is behind it, each a name, a colon and a text, most important first.
+    pub(crate) details: Vec<String>,
+    /// The page of what it is about, in the same form.
+    link: Option<String>,
 }
 
 impl AlertText {
-    /// Returns the headline and the details, line by line.
-    pub(crate) fn lines(&self) -> Vec<String> {
-        let details = self.details.iter().map(|(name, detail)| format!("{name}: {detail}"));
-        [self.headline.clone()].into_iter().chain(details).collect()
+    /// Returns all of it, line by line.
+    pub(crate) fn lines(self) -> Vec<String> {
+        [self.headline].into_iter().chain(self.details).chain(self.link).collect()
     }
 }
 
 impl Messages {
     pub(crate) fn new(links: Links, floor_mbps: f64) -> Self {
         let environment = |format| Arc::new(environment(format));
-        Self { links, floor_mbps, plain: environment(Format::Plain), chat: environment(Format::Chat) }
+        Self { links, floor_mbps, mark: "", plain: environment(Format::Plain), chat: environment(Format::Chat) }
     }
 
-    /// Returns what is said of one alert.
+    /// Returns the same for an incident that never was: each headline says so, and no link leads to its
+    /// device.
+    pub(crate) fn for_test(self) -> Self {
+        Self { mark: "[TEST] ", links: Links::default(), ..self }
+    }
+
+    /// Returns what is said of one alert. A template that fails leaves what is surely known: no message is
+    /// lost by it.
     pub(crate) fn alert(&self, notice: &AlertNotification, format: Format) -> AlertText {
-        let [headline, details] = self.blocks(notice, format, ["headline", "details"]);
-        let detail = |line: &str| {
-            let (name, detail) = line.split_once(": ").unwrap_or(("", line));
-            (name.to_owned(), detail.to_owned())
-        };
-        AlertText { headline: one_line(&headline), details: lines(&details).map(detail).collect() }
+        let AlertNotification { kind, alert, .. } = notice;
+        let (template, context) = (template_of(alert), context::of_alert(notice, self.floor_mbps));
+        let surely = || format!("{} {}: {}", alert.name, kind.status(), escape::text(format, &subject(alert)));
+        let headline = self.block(format, &template, &context, "headline").unwrap_or_else(surely);
+        let details = self.block(format, &template, &context, "details").unwrap_or_default();
+        AlertText {
+            headline: format!("{}{}", self.mark, one_line(&headline)),
+            details: lines(&details).map(str::to_owned).collect(),
+            link: self.links.page(alert).map(|link| format!("{}: {link}", Links::word(alert))),
+        }
     }
 
-    /// Returns one alert in one line.
-    pub(crate) fn headline(&self, notice: &AlertNotification, format: Format) -> String {
-        let [headline] = self.blocks(notice, format, ["headline"]);
-        one_line(&headline)
-    }
-
-    /// Returns what the alert log says of one alert.
+    /// Returns one alert in one line, with all that is behind it.
     pub(crate) fn log(&self, notice: &AlertNotification) -> String {
-        let [log] = self.blocks(notice, Format::Plain, ["log"]);
-        one_line(&log)
+        let AlertText { headline, details, .. } = self.alert(notice, Format::Plain);
+        [headline].into_iter().chain(details).collect::<Vec<_>>().join("; ")
     }
 
     /// Returns a message in one line: of one alert what it is, of many how many.
     pub(crate) fn subject(&self, notification: &Notification, format: Format) -> String {
         let headline = match (notification.notices.as_slice(), notification.more) {
-            ([notice], 0) => Some(self.headline(notice, format)),
+            ([notice], 0) => Some(self.alert(notice, format).headline),
             _ => None,
         };
-        let context = MessageContext::of(notification, headline);
+        let context = context::of_message(notification, headline);
         one_line(&self.block(format, "message", &context, "subject").unwrap_or_else(|| "[PiSync] alerts".to_owned()))
     }
 
     /// Returns what is not listed, if there is something.
     pub(crate) fn rest(&self, notification: &Notification) -> Option<String> {
-        let rest = self.block(Format::Plain, "message", &MessageContext::of(notification, None), "rest")?;
+        let rest = self.block(Format::Plain, "message", &context::of_message(notification, None), "rest")?;
         Some(one_line(&rest)).filter(|rest| !rest.is_empty())
-    }
-
-    /// Returns the page of what an alert is about.
-    pub(crate) fn link(&self, notice: &AlertNotification) -> Option<String> {
-        self.links.page(&notice.alert)
     }
 
     /// Returns the subject and the lines of a weekly summary.
     pub(crate) fn summary(&self, context: &impl Serialize) -> (String, Vec<String>) {
-        let block = |block| self.block(Format::Plain, "summary", context, block).unwrap_or_default();
+        let context = Value::from(Serde(context));
+        let block = |block| self.block(Format::Plain, "summary", &context, block).unwrap_or_default();
         (one_line(&block("subject")), lines(&block("body")).map(str::to_owned).collect())
     }
 
-    /// Returns the subject of a summary that was written down.
-    pub(crate) fn week_subject(summary: &Summary, format: Format) -> String {
-        escape::text(format, &summary.subject)
-    }
-
-    /// Returns the lines of a summary that was written down, and where to look.
-    pub(crate) fn week(&self, summary: &Summary, format: Format) -> Vec<String> {
+    /// Returns the subject and the lines of a summary that was written down, and where to look.
+    pub(crate) fn week(&self, summary: &Summary, format: Format) -> (String, String) {
         let mut lines: Vec<_> = summary.lines.iter().map(|line| escape::text(format, line)).collect();
         lines.extend(self.links.base().map(|base| format!("fleet: {base}/")));
-        lines
+        (escape::text(format, &summary.subject), lines.join("\n"))
     }
 
-    /// Renders blocks of the template of an alert. A template that fails leaves what is surely known:
-    /// no message is lost by it.
-    fn blocks<const N: usize>(&self, notice: &AlertNotification, format: Format, names: [&str; N]) -> [String; N] {
-        let (template, context) = (template_of(notice), AlertContext::of(notice, self.floor_mbps, &self.links));
-        let surely = || {
-            let (subject, status) = (escape::text(format, &subject(&notice.alert)), notice.kind.status());
-            format!("{} {status}: {subject}", notice.alert.name)
-        };
-        names.map(|name| self.block(format, &template, &context, name).unwrap_or_else(surely))
-    }
-
-    fn block(&self, format: Format, template: &str, context: &impl Serialize, block: &str) -> Option<String> {
+    fn block(&self, format: Format, template: &str, context: &Value, block: &str) -> Option<String> {
         let environment = match format {
             Format::Plain => &self.plain,
             Format::Chat => &self.chat,
         };
         let template = environment.get_template(&format!("{template}.txt"));
         let rendered = template.and_then(|template| {
-            let mut captured = template.render_captured(Serde(context))?;
+            let mut captured = template.render_captured(context.clone())?;
             captured.with_state_mut(|state| state.render_block(block))
         });
         rendered.inspect_err(|error| log::error!(error:% = error; "a message cannot be rendered")).ok()
@@ -140,9 +127,9 @@ impl Messages {
 }
 
 /// Returns the name of an alert's template: that of its rule's file.
-fn template_of(notice: &AlertNotification) -> String {
+fn template_of(alert: &Alert) -> String {
     let mut name = String::new();
-    for letter in notice.alert.name.as_str().chars() {
+    for letter in alert.name.as_str().chars() {
         if letter.is_ascii_uppercase() && !name.is_empty() {
             name.push('_');
         }
@@ -159,6 +146,8 @@ fn environment(format: Format) -> Environment<'static> {
     environment.set_formatter(move |out, state, value| escape::value(format, out, state, value));
     environment.add_filter("grouped", words::grouped);
     environment.add_filter("percent", words::percent);
+    environment.add_filter("mbps", words::round);
+    environment.add_filter("minute", |at: String| at.parse().map_or(at, minute));
     environment
 }
 

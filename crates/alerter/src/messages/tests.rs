@@ -1,7 +1,7 @@
 //! What each message says, and that each rule has a template for each kind of message.
 
 use jiff::Timestamp;
-use pisync_core::models::{Alert, AlertName, DeviceId, Evidence, Finding, Scope, Subject, Telling};
+use pisync_core::models::{Alert, AlertName, Cause, DeviceId, Evidence, Finding, Scope, Subject, Telling};
 
 use super::*;
 use crate::{
@@ -10,6 +10,9 @@ use crate::{
 };
 
 const KINDS: [Telling; 3] = [Telling::Firing, Telling::Repeat, Telling::Resolved];
+
+/// What fits a phone, in characters.
+const FITS: usize = 79;
 
 fn at(text: &str) -> Timestamp {
     format!("2026-11-24T{text}:00Z").parse().unwrap()
@@ -23,12 +26,18 @@ fn device(id: &str) -> Subject {
     Subject::Device(DeviceId::parse(id).unwrap())
 }
 
-fn alert(name: AlertName, subject: Subject, part: u64, whole: u64, facts: &[(&'static str, u64)]) -> Alert {
+fn part(value: &str) -> Subject {
+    Subject::Scope(Scope { label: "region".into(), value: value.into() })
+}
+
+fn alert(name: AlertName, subject: Subject, part: u64, whole: u64) -> Alert {
     let mut alert = Alert::new(name, subject, at("08:00"));
     let named = vec![DeviceId::parse("pi-1").unwrap(), DeviceId::parse("pi-2").unwrap()];
     let changed = vec!["region=nord: 90 % failing".to_owned()];
-    alert.finding = Some(Finding { changed, named, ..Finding::new(part, whole).with(facts.iter().copied()) });
-    alert.failure_count = 4;
+    let facts =
+        [("content", 3), ("connectivity", 5), ("unknown", 0), ("noWorkerMinutes", 6), ("oldestWaitsMinutes", 7)];
+    alert.finding = Some(Finding { changed, named, ..Finding::new(part, whole).with(facts) });
+    (alert.failure_count, alert.cause) = (4, Cause::Content);
     alert
 }
 
@@ -37,104 +46,102 @@ fn notice(kind: Telling, mut alert: Alert) -> AlertNotification {
     AlertNotification { kind, alert, context: DeviceContext::default() }
 }
 
-fn headlines(alert: &Alert) -> [String; 3] {
-    KINDS.map(|kind| messages().headline(&notice(kind, alert.clone()), Format::Plain))
-}
+/// Of each rule the message that it fires, the headline of a repeat, and that of the end.
+const SAID: &str = "\
+PiSync: 305 of 1932 devices failing, content
+  failed: 15.7 % of the devices that reported: 3 on content, 5 on a slow connection, 0 without a measured speed
+  suppressed: alerts of single devices
+PiSync: still 305 of 1932 devices failing
+PiSync: few devices are failing now
+PiSync: ingestion pipeline stalled
+  no worker: none was heard of for 6 min
+  oldest queued event: has waited for 7 min
+PiSync: ingestion pipeline still stalled
+PiSync: reports get through again
+region=nord: 60 of 90 devices silent
+  suppressed: alerts of single devices
+region=nord: still 60 of 90 devices silent
+region=nord: few devices are silent now
+PiSync: 12 devices have not recovered
+  recovered: the fleet, without them
+  devices: pi-1, pi-2 and 10 more
+PiSync: 12 devices have still not recovered
+PiSync: the last devices have recovered
+a: silent since 2026-11-24 08:00 UTC
+a: still silent since 2026-11-24 08:00 UTC
+a reports again after 3 h 30 min
+a: flapping, 9 changes in 21 syncs
+  failed: 4 of its last 21 syncs
+  suppressed: individual failure alerts, while it flaps
+a: still flapping, 9 changes in 21 syncs
+a is not flapping any more
+a: 4 failed syncs in a row
+  cause: content: the connection was fine at the last one, not below 0.5 Mbps
+  last good sync: unknown
+a: still failing, 4 failed syncs in a row
+a has recovered after 3 h 30 min
+";
 
 #[test]
-fn each_rule_says_what_happened() {
-    let part = Subject::Scope(Scope { label: "region".into(), value: "nord".into() });
-    let since = "since 2026-11-24 08:00 UTC";
-    let failing = alert(AlertName::DEVICE_SYNC_FAILING, device("a"), 0, 0, &[]);
-    assert_eq!(
-        headlines(&failing),
-        [
-            format!("a failed 4 syncs in a row {since}"),
-            format!("a is still failing: 4 syncs in a row {since}"),
-            format!("a has recovered: a good sync at 2026-11-24 11:30 UTC; it was failing {since}, for 3 h 30 min"),
-        ]
-    );
-    let fleet = alert(
-        AlertName::FLEET_SYNC_FAILING,
-        Subject::Fleet,
-        305,
-        1_932,
-        &[("content", 300), ("connectivity", 5), ("unknown", 0)],
-    );
-    let shares = "305 of 1932 devices that reported failed, 15.8 % (300 on content, 5 on a slow connection, 0 without a measured speed)";
-    let suppressed = "alerts of single devices are suppressed";
-    assert_eq!(
-        headlines(&fleet),
-        [
-            format!("the fleet is failing {since}, most on unknown: {shares}; {suppressed}"),
-            format!("the fleet is still failing {since}, most on unknown: {shares}; {suppressed}"),
-            format!("the fleet has recovered since 2026-11-24 11:30 UTC; too many devices were failing {since}"),
-        ]
-    );
-    for (alert, says) in [
-        (
-            alert(AlertName::FLEET_SILENT, Subject::Fleet, 60, 90, &[]),
-            ["60 of 90 devices are silent, the first since about", "still silent", "the fleet reports again since"],
-        ),
-        (
-            alert(AlertName::FLEET_SILENT, part, 60, 90, &[]),
-            ["60 of 90 devices of region=nord are silent", "60 of 90", "region=nord reports again since"],
-        ),
-        (
-            alert(AlertName::FLEET_DIGEST, Subject::Fleet, 12, 12, &[]),
-            ["12 devices have not recovered with the fleet: pi-1, pi-2 and 10 more", "12 devices", "the last devices"],
-        ),
-        (
-            alert(AlertName::DEVICE_SILENT, device("a"), 0, 0, &[]),
-            ["nothing was received from a since", "nothing was received", "a reports again since"],
-        ),
-        (
-            alert(AlertName::DEVICE_FLAPPING, device("a"), 9, 20, &[]),
-            [
-                "a is flapping since 2026-11-24 08:00 UTC: 4 of its last 21 syncs failed, with 9 changes; individual \
-              failure alerts are suppressed while it flaps",
-                "a is still flapping",
-                "a is not flapping any more",
-            ],
-        ),
-        (
-            alert(
-                AlertName::PIPELINE_STALLED,
-                Subject::Fleet,
-                9,
-                9,
-                &[("noWorkerMinutes", 6), ("oldestWaitsMinutes", 7)],
-            ),
-            [
-                "ingestion pipeline stalled: no worker was heard of for 6 min; the oldest queued event has waited for 7 min",
-                "ingestion pipeline still stalled: no",
-                "ingestion pipeline: reports get through again",
-            ],
-        ),
-    ] {
-        for (said, says) in headlines(&alert).iter().zip(says) {
-            assert!(said.contains(says), "{says}: {said}");
+fn each_rule_says_what_happened_and_what_is_behind_it() {
+    let about = [
+        (Subject::Fleet, 305, 1_932),
+        (Subject::Fleet, 9, 9),
+        (part("nord"), 60, 90),
+        (Subject::Fleet, 12, 12),
+        (device("a"), 0, 0),
+        (device("a"), 9, 20),
+        (device("a"), 0, 0),
+    ];
+    let mut said = String::new();
+    for (rule, (subject, part, whole)) in RULES.iter().zip(about) {
+        for kind in KINDS {
+            let text = messages().alert(&notice(kind, alert(rule.name, subject.clone(), part, whole)), Format::Plain);
+            said.extend([&text.headline, "\n"]);
+            let details =
+                text.details.iter().filter(|line| !line.starts_with("since") && !line.starts_with("what changed"));
+            said.extend(details.filter(|_| kind == Telling::Firing).map(|line| format!("  {line}\n")));
         }
     }
+    assert_eq!(said, SAID);
 }
 
+/// Every rule and kind of message, with the longest names, no labels, and none, one and many.
 #[test]
-fn every_rule_has_a_template_for_every_kind_and_format() {
-    for name in RULES.iter().map(|rule| rule.name) {
-        for kind in KINDS {
-            let notice = notice(kind, alert(name, device("<a>"), 3, 9, &[]));
-            for (format, id) in [(Format::Plain, "<a>"), (Format::Chat, "&lt;a&gt;")] {
-                let said = messages().alert(&notice, format);
-                assert!(!said.headline.contains('{') && !said.headline.starts_with(name.as_str()), "{}", said.headline);
-                let names_it = name.as_str().starts_with("Device");
-                assert!(!names_it || said.headline.contains(id), "{format:?} {}", said.headline);
+fn every_subject_and_first_line_fits_a_phone() {
+    let long = "x".repeat(100);
+    for (name, kind) in RULES.iter().flat_map(|rule| KINDS.map(|kind| (rule.name, kind))) {
+        for (count, failed) in [(0, 0), (1, 1), (1_000_000, i32::MAX)] {
+            let subjects = if name.as_str().starts_with("Device") {
+                [device("<a>"), device(&long)]
+            } else {
+                [Subject::Fleet, part(&long)]
+            };
+            for subject in subjects {
+                let alert = Alert {
+                    failure_count: failed,
+                    cause: Cause::Connectivity,
+                    ..alert(name, subject.clone(), count, count)
+                };
+                let notice = notice(kind, alert);
+                let text = messages().for_test().alert(&notice, Format::Plain);
+                let headline = &text.headline;
+                assert!(headline.chars().count() <= FITS && headline.starts_with("[TEST] "), "{headline}");
+                assert!(!headline.contains(" 1 devices") && !headline.contains(" 1 syncs"), "{headline}");
+                let full = text.details.contains(&format!("full name: {}", words::subject(&notice.alert)));
+                assert_eq!(full, [part(&long), device(&long)].contains(&subject), "{:?}", text.details);
+                let group = notice.alert.labels();
+                assert!(text.details.iter().all(|detail| detail.contains(": ")), "{:?}", text.details);
+                let line = messages().log(&notice);
+                let says_what_changed = line.contains("; what changed: region=nord: 90 % failing");
+                assert_eq!(says_what_changed, kind != Telling::Resolved, "{line}");
+                let chat = messages().alert(&notice, Format::Chat).headline;
+                assert_eq!(chat.contains("&lt;a&gt;"), subject == device("<a>"), "{chat}");
+                let one = Notification { id: "1".into(), receiver: "r".into(), group, notices: vec![notice], more: 0 };
+                assert_eq!(messages().for_test().subject(&one, Format::Plain), text.headline);
+                let many = Notification { more: usize::try_from(count).unwrap() + 1, ..one };
+                assert!(messages().subject(&many, Format::Plain).chars().count() <= FITS);
             }
-            let log = messages().log(&notice);
-            assert_eq!(
-                log.contains("what changed: region=nord: 90 % failing"),
-                kind != Telling::Resolved && name != AlertName::DEVICE_SYNC_FAILING,
-                "{log}"
-            );
         }
     }
 }
@@ -148,12 +155,13 @@ fn a_failing_device_is_explained_by_its_speeds_and_syncs() {
         usual_speed: Some(12.0),
         clock_behind: None,
     };
-    let mut alert = alert(AlertName::DEVICE_SYNC_FAILING, device("a"), 0, 0, &[]);
-    (alert.finding, alert.cause) = (None, pisync_core::models::Cause::Connectivity);
+    let mut alert = alert(AlertName::DEVICE_SYNC_FAILING, device("a"), 0, 0);
+    (alert.finding, alert.cause) = (None, Cause::Connectivity);
     let of = |kind, alert: &Alert| AlertNotification { context: context.clone(), ..notice(kind, alert.clone()) };
     assert_eq!(
         messages().alert(&of(Telling::Firing, &alert), Format::Plain).lines()[1..],
         [
+            "since: 2026-11-24 08:00 UTC",
             "cause: connectivity: the connection was slow at the last one (0.2 Mbps), below 0.5 Mbps; typically 12 Mbps",
             "last errors: 2026-11-24 09:00 UTC: 1 error, 8 files synced, 0.2 Mbps; 2026-11-24 09:00 UTC: 5 errors, 8 \
              files synced, 0.2 Mbps",
@@ -161,12 +169,18 @@ fn a_failing_device_is_explained_by_its_speeds_and_syncs() {
             "device: https://example.org/pisync/device?id=a",
         ]
     );
-    assert_eq!(messages().alert(&of(Telling::Resolved, &alert), Format::Plain).lines().len(), 2);
+    assert_eq!(
+        messages().alert(&of(Telling::Resolved, &alert), Format::Plain).lines()[1..],
+        [
+            "lasted: 3 h 30 min, from 2026-11-24 08:00 UTC to 2026-11-24 11:30 UTC",
+            "device: https://example.org/pisync/device?id=a",
+        ]
+    );
     alert.evidence = Some(Evidence { speed: 2.0, usual: Some(12.0) });
     let log = messages().log(&of(Telling::Firing, &alert));
     assert!(
-        log.ends_with(
-            ": the connection was slow at the last one (0.2 Mbps), below a quarter of the 12 Mbps that are typical"
+        log.contains(
+            "; cause: connectivity: the connection was slow at the last one (0.2 Mbps), below a quarter of the 12 Mbps"
         ),
         "{log}"
     );
@@ -175,16 +189,16 @@ fn a_failing_device_is_explained_by_its_speeds_and_syncs() {
 #[test]
 fn a_message_says_how_many_alerts_it_has() {
     let notices = [Telling::Firing, Telling::Firing, Telling::Resolved];
-    let notices = notices.map(|kind| notice(kind, alert(AlertName::DEVICE_SILENT, device("a"), 0, 0, &[])));
+    let notices = notices.map(|kind| notice(kind, alert(AlertName::DEVICE_SILENT, device("a"), 0, 0)));
     let group = [("alertname".to_owned(), "DeviceSilent".to_owned())].into();
     let many = Notification { id: "1".into(), receiver: "r".into(), group, notices: notices.into(), more: 9 };
     let subject = messages().subject(&many, Format::Chat);
     assert_eq!(subject, "[PiSync] DeviceSilent: 2 firing, 1 resolved, 9 more");
-    assert_eq!(messages().rest(&many).unwrap(), "and 9 more alerts, which are not listed here");
+    assert_eq!(messages().rest(&many).unwrap(), "and 9 more alerts, not listed here");
     let mut one = Notification { more: 0, ..many };
     assert_eq!(messages().rest(&one), None);
     one.notices.truncate(1);
-    assert!(messages().subject(&one, Format::Plain).starts_with("[FIRING] nothing was received from a since"));
+    assert!(messages().subject(&one, Format::Plain).starts_with("a: silent since"));
 }
 
 #[test]
@@ -198,7 +212,7 @@ fn a_length_of_time_is_told_in_its_two_largest_units() {
 
 #[test]
 fn a_link_holds_any_device_id() {
-    let of = |subject| messages().link(&notice(Telling::Firing, alert(AlertName::DEVICE_SILENT, subject, 0, 0, &[])));
+    let of = |subject| messages().links.page(&alert(AlertName::DEVICE_SILENT, subject, 0, 0));
     assert_eq!(of(device("école/7 ?#")).unwrap(), "https://example.org/pisync/device?id=%C3%A9cole%2F7+%3F%23");
     assert_eq!(of(Subject::Fleet).unwrap(), "https://example.org/pisync/");
 }

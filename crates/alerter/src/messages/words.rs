@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use pisync_core::models::Alert;
+
+/// The longest name in a headline, in characters.
+const LONGEST_NAME: usize = 22;
 
 /// Returns what an alert is about.
 pub(crate) fn subject(alert: &Alert) -> String {
@@ -11,10 +14,14 @@ pub(crate) fn subject(alert: &Alert) -> String {
     alert.device_id().map(ToString::to_string).or_else(part).unwrap_or_else(|| "the fleet".to_owned())
 }
 
-/// Returns how long an incident lasted, if it is resolved.
-pub(super) fn lasted(alert: &Alert) -> Option<String> {
-    let lasted = alert.ends_at?.duration_since(alert.starts_at).max(SignedDuration::ZERO);
-    Some(in_words(lasted.unsigned_abs()))
+/// Returns a name that fits into a headline: of a long one the beginning and the end.
+pub(super) fn short(name: &str) -> String {
+    let (letters, end) = (name.chars().count(), LONGEST_NAME / 2);
+    if letters <= LONGEST_NAME {
+        return name.to_owned();
+    }
+    let beginning: String = name.chars().take(LONGEST_NAME - end - 1).collect();
+    beginning + "…" + &name.chars().skip(letters - end).collect::<String>()
 }
 
 /// Returns the two largest units.

@@ -8,6 +8,7 @@ use pisync_core::{
 };
 
 use super::{LISTED, Outbox, SAVED_AT_ONCE, entry_of, receiver_of};
+use crate::routing::Receiver;
 
 /// The most incidents in one message, listed and counted.
 const MOST: usize = 10_000;
@@ -112,7 +113,8 @@ impl Outbox {
     }
 
     fn most(&self, group: &str) -> usize {
-        if self.receivers.lists_all(receiver_of(group)) { LISTED } else { MOST }
+        let lists_all = self.receivers.current().receiver(receiver_of(group)).is_some_and(Receiver::lists_all);
+        if lists_all { LISTED } else { MOST }
     }
 
     fn claimed(&self, message: MessageId, entries: Vec<KeptIncident>) -> Option<Claimed> {
@@ -120,7 +122,7 @@ impl Outbox {
         let entry = entry_of(&first.incident, &message)?.clone();
         let attempts = entries.iter().filter_map(|kept| entry_of(&kept.incident, &message)).map(|entry| entry.attempts);
         let attempts = attempts.max().unwrap_or(1);
-        let routes = self.receivers.routes(&first.incident.alert);
+        let routes = self.receivers.current().routes(&first.incident.alert);
         let interval = routes.iter().find(|route| route.receiver == entry.receiver).map(|route| route.group_interval);
         Some(Claimed {
             message,

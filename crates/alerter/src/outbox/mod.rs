@@ -48,12 +48,12 @@ const SAVED_AT_ONCE: usize = 500;
 /// Sends messages. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Outbox {
-    store: Store,
-    receivers: Routing,
-    lease: Duration,
+    pub(crate) store: Store,
+    pub(crate) receivers: Routing,
+    pub(crate) lease: Duration,
     owner: Arc<str>,
-    crash: CrashSettings,
-    metrics: Metrics,
+    pub(crate) crash: CrashSettings,
+    pub(crate) metrics: Metrics,
 }
 
 /// What sending came to.
@@ -269,7 +269,7 @@ fn entry_of<'a>(incident: &'a Incident, message: &MessageId) -> Option<&'a Entry
 
 /// The groups that are being sent: a receiver that is slow holds up no other, and none gets very
 /// many messages at a time.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Sending {
     groups: HashSet<String>,
     turns: HashMap<String, Arc<Semaphore>>,
@@ -299,11 +299,5 @@ impl Sending {
         let (group, outcome) = self.tasks.next().await?;
         self.groups.remove(&group);
         Some(outcome)
-    }
-}
-
-impl std::fmt::Debug for Sending {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Sending").field(&self.groups).finish()
     }
 }

@@ -113,9 +113,8 @@ impl Alertmanager {
         if alerts.is_empty() {
             return Ok(());
         }
-        let notice =
-            |alert: &Alert| AlertNotification { kind, alert: alert.clone(), context: DeviceContext::default() };
-        let all = alerts.iter().map(|alert| self.alert(&notice(alert), messages)).collect();
+        let notice = |alert: Alert| AlertNotification { kind, alert, context: DeviceContext::default() };
+        let all = alerts.iter().map(|alert| self.alert(&notice(alert.clone()), messages)).collect();
         if let Delivery::Again { why, .. } | Delivery::Dead { why } = self.push(all).await {
             anyhow::bail!(why);
         }
@@ -137,7 +136,7 @@ impl Alertmanager {
             "annotations": payload::annotations(notice, messages),
             "startsAt": payload::rfc3339(notice.alert.starts_at),
             "endsAt": end.map(payload::rfc3339),
-            "generatorURL": messages.link(notice).unwrap_or_default(),
+            "generatorURL": messages.links.page(&notice.alert).unwrap_or_default(),
         })
     }
 }

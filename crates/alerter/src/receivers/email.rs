@@ -1,10 +1,12 @@
 //! Mail, by SMTP: with STARTTLS unless the config says otherwise.
 
+use std::num::NonZeroU16;
+
 use lettre::{
     AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
     message::{
         Mailbox, MessageBuilder,
-        header::{ContentType, Header, HeaderName, HeaderValue, MIME_VERSION_1_0},
+        header::{ContentType, HeaderName, HeaderValue, MIME_VERSION_1_0},
     },
     transport::smtp::{
         authentication::Credentials,
@@ -12,14 +14,14 @@ use lettre::{
     },
 };
 use pisync_core::models::{Entry, Summary};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::{
     messages::{Format, Messages},
     notification::{Delivery, Notification},
     tables::{
         Table,
-        values::{Hidden, Port, Text, Texts},
+        values::{self, Hidden, Text, Texts},
     },
 };
 
@@ -28,9 +30,6 @@ const SUBMISSION: u16 = 587;
 
 /// The same with TLS from the first byte.
 const SUBMISSIONS: u16 = 465;
-
-/// How an address is written.
-const ADDRESS: &str = "an address such as \"PiSync <pisync@example.org>\"";
 
 /// Addresses, and the server that brings mail there.
 #[derive(Debug)]
@@ -45,25 +44,18 @@ pub(crate) struct Email {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
     host: Option<Text>,
-    port: Option<Port>,
+    port: Option<NonZeroU16>,
     #[serde(default)]
     tls: Security,
-    from: Option<Address>,
+    #[serde(default, deserialize_with = "address")]
+    from: Option<Mailbox>,
     to: Option<Texts>,
     username: Option<Text>,
     password_file: Option<Hidden>,
-    ca_file: Option<Authority>,
+    /// The authority that alone may vouch for the server, in PEM.
+    #[serde(default, deserialize_with = "authority")]
+    ca_file: Option<Certificate>,
 }
-
-/// One address, with or without a name.
-#[derive(Debug, Deserialize)]
-#[serde(try_from = "String")]
-struct Address(Mailbox);
-
-/// The authority that alone may vouch for the server, in PEM.
-#[derive(Debug, Deserialize)]
-#[serde(try_from = "String")]
-struct Authority(Certificate);
 
 /// How the connection is kept secret.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -75,16 +67,12 @@ enum Security {
     None,
 }
 
-/// `Auto-Submitted`, so that no vacation notice answers (RFC 3834).
-#[derive(Debug, Clone)]
-struct AutoSubmitted;
-
 impl Email {
     pub(crate) fn new(settings: Settings, table: &mut Table<'_>) -> Option<Self> {
         let Settings { host, port, tls: security, from, to, username, password_file, ca_file } = settings;
         let host = table.need("host", host);
         let usual = if security == Security::Tls { SUBMISSIONS } else { SUBMISSION };
-        let port = port.map_or(usual, |Port(port)| port);
+        let port = port.map_or(usual, NonZeroU16::get);
         let from = table.need("from", from);
         let to = table.need("to", to).and_then(|to| table.check("to", mailboxes(to)));
         let credentials = credentials(table, security, username, password_file);
@@ -95,7 +83,7 @@ impl Email {
             Some(credentials) => builder.credentials(credentials),
             None => builder,
         };
-        Some(Self { transport: builder.build(), from: from?.0, to: to? })
+        Some(Self { transport: builder.build(), from: from?, to: to? })
     }
 
     /// Returns the addresses to which mails go, each by itself.
@@ -113,8 +101,8 @@ impl Email {
     }
 
     pub(crate) async fn send_summary(&self, address: &str, summary: &Summary, messages: &Messages) -> Delivery {
-        let mail = self.head(summary.id.as_str(), &summary.subject);
-        self.deliver(address, mail, messages.week(summary, Format::Plain).join("\n") + "\n").await
+        let (subject, text) = messages.week(summary, Format::Plain);
+        self.deliver(address, self.head(summary.id.as_str(), &subject), text + "\n").await
     }
 
     /// Delivers to the one of its mailboxes that the message is addressed to.
@@ -134,12 +122,14 @@ impl Email {
     }
 
     fn head(&self, id: &str, subject: &str) -> MessageBuilder {
+        // No vacation notice answers it (RFC 3834).
+        let auto_submitted = HeaderName::new_from_ascii_str("Auto-Submitted");
         Message::builder()
             .from(self.from.clone())
             .subject(subject)
             .message_id(Some(format!("<{id}@{}>", self.from.email.domain())))
             .header(MIME_VERSION_1_0)
-            .header(AutoSubmitted)
+            .raw_header(HeaderValue::new(auto_submitted, "auto-generated".to_owned()))
             .header(ContentType::TEXT_PLAIN)
     }
 }
@@ -169,13 +159,13 @@ fn credentials(
     Some(Credentials::new(username?.0, password?.0.expose().to_owned()))
 }
 
-fn tls(table: &mut Table<'_>, host: &str, security: Security, authority: Option<Authority>) -> Option<Tls> {
+fn tls(table: &mut Table<'_>, host: &str, security: Security, authority: Option<Certificate>) -> Option<Tls> {
     if security == Security::None {
         return Some(Tls::None);
     }
     let builder = TlsParameters::builder(host.to_owned());
     let builder = match authority {
-        Some(Authority(authority)) => builder.certificate_store(CertificateStore::None).add_root_certificate(authority),
+        Some(authority) => builder.certificate_store(CertificateStore::None).add_root_certificate(authority),
         None => builder,
     };
     let parameters = table.check("host", builder.build().map_err(|error| error.to_string()))?;
@@ -184,8 +174,7 @@ fn tls(table: &mut Table<'_>, host: &str, security: Security, authority: Option<
 
 /// Reads the addresses, each once.
 fn mailboxes(Texts(each): Texts) -> Result<Vec<Mailbox>, String> {
-    let all = each.iter().map(|text| text.parse().map_err(|_| format!("must be {ADDRESS}")));
-    let mut all: Vec<Mailbox> = all.collect::<Result<_, _>>()?;
+    let mut all = each.iter().map(|text| mailbox(text)).collect::<Result<Vec<_>, _>>()?;
     all.sort_by(|one, other| one.email.cmp(&other.email));
     all.dedup_by(|one, other| one.email == other.email);
     let are_clear = all.iter().all(|to| !to.email.to_string().contains(Entry::LABELS_BEGIN));
@@ -196,32 +185,16 @@ fn mailboxes(Texts(each): Texts) -> Result<Vec<Mailbox>, String> {
     }
 }
 
-impl TryFrom<String> for Address {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse().map(Self).map_err(|_| format!("must be {ADDRESS}"))
-    }
+/// Reads one address, with or without a name.
+fn mailbox(text: &str) -> Result<Mailbox, &'static str> {
+    text.parse().map_err(|_| "must be an address such as \"PiSync <pisync@example.org>\"")
 }
 
-impl TryFrom<String> for Authority {
-    type Error = &'static str;
-
-    fn try_from(pem: String) -> Result<Self, Self::Error> {
-        Certificate::from_pem(pem.as_bytes()).map(Self).map_err(|_| "names a file without a certificate in PEM")
-    }
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Mailbox>, D::Error> {
+    values::parsed(deserializer, mailbox)
 }
 
-impl Header for AutoSubmitted {
-    fn name() -> HeaderName {
-        HeaderName::new_from_ascii_str("Auto-Submitted")
-    }
-
-    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(Self)
-    }
-
-    fn display(&self) -> HeaderValue {
-        HeaderValue::new(Self::name(), "auto-generated".to_owned())
-    }
+fn authority<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Certificate>, D::Error> {
+    let certificate = |pem: &str| Certificate::from_pem(pem.as_bytes());
+    values::parsed(deserializer, |pem| certificate(pem).map_err(|_| "names a file without a certificate in PEM"))
 }

@@ -28,6 +28,8 @@ pub(super) struct Endpoint {
     /// It may hold a token, as those of Slack do.
     url: Secret,
     bearer: Option<Secret>,
+    /// What else no error may repeat.
+    pub(super) routing_key: Option<Secret>,
 }
 
 /// The authorities that alone may vouch for a server, in PEM.
@@ -56,9 +58,10 @@ impl Endpoint {
         authorities: Option<&Authorities>,
         bearer: Option<&Hidden>,
     ) -> Option<Self> {
-        let client = client(&url, authorities).map_err(|error| chain(&error));
+        let client = client(&url, authorities).map_err(chain);
         let client = table.check("url", client)?;
-        Some(Self { client, url: Secret::new(url), bearer: bearer.map(|Hidden(bearer)| bearer.clone()) })
+        let bearer = bearer.map(|Hidden(bearer)| bearer.clone());
+        Some(Self { client, url: Secret::new(url), bearer, routing_key: None })
     }
 
     /// Posts JSON with these headers.
@@ -72,7 +75,7 @@ impl Endpoint {
         }
         match request.send().await {
             Ok(answer) => self.judge(answer).await,
-            Err(error) => Delivery::Again { after: None, why: chain(&error.without_url()) },
+            Err(error) => Delivery::Again { after: None, why: chain(error.without_url()) },
         }
     }
 
@@ -99,7 +102,7 @@ impl Endpoint {
             bytes.extend_from_slice(&chunk);
         }
         let text = String::from_utf8_lossy(&bytes);
-        let secrets = [Some(&self.url), self.bearer.as_ref()].into_iter().flatten();
+        let secrets = [Some(&self.url), self.bearer.as_ref(), self.routing_key.as_ref()].into_iter().flatten();
         let text = secrets.fold(text.into_owned(), |text, secret| text.replace(secret.expose(), "(secret)"));
         let text: String = text.chars().filter(|c| !c.is_control()).take(TOLD).collect();
         if text.trim().is_empty() { String::new() } else { format!(": {}", text.trim()) }
@@ -126,15 +129,8 @@ impl TryFrom<String> for Authorities {
 }
 
 /// An error with what caused it, in one line.
-fn chain(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
+fn chain(error: reqwest::Error) -> String {
+    format!("{:#}", anyhow::Error::from(error))
 }
 
 /// When the receiver asks to be tried again: seconds, or a date.

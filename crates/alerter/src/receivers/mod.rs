@@ -3,10 +3,9 @@
 pub(crate) mod alertmanager;
 pub(crate) mod email;
 mod http;
-pub(crate) mod labels;
 pub mod log;
 pub(crate) mod pagerduty;
-mod payload;
+pub(crate) mod payload;
 mod ping;
 pub(crate) mod slack;
 pub(crate) mod webhook;

@@ -1,5 +1,7 @@
 //! `PagerDuty`, by its Events API v2: an event for each alert, one incident there for one here.
 
+use std::collections::BTreeMap;
+
 use pisync_core::models::Telling;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
@@ -10,7 +12,7 @@ use super::{
     payload,
 };
 use crate::{
-    messages::{Format, Messages, subject},
+    messages::{Format, Links, Messages, subject},
     notification::{AlertNotification, Delivery, Notification},
     tables::{
         Table,
@@ -59,7 +61,8 @@ impl PagerDuty {
     pub(crate) fn new(settings: Settings, table: &mut Table<'_>) -> Option<Self> {
         let Settings { routing_key_file: Hidden(routing_key), severity, url, bearer_file, ca_file } = settings;
         let url = url.map(|WebAddress(url)| url).or_else(|| Url::parse(EVENTS).ok());
-        let endpoint = Endpoint::new(table, url?, ca_file.as_ref(), bearer_file.as_ref())?;
+        let mut endpoint = Endpoint::new(table, url?, ca_file.as_ref(), bearer_file.as_ref())?;
+        endpoint.routing_key = Some(routing_key.clone());
         Some(Self { endpoint, routing_key, severity })
     }
 
@@ -69,7 +72,7 @@ impl PagerDuty {
             let event = self.event(notice, messages).to_string().into_bytes();
             match self.endpoint.post(event, &[]).await {
                 Delivery::Sent => {}
-                other => return other.without(&self.routing_key),
+                other => return other,
             }
         }
         Delivery::Sent
@@ -77,6 +80,7 @@ impl PagerDuty {
 
     fn event(&self, notice: &AlertNotification, messages: &Messages) -> Value {
         let (alert, text) = (&notice.alert, messages.alert(notice, Format::Plain));
+        let details = text.details.iter().filter_map(|detail| detail.split_once(": "));
         let mut event = json!({
             "routing_key": self.routing_key.expose(),
             "event_action": if notice.kind == Telling::Resolved { "resolve" } else { "trigger" },
@@ -88,14 +92,12 @@ impl PagerDuty {
                 "severity": self.severity,
                 "timestamp": payload::rfc3339(alert.starts_at),
                 "class": alert.name.as_str(),
-                "custom_details": text.details.into_iter()
-                    .map(|(name, detail)| (name, Value::from(detail)))
-                    .collect::<serde_json::Map<_, _>>(),
+                "custom_details": details.collect::<BTreeMap<_, _>>(),
             },
         });
-        if let Some(link) = messages.link(notice) {
+        if let Some(link) = messages.links.page(alert) {
             event["client_url"] = link.clone().into();
-            event["links"] = json!([{ "href": link, "text": "the device" }]);
+            event["links"] = json!([{ "href": link, "text": Links::word(alert) }]);
         }
         event
     }

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use pisync_core::models::{Summary, Telling};
+use pisync_core::models::{ALERTNAME, Summary, Telling};
 use serde::Serialize;
 
-use super::labels;
 use crate::{
     messages::{Format, Messages},
     notification::AlertNotification,
@@ -43,20 +42,20 @@ impl AlertItem {
             annotations: annotations(notice, messages),
             starts_at: rfc3339(notice.alert.starts_at),
             ends_at: ends_at(notice).map_or_else(|| NO_TIME.to_owned(), rfc3339),
-            generator_url: messages.link(notice).unwrap_or_default(),
-            fingerprint: labels::fingerprint(&labels),
+            generator_url: messages.links.page(&notice.alert).unwrap_or_default(),
+            fingerprint: fingerprint(&labels),
             labels,
         }
     }
 
     /// A week, as an alert that is over. Its numbers are annotations.
     pub(super) fn of_week(summary: &Summary, messages: &Messages) -> Self {
-        let labels = BTreeMap::from([(labels::ALERTNAME.to_owned(), WEEKLY_SUMMARY.to_owned())]);
+        let labels = BTreeMap::from([(ALERTNAME.to_owned(), WEEKLY_SUMMARY.to_owned())]);
         let mut annotations: Annotations =
             summary.figures.iter().map(|(name, value)| (name.clone(), value.to_string())).collect();
         let texts = [
             ("summary", summary.subject.clone()),
-            ("description", messages.week(summary, Format::Plain).join("\n")),
+            ("description", messages.week(summary, Format::Plain).1),
             ("week", summary.week.clone()),
         ];
         annotations.extend(texts.map(|(name, text)| (name.to_owned(), text)));
@@ -66,7 +65,7 @@ impl AlertItem {
             starts_at: rfc3339(summary.from),
             ends_at: rfc3339(summary.to),
             generator_url: messages.links.base().map(|base| format!("{base}/")).unwrap_or_default(),
-            fingerprint: labels::fingerprint(&labels),
+            fingerprint: fingerprint(&labels),
             labels,
         }
     }
@@ -85,15 +84,25 @@ pub(super) fn annotations(notice: &AlertNotification, messages: &Messages) -> An
         ("summary", text.headline.clone()),
         ("description", text.lines().join("\n")),
         ("alertId", notice.alert.id.to_string()),
-        ("cause", notice.alert.cause.as_str().to_owned()),
-        ("failureCount", notice.alert.failure_count.to_string()),
     ];
-    let last = notice.context.last_good_sync.map(|at| ("lastGoodSync", rfc3339(at)));
-    annotations.extend(last);
+    annotations.extend(notice.failures().map(|(count, _)| ("failureCount", count.to_string())));
+    annotations.extend(notice.failures().map(|(_, cause)| ("cause", cause.to_owned())));
+    annotations.extend(notice.context.last_good_sync.map(|at| ("lastGoodSync", rfc3339(at))));
     annotations.into_iter().map(|(name, text)| (name.to_owned(), text)).collect()
 }
 
+/// The fingerprint that Prometheus and Alertmanager give these labels: FNV-1a of 64 bits over each
+/// name and value in order of the names, each followed by a byte that no UTF-8 has.
+/// Source: `LabelSet.Fingerprint` of prometheus/common.
+fn fingerprint(labels: &BTreeMap<String, String>) -> String {
+    let texts = labels.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
+    let bytes = texts.flat_map(|text| text.bytes().chain([0xff]));
+    let hash = bytes
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    format!("{hash:016x}")
+}
+
 /// In milliseconds, as everything here.
-pub(super) fn rfc3339(timestamp: Timestamp) -> String {
+pub(crate) fn rfc3339(timestamp: Timestamp) -> String {
     format!("{timestamp:.3}")
 }

@@ -48,11 +48,8 @@ impl Slack {
     }
 
     pub(crate) async fn send_summary(&self, summary: &Summary, messages: &Messages) -> Delivery {
-        let text = messages.week(summary, Format::Chat).join("\n");
-        let message = json!({
-            "text": Messages::week_subject(summary, Format::Chat),
-            "attachments": [{ "text": text }],
-        });
+        let (subject, text) = messages.week(summary, Format::Chat);
+        let message = json!({ "text": subject, "attachments": [{ "text": text }] });
         self.endpoint.post(message.to_string().into_bytes(), &[]).await
     }
 }
@@ -74,6 +71,6 @@ fn text(notice: &AlertNotification, messages: &Messages, is_short: bool) -> Stri
     if is_short {
         return messages.alert(notice, Format::Chat).lines().join("\n");
     }
-    let headline = messages.headline(notice, Format::Chat);
-    messages.link(notice).map_or_else(|| headline.clone(), |link| format!("{headline} <{link}|…>"))
+    let headline = messages.alert(notice, Format::Chat).headline;
+    messages.links.page(&notice.alert).map_or(headline.clone(), |link| format!("{headline} <{link}|…>"))
 }

@@ -9,13 +9,13 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use pisync_core::models::Summary;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde_json::{Value, json};
 use sha2::Sha256;
 
 use super::{
     http::{Authorities, Endpoint},
-    labels,
-    payload::{AlertItem, Annotations},
+    payload::AlertItem,
 };
 use crate::{
     messages::Messages,
@@ -52,24 +52,8 @@ pub(crate) struct Webhook {
 #[serde(try_from = "String")]
 struct Key(Vec<u8>);
 
-/// Labels that alerts have in common.
+/// Labels or annotations that alerts have in common.
 type Group = BTreeMap<String, String>;
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Payload<'a> {
-    receiver: &'a str,
-    status: &'static str,
-    alerts: Vec<AlertItem>,
-    group_labels: &'a Group,
-    common_labels: Group,
-    common_annotations: Annotations,
-    #[serde(rename = "externalURL")]
-    external_url: &'a str,
-    version: &'static str,
-    group_key: String,
-    truncated_alerts: usize,
-}
 
 impl Webhook {
     pub(crate) fn new(settings: Settings, table: &mut Table<'_>) -> Option<Self> {
@@ -80,22 +64,19 @@ impl Webhook {
 
     pub(crate) async fn send(&self, notification: &Notification, messages: &Messages) -> Delivery {
         let Notification { id, receiver, group, notices, more } = notification;
-        let alerts = notices.iter().map(|notice| AlertItem::of(notice, messages)).collect();
-        self.post(id, &Payload::of(receiver, group, alerts, *more, messages)).await
+        let alerts: Vec<_> = notices.iter().map(|notice| AlertItem::of(notice, messages)).collect();
+        self.post(id, &payload(receiver, group, &alerts, *more, messages)).await
     }
 
     /// As an alert that is over, so that nothing is left open by it.
     pub(crate) async fn send_summary(&self, name: &str, summary: &Summary, messages: &Messages) -> Delivery {
         let item = AlertItem::of_week(summary, messages);
         let group = item.labels.clone();
-        self.post(summary.id.as_str(), &Payload::of(name, &group, vec![item], 0, messages)).await
+        self.post(summary.id.as_str(), &payload(name, &group, &[item], 0, messages)).await
     }
 
-    async fn post(&self, id: &str, payload: &Payload<'_>) -> Delivery {
-        let body = match serde_json::to_vec(payload) {
-            Ok(body) => body,
-            Err(error) => return Delivery::Dead { why: format!("no JSON can be made of it: {error}") },
-        };
+    async fn post(&self, id: &str, payload: &Value) -> Delivery {
+        let body = payload.to_string().into_bytes();
         let at = Timestamp::now().as_second();
         let mut headers = vec![("webhook-id", id.to_owned()), ("webhook-timestamp", at.to_string())];
         headers.extend(self.key.as_ref().map(|key| ("webhook-signature", key.sign(id, at, &body))));
@@ -103,24 +84,27 @@ impl Webhook {
     }
 }
 
-impl<'a> Payload<'a> {
-    fn of(receiver: &'a str, group: &'a Group, alerts: Vec<AlertItem>, more: usize, messages: &'a Messages) -> Self {
-        let all_labels: Vec<_> = alerts.iter().map(|alert| alert.labels.clone()).collect();
-        let all_annotations: Vec<_> = alerts.iter().map(|alert| alert.annotations.clone()).collect();
-        let is_firing = alerts.iter().any(|alert| alert.status == "firing");
-        Self {
-            receiver,
-            status: if is_firing { "firing" } else { "resolved" },
-            group_labels: group,
-            common_labels: labels::common(&all_labels),
-            common_annotations: labels::common(&all_annotations),
-            external_url: messages.links.base().unwrap_or_default(),
-            version: "4",
-            group_key: group_key(group),
-            truncated_alerts: more,
-            alerts,
-        }
-    }
+fn payload(receiver: &str, group: &Group, alerts: &[AlertItem], more: usize, messages: &Messages) -> Value {
+    let is_firing = alerts.iter().any(|alert| alert.status == "firing");
+    json!({
+        "receiver": receiver,
+        "status": if is_firing { "firing" } else { "resolved" },
+        "groupLabels": group,
+        "commonLabels": common(alerts.iter().map(|alert| &alert.labels)),
+        "commonAnnotations": common(alerts.iter().map(|alert| &alert.annotations)),
+        "externalURL": messages.links.base().unwrap_or_default(),
+        "version": "4",
+        "groupKey": group_key(group),
+        "truncatedAlerts": more,
+        "alerts": alerts,
+    })
+}
+
+/// What the alerts of a message have in common.
+fn common<'a>(mut all: impl Iterator<Item = &'a Group>) -> Group {
+    let mut common = all.next().cloned().unwrap_or_default();
+    all.for_each(|other| common.retain(|name, value| other.get(name) == Some(value)));
+    common
 }
 
 /// As Alertmanager writes it for its first route.

@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use pisync_core::models::Alert;
+use pisync_core::models::{ALERTNAME, Alert, DEVICE_ID};
 
-use crate::receivers::labels;
+/// The labels that an alert can have in any case; those of the rules' `fleet_by` come to these.
+pub(super) const LABELS: [&str; 2] = [ALERTNAME, DEVICE_ID];
 
 /// How long until a device's alert that is still firing is told again.
 const REPEAT_DEVICE: Duration = Duration::from_hours(24);
@@ -50,7 +51,7 @@ pub(crate) struct Grouping {
 impl Grouping {
     /// For receivers that people read.
     pub(crate) fn for_people() -> Self {
-        let by = vec![labels::ALERTNAME.to_owned()];
+        let by = vec![ALERTNAME.to_owned()];
         Self { by, wait: WAIT_PEOPLE, interval: INTERVAL, repeat_interval: None }
     }
 
@@ -62,7 +63,7 @@ impl Grouping {
     /// For receivers that take no more than one alert at a time, or put them together by
     /// themselves: nothing waits, and none is only counted.
     pub(crate) fn each_alone() -> Self {
-        let by = labels::ALL.map(str::to_owned).to_vec();
+        let by = LABELS.map(str::to_owned).to_vec();
         Self { by, wait: Duration::ZERO, interval: Duration::ZERO, repeat_interval: None }
     }
 
@@ -73,7 +74,7 @@ impl Grouping {
 
     /// Whether each alert is a group of its own.
     pub(crate) fn is_each_alone(&self) -> bool {
-        labels::ALL.iter().all(|label| self.by.iter().any(|by| by == label))
+        LABELS.iter().all(|label| self.by.iter().any(|by| by == label))
     }
 
     /// The way of this alert to the receiver.

@@ -10,12 +10,11 @@ use pisync_core::{
     store::Store,
 };
 
-use super::{Plan, Receiver, Route, RouteRule, RoutingFile};
+use super::{Receiver, Route, RoutingFile};
 use crate::{
     messages::{Links, Messages},
     notification::{Delivery, Notification},
-    receivers::{Ping, log::AlertLog},
-    rules::Rules,
+    receivers::log::AlertLog,
 };
 
 /// The receivers, and the routes that lead to them. Cheap to clone; all clones get what
@@ -24,25 +23,21 @@ use crate::{
 pub struct Routing {
     log: AlertLog,
     links: Links,
-    loaded: Arc<RwLock<Arc<Loaded>>>,
+    current: Arc<RwLock<Arc<Current>>>,
 }
 
-/// What a config says of them.
+/// What the file says, with the log as the first of its receivers.
 #[derive(Debug)]
-struct Loaded {
-    receivers: Vec<Receiver>,
-    routes: Vec<RouteRule>,
-    rules: Rules,
-    ping: Option<Ping>,
-    summary: Option<Plan>,
-    messages: Messages,
+pub(crate) struct Current {
+    pub(crate) file: RoutingFile,
+    pub(crate) messages: Messages,
 }
 
 impl Routing {
     /// The receivers of a config, and the log.
-    pub fn new(log: AlertLog, links: Links, config: RoutingFile) -> Self {
-        let loaded = Arc::new(RwLock::new(Arc::new(Loaded::new(log.clone(), &links, config))));
-        Self { log, links, loaded }
+    pub fn new(log: AlertLog, links: Links, file: RoutingFile) -> Self {
+        let current = Arc::new(RwLock::new(Arc::new(Current::new(log.clone(), &links, file))));
+        Self { log, links, current }
     }
 
     /// The alert log alone: what there is without a config file.
@@ -52,9 +47,9 @@ impl Routing {
 
     /// Takes the receivers of another config from the next message on; one that is being sent is
     /// sent to its end.
-    pub fn replace(&self, config: RoutingFile) {
-        let loaded = Arc::new(Loaded::new(self.log.clone(), &self.links, config));
-        *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = loaded;
+    pub fn replace(&self, file: RoutingFile) {
+        let current = Arc::new(Current::new(self.log.clone(), &self.links, file));
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
     }
 
     /// Opens the alert log anew, which may have been renamed.
@@ -62,53 +57,34 @@ impl Routing {
         self.log.reopen()
     }
 
-    fn loaded(&self) -> Arc<Loaded> {
-        Arc::clone(&self.loaded.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Whom this alert is for, each with what its messages are grouped by: the log always; and the
-    /// receiver of the first route that takes it, and of those after it as long as they `continue`.
-    /// Without any route, every receiver.
-    pub fn routes(&self, alert: &Alert) -> Vec<Route> {
-        self.loaded().routes(alert)
-    }
-
-    /// Returns how many receivers there are besides the log.
-    pub(crate) fn receivers(&self) -> usize {
-        self.loaded().receivers.len()
+    /// Returns what counts now.
+    pub(crate) fn current(&self) -> Arc<Current> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Delivers one message to its receiver. The same message may be sent again by the same id.
     pub async fn send(&self, notification: &Notification) -> Delivery {
-        let loaded = self.loaded();
-        match loaded.receiver(&notification.receiver) {
-            Some(receiver) => receiver.send(notification, &loaded.messages).await,
-            None => gone(),
-        }
+        let current = self.current();
+        current.send(notification, &current.messages).await
     }
 
     /// Tells one receiver how a week was; by the same name at each attempt.
     pub(crate) async fn send_summary(&self, address: &str, summary: &Summary) -> Delivery {
-        let loaded = self.loaded();
-        match loaded.receiver(address) {
-            Some(receiver) => receiver.send_summary(address, summary, &loaded.messages).await,
+        let current = self.current();
+        match current.receiver(address) {
+            Some(receiver) => receiver.send_summary(address, summary, &current.messages).await,
             None => gone(),
         }
-    }
-
-    /// When a summary is due, and to whom it goes.
-    pub(crate) fn summary(&self) -> Option<Plan> {
-        self.loaded().summary.clone()
     }
 
     /// Tells each Alertmanager of the alerts that are still firing there, before it would take
     /// them for resolved by itself; answers after how long to do so again, if there is any.
     pub async fn keep_alive(&self, store: &Store) -> Option<Duration> {
-        let loaded = self.loaded();
+        let current = self.current();
         let mut next = None;
-        for receiver in &loaded.receivers {
+        for receiver in &current.file.receivers {
             let Some(alertmanager) = receiver.alertmanager() else { continue };
-            if let Err(error) = alertmanager.keep_alive(store, &receiver.name, &loaded.messages).await {
+            if let Err(error) = alertmanager.keep_alive(store, &receiver.name, &current.messages).await {
                 log::warn!(receiver = receiver.name, error:% = format!("{error:#}"); "its alerts are not kept alive");
             }
             let resend = alertmanager.resend();
@@ -118,33 +94,12 @@ impl Routing {
     }
 
     /// Tells who waits for it that a look was done. What goes wrong with that is in the log.
-    pub async fn ping(&self) {
-        let loaded = self.loaded();
-        let Some(ping) = &loaded.ping else { return };
+    pub(crate) async fn ping(&self) {
+        let current = self.current();
+        let Some(ping) = &current.file.ping else { return };
         if let Delivery::Again { why, .. } | Delivery::Dead { why } = ping.send().await {
             log::warn!("the ping was not taken: {why}");
         }
-    }
-
-    /// Whether a message to this address lists each of its alerts.
-    pub(crate) fn lists_all(&self, address: &str) -> bool {
-        self.loaded().receiver(address).is_some_and(Receiver::lists_all)
-    }
-
-    /// Returns how messages are rendered.
-    pub(crate) fn messages(&self) -> Messages {
-        self.loaded().messages.clone()
-    }
-
-    /// What is set of the rules now.
-    pub(crate) fn rules(&self) -> Rules {
-        self.loaded().rules.clone()
-    }
-
-    /// The addresses of the receiver of this name; none if there is no such receiver.
-    pub fn addresses(&self, name: &str) -> Vec<String> {
-        let loaded = self.loaded();
-        loaded.receivers.iter().filter(|receiver| receiver.name == name).flat_map(Receiver::addresses).collect()
     }
 }
 
@@ -152,31 +107,47 @@ fn gone() -> Delivery {
     Delivery::Dead { why: "there is no such receiver any more".to_owned() }
 }
 
-impl Loaded {
-    fn new(log: AlertLog, links: &Links, config: RoutingFile) -> Self {
-        let RoutingFile { mut receivers, routes, rules, ping, summary } = config;
-        receivers.insert(0, Receiver::log(log));
-        let messages = Messages::new(links.clone(), rules.common.connectivity_floor_mbps);
-        Self { receivers, routes, rules, ping, summary, messages }
+impl Current {
+    fn new(log: AlertLog, links: &Links, mut file: RoutingFile) -> Self {
+        file.receivers.insert(0, Receiver::log(log));
+        let messages = Messages::new(links.clone(), file.rules.common.connectivity_floor_mbps);
+        Self { file, messages }
     }
 
-    fn receiver(&self, address: &str) -> Option<&Receiver> {
-        self.receivers.iter().find(|receiver| receiver.addresses().iter().any(|known| known == address))
+    pub(crate) async fn send(&self, notification: &Notification, messages: &Messages) -> Delivery {
+        match self.receiver(&notification.receiver) {
+            Some(receiver) => receiver.send(notification, messages).await,
+            None => gone(),
+        }
     }
 
-    fn routes(&self, alert: &Alert) -> Vec<Route> {
+    /// The receiver to which messages with this address go.
+    pub(crate) fn receiver(&self, address: &str) -> Option<&Receiver> {
+        self.file.receivers.iter().find(|receiver| receiver.addresses().iter().any(|known| known == address))
+    }
+
+    /// The addresses of the receiver of this name; none if there is no such receiver.
+    pub(crate) fn addresses(&self, name: &str) -> Vec<String> {
+        let receivers = self.file.receivers.iter().filter(|receiver| receiver.name == name);
+        receivers.flat_map(Receiver::addresses).collect()
+    }
+
+    /// Whom this alert is for, each with what its messages are grouped by: the log always; and the
+    /// receiver of the first route that takes it, and of those after it as long as they `continue`.
+    /// Without any route, every receiver.
+    pub(crate) fn routes(&self, alert: &Alert) -> Vec<Route> {
+        let RoutingFile { receivers, routes: rules, .. } = &self.file;
         // The log comes first, and needs no route.
-        let every = if self.routes.is_empty() { self.receivers.len() } else { 1 };
+        let every = if rules.is_empty() { receivers.len() } else { 1 };
         let mut routes: Vec<Route> = Vec::new();
-        for receiver in &self.receivers[..every] {
+        for receiver in &receivers[..every] {
             routes.extend(receiver.addresses().iter().map(|address| receiver.grouping().route(address, alert)));
         }
-        for rule in self.routes.iter().filter(|rule| rule.takes(alert)) {
-            let further = rule.routes(&self.receivers, alert);
+        for rule in rules.iter().filter(|rule| rule.takes(alert)) {
             let is_new = |route: &Route| routes.iter().all(|known| known.receiver != route.receiver);
-            let further: Vec<_> = further.into_iter().filter(is_new).collect();
+            let further: Vec<_> = rule.routes(receivers, alert).into_iter().filter(is_new).collect();
             routes.extend(further);
-            if !rule.goes_on() {
+            if !rule.goes_on {
                 break;
             }
         }

@@ -8,7 +8,6 @@ mod grouping;
 mod live;
 mod receiver;
 mod route;
-pub mod rules;
 mod source;
 pub mod summary;
 
@@ -26,7 +25,7 @@ pub use self::{
     summary::Plan,
 };
 use crate::{
-    receivers::{Ping, labels, log},
+    receivers::{Ping, log},
     rules::Rules,
     tables::{Problem, Table, listed},
 };
@@ -49,7 +48,7 @@ pub struct RoutingFile {
 /// The names that receivers have in the file, those of faulty ones too.
 struct Names<'a> {
     receivers: &'a [Receiver],
-    declared: &'a [String],
+    declared: &'a HashSet<String>,
 }
 
 impl RoutingFile {
@@ -62,39 +61,23 @@ impl RoutingFile {
     /// Reads the text of a file.
     fn parse(text: &str) -> Result<Self, Vec<Problem>> {
         let mut file = Table::of_file(text).map_err(|problem| vec![problem])?;
-        let mut config = Self::default();
-        let tables = file.tables("receiver");
-        let declared: Vec<_> = tables.iter().filter_map(|table| table.peek("name")).collect();
-        let mut known = HashSet::from([log::NAME.to_owned()]);
-        for mut table in tables {
-            if table.peek("name").is_some_and(|name| !known.insert(name)) {
+        let mut declared = HashSet::new();
+        let receivers = file.each("receiver", |table| {
+            if table.peek("name").is_some_and(|name| name == log::NAME || !declared.insert(name)) {
                 table.fault("name", "is another receiver's name already");
             }
-            config.receivers.extend(Receiver::read(&mut table));
-            file.add(table);
-        }
+            Receiver::read(table)
+        });
         // Before the routes, which may match on the labels of `fleet_by`.
-        if let Some(mut table) = file.table("rules") {
-            config.rules = Rules::read(&mut table);
-            file.add(table);
-        }
-        let names = Names { receivers: &config.receivers, declared: &declared };
+        let rules = file.within("rules", |table| Some(Rules::read(table))).unwrap_or_default();
+        let names = Names { receivers: &receivers, declared: &declared };
         let labels: Vec<_> =
-            labels::ALL.into_iter().chain(config.rules.common.fleet_by.iter().map(String::as_str)).collect();
-        for mut table in file.tables("route") {
-            config.routes.extend(RouteRule::read(&mut table, &names, &labels));
-            file.add(table);
-        }
-        if let Some(mut table) = file.table("summary") {
-            config.summary = Plan::read(&mut table, &names);
-            file.add(table);
-        }
-        if let Some(mut table) = file.table("ping") {
-            config.ping = table.read().and_then(|settings| Ping::new(settings, &mut table));
-            file.add(table);
-        }
+            grouping::LABELS.into_iter().chain(rules.common.fleet_by.iter().map(String::as_str)).collect();
+        let routes = file.each("route", |table| RouteRule::read(table, &names, &labels));
+        let summary = file.within("summary", |table| Plan::read(table, &names));
+        let ping = file.within("ping", |table| table.read().and_then(|settings| Ping::new(settings, table)));
         let problems = file.finish();
-        if problems.is_empty() { Ok(config) } else { Err(problems) }
+        if problems.is_empty() { Ok(Self { receivers, routes, rules, ping, summary }) } else { Err(problems) }
     }
 }
 
@@ -104,7 +87,7 @@ impl Names<'_> {
     }
 
     fn has(&self, name: &str) -> bool {
-        self.declared.iter().any(|known| known == name)
+        self.declared.contains(name)
     }
 }
 

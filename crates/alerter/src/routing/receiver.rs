@@ -100,7 +100,7 @@ impl Receiver {
 
     /// Returns whether a message to it lists each of its alerts: those of which it counts the rest would be
     /// lost to what keeps the state of each by itself.
-    pub(super) fn lists_all(&self) -> bool {
+    pub(crate) fn lists_all(&self) -> bool {
         self.keeps_state() || matches!(self.kind, Kind::Log(_))
     }
 

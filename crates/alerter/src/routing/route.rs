@@ -1,15 +1,16 @@
 //! `[[route]]`: which alerts go to which receiver, and how they are grouped on that way.
 
-use pisync_core::models::{Alert, AlertName};
-use serde::Deserialize;
+use pisync_core::models::{ALERTNAME, Alert};
+use regex::Regex;
+use serde::{Deserialize, Deserializer};
 
 use super::{Grouping, Names, Receiver, Route};
 use crate::{
-    receivers::{labels, log},
+    receivers::log,
     rules::RULES,
     tables::{
         Table,
-        values::{Length, Text, Texts, YEAR},
+        values::{self, Length, Text, Texts, YEAR},
     },
 };
 
@@ -18,7 +19,8 @@ use crate::{
 #[serde(deny_unknown_fields)]
 struct Settings {
     receiver: Text,
-    alertname: Option<Name>,
+    #[serde(default, deserialize_with = "name")]
+    alertname: Option<Pattern>,
     group_by: Option<Texts>,
     group_wait: Option<Length<0, YEAR>>,
     group_interval: Option<Length<0, YEAR>>,
@@ -27,23 +29,19 @@ struct Settings {
     goes_on: bool,
 }
 
-/// The name of a rule.
-#[derive(Debug, Deserialize)]
-#[serde(try_from = "String")]
-struct Name(AlertName);
-
 /// One `[[route]]`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct RouteRule {
     receiver: String,
     matches: Vec<(String, Pattern)>,
     grouping: Grouping,
-    goes_on: bool,
+    /// Whether the routes after this one are for the same alert too.
+    pub(super) goes_on: bool,
 }
 
 /// A text in which `*` stands for any characters.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Pattern(Vec<String>);
+#[derive(Debug, Clone)]
+struct Pattern(Regex);
 
 impl RouteRule {
     /// Reads one; `labels` are those that alerts have.
@@ -58,8 +56,7 @@ impl RouteRule {
             }
         }
         let Settings { receiver: Text(receiver), alertname, goes_on, .. } = settings.as_ref()?;
-        let name = alertname.as_ref().map(|Name(name)| Pattern::new(name.as_str()));
-        matches.extend(name.map(|name| (labels::ALERTNAME.to_owned(), name)));
+        matches.extend(alertname.clone().map(|name| (ALERTNAME.to_owned(), name)));
         let (receiver, goes_on) = (receiver.clone(), *goes_on);
         let usual = names.find(&receiver).map_or_else(Grouping::for_people, Receiver::grouping);
         let grouping = grouping(settings?, table, usual, labels);
@@ -69,12 +66,7 @@ impl RouteRule {
     /// Whether this alert goes this way.
     pub(crate) fn takes(&self, alert: &Alert) -> bool {
         let labels = alert.labels();
-        self.matches.iter().all(|(label, pattern)| pattern.fits(labels.get(label.as_str()).map_or("", String::as_str)))
-    }
-
-    /// Whether the routes after this one are for the same alert too.
-    pub(crate) fn goes_on(&self) -> bool {
-        self.goes_on
+        self.matches.iter().all(|(label, pattern)| pattern.0.is_match(labels.get(label).map_or("", String::as_str)))
     }
 
     /// The ways of an alert that goes this way, to each address of the receiver.
@@ -85,14 +77,12 @@ impl RouteRule {
 }
 
 fn matches(table: &mut Table<'_>, known: &[&str]) -> Vec<(String, Pattern)> {
-    let Some(mut labels) = table.table("match") else { return Vec::new() };
-    let mut matches = Vec::new();
-    for label in known {
-        let pattern = labels.take(label).map(|Text(pattern)| Pattern::new(&pattern));
-        matches.extend(pattern.map(|pattern| ((*label).to_owned(), pattern)));
-    }
-    table.add(labels);
-    matches
+    let pattern = |labels: &mut Table<'_>, label: &str| {
+        let Text(text) = labels.take(label)?;
+        Some((label.to_owned(), labels.check(label, Pattern::new(&text).map_err(|_| "must be shorter"))?))
+    };
+    let all = |labels: &mut Table<'_>| known.iter().filter_map(|label| pattern(labels, label)).collect();
+    table.within("match", |labels| Some(all(labels))).unwrap_or_default()
 }
 
 fn grouping(settings: Settings, table: &mut Table<'_>, usual: Grouping, known: &[&str]) -> Grouping {
@@ -111,30 +101,18 @@ fn grouping(settings: Settings, table: &mut Table<'_>, usual: Grouping, known: &
     }
 }
 
-impl TryFrom<String> for Name {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let name = RULES.iter().map(|rule| rule.name).find(|name| name.as_str() == text).map(Self);
-        let names: Vec<_> = RULES.iter().map(|rule| rule.name.as_str()).collect();
-        name.ok_or_else(|| format!("must be the name of an alert ({})", names.join(", ")))
-    }
+/// Reads the name of a rule.
+fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Pattern>, D::Error> {
+    let names: Vec<_> = RULES.iter().map(|rule| rule.name.as_str()).collect();
+    let what = format!("must be the name of an alert ({})", names.join(", "));
+    let is_one = |text: &&str| names.contains(text);
+    values::parsed(deserializer, |text| Some(text).filter(is_one).and_then(|text| Pattern::new(text).ok()).ok_or(what))
 }
 
 impl Pattern {
-    fn new(text: &str) -> Self {
-        Self(text.split('*').map(str::to_owned).collect())
-    }
-
-    fn fits(&self, text: &str) -> bool {
-        let Some((first, rest)) = self.0.split_first() else { return text.is_empty() };
-        let Some(mut left) = text.strip_prefix(first.as_str()) else { return false };
-        let Some((last, middle)) = rest.split_last() else { return left.is_empty() };
-        for part in middle {
-            let Some(at) = left.find(part.as_str()) else { return false };
-            left = &left[at + part.len()..];
-        }
-        left.ends_with(last.as_str())
+    fn new(text: &str) -> Result<Self, regex::Error> {
+        let pattern = regex::escape(text).replace("\\*", ".*");
+        Regex::new(&format!("(?s)^{pattern}$")).map(Self)
     }
 }
 
@@ -153,8 +131,9 @@ mod tests {
             ("aa*aa", "aaaa", "aaa"),
             ("a.c", "a.c", "abc"),
         ] {
-            assert!(Pattern::new(pattern).fits(fits), "{pattern} {fits}");
-            assert!(pattern == "*" || !Pattern::new(pattern).fits(does_not), "{pattern} {does_not}");
+            let Pattern(regex) = Pattern::new(pattern).unwrap();
+            assert!(regex.is_match(fits), "{pattern} {fits}");
+            assert!(pattern == "*" || !regex.is_match(does_not), "{pattern} {does_not}");
         }
     }
 }

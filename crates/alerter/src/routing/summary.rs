@@ -7,38 +7,33 @@ use jiff::{
     tz::TimeZone,
 };
 use pisync_core::models::hour_of;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::{Names, Receiver};
 use crate::{
     receivers::log,
-    tables::{Table, values::Texts},
+    tables::{
+        Table,
+        values::{self, Texts},
+    },
 };
-
-/// A day of the week.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(try_from = "String")]
-struct Day(Weekday);
 
 /// The keys of the file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Settings {
     receivers: Option<Texts>,
-    day: Option<Day>,
+    #[serde(default, deserialize_with = "day")]
+    day: Option<Weekday>,
     hour: Option<Hour>,
-    zone: Option<Zone>,
+    #[serde(default, deserialize_with = "zone")]
+    zone: Option<TimeZone>,
 }
 
 /// An hour of the day.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(try_from = "f64")]
 struct Hour(i8);
-
-/// A time zone that this machine knows.
-#[derive(Debug, Deserialize)]
-#[serde(try_from = "String")]
-struct Zone(TimeZone);
 
 /// For how long a summary is due: as long as any message is tried. One that was due while no
 /// alerter ran, or before it was asked for, is left out.
@@ -88,8 +83,8 @@ impl Plan {
             receivers.dedup();
         }
         let (day, hour) = (table.need("day", day), table.need("hour", hour));
-        let zone = zone.map_or(TimeZone::UTC, |Zone(zone)| zone);
-        Some(Self { receivers: receivers?, day: day?.0, hour: hour?.0, zone })
+        let zone = zone.unwrap_or(TimeZone::UTC);
+        Some(Self { receivers: receivers?, day: day?, hour: hour?.0, zone })
     }
 
     /// The summary that is due, of the seven days before the day on which it is.
@@ -130,13 +125,16 @@ fn refusal(name: &str, names: &Names<'_>) -> Option<&'static str> {
     (name != log::NAME && !names.has(name)).then_some("is no receiver of this file")
 }
 
-impl TryFrom<String> for Day {
-    type Error = &'static str;
+/// Reads a day of the week.
+fn day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Weekday>, D::Error> {
+    let day = |name: &str| BrokenDownTime::parse("%A", name).ok()?.weekday();
+    values::parsed(deserializer, |name| day(name).ok_or("must be a day, monday to sunday"))
+}
 
-    fn try_from(name: String) -> Result<Self, Self::Error> {
-        let day = BrokenDownTime::parse("%A", name).ok().and_then(|day| day.weekday());
-        day.map(Self).ok_or("must be a day, monday to sunday")
-    }
+/// Reads a time zone that this machine knows.
+fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<TimeZone>, D::Error> {
+    let what = "must be \"UTC\" or a time zone that this machine knows, such as \"Europe/Berlin\"";
+    values::parsed(deserializer, |name| TimeZone::get(name).map_err(|_| what))
 }
 
 impl TryFrom<f64> for Hour {
@@ -146,15 +144,6 @@ impl TryFrom<f64> for Hour {
     fn try_from(hour: f64) -> Result<Self, Self::Error> {
         let fits = hour.fract() == 0.0 && (0.0..24.0).contains(&hour);
         fits.then_some(Self(hour as i8)).ok_or("must be an hour, 0 to 23")
-    }
-}
-
-impl TryFrom<String> for Zone {
-    type Error = &'static str;
-
-    fn try_from(name: String) -> Result<Self, Self::Error> {
-        let zone = TimeZone::get(&name).map(Self);
-        zone.map_err(|_| "must be \"UTC\" or a time zone that this machine knows, such as \"Europe/Berlin\"")
     }
 }
 

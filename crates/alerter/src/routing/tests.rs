@@ -28,7 +28,7 @@ fn routes(config: &str, device: &str) -> Vec<Route> {
     let at = "2026-11-23T08:00:00Z".parse().unwrap();
     let run = FailureRun { count: 3, since: at, last_at: at, last_speed: 12.5 };
     let alert = Alert::device_sync_failing(DeviceId::parse(device).unwrap(), &run);
-    Routing::new(log, Links::default(), config).routes(&alert)
+    Routing::new(log, Links::default(), config).current().routes(&alert)
 }
 
 fn names(config: &str, device: &str) -> Vec<String> {
@@ -85,7 +85,7 @@ fn all_that_is_wrong_is_told_at_once_by_line_and_key() {
     for part in [
         "1: receiver.url_file: is missing",
         "6: receiver.name: is another receiver's name already",
-        "9: receiver.port: ",
+        "9: receiver.port: must be a port, 1 to 65535",
         "10: receiver.tls: ",
         "11: receiver.from: ",
         "12: receiver.to: ",
@@ -251,8 +251,8 @@ fn rules_that_are_not_named_stay_as_they_are_and_each_may_be_set() {
     let rules = RoutingFile::parse(config).unwrap().rules;
     let usual = Rules::default();
     assert_eq!(rules.common.digest_after().as_mins(), 20);
-    assert_eq!(rules.fleet_sync_failing.at_least, 7);
-    assert!((rules.fleet_sync_failing.opens_at - 0.5).abs() < 1e-9);
+    assert_eq!(rules.fleet_sync_failing.limits.at_least, 7);
+    assert!((rules.fleet_sync_failing.limits.opens_at - 0.5).abs() < 1e-9);
     assert_eq!(rules.fleet_sync_failing.window, usual.fleet_sync_failing.window);
     assert_eq!(rules.fleet_silent.absent_after.as_mins(), 30);
     assert_eq!(rules.pipeline_stalled.longest_wait.as_mins(), 1);

@@ -14,7 +14,7 @@ use pisync_core::{
     models::{Alert, AlertName, DeviceId, Finding, Subject},
     store::StoredEvent,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{About, Rule, Rules};
 use crate::{
@@ -32,7 +32,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 /// Shares of all changes that could be.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Above this share it is flapping.

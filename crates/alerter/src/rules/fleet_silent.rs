@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::{Alert, AlertName, Finding, Listening, Scope, Subject};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{About, Rule, Rules};
 use crate::{
@@ -25,15 +25,11 @@ pub(super) const RULE: Rule = Rule {
 };
 
 /// When too many are absent.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    #[serde(deserialize_with = "values::share")]
-    opens_at: f64,
-    #[serde(deserialize_with = "values::count")]
-    at_least: u64,
-    #[serde(deserialize_with = "values::share")]
-    closes_below: f64,
+    #[serde(flatten)]
+    pub limits: Limits,
     /// For how long a device has to be silent to be absent.
     #[serde(deserialize_with = "values::length")]
     pub absent_after: SignedDuration,
@@ -42,17 +38,10 @@ pub struct Settings {
     pub expected_for: SignedDuration,
 }
 
-impl Settings {
-    fn limits(&self) -> Limits {
-        Limits { opens_at: self.opens_at, at_least: self.at_least, closes_below: self.closes_below }
-    }
-}
-
 impl Default for Settings {
     fn default() -> Self {
-        let Limits { opens_at, at_least, closes_below } = Limits::FLEET;
         let (absent_after, expected_for) = (SignedDuration::from_hours(3), SignedDuration::from_hours(7 * 24));
-        Self { opens_at, at_least, closes_below, absent_after, expected_for }
+        Self { limits: Limits::default(), absent_after, expected_for }
     }
 }
 
@@ -80,7 +69,7 @@ async fn parts(
     reach: Reach,
     absent: u64,
 ) -> Result<BTreeMap<Scope, Presence>, ReadError> {
-    let (at_least, open) = (rules.fleet_silent.at_least, snapshot.open_scopes());
+    let (at_least, open) = (rules.fleet_silent.limits.at_least, snapshot.open_scopes());
     if !is_heard || rules.common.fleet_by.is_empty() || (open.is_empty() && absent < at_least) {
         return Ok(BTreeMap::new());
     }
@@ -105,7 +94,7 @@ fn evaluation(
         // Nobody is expected there any more.
         (Subject::Scope(_), Some(Presence { expected: 0, .. })) => Health::Healthy,
         (_, None) => Health::Unknown,
-        (_, Some(Presence { expected, absent })) => rules.fleet_silent.limits().health(is_open, absent, expected),
+        (_, Some(Presence { expected, absent })) => rules.fleet_silent.limits.health(is_open, absent, expected),
     };
     alert.finding = presence.map(|presence| finding(presence, reach));
     Evaluation::new(alert, health, snapshot.now)

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, ops::Range};
 use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::{AHEAD, Alert, AlertName, Finding, FleetWindow, FleetWindows, Scope, Subject};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{About, Rule, Rules};
 use crate::{
@@ -25,15 +25,11 @@ pub(super) const RULE: Rule = Rule {
 };
 
 /// When too many of the fleet fail, or of a part of it.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    #[serde(deserialize_with = "values::share")]
-    pub(crate) opens_at: f64,
-    #[serde(deserialize_with = "values::count")]
-    pub(crate) at_least: u64,
-    #[serde(deserialize_with = "values::share")]
-    closes_below: f64,
+    #[serde(flatten)]
+    pub limits: Limits,
     /// How far back it reads, in the devices' own time.
     #[serde(deserialize_with = "values::length")]
     pub window: SignedDuration,
@@ -44,8 +40,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        let Limits { opens_at, at_least, closes_below } = Limits::FLEET;
-        Self { opens_at, at_least, closes_below, window: SignedDuration::from_mins(15), heard_at_least: 0.01 }
+        Self { limits: Limits::default(), window: SignedDuration::from_mins(15), heard_at_least: 0.01 }
     }
 }
 
@@ -62,7 +57,7 @@ const CONTRASTS: usize = 3;
 async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>, ReadError> {
     let window = rules.fleet_sync_failing.window_at(snapshot.now);
     let mut windows = snapshot.windows(window.clone()).await?;
-    let lag = snapshot.add_clocks_off(&mut windows, &window, rules.fleet_sync_failing.at_least).await?;
+    let lag = snapshot.add_clocks_off(&mut windows, &window, rules.fleet_sync_failing.limits.at_least).await?;
     let windows = windows.windows();
     // By the clocks of most of those that report.
     let lag = if 2 * windows.all.clock_off > windows.all.reporting { lag } else { SignedDuration::ZERO };
@@ -169,10 +164,6 @@ fn with_stats(mut alert: Alert, window: &FleetWindow) -> Alert {
 }
 
 impl Settings {
-    fn limits(&self) -> Limits {
-        Limits { opens_at: self.opens_at, at_least: self.at_least, closes_below: self.closes_below }
-    }
-
     /// Returns the window of a time. A believed clock may be a little ahead of ours.
     fn window_at(&self, now: Timestamp) -> Range<Timestamp> {
         let start = now.saturating_sub(self.window).unwrap_or(Timestamp::MIN);
@@ -205,7 +196,7 @@ impl Settings {
         if is_open && part.reporting == 0 && whole.reporting > 0 {
             return Health::Healthy;
         }
-        self.limits().health(is_open, part.failing(), part.reporting)
+        self.limits.health(is_open, part.failing(), part.reporting)
     }
 }
 

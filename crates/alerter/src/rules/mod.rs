@@ -1,6 +1,7 @@
 //! The rules, a file for each: its name and settings, what inhibits it, what it reads, and when its alert
 //! opens and closes. What it says is its template, `messages/en/<rule>.txt`.
 
+pub(crate) mod common;
 mod device_flapping;
 mod device_silent;
 pub(crate) mod device_sync_failing;
@@ -11,12 +12,12 @@ mod pipeline_stalled;
 
 use futures_util::future::BoxFuture;
 use pisync_core::models::AlertName;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
+use self::common::Common;
 use crate::{
     evaluation::Evaluation,
     inhibition::Inhibitor,
-    routing::rules::Common,
     snapshot::{Candidates, ReadError, Snapshot},
     tables::Table,
 };
@@ -48,7 +49,7 @@ pub(crate) enum About {
 pub(crate) type Ask<T> = for<'a> fn(&'a Snapshot, &'a Rules) -> BoxFuture<'a, Result<T, ReadError>>;
 
 /// The settings of a rule that has none.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct NoSettings {}
 
@@ -65,7 +66,7 @@ macro_rules! rules {
 
         impl Rules {
             pub(crate) fn read(table: &mut Table<'_>) -> Self {
-                $(let $rule = table.part(stringify!($rule));)*
+                $(let $rule = table.settings(stringify!($rule));)*
                 Self { common: table.read().unwrap_or_default(), $($rule),* }
             }
         }

@@ -3,7 +3,7 @@
 use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::{Alert, AlertName, Finding, Subject};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{About, Rule};
 use crate::{
@@ -21,7 +21,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 /// How long is too long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// How long an event may wait.

@@ -27,7 +27,7 @@ pub(crate) use self::presence::{Presence, Reach};
 use self::{clocks::Heard, presence::Sizes};
 use crate::{
     inhibition::{Inhibition, Inhibitor},
-    routing::rules::Common,
+    rules::common::Common,
 };
 
 /// How many devices are evaluated at a time: the memory of a tick is bounded by them.

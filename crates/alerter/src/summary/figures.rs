@@ -2,13 +2,16 @@
 
 use jiff::Timestamp;
 use pisync_core::{
-    models::{DeviceStatus, Incident, SyncHour},
+    models::{Alert, DeviceStatus, SyncHour},
     queue::LastSeen,
     store::Store,
 };
 use serde::Serialize;
 
-use crate::routing::summary::Due;
+use crate::{
+    messages::{in_words, subject},
+    routing::summary::Due,
+};
 
 /// How many of the worst devices are named.
 const WORST: usize = 5;
@@ -17,7 +20,8 @@ const WORST: usize = 5;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Figures {
     pub(super) syncs: Syncs,
-    pub(super) syncs_before: Syncs,
+    /// Those of the week before; none where nothing is known of it.
+    pub(super) before: Option<Syncs>,
     /// Devices that were heard of since the week began.
     pub(super) devices: i64,
     /// As the summary of the week before has it, if there was one.
@@ -26,11 +30,19 @@ pub(super) struct Figures {
     pub(super) begun_before: u64,
     pub(super) ended: u64,
     pub(super) open: u64,
-    /// The one that lasted longest, and for how long so far.
-    #[serde(skip)]
-    pub(super) longest: Option<(Incident, std::time::Duration)>,
+    /// The one that lasted longest, so far if it is open.
+    pub(super) longest: Option<Longest>,
     /// The devices that fail now, most often in a row first.
     pub(super) worst: Vec<(String, i32)>,
+}
+
+/// The incident that lasted longest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Longest {
+    pub(super) alertname: String,
+    pub(super) subject: String,
+    pub(super) lasted: String,
+    pub(super) is_open: bool,
 }
 
 /// The syncs of some hours.
@@ -56,20 +68,28 @@ impl Figures {
         let longest = alerts.longest(week.clone(), now).await?;
         Ok(Self {
             syncs: Syncs::of(&hours.hours(week.start, week.end).await?),
-            syncs_before: Syncs::of(&hours.hours(before.start, before.end).await?),
+            before: Some(Syncs::of(&hours.hours(before.start, before.end).await?)).filter(|before| before.hours > 0),
             devices: i64::try_from(seen.count_since(due.from).await?)?,
             devices_before: told_before.and_then(|told| told.figures.get("devices").copied()),
             begun: alerts.count_begun(week.clone()).await?,
             begun_before: alerts.count_begun(before).await?,
             ended: alerts.count_ended(week).await?,
             open: alerts.count_firing().await?,
-            longest: longest.map(|incident| {
-                let until = incident.alert.ends_at.unwrap_or(now);
-                let lasted = until.duration_since(incident.alert.starts_at);
-                (incident, std::time::Duration::try_from(lasted).unwrap_or_default())
-            }),
+            longest: longest.map(|incident| Longest::of(&incident.alert, now)),
             worst: worst.iter().map(|kept| (kept.device_id.to_string(), kept.failure_count())).collect(),
         })
+    }
+}
+
+impl Longest {
+    pub(super) fn of(alert: &Alert, now: Timestamp) -> Self {
+        let lasted = alert.ends_at.unwrap_or(now).duration_since(alert.starts_at);
+        Self {
+            alertname: alert.name.to_string(),
+            subject: subject(alert),
+            lasted: in_words(lasted.try_into().unwrap_or_default()),
+            is_open: alert.ends_at.is_none(),
+        }
     }
 }
 

@@ -7,23 +7,20 @@
 mod figures;
 mod words;
 
-use std::time::Duration;
-
 use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    crash::CrashSettings,
     models::Summary,
     queue::{LastSeen, Queue},
-    store::{Store, StoreError},
+    store::StoreError,
 };
 
 use self::figures::Figures;
 use crate::{
-    metrics::Metrics,
+    incident,
     notification::Delivery,
-    outbox::Outcome,
-    routing::{Routing, summary::Due},
+    outbox::{Outbox, Outcome},
+    routing::summary::Due,
 };
 
 /// How long after the devices were counted in the hour that follows a week, its hours are taken to
@@ -33,46 +30,32 @@ const SETTLED: SignedDuration = SignedDuration::from_mins(10);
 /// How long that is waited for.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(2);
 
-/// How long until a message that was not taken is tried again: so long at first, and twice as long
-/// each time.
-const WAIT: Duration = Duration::from_secs(30);
-const LONGEST_WAIT: Duration = Duration::from_mins(15);
-
-/// Sends summaries. Cheap to clone.
+/// Sends summaries, by what the outbox sends by. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Summaries {
-    store: Store,
+    pub(crate) outbox: Outbox,
     seen: LastSeen,
-    receivers: Routing,
-    lease: Duration,
-    crash: CrashSettings,
-    metrics: Metrics,
 }
 
 impl Summaries {
-    /// The summaries of a store and a queue; a message whose sender died is left to it for `lease`.
-    pub fn new(
-        store: Store,
-        queue: Queue,
-        receivers: Routing,
-        lease: Duration,
-        crash: CrashSettings,
-        metrics: Metrics,
-    ) -> Self {
-        Self { store, seen: LastSeen::new(queue), receivers, lease, crash, metrics }
+    /// The summaries of a store and a queue; a message whose sender died is left to it as one of the outbox
+    /// is.
+    pub fn new(outbox: Outbox, queue: Queue) -> Self {
+        Self { outbox, seen: LastSeen::new(queue) }
     }
 
     /// Sends what is due now.
     pub async fn send(&self) -> anyhow::Result<Outcome> {
-        self.send_at(self.store.now().await?).await
+        self.send_at(self.outbox.store.now().await?).await
     }
 
     /// The same as if it were another time.
     pub async fn send_at(&self, now: Timestamp) -> anyhow::Result<Outcome> {
-        let Some(plan) = self.receivers.summary() else { return Ok(Outcome::default()) };
+        let current = self.outbox.receivers.current();
+        let Some(plan) = &current.file.summary else { return Ok(Outcome::default()) };
         let Some(due) = plan.due(now) else { return Ok(Outcome::default()) };
         let Some(summary) = self.summary(&due, now).await? else { return Ok(Outcome::default()) };
-        let addresses: Vec<_> = plan.receivers.iter().flat_map(|name| self.receivers.addresses(name)).collect();
+        let addresses: Vec<_> = plan.receivers.iter().flat_map(|name| current.addresses(name)).collect();
         let each = addresses.iter().map(|address| self.send_to(address, &summary, now));
         let mut outcome = Outcome::default();
         try_join_all(each).await?.iter().for_each(|delivery| outcome.count(delivery.as_ref()));
@@ -82,32 +65,37 @@ impl Summaries {
     /// What is told of the week that is due, as it is written down; nothing while its hours may
     /// still be added up.
     async fn summary(&self, due: &Due, now: Timestamp) -> anyhow::Result<Option<Summary>> {
-        if let Some(summary) = self.store.summaries().find(&due.week).await? {
+        if let Some(summary) = self.outbox.store.summaries().find(&due.week).await? {
             return Ok(Some(summary));
         }
-        let counted = self.store.status_hours().find(due.to).await?;
+        let counted = self.outbox.store.status_hours().find(due.to).await?;
         let is_settled = counted.is_some_and(|counted| counted.taken_at + SETTLED <= now);
         if !is_settled && now < due.at + PATIENCE {
             return Ok(None);
         }
-        let figures = Figures::of(&self.store, &self.seen, due, now).await?;
-        self.store.summaries().keep(&words::summary(&self.receivers.messages(), due, &figures)?).await?;
+        let figures = Figures::of(&self.outbox.store, &self.seen, due, now).await?;
+        self.outbox
+            .store
+            .summaries()
+            .keep(&words::summary(&self.outbox.receivers.current().messages, due, &figures)?)
+            .await?;
         // Another alerter may have been first.
-        Ok(self.store.summaries().find(&due.week).await?)
+        Ok(self.outbox.store.summaries().find(&due.week).await?)
     }
 
     async fn send_to(&self, receiver: &str, summary: &Summary, now: Timestamp) -> Result<Option<Delivery>, StoreError> {
-        let summaries = self.store.summaries();
-        let Some(attempts) = summaries.claim(summary, receiver, now, self.lease).await? else { return Ok(None) };
-        self.crash.pass("after_summary_claim");
-        let delivery = self.receivers.send_summary(receiver, summary).await;
-        self.crash.pass("after_summary_send");
-        self.metrics.delivered(&delivery);
+        let summaries = self.outbox.store.summaries();
+        let Some(attempts) = summaries.claim(summary, receiver, now, self.outbox.lease).await? else { return Ok(None) };
+        self.outbox.crash.pass("after_summary_claim");
+        let delivery = self.outbox.receivers.send_summary(receiver, summary).await;
+        self.outbox.crash.pass("after_summary_send");
+        self.outbox.metrics.delivered(&delivery);
         match &delivery {
             Delivery::Sent => summaries.sent(summary, receiver, now).await?,
-            Delivery::Again { after, why } => {
+            Delivery::Again { why, .. } => {
                 log::warn!(receiver = receiver; "the summary of {} was not taken, trying on: {why}", summary.week);
-                let next_at = now.saturating_add(after.unwrap_or_else(|| wait(attempts))).unwrap_or(Timestamp::MAX);
+                let wait = incident::wait(attempts, &delivery, fastrand::f64());
+                let next_at = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
                 summaries.put_off(summary, receiver, next_at, why).await?;
             }
             Delivery::Dead { why } => {
@@ -116,20 +104,5 @@ impl Summaries {
             }
         }
         Ok(Some(delivery))
-    }
-}
-
-fn wait(attempts: i32) -> Duration {
-    let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(0).min(10);
-    (WAIT * 2_u32.pow(doublings)).min(LONGEST_WAIT)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_attempt_is_waited_for_twice_as_long_up_to_a_quarter_of_an_hour() {
-        assert_eq!([1, 2, 3, 6, 7, 400].map(|attempts| wait(attempts).as_secs()), [30, 60, 120, 900, 900, 900]);
     }
 }

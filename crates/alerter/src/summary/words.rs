@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::figures::{Figures, Syncs};
 use crate::{
-    messages::{Messages, in_words, minute, subject},
+    messages::{Messages, minute},
     routing::summary::Due,
 };
 
@@ -19,51 +19,22 @@ struct SummaryContext<'a> {
     to: String,
     #[serde(flatten)]
     figures: &'a Figures,
-    /// The syncs of the week before; none where nothing is known of it.
-    before: Option<Syncs>,
-    /// The incident that lasted longest.
-    longest: Option<LongestContext<'a>>,
     /// Hours of the week that are not added up, and all.
     missing: u64,
     hours: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct LongestContext<'a> {
-    alertname: &'a str,
-    subject: String,
-    lasted: String,
-    is_open: bool,
 }
 
 /// Returns the summary of a week.
 ///
 /// Fails if the operating system gives no random bytes.
 pub(super) fn summary(messages: &Messages, due: &Due, figures: &Figures) -> anyhow::Result<Summary> {
-    let (subject, lines) = messages.summary(&SummaryContext::of(due, figures));
-    let (week, id) = (due.week.clone(), MessageId::random()?);
-    Ok(Summary { week, id, from: due.from, to: due.to, subject, lines, figures: numbers(figures) })
-}
-
-impl<'a> SummaryContext<'a> {
-    fn of(due: &'a Due, figures: &'a Figures) -> Self {
-        let hours = u64::try_from(due.to.duration_since(due.from).as_hours()).unwrap_or(0);
-        Self {
-            week: &due.week,
-            from: minute(due.from),
-            to: minute(due.to),
-            before: Some(figures.syncs_before).filter(|before| before.hours > 0),
-            longest: figures.longest.as_ref().map(|(longest, lasted)| LongestContext {
-                alertname: longest.alert.name.as_str(),
-                subject: subject(&longest.alert),
-                lasted: in_words(*lasted),
-                is_open: longest.alert.ends_at.is_none(),
-            }),
-            missing: hours.saturating_sub(figures.syncs.hours),
-            hours,
-            figures,
-        }
-    }
+    let Due { week, from, to, .. } = due;
+    let hours = u64::try_from(to.duration_since(*from).as_hours()).unwrap_or(0);
+    let missing = hours.saturating_sub(figures.syncs.hours);
+    let context = SummaryContext { week, from: minute(*from), to: minute(*to), figures, missing, hours };
+    let (subject, lines) = messages.summary(&context);
+    let (week, id) = (week.clone(), MessageId::random()?);
+    Ok(Summary { week, id, from: *from, to: *to, subject, lines, figures: numbers(figures) })
 }
 
 fn numbers(figures: &Figures) -> BTreeMap<String, i64> {
@@ -87,12 +58,11 @@ fn numbers(figures: &Figures) -> BTreeMap<String, i64> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use jiff::Timestamp;
-    use pisync_core::models::{Alert, AlertName, Incident, Subject};
+    use jiff::{SignedDuration, Timestamp};
+    use pisync_core::models::{Alert, AlertName, Subject};
 
     use super::*;
+    use crate::summary::figures::Longest;
 
     fn messages() -> Messages {
         Messages::new(crate::messages::Links::default(), 0.5)
@@ -114,14 +84,14 @@ mod tests {
         let fleet = Alert::new(AlertName::FLEET_SILENT, Subject::Fleet, due().from);
         Figures {
             syncs: Syncs { hours: 168, good: 9_999, connectivity: 1, content: 0, unknown: 0, late: 12, all: 10_000 },
-            syncs_before: Syncs { hours: 100, good: 90, connectivity: 2, content: 3, unknown: 5, late: 0, all: 100 },
+            before: Some(Syncs { hours: 100, good: 90, connectivity: 2, content: 3, unknown: 5, late: 0, all: 100 }),
             devices: 1_234,
             devices_before: Some(1_200),
             begun: 1,
             begun_before: 4,
             ended: 0,
             open: 1,
-            longest: Some((Incident::new(fleet, due().from), Duration::from_hours(49))),
+            longest: Some(Longest::of(&fleet, due().from + SignedDuration::from_hours(49))),
             worst: vec![("pibook-1".into(), 120), ("pibook-2".into(), 3)],
         }
     }
@@ -152,7 +122,7 @@ mod tests {
     fn what_is_not_known_is_said_and_not_made_up() {
         let figures = Figures {
             syncs: Syncs { hours: 160, ..Syncs::default() },
-            syncs_before: Syncs::default(),
+            before: None,
             devices_before: None,
             longest: None,
             worst: Vec::new(),

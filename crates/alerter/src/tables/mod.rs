@@ -8,7 +8,7 @@ pub(crate) mod values;
 
 use std::{borrow::Cow, collections::BTreeMap, fs, path::Path};
 
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use toml::{
     Spanned,
     de::{DeTable, DeValue, Deserializer, ValueDeserializer},
@@ -39,6 +39,8 @@ pub(crate) struct Table<'t> {
     entries: DeTable<'t>,
     /// The line of each key.
     lines: BTreeMap<String, usize>,
+    /// The keys that may be there, besides those that serde names.
+    known: Vec<String>,
     problems: Vec<Problem>,
 }
 
@@ -54,11 +56,42 @@ impl<'t> Table<'t> {
 
     fn new(text: &'t str, name: String, line: usize, entries: DeTable<'t>) -> Self {
         let lines = entries.iter().map(|(key, _)| (key.get_ref().to_string(), line_of(text, key.span().start)));
-        Self { text, name, line, lines: lines.collect(), entries, problems: Vec::new() }
+        Self { text, name, line, lines: lines.collect(), entries, known: Vec::new(), problems: Vec::new() }
     }
 
-    /// Takes the tables of an array of tables, such as `[[receiver]]`.
-    pub(crate) fn tables(&mut self, key: &str) -> Vec<Table<'t>> {
+    /// Reads each table of an array of tables, such as `[[receiver]]`.
+    pub(crate) fn each<T>(&mut self, key: &str, mut read: impl FnMut(&mut Self) -> Option<T>) -> Vec<T> {
+        let tables = self.tables(key);
+        tables.into_iter().filter_map(|table| self.part(table, &mut read)).collect()
+    }
+
+    /// Reads a table, such as `[rules]`, if it is there.
+    pub(crate) fn within<T>(&mut self, key: &str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        let value = self.entries.remove(key)?;
+        if let DeValue::Table(table) = value.into_inner() {
+            return self.part(Self::new(self.text, self.path(key), self.line_of(key), table), read);
+        }
+        self.fault(key, "must be a table");
+        None
+    }
+
+    /// Reads a table of which each key has a default; of one that is wrong, too, the defaults remain.
+    pub(crate) fn settings<T: Default + Serialize + DeserializeOwned>(&mut self, key: &str) -> T {
+        let defaults = toml::Table::try_from(T::default()).unwrap_or_default();
+        let read = |table: &mut Self| {
+            table.known.extend(defaults.into_iter().map(|(key, _)| key));
+            table.read()
+        };
+        self.within(key, read).unwrap_or_default()
+    }
+
+    fn part<T>(&mut self, mut part: Self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        let read = read(&mut part);
+        self.problems.extend(part.finish());
+        read
+    }
+
+    fn tables(&mut self, key: &str) -> Vec<Self> {
         let Some(value) = self.entries.remove(key) else { return Vec::new() };
         let of = |item: Spanned<DeValue<'t>>| {
             let line = line_of(self.text, item.span().start);
@@ -75,26 +108,9 @@ impl<'t> Table<'t> {
         })
     }
 
-    /// Takes a table, such as `[rules]`.
-    pub(crate) fn table(&mut self, key: &str) -> Option<Table<'t>> {
-        let value = self.entries.remove(key)?;
-        if let DeValue::Table(table) = value.into_inner() {
-            return Some(Self::new(self.text, self.path(key), self.line_of(key), table));
-        }
-        self.fault(key, "must be a table");
-        None
-    }
-
-    /// Reads a part of this table; without it, or if it is wrong, the default stands for it.
-    pub(crate) fn part<T: Default + DeserializeOwned>(&mut self, key: &str) -> T {
-        let Some(mut part) = self.table(key) else { return T::default() };
-        let read = part.read();
-        self.add(part);
-        read.unwrap_or_default()
-    }
-
     /// Takes one value.
     pub(crate) fn take<T: DeserializeOwned>(&mut self, key: &str) -> Option<T> {
+        self.known.push(key.to_owned());
         let value = self.entries.remove(key)?;
         let read = T::deserialize(ValueDeserializer::from(value));
         read.map_err(|error| self.fault(key, words(error.message(), &[]))).ok()
@@ -145,8 +161,7 @@ impl<'t> Table<'t> {
             let error = parsed::<T>(sound).err().filter(|error| missing(error).is_none());
             let Some(error) = error else { return Ok(()) };
             sound.remove(&field);
-            let known: Vec<_> = self.lines.keys().map(String::as_str).filter(|known| known != key.get_ref()).collect();
-            Err(words(error.message(), &known))
+            Err(words(error.message(), &self.known))
         };
         let place = value.get_ref().as_str().filter(|_| field.get_ref().ends_with(FILE)).map(str::to_owned);
         let as_it_is = put(value);
@@ -181,17 +196,11 @@ impl<'t> Table<'t> {
         self.problems.push((self.line_of(key), format!("{}: {}", self.path(key), what.into())));
     }
 
-    /// Adds what was wrong in a part of this table.
-    pub(crate) fn add(&mut self, part: Table<'_>) {
-        self.problems.extend(part.finish());
-    }
-
     /// Returns all that is wrong with it; keys that nobody read are.
     pub(crate) fn finish(mut self) -> Vec<Problem> {
         let left: Vec<_> = self.entries.keys().map(|key| key.get_ref().to_string()).collect();
         for key in left {
-            let known: Vec<_> = self.lines.keys().map(String::as_str).filter(|known| *known != key).collect();
-            self.fault(&key, format!("{UNKNOWN}{}", suggestion(&key, &known)));
+            self.fault(&key, format!("{UNKNOWN}{}", suggestion(&key, &self.known)));
         }
         self.problems
     }
@@ -249,23 +258,25 @@ fn missing(error: &toml::de::Error) -> Option<&str> {
 }
 
 /// Returns an error of serde in our words, without the value that it repeats.
-fn words(message: &str, known: &[&str]) -> String {
-    let Some((found, expected)) = message.rsplit_once(", expected ") else {
-        return if message.starts_with("unknown field ") { UNKNOWN.to_owned() } else { message.to_owned() };
-    };
-    let choices: Vec<_> = expected.split('`').skip(1).step_by(2).collect();
+fn words(message: &str, known: &[String]) -> String {
+    let (found, expected) = message.rsplit_once(", expected ").unwrap_or((message, ""));
+    let mut choices: Vec<_> = expected.split('`').skip(1).step_by(2).map(str::to_owned).collect();
     let named = found.split('`').nth(1).unwrap_or_default();
     if found.starts_with("unknown field") {
-        if choices.contains(&format!("{named}{FILE}").as_str()) {
+        if choices.contains(&format!("{named}{FILE}")) {
             return format!("is a secret and is not read from here: use {named}{FILE} or {named}{ENV}");
         }
-        let known: Vec<_> = choices.iter().chain(known).copied().collect();
-        return format!("{UNKNOWN}{}", suggestion(named, &known));
+        choices.extend_from_slice(known);
+        return format!("{UNKNOWN}{}", suggestion(named, &choices));
+    }
+    if expected.is_empty() {
+        return message.to_owned();
     }
     let expected = match expected {
         "a boolean" => "true or false".to_owned(),
         "a string" | "string" => "a text in quotes".to_owned(),
         "f64" => "a number".to_owned(),
+        "a nonzero u16" => "a port, 1 to 65535".to_owned(),
         _ if found.starts_with("unknown variant") => choices.join(", "),
         other => other.to_owned(),
     };
@@ -274,8 +285,8 @@ fn words(message: &str, known: &[&str]) -> String {
 }
 
 /// Returns the known word that was probably meant.
-fn suggestion(word: &str, known: &[&str]) -> String {
-    let distance = |known: &&&str| strsim::damerau_levenshtein(word, known);
+fn suggestion(word: &str, known: &[String]) -> String {
+    let distance = |known: &&String| strsim::damerau_levenshtein(word, known);
     let meant = known.iter().min_by_key(distance).filter(|known| distance(known) <= (word.len() / 3).max(1));
     meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default()
 }

@@ -40,11 +40,6 @@ pub(crate) struct Hidden(pub(crate) Secret);
 #[serde(try_from = "String")]
 pub(crate) struct Length<const FROM: u64, const TO: u64>(pub(crate) Duration);
 
-/// A port of a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "f64")]
-pub(crate) struct Port(pub(crate) u16);
-
 /// An address of the web.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "String")]
@@ -74,6 +69,14 @@ fn numeric<'de, D: Deserializer<'de>>(
 ) -> Result<f64, D::Error> {
     let number = f64::deserialize(deserializer)?;
     fits(number).then_some(number).ok_or_else(|| D::Error::custom(format_args!("must be {expected}")))
+}
+
+/// Reads a text as `parse` does, whose error says what it must be.
+pub(crate) fn parsed<'de, T, D: Deserializer<'de>, E: std::fmt::Display>(
+    deserializer: D,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<Option<T>, D::Error> {
+    parse(&String::deserialize(deserializer)?).map(Some).map_err(D::Error::custom)
 }
 
 /// Reads a length of time that is not nothing.
@@ -124,16 +127,6 @@ impl<const FROM: u64, const TO: u64> TryFrom<String> for Length<FROM, TO> {
     }
 }
 
-impl TryFrom<f64> for Port {
-    type Error = &'static str;
-
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the limits of a port")]
-    fn try_from(port: f64) -> Result<Self, Self::Error> {
-        let fits = port.fract() == 0.0 && (1.0..=65_535.0).contains(&port);
-        fits.then_some(Self(port as u16)).ok_or("must be a port, 1 to 65535")
-    }
-}
-
 impl TryFrom<String> for WebAddress {
     type Error = &'static str;
 
@@ -168,13 +161,11 @@ mod tests {
     }
 
     #[test]
-    fn numbers_ports_and_addresses_are_what_they_say() {
+    fn numbers_and_addresses_are_what_they_say() {
         assert_eq!((numbers("0.5"), numbers("2"), numbers("1")[1]), ([Some(0.5); 2], [Some(2.0), None], Some(1.0)));
         for wrong in ["-1", "nan", "inf", "\"1\"", "1e13"] {
             assert_eq!(numbers(wrong), [None; 2], "{wrong}");
         }
-        assert_eq!(parsed::<Port>("587"), Ok(Port(587)));
-        assert!(parsed::<Port>("0").is_err() && parsed::<Port>("65536").is_err() && parsed::<Port>("1.5").is_err());
         assert!(parsed::<WebAddress>("\"https://example.org/x\"").is_ok());
         assert!(parsed::<WebAddress>("\"example.org\"").is_err() && parsed::<WebAddress>("\"file:///x\"").is_err());
     }

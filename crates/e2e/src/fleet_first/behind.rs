@@ -77,7 +77,7 @@ pub(super) async fn constant_lag(env: &TestEnv, devices: u32) -> anyhow::Result<
         let hour = if word(line, "status") == "firing" { FAILING_SINCE + 2 } else { last };
         at.as_hours() == hour
     };
-    let says_so = says_so(&stage, "its clock is 5 h 0 min behind ours");
+    let says_so = says_so(&stage, "clock: 5 h 0 min behind ours");
     let is_right = stage.messages() == expected && stage.told.iter().all(is_in_time) && says_so;
     let story = format!(
         "the clocks of {} of {devices} devices are {BEHIND} hours behind, and {FAILING} of these fail four times",
@@ -101,7 +101,7 @@ pub(super) async fn whole_fleet(env: &TestEnv, devices: u32) -> anyhow::Result<b
     let first = stage.told.first().map(|(at, _)| at.as_hours());
     let is_right = stage.messages() == expected
         && first == Some(FAILING_SINCE)
-        && says_so(&stage, "is off, so they count by receipt")
+        && says_so(&stage, "are off, so they count by receipt")
         && stage.incidents_of_devices().await? == failing;
     let story = format!("the clocks of all {devices} devices are {BEHIND} hours behind, and {failing} fail");
     table::timeline(&stage, &story, is_right);

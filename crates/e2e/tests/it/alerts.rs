@@ -198,6 +198,21 @@ async fn an_incident_is_taken_on_with_a_name_and_a_comment() {
     env.finish().await;
 }
 
+/// A rule is three files of the alerter: no other crate has to name it.
+#[tokio::test]
+async fn a_rule_that_only_the_alerter_knows_can_be_silenced_by_the_form() {
+    let (env, now) = (TestEnv::new(), e2e::now());
+    let alert = Alert::new(AlertName::parse("QueueNearLimit").unwrap(), Subject::Fleet, now);
+    let kept = KeptIncident { incident: Incident::new(alert, now), revision: Revision::Unset };
+    assert_eq!(env.store().await.alerts().save(&[kept]).await.unwrap(), Saved::All);
+    let api = env.api(&[]).await;
+    let page = reqwest::get(format!("{}/silences", api.url)).await.unwrap().text().await.unwrap();
+    for rule in ["FleetSilent", "QueueNearLimit"] {
+        assert!(page.contains(&format!("<option>{rule}</option>")), "{rule}: {page}");
+    }
+    env.finish().await;
+}
+
 #[tokio::test]
 async fn what_is_silenced_is_not_told_until_the_silence_is_over() {
     let env = TestEnv::new();

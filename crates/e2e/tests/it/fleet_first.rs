@@ -18,7 +18,7 @@ async fn one_message_and_a_digest(is_herd: bool) {
     let message = |at: usize| told.lines[at]["message"].as_str().unwrap();
     assert!(message(0).contains(" of "), "{}", message(0));
     assert!(
-        message(2).starts_with("12 devices have not recovered with the fleet") && message(2).contains("pibook-000000"),
+        message(2).starts_with("PiSync: 12 devices have not recovered;") && message(2).contains("pibook-000000"),
         "{}",
         message(2)
     );

@@ -85,7 +85,7 @@ async fn a_north_that_fails() -> (Story, Service) {
 #[tokio::test]
 async fn a_region_that_fails_is_one_message_and_devices_elsewhere_are_told_singly() {
     let (story, _worker) = a_north_that_fails().await;
-    assert!(story.message(0).starts_with("region=nord is failing since"), "{}", story.message(0));
+    assert!(story.message(0).starts_with("region=nord: "), "{}", story.message(0));
     assert!(story.message(0).contains("what changed: region=nord: 89 % failing"), "{}", story.message(0));
     let api = story.env.api(&[]).await;
     let (_, listed) = api.get("/api/v1/alerts?state=firing").await;
@@ -106,7 +106,7 @@ async fn a_region_that_fails_is_one_message_and_devices_elsewhere_are_told_singl
     ];
     assert_eq!(story.told(), told(&all));
     let digest = story.message(story.env.alerts().len() - 1);
-    assert!(digest.starts_with("2 devices have not recovered with region=nord"), "{digest}");
+    assert!(digest.starts_with("PiSync: 2 devices have not recovered;") && digest.contains("region=nord"), "{digest}");
     story.env.finish().await;
 }
 
@@ -129,7 +129,7 @@ async fn while_the_whole_fleet_fails_its_parts_are_held_back() {
         story.report(hour, |device| device < 400).await;
     }
     assert_eq!(story.told(), told(&[("FleetSyncFailing firing", 1)]));
-    assert!(story.message(0).starts_with("the fleet is failing since"), "{}", story.message(0));
+    assert!(story.message(0).starts_with("PiSync: 400 of "), "{}", story.message(0));
     // The north fails on when the rest is well: it is told then, by itself.
     for hour in 3..5 {
         story.report(hour, |device| device < 40).await;

@@ -68,7 +68,7 @@ async fn a_group_that_falls_silent_is_one_message_and_those_who_stay_silent_a_di
     assert_eq!(story.told(), told(&[("FleetSilent firing", 1)]));
     assert_eq!(story.incidents_of_devices().await, 50, "those are held back");
     let message = story.env.alerts()[0]["message"].as_str().unwrap().to_owned();
-    assert!(message.starts_with("50 of 1000 devices are silent"), "{message}");
+    assert!(message.starts_with("PiSync: 50 of 1000 devices silent;"), "{message}");
 
     for hour in 31..=33 {
         story.heard(3..1_000, hour * HOUR).await;
@@ -178,7 +178,7 @@ async fn an_event_that_waits_too_long_is_a_message_and_it_is_over_when_all_was_w
     story.looks(6).await;
     assert_eq!(story.told(), told(&[("PipelineStalled firing", 1)]));
     let message = story.env.alerts()[0]["message"].as_str().unwrap().to_owned();
-    assert!(message.contains("the oldest queued event has waited for 6 min"), "{message}");
+    assert!(message.contains("oldest queued event: has waited for 6 min"), "{message}");
 
     let _worker = story.env.worker("worker.log", &[]).await;
     story.env.drained().await;

@@ -93,7 +93,7 @@ async fn a_region_that_falls_silent_is_one_message_and_who_stays_silent_is_in_it
     let story = Story::new(BY_REGION).await;
     story.go_on(1..=30, |device| !is_silent(device)).await;
     assert_eq!(story.told(), told(&[("DeviceSilent firing", 1), ("FleetSilent firing", 1)]));
-    assert!(story.message(0).starts_with("60 of 90 devices of region=nord are silent"), "{}", story.message(0));
+    assert!(story.message(0).starts_with("region=nord: 60 of 90 devices silent;"), "{}", story.message(0));
     assert_eq!(story.env.alerts()[1]["deviceId"], "pibook-0090", "only who is elsewhere is told singly");
     assert_eq!(story.env.store().await.alerts().count_of_devices().await.unwrap(), 61);
     let api = story.env.api(&[]).await;
@@ -106,10 +106,10 @@ async fn a_region_that_falls_silent_is_one_message_and_who_stays_silent_is_in_it
     let since =
         [("DeviceSilent firing", 1), ("FleetDigest firing", 1), ("FleetSilent firing", 1), ("FleetSilent resolved", 1)];
     assert_eq!(story.told(), told(&since));
-    assert!(story.message(2).starts_with("region=nord reports again since"), "{}", story.message(2));
+    assert!(story.message(2).starts_with("region=nord: few devices are silent now;"), "{}", story.message(2));
     let digest = story.message(3);
-    assert!(digest.starts_with("2 devices have not recovered with region=nord"), "{digest}");
-    assert!(digest.ends_with(": pibook-0000, pibook-0001"), "{digest}");
+    assert!(digest.starts_with("PiSync: 2 devices have not recovered;"), "{digest}");
+    assert!(digest.ends_with("recovered: region=nord, without them; devices: pibook-0000, pibook-0001"), "{digest}");
 
     // The digest is looked at before the devices that it names.
     story.go_on(35..=36, |_| true).await;
@@ -160,7 +160,7 @@ async fn while_the_whole_fleet_is_silent_its_parts_are_held_back() {
     let story = Story::new(BY_REGION).await;
     story.go_on(1..=4, |device| device >= 400).await;
     assert_eq!(story.told(), told(&[("FleetSilent firing", 1)]));
-    assert!(story.message(0).starts_with("400 of 2000 devices are silent"), "{}", story.message(0));
+    assert!(story.message(0).starts_with("PiSync: 400 of 2000 devices silent;"), "{}", story.message(0));
     // The south comes back, the north does not: it is told then, by itself.
     story.go_on(5..=6, |device| device >= 40).await;
     assert_eq!(story.told(), told(&[("FleetSilent firing", 2), ("FleetSilent resolved", 1)]));

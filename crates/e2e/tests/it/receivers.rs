@@ -12,6 +12,7 @@ use alerter::{
 use e2e::{Answer, FarEnd, TestEnv, hours_ago};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::{Alert, DeviceId, FailureRun, Telling};
+use serde_json::json;
 
 /// The key of the signatures, and what the file with it holds.
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -151,7 +152,7 @@ async fn slack_gets_what_people_need_and_no_name_of_a_device_is_a_command() {
     let sent = far_end.received().remove(0).json();
     let text = sent["attachments"][0]["text"].as_str().unwrap();
     for part in [
-        "&lt;!channel&gt; failed 3 syncs in a row since",
+        "&lt;!channel&gt;: 3 failed syncs in a row",
         "connectivity",
         "0.2 Mbps",
         "0.5 Mbps",
@@ -208,10 +209,11 @@ async fn pagerduty_gets_one_incident_that_begins_and_ends() {
             (&event["payload"]["source"], &event["payload"]["severity"]),
             (&"pibook-1".into(), &"warning".into())
         );
-        assert_eq!(event["links"][0]["href"], "https://pisync.example.org/device?id=pibook-1");
+        let link = json!({ "href": "https://pisync.example.org/device?id=pibook-1", "text": "device" });
+        assert_eq!(event["links"][0], link);
     }
     let summary = events[2]["payload"]["summary"].as_str().unwrap();
-    assert!(summary.contains("has recovered") && summary.ends_with("for 3 h 0 min"), "{summary}");
+    assert!(summary.ends_with("has recovered after 3 h 0 min"), "{summary}");
     assert!(events[0]["payload"]["custom_details"]["cause"].as_str().unwrap().contains("0.2 Mbps"));
 
     far_end.answers([says(400, "", "hunter2 is no key")]);
@@ -229,7 +231,7 @@ async fn the_log_gets_a_line_for_each_alert_of_a_message() {
     let devices: Vec<_> = env.alerts().iter().map(|line| line["deviceId"].as_str().unwrap().to_owned()).collect();
     assert_eq!(devices, ["pibook-0", "pibook-1", "pibook-2"]);
     let message = env.alerts()[0]["message"].as_str().unwrap().to_owned();
-    assert!(message.contains("failed 3 syncs in a row") && message.contains("(0.2 Mbps)"), "{message}");
+    assert!(message.contains("3 failed syncs in a row") && message.contains("(0.2 Mbps)"), "{message}");
     env.remove().await;
 }
 

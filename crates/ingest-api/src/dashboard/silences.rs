@@ -97,9 +97,11 @@ struct Row {
     comment: String,
 }
 
-/// The rules to choose from: those that are known here, and the one that was asked for.
-fn offered(asked: &str) -> BTreeSet<String> {
-    AlertName::KNOWN.into_iter().chain(AlertName::parse(asked)).map(|name| name.to_string()).collect()
+/// The rules to choose from: those that are known here, those with an open incident, and the one that was
+/// asked for.
+fn offered(open: Vec<String>, asked: &str) -> BTreeSet<String> {
+    let known = AlertName::KNOWN.into_iter().chain(AlertName::parse(asked)).map(|name| name.to_string());
+    known.chain(open).collect()
 }
 
 /// The silences, and what a new one would be about.
@@ -115,7 +117,7 @@ pub(super) async fn get(
     let cookie = if viewer.may_operate { begin_for_forms(&request, &mut viewer, &state) } else { None };
     let page = SilencesPage {
         frame: Frame::new("Silences", "/alerts", &viewer),
-        rules: offered(&about.rule),
+        rules: offered(state.store.alerts().open_rules().await.map_err(ApiError::from)?, &about.rule),
         preview,
         kind: about.kind,
         device: about.device,

@@ -35,6 +35,21 @@ impl Alerts {
         Ok((self.open_readable(found).await, last))
     }
 
+    /// Returns the names of the rules that have an open incident: a query for each, by the index.
+    pub async fn open_rules(&self) -> Result<Vec<String>, StoreError> {
+        let (mut names, mut from) = (Vec::new(), String::new());
+        loop {
+            let find = self.collection.find_one(doc! { "fingerprint": { "$gte": &from }, "open": true });
+            let find = find.projection(doc! { "_id": 0, "fingerprint": 1 }).sort(doc! { "fingerprint": 1 });
+            // No hint: before the first alerter there is no index.
+            let Some(Ok(found)) = find.await?.map(|found| fingerprint(&found)) else { return Ok(names) };
+            let name = found.split_once('/').map_or(found.as_str(), |(name, _)| name);
+            // Behind all that begin with the name and a slash, which a zero follows.
+            from = format!("{name}0");
+            names.push(name.to_owned());
+        }
+    }
+
     /// Returns those of these fingerprints that have an open incident.
     pub async fn open_among(&self, fingerprints: &[String]) -> Result<HashSet<String>, StoreError> {
         let find = self.collection.find(doc! { "fingerprint": { "$in": fingerprints }, "open": true });
