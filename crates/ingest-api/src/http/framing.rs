@@ -109,6 +109,14 @@ impl Chunk {
 
 #[cfg(test)]
 mod tests {
+    use actix_http::{
+        ServiceConfig,
+        h1::{Codec, Message},
+    };
+    use actix_web::web::BytesMut;
+    use proptest::{prelude::*, test_runner::TestRunner};
+    use tokio_util::codec::Decoder;
+
     use super::*;
 
     /// How many bytes are of the body, and whether it is over.
@@ -141,5 +149,57 @@ mod tests {
                 assert_eq!((taken, is_over), (broken.len() + 5, false), "{broken:?} {step}");
             }
         }
+    }
+
+    /// Where the framework finds the end of a body of chunks, if it takes the body.
+    fn end_by_framework(config: &ServiceConfig, body: &str) -> Result<Option<usize>, String> {
+        let mut bytes = BytesMut::from("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n");
+        bytes.extend_from_slice(body.as_bytes());
+        let mut codec = Codec::new(config.clone());
+        loop {
+            match codec.decode(&mut bytes).map_err(|error| error.to_string())? {
+                Some(Message::Item(_) | Message::Chunk(Some(_))) => {}
+                Some(Message::Chunk(None)) => return Ok(Some(body.len() - bytes.len())),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// Chunks as clients write them, and with a few bytes put in, left out or changed.
+    fn bodies() -> impl Strategy<Value = String> {
+        let chunk = (0..40_usize, "(;[a-z]{0,3}(=[a-z\"]{0,3})?)?", "[a-f\r\n0-9 ]{40}", any::<bool>());
+        let chunk = chunk.prop_map(|(size, extension, data, is_upper)| {
+            let digits = if is_upper { format!("{size:X}") } else { format!("{size:02x}") };
+            format!("{digits}{extension}\r\n{}{}", &data[..size], if size == 0 { "" } else { "\r\n" })
+        });
+        let trailer = prop_oneof![4 => Just(String::new()), 1 => "([a-z]{1,3}: [a-z\n\r ]{0,4}\r\n){1,2}"];
+        let changes = prop::collection::vec((any::<prop::sample::Index>(), "[\r\n0-9a-f;: ]?", 0..2_usize), 0..3);
+        let parts = (prop::collection::vec(chunk, 0..4), trailer, changes);
+        parts.prop_map(|(chunks, trailer, changes)| {
+            let mut body = format!("{}0\r\n{trailer}\r\n", chunks.concat());
+            for (place, put, left_out) in changes {
+                let at = place.index(body.len());
+                let end = (at + left_out).min(body.len());
+                body.replace_range(at..end, &put);
+            }
+            body
+        })
+    }
+
+    #[actix_web::test]
+    async fn a_body_of_chunks_ends_where_the_framework_ends_it() {
+        let config = ServiceConfig::default();
+        let mut runner =
+            TestRunner::new(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(5_000) });
+        let ran = runner.run(&(bodies(), 1..50_usize), |(body, step)| {
+            let both = format!("{body}GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+            let (taken, is_over) = read(Framing::chunked(), &both, step);
+            // What the framework refuses ends the connection.
+            if let Ok(end) = end_by_framework(&config, &both) {
+                prop_assert_eq!(is_over.then_some(taken), end);
+            }
+            Ok(())
+        });
+        ran.unwrap();
     }
 }

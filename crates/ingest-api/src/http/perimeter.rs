@@ -1,6 +1,8 @@
 //! What each request passes before its route: the size of its head, where it comes from, its path, and
 //! a task of its own.
 
+use std::time::Duration;
+
 use actix_web::{
     Error,
     body::{EitherBody, MessageBody},
@@ -9,6 +11,8 @@ use actix_web::{
     http::StatusCode,
     middleware::Next,
 };
+use pisync_core::store::StoreError;
+use tokio::time::timeout;
 
 use super::Site;
 use crate::{
@@ -18,6 +22,9 @@ use crate::{
 
 /// The most bytes of a request's header, over all its fields.
 const HEADER_LIMIT: usize = 16 * 1024;
+
+/// How long the answer to anything but a report may take to begin: a store that hangs refuses nothing.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Refuses what is too large or comes from another site; all else goes on to its end, also when its
 /// client hangs up: a driver's future must not be dropped half way.
@@ -39,5 +46,12 @@ pub(crate) async fn perimeter<B: MessageBody + 'static>(
         return Ok(next.call(request).await?.map_into_left_body());
     }
     let task = actix_web::rt::spawn(async move { Ok(next.call(request).await?.map_into_left_body()) });
-    task.await.unwrap_or_else(|panic| Err(InternalError::new(panic, StatusCode::INTERNAL_SERVER_ERROR).into()))
+    match timeout(ANSWER_TIMEOUT, task).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(panic)) => Err(InternalError::new(panic, StatusCode::INTERNAL_SERVER_ERROR).into()),
+        Err(_) => {
+            let limit = ANSWER_TIMEOUT.as_secs();
+            Err(ApiError::Store(StoreError::Unavailable(format!("no answer within {limit} s"))).into())
+        }
+    }
 }

@@ -1,8 +1,11 @@
 //! The server: a thread for each processor, HTTP/1.1 over TCP or TLS.
 
 use std::{
-    fmt, io,
+    fmt,
+    future::poll_fn,
+    io,
     net::{SocketAddr, TcpListener},
+    pin::pin,
     rc::Rc,
     sync::Arc,
     task::{Context, Poll},
@@ -163,13 +166,13 @@ where
     fn call(&self, stream: TcpStream) -> Self::Future {
         let (place, http, tls) = (self.table.open(), Rc::clone(&self.http), self.tls.clone());
         Box::pin(async move {
-            let connection = Rc::clone(&place.connection);
-            let killed = std::future::poll_fn(|context| connection.poll_killed(context));
-            tokio::select! {
-                biased;
-                () = killed => {}
-                () = converse(stream, &place.connection, &*http, tls) => {}
-            }
+            let mut conversation = pin!(converse(stream, &place.connection, &*http, tls));
+            // By hand: each request passes here several times.
+            poll_fn(|context| match place.connection.poll_killed(context) {
+                Poll::Ready(()) => Poll::Ready(()),
+                Poll::Pending => conversation.as_mut().poll(context),
+            })
+            .await;
             Ok(())
         })
     }
