@@ -49,6 +49,8 @@ pub(super) fn of_alert(notice: &AlertNotification, floor_mbps: f64) -> Value {
         // Some of the devices by name, and how many more there are.
         more => part.saturating_sub(named.len() as u64),
         named => named.join(", "),
+        // The speed that the cause was judged by, if one was measured. Its newest failed sync may be another by now.
+        speed => alert.evidence.map(|evidence| evidence.speed).filter(|speed| *speed > 0.0).map(round),
         // The speed below which the connection is taken for the cause.
         floor => round(floor_mbps),
         // The usual speed, if the connection is taken for the cause because it was far slower than that.

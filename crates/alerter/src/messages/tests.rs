@@ -157,12 +157,14 @@ fn a_failing_device_is_explained_by_its_speeds_and_syncs() {
     };
     let mut alert = alert(AlertName::DEVICE_SYNC_FAILING, device("a"), 0, 0);
     (alert.finding, alert.cause) = (None, Cause::Connectivity);
+    // A newer sync than the one that it was judged by has failed since.
+    alert.evidence = Some(Evidence { speed: 0.4, usual: None });
     let of = |kind, alert: &Alert| AlertNotification { context: context.clone(), ..notice(kind, alert.clone()) };
     assert_eq!(
         messages().alert(&of(Telling::Firing, &alert), Format::Plain).lines()[1..],
         [
             "since: 2026-11-24 08:00 UTC",
-            "cause: connectivity: the connection was slow at the last one (0.2 Mbps), below 0.5 Mbps; typically 12 Mbps",
+            "cause: connectivity: the connection was slow at the last one (0.4 Mbps), below 0.5 Mbps; typically 12 Mbps",
             "last errors: 2026-11-24 09:00 UTC: 1 error, 8 files synced, 0.2 Mbps; 2026-11-24 09:00 UTC: 5 errors, 8 \
              files synced, 0.2 Mbps",
             "last good sync: 2026-11-24 07:00 UTC",
@@ -180,7 +182,7 @@ fn a_failing_device_is_explained_by_its_speeds_and_syncs() {
     let log = messages().log(&of(Telling::Firing, &alert));
     assert!(
         log.contains(
-            "; cause: connectivity: the connection was slow at the last one (0.2 Mbps), below a quarter of the 12 Mbps"
+            "; cause: connectivity: the connection was slow at the last one (2 Mbps), below a quarter of the 12 Mbps"
         ),
         "{log}"
     );
