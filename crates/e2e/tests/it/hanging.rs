@@ -1,10 +1,20 @@
 //! A `MongoDB` that hangs refuses nothing and answers nothing: questions end in time all the same, they
 //! do not pile up, and the first after it is back is answered.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use e2e::{MongoServer, TestEnv, body, hours_ago, now};
 use nix::sys::signal::Signal;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, copy},
+    net::{TcpListener, TcpStream},
+};
 
 /// Within this time each answer comes, whatever it is: 3 s, and what a busy machine adds.
 const IN_TIME: Duration = Duration::from_secs(10);
@@ -67,4 +77,46 @@ async fn questions_end_in_time_while_the_store_hangs_and_are_answered_after_it()
     .await;
     env.remove().await;
     folder.remove().await;
+}
+
+/// Forwards to a `MongoDB`, but for questions about rows while `swallows` is set: their connections stay
+/// open, and are silent for ever.
+async fn forward(client: TcpStream, server: String, swallows: Arc<AtomicBool>) -> std::io::Result<()> {
+    let (mut from_server, mut to_server) = TcpStream::connect(server).await?.into_split();
+    let (mut from_client, mut to_client) = client.into_split();
+    tokio::spawn(async move { copy(&mut from_server, &mut to_client).await });
+    let mut bytes = vec![0; 64 * 1024];
+    loop {
+        let read = from_client.read(&mut bytes).await?;
+        if swallows.load(Ordering::Relaxed) && bytes[..read].windows(9).any(|bytes| bytes == b"SyncEvent") {
+            std::future::pending::<()>().await;
+        }
+        if read == 0 {
+            return Ok(());
+        }
+        to_server.write_all(&bytes[..read]).await?;
+    }
+}
+
+/// The driver sees that a server is away, but not that a connection is.
+#[tokio::test]
+async fn a_question_whose_connection_hangs_is_answered_in_time() {
+    let env = TestEnv::new();
+    let server = env.mongo_uri().trim_start_matches("mongodb://").split(['/', '?', ',']).next().unwrap().to_owned();
+    let (listener, swallows) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), Arc::new(AtomicBool::new(false)));
+    let uri = format!("mongodb://{}/?directConnection=true", listener.local_addr().unwrap());
+    let swallow = Arc::clone(&swallows);
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            tokio::spawn(forward(client, server.clone(), Arc::clone(&swallow)));
+        }
+    });
+    let api = env.api(&["--mongo-uri", &uri]).await;
+    let ask = async || api.get("/api/device/a/sync-history").await.0;
+    assert_eq!(ask().await, 200);
+    swallows.store(true, Ordering::Relaxed);
+    assert_eq!(ask().await, 503);
+    swallows.store(false, Ordering::Relaxed);
+    assert_eq!(ask().await, 200);
+    env.finish().await;
 }
