@@ -154,10 +154,10 @@ fn line<'a>(notice: &'a AlertNotification, messages: &Messages, now: Timestamp) 
 
 #[cfg(test)]
 mod tests {
-    use pisync_core::models::FailureRun;
+    use pisync_core::models::{AlertName, FailureRun};
 
     use super::*;
-    use crate::device_context::DeviceContext;
+    use crate::{device_context::DeviceContext, receivers::payload::AlertItem};
 
     fn notice(kind: Telling) -> AlertNotification {
         let run = FailureRun {
@@ -178,6 +178,16 @@ mod tests {
     fn written(kind: Telling) -> serde_json::Value {
         let now = "2026-11-23T10:00:01.5Z".parse().unwrap();
         serde_json::to_value(line(&notice(kind), &messages(), now)).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_about_failed_syncs_has_no_count_of_them_and_no_cause() {
+        let mut silent = notice(Telling::Firing);
+        silent.alert.name = AlertName::DEVICE_SILENT;
+        let line = serde_json::to_value(line(&silent, &messages(), Timestamp::UNIX_EPOCH)).unwrap();
+        assert_eq!((line.get("failureCount"), line.get("cause")), (None, None), "{line}");
+        let annotations = AlertItem::of(&silent, &messages()).annotations;
+        assert!(!annotations.contains_key("failureCount") && !annotations.contains_key("cause"), "{annotations:?}");
     }
 
     #[test]
