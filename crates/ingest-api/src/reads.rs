@@ -14,8 +14,8 @@ use crate::error::ApiError;
 /// The threads of this process, once it serves.
 static THREADS: OnceLock<Runtime> = OnceLock::new();
 
-/// How much less a thread of these is preferred than one of the server, from 0 to 19 (`nice(2)`): where
-/// both want a processor, the report has it first.
+/// How much lower the priority of these threads is than that of the server's threads, 0 to 19 (`nice(2)`): a
+/// report gets the processor first.
 const NICENESS: i32 = 10;
 
 /// Starts the threads: half as many as there are processors, which leaves the other half to reports.
@@ -31,7 +31,7 @@ pub(crate) fn start() -> io::Result<()> {
     Ok(())
 }
 
-/// On Linux this is about the thread that calls.
+/// Lowers the priority of the calling thread. On Linux a priority belongs to a thread (`nice(2)`).
 fn give_way() {
     if let Err(error) = rustix::process::nice(NICENESS) {
         log::debug!(error:% = error; "a thread of reads has the priority of the server's threads");

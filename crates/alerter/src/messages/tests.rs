@@ -63,7 +63,7 @@ region=nord: 60 of 90 devices silent
 region=nord: still 60 of 90 devices silent
 region=nord: few devices are silent now
 PiSync: 12 devices have not recovered
-  recovered: the fleet, without them
+  recovered: the rest of the fleet
   devices: pi-1, pi-2 and 10 more
 PiSync: 12 devices have still not recovered
 PiSync: the last devices have recovered

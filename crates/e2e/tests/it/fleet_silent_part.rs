@@ -109,7 +109,7 @@ async fn a_region_that_falls_silent_is_one_message_and_who_stays_silent_is_in_it
     assert!(story.message(2).starts_with("region=nord: few devices are silent now;"), "{}", story.message(2));
     let digest = story.message(3);
     assert!(digest.starts_with("PiSync: 2 devices have not recovered;"), "{digest}");
-    assert!(digest.ends_with("recovered: region=nord, without them; devices: pibook-0000, pibook-0001"), "{digest}");
+    assert!(digest.ends_with("recovered: the rest of region=nord; devices: pibook-0000, pibook-0001"), "{digest}");
 
     // The digest is looked at before the devices that it names.
     story.go_on(35..=36, |_| true).await;

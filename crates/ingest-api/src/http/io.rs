@@ -31,7 +31,7 @@ use crate::{error::problem, headers};
 const LINGER: usize = 1024 * 1024;
 const LINGER_TURN: usize = 64 * 1024;
 
-/// How many bytes are read at a time where a head is expected.
+/// How many bytes are read at a time in a head that did not come in one piece.
 const STEP: usize = 2 * 1024;
 
 /// A stream that a client speaks over.
@@ -58,11 +58,11 @@ pub(super) struct Bounded {
     refusal: Option<Refusal>,
 }
 
-/// What was read where a head begins.
+/// What a read brought.
 enum Read {
     /// A whole head, and what came of its body.
     Request,
-    /// Something that does not go on yet.
+    /// A part of a head, or one that is refused.
     Some,
     /// Nothing: the client is gone.
     End,
@@ -141,8 +141,8 @@ impl Bounded {
         self.refusal = Some(Refusal { answer: answer(fault), is_last: true, thrown_away: 0 });
     }
 
-    /// Reads where a head begins, into the buffer of the framework: nearly every request comes in one piece,
-    /// and goes on as it came. What is no whole head waits in `ahead`.
+    /// Reads the beginning of a request into the buffer of the framework, at most what that has room for:
+    /// nearly every request comes in one piece. A head that is not whole waits in `ahead`.
     fn poll_request(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<Read>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
@@ -165,7 +165,7 @@ impl Bounded {
         Poll::Ready(Ok(read))
     }
 
-    /// Reads on in a head, until it is whole or refused; whether the client is still there.
+    /// Reads on in a head, until it is whole or refused. Returns whether the client is still there.
     fn poll_head(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
         loop {
             if self.scanned < self.ahead.len() {

@@ -23,7 +23,8 @@ use crate::{
 /// The most bytes of a request's header, over all its fields.
 const HEADER_LIMIT: usize = 16 * 1024;
 
-/// How long the answer to anything but a report may take to begin: a store that hangs refuses nothing.
+/// How long a request that is no report may wait for its answer. A store that hangs gives no error, so
+/// the wait has this end.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Refuses what is too large or comes from another site; all else goes on to its end, also when its

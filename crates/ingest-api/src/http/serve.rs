@@ -167,7 +167,7 @@ where
         let (place, http, tls) = (self.table.open(), Rc::clone(&self.http), self.tls.clone());
         Box::pin(async move {
             let mut conversation = pin!(converse(stream, &place.connection, &*http, tls));
-            // By hand: each request passes here several times.
+            // Not `select!`, which costs more: each request is polled here several times.
             poll_fn(|context| match place.connection.poll_killed(context) {
                 Poll::Ready(()) => Poll::Ready(()),
                 Poll::Pending => conversation.as_mut().poll(context),
