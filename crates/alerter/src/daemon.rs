@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use croner::Cron;
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp};
 use pisync_core::{queue::Hints, store::Store};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    heartbeat::Heartbeat,
+    heartbeat::{Heartbeat, following},
     outbox::{Outbox, Sending},
     routing::Routing,
     summary::Summaries,
@@ -144,12 +144,6 @@ pub async fn keep_alive(routing: Routing, store: Store, timeout: Duration) {
 /// Whether no tick is missing: the one that was due after `last` is done or due only just now.
 pub(crate) fn is_in_time(schedule: &Cron, last: Option<Timestamp>, now: Timestamp) -> bool {
     last.is_some_and(|last| following(schedule, last).is_none_or(|due| now.duration_since(due) <= SLACK))
-}
-
-/// The schedule's next time, if it has any.
-pub(crate) fn following(schedule: &Cron, now: Timestamp) -> Option<Timestamp> {
-    let next = schedule.find_next_occurrence(&now.to_zoned(TimeZone::UTC), false);
-    next.ok().map(|next| next.timestamp())
 }
 
 /// What is failing now: said once when it begins and once when it is over.

@@ -53,10 +53,11 @@ pub struct FailedSync {
 /// The end of an incident is told with the good sync that ended it, for which nothing is read.
 pub async fn read(store: &Store, told: &[(Telling, Alert)]) -> Vec<DeviceContext> {
     let wrong = told.iter().filter(|(reason, _)| *reason != Telling::Resolved);
-    let known = in_time(store, wrong.filter_map(|(_, alert)| failing(alert).cloned()).collect()).await;
-    let of = |(reason, alert): &(Telling, Alert)| match failing(alert) {
+    let known = in_time(store, wrong.filter_map(|(_, alert)| syncing(alert).cloned()).collect()).await;
+    let of = |(reason, alert): &(Telling, Alert)| match syncing(alert) {
         Some(_) if *reason == Telling::Resolved => {
-            DeviceContext { last_good_sync: alert.ends_at, ..DeviceContext::default() }
+            let last_good_sync = alert.ends_at.filter(|_| alert.name == AlertName::DEVICE_SYNC_FAILING);
+            DeviceContext { last_good_sync, ..DeviceContext::default() }
         }
         Some(device) => known.get(device).cloned().unwrap_or_default(),
         None => DeviceContext::default(),
@@ -64,9 +65,10 @@ pub async fn read(store: &Store, told: &[(Telling, Alert)]) -> Vec<DeviceContext
     told.iter().map(of).collect()
 }
 
-/// The device whose syncs fail, where that is what is wrong.
-fn failing(alert: &Alert) -> Option<&DeviceId> {
-    alert.device_id().filter(|_| alert.name == AlertName::DEVICE_SYNC_FAILING)
+/// Returns the device, if the alert is about its syncs.
+fn syncing(alert: &Alert) -> Option<&DeviceId> {
+    let about_syncs = [AlertName::DEVICE_SYNC_FAILING, AlertName::DEVICE_FLAPPING];
+    alert.device_id().filter(|_| about_syncs.contains(&alert.name))
 }
 
 /// Returns the contexts of these devices; none where they could not be read in time.

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use croner::Cron;
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 use pisync_core::queue::{Pulse, Queue, Tick};
 
-use crate::{daemon::following, routing::Routing};
+use crate::routing::Routing;
 
 /// The heartbeat of one process. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -46,4 +46,10 @@ impl Heartbeat {
             log::warn!(error:% = error; "the heartbeat was not written: pages say that no alerter runs");
         }
     }
+}
+
+/// Returns the schedule's next time, if it has any.
+pub(crate) fn following(schedule: &Cron, now: Timestamp) -> Option<Timestamp> {
+    let next = schedule.find_next_occurrence(&now.to_zoned(TimeZone::UTC), false);
+    next.ok().map(|next| next.timestamp())
 }

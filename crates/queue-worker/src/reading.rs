@@ -19,8 +19,10 @@ use crate::{probe, repeats::Again};
 /// The messages of a batch, read.
 #[derive(Debug, Default)]
 pub struct Contents {
-    /// The events, each once, with their place in the batch.
-    pub events: Vec<(usize, EventId, SyncEvent)>,
+    /// The events, each once.
+    pub rows: Vec<(EventId, SyncEvent)>,
+    /// The place of each in the batch.
+    pub places: Vec<usize>,
     /// Messages that are no event, or that killed their worker.
     pub dead: Vec<DeadLetter>,
     /// Further reports of the same rows that may be repeats.
@@ -38,7 +40,7 @@ pub struct UnknownVersion(pub u32);
 /// Fails if one is of another version, before anything is done with any.
 pub async fn read(queue: &Queue, batch: &Batch, crash: &CrashSettings) -> Result<Contents, UnknownVersion> {
     let deadly = if batch.attempt > 1 && batch.cursor.is_none() { probed(batch, crash).await } else { Vec::new() };
-    let (mut contents, mut malformed) = (Contents::default(), Vec::new());
+    let (mut contents, mut malformed) = (Contents::of_up_to(batch.messages.len()), Vec::new());
     for place in 0..batch.messages.len() {
         if deadly.contains(&place) {
             let error = "its worker died, and so did, twice, a process that read this message".to_owned();
@@ -67,11 +69,21 @@ async fn probed(batch: &Batch, crash: &CrashSettings) -> Vec<usize> {
 }
 
 impl Contents {
+    fn of_up_to(messages: usize) -> Self {
+        Self {
+            rows: Vec::with_capacity(messages),
+            places: Vec::with_capacity(messages),
+            seen: HashSet::with_capacity(messages),
+            ..Self::default()
+        }
+    }
+
     fn take(&mut self, place: usize, event: SyncEvent, crash: &CrashSettings) {
         crash.pass_reading(&event.device_id);
         let id = event.id();
         if self.seen.insert(id) {
-            self.events.push((place, id, event));
+            self.places.push(place);
+            self.rows.push((id, event));
         } else if Again::may_be(&event) {
             self.again.push(Again { id, device_id: event.device_id, received_at: event.received_at });
         }

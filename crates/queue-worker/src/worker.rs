@@ -25,7 +25,7 @@ use crate::{
     keeper::Keeper,
     left_alone::LeftAlone,
     metrics::{Effect, Metrics},
-    reading::{self, UnknownVersion},
+    reading::{self, Contents, UnknownVersion},
     receipt::{hours, receipts},
     repeats::{self, Again, Repeats},
 };
@@ -239,9 +239,7 @@ impl Worker {
     ) -> Result<Effect, Unfinished> {
         let crash = &self.settings.crash;
         let contents = reading::read(&self.queue, batch, crash).await.map_err(Unfinished::Unknown)?;
-        let (again, mut dead) = (contents.again, contents.dead);
-        let (places, rows): (Vec<_>, Vec<_>) =
-            contents.events.into_iter().map(|(place, id, event)| (place, (id, event))).unzip();
+        let Contents { rows, places, again, mut dead, .. } = contents;
         crash.pass("before_insert");
 
         let rows = Arc::new(rows);

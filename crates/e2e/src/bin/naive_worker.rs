@@ -95,7 +95,7 @@ async fn step(config: &Config, queue: &Queue, store: &Store) -> anyhow::Result<b
 
 async fn work(config: &Config, queue: &Queue, store: &Store, batch: &Batch) -> anyhow::Result<()> {
     let contents = reading::read(queue, batch, &config.crash).await?;
-    let events: Vec<_> = contents.events.into_iter().map(|(_, id, event)| (id, event)).collect();
+    let events = contents.rows;
     match config.mode {
         Mode::Pop => {
             let _ = queue.ack(&batch.lease, &contents.dead).await?;

@@ -5,7 +5,7 @@ mod reads;
 
 use std::collections::{HashMap, hash_map::Entry};
 
-use bson::{Bson, DateTime, Document, doc, raw::RawDocument};
+use bson::{Bson, DateTime, Document, RawBson, doc, raw::RawDocument};
 use futures_util::{Stream, TryStreamExt};
 use jiff::Timestamp;
 use mongodb::{
@@ -310,8 +310,9 @@ impl From<StoredRepeats> for ClockRepeats {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Stored {
+    /// Raw, since serde would make a text of an `ObjectId` first.
     #[serde(rename = "_id")]
-    id: Bson,
+    id: RawBson,
     device_id: String,
     failure_count: Option<Whole<i32>>,
     revision: Option<Whole>,
@@ -332,9 +333,9 @@ struct Stored {
 impl Stored {
     fn id(&self) -> String {
         match &self.id {
-            Bson::ObjectId(id) => id.to_hex(),
-            Bson::String(id) => id.clone(),
-            other => other.to_string(),
+            RawBson::ObjectId(id) => id.to_hex(),
+            RawBson::String(id) => id.clone(),
+            other => Bson::try_from(other.clone()).map(|id| id.to_string()).unwrap_or_default(),
         }
     }
 

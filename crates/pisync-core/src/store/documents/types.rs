@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bson::{
-    Bson, DateTime,
+    Bson, DateTime, RawBson,
     raw::{RawBsonRef, RawDocument},
 };
 use jiff::Timestamp;
@@ -44,8 +44,9 @@ impl<'de, T: TryFrom<i64>> Deserialize<'de> for Whole<T> {
 impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let expected = || D::Error::custom("not a date: expected one of the years -9977 to 9987");
-        match Bson::deserialize(deserializer)? {
-            Bson::DateTime(date) => moment(date).map(Self).ok_or_else(expected),
+        // Raw, since serde would make a text of the date first.
+        match RawBson::deserialize(deserializer)? {
+            RawBson::DateTime(date) => moment(date).map(Self).ok_or_else(expected),
             _ => Err(expected()),
         }
     }
