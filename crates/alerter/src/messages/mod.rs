@@ -9,7 +9,10 @@ mod words;
 use std::sync::Arc;
 
 use minijinja::{AutoEscape, Environment, Value, value::Serde};
-use pisync_core::models::{Alert, Summary};
+use pisync_core::{
+    models::{Alert, Summary},
+    text::grouped,
+};
 use serde::Serialize;
 
 pub use self::links::Links;
@@ -144,7 +147,7 @@ fn environment(format: Format) -> Environment<'static> {
     minijinja_embed::load_templates!(&mut environment);
     environment.set_auto_escape_callback(|_| AutoEscape::Custom("people".into()));
     environment.set_formatter(move |out, state, value| escape::value(format, out, state, value));
-    environment.add_filter("grouped", words::grouped);
+    environment.add_filter("grouped", grouped);
     environment.add_filter("percent", words::percent);
     environment.add_filter("mbps", words::round);
     environment.add_filter("minute", |at: String| at.parse().map_or(at, minute));

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use pisync_core::{
     models::{Alert, AlertState, Incident, Telling},
     store::{KeptIncident, Store},
+    text::rfc3339,
 };
 use reqwest::Url;
 use serde::Deserialize;
@@ -134,8 +135,8 @@ impl Alertmanager {
         json!({
             "labels": notice.alert.labels(),
             "annotations": payload::annotations(notice, messages),
-            "startsAt": payload::rfc3339(notice.alert.starts_at),
-            "endsAt": end.map(payload::rfc3339),
+            "startsAt": rfc3339(notice.alert.starts_at),
+            "endsAt": end.map(rfc3339),
             "generatorURL": messages.links.page(&notice.alert).unwrap_or_default(),
         })
     }

@@ -10,10 +10,13 @@ use std::{
 };
 
 use jiff::Timestamp;
-use pisync_core::models::{Alert, DeviceId, Summary, Telling};
+use pisync_core::{
+    models::{Alert, DeviceId, Summary, Telling},
+    text::rfc3339,
+};
 use serde::Serialize;
 
-use super::payload::{WEEKLY_SUMMARY, rfc3339};
+use super::payload::WEEKLY_SUMMARY;
 use crate::{
     messages::Messages,
     notification::{AlertNotification, Delivery, Notification},

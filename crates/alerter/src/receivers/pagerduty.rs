@@ -2,15 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use pisync_core::models::Telling;
+use pisync_core::{models::Telling, settings::Secret, text::rfc3339};
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{
-    http::{Authorities, Endpoint},
-    payload,
-};
+use super::http::{Authorities, Endpoint};
 use crate::{
     messages::{Format, Links, Messages, subject},
     notification::{AlertNotification, Delivery, Notification},
@@ -53,7 +50,7 @@ pub(crate) struct Settings {
 #[derive(Debug)]
 pub(crate) struct PagerDuty {
     endpoint: Endpoint,
-    routing_key: pisync_core::settings::Secret,
+    routing_key: Secret,
     severity: Severity,
 }
 
@@ -90,7 +87,7 @@ impl PagerDuty {
                 "summary": text.headline.chars().take(SUMMARY).collect::<String>(),
                 "source": subject(alert),
                 "severity": self.severity,
-                "timestamp": payload::rfc3339(alert.starts_at),
+                "timestamp": rfc3339(alert.starts_at),
                 "class": alert.name.as_str(),
                 "custom_details": details.collect::<BTreeMap<_, _>>(),
             },

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use pisync_core::models::{ALERTNAME, Summary, Telling};
+use pisync_core::{
+    models::{ALERTNAME, Summary, Telling},
+    text::rfc3339,
+};
 use serde::Serialize;
 
 use crate::{
@@ -100,9 +103,4 @@ fn fingerprint(labels: &BTreeMap<String, String>) -> String {
     let hash = bytes
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     format!("{hash:016x}")
-}
-
-/// In milliseconds, as everything here.
-pub(crate) fn rfc3339(timestamp: Timestamp) -> String {
-    format!("{timestamp:.3}")
 }
