@@ -29,23 +29,6 @@ pub(crate) struct Reconciler {
     crash: CrashSettings,
 }
 
-/// What a tick has changed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Changed {
-    /// Incidents opened.
-    pub opened: usize,
-    /// Incidents resolved.
-    pub resolved: usize,
-}
-
-/// What was written, and what was not.
-#[derive(Debug, Default)]
-pub(crate) struct Written {
-    pub(crate) changed: Changed,
-    /// The devices of incidents that another alerter changed meanwhile.
-    pub(crate) conflicts: Vec<DeviceId>,
-}
-
 /// All that decides about the messages of incidents, beside the evaluations.
 struct Context {
     /// The last incident of each fingerprint that has no open one.
@@ -83,22 +66,22 @@ impl Reconciler {
         Ok(changes)
     }
 
-    /// Writes incidents whose documents are as they were read.
-    pub(crate) async fn write(&self, changes: &[KeptIncident]) -> Result<Written, StoreError> {
-        let mut written = Written::default();
+    /// Writes incidents whose documents are as they were read. Returns the devices of those that another
+    /// alerter changed meanwhile.
+    pub(crate) async fn write(&self, changes: &[KeptIncident]) -> Result<Vec<DeviceId>, StoreError> {
+        let mut conflicts = Vec::new();
         for some in changes.chunks(BATCH_SIZE) {
             match self.store.alerts().save(some).await? {
-                Saved::All => written.changed += Changed::of(some),
                 // What the server refuses as it is was named: another try does not help.
-                Saved::Refused => {}
+                Saved::All | Saved::Refused => {}
                 Saved::Outrun => {
                     let device = |kept: &KeptIncident| kept.incident.alert.device_id().cloned();
-                    written.conflicts.extend(some.iter().filter_map(device));
+                    conflicts.extend(some.iter().filter_map(device));
                 }
             }
             self.crash.pass("after_open");
         }
-        Ok(written)
+        Ok(conflicts)
     }
 
     /// Ends the silences whose alerts are all resolved, after all rules were evaluated.
@@ -149,22 +132,17 @@ impl Reconciler {
         snapshot: &Snapshot,
         evaluations: &[&Evaluation],
     ) -> Result<HashMap<String, KeptIncident>, StoreError> {
-        let mut before = HashMap::<_, KeptIncident>::new();
         let new = evaluations.iter().filter(|found| snapshot.open(&found.alert).is_none());
         let (fingerprints, ids): (Vec<_>, Vec<_>) =
             new.map(|found| (found.alert.own_fingerprint(), found.alert.id)).unzip();
         if fingerprints.is_empty() {
-            return Ok(before);
+            return Ok(HashMap::new());
         }
         let after = snapshot.now.saturating_sub(SAME_INCIDENT).unwrap_or(Timestamp::MIN);
-        for kept in self.store.alerts().find_ended(&fingerprints, after, &ids).await? {
-            let rank = |kept: &KeptIncident| (kept.incident.is_open(), kept.incident.state_since);
-            let fingerprint = kept.incident.alert.own_fingerprint();
-            if before.get(&fingerprint).is_none_or(|known| rank(known) < rank(&kept)) {
-                before.insert(fingerprint, kept);
-            }
-        }
-        Ok(before)
+        let mut ended = self.store.alerts().find_ended(&fingerprints, after, &ids).await?;
+        // Of each fingerprint the last one counts: one that is open by now, else the newest.
+        ended.sort_by_key(|kept| (kept.incident.is_open(), kept.incident.state_since));
+        Ok(ended.into_iter().map(|kept| (kept.incident.alert.own_fingerprint(), kept)).collect())
     }
 
     fn next(&self, rule: &Rule, snapshot: &Snapshot, context: &Context, found: &Evaluation) -> Option<KeptIncident> {
@@ -209,19 +187,4 @@ fn silenced_by(silences: &[Silence], labels: &BTreeMap<String, String>, now: Tim
     let mut ids: Vec<_> = matching.map(|silence| silence.id).collect();
     ids.sort_by_key(|id| id.bytes());
     ids
-}
-
-impl Changed {
-    fn of(saved: &[KeptIncident]) -> Self {
-        let is_new = |kept: &&KeptIncident| kept.revision == Revision::Unset;
-        let resolved = saved.iter().filter(|kept| !kept.incident.is_open()).count();
-        Self { opened: saved.iter().filter(is_new).count(), resolved }
-    }
-}
-
-impl std::ops::AddAssign for Changed {
-    fn add_assign(&mut self, other: Self) {
-        self.opened += other.opened;
-        self.resolved += other.resolved;
-    }
 }

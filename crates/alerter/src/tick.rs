@@ -14,7 +14,7 @@ use pisync_core::{
 use crate::{
     evaluation::Evaluation,
     metrics::Metrics,
-    reconcile::{Changed, Reconciler},
+    reconcile::Reconciler,
     routing::Routing,
     rules::{self, About, Ask, RULES, Rule, Rules, device_sync_failing},
     snapshot::{Candidates, PAGE, ReadError, Snapshot, Source},
@@ -47,7 +47,6 @@ struct Look<'a> {
     alerter: &'a Alerter,
     rules: Rules,
     snapshot: Snapshot,
-    changed: Changed,
 }
 
 impl Alerter {
@@ -64,14 +63,14 @@ impl Alerter {
     }
 
     /// Evaluates all rules: what a tick costs is what is wrong, not what exists.
-    pub async fn tick(&self) -> Result<Changed, ReadError> {
+    pub async fn tick(&self) -> Result<(), ReadError> {
         self.tick_at(self.source.store.now().await?).await
     }
 
     /// The same as if it were another time.
     ///
     /// A rule that cannot read its data leaves its incidents as they are and stops no other rule.
-    pub async fn tick_at(&self, now: Timestamp) -> Result<Changed, ReadError> {
+    pub async fn tick_at(&self, now: Timestamp) -> Result<(), ReadError> {
         let start = Instant::now();
         let mut look = self.look(now).await?;
         for rule in RULES {
@@ -80,12 +79,12 @@ impl Alerter {
         self.reconciler.end_silences(&look.snapshot).await?;
         self.metrics.look_at(&self.source.store, self.threshold).await?;
         self.metrics.ticked(start.elapsed());
-        Ok(look.changed)
+        Ok(())
     }
 
     /// Evaluates whether these devices fail.
-    pub async fn evaluate(&self, devices: &[DeviceId]) -> Result<Changed, ReadError> {
-        let (rule, mut changed) = (&device_sync_failing::RULE, Changed::default());
+    pub async fn evaluate(&self, devices: &[DeviceId]) -> Result<(), ReadError> {
+        let rule = &device_sync_failing::RULE;
         for page in devices.chunks(PAGE) {
             let mut look = self.look(self.source.store.now().await?).await?;
             let mut planned = look.plan(rule, page.to_vec()).await?;
@@ -97,15 +96,14 @@ impl Alerter {
                 planned = look.plan(rule, page.to_vec()).await?;
             }
             look.write(rule, planned).await?;
-            changed += look.changed;
         }
-        Ok(changed)
+        Ok(())
     }
 
     async fn look(&self, now: Timestamp) -> Result<Look<'_>, StoreError> {
         let rules = self.routing.current().file.rules.clone();
         let snapshot = self.source.snapshot(rules.common.clone(), self.threshold, now).await?;
-        Ok(Look { alerter: self, rules, snapshot, changed: Changed::default() })
+        Ok(Look { alerter: self, rules, snapshot })
     }
 }
 
@@ -141,7 +139,7 @@ impl Look<'_> {
             let planned = self.alerter.reconciler.plan(rule, &self.snapshot, &some).await?;
             if !planned.is_empty() {
                 // Where another alerter was first, the next tick sees to it.
-                self.changed += self.alerter.reconciler.write(&planned).await?.changed;
+                self.alerter.reconciler.write(&planned).await?;
                 self.snapshot.refresh_inhibition().await?;
             }
         }
@@ -179,14 +177,13 @@ impl Look<'_> {
     /// again.
     async fn write(&mut self, rule: &Rule, mut planned: Vec<KeptIncident>) -> Result<(), ReadError> {
         for _ in 0..ROUNDS {
-            let written = self.alerter.reconciler.write(&planned).await?;
-            self.changed += written.changed;
-            if written.conflicts.is_empty() {
+            let conflicts = self.alerter.reconciler.write(&planned).await?;
+            if conflicts.is_empty() {
                 break;
             }
             self.snapshot.now = self.snapshot.now.max(self.snapshot.store.now().await?);
             self.snapshot.refresh().await?;
-            planned = self.plan(rule, written.conflicts).await?;
+            planned = self.plan(rule, conflicts).await?;
         }
         Ok(())
     }
