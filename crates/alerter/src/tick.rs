@@ -36,7 +36,6 @@ const MANY: usize = 10;
 #[derive(Debug, Clone)]
 pub struct Alerter {
     source: Source,
-    threshold: i32,
     routing: Routing,
     reconciler: Reconciler,
     metrics: Metrics,
@@ -53,8 +52,8 @@ impl Alerter {
     /// Returns an alerter that calls a device failing from `threshold` failed syncs in a row.
     pub fn new(store: Store, queue: Queue, threshold: i32, routing: Routing, crash: CrashSettings) -> Self {
         let reconciler = Reconciler::new(store.clone(), routing.clone(), crash);
-        let source = Source::new(store, queue, rules::inhibitors());
-        Self { source, threshold, routing, reconciler, metrics: Metrics::new() }
+        let source = Source::new(store, queue, threshold, rules::inhibitors());
+        Self { source, routing, reconciler, metrics: Metrics::new() }
     }
 
     /// Returns what is counted.
@@ -77,7 +76,7 @@ impl Alerter {
             look.evaluate(rule).await?;
         }
         self.reconciler.end_silences(&look.snapshot).await?;
-        self.metrics.look_at(&self.source.store, self.threshold).await?;
+        self.metrics.look_at(&self.source.store, self.source.threshold).await?;
         self.metrics.ticked(start.elapsed());
         Ok(())
     }
@@ -102,7 +101,7 @@ impl Alerter {
 
     async fn look(&self, now: Timestamp) -> Result<Look<'_>, StoreError> {
         let rules = self.routing.current().file.rules.clone();
-        let snapshot = self.source.snapshot(rules.common.clone(), self.threshold, now).await?;
+        let snapshot = self.source.snapshot(rules.common.clone(), now).await?;
         Ok(Look { alerter: self, rules, snapshot })
     }
 }
@@ -131,7 +130,7 @@ impl Look<'_> {
 
     /// The whole fleet before its parts, which its alert inhibits.
     async fn evaluate_fleet(&mut self, rule: &Rule) -> Result<(), ReadError> {
-        self.snapshot.open_page(self.snapshot.store.alerts().open_of_rule(rule.name).await?);
+        self.snapshot.open_page(self.snapshot.source.store.alerts().open_of_rule(rule.name).await?);
         let evaluations = (rule.evaluate)(&self.snapshot, &self.rules).await?;
         let is_whole = |found: &Evaluation| found.alert.subject == Subject::Fleet;
         let (whole, parts): (Vec<_>, Vec<_>) = evaluations.into_iter().partition(is_whole);
@@ -148,7 +147,7 @@ impl Look<'_> {
 
     /// The devices with an open incident, and then those for which one may open.
     async fn evaluate_devices(&mut self, rule: &Rule, candidates: Ask<Candidates>) -> Result<(), ReadError> {
-        let (alerts, mut after) = (self.snapshot.store.alerts(), None);
+        let (alerts, mut after) = (self.snapshot.source.store.alerts(), None);
         loop {
             let (open, last) = alerts.open_page(rule.name, after.as_deref(), PAGE).await?;
             self.snapshot.open_page(open);
@@ -181,7 +180,7 @@ impl Look<'_> {
             if conflicts.is_empty() {
                 break;
             }
-            self.snapshot.now = self.snapshot.now.max(self.snapshot.store.now().await?);
+            self.snapshot.now = self.snapshot.now.max(self.snapshot.source.store.now().await?);
             self.snapshot.refresh().await?;
             planned = self.plan(rule, conflicts).await?;
         }
@@ -189,7 +188,7 @@ impl Look<'_> {
     }
 
     async fn plan(&mut self, rule: &Rule, devices: Vec<DeviceId>) -> Result<Vec<KeptIncident>, ReadError> {
-        let open = self.snapshot.store.alerts().open_by_fingerprint(&fingerprints(rule, &devices)).await?;
+        let open = self.snapshot.source.store.alerts().open_by_fingerprint(&fingerprints(rule, &devices)).await?;
         self.snapshot.open_page(open);
         self.snapshot.devices = devices;
         self.plan_page(rule).await

@@ -30,14 +30,14 @@ const BATCH_SIZE: usize = 100;
 
 /// Returns the devices that fail.
 async fn candidates(snapshot: &Snapshot) -> Result<Candidates, ReadError> {
-    let failing = snapshot.store.failure_counters().failing(snapshot.threshold, PAGE).await?;
+    let failing = snapshot.source.store.failure_counters().failing(snapshot.source.threshold, PAGE).await?;
     Ok(failing.map_err(ReadError::from).boxed())
 }
 
 /// Evaluates the devices of the page by their counters. An unreadable counter means unknown, not
 /// healthy.
 async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>, ReadError> {
-    let counters = snapshot.store.failure_counters().find_readable(&snapshot.devices).await?;
+    let counters = snapshot.source.store.failure_counters().find_readable(&snapshot.devices).await?;
     let is_late = |counter: &&FailureCounter| looks_late(snapshot, counter);
     let late: Vec<_> = counters.values().flatten().filter(is_late).map(|counter| counter.device_id.clone()).collect();
     let lags = snapshot.clock_lags(&late).await?;
@@ -50,7 +50,7 @@ async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>,
         let open = snapshot.open_of(RULE.name, device);
         let usual = open.and_then(|incident| incident.alert.evidence?.usual);
         let (floor, lag) = (rules.common.connectivity_floor_mbps, lags.get(device).copied().unwrap_or_default());
-        Some(evaluation(device, counter, snapshot.threshold, floor, usual, lag, snapshot.now))
+        Some(evaluation(device, counter, snapshot.source.threshold, floor, usual, lag, snapshot.now))
     };
     Ok(snapshot.devices.iter().filter_map(of).collect())
 }
@@ -59,7 +59,7 @@ async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>,
 /// newest failed sync if it may open an incident, and the last good one if it resolves one.
 fn looks_late(snapshot: &Snapshot, counter: &FailureCounter) -> bool {
     let is_open = snapshot.open_of(RULE.name, &counter.device_id).is_some();
-    let decides = match counter.run.filter(|run| run.count >= snapshot.threshold) {
+    let decides = match counter.run.filter(|run| run.count >= snapshot.source.threshold) {
         Some(run) => Some(run.last_at).filter(|_| !is_open),
         None => counter.last_success_at.filter(|_| is_open),
     };
@@ -95,7 +95,7 @@ fn evaluation(
 /// Gives alerts that open their cause by what is usual for the device, too.
 pub(crate) async fn compare_with_usual(snapshot: &Snapshot, alerts: &mut [&mut Alert]) {
     let devices: Vec<_> = alerts.iter().filter_map(|alert| alert.device_id().cloned()).collect();
-    let usual = usual_speeds(&snapshot.store, &devices).await;
+    let usual = usual_speeds(&snapshot.source.store, &devices).await;
     for alert in alerts {
         let usual = alert.device_id().and_then(|device| usual.get(device.as_str())).copied();
         alert.evidence = alert.evidence.map(|evidence| Evidence { usual, ..evidence });

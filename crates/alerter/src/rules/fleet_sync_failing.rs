@@ -61,7 +61,7 @@ async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>,
     let windows = windows.windows();
     // By the clocks of most of those that report.
     let lag = if 2 * windows.all.clock_off > windows.all.reporting { lag } else { SignedDuration::ZERO };
-    let fleet = snapshot.last_seen.count_since(snapshot.now - PART_OF_FLEET).await?;
+    let fleet = snapshot.source.last_seen.count_since(snapshot.now - PART_OF_FLEET).await?;
     if windows.left_out > 0 {
         let devices = windows.left_out;
         log::warn!(devices = devices; "the labels of fleet_by have too many values: these devices are in no part");
@@ -111,7 +111,7 @@ fn evaluation(
 
 /// Returns what those that fail have in common; people are rather notified without it than late.
 async fn what_changed(snapshot: &Snapshot, window: Range<Timestamp>) -> Vec<String> {
-    match snapshot.store.sync_events().what_changed(window).await {
+    match snapshot.source.store.sync_events().what_changed(window).await {
         Ok(changed) => changed.contrasts.iter().take(CONTRASTS).map(ToString::to_string).collect(),
         Err(error) => {
             log::warn!(error:% = error; "what changed is unknown");

@@ -71,7 +71,8 @@ impl Settings {
 
 /// Evaluates what waits, and who is alive.
 async fn evaluate(snapshot: &Snapshot, rule: &Settings) -> Result<Vec<Evaluation>, ReadError> {
-    let (liveness, partitions, now) = (snapshot.liveness().await?, snapshot.queue.status_of_all().await?, snapshot.now);
+    let (liveness, now) = (snapshot.liveness().await?, snapshot.now);
+    let partitions = snapshot.source.queue.status_of_all().await?;
     let oldest = partitions.iter().filter_map(|partition| Some(partition.oldest.as_ref()?.received_at)).min();
     let stalls = rule.stalls(&Pipeline { oldest, worker: liveness.worker, ingest: liveness.ingest }, now);
     let waiting = partitions.iter().map(|partition| partition.ready).sum();

@@ -38,7 +38,7 @@ impl Snapshot {
     /// Returns how far the clocks of these devices are behind. Of those that nothing was received of for long
     /// it is not asked: their reports are old.
     pub(crate) async fn clock_lags(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, ClockLag>, ReadError> {
-        let heard = self.last_seen.of(devices).await?;
+        let heard = self.source.last_seen.of(devices).await?;
         let is_heard = |at: &Timestamp| self.now.duration_since(*at) <= LATE_AFTER;
         let devices: Vec<_> =
             devices.iter().filter(|device| heard.get(*device).is_some_and(is_heard)).cloned().collect();
@@ -57,12 +57,12 @@ impl Snapshot {
         at_least: u64,
     ) -> Result<SignedDuration, ReadError> {
         self.known().heard.retain(|_, heard| window.contains(&heard.at));
-        let heard = self.last_seen.count_since(window.start).await?;
+        let heard = self.source.last_seen.count_since(window.start).await?;
         if heard.saturating_sub(windows.reporting()) < at_least {
             return Ok(SignedDuration::ZERO);
         }
         let (mut lags, mut left) = (Vec::new(), MOST);
-        let mut walk = self.last_seen.walk(Some(window.start), None, PAGE);
+        let mut walk = self.source.last_seen.walk(Some(window.start), None, PAGE);
         while let Some(mut page) = walk.try_next().await? {
             page.retain(|(device, _)| !windows.has(device.as_str()));
             left = left.saturating_sub(self.look_at(&page, left).await?);
@@ -100,7 +100,7 @@ impl Snapshot {
     /// Reads the newest rows of these devices, newest first.
     async fn newest_rows(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, Vec<StoredEvent>>, ReadError> {
         let some = |devices: Vec<DeviceId>| {
-            let events = self.store.sync_events();
+            let events = self.source.store.sync_events();
             async move {
                 let newest: Vec<_> = devices.iter().map(|device| (device, Timestamp::MAX)).collect();
                 events.newest_rows(&newest, ClockLag::REPORTS).await

@@ -44,8 +44,8 @@ pub(super) struct Sizes {
 impl Snapshot {
     /// Returns how many devices of the whole fleet are expected and absent.
     pub(crate) async fn presence(&self, reach: Reach) -> Result<Presence, ReadError> {
-        let expected = self.last_seen.count_since(reach.expected_since).await?;
-        let present = self.last_seen.count_since(reach.absent_since).await?;
+        let expected = self.source.last_seen.count_since(reach.expected_since).await?;
+        let present = self.source.last_seen.count_since(reach.absent_since).await?;
         Ok(Presence { expected, absent: expected.saturating_sub(present) })
     }
 
@@ -122,10 +122,10 @@ impl Snapshot {
         to: Option<Timestamp>,
         mut take: impl FnMut(&DeviceId, &Labels),
     ) -> Result<(), ReadError> {
-        let mut heard = self.last_seen.walk(Some(from), to, PAGE);
+        let mut heard = self.source.last_seen.walk(Some(from), to, PAGE);
         while let Some(some) = heard.try_next().await? {
             let devices: Vec<_> = some.iter().map(|(device, _)| device).collect();
-            let labels = self.store.sync_events().newest_labels(&devices).await?;
+            let labels = self.source.store.sync_events().newest_labels(&devices).await?;
             for (device, labels) in &labels {
                 take(device, labels);
             }
