@@ -97,7 +97,7 @@ pub(crate) async fn compare_with_usual(snapshot: &Snapshot, alerts: &mut [&mut A
     let devices: Vec<_> = alerts.iter().filter_map(|alert| alert.device_id().cloned()).collect();
     let usual = usual_speeds(&snapshot.source.store, &devices).await;
     for alert in alerts {
-        let usual = alert.device_id().and_then(|device| usual.get(device.as_str())).copied();
+        let usual = alert.device_id().and_then(|device| usual.get(device)).copied();
         alert.evidence = alert.evidence.map(|evidence| Evidence { usual, ..evidence });
         let cause = |evidence: Evidence| evidence.cause(snapshot.common.connectivity_floor_mbps);
         alert.cause = alert.evidence.map_or(alert.cause, cause);
@@ -107,11 +107,11 @@ pub(crate) async fn compare_with_usual(snapshot: &Snapshot, alerts: &mut [&mut A
 /// Returns the median speed of the good syncs among the last of each device, in Mbps: it tells a line that
 /// broke down from one that is as it always is. What cannot be read is not known: nobody is notified
 /// late because of it.
-async fn usual_speeds(store: &Store, devices: &[DeviceId]) -> HashMap<String, f64> {
+async fn usual_speeds(store: &Store, devices: &[DeviceId]) -> HashMap<DeviceId, f64> {
     let mut speeds = HashMap::new();
     for some in devices.chunks(BATCH_SIZE) {
         let newest: Vec<_> = some.iter().map(|device| (device, Timestamp::MAX)).collect();
-        match device_context::rows_of(store, &newest).await {
+        match device_context::rows_of(store, &newest, device_context::ROWS).await {
             Ok(rows) => speeds.extend(
                 rows.into_iter().filter_map(|(device, rows)| Some((device, DeviceContext::of(&rows).usual_speed?))),
             ),

@@ -166,8 +166,7 @@ fn with_stats(mut alert: Alert, window: &FleetWindow) -> Alert {
 impl Settings {
     /// Returns the window of a time. A believed clock may be a little ahead of ours.
     fn window_at(&self, now: Timestamp) -> Range<Timestamp> {
-        let start = now.saturating_sub(self.window).unwrap_or(Timestamp::MIN);
-        start..now.saturating_add(AHEAD).unwrap_or(Timestamp::MAX)
+        before(now, self.window)..now.saturating_add(AHEAD).unwrap_or(Timestamp::MAX)
     }
 
     /// Returns for how long it has to be healthy until it is over: two windows that have nothing in common.

@@ -10,6 +10,7 @@ use pisync_core::{
 };
 
 use super::{PAGE, READERS, ReadError, Snapshot};
+use crate::device_context;
 
 /// Of how many devices the newest rows are read at a time.
 const AT_ONCE: usize = 100;
@@ -100,21 +101,15 @@ impl Snapshot {
     /// Reads the newest rows of these devices, newest first.
     async fn newest_rows(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, Vec<StoredEvent>>, ReadError> {
         let some = |devices: Vec<DeviceId>| {
-            let events = self.source.store.sync_events();
+            let store = self.source.store.clone();
             async move {
                 let newest: Vec<_> = devices.iter().map(|device| (device, Timestamp::MAX)).collect();
-                events.newest_rows(&newest, ClockLag::REPORTS).await
+                device_context::rows_of(&store, &newest, ClockLag::REPORTS).await
             }
         };
         let chunks: Vec<_> = devices.chunks(AT_ONCE).map(<[DeviceId]>::to_vec).collect();
         let found: Vec<_> = stream::iter(chunks).map(some).buffer_unordered(READERS).try_collect().await?;
-        let mut rows = HashMap::<_, Vec<_>>::new();
-        for row in found.into_iter().flatten() {
-            if let Ok(device) = DeviceId::parse(&row.device_id) {
-                rows.entry(device).or_default().push(row);
-            }
-        }
-        Ok(rows)
+        Ok(found.into_iter().flatten().collect())
     }
 }
 

@@ -49,20 +49,24 @@ impl Snapshot {
         Ok(Presence { expected, absent: expected.saturating_sub(present) })
     }
 
-    /// Returns the same of each part of which `at_least` so many are absent, and of each of the `open` ones that
-    /// the config still names.
+    /// Returns the same of each part of which `at_least` so many are absent, and of each with an open incident
+    /// that the config still names. While fewer are absent of the `whole`, only the latter are looked for.
     pub(crate) async fn presence_of_parts(
         &self,
         reach: Reach,
-        open: &BTreeSet<Scope>,
+        whole: Presence,
         at_least: u64,
     ) -> Result<BTreeMap<Scope, Presence>, ReadError> {
+        let open = self.open_scopes();
+        if self.common.fleet_by.is_empty() || (open.is_empty() && whole.absent < at_least) {
+            return Ok(BTreeMap::new());
+        }
         let absent = self.absent_of_parts(reach).await?;
         let is_asked = |scope: &Scope, absent: u64| {
             self.common.fleet_by.contains(&scope.label) && (absent >= at_least || open.contains(scope))
         };
         let of = |scope: &Scope| absent.get(scope).copied().unwrap_or_default();
-        let known: BTreeSet<_> = absent.keys().chain(open).cloned().collect();
+        let known: BTreeSet<_> = absent.keys().chain(&open).cloned().collect();
         let asked: BTreeSet<_> = known.iter().filter(|scope| is_asked(scope, of(scope))).cloned().collect();
         if asked.is_empty() {
             return Ok(BTreeMap::new());
