@@ -9,10 +9,7 @@ use serde::Deserialize;
 
 use crate::{
     notification::Delivery,
-    tables::{
-        Table,
-        values::{Hidden, WebAddress},
-    },
+    tables::{Table, WebAddress},
 };
 
 /// The longest wait that a receiver may ask for: beyond, it is asked again all the same.
@@ -43,24 +40,23 @@ impl Endpoint {
         table: &mut Table<'_>,
         url: Option<WebAddress>,
         secret: Option<WebAddress>,
-        authorities: Option<&Authorities>,
-        bearer: Option<&Hidden>,
+        ca: Option<Authorities>,
+        bearer: Option<Secret>,
     ) -> Option<Self> {
         let is_secret = table.has("url_file") || table.has("url_env");
         let WebAddress(url) = table.need(if is_secret { "url_file" } else { "url" }, url.or(secret))?;
-        Self::new(table, url, authorities, bearer)
+        Self::new(table, url, ca, bearer)
     }
 
     /// Returns an endpoint at an address.
     pub(super) fn new(
         table: &mut Table<'_>,
         url: Url,
-        authorities: Option<&Authorities>,
-        bearer: Option<&Hidden>,
+        ca: Option<Authorities>,
+        bearer: Option<Secret>,
     ) -> Option<Self> {
-        let client = client(&url, authorities).map_err(chain);
+        let client = client(&url, ca).map_err(chain);
         let client = table.check("url", client)?;
-        let bearer = bearer.map(|Hidden(bearer)| bearer.clone());
         Some(Self { client, url: Secret::new(url), bearer, routing_key: None })
     }
 
@@ -109,10 +105,10 @@ impl Endpoint {
     }
 }
 
-fn client(url: &Url, authorities: Option<&Authorities>) -> reqwest::Result<Client> {
+fn client(url: &Url, ca: Option<Authorities>) -> reqwest::Result<Client> {
     let client = Client::builder().redirect(Policy::none()).user_agent(concat!("PiSync/", env!("CARGO_PKG_VERSION")));
-    match authorities {
-        Some(Authorities(authorities)) => client.tls_certs_only(authorities.clone()).build(),
+    match ca {
+        Some(Authorities(authorities)) => client.tls_certs_only(authorities).build(),
         // Works on a machine without any.
         None if url.scheme() == "http" => client.tls_certs_only([]).build(),
         None => client.build(),

@@ -33,7 +33,7 @@ pub struct AlertLog {
 }
 
 /// The line of an alert, or of a week: what only an alert has is left out there.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Line<'a> {
     time: String,
@@ -88,13 +88,10 @@ impl AlertLog {
             time: rfc3339(Timestamp::now()),
             id: summary.id.to_string(),
             alertname: WEEKLY_SUMMARY,
-            status: None,
-            device_id: None,
-            failure_count: None,
-            cause: None,
             starts_at: rfc3339(summary.from),
             ends_at: Some(rfc3339(summary.to)),
             message: format!("{}. {}", summary.subject, summary.lines.join(". ")),
+            ..Line::default()
         };
         self.append(&[line]).await
     }

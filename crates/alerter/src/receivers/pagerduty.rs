@@ -11,10 +11,7 @@ use super::http::{Authorities, Endpoint};
 use crate::{
     messages::{Format, Links, Messages, subject},
     notification::{AlertNotification, Delivery, Notification},
-    tables::{
-        Table,
-        values::{Hidden, WebAddress},
-    },
+    tables::{Table, WebAddress},
 };
 
 /// Where `PagerDuty` takes events.
@@ -38,11 +35,11 @@ enum Severity {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
-    routing_key_file: Hidden,
+    routing_key_file: Secret,
     #[serde(default)]
     severity: Severity,
     url: Option<WebAddress>,
-    bearer_file: Option<Hidden>,
+    bearer_file: Option<Secret>,
     ca_file: Option<Authorities>,
 }
 
@@ -56,9 +53,9 @@ pub(crate) struct PagerDuty {
 
 impl PagerDuty {
     pub(crate) fn new(settings: Settings, table: &mut Table<'_>) -> Option<Self> {
-        let Settings { routing_key_file: Hidden(routing_key), severity, url, bearer_file, ca_file } = settings;
+        let Settings { routing_key_file: routing_key, severity, url, bearer_file, ca_file } = settings;
         let url = url.map(|WebAddress(url)| url).or_else(|| Url::parse(EVENTS).ok());
-        let mut endpoint = Endpoint::new(table, url?, ca_file.as_ref(), bearer_file.as_ref())?;
+        let mut endpoint = Endpoint::new(table, url?, ca_file, bearer_file)?;
         endpoint.routing_key = Some(routing_key.clone());
         Some(Self { endpoint, routing_key, severity })
     }

@@ -3,15 +3,13 @@
 
 use std::time::Duration;
 
+use pisync_core::settings::Secret;
 use serde::Deserialize;
 
 use super::http::{Authorities, Endpoint};
 use crate::{
     notification::Delivery,
-    tables::{
-        Table,
-        values::{Hidden, WebAddress},
-    },
+    tables::{Table, WebAddress},
 };
 
 /// How long the answer may take.
@@ -23,7 +21,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct Settings {
     url: Option<WebAddress>,
     url_file: Option<WebAddress>,
-    bearer_file: Option<Hidden>,
+    bearer_file: Option<Secret>,
     ca_file: Option<Authorities>,
 }
 
@@ -34,7 +32,7 @@ pub struct Ping(Endpoint);
 impl Ping {
     pub(crate) fn new(settings: Settings, table: &mut Table<'_>) -> Option<Self> {
         let Settings { url, url_file, bearer_file, ca_file } = settings;
-        Endpoint::at_either(table, url, url_file, ca_file.as_ref(), bearer_file.as_ref()).map(Self)
+        Endpoint::at_either(table, url, url_file, ca_file, bearer_file).map(Self)
     }
 
     /// Posts nothing, and takes any 2xx for an answer.

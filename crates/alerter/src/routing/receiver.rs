@@ -17,10 +17,7 @@ use crate::{
         slack::{self, Slack},
         webhook::{self, Webhook},
     },
-    tables::{
-        Table,
-        values::{Length, Text},
-    },
+    tables::{Length, Table, Text},
 };
 
 /// How long a receiver may take, unless the file says another time.

@@ -8,10 +8,7 @@ use super::{Grouping, Names, Receiver, Route};
 use crate::{
     receivers::log,
     rules::RULES,
-    tables::{
-        Table,
-        values::{self, Length, Text, Texts, YEAR},
-    },
+    tables::{Length, Table, Text, Texts, YEAR, values},
 };
 
 /// The keys of the file.

@@ -12,10 +12,7 @@ use serde::{Deserialize, Deserializer};
 use super::{Names, Receiver};
 use crate::{
     receivers::log,
-    tables::{
-        Table,
-        values::{self, Texts},
-    },
+    tables::{Table, Texts, values},
 };
 
 /// The keys of the file.
@@ -25,15 +22,11 @@ struct Settings {
     receivers: Option<Texts>,
     #[serde(default, deserialize_with = "day")]
     day: Option<Weekday>,
-    hour: Option<Hour>,
+    #[serde(default, deserialize_with = "hour")]
+    hour: Option<i8>,
     #[serde(default, deserialize_with = "zone")]
     zone: Option<TimeZone>,
 }
-
-/// An hour of the day.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(try_from = "f64")]
-struct Hour(i8);
 
 /// For how long a summary is due: as long as any message is tried. One that was due while no
 /// alerter ran, or before it was asked for, is left out.
@@ -84,7 +77,7 @@ impl Plan {
         }
         let (day, hour) = (table.need("day", day), table.need("hour", hour));
         let zone = zone.unwrap_or(TimeZone::UTC);
-        Some(Self { receivers: receivers?, day: day?, hour: hour?.0, zone })
+        Some(Self { receivers: receivers?, day: day?, hour: hour?, zone })
     }
 
     /// The summary that is due, of the seven days before the day on which it is.
@@ -131,20 +124,17 @@ fn day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Weekday>, D:
     values::parsed(deserializer, |name| day(name).ok_or("must be a day, monday to sunday"))
 }
 
+/// Reads an hour of the day.
+#[expect(clippy::cast_possible_truncation, reason = "an hour")]
+fn hour<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i8>, D::Error> {
+    let fits = |hour: f64| hour.fract() == 0.0 && (0.0..24.0).contains(&hour);
+    values::numeric(deserializer, "an hour, 0 to 23", fits).map(|hour| Some(hour as i8))
+}
+
 /// Reads a time zone that this machine knows.
 fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<TimeZone>, D::Error> {
     let what = "must be \"UTC\" or a time zone that this machine knows, such as \"Europe/Berlin\"";
     values::parsed(deserializer, |name| TimeZone::get(name).map_err(|_| what))
-}
-
-impl TryFrom<f64> for Hour {
-    type Error = &'static str;
-
-    #[expect(clippy::cast_possible_truncation, reason = "an hour")]
-    fn try_from(hour: f64) -> Result<Self, Self::Error> {
-        let fits = hour.fract() == 0.0 && (0.0..24.0).contains(&hour);
-        fits.then_some(Self(hour as i8)).ok_or("must be an hour, 0 to 23")
-    }
 }
 
 fn days_before(date: Date, days: i64) -> Option<Date> {

@@ -14,6 +14,8 @@ use toml::{
     de::{DeTable, DeValue, Deserializer, ValueDeserializer},
 };
 
+pub(crate) use self::values::{Length, Text, Texts, WebAddress, YEAR};
+
 /// The key that says of what kind a table is: it is read first, as all others depend on it.
 const TAG: &str = "type";
 
