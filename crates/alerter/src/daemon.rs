@@ -78,8 +78,8 @@ async fn tick(alerter: &Alerter, heartbeat: &Heartbeat, hints: &Hints, timeout: 
 async fn send(outbox: &Outbox, timeout: Duration, stop: &CancellationToken) {
     let (mut troubles, mut sending) = (Troubles::default(), Sending::default());
     while !stop.is_cancelled() {
-        let reading = outbox.clone();
-        let due = in_time(timeout, async move { reading.due().await });
+        let alerts = outbox.store.alerts();
+        let due = in_time(timeout, async move { alerts.due_groups().await });
         let due = meanwhile(&mut sending, &mut troubles, due).await;
         troubles.note("due messages", due.map(|groups| sending.begin(outbox, groups)));
         meanwhile(&mut sending, &mut troubles, pause(stop, POLL_INTERVAL)).await;

@@ -80,8 +80,8 @@ async fn watch(config: Config) -> anyhow::Result<()> {
     let queue = Queue::new(&config.redis)?;
     let crash = &config.crash;
     let alerter = Alerter::new(store.clone(), queue.clone(), config.threshold, routing.clone(), crash.clone());
-    let metrics = alerter.metrics().clone();
-    let outbox = Outbox::new(store.clone(), routing.clone(), config.lease(), crash.clone(), metrics)?;
+    let metrics = alerter.metrics.clone();
+    let outbox = Outbox::new(store.clone(), routing.clone(), config.lease, crash.clone(), metrics)?;
     let summaries = Summaries::new(outbox, queue.clone());
     let heartbeat = Heartbeat::new(queue.clone(), config.schedule.clone(), routing.clone());
     if config.once {
@@ -95,8 +95,8 @@ async fn watch(config: Config) -> anyhow::Result<()> {
         () = stop.cancelled() => return Ok(()),
     }
     log::info!(schedule:% = config.schedule, threshold = config.threshold; "watching");
-    let keeper = tokio::spawn(daemon::keep_alive(routing, store, config.tick_timeout()));
-    daemon::watch(&alerter, &heartbeat, &summaries, &Hints::new(queue), config.tick_timeout(), &stop).await;
+    let keeper = tokio::spawn(daemon::keep_alive(routing, store, config.tick_timeout));
+    daemon::watch(&alerter, &heartbeat, &summaries, &Hints::new(queue), config.tick_timeout, &stop).await;
     keeper.abort();
     log::info!("stopped");
     Ok(())
@@ -132,12 +132,12 @@ fn open_routing(config: &Config) -> anyhow::Result<Routing> {
 }
 
 async fn open_ops(config: &Config, alerter: &Alerter, store: &Store) -> Result<(), CannotBind> {
-    let (schedule, metrics, store) = (config.schedule.clone(), alerter.metrics().clone(), store.clone());
+    let (schedule, metrics, store) = (config.schedule.clone(), alerter.metrics.clone(), store.clone());
     let needs = move || {
         let ticks = daemon::is_in_time(&schedule, metrics.last_tick(), Timestamp::now());
         let store = store.clone();
         let ticks = Need::of("ticks", if ticks { Ok(()) } else { Err(LATE) });
         async move { vec![store.takes_writes(Process::Alerter).await.into(), ticks] }
     };
-    config.ops.serve(alerter.metrics().registry(), needs).await
+    config.ops.serve(alerter.metrics.registry(), needs).await
 }

@@ -38,7 +38,8 @@ pub struct Alerter {
     source: Source,
     routing: Routing,
     reconciler: Reconciler,
-    metrics: Metrics,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 /// One look at the fleet: what is known, and what is set.
@@ -53,12 +54,7 @@ impl Alerter {
     pub fn new(store: Store, queue: Queue, threshold: i32, routing: Routing, crash: CrashSettings) -> Self {
         let reconciler = Reconciler::new(store.clone(), routing.clone(), crash);
         let source = Source::new(store, queue, threshold, rules::inhibitors());
-        Self { source, routing, reconciler, metrics: Metrics::new() }
-    }
-
-    /// Returns what is counted.
-    pub fn metrics(&self) -> &Metrics {
-        &self.metrics
+        Self { source, routing, reconciler, metrics: Metrics::default() }
     }
 
     /// Evaluates all rules: what a tick costs is what is wrong, not what exists.

@@ -87,18 +87,13 @@ impl Outbox {
     pub async fn deliver(&self) -> anyhow::Result<Outcome> {
         let mut outcome = Outcome::default();
         let mut sending = Sending::default();
-        sending.begin(self, self.due().await?);
+        sending.begin(self, self.store.alerts().due_groups().await?);
         while let Some(one) = sending.next().await {
             let one = one?;
             outcome.sent += one.sent;
             outcome.failed += one.failed;
         }
         Ok(outcome)
-    }
-
-    /// The groups of which something is due.
-    pub async fn due(&self) -> Result<Vec<String>, StoreError> {
-        self.store.alerts().due_groups().await
     }
 
     /// Sends all of a group that is due, message by message, as long as they are taken. Messages

@@ -21,7 +21,7 @@ use crate::{
 /// [`Routing::replace`] puts in.
 #[derive(Debug, Clone)]
 pub struct Routing {
-    log: AlertLog,
+    pub(super) log: AlertLog,
     links: Links,
     current: Arc<RwLock<Arc<Current>>>,
 }
@@ -40,21 +40,11 @@ impl Routing {
         Self { log, links, current }
     }
 
-    /// The alert log alone: what there is without a config file.
-    pub fn log_only(log: AlertLog) -> Self {
-        Self::new(log, Links::default(), RoutingFile::default())
-    }
-
     /// Takes the receivers of another config from the next message on; one that is being sent is
     /// sent to its end.
     pub fn replace(&self, file: RoutingFile) {
         let current = Arc::new(Current::new(self.log.clone(), &self.links, file));
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
-    }
-
-    /// Opens the alert log anew, which may have been renamed.
-    pub(crate) fn reopen_log(&self) -> std::io::Result<()> {
-        self.log.reopen()
     }
 
     /// Returns what counts now.
@@ -87,8 +77,7 @@ impl Routing {
             if let Err(error) = alertmanager.keep_alive(store, &receiver.name, &current.messages).await {
                 log::warn!(receiver = receiver.name, error:% = format!("{error:#}"); "its alerts are not kept alive");
             }
-            let resend = alertmanager.resend();
-            next = Some(next.map_or(resend, |next| resend.min(next)));
+            next = Some(next.map_or(alertmanager.resend, |next| alertmanager.resend.min(next)));
         }
         next
     }
