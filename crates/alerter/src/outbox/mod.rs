@@ -106,15 +106,14 @@ impl Outbox {
                 never = self.keep_holding(group) => match never {},
                 () = sleep(STEP_TIMEOUT) => return Err(hangs()),
             };
-            let goes_on = step.as_ref().is_ok_and(|step| !step.is_last && step.rest.is_zero());
+            let rest = if let Ok(Some((_, rest))) = &step { Some(*rest) } else { None };
+            let goes_on = rest == Some(Duration::ZERO);
             if goes_on && held.age() < self.lease / 3 {
                 still_held = Some(held);
             } else {
-                let rest = step.as_ref().map_or(Duration::ZERO, |step| step.rest);
-                self.store.alerts().release_group(&held, rest).await?;
+                self.store.alerts().release_group(&held, rest.unwrap_or_default()).await?;
             }
-            let step = step?;
-            outcome.count(step.delivery.as_ref());
+            outcome.count(step?.map(|(delivery, _)| delivery).as_ref());
             if !goes_on {
                 break;
             }
@@ -147,13 +146,14 @@ impl Outbox {
         }
     }
 
-    /// Sends one message of a group that is held.
-    async fn step(&self, group: &str, held: &HeldGroup) -> Result<Step, StoreError> {
+    /// Sends one message of a group that is held. Returns what became of it and how long the group is to be
+    /// left alone; `None` if nothing is due.
+    async fn step(&self, group: &str, held: &HeldGroup) -> Result<Option<(Delivery, Duration)>, StoreError> {
         if held.not_before > held.now() {
             self.store.alerts().put_off(group, held.not_before).await?;
-            return Ok(Step::last());
+            return Ok(None);
         }
-        let Some(claimed) = self.claim(group, held).await? else { return Ok(Step::last()) };
+        let Some(claimed) = self.claim(group, held).await? else { return Ok(None) };
         self.crash.pass("after_message_claim");
         let delivery = self.receivers.send(&self.notification(&claimed).await).await;
         self.crash.pass("after_send");
@@ -164,20 +164,20 @@ impl Outbox {
         self.mark(group, claimed.entries, &trigger).await?;
         self.crash.pass("after_mark");
         self.metrics.delivered(&delivery);
-        let mut step = Step { rest: claimed.interval, is_last: false, delivery: None };
         if let Delivery::Again { why, .. } | Delivery::Dead { why } = &delivery {
             log::warn!(receiver = claimed.receiver.as_str(), message:% = claimed.message, attempts = claimed.attempts;
                 "a message was not delivered: {why}");
-            step.rest = Duration::ZERO;
         }
-        if matches!(delivery, Delivery::Again { .. }) {
-            // The group keeps its order, and its receiver is left alone.
-            step.rest = Duration::try_from(wait).unwrap_or_default();
-            step.is_last = true;
-            self.store.alerts().put_off(group, next_at).await?;
-        }
-        step.delivery = Some(delivery);
-        Ok(step)
+        let rest = match delivery {
+            Delivery::Sent => claimed.interval,
+            Delivery::Again { .. } => {
+                // The group keeps its order, and its receiver is left alone.
+                self.store.alerts().put_off(group, next_at).await?;
+                Duration::try_from(wait).unwrap_or_default()
+            }
+            Delivery::Dead { .. } => Duration::ZERO,
+        };
+        Ok(Some((delivery, rest)))
     }
 
     async fn notification(&self, claimed: &Claimed) -> Notification {
@@ -237,20 +237,6 @@ impl Outcome {
 
 fn hangs() -> StoreError {
     StoreError::Unavailable(format!("a message took longer than {} s, given up", STEP_TIMEOUT.as_secs()))
-}
-
-/// What sending one message came to.
-struct Step {
-    /// How long the group is to be left alone.
-    rest: Duration,
-    is_last: bool,
-    delivery: Option<Delivery>,
-}
-
-impl Step {
-    fn last() -> Self {
-        Self { rest: Duration::ZERO, is_last: true, delivery: None }
-    }
 }
 
 /// The receiver of a group, by its key.
