@@ -8,12 +8,9 @@ mod words;
 
 use std::sync::Arc;
 
-use minijinja::{AutoEscape, Environment, Value, value::Serde};
-use pisync_core::{
-    models::{Alert, Summary},
-    text::grouped,
-};
-use serde::Serialize;
+use heck::ToSnakeCase;
+use minijinja::{AutoEscape, Environment, Value};
+use pisync_core::{models::Summary, text::grouped};
 
 pub use self::links::Links;
 pub(crate) use self::{
@@ -68,7 +65,9 @@ impl Messages {
     /// lost by it.
     pub(crate) fn alert(&self, notice: &AlertNotification, format: Format) -> AlertText {
         let AlertNotification { kind, alert, .. } = notice;
-        let (template, context) = (template_of(alert), context::of_alert(notice, self.floor_mbps));
+        // The name of its rule's file.
+        let template = alert.name.as_str().to_snake_case();
+        let context = context::of_alert(notice, self.floor_mbps);
         let surely = || format!("{} {}: {}", alert.name, kind.status(), escape::text(format, &subject(alert)));
         let headline = self.block(format, &template, &context, "headline").unwrap_or_else(surely);
         let details = self.block(format, &template, &context, "details").unwrap_or_default();
@@ -102,9 +101,8 @@ impl Messages {
     }
 
     /// Returns the subject and the lines of a weekly summary.
-    pub(crate) fn summary(&self, context: &impl Serialize) -> (String, Vec<String>) {
-        let context = Value::from(Serde(context));
-        let block = |block| self.block(Format::Plain, "summary", &context, block).unwrap_or_default();
+    pub(crate) fn summary(&self, context: &Value) -> (String, Vec<String>) {
+        let block = |block| self.block(Format::Plain, "summary", context, block).unwrap_or_default();
         (one_line(&block("subject")), lines(&block("body")).map(str::to_owned).collect())
     }
 
@@ -127,18 +125,6 @@ impl Messages {
         });
         rendered.inspect_err(|error| log::error!(error:% = error; "a message cannot be rendered")).ok()
     }
-}
-
-/// Returns the name of an alert's template: that of its rule's file.
-fn template_of(alert: &Alert) -> String {
-    let mut name = String::new();
-    for letter in alert.name.as_str().chars() {
-        if letter.is_ascii_uppercase() && !name.is_empty() {
-            name.push('_');
-        }
-        name.push(letter.to_ascii_lowercase());
-    }
-    name
 }
 
 #[expect(unused_qualifications, reason = "in what is generated")]

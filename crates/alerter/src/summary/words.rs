@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use minijinja::{Value, context, value::Serde};
 use pisync_core::models::{MessageId, Summary};
-use serde::Serialize;
 
 use super::figures::{Figures, Syncs};
 use crate::{
@@ -11,27 +11,22 @@ use crate::{
     routing::summary::Due,
 };
 
-/// What the template may use, `summary.txt`.
-#[derive(Debug, Serialize)]
-struct SummaryContext<'a> {
-    week: &'a str,
-    from: String,
-    to: String,
-    #[serde(flatten)]
-    figures: &'a Figures,
-    /// Hours of the week that are not added up, and all.
-    missing: u64,
-    hours: u64,
-}
-
 /// Returns the summary of a week.
 ///
 /// Fails if the operating system gives no random bytes.
 pub(super) fn summary(messages: &Messages, due: &Due, figures: &Figures) -> anyhow::Result<Summary> {
     let Due { week, from, to, .. } = due;
     let hours = u64::try_from(to.duration_since(*from).as_hours()).unwrap_or(0);
-    let missing = hours.saturating_sub(figures.syncs.hours);
-    let context = SummaryContext { week, from: minute(*from), to: minute(*to), figures, missing, hours };
+    // What the template may use, `summary.txt`, beside the figures.
+    let context = context! {
+        week,
+        from => minute(*from),
+        to => minute(*to),
+        // Hours of the week that are not added up, and all.
+        missing => hours.saturating_sub(figures.syncs.hours),
+        hours,
+        ..Value::from(Serde(figures))
+    };
     let (subject, lines) = messages.summary(&context);
     let (week, id) = (week.clone(), MessageId::random()?);
     Ok(Summary { week, id, from: *from, to: *to, subject, lines, figures: numbers(figures) })
