@@ -9,11 +9,14 @@ use pisync_core::{
     store::StoredEvent,
 };
 
-use super::{PAGE, READERS, ReadError, Snapshot};
+use super::{PAGE, ReadError, Snapshot};
 use crate::device_context;
 
 /// Of how many devices the newest rows are read at a time.
 const AT_ONCE: usize = 100;
+
+/// How many such reads there are at the same time.
+const READERS: usize = 8;
 
 /// The rows of how many devices a tick reads for their clocks; the next goes on.
 const MOST: usize = 5_000;
@@ -43,7 +46,7 @@ impl Snapshot {
         let is_heard = |at: &Timestamp| self.now.duration_since(*at) <= LATE_AFTER;
         let devices: Vec<_> =
             devices.iter().filter(|device| heard.get(*device).is_some_and(is_heard)).cloned().collect();
-        let rows = self.newest_rows(&devices).await?;
+        let rows = self.newest_rows(&devices, ClockLag::REPORTS).await?;
         Ok(rows.into_iter().map(|(device, rows)| (device, StoredEvent::clock_lag(&rows))).collect())
     }
 
@@ -87,7 +90,7 @@ impl Snapshot {
             |(device, at): &&(DeviceId, Timestamp)| self.known().heard.get(device).is_none_or(|heard| heard.at != *at);
         let new: Vec<_> = page.iter().filter(is_new).take(most).cloned().collect();
         let devices: Vec<_> = new.iter().map(|(device, _)| device.clone()).collect();
-        let mut rows = self.newest_rows(&devices).await?;
+        let mut rows = self.newest_rows(&devices, ClockLag::REPORTS).await?;
         let floor = self.common.connectivity_floor_mbps;
         let heard = new.iter().map(|(device, at)| {
             let report = Report::of(&rows.remove(device).unwrap_or_default(), floor);
@@ -98,13 +101,17 @@ impl Snapshot {
         Ok(new.len())
     }
 
-    /// Reads the newest rows of these devices, newest first.
-    async fn newest_rows(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, Vec<StoredEvent>>, ReadError> {
+    /// Returns up to `most` rows of each of these devices, newest first.
+    pub(crate) async fn newest_rows(
+        &self,
+        devices: &[DeviceId],
+        most: u32,
+    ) -> Result<HashMap<DeviceId, Vec<StoredEvent>>, ReadError> {
         let some = |devices: Vec<DeviceId>| {
             let store = self.source.store.clone();
             async move {
                 let newest: Vec<_> = devices.iter().map(|device| (device, Timestamp::MAX)).collect();
-                device_context::rows_of(&store, &newest, ClockLag::REPORTS).await
+                device_context::rows_of(&store, &newest, most).await
             }
         };
         let chunks: Vec<_> = devices.chunks(AT_ONCE).map(<[DeviceId]>::to_vec).collect();

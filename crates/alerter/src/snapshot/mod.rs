@@ -11,15 +11,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use futures_util::{
-    StreamExt, TryStreamExt,
-    stream::{self, BoxStream},
-};
+use futures_util::{TryStreamExt, stream::BoxStream};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{Alert, AlertName, DeviceId, FleetWindowsFold, Incident, Listening, Scope, Silence},
     queue::{LastSeen, Pulse, Queue, QueueError, Signs},
-    store::{KeptIncident, Store, StoreError, StoredEvent},
+    store::{KeptIncident, Store, StoreError},
 };
 use tokio::sync::OnceCell;
 
@@ -35,9 +32,6 @@ pub(crate) const PAGE: usize = 1_000;
 
 /// The most silences that are in force at a time; those that end last come first.
 const MOST_SILENCES: u32 = 2_000;
-
-/// How many histories are read at the same time.
-const READERS: usize = 8;
 
 /// Devices that a rule has to evaluate, some at a time.
 pub(crate) type Candidates = BoxStream<'static, Result<Vec<DeviceId>, ReadError>>;
@@ -179,19 +173,6 @@ impl Snapshot {
             new.extend(page.into_iter().map(|(device, _)| device));
         }
         Ok(new)
-    }
-
-    /// Returns the last reports of each device of the page, newest first.
-    pub(crate) async fn reports(&self, most: u32) -> Result<Vec<(DeviceId, Vec<StoredEvent>)>, ReadError> {
-        let events = self.source.store.sync_events();
-        let of = |device: DeviceId| {
-            let events = events.clone();
-            async move {
-                let step = events.history_step(&device, Timestamp::MIN..Timestamp::MAX, None, most).await?;
-                Ok((device, step.found))
-            }
-        };
-        stream::iter(self.devices.clone()).map(of).buffered(READERS).try_collect().await
     }
 
     /// Returns what the fleet and its parts reported in a window, by the devices' own clocks.
