@@ -206,13 +206,9 @@ impl Outbox {
         while !rest.is_empty() {
             let mut is_outrun = false;
             for some in rest.chunks(SAVED_AT_ONCE) {
-                let marked: Vec<_> = some
-                    .iter()
-                    .map(|kept| KeptIncident {
-                        incident: incident::delivered(&kept.incident, trigger),
-                        revision: kept.revision,
-                    })
-                    .collect();
+                let incident = |kept: &KeptIncident| incident::delivered(&kept.incident, trigger);
+                let mark = |kept| KeptIncident { incident: incident(kept), revision: kept.revision };
+                let marked: Vec<_> = some.iter().map(mark).collect();
                 is_outrun |= alerts.save(&marked).await? == Saved::Outrun;
                 self.crash.pass("during_mark");
             }

@@ -60,13 +60,13 @@ pub(crate) struct Alertmanager {
 
 impl Alertmanager {
     pub(crate) fn new(settings: Settings, table: &mut Table<'_>) -> Option<Self> {
-        let Settings { urls: Texts(urls), bearer_file, ca_file, .. } = settings;
+        let Settings { urls, bearer_file, ca_file, .. } = settings;
         let resolve_after = settings.resolve_after.map_or(RESOLVE_AFTER, |Length(length)| length);
         let resend = settings.resend.map_or_else(|| RESEND.min(resolve_after / 4), |Length(length)| length);
         if resend > resolve_after / 2 {
             table.fault("resend", "must be at most half of resolve_after, or a late one resolves alerts");
         }
-        let urls = urls.iter().map(|url| of_api(url)).collect::<Result<Vec<_>, _>>();
+        let urls = urls.into_vec().iter().map(|url| of_api(url)).collect::<Result<Vec<_>, _>>();
         let urls = table.check("urls", urls)?;
         let member = |url| Endpoint::new(table, url, ca_file.clone(), bearer_file.clone());
         let members: Vec<_> = urls.into_iter().filter_map(member).collect();

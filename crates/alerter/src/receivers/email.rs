@@ -173,8 +173,8 @@ fn tls(table: &mut Table<'_>, host: &str, security: Security, authority: Option<
 }
 
 /// Reads the addresses, each once.
-fn mailboxes(Texts(each): Texts) -> Result<Vec<Mailbox>, String> {
-    let mut all = each.iter().map(|text| mailbox(text)).collect::<Result<Vec<_>, _>>()?;
+fn mailboxes(texts: Texts) -> Result<Vec<Mailbox>, String> {
+    let mut all = texts.into_vec().iter().map(|text| mailbox(text)).collect::<Result<Vec<_>, _>>()?;
     all.sort_by(|one, other| one.email.cmp(&other.email));
     all.dedup_by(|one, other| one.email == other.email);
     let are_clear = all.iter().all(|to| !to.email.to_string().contains(Entry::LABELS_BEGIN));

@@ -20,16 +20,13 @@ pub(super) const NO_TIME: &str = "0001-01-01T00:00:00Z";
 /// What a summary is called where alerts have the name of their rule.
 pub(super) const WEEKLY_SUMMARY: &str = "WeeklySummary";
 
-/// What people read of an alert, by name.
-pub(super) type Annotations = BTreeMap<String, String>;
-
 /// One alert in the webhook of Alertmanager, version 4.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct AlertItem {
     pub(super) status: &'static str,
     pub(super) labels: BTreeMap<String, String>,
-    pub(super) annotations: Annotations,
+    pub(super) annotations: BTreeMap<String, String>,
     pub(super) starts_at: String,
     pub(super) ends_at: String,
     #[serde(rename = "generatorURL")]
@@ -54,7 +51,7 @@ impl AlertItem {
     /// A week, as an alert that is over. Its numbers are annotations.
     pub(super) fn of_week(summary: &Summary, messages: &Messages) -> Self {
         let labels = BTreeMap::from([(ALERTNAME.to_owned(), WEEKLY_SUMMARY.to_owned())]);
-        let mut annotations: Annotations =
+        let mut annotations: BTreeMap<_, _> =
             summary.figures.iter().map(|(name, value)| (name.clone(), value.to_string())).collect();
         let texts = [
             ("summary", summary.subject.clone()),
@@ -81,7 +78,7 @@ pub(super) fn ends_at(notice: &AlertNotification) -> Option<Timestamp> {
 }
 
 /// `summary`, `description`, and each detail by itself for templates.
-pub(super) fn annotations(notice: &AlertNotification, messages: &Messages) -> Annotations {
+pub(super) fn annotations(notice: &AlertNotification, messages: &Messages) -> BTreeMap<String, String> {
     let text = messages.alert(notice, Format::Plain);
     let mut annotations = vec![
         ("summary", text.headline.clone()),

@@ -55,7 +55,10 @@ impl Routing {
     /// Delivers one message to its receiver. The same message may be sent again by the same id.
     pub async fn send(&self, notification: &Notification) -> Delivery {
         let current = self.current();
-        current.send(notification, &current.messages).await
+        match current.receiver(&notification.receiver) {
+            Some(receiver) => receiver.send(notification, &current.messages).await,
+            None => gone(),
+        }
     }
 
     /// Tells one receiver how a week was; by the same name at each attempt.
@@ -101,13 +104,6 @@ impl Current {
         file.receivers.insert(0, Receiver::log(log));
         let messages = Messages::new(links.clone(), file.rules.common.connectivity_floor_mbps);
         Self { file, messages }
-    }
-
-    pub(crate) async fn send(&self, notification: &Notification, messages: &Messages) -> Delivery {
-        match self.receiver(&notification.receiver) {
-            Some(receiver) => receiver.send(notification, messages).await,
-            None => gone(),
-        }
     }
 
     /// The receiver to which messages with this address go.

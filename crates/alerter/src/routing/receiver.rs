@@ -73,7 +73,7 @@ impl Receiver {
 
     /// Returns whom messages are addressed to: the receiver by its name, or each of its mailboxes, so that
     /// one that refuses stands in nobody's way.
-    pub(super) fn addresses(&self) -> Vec<String> {
+    pub(crate) fn addresses(&self) -> Vec<String> {
         match &self.kind {
             Kind::Email(email) => email.mailboxes().map(|mailbox| format!("{}/{mailbox}", self.name)).collect(),
             _ => vec![self.name.clone()],
@@ -110,7 +110,7 @@ impl Receiver {
     }
 
     /// Delivers, or gives up when the time is over.
-    pub(super) async fn send(&self, notification: &Notification, messages: &Messages) -> Delivery {
+    pub(crate) async fn send(&self, notification: &Notification, messages: &Messages) -> Delivery {
         let sending = async {
             match &self.kind {
                 Kind::Alertmanager(alertmanager) => alertmanager.send(notification, messages).await,

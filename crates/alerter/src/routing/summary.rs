@@ -65,7 +65,7 @@ pub struct Due {
 impl Plan {
     pub(super) fn read(table: &mut Table<'_>, names: &Names<'_>) -> Option<Self> {
         let Settings { receivers, day, hour, zone } = table.read()?;
-        let mut receivers = table.need("receivers", receivers).map(|Texts(names)| names);
+        let mut receivers = table.need("receivers", receivers).map(Texts::into_vec);
         for name in receivers.iter().flatten() {
             if let Some(what) = refusal(name, names) {
                 table.fault("receivers", format!("{name:?} {what}"));

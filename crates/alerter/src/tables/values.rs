@@ -20,12 +20,8 @@ pub(crate) struct Text(pub(crate) String);
 
 /// Texts, or one.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(from = "OneOrMany")]
-pub(crate) struct Texts(pub(crate) Vec<String>);
-
-#[derive(Deserialize)]
 #[serde(untagged, expecting = "must be a list of texts")]
-enum OneOrMany {
+pub(crate) enum Texts {
     One(Text),
     Many(Vec<Text>),
 }
@@ -97,11 +93,11 @@ impl TryFrom<String> for Text {
     }
 }
 
-impl From<OneOrMany> for Texts {
-    fn from(texts: OneOrMany) -> Self {
-        match texts {
-            OneOrMany::One(Text(one)) => Self(vec![one]),
-            OneOrMany::Many(many) => Self(many.into_iter().map(|Text(text)| text).collect()),
+impl Texts {
+    pub(crate) fn into_vec(self) -> Vec<String> {
+        match self {
+            Self::One(Text(one)) => vec![one],
+            Self::Many(many) => many.into_iter().map(|Text(text)| text).collect(),
         }
     }
 }
