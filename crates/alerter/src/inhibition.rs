@@ -209,10 +209,7 @@ impl Inhibition {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn at(text: &str) -> Timestamp {
-        format!("2026-11-24T{text}:00Z").parse().unwrap()
-    }
+    use crate::fixtures::at;
 
     fn id(byte: u8) -> AlertId {
         AlertId::from_bytes([byte; 12])

@@ -15,6 +15,8 @@ pub mod config;
 pub mod daemon;
 pub mod device_context;
 pub mod evaluation;
+#[cfg(test)]
+mod fixtures;
 pub mod heartbeat;
 pub mod incident;
 mod inhibition;

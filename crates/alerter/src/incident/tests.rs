@@ -2,21 +2,19 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use pisync_core::models::{Ack, Cause, DeviceId, Entry, FailureRun, Finding, MessageId, Telling};
+use pisync_core::models::{Ack, Cause, Entry, Finding, MessageId, Telling};
 
 use super::*;
-use crate::notification::Delivery;
+use crate::{
+    fixtures::{failing, second as at},
+    notification::Delivery,
+};
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 
-fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(1_000_000 + second).unwrap()
-}
-
 fn alert(since: i64) -> Alert {
-    let run = FailureRun { count: 3, since: at(since), last_at: at(since), last_speed: 1.0 };
-    Alert::device_sync_failing(DeviceId::parse("a").unwrap(), &run)
+    failing("a", at(since))
 }
 
 /// An evaluation, and what suppresses the messages.

@@ -126,10 +126,7 @@ mod tests {
     use pisync_core::models::{Cause, DeviceTime, FailureRun};
 
     use super::*;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
+    use crate::fixtures::second as at;
 
     fn counter(count: i32, since: i64) -> FailureCounter {
         let run = FailureRun { count, since: at(since), last_at: at(since + 100), last_speed: 0.1 };

@@ -149,10 +149,10 @@ impl Sizes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::second as at;
 
     #[test]
     fn sizes_are_good_for_ten_minutes_and_only_for_parts_that_were_counted() {
-        let at = |second| Timestamp::from_second(second).unwrap();
         let scope = |value: &str| Scope { label: "region".into(), value: value.into() };
         let sizes = Sizes { at: at(1_000), of: BTreeMap::from([(scope("nord"), 90), (scope("sud"), 0)]) };
         for (asked, second, is_good) in [

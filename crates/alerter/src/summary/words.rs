@@ -53,26 +53,15 @@ fn numbers(figures: &Figures) -> BTreeMap<String, i64> {
 
 #[cfg(test)]
 mod tests {
-    use jiff::{SignedDuration, Timestamp};
+    use jiff::{SignedDuration, civil::Weekday, tz::TimeZone};
     use pisync_core::models::{Alert, AlertName, Subject};
 
     use super::*;
-    use crate::summary::figures::Longest;
-
-    fn messages() -> Messages {
-        Messages::new(crate::messages::Links::default(), 0.5)
-    }
+    use crate::{fixtures::messages, routing::Plan, summary::figures::Longest};
 
     fn due() -> Due {
-        let at = |text: &str| text.parse::<Timestamp>().unwrap();
-        Due {
-            week: "2026-W47".into(),
-            week_before: "2026-W46".into(),
-            at: at("2026-11-23T08:00:00Z"),
-            from: at("2026-11-16T00:00:00Z"),
-            to: at("2026-11-23T00:00:00Z"),
-            from_before: at("2026-11-09T00:00:00Z"),
-        }
+        let plan = Plan { receivers: Vec::new(), day: Weekday::Monday, hour: 8, zone: TimeZone::UTC };
+        plan.due("2026-11-23T08:00:00Z".parse().unwrap()).unwrap()
     }
 
     fn figures() -> Figures {
