@@ -14,7 +14,7 @@ use pisync_core::{
 use crate::{
     evaluation::Evaluation,
     metrics::Metrics,
-    reconcile::Reconciler,
+    reconcile,
     routing::Routing,
     rules::{self, About, Ask, RULES, Rule, Rules, device_sync_failing},
     snapshot::{Candidates, PAGE, ReadError, Snapshot, Source},
@@ -37,7 +37,7 @@ const MANY: usize = 10;
 pub struct Alerter {
     source: Source,
     routing: Routing,
-    reconciler: Reconciler,
+    crash: CrashSettings,
     /// What is counted.
     pub metrics: Metrics,
 }
@@ -52,9 +52,8 @@ struct Look<'a> {
 impl Alerter {
     /// Returns an alerter that calls a device failing from `threshold` failed syncs in a row.
     pub fn new(store: Store, queue: Queue, threshold: i32, routing: Routing, crash: CrashSettings) -> Self {
-        let reconciler = Reconciler::new(store.clone(), routing.clone(), crash);
         let source = Source::new(store, queue, threshold, rules::inhibitors());
-        Self { source, routing, reconciler, metrics: Metrics::default() }
+        Self { source, routing, crash, metrics: Metrics::default() }
     }
 
     /// Evaluates all rules: what a tick costs is what is wrong, not what exists.
@@ -71,7 +70,7 @@ impl Alerter {
         for rule in RULES {
             look.evaluate(rule).await?;
         }
-        self.reconciler.end_silences(&look.snapshot).await?;
+        reconcile::end_silences(&look.snapshot).await?;
         self.metrics.look_at(&self.source.store, self.source.threshold).await?;
         self.metrics.ticked(start.elapsed());
         Ok(())
@@ -131,10 +130,10 @@ impl Look<'_> {
         let is_whole = |found: &Evaluation| found.alert.subject == Subject::Fleet;
         let (whole, parts): (Vec<_>, Vec<_>) = evaluations.into_iter().partition(is_whole);
         for some in [whole, parts] {
-            let planned = self.alerter.reconciler.plan(rule, &self.snapshot, &some).await?;
+            let planned = reconcile::plan(rule, &self.snapshot, &self.alerter.routing, &some).await?;
             if !planned.is_empty() {
                 // Where another alerter was first, the next tick sees to it.
-                self.alerter.reconciler.write(&planned).await?;
+                reconcile::write(&self.snapshot.source.store, &self.alerter.crash, &planned).await?;
                 self.snapshot.refresh_inhibition().await?;
             }
         }
@@ -172,7 +171,7 @@ impl Look<'_> {
     /// again.
     async fn write(&mut self, rule: &Rule, mut planned: Vec<KeptIncident>) -> Result<(), ReadError> {
         for _ in 0..ROUNDS {
-            let conflicts = self.alerter.reconciler.write(&planned).await?;
+            let conflicts = reconcile::write(&self.snapshot.source.store, &self.alerter.crash, &planned).await?;
             if conflicts.is_empty() {
                 break;
             }
@@ -195,7 +194,7 @@ impl Look<'_> {
             return Ok(Vec::new());
         }
         let evaluations = (rule.evaluate)(&self.snapshot, &self.rules).await?;
-        Ok(Box::pin(self.alerter.reconciler.plan(rule, &self.snapshot, &evaluations)).await?)
+        Ok(Box::pin(reconcile::plan(rule, &self.snapshot, &self.alerter.routing, &evaluations)).await?)
     }
 }
 
