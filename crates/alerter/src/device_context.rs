@@ -99,13 +99,12 @@ async fn of_devices(store: &Store, devices: &[DeviceId]) -> Result<HashMap<Devic
     Ok(rows.into_iter().map(|(device, rows)| (device, DeviceContext::of(&rows))).collect())
 }
 
+/// Rows of devices, of each newest first.
+pub(crate) type Rows = HashMap<DeviceId, Vec<StoredEvent>>;
+
 /// Returns up to `most` rows of each device, newest first, those before a time each.
-pub(crate) async fn rows_of(
-    store: &Store,
-    devices: &[(&DeviceId, Timestamp)],
-    most: u32,
-) -> Result<HashMap<DeviceId, Vec<StoredEvent>>, StoreError> {
-    let mut rows = HashMap::<_, Vec<_>>::new();
+pub(crate) async fn rows_of(store: &Store, devices: &[(&DeviceId, Timestamp)], most: u32) -> Result<Rows, StoreError> {
+    let mut rows = Rows::new();
     for row in store.sync_events().newest_rows(devices, most).await? {
         if let Ok(device) = DeviceId::parse(&row.device_id) {
             rows.entry(device).or_default().push(row);

@@ -58,19 +58,13 @@ pub(crate) struct Over {
 }
 
 impl Episode {
-    fn of(
-        incident: &Incident,
-        by: Inhibitor,
-        digests: &HashMap<AlertId, AlertId>,
-        digest_after: SignedDuration,
-    ) -> Self {
+    fn of(incident: &Incident, by: Inhibitor, digest: Option<AlertId>, digest_after: SignedDuration) -> Self {
         let alert = &incident.alert;
         let over = (!incident.is_open()).then(|| Over {
             ends_at: alert.ends_at.unwrap_or(incident.state_since),
             digest_at: incident.state_since.saturating_add(digest_after).unwrap_or(Timestamp::MAX),
         });
-        let (scope, digest) = (alert.scope().cloned(), digests.get(&alert.id).copied());
-        Self { id: alert.id, by, scope, starts_at: alert.starts_at, over, digest }
+        Self { id: alert.id, by, scope: alert.scope().cloned(), starts_at: alert.starts_at, over, digest }
     }
 
     /// Whether a device with these labels is part of it.
@@ -153,7 +147,7 @@ impl Inhibition {
         }
         let of = |incident: &Incident| {
             let by = inhibitors.iter().find(|inhibitor| inhibitor.rule == incident.alert.name)?;
-            Some(Episode::of(incident, *by, &digests, digest_after))
+            Some(Episode::of(incident, *by, digests.get(&incident.alert.id).copied(), digest_after))
         };
         let mut episodes: Vec<_> = found.iter().filter_map(|kept| of(&kept.incident)).collect();
         episodes.sort_by_key(|episode| (episode.starts_at, episode.id.bytes()));

@@ -2,13 +2,12 @@
 //! the difference.
 //!
 //! In reading order: [`config`] (flags), [`routing`] (the file), [`daemon`] (when), [`heartbeat`] (that it
-//! ticked), [`tick`] (the rules
-//! one after the other), [`rules`] (a file for each, and their list), `snapshot` (what they read),
-//! [`evaluation`] (what they find), `inhibition` (which suppresses which), `reconcile` (what is written),
-//! [`incident`] (its states), [`outbox`] (what is to leave), [`notification`] (one message),
+//! ticked), [`tick`] (the rules one after the other), [`rules`] (a file for each, and their list), `snapshot`
+//! (what they read), [`evaluation`] (what they find), `inhibition` (which suppresses which), `reconcile` (what
+//! is written), [`incident`] (its states), [`outbox`] (what is to leave), [`notification`] (one message),
 //! [`device_context`] (what people want to know), [`messages`] (what it says), [`receivers`] (where to),
-//! [`summary`] (how the week was), [`metrics`] (what is counted); `commands` for the operator, and
-//! `tables` (reading TOML).
+//! [`summary`] (how the week was), [`metrics`] (what is counted); `commands` for the operator, and `tables`
+//! (reading TOML).
 
 mod commands;
 pub mod config;
@@ -136,9 +135,8 @@ fn open_routing(config: &Config) -> anyhow::Result<Routing> {
 async fn open_ops(config: &Config, alerter: &Alerter, store: &Store) -> Result<(), CannotBind> {
     let (schedule, metrics, store) = (config.schedule.clone(), alerter.metrics.clone(), store.clone());
     let needs = move || {
-        let ticks = daemon::is_in_time(&schedule, metrics.last_tick(), Timestamp::now());
-        let store = store.clone();
-        let ticks = Need::of("ticks", if ticks { Ok(()) } else { Err(LATE) });
+        let is_in_time = daemon::is_in_time(&schedule, metrics.last_tick(), Timestamp::now());
+        let (store, ticks) = (store.clone(), Need::of("ticks", is_in_time.then_some(()).ok_or(LATE)));
         async move { vec![store.takes_writes(Process::Alerter).await.into(), ticks] }
     };
     config.ops.serve(alerter.metrics.registry(), needs).await

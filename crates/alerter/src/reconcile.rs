@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use pisync_core::{
     crash::CrashSettings,
     models::{Alert, AlertName, DeviceId, Incident, Labels, Silence, SilenceEnd, SilenceId},
-    store::{KeptIncident, Revision, Saved, Store, StoreError},
+    store::{Alerts, KeptIncident, Revision, Saved, Store, StoreError},
 };
 
 use crate::{
@@ -17,9 +17,6 @@ use crate::{
     rules::{Rule, device_sync_failing},
     snapshot::Snapshot,
 };
-
-/// The most incidents in one write.
-const BATCH_SIZE: usize = 500;
 
 /// All that decides about the messages of incidents of one rule, beside the evaluations.
 struct Context<'a> {
@@ -61,7 +58,7 @@ pub(crate) async fn write(
     all: &[KeptIncident],
 ) -> Result<Vec<DeviceId>, StoreError> {
     let mut conflicts = Vec::new();
-    for some in all.chunks(BATCH_SIZE) {
+    for some in all.chunks(Alerts::BATCH_SIZE) {
         match store.alerts().save(some).await? {
             // What the server refuses as it is was named: another try does not help.
             Saved::All | Saved::Refused => {}

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use pisync_core::{
     crash::CrashSettings,
     models::{Entry, Incident, MessageId},
-    store::{HeldGroup, KeptIncident, Saved, Store, StoreError, detached},
+    store::{Alerts, HeldGroup, KeptIncident, Saved, Store, StoreError, detached},
 };
 use tokio::{sync::Semaphore, time::sleep};
 
@@ -41,9 +41,6 @@ const AT_ONCE: usize = 8;
 /// How long a step of one message may take beside its receiver: `MongoDB` that hangs must not stop a group
 /// for ever.
 const STEP_TIMEOUT: Duration = Duration::from_mins(2);
-
-/// The most incidents in one write.
-const SAVED_AT_ONCE: usize = 500;
 
 /// Sends messages. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -205,7 +202,7 @@ impl Outbox {
         let mut rest = claimed;
         while !rest.is_empty() {
             let mut is_outrun = false;
-            for some in rest.chunks(SAVED_AT_ONCE) {
+            for some in rest.chunks(Alerts::BATCH_SIZE) {
                 let incident = |kept: &KeptIncident| incident::delivered(&kept.incident, trigger);
                 let mark = |kept| KeptIncident { incident: incident(kept), revision: kept.revision };
                 let marked: Vec<_> = some.iter().map(mark).collect();

@@ -82,11 +82,8 @@ impl Endpoint {
         }
         let after = retry_after(&answer, Timestamp::now());
         let why = format!("{status}{}", self.words(answer).await);
-        match status {
-            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Delivery::Again { after, why },
-            _ if status.is_client_error() => Delivery::Dead { why },
-            _ => Delivery::Again { after, why },
-        }
+        let is_for_now = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status);
+        if status.is_client_error() && !is_for_now { Delivery::Dead { why } } else { Delivery::Again { after, why } }
     }
 
     /// What the answer says, as far as it fits and can be shown.

@@ -10,7 +10,7 @@ use pisync_core::{
     store::Store,
 };
 
-use super::{Receiver, Route, RoutingFile};
+use super::{Receiver, Route, RoutingFile, receiver::Kind};
 use crate::{
     messages::{Links, Messages},
     notification::{Delivery, Notification},
@@ -76,7 +76,7 @@ impl Routing {
         let current = self.current();
         let mut next = None;
         for receiver in &current.file.receivers {
-            let Some(alertmanager) = receiver.alertmanager() else { continue };
+            let Kind::Alertmanager(alertmanager) = &receiver.kind else { continue };
             if let Err(error) = alertmanager.keep_alive(store, &receiver.name, &current.messages).await {
                 log::warn!(receiver = receiver.name, error:% = format!("{error:#}"); "its alerts are not kept alive");
             }

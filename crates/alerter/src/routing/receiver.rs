@@ -28,7 +28,7 @@ const RECEIVER_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Receiver {
     pub(crate) name: String,
     timeout: Duration,
-    kind: Kind,
+    pub(super) kind: Kind,
 }
 
 /// The keys of the file, by the kind of the receiver.
@@ -43,7 +43,7 @@ enum Settings {
 }
 
 #[derive(Debug)]
-enum Kind {
+pub(super) enum Kind {
     Alertmanager(Alertmanager),
     Email(Box<Email>),
     Log(AlertLog),
@@ -99,14 +99,6 @@ impl Receiver {
     /// lost to what keeps the state of each by itself.
     pub(crate) fn lists_all(&self) -> bool {
         self.keeps_state() || matches!(self.kind, Kind::Log(_))
-    }
-
-    /// Returns the Alertmanager that this is, if it is one.
-    pub(super) fn alertmanager(&self) -> Option<&Alertmanager> {
-        match &self.kind {
-            Kind::Alertmanager(alertmanager) => Some(alertmanager),
-            _ => None,
-        }
     }
 
     /// Delivers, or gives up when the time is over.

@@ -38,8 +38,8 @@ async fn candidates(snapshot: &Snapshot, rules: &Rules) -> Result<Candidates, Re
 /// Evaluates the devices of the page by when they were last heard of. While no API is alive nothing is
 /// known of anyone.
 async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>, ReadError> {
-    let longest_absence = rules.pipeline_stalled.longest_absence;
-    let Some(listening) = snapshot.listening(longest_absence).await? else { return Ok(Vec::new()) };
+    let listening = snapshot.listening(rules.pipeline_stalled.longest_absence).await?;
+    let Some(listening) = listening else { return Ok(Vec::new()) };
     let last_seen = snapshot.source.last_seen.of(&snapshot.devices).await?;
     let patience = rules.common.device_silent_after;
     let of = |device: &DeviceId| {

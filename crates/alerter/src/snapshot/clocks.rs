@@ -10,7 +10,7 @@ use pisync_core::{
 };
 
 use super::{PAGE, ReadError, Snapshot};
-use crate::device_context;
+use crate::device_context::{self, Rows};
 
 /// Of how many devices the newest rows are read at a time.
 const AT_ONCE: usize = 100;
@@ -102,11 +102,7 @@ impl Snapshot {
     }
 
     /// Returns up to `most` rows of each of these devices, newest first.
-    pub(crate) async fn newest_rows(
-        &self,
-        devices: &[DeviceId],
-        most: u32,
-    ) -> Result<HashMap<DeviceId, Vec<StoredEvent>>, ReadError> {
+    pub(crate) async fn newest_rows(&self, devices: &[DeviceId], most: u32) -> Result<Rows, ReadError> {
         let some = |devices: Vec<DeviceId>| {
             let store = self.source.store.clone();
             async move {
