@@ -127,9 +127,8 @@ impl Inhibition {
     ) -> Result<Self, StoreError> {
         let alerts = store.alerts();
         let digests = alerts.open_of_rule(AlertName::FLEET_DIGEST).await?;
-        let digest = |alert: &Alert| match alert.subject {
-            Subject::After(of) => Some((of, alert.id)),
-            Subject::Device(_) | Subject::Fleet | Subject::Scope(_) => None,
+        let digest = |Alert { id, subject, .. }: &Alert| {
+            if let Subject::After(of) = subject { Some((*of, *id)) } else { None }
         };
         let digests: HashMap<_, _> = digests.iter().filter_map(|kept| digest(&kept.incident.alert)).collect();
         let since = now.saturating_sub(digest_after.saturating_add(LATE)).unwrap_or(Timestamp::MIN);

@@ -46,13 +46,8 @@ fn late() -> Seen {
     (Evaluation { is_recent: false, ..evaluation }, none)
 }
 
-fn step(
-    before: Option<&Incident>,
-    (evaluation, suppression): &Seen,
-    routes: &[Route],
-    second: i64,
-) -> Option<Incident> {
-    next(before, evaluation, suppression, routes, at(second))
+fn step(before: Option<&Incident>, (evaluation, suppression): &Seen, routes: &[Route], time: i64) -> Option<Incident> {
+    next(before, evaluation, suppression, routes, at(time))
 }
 
 fn route(receiver: &str) -> Route {

@@ -1,5 +1,7 @@
 //! `[summary]`: who gets the weekly summary, and when it is due, and of which week.
 
+use std::collections::BTreeSet;
+
 use jiff::{
     SignedDuration, Span, Timestamp,
     civil::{Date, Weekday},
@@ -36,7 +38,7 @@ const LASTS: SignedDuration = SignedDuration::from_hours(24);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// The names of the receivers.
-    pub receivers: Vec<String>,
+    pub receivers: BTreeSet<String>,
     /// On which day of the week.
     pub day: Weekday,
     /// At which hour of that day.
@@ -65,19 +67,15 @@ pub struct Due {
 impl Plan {
     pub(super) fn read(table: &mut Table<'_>, names: &Names<'_>) -> Option<Self> {
         let Settings { receivers, day, hour, zone } = table.read()?;
-        let mut receivers = table.need("receivers", receivers).map(Texts::into_vec);
+        let receivers = table.need("receivers", receivers).map(Texts::into_vec);
         for name in receivers.iter().flatten() {
             if let Some(what) = refusal(name, names) {
                 table.fault("receivers", format!("{name:?} {what}"));
             }
         }
-        if let Some(receivers) = &mut receivers {
-            receivers.sort_unstable();
-            receivers.dedup();
-        }
         let (day, hour) = (table.need("day", day), table.need("hour", hour));
         let zone = zone.unwrap_or(TimeZone::UTC);
-        Some(Self { receivers: receivers?, day: day?, hour: hour?, zone })
+        Some(Self { receivers: receivers?.into_iter().collect(), day: day?, hour: hour?, zone })
     }
 
     /// The summary that is due, of the seven days before the day on which it is.
@@ -146,7 +144,7 @@ mod tests {
     use super::*;
 
     fn plan(day: Weekday, hour: i8, zone: TimeZone) -> Plan {
-        Plan { receivers: vec!["chat".into()], day, hour, zone }
+        Plan { receivers: ["chat".into()].into(), day, hour, zone }
     }
 
     fn due(plan: &Plan, now: &str) -> Option<[String; 4]> {

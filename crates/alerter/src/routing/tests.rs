@@ -198,7 +198,7 @@ fn a_summary_goes_to_who_reads_at_a_time_that_there_is() {
     let plan = parsed(&right).unwrap().summary.unwrap();
     assert_eq!(
         (plan.receivers, plan.day, plan.hour),
-        (vec!["chat".into(), "log".into()], jiff::civil::Weekday::Friday, 17)
+        (["chat".into(), "log".into()].into(), jiff::civil::Weekday::Friday, 17)
     );
     assert!(parsed(TWO).unwrap().summary.is_none());
 

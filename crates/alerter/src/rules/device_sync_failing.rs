@@ -4,10 +4,7 @@ use std::collections::HashMap;
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use jiff::Timestamp;
-use pisync_core::{
-    models::{Alert, AlertName, ClockLag, DeviceId, Evidence, FailureCounter, Subject},
-    store::Store,
-};
+use pisync_core::models::{Alert, AlertName, ClockLag, DeviceId, Evidence, FailureCounter, Subject};
 
 pub(super) use super::NoSettings as Settings;
 use super::{About, Rule, Rules};
@@ -24,9 +21,6 @@ pub(crate) const RULE: Rule = Rule {
     about: About::Devices(|snapshot, _| candidates(snapshot).boxed()),
     evaluate: |snapshot, rules| evaluate(snapshot, rules).boxed(),
 };
-
-/// Of how many devices the usual speed is read at a time.
-const BATCH_SIZE: usize = 100;
 
 /// Returns the devices that fail.
 async fn candidates(snapshot: &Snapshot) -> Result<Candidates, ReadError> {
@@ -95,7 +89,7 @@ fn evaluation(
 /// Gives alerts that open their cause by what is usual for the device, too.
 pub(crate) async fn compare_with_usual(snapshot: &Snapshot, alerts: &mut [&mut Alert]) {
     let devices: Vec<_> = alerts.iter().filter_map(|alert| alert.device_id().cloned()).collect();
-    let usual = usual_speeds(&snapshot.source.store, &devices).await;
+    let usual = usual_speeds(snapshot, &devices).await;
     for alert in alerts {
         let usual = alert.device_id().and_then(|device| usual.get(device)).copied();
         alert.evidence = alert.evidence.map(|evidence| Evidence { usual, ..evidence });
@@ -107,18 +101,13 @@ pub(crate) async fn compare_with_usual(snapshot: &Snapshot, alerts: &mut [&mut A
 /// Returns the median speed of the good syncs among the last of each device, in Mbps: it tells a line that
 /// broke down from one that is as it always is. What cannot be read is not known: nobody is notified
 /// late because of it.
-async fn usual_speeds(store: &Store, devices: &[DeviceId]) -> HashMap<DeviceId, f64> {
-    let mut speeds = HashMap::new();
-    for some in devices.chunks(BATCH_SIZE) {
-        let newest: Vec<_> = some.iter().map(|device| (device, Timestamp::MAX)).collect();
-        match device_context::rows_of(store, &newest, device_context::ROWS).await {
-            Ok(rows) => speeds.extend(
-                rows.into_iter().filter_map(|(device, rows)| Some((device, DeviceContext::of(&rows).usual_speed?))),
-            ),
-            Err(error) => log::warn!(error:% = error; "the usual speed of some devices is unknown"),
-        }
-    }
-    speeds
+async fn usual_speeds(snapshot: &Snapshot, devices: &[DeviceId]) -> HashMap<DeviceId, f64> {
+    let rows = snapshot.newest_rows(devices, device_context::ROWS).await.unwrap_or_else(|error| {
+        log::warn!(error:% = error; "the usual speed of some devices is unknown");
+        HashMap::new()
+    });
+    let usual = |(device, rows): (_, Vec<_>)| Some((device, DeviceContext::of(&rows).usual_speed?));
+    rows.into_iter().filter_map(usual).collect()
 }
 
 #[cfg(test)]

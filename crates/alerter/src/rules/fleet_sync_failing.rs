@@ -63,8 +63,7 @@ async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>,
     let lag = if 2 * windows.all.clock_off > windows.all.reporting { lag } else { SignedDuration::ZERO };
     let fleet = snapshot.source.last_seen.count_since(snapshot.now - PART_OF_FLEET).await?;
     if windows.left_out > 0 {
-        let devices = windows.left_out;
-        log::warn!(devices = devices; "the labels of fleet_by have too many values: these devices are in no part");
+        log::warn!(devices = windows.left_out; "the labels of fleet_by have too many values: these devices are in no part");
     }
     let scopes: BTreeSet<_> = windows.scopes.keys().cloned().chain(snapshot.open_scopes()).collect();
     let subjects = [Subject::Fleet].into_iter().chain(scopes.into_iter().map(Subject::Scope));

@@ -96,7 +96,6 @@ impl Snapshot {
             let report = Report::of(&rows.remove(device).unwrap_or_default(), floor);
             (device.clone(), Heard { at: *at, report })
         });
-        let heard: Vec<_> = heard.collect();
         self.known().heard.extend(heard);
         Ok(new.len())
     }

@@ -88,8 +88,7 @@ impl Snapshot {
         .await?;
         let windows = fold.windows();
         if windows.left_out > 0 {
-            let devices = windows.left_out;
-            log::warn!(devices = devices; "fleet_by has labels with too many values: these silent devices are in no part");
+            log::warn!(devices = windows.left_out; "fleet_by has labels with too many values: these silent devices are in no part");
         }
         Ok(windows.scopes.into_iter().map(|(scope, window)| (scope, window.reporting)).collect())
     }

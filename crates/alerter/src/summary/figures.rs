@@ -153,6 +153,8 @@ impl Syncs {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use jiff::{SignedDuration, civil::Weekday, tz::TimeZone};
     use pisync_core::models::{AlertName, Subject};
 
@@ -160,7 +162,7 @@ mod tests {
     use crate::{fixtures::messages, routing::Plan};
 
     fn due() -> Due {
-        let plan = Plan { receivers: Vec::new(), day: Weekday::Monday, hour: 8, zone: TimeZone::UTC };
+        let plan = Plan { receivers: BTreeSet::new(), day: Weekday::Monday, hour: 8, zone: TimeZone::UTC };
         plan.due("2026-11-23T08:00:00Z".parse().unwrap()).unwrap()
     }
 
