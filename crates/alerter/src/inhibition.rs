@@ -31,6 +31,7 @@ pub(crate) struct Inhibitor {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Inhibition {
     pub(crate) episodes: Vec<Episode>,
+    now: Timestamp,
 }
 
 /// A time in which something was wrong with the fleet, and what came of it.
@@ -151,21 +152,14 @@ impl Inhibition {
         let mut episodes: Vec<_> = found.iter().filter_map(|kept| of(&kept.incident)).collect();
         episodes.sort_by_key(|episode| (episode.starts_at, episode.id.bytes()));
         episodes.dedup_by_key(|episode| episode.id);
-        Ok(Self { episodes })
+        Ok(Self { episodes, now })
     }
 
     /// Returns what inhibits an alert of the fleet, a part, or a device with these labels, that began
     /// then; it may be inhibited by these rules.
-    pub(crate) fn of(
-        &self,
-        by: &[AlertName],
-        alert: &Alert,
-        labels: &Labels,
-        starts_at: Timestamp,
-        now: Timestamp,
-    ) -> Option<AlertId> {
+    pub(crate) fn of(&self, by: &[AlertName], alert: &Alert, labels: &Labels, starts_at: Timestamp) -> Option<AlertId> {
         by.iter().find_map(|rule| match alert.subject {
-            Subject::Device(_) => self.of_device(*rule, labels, starts_at, now),
+            Subject::Device(_) => self.of_device(*rule, labels, starts_at),
             Subject::Scope(_) => self.open_of_whole(*rule),
             // Only a part is inhibited by its own rule.
             Subject::Fleet | Subject::After(_) => self.open_of_whole(*rule).filter(|_| *rule != alert.name),
@@ -173,11 +167,11 @@ impl Inhibition {
     }
 
     /// An episode of the whole fleet comes before one of a part.
-    fn of_device(&self, by: AlertName, labels: &Labels, starts_at: Timestamp, now: Timestamp) -> Option<AlertId> {
+    fn of_device(&self, by: AlertName, labels: &Labels, starts_at: Timestamp) -> Option<AlertId> {
         let inhibiting = |is_of_part: bool| {
             let of_it = self.episodes.iter().filter(move |episode| episode.scope.is_some() == is_of_part);
             let mut of_it = of_it.filter(|episode| episode.by.rule == by && episode.is_about(labels));
-            of_it.find_map(|episode| episode.inhibitor(starts_at, now))
+            of_it.find_map(|episode| episode.inhibitor(starts_at, self.now))
         };
         inhibiting(false).or_else(|| inhibiting(true))
     }
@@ -247,7 +241,7 @@ mod tests {
         let of = |value: &str| Labels::new([("region".into(), value.into())]).unwrap();
         let (by, since, now) = (AlertName::FLEET_SYNC_FAILING, at("10:30"), at("11:00"));
         let held = |episodes: &[Episode], labels: &Labels| {
-            Inhibition { episodes: episodes.to_vec() }.of_device(by, labels, since, now)
+            Inhibition { episodes: episodes.to_vec(), now }.of_device(by, labels, since)
         };
         assert_eq!(held(std::slice::from_ref(&part), &of("nord")), Some(id(2)));
         for elsewhere in [of("sud"), Labels::default()] {

@@ -135,7 +135,7 @@ impl<'a> Context<'a> {
         let by = self.rule.inhibited_by;
         Suppression {
             silenced_by: silenced_by(silences, &labels, *now),
-            inhibited_by: inhibition.of(by, alert, of_device.unwrap_or(&none), starts_at, *now),
+            inhibited_by: inhibition.of(by, alert, of_device.unwrap_or(&none), starts_at),
             flapping: alert.device_id().is_some_and(flaps),
         }
     }

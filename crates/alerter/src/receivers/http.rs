@@ -1,4 +1,4 @@
-//! Posting to the web: what an answer means for the message.
+//! Posting to the web: what an answer means for the message; and the ping, which is no more than that.
 
 use std::time::Duration;
 
@@ -14,6 +14,9 @@ use crate::{
 
 /// The longest wait that a receiver may ask for: beyond, it is asked again all the same.
 const LONGEST_WAIT: Duration = Duration::from_hours(1);
+
+/// How long the answer to a ping may take.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How much of a refusal is told.
 const TOLD: usize = 200;
@@ -34,18 +37,39 @@ pub(super) struct Endpoint {
 #[serde(try_from = "String")]
 pub(crate) struct Authorities(Vec<Certificate>);
 
+/// The keys of an address that may be a secret; `[ping]` has no others.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Address {
+    pub(super) url: Option<WebAddress>,
+    pub(super) url_file: Option<WebAddress>,
+    pub(super) bearer_file: Option<Secret>,
+    pub(super) ca_file: Option<Authorities>,
+}
+
+/// The `[ping]` of the config, the dead man's switch: a request after each look, to a service that raises an
+/// alarm when none comes. What watches the fleet cannot tell by itself that it is dead.
+#[derive(Debug)]
+pub struct Ping(Endpoint);
+
+impl Ping {
+    pub(crate) fn new(address: Address, table: &mut Table<'_>) -> Option<Self> {
+        Endpoint::at(table, address).map(Self)
+    }
+
+    /// Posts nothing, and takes any 2xx for an answer.
+    pub(crate) async fn send(&self) -> Delivery {
+        Delivery::within(PING_TIMEOUT, self.0.post(Vec::new(), &[])).await
+    }
+}
+
 impl Endpoint {
     /// Returns an endpoint at `url`, or else at the address that is a secret.
-    pub(super) fn at_either(
-        table: &mut Table<'_>,
-        url: Option<WebAddress>,
-        secret: Option<WebAddress>,
-        ca: Option<Authorities>,
-        bearer: Option<Secret>,
-    ) -> Option<Self> {
+    pub(super) fn at(table: &mut Table<'_>, address: Address) -> Option<Self> {
+        let Address { url, url_file, bearer_file, ca_file } = address;
         let is_secret = table.has("url_file") || table.has("url_env");
-        let WebAddress(url) = table.need(if is_secret { "url_file" } else { "url" }, url.or(secret))?;
-        Self::new(table, url, ca, bearer)
+        let WebAddress(url) = table.need(if is_secret { "url_file" } else { "url" }, url.or(url_file))?;
+        Self::new(table, url, ca_file, bearer_file)
     }
 
     /// Returns an endpoint at an address.

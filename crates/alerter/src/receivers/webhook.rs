@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use super::{
-    http::{Authorities, Endpoint},
+    http::{Address, Authorities, Endpoint},
     payload::AlertItem,
 };
 use crate::{
@@ -55,7 +55,7 @@ type Group = BTreeMap<String, String>;
 impl Webhook {
     pub(crate) fn new(settings: Settings, table: &mut Table<'_>) -> Option<Self> {
         let Settings { url, url_file, secret_file: key, bearer_file, ca_file } = settings;
-        let endpoint = Endpoint::at_either(table, url, url_file, ca_file, bearer_file)?;
+        let endpoint = Endpoint::at(table, Address { url, url_file, bearer_file, ca_file })?;
         Some(Self { endpoint, key })
     }
 
