@@ -120,14 +120,12 @@ impl Outbox {
 
     /// Takes a group, unless it is held still; `None` where another has it.
     async fn hold(&self, group: &str, still_held: Option<HeldGroup>) -> Result<Option<HeldGroup>, StoreError> {
-        match still_held {
-            None => {
-                let alerts = self.store.alerts();
-                let hold = alerts.hold_group(group, &self.owner, self.lease);
-                tokio::time::timeout(STEP_TIMEOUT, hold).await.unwrap_or_else(|_| Err(hangs()))
-            }
-            held => Ok(held),
+        if still_held.is_some() {
+            return Ok(still_held);
         }
+        let alerts = self.store.alerts();
+        let hold = alerts.hold_group(group, &self.owner, self.lease);
+        tokio::time::timeout(STEP_TIMEOUT, hold).await.unwrap_or_else(|_| Err(hangs()))
     }
 
     /// Renews the lease of a group, for ever: a slow receiver is no sender that died.

@@ -51,17 +51,15 @@ impl AlertItem {
     /// A week, as an alert that is over. Its numbers are annotations.
     pub(super) fn of_week(summary: &Summary, messages: &Messages) -> Self {
         let labels = BTreeMap::from([(ALERTNAME.to_owned(), WEEKLY_SUMMARY.to_owned())]);
-        let mut annotations: BTreeMap<_, _> =
-            summary.figures.iter().map(|(name, value)| (name.clone(), value.to_string())).collect();
+        let figures = summary.figures.iter().map(|(name, value)| (name.clone(), value.to_string()));
         let texts = [
             ("summary", summary.subject.clone()),
             ("description", messages.week(summary, Format::Plain).1),
             ("week", summary.week.clone()),
         ];
-        annotations.extend(texts.map(|(name, text)| (name.to_owned(), text)));
         Self {
             status: "resolved",
-            annotations,
+            annotations: figures.chain(texts.map(|(name, text)| (name.to_owned(), text))).collect(),
             starts_at: rfc3339(summary.from),
             ends_at: rfc3339(summary.to),
             generator_url: messages.links.base().map(|base| format!("{base}/")).unwrap_or_default(),

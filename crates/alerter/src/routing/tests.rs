@@ -40,12 +40,8 @@ fn without_a_config_the_log_gets_all_and_at_once() {
 }
 
 #[test]
-fn without_routes_every_receiver_gets_all() {
-    assert_eq!(names(TWO, "a"), ["log", "chat", "am"]);
-}
-
-#[test]
 fn the_first_route_that_fits_has_the_alert_and_others_only_if_it_goes_on() {
+    assert_eq!(names(TWO, "a"), ["log", "chat", "am"], "without routes every receiver gets all");
     let route = |receiver: &str, more: &str| format!("[[route]]\nreceiver = \"{receiver}\"\n{more}");
     let config = |goes_on: &str| {
         let one = route("chat", &format!("match = {{ deviceId = \"school-*\" }}\ncontinue = {goes_on}\n"));

@@ -232,12 +232,8 @@ mod tests {
         }
         let nobody = window(0, 0);
         assert_eq!(Settings::default().health(true, &nobody, &nobody, 0), Unknown, "of a fleet that is not there");
-    }
-
-    #[test]
-    fn a_part_of_which_nobody_reports_any_more_is_over_after_two_reports() {
-        let hour = SignedDuration::from_hours(1);
-        assert_eq!(Settings::default().clears_unheard_after(hour), SignedDuration::from_hours(2));
+        let hours = SignedDuration::from_hours;
+        assert_eq!(Settings::default().clears_unheard_after(hours(1)), hours(2), "two reports");
     }
 
     #[test]

@@ -153,8 +153,6 @@ impl Syncs {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use jiff::{SignedDuration, civil::Weekday, tz::TimeZone};
     use pisync_core::models::{AlertName, Subject};
 
@@ -162,7 +160,7 @@ mod tests {
     use crate::{fixtures::messages, routing::Plan};
 
     fn due() -> Due {
-        let plan = Plan { receivers: BTreeSet::new(), day: Weekday::Monday, hour: 8, zone: TimeZone::UTC };
+        let plan = Plan { receivers: [].into(), day: Weekday::Monday, hour: 8, zone: TimeZone::UTC };
         plan.due("2026-11-23T08:00:00Z".parse().unwrap()).unwrap()
     }
 
