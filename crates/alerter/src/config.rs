@@ -1,8 +1,8 @@
 //! The settings of `alerter`.
 
-use std::{path::PathBuf, time::Duration};
+use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, builder::TypedValueParser};
 use croner::Cron;
 use jiff::SignedDuration;
 use pisync_core::{
@@ -44,11 +44,11 @@ pub struct Config {
     pub once: bool,
     /// For tests of the system: how long a group of messages is left to a sender that died, in
     /// milliseconds
-    #[arg(long, env = "PISYNC_ALERT_LEASE_MS", default_value_t = 30_000, hide = true, value_parser = clap::value_parser!(u64).range(100..=600_000))]
-    pub lease_ms: u64,
-    /// For tests of the system: after how long a tick is given up, in milliseconds
-    #[arg(long, env = "PISYNC_ALERT_TICK_TIMEOUT_MS", default_value_t = 300_000, hide = true, value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
-    pub tick_timeout_ms: u64,
+    #[arg(long = "lease-ms", env = "PISYNC_ALERT_LEASE_MS", default_value = "30000", hide = true, value_parser = millis(100..=600_000))]
+    pub lease: Duration,
+    /// For tests of the system: after how long a tick, or a read for messages, is given up, in milliseconds
+    #[arg(long = "tick-timeout-ms", env = "PISYNC_ALERT_TICK_TIMEOUT_MS", default_value = "300000", hide = true, value_parser = millis(100..=3_600_000))]
+    pub tick_timeout: Duration,
     /// Where to die, in tests of the system.
     #[command(flatten)]
     pub crash: CrashSettings,
@@ -128,16 +128,9 @@ pub enum SilenceCommand {
     },
 }
 
-impl Config {
-    /// Returns after how long a tick, or a read for messages, is given up.
-    pub fn tick_timeout(&self) -> Duration {
-        Duration::from_millis(self.tick_timeout_ms)
-    }
-
-    /// How long a group of messages is left to a sender that died.
-    pub fn lease(&self) -> Duration {
-        Duration::from_millis(self.lease_ms)
-    }
+/// Reads milliseconds.
+fn millis(range: RangeInclusive<u64>) -> impl TypedValueParser<Value = Duration> {
+    clap::value_parser!(u64).range(range).map(Duration::from_millis)
 }
 
 fn duration(text: &str) -> Result<SignedDuration, String> {

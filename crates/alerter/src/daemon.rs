@@ -61,15 +61,11 @@ async fn tick(alerter: &Alerter, heartbeat: &Heartbeat, hints: &Hints, timeout: 
             }
             troubles.note("tick", ticked);
         }
-        match hints.take(HINTS).await {
-            Ok(devices) if devices.is_empty() => troubles.note("hints", Ok::<_, anyhow::Error>(())),
-            Ok(devices) => {
-                let alerter = alerter.clone();
-                let evaluated = in_time(timeout, async move { alerter.evaluate(&devices).await });
-                troubles.note("hints", evaluated.await);
-            }
-            Err(error) => troubles.note("hints", Err::<(), _>(error)),
-        }
+        let hinted = async {
+            let (devices, alerter) = (hints.take(HINTS).await?, alerter.clone());
+            in_time(timeout, async move { alerter.evaluate(&devices).await }).await
+        };
+        troubles.note("hints", hinted.await);
         pause(stop, POLL_INTERVAL).await;
     }
 }
@@ -78,8 +74,8 @@ async fn tick(alerter: &Alerter, heartbeat: &Heartbeat, hints: &Hints, timeout: 
 async fn send(outbox: &Outbox, timeout: Duration, stop: &CancellationToken) {
     let (mut troubles, mut sending) = (Troubles::default(), Sending::default());
     while !stop.is_cancelled() {
-        let reading = outbox.clone();
-        let due = in_time(timeout, async move { reading.due().await });
+        let alerts = outbox.store.alerts();
+        let due = in_time(timeout, async move { alerts.due_groups().await });
         let due = meanwhile(&mut sending, &mut troubles, due).await;
         troubles.note("due messages", due.map(|groups| sending.begin(outbox, groups)));
         meanwhile(&mut sending, &mut troubles, pause(stop, POLL_INTERVAL)).await;

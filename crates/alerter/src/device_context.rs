@@ -14,7 +14,7 @@ use serde::Serialize;
 const CONTEXT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How many of a device's newest rows are read.
-const ROWS: u32 = 20;
+pub(crate) const ROWS: u32 = 20;
 
 /// How many failed syncs are told.
 const ERRORS: usize = 3;
@@ -75,18 +75,17 @@ fn syncing(alert: &Alert) -> Option<&DeviceId> {
 async fn in_time(store: &Store, devices: Vec<DeviceId>) -> HashMap<DeviceId, DeviceContext> {
     let store = store.clone();
     let read = detached(CONTEXT_TIMEOUT, async move { of_devices(&store, &devices).await }).await;
-    match read.map_err(StoreError::from).and_then(|read| read) {
-        Ok(facts) => return facts,
-        Err(error) => log::warn!(error:% = error; "a message leaves without the contexts of its devices"),
-    }
-    HashMap::new()
+    read.map_err(StoreError::from).flatten().unwrap_or_else(|error| {
+        log::warn!(error:% = error; "a message leaves without the contexts of its devices");
+        HashMap::new()
+    })
 }
 
 /// Three questions at the most, whatever the number of devices.
 async fn of_devices(store: &Store, devices: &[DeviceId]) -> Result<HashMap<DeviceId, DeviceContext>, StoreError> {
     let newest: Vec<_> = devices.iter().map(|device| (device, Timestamp::MAX)).collect();
-    let mut rows = rows_of(store, &newest).await?;
-    let has_good = |device: &DeviceId| rows.get(device.as_str()).is_some_and(|rows| rows.iter().any(is_good));
+    let mut rows = rows_of(store, &newest, ROWS).await?;
+    let has_good = |device: &DeviceId| rows.get(device).is_some_and(|rows| rows.iter().any(is_good));
     let without: Vec<_> = devices.iter().filter(|device| !has_good(device)).collect();
     if !without.is_empty() {
         let counters = store.failure_counters().readable(&without).await?;
@@ -95,22 +94,23 @@ async fn of_devices(store: &Store, devices: &[DeviceId]) -> Result<HashMap<Devic
             last.checked_add(Duration::from_millis(1)).ok()
         };
         let until: Vec<_> = without.into_iter().filter_map(|device| Some((device, until(device)?))).collect();
-        for (device, before) in rows_of(store, &until).await? {
+        for (device, before) in rows_of(store, &until, ROWS).await? {
             rows.entry(device).or_default().extend(before.into_iter().filter(is_good));
         }
     }
-    let facts = |device: &DeviceId| rows.get(device.as_str()).map(|rows| DeviceContext::of(rows)).unwrap_or_default();
-    Ok(devices.iter().map(|device| (device.clone(), facts(device))).collect())
+    Ok(rows.into_iter().map(|(device, rows)| (device, DeviceContext::of(&rows))).collect())
 }
 
-/// The newest rows of each device before a time each.
-pub(crate) async fn rows_of(
-    store: &Store,
-    devices: &[(&DeviceId, Timestamp)],
-) -> Result<HashMap<String, Vec<StoredEvent>>, StoreError> {
-    let mut rows = HashMap::<_, Vec<_>>::new();
-    for row in store.sync_events().newest_rows(devices, ROWS).await? {
-        rows.entry(row.device_id.clone()).or_default().push(row);
+/// Rows of devices, of each newest first.
+pub(crate) type Rows = HashMap<DeviceId, Vec<StoredEvent>>;
+
+/// Returns up to `most` rows of each device, newest first, those before a time each.
+pub(crate) async fn rows_of(store: &Store, devices: &[(&DeviceId, Timestamp)], most: u32) -> Result<Rows, StoreError> {
+    let mut rows = Rows::new();
+    for row in store.sync_events().newest_rows(devices, most).await? {
+        if let Ok(device) = DeviceId::parse(&row.device_id) {
+            rows.entry(device).or_default().push(row);
+        }
     }
     Ok(rows)
 }

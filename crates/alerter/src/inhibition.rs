@@ -31,6 +31,7 @@ pub(crate) struct Inhibitor {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Inhibition {
     pub(crate) episodes: Vec<Episode>,
+    now: Timestamp,
 }
 
 /// A time in which something was wrong with the fleet, and what came of it.
@@ -58,19 +59,13 @@ pub(crate) struct Over {
 }
 
 impl Episode {
-    fn of(
-        incident: &Incident,
-        by: Inhibitor,
-        digests: &HashMap<AlertId, AlertId>,
-        digest_after: SignedDuration,
-    ) -> Self {
+    fn of(incident: &Incident, by: Inhibitor, digest: Option<AlertId>, digest_after: SignedDuration) -> Self {
         let alert = &incident.alert;
         let over = (!incident.is_open()).then(|| Over {
             ends_at: alert.ends_at.unwrap_or(incident.state_since),
             digest_at: incident.state_since.saturating_add(digest_after).unwrap_or(Timestamp::MAX),
         });
-        let (scope, digest) = (alert.scope().cloned(), digests.get(&alert.id).copied());
-        Self { id: alert.id, by, scope, starts_at: alert.starts_at, over, digest }
+        Self { id: alert.id, by, scope: alert.scope().cloned(), starts_at: alert.starts_at, over, digest }
     }
 
     /// Whether a device with these labels is part of it.
@@ -133,9 +128,8 @@ impl Inhibition {
     ) -> Result<Self, StoreError> {
         let alerts = store.alerts();
         let digests = alerts.open_of_rule(AlertName::FLEET_DIGEST).await?;
-        let digest = |alert: &Alert| match alert.subject {
-            Subject::After(of) => Some((of, alert.id)),
-            Subject::Device(_) | Subject::Fleet | Subject::Scope(_) => None,
+        let digest = |Alert { id, subject, .. }: &Alert| {
+            if let Subject::After(of) = subject { Some((*of, *id)) } else { None }
         };
         let digests: HashMap<_, _> = digests.iter().filter_map(|kept| digest(&kept.incident.alert)).collect();
         let since = now.saturating_sub(digest_after.saturating_add(LATE)).unwrap_or(Timestamp::MIN);
@@ -153,26 +147,19 @@ impl Inhibition {
         }
         let of = |incident: &Incident| {
             let by = inhibitors.iter().find(|inhibitor| inhibitor.rule == incident.alert.name)?;
-            Some(Episode::of(incident, *by, &digests, digest_after))
+            Some(Episode::of(incident, *by, digests.get(&incident.alert.id).copied(), digest_after))
         };
         let mut episodes: Vec<_> = found.iter().filter_map(|kept| of(&kept.incident)).collect();
         episodes.sort_by_key(|episode| (episode.starts_at, episode.id.bytes()));
         episodes.dedup_by_key(|episode| episode.id);
-        Ok(Self { episodes })
+        Ok(Self { episodes, now })
     }
 
     /// Returns what inhibits an alert of the fleet, a part, or a device with these labels, that began
     /// then; it may be inhibited by these rules.
-    pub(crate) fn of(
-        &self,
-        by: &[AlertName],
-        alert: &Alert,
-        labels: &Labels,
-        starts_at: Timestamp,
-        now: Timestamp,
-    ) -> Option<AlertId> {
+    pub(crate) fn of(&self, by: &[AlertName], alert: &Alert, labels: &Labels, starts_at: Timestamp) -> Option<AlertId> {
         by.iter().find_map(|rule| match alert.subject {
-            Subject::Device(_) => self.of_device(*rule, labels, starts_at, now),
+            Subject::Device(_) => self.of_device(*rule, labels, starts_at),
             Subject::Scope(_) => self.open_of_whole(*rule),
             // Only a part is inhibited by its own rule.
             Subject::Fleet | Subject::After(_) => self.open_of_whole(*rule).filter(|_| *rule != alert.name),
@@ -180,11 +167,11 @@ impl Inhibition {
     }
 
     /// An episode of the whole fleet comes before one of a part.
-    fn of_device(&self, by: AlertName, labels: &Labels, starts_at: Timestamp, now: Timestamp) -> Option<AlertId> {
+    fn of_device(&self, by: AlertName, labels: &Labels, starts_at: Timestamp) -> Option<AlertId> {
         let inhibiting = |is_of_part: bool| {
             let of_it = self.episodes.iter().filter(move |episode| episode.scope.is_some() == is_of_part);
             let mut of_it = of_it.filter(|episode| episode.by.rule == by && episode.is_about(labels));
-            of_it.find_map(|episode| episode.inhibitor(starts_at, now))
+            of_it.find_map(|episode| episode.inhibitor(starts_at, self.now))
         };
         inhibiting(false).or_else(|| inhibiting(true))
     }
@@ -209,10 +196,7 @@ impl Inhibition {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn at(text: &str) -> Timestamp {
-        format!("2026-11-24T{text}:00Z").parse().unwrap()
-    }
+    use crate::fixtures::at;
 
     fn id(byte: u8) -> AlertId {
         AlertId::from_bytes([byte; 12])
@@ -257,7 +241,7 @@ mod tests {
         let of = |value: &str| Labels::new([("region".into(), value.into())]).unwrap();
         let (by, since, now) = (AlertName::FLEET_SYNC_FAILING, at("10:30"), at("11:00"));
         let held = |episodes: &[Episode], labels: &Labels| {
-            Inhibition { episodes: episodes.to_vec() }.of_device(by, labels, since, now)
+            Inhibition { episodes: episodes.to_vec(), now }.of_device(by, labels, since)
         };
         assert_eq!(held(std::slice::from_ref(&part), &of("nord")), Some(id(2)));
         for elsewhere in [of("sud"), Labels::default()] {

@@ -2,19 +2,20 @@
 //! the difference.
 //!
 //! In reading order: [`config`] (flags), [`routing`] (the file), [`daemon`] (when), [`heartbeat`] (that it
-//! ticked), [`tick`] (the rules
-//! one after the other), [`rules`] (a file for each, and their list), `snapshot` (what they read),
-//! [`evaluation`] (what they find), `inhibition` (which suppresses which), `reconcile` (what is written),
-//! [`incident`] (its states), [`outbox`] (what is to leave), [`notification`] (one message),
+//! ticked), [`tick`] (the rules one after the other), [`rules`] (a file for each, and their list), `snapshot`
+//! (what they read), [`evaluation`] (what they find), `inhibition` (which suppresses which), `reconcile` (what
+//! is written), [`incident`] (its states), [`outbox`] (what is to leave), [`notification`] (one message),
 //! [`device_context`] (what people want to know), [`messages`] (what it says), [`receivers`] (where to),
-//! [`summary`] (how the week was), [`metrics`] (what is counted); `commands` for the operator, and
-//! `tables` (reading TOML).
+//! [`summary`] (how the week was), [`metrics`] (what is counted); `commands` for the operator, and `tables`
+//! (reading TOML).
 
 mod commands;
 pub mod config;
 pub mod daemon;
 pub mod device_context;
 pub mod evaluation;
+#[cfg(test)]
+mod fixtures;
 pub mod heartbeat;
 pub mod incident;
 mod inhibition;
@@ -80,8 +81,8 @@ async fn watch(config: Config) -> anyhow::Result<()> {
     let queue = Queue::new(&config.redis)?;
     let crash = &config.crash;
     let alerter = Alerter::new(store.clone(), queue.clone(), config.threshold, routing.clone(), crash.clone());
-    let metrics = alerter.metrics().clone();
-    let outbox = Outbox::new(store.clone(), routing.clone(), config.lease(), crash.clone(), metrics)?;
+    let metrics = alerter.metrics.clone();
+    let outbox = Outbox::new(store.clone(), routing.clone(), config.lease, crash.clone(), metrics)?;
     let summaries = Summaries::new(outbox, queue.clone());
     let heartbeat = Heartbeat::new(queue.clone(), config.schedule.clone(), routing.clone());
     if config.once {
@@ -95,8 +96,8 @@ async fn watch(config: Config) -> anyhow::Result<()> {
         () = stop.cancelled() => return Ok(()),
     }
     log::info!(schedule:% = config.schedule, threshold = config.threshold; "watching");
-    let keeper = tokio::spawn(daemon::keep_alive(routing, store, config.tick_timeout()));
-    daemon::watch(&alerter, &heartbeat, &summaries, &Hints::new(queue), config.tick_timeout(), &stop).await;
+    let keeper = tokio::spawn(daemon::keep_alive(routing, store, config.tick_timeout));
+    daemon::watch(&alerter, &heartbeat, &summaries, &Hints::new(queue), config.tick_timeout, &stop).await;
     keeper.abort();
     log::info!("stopped");
     Ok(())
@@ -132,12 +133,11 @@ fn open_routing(config: &Config) -> anyhow::Result<Routing> {
 }
 
 async fn open_ops(config: &Config, alerter: &Alerter, store: &Store) -> Result<(), CannotBind> {
-    let (schedule, metrics, store) = (config.schedule.clone(), alerter.metrics().clone(), store.clone());
+    let (schedule, metrics, store) = (config.schedule.clone(), alerter.metrics.clone(), store.clone());
     let needs = move || {
-        let ticks = daemon::is_in_time(&schedule, metrics.last_tick(), Timestamp::now());
-        let store = store.clone();
-        let ticks = Need::of("ticks", if ticks { Ok(()) } else { Err(LATE) });
+        let is_in_time = daemon::is_in_time(&schedule, metrics.last_tick(), Timestamp::now());
+        let (store, ticks) = (store.clone(), Need::of("ticks", is_in_time.then_some(()).ok_or(LATE)));
         async move { vec![store.takes_writes(Process::Alerter).await.into(), ticks] }
     };
-    config.ops.serve(alerter.metrics().registry(), needs).await
+    config.ops.serve(alerter.metrics.registry(), needs).await
 }

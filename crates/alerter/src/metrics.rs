@@ -27,9 +27,9 @@ pub struct Metrics {
     notifications: By<Counter>,
 }
 
-impl Metrics {
+impl Default for Metrics {
     /// Nothing counted yet.
-    pub fn new() -> Self {
+    fn default() -> Self {
         let notifications = By::<Counter>::default();
         for result in ["sent", "retried", "dead"] {
             // There from the start: a rate needs the 0.
@@ -43,7 +43,9 @@ impl Metrics {
             notifications,
         }
     }
+}
 
+impl Metrics {
     /// Notes a tick that was done to its end just now.
     pub(crate) fn ticked(&self, duration: Duration) {
         self.last_tick.set(Timestamp::now().as_second());
@@ -94,11 +96,5 @@ impl Metrics {
             self.tick_durations.clone(),
         );
         registry
-    }
-}
-
-impl Default for Metrics {
-    fn default() -> Self {
-        Self::new()
     }
 }

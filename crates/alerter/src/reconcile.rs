@@ -6,48 +6,22 @@ use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use pisync_core::{
     crash::CrashSettings,
-    models::{Alert, AlertName, DeviceId, Labels, Silence, SilenceEnd, SilenceId},
-    store::{KeptIncident, Revision, Saved, Store, StoreError},
+    models::{Alert, AlertName, DeviceId, Incident, Labels, Silence, SilenceEnd, SilenceId},
+    store::{Alerts, KeptIncident, Revision, Saved, Store, StoreError},
 };
 
 use crate::{
     evaluation::Evaluation,
     incident::{self, SAME_INCIDENT, Suppression},
-    routing::Routing,
+    routing::{Route, Routing},
     rules::{Rule, device_sync_failing},
     snapshot::Snapshot,
 };
 
-/// The most incidents in one write.
-const BATCH_SIZE: usize = 500;
-
-/// Makes incidents of evaluations. Cheap to clone.
-#[derive(Debug, Clone)]
-pub(crate) struct Reconciler {
-    store: Store,
-    routing: Routing,
-    crash: CrashSettings,
-}
-
-/// What a tick has changed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Changed {
-    /// Incidents opened.
-    pub opened: usize,
-    /// Incidents resolved.
-    pub resolved: usize,
-}
-
-/// What was written, and what was not.
-#[derive(Debug, Default)]
-pub(crate) struct Written {
-    pub(crate) changed: Changed,
-    /// The devices of incidents that another alerter changed meanwhile.
-    pub(crate) conflicts: Vec<DeviceId>,
-}
-
-/// All that decides about the messages of incidents, beside the evaluations.
-struct Context {
+/// All that decides about the messages of incidents of one rule, beside the evaluations.
+struct Context<'a> {
+    rule: &'a Rule,
+    snapshot: &'a Snapshot,
     /// The last incident of each fingerprint that has no open one.
     before: HashMap<String, KeptIncident>,
     /// The labels of devices, where silences or inhibition ask for them.
@@ -56,123 +30,90 @@ struct Context {
     flapping: HashSet<String>,
 }
 
-impl Reconciler {
-    pub(crate) fn new(store: Store, routing: Routing, crash: CrashSettings) -> Self {
-        Self { store, routing, crash }
-    }
+/// Returns the incidents that change by these evaluations of one rule.
+pub(crate) async fn plan(
+    rule: &Rule,
+    snapshot: &Snapshot,
+    routing: &Routing,
+    evaluations: &[Evaluation],
+) -> Result<Vec<KeptIncident>, StoreError> {
+    let matter = |found: &&Evaluation| found.may_open() || snapshot.open(&found.alert).is_some();
+    let evaluations: Vec<_> = evaluations.iter().filter(matter).collect();
+    let (context, current) = (Context::read(rule, snapshot, &evaluations).await?, routing.current());
+    let next = |found: &Evaluation| context.next(found, &current.routes(&found.alert));
+    let mut changes: Vec<_> = evaluations.into_iter().filter_map(next).collect();
+    let opens = |kept: &&mut KeptIncident| {
+        rule.name == device_sync_failing::RULE.name && kept.revision == Revision::Unset && !kept.incident.is_held_back()
+    };
+    let mut opened: Vec<_> = changes.iter_mut().filter(opens).map(|kept| &mut kept.incident.alert).collect();
+    device_sync_failing::compare_with_usual(snapshot, &mut opened).await;
+    Ok(changes)
+}
 
-    /// Returns the incidents that change by these evaluations of one rule.
-    pub(crate) async fn plan(
-        &self,
-        rule: &Rule,
-        snapshot: &Snapshot,
-        evaluations: &[Evaluation],
-    ) -> Result<Vec<KeptIncident>, StoreError> {
-        let matter = |found: &&Evaluation| found.may_open() || snapshot.open(&found.alert).is_some();
-        let evaluations: Vec<_> = evaluations.iter().filter(matter).collect();
-        let context = self.context(rule, snapshot, &evaluations).await?;
-        let mut changes: Vec<_> =
-            evaluations.into_iter().filter_map(|found| self.next(rule, snapshot, &context, found)).collect();
-        let opens = |kept: &&mut KeptIncident| {
-            rule.name == device_sync_failing::RULE.name
-                && kept.revision == Revision::Unset
-                && !kept.incident.is_held_back()
-        };
-        let mut opened: Vec<_> = changes.iter_mut().filter(opens).map(|kept| &mut kept.incident.alert).collect();
-        device_sync_failing::compare_with_usual(snapshot, &mut opened).await;
-        Ok(changes)
-    }
-
-    /// Writes incidents whose documents are as they were read.
-    pub(crate) async fn write(&self, changes: &[KeptIncident]) -> Result<Written, StoreError> {
-        let mut written = Written::default();
-        for some in changes.chunks(BATCH_SIZE) {
-            match self.store.alerts().save(some).await? {
-                Saved::All => written.changed += Changed::of(some),
-                // What the server refuses as it is was named: another try does not help.
-                Saved::Refused => {}
-                Saved::Outrun => {
-                    let device = |kept: &KeptIncident| kept.incident.alert.device_id().cloned();
-                    written.conflicts.extend(some.iter().filter_map(device));
-                }
-            }
-            self.crash.pass("after_open");
-        }
-        Ok(written)
-    }
-
-    /// Ends the silences whose alerts are all resolved, after all rules were evaluated.
-    pub(crate) async fn end_silences(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
-        let waiting = || snapshot.silences.iter().filter(|silence| matches!(silence.end, SilenceEnd::Resolved { .. }));
-        if waiting().next().is_none() {
-            return Ok(());
-        }
-        let silences = self.store.silences();
-        let mut matching = HashSet::new();
-        let mut open = silences.open_labels(waiting().any(Silence::asks_for_labels)).await?;
-        while let Some(page) = open.try_next().await? {
-            let matches = |silence: &&Silence| page.iter().any(|labels| silence.matches(labels));
-            matching.extend(waiting().filter(matches).map(|silence| silence.id));
-        }
-        for silence in waiting() {
-            let matches_now = matching.contains(&silence.id);
-            if let Some(end) = silence.after_look(matches_now, snapshot.now) {
-                silences.set_end(silence.id, end).await?;
+/// Writes incidents whose documents are as they were read. Returns the devices of those that another alerter
+/// changed meanwhile.
+pub(crate) async fn write(
+    store: &Store,
+    crash: &CrashSettings,
+    all: &[KeptIncident],
+) -> Result<Vec<DeviceId>, StoreError> {
+    let mut conflicts = Vec::new();
+    for some in all.chunks(Alerts::BATCH_SIZE) {
+        match store.alerts().save(some).await? {
+            // What the server refuses as it is was named: another try does not help.
+            Saved::All | Saved::Refused => {}
+            Saved::Outrun => {
+                let device = |kept: &KeptIncident| kept.incident.alert.device_id().cloned();
+                conflicts.extend(some.iter().filter_map(device));
             }
         }
-        Ok(())
+        crash.pass("after_open");
     }
+    Ok(conflicts)
+}
 
-    async fn context(
-        &self,
-        rule: &Rule,
-        snapshot: &Snapshot,
-        evaluations: &[&Evaluation],
-    ) -> Result<Context, StoreError> {
+/// Ends the silences whose alerts are all resolved, after all rules were evaluated.
+pub(crate) async fn end_silences(snapshot: &Snapshot) -> Result<(), StoreError> {
+    let waiting = || snapshot.silences.iter().filter(|silence| matches!(silence.end, SilenceEnd::Resolved { .. }));
+    if waiting().next().is_none() {
+        return Ok(());
+    }
+    let silences = snapshot.source.store.silences();
+    let mut matching = HashSet::new();
+    let mut open = silences.open_labels(waiting().any(Silence::asks_for_labels)).await?;
+    while let Some(page) = open.try_next().await? {
+        let matches = |silence: &&Silence| page.iter().any(|labels| silence.matches(labels));
+        matching.extend(waiting().filter(matches).map(|silence| silence.id));
+    }
+    for silence in waiting() {
+        if let Some(end) = silence.after_look(matching.contains(&silence.id), snapshot.now) {
+            silences.set_end(silence.id, end).await?;
+        }
+    }
+    Ok(())
+}
+
+impl<'a> Context<'a> {
+    async fn read(rule: &'a Rule, snapshot: &'a Snapshot, evaluations: &[&Evaluation]) -> Result<Self, StoreError> {
         let devices: Vec<_> = evaluations.iter().filter_map(|found| found.alert.device_id()).collect();
-        let (mut labels, mut flapping) = (HashMap::new(), HashSet::new());
+        let (store, mut labels, mut flapping) = (&snapshot.source.store, HashMap::new(), HashSet::new());
         if snapshot.inhibition.asks_for_labels(rule.inhibited_by)
             || snapshot.silences.iter().any(Silence::asks_for_labels)
         {
-            labels = self.store.sync_events().newest_labels(&devices).await?;
+            labels = store.sync_events().newest_labels(&devices).await?;
         }
         if rule.name == device_sync_failing::RULE.name && !devices.is_empty() {
             let flaps = |device: &&DeviceId| Alert::fingerprint(AlertName::DEVICE_FLAPPING, device);
-            flapping = self.store.alerts().open_among(&devices.iter().map(flaps).collect::<Vec<_>>()).await?;
+            flapping = store.alerts().open_among(&devices.iter().map(flaps).collect::<Vec<_>>()).await?;
         }
-        Ok(Context { before: self.before(snapshot, evaluations).await?, labels, flapping })
+        Ok(Self { rule, snapshot, before: before(snapshot, evaluations).await?, labels, flapping })
     }
 
-    /// Returns the last incidents of what may open.
-    async fn before(
-        &self,
-        snapshot: &Snapshot,
-        evaluations: &[&Evaluation],
-    ) -> Result<HashMap<String, KeptIncident>, StoreError> {
-        let mut before = HashMap::<_, KeptIncident>::new();
-        let new = evaluations.iter().filter(|found| snapshot.open(&found.alert).is_none());
-        let (fingerprints, ids): (Vec<_>, Vec<_>) =
-            new.map(|found| (found.alert.own_fingerprint(), found.alert.id)).unzip();
-        if fingerprints.is_empty() {
-            return Ok(before);
-        }
-        let after = snapshot.now.saturating_sub(SAME_INCIDENT).unwrap_or(Timestamp::MIN);
-        for kept in self.store.alerts().find_ended(&fingerprints, after, &ids).await? {
-            let rank = |kept: &KeptIncident| (kept.incident.is_open(), kept.incident.state_since);
-            let fingerprint = kept.incident.alert.own_fingerprint();
-            if before.get(&fingerprint).is_none_or(|known| rank(known) < rank(&kept)) {
-                before.insert(fingerprint, kept);
-            }
-        }
-        Ok(before)
-    }
-
-    fn next(&self, rule: &Rule, snapshot: &Snapshot, context: &Context, found: &Evaluation) -> Option<KeptIncident> {
+    fn next(&self, found: &Evaluation, routes: &[Route]) -> Option<KeptIncident> {
         let fingerprint = found.alert.own_fingerprint();
-        let before = snapshot.open.get(&fingerprint).or_else(|| context.before.get(&fingerprint));
-        let suppression = suppression(rule, snapshot, context, found, before);
-        let (known, routes) = (before.map(|kept| &kept.incident), self.routing.current().routes(&found.alert));
-        let incident = incident::next(known, found, &suppression, &routes, snapshot.now)?;
+        let before = self.snapshot.open.get(&fingerprint).or_else(|| self.before.get(&fingerprint));
+        let known = before.map(|kept| &kept.incident);
+        let incident = incident::next(known, found, &self.suppression(found, known), routes, self.snapshot.now)?;
         if incident.alert.device_id().is_none() && known.is_none_or(|known| known.alert.state != incident.alert.state) {
             let (alert, state) = (&incident.alert, incident.alert.state.as_str());
             log::info!(alert:% = alert.id, alertname:% = alert.name, state = state; "an alert of the fleet");
@@ -180,28 +121,39 @@ impl Reconciler {
         let is_same = before.filter(|kept| kept.incident.alert.id == incident.alert.id);
         Some(KeptIncident { incident, revision: is_same.map_or(Revision::Unset, |kept| kept.revision) })
     }
+
+    /// Returns what suppresses the messages about what was found.
+    fn suppression(&self, found: &Evaluation, before: Option<&Incident>) -> Suppression {
+        let Snapshot { inhibition, silences, now, .. } = self.snapshot;
+        let (alert, none) = (&found.alert, Labels::default());
+        let of_device = alert.device_id().and_then(|device| self.labels.get(device));
+        let mut labels = alert.labels_with(of_device);
+        labels.extend(found.follows.clone().map(|scope| (scope.label, scope.value)));
+        let open = before.filter(|before| before.is_open());
+        let starts_at = open.map_or(alert.starts_at, |open| open.alert.starts_at);
+        let flaps = |device| self.flapping.contains(&Alert::fingerprint(AlertName::DEVICE_FLAPPING, device));
+        let by = self.rule.inhibited_by;
+        Suppression {
+            silenced_by: silenced_by(silences, &labels, *now),
+            inhibited_by: inhibition.of(by, alert, of_device.unwrap_or(&none), starts_at),
+            flapping: alert.device_id().is_some_and(flaps),
+        }
+    }
 }
 
-/// Returns what suppresses the messages about what was found.
-fn suppression(
-    rule: &Rule,
-    snapshot: &Snapshot,
-    context: &Context,
-    found: &Evaluation,
-    before: Option<&KeptIncident>,
-) -> Suppression {
-    let (alert, inhibition, none, now) = (&found.alert, &snapshot.inhibition, Labels::default(), snapshot.now);
-    let of_device = alert.device_id().and_then(|device| context.labels.get(device));
-    let mut labels = alert.labels_with(of_device);
-    labels.extend(found.follows.clone().map(|scope| (scope.label, scope.value)));
-    let open = before.filter(|kept| kept.incident.is_open());
-    let starts_at = open.map_or(alert.starts_at, |kept| kept.incident.alert.starts_at);
-    let flaps = |device| context.flapping.contains(&Alert::fingerprint(AlertName::DEVICE_FLAPPING, device));
-    Suppression {
-        silenced_by: silenced_by(&snapshot.silences, &labels, now),
-        inhibited_by: inhibition.of(rule.inhibited_by, alert, of_device.unwrap_or(&none), starts_at, now),
-        flapping: alert.device_id().is_some_and(flaps),
+/// Returns the last incidents of what may open.
+async fn before(snapshot: &Snapshot, evaluations: &[&Evaluation]) -> Result<HashMap<String, KeptIncident>, StoreError> {
+    let new = evaluations.iter().filter(|found| snapshot.open(&found.alert).is_none());
+    let (fingerprints, ids): (Vec<_>, Vec<_>) =
+        new.map(|found| (found.alert.own_fingerprint(), found.alert.id)).unzip();
+    if fingerprints.is_empty() {
+        return Ok(HashMap::new());
     }
+    let after = snapshot.now.saturating_sub(SAME_INCIDENT).unwrap_or(Timestamp::MIN);
+    let mut ended = snapshot.source.store.alerts().find_ended(&fingerprints, after, &ids).await?;
+    // Of each fingerprint the last one counts: one that is open by now, else the newest.
+    ended.sort_by_key(|kept| (kept.incident.is_open(), kept.incident.state_since));
+    Ok(ended.into_iter().map(|kept| (kept.incident.alert.own_fingerprint(), kept)).collect())
 }
 
 fn silenced_by(silences: &[Silence], labels: &BTreeMap<String, String>, now: Timestamp) -> Vec<SilenceId> {
@@ -209,19 +161,4 @@ fn silenced_by(silences: &[Silence], labels: &BTreeMap<String, String>, now: Tim
     let mut ids: Vec<_> = matching.map(|silence| silence.id).collect();
     ids.sort_by_key(|id| id.bytes());
     ids
-}
-
-impl Changed {
-    fn of(saved: &[KeptIncident]) -> Self {
-        let is_new = |kept: &&KeptIncident| kept.revision == Revision::Unset;
-        let resolved = saved.iter().filter(|kept| !kept.incident.is_open()).count();
-        Self { opened: saved.iter().filter(is_new).count(), resolved }
-    }
-}
-
-impl std::ops::AddAssign for Changed {
-    fn add_assign(&mut self, other: Self) {
-        self.opened += other.opened;
-        self.resolved += other.resolved;
-    }
 }

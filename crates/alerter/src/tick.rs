@@ -14,7 +14,7 @@ use pisync_core::{
 use crate::{
     evaluation::Evaluation,
     metrics::Metrics,
-    reconcile::{Changed, Reconciler},
+    reconcile,
     routing::Routing,
     rules::{self, About, Ask, RULES, Rule, Rules, device_sync_failing},
     snapshot::{Candidates, PAGE, ReadError, Snapshot, Source},
@@ -36,10 +36,10 @@ const MANY: usize = 10;
 #[derive(Debug, Clone)]
 pub struct Alerter {
     source: Source,
-    threshold: i32,
     routing: Routing,
-    reconciler: Reconciler,
-    metrics: Metrics,
+    crash: CrashSettings,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 /// One look at the fleet: what is known, and what is set.
@@ -47,45 +47,38 @@ struct Look<'a> {
     alerter: &'a Alerter,
     rules: Rules,
     snapshot: Snapshot,
-    changed: Changed,
 }
 
 impl Alerter {
     /// Returns an alerter that calls a device failing from `threshold` failed syncs in a row.
     pub fn new(store: Store, queue: Queue, threshold: i32, routing: Routing, crash: CrashSettings) -> Self {
-        let reconciler = Reconciler::new(store.clone(), routing.clone(), crash);
-        let source = Source::new(store, queue, rules::inhibitors());
-        Self { source, threshold, routing, reconciler, metrics: Metrics::new() }
-    }
-
-    /// Returns what is counted.
-    pub fn metrics(&self) -> &Metrics {
-        &self.metrics
+        let source = Source::new(store, queue, threshold, rules::inhibitors());
+        Self { source, routing, crash, metrics: Metrics::default() }
     }
 
     /// Evaluates all rules: what a tick costs is what is wrong, not what exists.
-    pub async fn tick(&self) -> Result<Changed, ReadError> {
+    pub async fn tick(&self) -> Result<(), ReadError> {
         self.tick_at(self.source.store.now().await?).await
     }
 
     /// The same as if it were another time.
     ///
     /// A rule that cannot read its data leaves its incidents as they are and stops no other rule.
-    pub async fn tick_at(&self, now: Timestamp) -> Result<Changed, ReadError> {
+    pub async fn tick_at(&self, now: Timestamp) -> Result<(), ReadError> {
         let start = Instant::now();
         let mut look = self.look(now).await?;
         for rule in RULES {
             look.evaluate(rule).await?;
         }
-        self.reconciler.end_silences(&look.snapshot).await?;
-        self.metrics.look_at(&self.source.store, self.threshold).await?;
+        reconcile::end_silences(&look.snapshot).await?;
+        self.metrics.look_at(&self.source.store, self.source.threshold).await?;
         self.metrics.ticked(start.elapsed());
-        Ok(look.changed)
+        Ok(())
     }
 
     /// Evaluates whether these devices fail.
-    pub async fn evaluate(&self, devices: &[DeviceId]) -> Result<Changed, ReadError> {
-        let (rule, mut changed) = (&device_sync_failing::RULE, Changed::default());
+    pub async fn evaluate(&self, devices: &[DeviceId]) -> Result<(), ReadError> {
+        let rule = &device_sync_failing::RULE;
         for page in devices.chunks(PAGE) {
             let mut look = self.look(self.source.store.now().await?).await?;
             let mut planned = look.plan(rule, page.to_vec()).await?;
@@ -97,15 +90,14 @@ impl Alerter {
                 planned = look.plan(rule, page.to_vec()).await?;
             }
             look.write(rule, planned).await?;
-            changed += look.changed;
         }
-        Ok(changed)
+        Ok(())
     }
 
     async fn look(&self, now: Timestamp) -> Result<Look<'_>, StoreError> {
         let rules = self.routing.current().file.rules.clone();
-        let snapshot = self.source.snapshot(rules.common.clone(), self.threshold, now).await?;
-        Ok(Look { alerter: self, rules, snapshot, changed: Changed::default() })
+        let snapshot = self.source.snapshot(rules.common.clone(), now).await?;
+        Ok(Look { alerter: self, rules, snapshot })
     }
 }
 
@@ -133,15 +125,15 @@ impl Look<'_> {
 
     /// The whole fleet before its parts, which its alert inhibits.
     async fn evaluate_fleet(&mut self, rule: &Rule) -> Result<(), ReadError> {
-        self.snapshot.open_page(self.snapshot.store.alerts().open_of_rule(rule.name).await?);
+        self.snapshot.open_page(self.snapshot.source.store.alerts().open_of_rule(rule.name).await?);
         let evaluations = (rule.evaluate)(&self.snapshot, &self.rules).await?;
         let is_whole = |found: &Evaluation| found.alert.subject == Subject::Fleet;
         let (whole, parts): (Vec<_>, Vec<_>) = evaluations.into_iter().partition(is_whole);
         for some in [whole, parts] {
-            let planned = self.alerter.reconciler.plan(rule, &self.snapshot, &some).await?;
+            let planned = reconcile::plan(rule, &self.snapshot, &self.alerter.routing, &some).await?;
             if !planned.is_empty() {
                 // Where another alerter was first, the next tick sees to it.
-                self.changed += self.alerter.reconciler.write(&planned).await?.changed;
+                reconcile::write(&self.snapshot.source.store, &self.alerter.crash, &planned).await?;
                 self.snapshot.refresh_inhibition().await?;
             }
         }
@@ -150,7 +142,7 @@ impl Look<'_> {
 
     /// The devices with an open incident, and then those for which one may open.
     async fn evaluate_devices(&mut self, rule: &Rule, candidates: Ask<Candidates>) -> Result<(), ReadError> {
-        let (alerts, mut after) = (self.snapshot.store.alerts(), None);
+        let (alerts, mut after) = (self.snapshot.source.store.alerts(), None);
         loop {
             let (open, last) = alerts.open_page(rule.name, after.as_deref(), PAGE).await?;
             self.snapshot.open_page(open);
@@ -179,20 +171,19 @@ impl Look<'_> {
     /// again.
     async fn write(&mut self, rule: &Rule, mut planned: Vec<KeptIncident>) -> Result<(), ReadError> {
         for _ in 0..ROUNDS {
-            let written = self.alerter.reconciler.write(&planned).await?;
-            self.changed += written.changed;
-            if written.conflicts.is_empty() {
+            let conflicts = reconcile::write(&self.snapshot.source.store, &self.alerter.crash, &planned).await?;
+            if conflicts.is_empty() {
                 break;
             }
-            self.snapshot.now = self.snapshot.now.max(self.snapshot.store.now().await?);
+            self.snapshot.now = self.snapshot.now.max(self.snapshot.source.store.now().await?);
             self.snapshot.refresh().await?;
-            planned = self.plan(rule, written.conflicts).await?;
+            planned = self.plan(rule, conflicts).await?;
         }
         Ok(())
     }
 
     async fn plan(&mut self, rule: &Rule, devices: Vec<DeviceId>) -> Result<Vec<KeptIncident>, ReadError> {
-        let open = self.snapshot.store.alerts().open_by_fingerprint(&fingerprints(rule, &devices)).await?;
+        let open = self.snapshot.source.store.alerts().open_by_fingerprint(&fingerprints(rule, &devices)).await?;
         self.snapshot.open_page(open);
         self.snapshot.devices = devices;
         self.plan_page(rule).await
@@ -203,7 +194,7 @@ impl Look<'_> {
             return Ok(Vec::new());
         }
         let evaluations = (rule.evaluate)(&self.snapshot, &self.rules).await?;
-        Ok(Box::pin(self.alerter.reconciler.plan(rule, &self.snapshot, &evaluations)).await?)
+        Ok(Box::pin(reconcile::plan(rule, &self.snapshot, &self.alerter.routing, &evaluations)).await?)
     }
 }
 

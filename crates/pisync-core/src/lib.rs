@@ -7,6 +7,7 @@
 //! - [`refusal_log`]: what is refused is logged when it begins and when it is over.
 //! - [`settings`], [`signing_keys`], [`logging`], [`shutdown`], [`backoff`]: what every binary needs to run; [`crash`]
 //!   for tests of the whole.
+//! - [`text`]: numbers and times as everything writes them.
 //! - [`metrics`], [`ops`], [`healthcheck`]: what operators see of a process, the port for it, and
 //!   how a process asks itself.
 //!
@@ -28,4 +29,5 @@ pub mod refusal_log;
 pub mod settings;
 pub mod shutdown;
 pub mod signing_keys;
+pub mod text;
 mod unreadable;

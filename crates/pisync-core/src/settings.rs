@@ -7,6 +7,7 @@ use clap::{
     builder::{BoolishValueParser, TypedValueParser},
     error::{ContextKind, ContextValue, ErrorKind},
 };
+use serde::Deserialize;
 
 use crate::{
     logging::{self, LogFormat},
@@ -171,7 +172,8 @@ pub struct RedisSettings {
 }
 
 /// A connection string or a key: never printed, since it may be or hold a password.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {

@@ -6,11 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{Matcher, Silence, SilenceEnd, SilenceId},
     store::Store,
+    text::rfc3339,
 };
 use serde_json::{Value, json};
 
 use super::say;
-use crate::{config::SilenceCommand, receivers::payload::rfc3339};
+use crate::config::SilenceCommand;
 
 /// The most silences in a list.
 const LISTED: u32 = 1_000;
@@ -35,10 +36,7 @@ async fn add(
 ) -> anyhow::Result<()> {
     store.silences().ensure_index().await?;
     let now = Timestamp::now();
-    let end = match lasts {
-        Some(lasts) => SilenceEnd::At(now.checked_add(lasts)?),
-        None => SilenceEnd::Resolved { has_matched: false },
-    };
+    let end = SilenceEnd::at_or_resolved(lasts.map(|lasts| now.checked_add(lasts)).transpose()?);
     let reach = store.silences().reach(&matchers).await?;
     let id = store.silences().new_id();
     store.silences().add(&Silence { id, matchers, starts_at: now, end, by, comment, created_at: now }).await?;
@@ -63,7 +61,7 @@ async fn list(store: &Store, all: bool, json: bool) -> anyhow::Result<()> {
             silence.id.to_string(),
             matchers(silence).join(" "),
             rfc3339(silence.starts_at),
-            until(silence.end),
+            silence.end.time().map_or_else(|| "resolved".into(), rfc3339),
             silence.by.clone(),
             silence.comment.clone(),
         ]);
@@ -83,10 +81,7 @@ fn as_json(silence: &Silence, now: Timestamp) -> Value {
         "id": silence.id.to_string(),
         "matchers": matchers(silence),
         "startsAt": rfc3339(silence.starts_at),
-        "endsAt": match silence.end {
-            SilenceEnd::At(at) => Value::from(rfc3339(at)),
-            SilenceEnd::Resolved { .. } => Value::Null,
-        },
+        "endsAt": silence.end.time().map(rfc3339),
         "active": silence.is_active(now),
         "by": silence.by,
         "comment": silence.comment,
@@ -95,11 +90,4 @@ fn as_json(silence: &Silence, now: Timestamp) -> Value {
 
 fn matchers(silence: &Silence) -> Vec<String> {
     silence.matchers.iter().map(Matcher::to_string).collect()
-}
-
-fn until(end: SilenceEnd) -> String {
-    match end {
-        SilenceEnd::At(at) => rfc3339(at),
-        SilenceEnd::Resolved { .. } => "resolved".into(),
-    }
 }

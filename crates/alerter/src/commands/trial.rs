@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{bail, ensure};
+use anyhow::{Context, bail};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::{Alert, DeviceId, FailureRun, Telling};
 
@@ -23,14 +23,15 @@ const SPEED: f64 = 0.2;
 /// Fails where there is no such receiver or it does not take one of them.
 pub(crate) async fn run(receivers: &Routing, name: &str) -> anyhow::Result<String> {
     let current = receivers.current();
-    let (addresses, messages) = (current.addresses(name), current.messages.clone().for_test());
-    ensure!(!addresses.is_empty(), "there is no receiver {name:?} in the config");
+    let messages = current.messages.clone().for_test();
+    let receiver = current.file.receivers.iter().find(|receiver| receiver.name == name);
+    let receiver = receiver.with_context(|| format!("there is no receiver {name:?} in the config"))?;
     // One time for all, or they would be of two incidents.
     let now = Timestamp::now();
-    let each = addresses.iter().flat_map(|name| [(name, Telling::Firing), (name, Telling::Resolved)]);
-    for (name, kind) in each {
+    let kinds = [Telling::Firing, Telling::Resolved];
+    for (name, kind) in receiver.addresses().iter().flat_map(|name| kinds.map(|kind| (name, kind))) {
         let notification = notification(name, kind, now)?;
-        match current.send(&notification, &messages).await {
+        match receiver.send(&notification, &messages).await {
             Delivery::Sent => {}
             Delivery::Again { why, .. } => bail!("{name} did not take the {} message now: {why}", kind.status()),
             Delivery::Dead { why } => bail!("{name} refuses the {} message: {why}", kind.status()),

@@ -97,19 +97,8 @@ fn informed(incident: &Incident) -> Vec<(String, Group)> {
 
 fn queue(incident: &mut Incident, telling: Telling, receiver: String, group: Group, wait: Duration, now: Timestamp) {
     incident.last_seq += 1;
-    incident.outbox.push(Entry {
-        seq: incident.last_seq,
-        telling,
-        receiver,
-        group,
-        queued_at: now,
-        next_at: now.saturating_add(wait).unwrap_or(Timestamp::MAX),
-        attempts: 0,
-        message: None,
-        lease_until: None,
-        last_error: None,
-        dead: None,
-    });
+    let next_at = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
+    incident.outbox.push(Entry { next_at, ..Entry::new(incident.last_seq, telling, receiver, group, now) });
 }
 
 /// The incident after one of its messages was sent, or not.

@@ -2,21 +2,19 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use pisync_core::models::{Ack, Cause, DeviceId, Entry, FailureRun, Finding, MessageId, Telling};
+use pisync_core::models::{Ack, Cause, Entry, Finding, MessageId, Telling};
 
 use super::*;
-use crate::notification::Delivery;
+use crate::{
+    fixtures::{failing, second as at},
+    notification::Delivery,
+};
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 
-fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(1_000_000 + second).unwrap()
-}
-
 fn alert(since: i64) -> Alert {
-    let run = FailureRun { count: 3, since: at(since), last_at: at(since), last_speed: 1.0 };
-    Alert::device_sync_failing(DeviceId::parse("a").unwrap(), &run)
+    failing("a", at(since))
 }
 
 /// An evaluation, and what suppresses the messages.
@@ -48,13 +46,8 @@ fn late() -> Seen {
     (Evaluation { is_recent: false, ..evaluation }, none)
 }
 
-fn step(
-    before: Option<&Incident>,
-    (evaluation, suppression): &Seen,
-    routes: &[Route],
-    second: i64,
-) -> Option<Incident> {
-    next(before, evaluation, suppression, routes, at(second))
+fn step(before: Option<&Incident>, (evaluation, suppression): &Seen, routes: &[Route], time: i64) -> Option<Incident> {
+    next(before, evaluation, suppression, routes, at(time))
 }
 
 fn route(receiver: &str) -> Route {
@@ -94,10 +87,6 @@ impl World {
 
     fn incident(&self) -> &Incident {
         self.incident.as_ref().unwrap()
-    }
-
-    fn state(&self) -> AlertState {
-        self.incident().alert.state
     }
 
     /// A look at this time.
@@ -237,7 +226,10 @@ fn what_is_held_back_is_told_when_it_is_not_any_more_if_it_is_still_so() {
         let held = &(bad.0.clone(), suppression);
         let world = story(&[Tick(0, held)]);
         let Incident { silenced_by, inhibited_by, flapping, .. } = world.incident().clone();
-        assert_eq!((Suppression { silenced_by, inhibited_by, flapping }, world.state()), (held.1.clone(), Firing));
+        assert_eq!(
+            (Suppression { silenced_by, inhibited_by, flapping }, world.incident().alert.state),
+            (held.1.clone(), Firing)
+        );
         assert_eq!(story(&[Look(0, bad), Look(1, held)]).waiting(), [], "it had not left yet");
         for (steps, said) in [
             (&[Tick(0, held)][..], &[][..]),
@@ -249,14 +241,6 @@ fn what_is_held_back_is_told_when_it_is_not_any_more_if_it_is_still_so() {
             assert_eq!(sent(&story(steps)), said);
         }
     }
-}
-
-#[test]
-fn what_is_over_has_its_end() {
-    let mut world = World::new();
-    world.tick(&unhealthy(), 0).tick(&healthy_since(50), 60).tick(&healthy(), 120);
-    assert_eq!(world.incident().alert.ends_at, Some(at(50)));
-    assert!(!world.incident().is_open());
 }
 
 #[test]
@@ -426,7 +410,7 @@ fn a_device_that_alternates_for_two_days_is_two_messages_at_the_most() {
 }
 
 #[test]
-fn what_has_to_be_healthy_for_a_while_is_resolved_after_that_and_since_it_was_healthy() {
+fn what_is_healthy_is_resolved_at_once_or_after_a_while_and_since_it_was_healthy() {
     let clears_after = SignedDuration::from_mins(30);
     let clearing = |health, second| {
         let (evaluation, none) = healthy_since(second);
@@ -434,6 +418,9 @@ fn what_has_to_be_healthy_for_a_while_is_resolved_after_that_and_since_it_was_he
     };
     let well = |second| clearing(Health::Healthy, second);
     let mut incident = step(None, &unhealthy(), &[], 0).unwrap();
+    let over = step(Some(&incident), &healthy_since(50), &[], 60).unwrap();
+    assert_eq!((over.is_open(), over.alert.ends_at), (false, Some(at(50))));
+    assert_eq!(step(Some(&over), &healthy(), &[], 120), None, "it stays so");
     assert_eq!(step(Some(&incident), &clearing(Health::Unknown, 30), &[], 30), None, "all stays as it is");
     incident = step(Some(&incident), &well(60), &[], 60).unwrap();
     assert_eq!((incident.is_open(), incident.well_since), (true, Some(at(60))));

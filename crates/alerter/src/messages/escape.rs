@@ -53,22 +53,16 @@ fn chat(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '_' if is_within_word => escaped.push('_'),
             ']' if rest.peek() == Some(&'(') => escaped.push('\u{ff3d}'),
-            _ => escaped.push(look_alike(c)),
+            '@' => escaped.push('\u{ff20}'),
+            '*' => escaped.push('\u{2217}'),
+            '~' => escaped.push('\u{223c}'),
+            '_' => escaped.push('\u{ff3f}'),
+            '`' => escaped.push('\u{02cb}'),
+            other => escaped.push(other),
         }
         before = Some(c);
     }
     escaped.replace("://", ":\u{2215}\u{2215}")
-}
-
-fn look_alike(c: char) -> char {
-    match c {
-        '@' => '\u{ff20}',
-        '*' => '\u{2217}',
-        '~' => '\u{223c}',
-        '_' => '\u{ff3f}',
-        '`' => '\u{02cb}',
-        other => other,
-    }
 }
 
 #[cfg(test)]

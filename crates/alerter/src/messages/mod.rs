@@ -8,9 +8,9 @@ mod words;
 
 use std::sync::Arc;
 
-use minijinja::{AutoEscape, Environment, Value, value::Serde};
-use pisync_core::models::{Alert, Summary};
-use serde::Serialize;
+use heck::ToSnakeCase;
+use minijinja::{AutoEscape, Environment, Value};
+use pisync_core::{models::Summary, text::grouped};
 
 pub use self::links::Links;
 pub(crate) use self::{
@@ -65,7 +65,9 @@ impl Messages {
     /// lost by it.
     pub(crate) fn alert(&self, notice: &AlertNotification, format: Format) -> AlertText {
         let AlertNotification { kind, alert, .. } = notice;
-        let (template, context) = (template_of(alert), context::of_alert(notice, self.floor_mbps));
+        // The name of its rule's file.
+        let template = alert.name.as_str().to_snake_case();
+        let context = context::of_alert(notice, self.floor_mbps);
         let surely = || format!("{} {}: {}", alert.name, kind.status(), escape::text(format, &subject(alert)));
         let headline = self.block(format, &template, &context, "headline").unwrap_or_else(surely);
         let details = self.block(format, &template, &context, "details").unwrap_or_default();
@@ -99,9 +101,8 @@ impl Messages {
     }
 
     /// Returns the subject and the lines of a weekly summary.
-    pub(crate) fn summary(&self, context: &impl Serialize) -> (String, Vec<String>) {
-        let context = Value::from(Serde(context));
-        let block = |block| self.block(Format::Plain, "summary", &context, block).unwrap_or_default();
+    pub(crate) fn summary(&self, context: &Value) -> (String, Vec<String>) {
+        let block = |block| self.block(Format::Plain, "summary", context, block).unwrap_or_default();
         (one_line(&block("subject")), lines(&block("body")).map(str::to_owned).collect())
     }
 
@@ -126,25 +127,13 @@ impl Messages {
     }
 }
 
-/// Returns the name of an alert's template: that of its rule's file.
-fn template_of(alert: &Alert) -> String {
-    let mut name = String::new();
-    for letter in alert.name.as_str().chars() {
-        if letter.is_ascii_uppercase() && !name.is_empty() {
-            name.push('_');
-        }
-        name.push(letter.to_ascii_lowercase());
-    }
-    name
-}
-
 #[expect(unused_qualifications, reason = "in what is generated")]
 fn environment(format: Format) -> Environment<'static> {
     let mut environment = Environment::new();
     minijinja_embed::load_templates!(&mut environment);
     environment.set_auto_escape_callback(|_| AutoEscape::Custom("people".into()));
     environment.set_formatter(move |out, state, value| escape::value(format, out, state, value));
-    environment.add_filter("grouped", words::grouped);
+    environment.add_filter("grouped", grouped);
     environment.add_filter("percent", words::percent);
     environment.add_filter("mbps", words::round);
     environment.add_filter("minute", |at: String| at.parse().map_or(at, minute));

@@ -1,11 +1,11 @@
 //! What each message says, and that each rule has a template for each kind of message.
 
-use jiff::Timestamp;
 use pisync_core::models::{Alert, AlertName, Cause, DeviceId, Evidence, Finding, Scope, Subject, Telling};
 
 use super::*;
 use crate::{
     device_context::{DeviceContext, FailedSync},
+    fixtures::{at, notice},
     rules::RULES,
 };
 
@@ -13,10 +13,6 @@ const KINDS: [Telling; 3] = [Telling::Firing, Telling::Repeat, Telling::Resolved
 
 /// What fits a phone, in characters.
 const FITS: usize = 79;
-
-fn at(text: &str) -> Timestamp {
-    format!("2026-11-24T{text}:00Z").parse().unwrap()
-}
 
 fn messages() -> Messages {
     Messages::new(Links::to("https://example.org/pisync/".parse().unwrap()), 0.5)
@@ -39,11 +35,6 @@ fn alert(name: AlertName, subject: Subject, part: u64, whole: u64) -> Alert {
     alert.finding = Some(Finding { changed, named, ..Finding::new(part, whole).with(facts) });
     (alert.failure_count, alert.cause) = (4, Cause::Content);
     alert
-}
-
-fn notice(kind: Telling, mut alert: Alert) -> AlertNotification {
-    alert.ends_at = (kind == Telling::Resolved).then(|| at("11:30"));
-    AlertNotification { kind, alert, context: DeviceContext::default() }
 }
 
 /// Of each rule the message that it fires, the headline of a repeat, and that of the end.

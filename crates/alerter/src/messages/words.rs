@@ -46,13 +46,6 @@ pub(super) fn round(number: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// Returns a number with its digits in groups of three.
-pub(super) fn grouped(number: i64) -> String {
-    let digits = number.unsigned_abs().to_string();
-    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
-    groups.join("\u{202f}")
-}
-
 /// Returns a share in percent, never rounded up to all of it.
 #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
 pub(super) fn percent(part: i64, whole: i64) -> String {

@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use pisync_core::{
     models::{Entry, Incident, MessageId},
-    store::{HeldGroup, KeptIncident, Saved, StoreError},
+    store::{Alerts, HeldGroup, KeptIncident, Saved, StoreError},
 };
 
-use super::{LISTED, Outbox, SAVED_AT_ONCE, entry_of, receiver_of};
+use super::{LISTED, Outbox, entry_of, receiver_of};
 use crate::routing::Receiver;
 
 /// The most incidents in one message, listed and counted.
@@ -94,7 +94,7 @@ impl Outbox {
         held: &HeldGroup,
     ) -> Result<Saved, StoreError> {
         let mut all = Saved::All;
-        for some in waiting.chunks_mut(SAVED_AT_ONCE) {
+        for some in waiting.chunks_mut(Alerts::BATCH_SIZE) {
             for kept in &mut *some {
                 claim_first(&mut kept.incident, group, message, held);
             }

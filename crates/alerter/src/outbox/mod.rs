@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use pisync_core::{
     crash::CrashSettings,
     models::{Entry, Incident, MessageId},
-    store::{HeldGroup, KeptIncident, Saved, Store, StoreError, detached},
+    store::{Alerts, HeldGroup, KeptIncident, Saved, Store, StoreError, detached},
 };
 use tokio::{sync::Semaphore, time::sleep};
 
@@ -41,9 +41,6 @@ const AT_ONCE: usize = 8;
 /// How long a step of one message may take beside its receiver: `MongoDB` that hangs must not stop a group
 /// for ever.
 const STEP_TIMEOUT: Duration = Duration::from_mins(2);
-
-/// The most incidents in one write.
-const SAVED_AT_ONCE: usize = 500;
 
 /// Sends messages. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -87,18 +84,13 @@ impl Outbox {
     pub async fn deliver(&self) -> anyhow::Result<Outcome> {
         let mut outcome = Outcome::default();
         let mut sending = Sending::default();
-        sending.begin(self, self.due().await?);
+        sending.begin(self, self.store.alerts().due_groups().await?);
         while let Some(one) = sending.next().await {
             let one = one?;
             outcome.sent += one.sent;
             outcome.failed += one.failed;
         }
         Ok(outcome)
-    }
-
-    /// The groups of which something is due.
-    pub async fn due(&self) -> Result<Vec<String>, StoreError> {
-        self.store.alerts().due_groups().await
     }
 
     /// Sends all of a group that is due, message by message, as long as they are taken. Messages
@@ -111,15 +103,14 @@ impl Outbox {
                 never = self.keep_holding(group) => match never {},
                 () = sleep(STEP_TIMEOUT) => return Err(hangs()),
             };
-            let goes_on = step.as_ref().is_ok_and(|step| !step.is_last && step.rest.is_zero());
+            let rest = if let Ok(Some((_, rest))) = &step { Some(*rest) } else { None };
+            let goes_on = rest == Some(Duration::ZERO);
             if goes_on && held.age() < self.lease / 3 {
                 still_held = Some(held);
             } else {
-                let rest = step.as_ref().map_or(Duration::ZERO, |step| step.rest);
-                self.store.alerts().release_group(&held, rest).await?;
+                self.store.alerts().release_group(&held, rest.unwrap_or_default()).await?;
             }
-            let step = step?;
-            outcome.count(step.delivery.as_ref());
+            outcome.count(step?.map(|(delivery, _)| delivery).as_ref());
             if !goes_on {
                 break;
             }
@@ -129,14 +120,12 @@ impl Outbox {
 
     /// Takes a group, unless it is held still; `None` where another has it.
     async fn hold(&self, group: &str, still_held: Option<HeldGroup>) -> Result<Option<HeldGroup>, StoreError> {
-        match still_held {
-            None => {
-                let alerts = self.store.alerts();
-                let hold = alerts.hold_group(group, &self.owner, self.lease);
-                tokio::time::timeout(STEP_TIMEOUT, hold).await.unwrap_or_else(|_| Err(hangs()))
-            }
-            held => Ok(held),
+        if still_held.is_some() {
+            return Ok(still_held);
         }
+        let alerts = self.store.alerts();
+        let hold = alerts.hold_group(group, &self.owner, self.lease);
+        tokio::time::timeout(STEP_TIMEOUT, hold).await.unwrap_or_else(|_| Err(hangs()))
     }
 
     /// Renews the lease of a group, for ever: a slow receiver is no sender that died.
@@ -152,13 +141,14 @@ impl Outbox {
         }
     }
 
-    /// Sends one message of a group that is held.
-    async fn step(&self, group: &str, held: &HeldGroup) -> Result<Step, StoreError> {
+    /// Sends one message of a group that is held. Returns what became of it and how long the group is to be
+    /// left alone; `None` if nothing is due.
+    async fn step(&self, group: &str, held: &HeldGroup) -> Result<Option<(Delivery, Duration)>, StoreError> {
         if held.not_before > held.now() {
             self.store.alerts().put_off(group, held.not_before).await?;
-            return Ok(Step::last());
+            return Ok(None);
         }
-        let Some(claimed) = self.claim(group, held).await? else { return Ok(Step::last()) };
+        let Some(claimed) = self.claim(group, held).await? else { return Ok(None) };
         self.crash.pass("after_message_claim");
         let delivery = self.receivers.send(&self.notification(&claimed).await).await;
         self.crash.pass("after_send");
@@ -169,20 +159,20 @@ impl Outbox {
         self.mark(group, claimed.entries, &trigger).await?;
         self.crash.pass("after_mark");
         self.metrics.delivered(&delivery);
-        let mut step = Step { rest: claimed.interval, is_last: false, delivery: None };
         if let Delivery::Again { why, .. } | Delivery::Dead { why } = &delivery {
             log::warn!(receiver = claimed.receiver.as_str(), message:% = claimed.message, attempts = claimed.attempts;
                 "a message was not delivered: {why}");
-            step.rest = Duration::ZERO;
         }
-        if matches!(delivery, Delivery::Again { .. }) {
-            // The group keeps its order, and its receiver is left alone.
-            step.rest = Duration::try_from(wait).unwrap_or_default();
-            step.is_last = true;
-            self.store.alerts().put_off(group, next_at).await?;
-        }
-        step.delivery = Some(delivery);
-        Ok(step)
+        let rest = match delivery {
+            Delivery::Sent => claimed.interval,
+            Delivery::Again { .. } => {
+                // The group keeps its order, and its receiver is left alone.
+                self.store.alerts().put_off(group, next_at).await?;
+                Duration::try_from(wait).unwrap_or_default()
+            }
+            Delivery::Dead { .. } => Duration::ZERO,
+        };
+        Ok(Some((delivery, rest)))
     }
 
     async fn notification(&self, claimed: &Claimed) -> Notification {
@@ -210,14 +200,10 @@ impl Outbox {
         let mut rest = claimed;
         while !rest.is_empty() {
             let mut is_outrun = false;
-            for some in rest.chunks(SAVED_AT_ONCE) {
-                let marked: Vec<_> = some
-                    .iter()
-                    .map(|kept| KeptIncident {
-                        incident: incident::delivered(&kept.incident, trigger),
-                        revision: kept.revision,
-                    })
-                    .collect();
+            for some in rest.chunks(Alerts::BATCH_SIZE) {
+                let incident = |kept: &KeptIncident| incident::delivered(&kept.incident, trigger);
+                let mark = |kept| KeptIncident { incident: incident(kept), revision: kept.revision };
+                let marked: Vec<_> = some.iter().map(mark).collect();
                 is_outrun |= alerts.save(&marked).await? == Saved::Outrun;
                 self.crash.pass("during_mark");
             }
@@ -242,20 +228,6 @@ impl Outcome {
 
 fn hangs() -> StoreError {
     StoreError::Unavailable(format!("a message took longer than {} s, given up", STEP_TIMEOUT.as_secs()))
-}
-
-/// What sending one message came to.
-struct Step {
-    /// How long the group is to be left alone.
-    rest: Duration,
-    is_last: bool,
-    delivery: Option<Delivery>,
-}
-
-impl Step {
-    fn last() -> Self {
-        Self { rest: Duration::ZERO, is_last: true, delivery: None }
-    }
 }
 
 /// The receiver of a group, by its key.

@@ -10,7 +10,9 @@ use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use pisync_core::{
     models::{Alert, AlertState, Incident, Telling},
+    settings::Secret,
     store::{KeptIncident, Store},
+    text::rfc3339,
 };
 use reqwest::Url;
 use serde::Deserialize;
@@ -24,10 +26,7 @@ use crate::{
     device_context::DeviceContext,
     messages::Messages,
     notification::{AlertNotification, Delivery, Notification},
-    tables::{
-        Table,
-        values::{Hidden, Length, Texts, web_address},
-    },
+    tables::{Length, Table, Texts, values},
 };
 
 /// After how long without a word an alert counts as resolved there.
@@ -46,7 +45,7 @@ pub(crate) struct Settings {
     urls: Texts,
     resolve_after: Option<Length<1, 86_400>>,
     resend: Option<Length<1, 86_400>>,
-    bearer_file: Option<Hidden>,
+    bearer_file: Option<Secret>,
     ca_file: Option<Authorities>,
 }
 
@@ -55,30 +54,26 @@ pub(crate) struct Settings {
 pub(crate) struct Alertmanager {
     members: Vec<Endpoint>,
     resolve_after: Duration,
-    resend: Duration,
+    /// How often [`Alertmanager::keep_alive`] is due.
+    pub(crate) resend: Duration,
 }
 
 impl Alertmanager {
     pub(crate) fn new(settings: Settings, table: &mut Table<'_>) -> Option<Self> {
-        let Settings { urls: Texts(urls), bearer_file: bearer, ca_file: ca, .. } = settings;
+        let Settings { urls, bearer_file, ca_file, .. } = settings;
         let resolve_after = settings.resolve_after.map_or(RESOLVE_AFTER, |Length(length)| length);
         let resend = settings.resend.map_or_else(|| RESEND.min(resolve_after / 4), |Length(length)| length);
         if resend > resolve_after / 2 {
             table.fault("resend", "must be at most half of resolve_after, or a late one resolves alerts");
         }
-        let urls = urls.iter().map(|url| of_api(url)).collect::<Result<Vec<_>, _>>();
+        let urls = urls.into_vec().iter().map(|url| of_api(url)).collect::<Result<Vec<_>, _>>();
         let urls = table.check("urls", urls)?;
-        let members: Vec<_> =
-            urls.into_iter().filter_map(|url| Endpoint::new(table, url, ca.as_ref(), bearer.as_ref())).collect();
+        let member = |url| Endpoint::new(table, url, ca_file.clone(), bearer_file.clone());
+        let members: Vec<_> = urls.into_iter().filter_map(member).collect();
         if members.is_empty() {
             table.fault("urls", "must be at least one address");
         }
         (!members.is_empty()).then_some(Self { members, resolve_after, resend })
-    }
-
-    /// How often [`Alertmanager::keep_alive`] is due.
-    pub(crate) fn resend(&self) -> Duration {
-        self.resend
     }
 
     /// Pushes to every member, as Prometheus does: they tell people once all the same. One that is
@@ -134,8 +129,8 @@ impl Alertmanager {
         json!({
             "labels": notice.alert.labels(),
             "annotations": payload::annotations(notice, messages),
-            "startsAt": payload::rfc3339(notice.alert.starts_at),
-            "endsAt": end.map(payload::rfc3339),
+            "startsAt": rfc3339(notice.alert.starts_at),
+            "endsAt": end.map(rfc3339),
             "generatorURL": messages.links.page(&notice.alert).unwrap_or_default(),
         })
     }
@@ -153,7 +148,7 @@ fn firing_there(open: Vec<KeptIncident>, name: &str) -> Vec<Alert> {
 
 /// Returns the address of a member with the path of the API.
 fn of_api(text: &str) -> Result<Url, &'static str> {
-    let mut url = web_address(text)?;
+    let mut url = values::web_address(text)?;
     let segments = url.path_segments_mut().map_err(|()| "must have a path");
     segments?.pop_if_empty().extend(["api", "v2", "alerts"]);
     Ok(url)

@@ -13,16 +13,16 @@ use lettre::{
         client::{Certificate, CertificateStore, Tls, TlsParameters},
     },
 };
-use pisync_core::models::{Entry, Summary};
+use pisync_core::{
+    models::{Entry, Summary},
+    settings::Secret,
+};
 use serde::{Deserialize, Deserializer};
 
 use crate::{
     messages::{Format, Messages},
     notification::{Delivery, Notification},
-    tables::{
-        Table,
-        values::{self, Hidden, Text, Texts},
-    },
+    tables::{Table, Text, Texts, values},
 };
 
 /// The port for mail that is handed in.
@@ -51,7 +51,7 @@ pub(crate) struct Settings {
     from: Option<Mailbox>,
     to: Option<Texts>,
     username: Option<Text>,
-    password_file: Option<Hidden>,
+    password_file: Option<Secret>,
     /// The authority that alone may vouch for the server, in PEM.
     #[serde(default, deserialize_with = "authority")]
     ca_file: Option<Certificate>,
@@ -145,7 +145,7 @@ fn credentials(
     table: &mut Table<'_>,
     security: Security,
     username: Option<Text>,
-    password: Option<Hidden>,
+    password: Option<Secret>,
 ) -> Option<Credentials> {
     if username.is_some() {
         table.need("password_file", password.as_ref());
@@ -156,7 +156,7 @@ fn credentials(
     if username.is_some() && security == Security::None {
         table.fault("username", "is not sent without TLS");
     }
-    Some(Credentials::new(username?.0, password?.0.expose().to_owned()))
+    Some(Credentials::new(username?.0, password?.expose().to_owned()))
 }
 
 fn tls(table: &mut Table<'_>, host: &str, security: Security, authority: Option<Certificate>) -> Option<Tls> {
@@ -173,8 +173,8 @@ fn tls(table: &mut Table<'_>, host: &str, security: Security, authority: Option<
 }
 
 /// Reads the addresses, each once.
-fn mailboxes(Texts(each): Texts) -> Result<Vec<Mailbox>, String> {
-    let mut all = each.iter().map(|text| mailbox(text)).collect::<Result<Vec<_>, _>>()?;
+fn mailboxes(texts: Texts) -> Result<Vec<Mailbox>, String> {
+    let mut all = texts.into_vec().iter().map(|text| mailbox(text)).collect::<Result<Vec<_>, _>>()?;
     all.sort_by(|one, other| one.email.cmp(&other.email));
     all.dedup_by(|one, other| one.email == other.email);
     let are_clear = all.iter().all(|to| !to.email.to_string().contains(Entry::LABELS_BEGIN));

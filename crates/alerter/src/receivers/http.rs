@@ -1,4 +1,4 @@
-//! Posting to the web: what an answer means for the message.
+//! Posting to the web: what an answer means for the message; and the ping, which is no more than that.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use serde::Deserialize;
 
 use crate::{
     notification::Delivery,
-    tables::{
-        Table,
-        values::{Hidden, WebAddress},
-    },
+    tables::{Table, WebAddress},
 };
 
 /// The longest wait that a receiver may ask for: beyond, it is asked again all the same.
 const LONGEST_WAIT: Duration = Duration::from_hours(1);
+
+/// How long the answer to a ping may take.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How much of a refusal is told.
 const TOLD: usize = 200;
@@ -37,30 +37,50 @@ pub(super) struct Endpoint {
 #[serde(try_from = "String")]
 pub(crate) struct Authorities(Vec<Certificate>);
 
+/// The keys of an address that may be a secret; `[ping]` has no others.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Address {
+    pub(super) url: Option<WebAddress>,
+    pub(super) url_file: Option<WebAddress>,
+    pub(super) bearer_file: Option<Secret>,
+    pub(super) ca_file: Option<Authorities>,
+}
+
+/// The `[ping]` of the config, the dead man's switch: a request after each look, to a service that raises an
+/// alarm when none comes. What watches the fleet cannot tell by itself that it is dead.
+#[derive(Debug)]
+pub struct Ping(Endpoint);
+
+impl Ping {
+    pub(crate) fn new(address: Address, table: &mut Table<'_>) -> Option<Self> {
+        Endpoint::at(table, address).map(Self)
+    }
+
+    /// Posts nothing, and takes any 2xx for an answer.
+    pub(crate) async fn send(&self) -> Delivery {
+        Delivery::within(PING_TIMEOUT, self.0.post(Vec::new(), &[])).await
+    }
+}
+
 impl Endpoint {
     /// Returns an endpoint at `url`, or else at the address that is a secret.
-    pub(super) fn at_either(
-        table: &mut Table<'_>,
-        url: Option<WebAddress>,
-        secret: Option<WebAddress>,
-        authorities: Option<&Authorities>,
-        bearer: Option<&Hidden>,
-    ) -> Option<Self> {
+    pub(super) fn at(table: &mut Table<'_>, address: Address) -> Option<Self> {
+        let Address { url, url_file, bearer_file, ca_file } = address;
         let is_secret = table.has("url_file") || table.has("url_env");
-        let WebAddress(url) = table.need(if is_secret { "url_file" } else { "url" }, url.or(secret))?;
-        Self::new(table, url, authorities, bearer)
+        let WebAddress(url) = table.need(if is_secret { "url_file" } else { "url" }, url.or(url_file))?;
+        Self::new(table, url, ca_file, bearer_file)
     }
 
     /// Returns an endpoint at an address.
     pub(super) fn new(
         table: &mut Table<'_>,
         url: Url,
-        authorities: Option<&Authorities>,
-        bearer: Option<&Hidden>,
+        ca: Option<Authorities>,
+        bearer: Option<Secret>,
     ) -> Option<Self> {
-        let client = client(&url, authorities).map_err(chain);
+        let client = client(&url, ca).map_err(chain);
         let client = table.check("url", client)?;
-        let bearer = bearer.map(|Hidden(bearer)| bearer.clone());
         Some(Self { client, url: Secret::new(url), bearer, routing_key: None })
     }
 
@@ -86,11 +106,8 @@ impl Endpoint {
         }
         let after = retry_after(&answer, Timestamp::now());
         let why = format!("{status}{}", self.words(answer).await);
-        match status {
-            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Delivery::Again { after, why },
-            _ if status.is_client_error() => Delivery::Dead { why },
-            _ => Delivery::Again { after, why },
-        }
+        let is_for_now = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status);
+        if status.is_client_error() && !is_for_now { Delivery::Dead { why } } else { Delivery::Again { after, why } }
     }
 
     /// What the answer says, as far as it fits and can be shown.
@@ -109,10 +126,10 @@ impl Endpoint {
     }
 }
 
-fn client(url: &Url, authorities: Option<&Authorities>) -> reqwest::Result<Client> {
+fn client(url: &Url, ca: Option<Authorities>) -> reqwest::Result<Client> {
     let client = Client::builder().redirect(Policy::none()).user_agent(concat!("PiSync/", env!("CARGO_PKG_VERSION")));
-    match authorities {
-        Some(Authorities(authorities)) => client.tls_certs_only(authorities.clone()).build(),
+    match ca {
+        Some(Authorities(authorities)) => client.tls_certs_only(authorities).build(),
         // Works on a machine without any.
         None if url.scheme() == "http" => client.tls_certs_only([]).build(),
         None => client.build(),

@@ -10,10 +10,13 @@ use std::{
 };
 
 use jiff::Timestamp;
-use pisync_core::models::{Alert, DeviceId, Summary, Telling};
+use pisync_core::{
+    models::{Alert, DeviceId, Summary, Telling},
+    text::rfc3339,
+};
 use serde::Serialize;
 
-use super::payload::{WEEKLY_SUMMARY, rfc3339};
+use super::payload::WEEKLY_SUMMARY;
 use crate::{
     messages::Messages,
     notification::{AlertNotification, Delivery, Notification},
@@ -30,7 +33,7 @@ pub struct AlertLog {
 }
 
 /// The line of an alert, or of a week: what only an alert has is left out there.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Line<'a> {
     time: String,
@@ -85,13 +88,10 @@ impl AlertLog {
             time: rfc3339(Timestamp::now()),
             id: summary.id.to_string(),
             alertname: WEEKLY_SUMMARY,
-            status: None,
-            device_id: None,
-            failure_count: None,
-            cause: None,
             starts_at: rfc3339(summary.from),
             ends_at: Some(rfc3339(summary.to)),
             message: format!("{}. {}", summary.subject, summary.lines.join(". ")),
+            ..Line::default()
         };
         self.append(&[line]).await
     }
@@ -154,37 +154,28 @@ fn line<'a>(notice: &'a AlertNotification, messages: &Messages, now: Timestamp) 
 
 #[cfg(test)]
 mod tests {
-    use pisync_core::models::{AlertName, FailureRun};
+    use pisync_core::models::AlertName;
 
     use super::*;
-    use crate::{device_context::DeviceContext, receivers::payload::AlertItem};
+    use crate::{
+        fixtures::{self, at, failing, messages},
+        receivers::payload::AlertItem,
+    };
 
     fn notice(kind: Telling) -> AlertNotification {
-        let run = FailureRun {
-            count: 3,
-            since: "2026-11-23T08:00:00Z".parse().unwrap(),
-            last_at: "2026-11-23T10:00:00Z".parse().unwrap(),
-            last_speed: 12.5,
-        };
-        let mut alert = Alert::device_sync_failing(DeviceId::parse("pibook-1").unwrap(), &run);
-        alert.ends_at = Some("2026-11-23T11:00:00Z".parse().unwrap());
-        AlertNotification { kind, alert, context: DeviceContext::default() }
+        fixtures::notice(kind, failing("pibook-1", at("08:00")))
     }
 
-    fn messages() -> Messages {
-        Messages::new(crate::messages::Links::default(), 0.5)
-    }
-
-    fn written(kind: Telling) -> serde_json::Value {
-        let now = "2026-11-23T10:00:01.5Z".parse().unwrap();
-        serde_json::to_value(line(&notice(kind), &messages(), now)).unwrap()
+    fn written(notice: &AlertNotification) -> serde_json::Value {
+        let now = "2026-11-24T10:00:01.5Z".parse().unwrap();
+        serde_json::to_value(line(notice, &messages(), now)).unwrap()
     }
 
     #[test]
     fn what_is_not_about_failed_syncs_has_no_count_of_them_and_no_cause() {
         let mut silent = notice(Telling::Firing);
         silent.alert.name = AlertName::DEVICE_SILENT;
-        let line = serde_json::to_value(line(&silent, &messages(), Timestamp::UNIX_EPOCH)).unwrap();
+        let line = written(&silent);
         assert_eq!((line.get("failureCount"), line.get("cause")), (None, None), "{line}");
         let annotations = AlertItem::of(&silent, &messages()).annotations;
         assert!(!annotations.contains_key("failureCount") && !annotations.contains_key("cause"), "{annotations:?}");
@@ -192,17 +183,20 @@ mod tests {
 
     #[test]
     fn a_line_has_the_members_of_the_contract_and_an_end_once_there_is_one() {
-        let line = written(Telling::Firing);
+        // As an incident has it that came back: its message has no end.
+        let mut firing = notice(Telling::Firing);
+        firing.alert.ends_at = Some(at("11:00"));
+        let line = written(&firing);
         let members: Vec<_> = line.as_object().unwrap().keys().map(String::as_str).collect();
         let expected =
             ["alertname", "cause", "deviceId", "failureCount", "id", "message", "startsAt", "status", "time"];
         assert_eq!(members, expected);
         assert_eq!(line["status"], "firing");
-        assert_eq!(line["time"], "2026-11-23T10:00:01.500Z");
+        assert_eq!(line["time"], "2026-11-24T10:00:01.500Z");
         assert_eq!(line["failureCount"], 3);
-        let resolved = written(Telling::Resolved);
+        let resolved = written(&notice(Telling::Resolved));
         assert_eq!(line["id"], resolved["id"]);
-        assert_eq!(resolved["endsAt"], "2026-11-23T11:00:00.000Z");
+        assert_eq!(resolved["endsAt"], "2026-11-24T11:30:00.000Z");
     }
 
     #[tokio::test]

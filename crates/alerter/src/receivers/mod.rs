@@ -6,8 +6,7 @@ mod http;
 pub mod log;
 pub(crate) mod pagerduty;
 pub(crate) mod payload;
-mod ping;
 pub(crate) mod slack;
 pub(crate) mod webhook;
 
-pub use ping::Ping;
+pub use self::http::Ping;

@@ -2,22 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use pisync_core::models::Telling;
+use pisync_core::{models::Telling, settings::Secret, text::rfc3339};
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{
-    http::{Authorities, Endpoint},
-    payload,
-};
+use super::http::{Authorities, Endpoint};
 use crate::{
     messages::{Format, Links, Messages, subject},
     notification::{AlertNotification, Delivery, Notification},
-    tables::{
-        Table,
-        values::{Hidden, WebAddress},
-    },
+    tables::{Table, WebAddress},
 };
 
 /// Where `PagerDuty` takes events.
@@ -41,11 +35,11 @@ enum Severity {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
-    routing_key_file: Hidden,
+    routing_key_file: Secret,
     #[serde(default)]
     severity: Severity,
     url: Option<WebAddress>,
-    bearer_file: Option<Hidden>,
+    bearer_file: Option<Secret>,
     ca_file: Option<Authorities>,
 }
 
@@ -53,15 +47,15 @@ pub(crate) struct Settings {
 #[derive(Debug)]
 pub(crate) struct PagerDuty {
     endpoint: Endpoint,
-    routing_key: pisync_core::settings::Secret,
+    routing_key: Secret,
     severity: Severity,
 }
 
 impl PagerDuty {
     pub(crate) fn new(settings: Settings, table: &mut Table<'_>) -> Option<Self> {
-        let Settings { routing_key_file: Hidden(routing_key), severity, url, bearer_file, ca_file } = settings;
+        let Settings { routing_key_file: routing_key, severity, url, bearer_file, ca_file } = settings;
         let url = url.map(|WebAddress(url)| url).or_else(|| Url::parse(EVENTS).ok());
-        let mut endpoint = Endpoint::new(table, url?, ca_file.as_ref(), bearer_file.as_ref())?;
+        let mut endpoint = Endpoint::new(table, url?, ca_file, bearer_file)?;
         endpoint.routing_key = Some(routing_key.clone());
         Some(Self { endpoint, routing_key, severity })
     }
@@ -90,7 +84,7 @@ impl PagerDuty {
                 "summary": text.headline.chars().take(SUMMARY).collect::<String>(),
                 "source": subject(alert),
                 "severity": self.severity,
-                "timestamp": payload::rfc3339(alert.starts_at),
+                "timestamp": rfc3339(alert.starts_at),
                 "class": alert.name.as_str(),
                 "custom_details": details.collect::<BTreeMap<_, _>>(),
             },

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use pisync_core::models::{ALERTNAME, Summary, Telling};
+use pisync_core::{
+    models::{ALERTNAME, Summary, Telling},
+    text::rfc3339,
+};
 use serde::Serialize;
 
 use crate::{
@@ -17,16 +20,13 @@ pub(super) const NO_TIME: &str = "0001-01-01T00:00:00Z";
 /// What a summary is called where alerts have the name of their rule.
 pub(super) const WEEKLY_SUMMARY: &str = "WeeklySummary";
 
-/// What people read of an alert, by name.
-pub(super) type Annotations = BTreeMap<String, String>;
-
 /// One alert in the webhook of Alertmanager, version 4.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct AlertItem {
     pub(super) status: &'static str,
     pub(super) labels: BTreeMap<String, String>,
-    pub(super) annotations: Annotations,
+    pub(super) annotations: BTreeMap<String, String>,
     pub(super) starts_at: String,
     pub(super) ends_at: String,
     #[serde(rename = "generatorURL")]
@@ -51,17 +51,15 @@ impl AlertItem {
     /// A week, as an alert that is over. Its numbers are annotations.
     pub(super) fn of_week(summary: &Summary, messages: &Messages) -> Self {
         let labels = BTreeMap::from([(ALERTNAME.to_owned(), WEEKLY_SUMMARY.to_owned())]);
-        let mut annotations: Annotations =
-            summary.figures.iter().map(|(name, value)| (name.clone(), value.to_string())).collect();
+        let figures = summary.figures.iter().map(|(name, value)| (name.clone(), value.to_string()));
         let texts = [
             ("summary", summary.subject.clone()),
             ("description", messages.week(summary, Format::Plain).1),
             ("week", summary.week.clone()),
         ];
-        annotations.extend(texts.map(|(name, text)| (name.to_owned(), text)));
         Self {
             status: "resolved",
-            annotations,
+            annotations: figures.chain(texts.map(|(name, text)| (name.to_owned(), text))).collect(),
             starts_at: rfc3339(summary.from),
             ends_at: rfc3339(summary.to),
             generator_url: messages.links.base().map(|base| format!("{base}/")).unwrap_or_default(),
@@ -78,7 +76,7 @@ pub(super) fn ends_at(notice: &AlertNotification) -> Option<Timestamp> {
 }
 
 /// `summary`, `description`, and each detail by itself for templates.
-pub(super) fn annotations(notice: &AlertNotification, messages: &Messages) -> Annotations {
+pub(super) fn annotations(notice: &AlertNotification, messages: &Messages) -> BTreeMap<String, String> {
     let text = messages.alert(notice, Format::Plain);
     let mut annotations = vec![
         ("summary", text.headline.clone()),
@@ -100,9 +98,4 @@ fn fingerprint(labels: &BTreeMap<String, String>) -> String {
     let hash = bytes
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     format!("{hash:016x}")
-}
-
-/// In milliseconds, as everything here.
-pub(crate) fn rfc3339(timestamp: Timestamp) -> String {
-    format!("{timestamp:.3}")
 }

@@ -1,6 +1,9 @@
 //! Slack, by an incoming webhook (and what speaks the same: Mattermost, Rocket.Chat).
 
-use pisync_core::models::{Summary, Telling};
+use pisync_core::{
+    models::{Summary, Telling},
+    settings::Secret,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -8,10 +11,7 @@ use super::http::{Authorities, Endpoint};
 use crate::{
     messages::{Format, Messages},
     notification::{AlertNotification, Delivery, Notification},
-    tables::{
-        Table,
-        values::{Hidden, WebAddress},
-    },
+    tables::{Table, WebAddress},
 };
 
 /// Up to so many alerts are told with their details, more in a line each.
@@ -26,31 +26,28 @@ const LINES: usize = 10;
 #[expect(clippy::struct_field_names, reason = "the keys of the file")]
 pub(crate) struct Settings {
     url_file: WebAddress,
-    bearer_file: Option<Hidden>,
+    bearer_file: Option<Secret>,
     ca_file: Option<Authorities>,
 }
 
 /// A channel of Slack.
 #[derive(Debug)]
-pub(crate) struct Slack {
-    endpoint: Endpoint,
-}
+pub(crate) struct Slack(Endpoint);
 
 impl Slack {
     pub(crate) fn new(settings: Settings, table: &mut Table<'_>) -> Option<Self> {
         let Settings { url_file: WebAddress(url), bearer_file, ca_file } = settings;
-        let endpoint = Endpoint::new(table, url, ca_file.as_ref(), bearer_file.as_ref())?;
-        Some(Self { endpoint })
+        Endpoint::new(table, url, ca_file, bearer_file).map(Self)
     }
 
     pub(crate) async fn send(&self, notification: &Notification, messages: &Messages) -> Delivery {
-        self.endpoint.post(message(notification, messages).to_string().into_bytes(), &[]).await
+        self.0.post(message(notification, messages).to_string().into_bytes(), &[]).await
     }
 
     pub(crate) async fn send_summary(&self, summary: &Summary, messages: &Messages) -> Delivery {
         let (subject, text) = messages.week(summary, Format::Chat);
         let message = json!({ "text": subject, "attachments": [{ "text": text }] });
-        self.endpoint.post(message.to_string().into_bytes(), &[]).await
+        self.0.post(message.to_string().into_bytes(), &[]).await
     }
 }
 

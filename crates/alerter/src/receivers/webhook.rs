@@ -8,22 +8,19 @@ use std::collections::BTreeMap;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
-use pisync_core::models::Summary;
+use pisync_core::{models::Summary, settings::Secret};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
 use super::{
-    http::{Authorities, Endpoint},
+    http::{Address, Authorities, Endpoint},
     payload::AlertItem,
 };
 use crate::{
     messages::Messages,
     notification::{Delivery, Notification},
-    tables::{
-        Table,
-        values::{Hidden, WebAddress},
-    },
+    tables::{Table, WebAddress},
 };
 
 /// What a secret may begin with, as the libraries write it.
@@ -36,7 +33,7 @@ pub(crate) struct Settings {
     url: Option<WebAddress>,
     url_file: Option<WebAddress>,
     secret_file: Option<Key>,
-    bearer_file: Option<Hidden>,
+    bearer_file: Option<Secret>,
     ca_file: Option<Authorities>,
 }
 
@@ -58,7 +55,7 @@ type Group = BTreeMap<String, String>;
 impl Webhook {
     pub(crate) fn new(settings: Settings, table: &mut Table<'_>) -> Option<Self> {
         let Settings { url, url_file, secret_file: key, bearer_file, ca_file } = settings;
-        let endpoint = Endpoint::at_either(table, url, url_file, ca_file.as_ref(), bearer_file.as_ref())?;
+        let endpoint = Endpoint::at(table, Address { url, url_file, bearer_file, ca_file })?;
         Some(Self { endpoint, key })
     }
 

@@ -10,7 +10,7 @@ use pisync_core::{
     store::Store,
 };
 
-use super::{Receiver, Route, RoutingFile};
+use super::{Receiver, Route, RoutingFile, receiver::Kind};
 use crate::{
     messages::{Links, Messages},
     notification::{Delivery, Notification},
@@ -21,7 +21,7 @@ use crate::{
 /// [`Routing::replace`] puts in.
 #[derive(Debug, Clone)]
 pub struct Routing {
-    log: AlertLog,
+    pub(super) log: AlertLog,
     links: Links,
     current: Arc<RwLock<Arc<Current>>>,
 }
@@ -40,21 +40,11 @@ impl Routing {
         Self { log, links, current }
     }
 
-    /// The alert log alone: what there is without a config file.
-    pub fn log_only(log: AlertLog) -> Self {
-        Self::new(log, Links::default(), RoutingFile::default())
-    }
-
     /// Takes the receivers of another config from the next message on; one that is being sent is
     /// sent to its end.
     pub fn replace(&self, file: RoutingFile) {
         let current = Arc::new(Current::new(self.log.clone(), &self.links, file));
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
-    }
-
-    /// Opens the alert log anew, which may have been renamed.
-    pub(crate) fn reopen_log(&self) -> std::io::Result<()> {
-        self.log.reopen()
     }
 
     /// Returns what counts now.
@@ -65,7 +55,10 @@ impl Routing {
     /// Delivers one message to its receiver. The same message may be sent again by the same id.
     pub async fn send(&self, notification: &Notification) -> Delivery {
         let current = self.current();
-        current.send(notification, &current.messages).await
+        match current.receiver(&notification.receiver) {
+            Some(receiver) => receiver.send(notification, &current.messages).await,
+            None => gone(),
+        }
     }
 
     /// Tells one receiver how a week was; by the same name at each attempt.
@@ -83,12 +76,11 @@ impl Routing {
         let current = self.current();
         let mut next = None;
         for receiver in &current.file.receivers {
-            let Some(alertmanager) = receiver.alertmanager() else { continue };
+            let Kind::Alertmanager(alertmanager) = &receiver.kind else { continue };
             if let Err(error) = alertmanager.keep_alive(store, &receiver.name, &current.messages).await {
                 log::warn!(receiver = receiver.name, error:% = format!("{error:#}"); "its alerts are not kept alive");
             }
-            let resend = alertmanager.resend();
-            next = Some(next.map_or(resend, |next| resend.min(next)));
+            next = Some(next.map_or(alertmanager.resend, |next| alertmanager.resend.min(next)));
         }
         next
     }
@@ -112,13 +104,6 @@ impl Current {
         file.receivers.insert(0, Receiver::log(log));
         let messages = Messages::new(links.clone(), file.rules.common.connectivity_floor_mbps);
         Self { file, messages }
-    }
-
-    pub(crate) async fn send(&self, notification: &Notification, messages: &Messages) -> Delivery {
-        match self.receiver(&notification.receiver) {
-            Some(receiver) => receiver.send(notification, messages).await,
-            None => gone(),
-        }
     }
 
     /// The receiver to which messages with this address go.

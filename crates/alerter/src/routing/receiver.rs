@@ -17,10 +17,7 @@ use crate::{
         slack::{self, Slack},
         webhook::{self, Webhook},
     },
-    tables::{
-        Table,
-        values::{Length, Text},
-    },
+    tables::{Length, Table, Text},
 };
 
 /// How long a receiver may take, unless the file says another time.
@@ -31,7 +28,7 @@ const RECEIVER_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Receiver {
     pub(crate) name: String,
     timeout: Duration,
-    kind: Kind,
+    pub(super) kind: Kind,
 }
 
 /// The keys of the file, by the kind of the receiver.
@@ -46,7 +43,7 @@ enum Settings {
 }
 
 #[derive(Debug)]
-enum Kind {
+pub(super) enum Kind {
     Alertmanager(Alertmanager),
     Email(Box<Email>),
     Log(AlertLog),
@@ -76,7 +73,7 @@ impl Receiver {
 
     /// Returns whom messages are addressed to: the receiver by its name, or each of its mailboxes, so that
     /// one that refuses stands in nobody's way.
-    pub(super) fn addresses(&self) -> Vec<String> {
+    pub(crate) fn addresses(&self) -> Vec<String> {
         match &self.kind {
             Kind::Email(email) => email.mailboxes().map(|mailbox| format!("{}/{mailbox}", self.name)).collect(),
             _ => vec![self.name.clone()],
@@ -104,16 +101,8 @@ impl Receiver {
         self.keeps_state() || matches!(self.kind, Kind::Log(_))
     }
 
-    /// Returns the Alertmanager that this is, if it is one.
-    pub(super) fn alertmanager(&self) -> Option<&Alertmanager> {
-        match &self.kind {
-            Kind::Alertmanager(alertmanager) => Some(alertmanager),
-            _ => None,
-        }
-    }
-
     /// Delivers, or gives up when the time is over.
-    pub(super) async fn send(&self, notification: &Notification, messages: &Messages) -> Delivery {
+    pub(crate) async fn send(&self, notification: &Notification, messages: &Messages) -> Delivery {
         let sending = async {
             match &self.kind {
                 Kind::Alertmanager(alertmanager) => alertmanager.send(notification, messages).await,

@@ -8,10 +8,7 @@ use super::{Grouping, Names, Receiver, Route};
 use crate::{
     receivers::log,
     rules::RULES,
-    tables::{
-        Table,
-        values::{self, Length, Text, Texts, YEAR},
-    },
+    tables::{Length, Table, Text, Texts, YEAR, values},
 };
 
 /// The keys of the file.
@@ -47,19 +44,16 @@ impl RouteRule {
     /// Reads one; `labels` are those that alerts have.
     pub(super) fn read(table: &mut Table<'_>, names: &Names<'_>, labels: &[&str]) -> Option<Self> {
         let mut matches = matches(table, labels);
-        let settings = table.read();
-        if let Some(name) = settings.as_ref().map(|settings: &Settings| settings.receiver.0.as_str()) {
-            if name == log::NAME {
-                table.fault("receiver", "the log gets every alert, without a route");
-            } else if !names.has(name) {
-                table.fault("receiver", "is no receiver of this file");
-            }
+        let settings: Settings = table.read()?;
+        let (Text(receiver), goes_on) = (settings.receiver.clone(), settings.goes_on);
+        if receiver == log::NAME {
+            table.fault("receiver", "the log gets every alert, without a route");
+        } else if !names.has(&receiver) {
+            table.fault("receiver", "is no receiver of this file");
         }
-        let Settings { receiver: Text(receiver), alertname, goes_on, .. } = settings.as_ref()?;
-        matches.extend(alertname.clone().map(|name| (ALERTNAME.to_owned(), name)));
-        let (receiver, goes_on) = (receiver.clone(), *goes_on);
+        matches.extend(settings.alertname.clone().map(|name| (ALERTNAME.to_owned(), name)));
         let usual = names.find(&receiver).map_or_else(Grouping::for_people, Receiver::grouping);
-        let grouping = grouping(settings?, table, usual, labels);
+        let grouping = grouping(settings, table, usual, labels);
         Some(Self { receiver, matches, grouping, goes_on })
     }
 
@@ -89,7 +83,7 @@ fn grouping(settings: Settings, table: &mut Table<'_>, usual: Grouping, known: &
     if usual.is_each_alone() && table.has("group_by") {
         table.fault("group_by", "cannot be set: this receiver gets each alert by itself");
     }
-    let by = settings.group_by.map(|Texts(labels)| labels);
+    let by = settings.group_by.map(Texts::into_vec);
     if by.iter().flatten().any(|label| !known.contains(&label.as_str())) {
         table.fault("group_by", format!("must be of these labels: {}", known.join(", ")));
     }

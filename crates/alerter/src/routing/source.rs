@@ -27,7 +27,7 @@ pub fn read_again_on_hangup(path: Option<PathBuf>, routing: Routing) -> std::io:
     let mut hangup = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
-            match routing.reopen_log() {
+            match routing.log.reopen() {
                 Ok(()) => log::info!(what = "alert log"; "opened again"),
                 Err(error) => log::error!(what = "alert log", error:% = error; "not opened again, the old one stays"),
             }

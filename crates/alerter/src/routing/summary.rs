@@ -1,5 +1,7 @@
 //! `[summary]`: who gets the weekly summary, and when it is due, and of which week.
 
+use std::collections::BTreeSet;
+
 use jiff::{
     SignedDuration, Span, Timestamp,
     civil::{Date, Weekday},
@@ -12,10 +14,7 @@ use serde::{Deserialize, Deserializer};
 use super::{Names, Receiver};
 use crate::{
     receivers::log,
-    tables::{
-        Table,
-        values::{self, Texts},
-    },
+    tables::{Table, Texts, values},
 };
 
 /// The keys of the file.
@@ -25,15 +24,11 @@ struct Settings {
     receivers: Option<Texts>,
     #[serde(default, deserialize_with = "day")]
     day: Option<Weekday>,
-    hour: Option<Hour>,
+    #[serde(default, deserialize_with = "hour")]
+    hour: Option<i8>,
     #[serde(default, deserialize_with = "zone")]
     zone: Option<TimeZone>,
 }
-
-/// An hour of the day.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(try_from = "f64")]
-struct Hour(i8);
 
 /// For how long a summary is due: as long as any message is tried. One that was due while no
 /// alerter ran, or before it was asked for, is left out.
@@ -43,7 +38,7 @@ const LASTS: SignedDuration = SignedDuration::from_hours(24);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// The names of the receivers.
-    pub receivers: Vec<String>,
+    pub receivers: BTreeSet<String>,
     /// On which day of the week.
     pub day: Weekday,
     /// At which hour of that day.
@@ -72,19 +67,15 @@ pub struct Due {
 impl Plan {
     pub(super) fn read(table: &mut Table<'_>, names: &Names<'_>) -> Option<Self> {
         let Settings { receivers, day, hour, zone } = table.read()?;
-        let mut receivers = table.need("receivers", receivers).map(|Texts(names)| names);
+        let receivers = table.need("receivers", receivers).map(Texts::into_vec);
         for name in receivers.iter().flatten() {
             if let Some(what) = refusal(name, names) {
                 table.fault("receivers", format!("{name:?} {what}"));
             }
         }
-        if let Some(receivers) = &mut receivers {
-            receivers.sort_unstable();
-            receivers.dedup();
-        }
         let (day, hour) = (table.need("day", day), table.need("hour", hour));
         let zone = zone.unwrap_or(TimeZone::UTC);
-        Some(Self { receivers: receivers?, day: day?, hour: hour?.0, zone })
+        Some(Self { receivers: receivers?.into_iter().collect(), day: day?, hour: hour?, zone })
     }
 
     /// The summary that is due, of the seven days before the day on which it is.
@@ -131,20 +122,17 @@ fn day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Weekday>, D:
     values::parsed(deserializer, |name| day(name).ok_or("must be a day, monday to sunday"))
 }
 
+/// Reads an hour of the day.
+#[expect(clippy::cast_possible_truncation, reason = "an hour")]
+fn hour<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i8>, D::Error> {
+    let fits = |hour: f64| hour.fract() == 0.0 && (0.0..24.0).contains(&hour);
+    values::numeric(deserializer, "an hour, 0 to 23", fits).map(|hour| Some(hour as i8))
+}
+
 /// Reads a time zone that this machine knows.
 fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<TimeZone>, D::Error> {
     let what = "must be \"UTC\" or a time zone that this machine knows, such as \"Europe/Berlin\"";
     values::parsed(deserializer, |name| TimeZone::get(name).map_err(|_| what))
-}
-
-impl TryFrom<f64> for Hour {
-    type Error = &'static str;
-
-    #[expect(clippy::cast_possible_truncation, reason = "an hour")]
-    fn try_from(hour: f64) -> Result<Self, Self::Error> {
-        let fits = hour.fract() == 0.0 && (0.0..24.0).contains(&hour);
-        fits.then_some(Self(hour as i8)).ok_or("must be an hour, 0 to 23")
-    }
 }
 
 fn days_before(date: Date, days: i64) -> Option<Date> {
@@ -156,7 +144,7 @@ mod tests {
     use super::*;
 
     fn plan(day: Weekday, hour: i8, zone: TimeZone) -> Plan {
-        Plan { receivers: vec!["chat".into()], day, hour, zone }
+        Plan { receivers: ["chat".into()].into(), day, hour, zone }
     }
 
     fn due(plan: &Plan, now: &str) -> Option<[String; 4]> {

@@ -1,34 +1,32 @@
 //! What a config may say, and what is said of one that is wrong.
 
-use pisync_core::models::{Alert, DeviceId, FailureRun};
-
 use super::*;
-use crate::{messages::Links, receivers::log::AlertLog};
+use crate::{
+    fixtures::{at, failing},
+    messages::Links,
+    receivers::log::AlertLog,
+};
 
 /// Two receivers of each kind of grouping.
 const TWO: &str = "[[receiver]]\nname = \"chat\"\ntype = \"webhook\"\nurl = \"http://127.0.0.1:9/\"\n\
                    [[receiver]]\nname = \"am\"\ntype = \"alertmanager\"\nurls = \"http://127.0.0.1:9\"\n";
 
-fn ring() {
+fn parsed(text: &str) -> Result<RoutingFile, Vec<Problem>> {
     let _ = rustls::crypto::ring::default_provider().install_default();
+    RoutingFile::parse(text)
 }
 
 /// What is wrong, a line each.
 fn wrong(text: &str) -> String {
-    ring();
-    let problems = RoutingFile::parse(text).expect_err(text);
+    let problems = parsed(text).expect_err(text);
     problems.iter().map(|(line, what)| format!("{line}: {what}\n")).collect::<Vec<_>>().concat()
 }
 
 fn routes(config: &str, device: &str) -> Vec<Route> {
-    ring();
     let folder = tempfile::tempdir().unwrap();
-    let config = RoutingFile::parse(config).unwrap();
     let log = AlertLog::open(&folder.path().join("alerts.log")).unwrap();
-    let at = "2026-11-23T08:00:00Z".parse().unwrap();
-    let run = FailureRun { count: 3, since: at, last_at: at, last_speed: 12.5 };
-    let alert = Alert::device_sync_failing(DeviceId::parse(device).unwrap(), &run);
-    Routing::new(log, Links::default(), config).current().routes(&alert)
+    let routing = Routing::new(log, Links::default(), parsed(config).unwrap());
+    routing.current().routes(&failing(device, at("08:00")))
 }
 
 fn names(config: &str, device: &str) -> Vec<String> {
@@ -42,12 +40,8 @@ fn without_a_config_the_log_gets_all_and_at_once() {
 }
 
 #[test]
-fn without_routes_every_receiver_gets_all() {
-    assert_eq!(names(TWO, "a"), ["log", "chat", "am"]);
-}
-
-#[test]
 fn the_first_route_that_fits_has_the_alert_and_others_only_if_it_goes_on() {
+    assert_eq!(names(TWO, "a"), ["log", "chat", "am"], "without routes every receiver gets all");
     let route = |receiver: &str, more: &str| format!("[[route]]\nreceiver = \"{receiver}\"\n{more}");
     let config = |goes_on: &str| {
         let one = route("chat", &format!("match = {{ deviceId = \"school-*\" }}\ncontinue = {goes_on}\n"));
@@ -131,6 +125,12 @@ fn all_that_is_missing_is_told_and_what_was_probably_meant() {
             "[rules.fleet_silent]\nabsent_aftr = \"1h\"\n",
             "2: rules.fleet_silent.absent_aftr: is not known here; did you mean absent_after?",
         ),
+        (&format!("{TWO}{TWO}"), "receiver.name: is another receiver's name already"),
+        // The log is always there.
+        (&TWO.replace("chat", "log"), "receiver.name: is another receiver's name already"),
+        // What Alertmanager forgets is sent again in time.
+        (&format!("{TWO}resolve_after = \"1m\"\nresend = \"50s\"\n"), "receiver.resend: must be at most half"),
+        ("receiver = 1\n", "1: receiver: must be written as [[receiver]]"),
     ] {
         assert!(wrong(text).contains(said), "{said}:\n{}", wrong(text));
     }
@@ -139,13 +139,6 @@ fn all_that_is_missing_is_told_and_what_was_probably_meant() {
 #[test]
 fn what_is_no_toml_is_told_by_its_line() {
     assert!(wrong("[rules]\nconnectivity_floor_mbps = = 1\n").starts_with("2: "));
-    assert!(wrong("receiver = 1\n").contains("1: receiver: must be written as [[receiver]]"));
-}
-
-#[test]
-fn two_receivers_of_a_name_or_one_called_log_are_refused() {
-    assert!(wrong(&format!("{TWO}{TWO}")).contains("receiver.name: is another"));
-    assert!(wrong(&TWO.replace("chat", "log")).contains("receiver.name: is another"));
 }
 
 /// The outbox finds the receiver of a group of messages by what its key begins with.
@@ -163,8 +156,7 @@ fn a_secret_is_not_in_the_file_and_is_shown_by_nothing() {
     let path = folder.path().join("url");
     fs::write(&path, "https://hooks.slack.example/hunter2\n").unwrap();
     let slack = |key: &str| format!("[[receiver]]\nname = \"a\"\ntype = \"slack\"\n{key}\n");
-    ring();
-    let config = RoutingFile::parse(&slack(&format!("url_file = {path:?}"))).unwrap();
+    let config = parsed(&slack(&format!("url_file = {path:?}"))).unwrap();
     assert!(!format!("{config:?}").contains("hunter2"));
 
     for (key, said) in [
@@ -196,22 +188,15 @@ fn a_password_is_not_sent_where_others_could_read_it() {
 }
 
 #[test]
-fn what_alertmanager_forgets_is_sent_again_in_time() {
-    let text = TWO.to_owned() + "resolve_after = \"1m\"\nresend = \"50s\"\n";
-    assert!(wrong(&text).contains("receiver.resend: must be at most half"));
-}
-
-#[test]
 fn a_summary_goes_to_who_reads_at_a_time_that_there_is() {
     let summary = |members: &str| format!("{TWO}[summary]\n{members}");
-    ring();
     let right = summary("receivers = [\"log\", \"chat\", \"chat\"]\nday = \"friday\"\nhour = 17\nzone = \"UTC\"\n");
-    let plan = RoutingFile::parse(&right).unwrap().summary.unwrap();
+    let plan = parsed(&right).unwrap().summary.unwrap();
     assert_eq!(
         (plan.receivers, plan.day, plan.hour),
-        (vec!["chat".into(), "log".into()], jiff::civil::Weekday::Friday, 17)
+        (["chat".into(), "log".into()].into(), jiff::civil::Weekday::Friday, 17)
     );
-    assert!(RoutingFile::parse(TWO).unwrap().summary.is_none());
+    assert!(parsed(TWO).unwrap().summary.is_none());
 
     let wrong = wrong(&summary(
         "receivers = [\"am\", \"nobody\"]\nday = \"someday\"\nhour = 24\nzone = \"Mars/Olympus\"\nto = \"x\"\n",
@@ -232,8 +217,7 @@ fn a_summary_goes_to_who_reads_at_a_time_that_there_is() {
 #[test]
 fn what_the_fleet_is_looked_at_by_are_names_of_labels_on_which_routes_may_match() {
     let route = "[[route]]\nreceiver = \"chat\"\nmatch = { region = \"nord\" }\ngroup_by = [\"region\"]\n";
-    ring();
-    let config = RoutingFile::parse(&format!("{TWO}{route}[rules]\nfleet_by = [\"region\", \"group\"]\n")).unwrap();
+    let config = parsed(&format!("{TWO}{route}[rules]\nfleet_by = [\"region\", \"group\"]\n")).unwrap();
     assert_eq!(config.rules.common.fleet_by, ["region", "group"]);
     let without = wrong(&format!("{TWO}{route}"));
     assert!(without.contains("route.match.region: is not known") && without.contains("route.group_by: "), "{without}");
@@ -248,7 +232,7 @@ fn rules_that_are_not_named_stay_as_they_are_and_each_may_be_set() {
     let config = "[rules]\nreport_interval = \"10m\"\n[rules.fleet_sync_failing]\nat_least = 7\nopens_at = 0.5\n\
                   [rules.fleet_silent]\nabsent_after = \"30m\"\n[rules.pipeline_stalled]\nlongest_wait = \"1m\"\n\
                   [rules.device_flapping]\nopens_above = 0.4\n";
-    let rules = RoutingFile::parse(config).unwrap().rules;
+    let rules = parsed(config).unwrap().rules;
     let usual = Rules::default();
     assert_eq!(rules.common.digest_after().as_mins(), 20);
     assert_eq!(rules.fleet_sync_failing.limits.at_least, 7);

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use pisync_core::models::{Cause, FleetWindows, check_name};
 use serde::{Deserialize, Deserializer, de::Error};
 
-use crate::tables::values::{self, Texts};
+use crate::tables::{Texts, values};
 
 /// What several rules share.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -44,7 +44,7 @@ impl Default for Common {
 
 /// Reads the names of labels that devices may have.
 fn labels<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    let Texts(labels) = Texts::deserialize(deserializer)?;
+    let labels = Texts::deserialize(deserializer)?.into_vec();
     let is_new = |at: usize| !labels[..at].contains(&labels[at]);
     let are_fit = labels.iter().all(|label| check_name(label).is_ok()) && (0..labels.len()).all(is_new);
     let most = FleetWindows::MOST_LABELS;

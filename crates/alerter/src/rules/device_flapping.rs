@@ -95,8 +95,12 @@ async fn candidates(snapshot: &Snapshot) -> Result<Candidates, ReadError> {
 
 /// Evaluates the devices of the page by their last reports.
 async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>, ReadError> {
-    let reports = snapshot.reports(u32::try_from(REPORTS).unwrap_or(u32::MAX)).await?;
-    Ok(reports.into_iter().filter_map(|(device, reports)| evaluation(snapshot, rules, device, &reports)).collect())
+    let reports = snapshot.newest_rows(&snapshot.devices, u32::try_from(REPORTS).unwrap_or(u32::MAX)).await?;
+    let of = |device: &DeviceId| {
+        let reports = reports.get(device).map(Vec::as_slice).unwrap_or_default();
+        evaluation(snapshot, rules, device.clone(), reports)
+    };
+    Ok(snapshot.devices.iter().filter_map(of).collect())
 }
 
 /// Evaluates a device by its last reports, newest first.
@@ -113,8 +117,7 @@ fn evaluation(snapshot: &Snapshot, rules: &Rules, device: DeviceId, reports: &[S
     let is_recent = changes_at(reports).next().is_some_and(|newest| lag.is_live(newest, snapshot.now));
     let mut alert = Alert::new(RULE.name, Subject::Device(device), since);
     alert.failure_count = i32::try_from(failed.iter().filter(|failed| **failed).count()).unwrap_or(i32::MAX);
-    let changes = failed.windows(2).filter(|pair| pair[0] != pair[1]).count() as u64;
-    alert.finding = Some(Finding::new(changes, (REPORTS - 1) as u64));
+    alert.finding = Some(Finding::new(changes_at(reports).count() as u64, (REPORTS - 1) as u64));
     let newest = reports.first().map_or(snapshot.now, |report| lag.corrected(report.timestamp));
     Some(Evaluation { is_recent, ..Evaluation::new(alert, health, newest) })
 }

@@ -30,7 +30,7 @@ async fn candidates(snapshot: &Snapshot, rules: &Rules) -> Result<Candidates, Re
     let longest_absence = rules.pipeline_stalled.longest_absence;
     let Some(listening) = snapshot.listening(longest_absence).await? else { return Ok(stream::empty().boxed()) };
     let range = newly_silent(rules.common.device_silent_after, listening, snapshot.now);
-    let walk = snapshot.last_seen.walk(Some(range.start), Some(range.end), PAGE);
+    let walk = snapshot.source.last_seen.walk(Some(range.start), Some(range.end), PAGE);
     let devices = |page: Vec<(DeviceId, _)>| page.into_iter().map(|(device, _)| device).collect();
     Ok(walk.map_ok(devices).map_err(ReadError::from).boxed())
 }
@@ -38,9 +38,10 @@ async fn candidates(snapshot: &Snapshot, rules: &Rules) -> Result<Candidates, Re
 /// Evaluates the devices of the page by when they were last heard of. While no API is alive nothing is
 /// known of anyone.
 async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>, ReadError> {
-    let longest_absence = rules.pipeline_stalled.longest_absence;
-    let Some(listening) = snapshot.listening(longest_absence).await? else { return Ok(Vec::new()) };
-    let (last_seen, patience) = (snapshot.last_seen.of(&snapshot.devices).await?, rules.common.device_silent_after);
+    let listening = snapshot.listening(rules.pipeline_stalled.longest_absence).await?;
+    let Some(listening) = listening else { return Ok(Vec::new()) };
+    let last_seen = snapshot.source.last_seen.of(&snapshot.devices).await?;
+    let patience = rules.common.device_silent_after;
     let of = |device: &DeviceId| {
         let open = snapshot.open_of(RULE.name, device);
         let last_seen = last_seen.get(device).copied();

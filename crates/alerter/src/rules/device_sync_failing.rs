@@ -4,10 +4,7 @@ use std::collections::HashMap;
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use jiff::Timestamp;
-use pisync_core::{
-    models::{Alert, AlertName, ClockLag, DeviceId, Evidence, FailureCounter, Subject},
-    store::Store,
-};
+use pisync_core::models::{Alert, AlertName, ClockLag, DeviceId, Evidence, FailureCounter, Subject};
 
 pub(super) use super::NoSettings as Settings;
 use super::{About, Rule, Rules};
@@ -25,19 +22,16 @@ pub(crate) const RULE: Rule = Rule {
     evaluate: |snapshot, rules| evaluate(snapshot, rules).boxed(),
 };
 
-/// Of how many devices the usual speed is read at a time.
-const BATCH_SIZE: usize = 100;
-
 /// Returns the devices that fail.
 async fn candidates(snapshot: &Snapshot) -> Result<Candidates, ReadError> {
-    let failing = snapshot.store.failure_counters().failing(snapshot.threshold, PAGE).await?;
+    let failing = snapshot.source.store.failure_counters().failing(snapshot.source.threshold, PAGE).await?;
     Ok(failing.map_err(ReadError::from).boxed())
 }
 
 /// Evaluates the devices of the page by their counters. An unreadable counter means unknown, not
 /// healthy.
 async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>, ReadError> {
-    let counters = snapshot.store.failure_counters().find_readable(&snapshot.devices).await?;
+    let counters = snapshot.source.store.failure_counters().find_readable(&snapshot.devices).await?;
     let is_late = |counter: &&FailureCounter| looks_late(snapshot, counter);
     let late: Vec<_> = counters.values().flatten().filter(is_late).map(|counter| counter.device_id.clone()).collect();
     let lags = snapshot.clock_lags(&late).await?;
@@ -50,7 +44,7 @@ async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>,
         let open = snapshot.open_of(RULE.name, device);
         let usual = open.and_then(|incident| incident.alert.evidence?.usual);
         let (floor, lag) = (rules.common.connectivity_floor_mbps, lags.get(device).copied().unwrap_or_default());
-        Some(evaluation(device, counter, snapshot.threshold, floor, usual, lag, snapshot.now))
+        Some(evaluation(device, counter, snapshot.source.threshold, floor, usual, lag, snapshot.now))
     };
     Ok(snapshot.devices.iter().filter_map(of).collect())
 }
@@ -59,7 +53,7 @@ async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>,
 /// newest failed sync if it may open an incident, and the last good one if it resolves one.
 fn looks_late(snapshot: &Snapshot, counter: &FailureCounter) -> bool {
     let is_open = snapshot.open_of(RULE.name, &counter.device_id).is_some();
-    let decides = match counter.run.filter(|run| run.count >= snapshot.threshold) {
+    let decides = match counter.run.filter(|run| run.count >= snapshot.source.threshold) {
         Some(run) => Some(run.last_at).filter(|_| !is_open),
         None => counter.last_success_at.filter(|_| is_open),
     };
@@ -95,9 +89,9 @@ fn evaluation(
 /// Gives alerts that open their cause by what is usual for the device, too.
 pub(crate) async fn compare_with_usual(snapshot: &Snapshot, alerts: &mut [&mut Alert]) {
     let devices: Vec<_> = alerts.iter().filter_map(|alert| alert.device_id().cloned()).collect();
-    let usual = usual_speeds(&snapshot.store, &devices).await;
+    let usual = usual_speeds(snapshot, &devices).await;
     for alert in alerts {
-        let usual = alert.device_id().and_then(|device| usual.get(device.as_str())).copied();
+        let usual = alert.device_id().and_then(|device| usual.get(device)).copied();
         alert.evidence = alert.evidence.map(|evidence| Evidence { usual, ..evidence });
         let cause = |evidence: Evidence| evidence.cause(snapshot.common.connectivity_floor_mbps);
         alert.cause = alert.evidence.map_or(alert.cause, cause);
@@ -107,18 +101,13 @@ pub(crate) async fn compare_with_usual(snapshot: &Snapshot, alerts: &mut [&mut A
 /// Returns the median speed of the good syncs among the last of each device, in Mbps: it tells a line that
 /// broke down from one that is as it always is. What cannot be read is not known: nobody is notified
 /// late because of it.
-async fn usual_speeds(store: &Store, devices: &[DeviceId]) -> HashMap<String, f64> {
-    let mut speeds = HashMap::new();
-    for some in devices.chunks(BATCH_SIZE) {
-        let newest: Vec<_> = some.iter().map(|device| (device, Timestamp::MAX)).collect();
-        match device_context::rows_of(store, &newest).await {
-            Ok(rows) => speeds.extend(
-                rows.into_iter().filter_map(|(device, rows)| Some((device, DeviceContext::of(&rows).usual_speed?))),
-            ),
-            Err(error) => log::warn!(error:% = error; "the usual speed of some devices is unknown"),
-        }
-    }
-    speeds
+async fn usual_speeds(snapshot: &Snapshot, devices: &[DeviceId]) -> HashMap<DeviceId, f64> {
+    let rows = snapshot.newest_rows(devices, device_context::ROWS).await.unwrap_or_else(|error| {
+        log::warn!(error:% = error; "the usual speed of some devices is unknown");
+        HashMap::new()
+    });
+    let usual = |(device, rows): (_, Vec<_>)| Some((device, DeviceContext::of(&rows).usual_speed?));
+    rows.into_iter().filter_map(usual).collect()
 }
 
 #[cfg(test)]
@@ -126,10 +115,7 @@ mod tests {
     use pisync_core::models::{Cause, DeviceTime, FailureRun};
 
     use super::*;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
+    use crate::fixtures::second as at;
 
     fn counter(count: i32, since: i64) -> FailureCounter {
         let run = FailureRun { count, since: at(since), last_at: at(since + 100), last_speed: 0.1 };

@@ -40,7 +40,7 @@ async fn evaluate(snapshot: &Snapshot) -> Result<Vec<Evaluation>, ReadError> {
     for Alert { subject, .. } in snapshot.open.values().map(|kept| &kept.incident.alert) {
         if let Subject::After(of) = subject
             && episodes.iter().all(|episode| episode.id != *of)
-            && snapshot.store.alerts().find(*of).await?.is_none()
+            && snapshot.source.store.alerts().find(*of).await?.is_none()
         {
             let alert = Alert::new(RULE.name, subject.clone(), snapshot.now);
             found.push(Evaluation::new(alert, Health::Healthy, snapshot.now));
@@ -56,7 +56,7 @@ async fn evaluation(
     over: Over,
 ) -> Result<Option<Evaluation>, ReadError> {
     let mut alert = Alert::new(RULE.name, Subject::After(episode.id), over.digest_at);
-    if snapshot.open(&alert).is_none() && snapshot.store.alerts().find(alert.id).await?.is_some() {
+    if snapshot.open(&alert).is_none() && snapshot.source.store.alerts().find(alert.id).await?.is_some() {
         return Ok(None);
     }
     let (count, named) = still_failing(snapshot, episode, devices, over).await?;
@@ -74,12 +74,12 @@ async fn still_failing(
     devices: AlertName,
     over: Over,
 ) -> Result<(u64, Vec<DeviceId>), ReadError> {
-    let alerts = snapshot.store.alerts();
+    let alerts = snapshot.source.store.alerts();
     let mut devices = alerts.devices_open(devices, episode.begins(), over.ends_at, PAGE).await?;
     let (mut count, mut named) = (0, BTreeSet::new());
     while let Some(mut page) = devices.try_next().await? {
         if episode.scope.is_some() {
-            let labels = snapshot.store.sync_events().newest_labels(&page.iter().collect::<Vec<_>>()).await?;
+            let labels = snapshot.source.store.sync_events().newest_labels(&page.iter().collect::<Vec<_>>()).await?;
             page.retain(|device| labels.get(device).is_some_and(|labels| episode.is_about(labels)));
         }
         count += page.len() as u64;

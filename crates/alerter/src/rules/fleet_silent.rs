@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::models::{Alert, AlertName, Finding, Listening, Scope, Subject};
+use pisync_core::models::{Alert, AlertName, Finding, Listening, Subject};
 use serde::{Deserialize, Serialize};
 
 use super::{About, Rule, Rules};
@@ -45,64 +45,41 @@ impl Default for Settings {
     }
 }
 
-/// Evaluates the whole, and then the parts, which the alert of the whole inhibits.
+/// Evaluates the whole, and then the parts, which the alert of the whole inhibits. While no API is alive
+/// nothing is known of anyone.
 async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>, ReadError> {
-    let listening = &snapshot.liveness().await?.listening;
-    let is_heard = snapshot.listening(rules.pipeline_stalled.longest_absence).await?.is_some();
-    let reach = reach(&rules.fleet_silent, listening, snapshot.now);
-    let whole = snapshot.presence(reach).await?;
-    let parts = parts(snapshot, rules, is_heard, reach, whole.absent).await?;
-    let subjects: BTreeSet<_> = parts.keys().cloned().chain(snapshot.open_scopes()).collect();
-    let mut found = vec![evaluation(snapshot, rules, Subject::Fleet, is_heard, Some(whole), reach)];
-    found.extend(subjects.into_iter().map(|scope| {
+    let reach = reach(&rules.fleet_silent, &snapshot.liveness().await?.listening, snapshot.now);
+    let (mut whole, mut parts) = (None, BTreeMap::new());
+    if snapshot.listening(rules.pipeline_stalled.longest_absence).await?.is_some() {
+        let presence = snapshot.presence(reach).await?;
+        parts = snapshot.presence_of_parts(reach, presence, rules.fleet_silent.limits.at_least).await?;
+        whole = Some(presence);
+    }
+    let scopes: BTreeSet<_> = parts.keys().cloned().chain(snapshot.open_scopes()).collect();
+    // When they fell silent, which was some time ago.
+    let alert = |subject| Alert::new(RULE.name, subject, reach.absent_since);
+    let mut found = vec![evaluation(snapshot, rules, alert(Subject::Fleet), whole)];
+    found.extend(scopes.into_iter().map(|scope| {
         let presence = parts.get(&scope).copied();
-        evaluation(snapshot, rules, Subject::Scope(scope), is_heard, presence, reach)
+        evaluation(snapshot, rules, alert(Subject::Scope(scope)), presence)
     }));
     Ok(found)
 }
 
-/// Returns the presence of the parts that matter: none while too few are absent of the whole.
-async fn parts(
-    snapshot: &Snapshot,
-    rules: &Rules,
-    is_heard: bool,
-    reach: Reach,
-    absent: u64,
-) -> Result<BTreeMap<Scope, Presence>, ReadError> {
-    let (at_least, open) = (rules.fleet_silent.limits.at_least, snapshot.open_scopes());
-    if !is_heard || rules.common.fleet_by.is_empty() || (open.is_empty() && absent < at_least) {
-        return Ok(BTreeMap::new());
-    }
-    snapshot.presence_of_parts(reach, &open, at_least).await
-}
-
-fn evaluation(
-    snapshot: &Snapshot,
-    rules: &Rules,
-    subject: Subject,
-    is_heard: bool,
-    presence: Option<Presence>,
-    reach: Reach,
-) -> Evaluation {
-    // When they fell silent, which was some time ago.
-    let mut alert = Alert::new(RULE.name, subject, reach.absent_since);
+fn evaluation(snapshot: &Snapshot, rules: &Rules, mut alert: Alert, presence: Option<Presence>) -> Evaluation {
     let is_open = snapshot.open(&alert).is_some();
     let health = match (&alert.subject, presence) {
         // The file names it no more.
         (Subject::Scope(scope), _) if !rules.common.fleet_by.contains(&scope.label) => Health::Healthy,
-        _ if !is_heard => Health::Unknown,
         // Nobody is expected there any more.
         (Subject::Scope(_), Some(Presence { expected: 0, .. })) => Health::Healthy,
         (_, None) => Health::Unknown,
         (_, Some(Presence { expected, absent })) => rules.fleet_silent.limits.health(is_open, absent, expected),
     };
-    alert.finding = presence.map(|presence| finding(presence, reach));
+    let since = format!("{:.0}", alert.starts_at);
+    let finding = |of: Presence| Finding::new(of.absent, of.expected).with([("silentSince", since)]);
+    alert.finding = presence.map(finding);
     Evaluation::new(alert, health, snapshot.now)
-}
-
-fn finding(presence: Presence, reach: Reach) -> Finding {
-    let since = format!("{:.0}", reach.absent_since);
-    Finding::new(presence.absent, presence.expected).with([("silentSince", since)])
 }
 
 /// Returns the times that matter now.

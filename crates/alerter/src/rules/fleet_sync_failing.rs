@@ -61,10 +61,9 @@ async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>,
     let windows = windows.windows();
     // By the clocks of most of those that report.
     let lag = if 2 * windows.all.clock_off > windows.all.reporting { lag } else { SignedDuration::ZERO };
-    let fleet = snapshot.last_seen.count_since(snapshot.now - PART_OF_FLEET).await?;
+    let fleet = snapshot.source.last_seen.count_since(snapshot.now - PART_OF_FLEET).await?;
     if windows.left_out > 0 {
-        let devices = windows.left_out;
-        log::warn!(devices = devices; "the labels of fleet_by have too many values: these devices are in no part");
+        log::warn!(devices = windows.left_out; "the labels of fleet_by have too many values: these devices are in no part");
     }
     let scopes: BTreeSet<_> = windows.scopes.keys().cloned().chain(snapshot.open_scopes()).collect();
     let subjects = [Subject::Fleet].into_iter().chain(scopes.into_iter().map(Subject::Scope));
@@ -111,7 +110,7 @@ fn evaluation(
 
 /// Returns what those that fail have in common; people are rather notified without it than late.
 async fn what_changed(snapshot: &Snapshot, window: Range<Timestamp>) -> Vec<String> {
-    match snapshot.store.sync_events().what_changed(window).await {
+    match snapshot.source.store.sync_events().what_changed(window).await {
         Ok(changed) => changed.contrasts.iter().take(CONTRASTS).map(ToString::to_string).collect(),
         Err(error) => {
             log::warn!(error:% = error; "what changed is unknown");
@@ -166,8 +165,7 @@ fn with_stats(mut alert: Alert, window: &FleetWindow) -> Alert {
 impl Settings {
     /// Returns the window of a time. A believed clock may be a little ahead of ours.
     fn window_at(&self, now: Timestamp) -> Range<Timestamp> {
-        let start = now.saturating_sub(self.window).unwrap_or(Timestamp::MIN);
-        start..now.saturating_add(AHEAD).unwrap_or(Timestamp::MAX)
+        before(now, self.window)..now.saturating_add(AHEAD).unwrap_or(Timestamp::MAX)
     }
 
     /// Returns for how long it has to be healthy until it is over: two windows that have nothing in common.
@@ -204,50 +202,38 @@ impl Settings {
 mod tests {
     use super::{Health::*, *};
 
-    fn health(is_open: bool, failing: u64, reporting: u64) -> Health {
-        let window = FleetWindow { reporting, content: failing, ..FleetWindow::default() };
-        Settings::default().health(is_open, &window, &window, 100_000)
-    }
-
     #[test]
-    fn a_window_that_heard_too_few_says_nothing() {
-        for (is_open, failing, reporting, expected) in [
-            // The herd at the hour, then the few between.
-            (false, 20_000, 100_000, Unhealthy),
-            (true, 60, 60, Unknown),
-            (false, 60, 60, Unknown),
-            (true, 0, 0, Unknown),
-            (true, 0, 999, Unknown),
-            (true, 0, 1_000, Healthy),
-            // Spread over the hour: a quarter of them in a window.
-            (false, 1_249, 25_000, Healthy),
-            (false, 1_250, 25_000, Unhealthy),
-            (true, 625, 25_000, Unhealthy),
-            (true, 624, 25_000, Healthy),
-        ] {
-            assert_eq!(health(is_open, failing, reporting), expected, "{is_open} {failing} of {reporting}");
-        }
-    }
-
-    #[test]
-    fn a_part_is_judged_by_its_own_devices_where_the_whole_says_something() {
+    fn too_many_fail_by_the_window_of_a_part_unless_the_whole_heard_too_few() {
         let window = |failing, reporting| FleetWindow { reporting, content: failing, ..FleetWindow::default() };
-        let of = |part, whole| Settings::default().health(false, &part, &whole, 100_000);
-        assert_eq!(of(window(60, 100), window(60, 25_000)), Unhealthy);
-        assert_eq!(of(window(49, 100), window(49, 25_000)), Healthy);
-        assert_eq!(of(window(60, 60), window(60, 60)), Unknown);
-        assert_eq!(of(window(0, 0), window(60, 25_000)), Unknown);
-    }
-
-    #[test]
-    fn a_part_of_which_nobody_reports_any_more_is_over_after_two_reports() {
-        let (rule, hour, nobody) = (Settings::default(), SignedDuration::from_hours(1), FleetWindow::default());
-        let window = |reporting| FleetWindow { reporting, ..FleetWindow::default() };
-        for (whole, expected) in [(window(25_000), Healthy), (window(60), Unknown)] {
-            assert_eq!(rule.health(true, &nobody, &whole, 100_000), expected);
+        for (is_open, failing, reporting, whole, expected) in [
+            // The herd at the hour, then the few between.
+            (false, 20_000, 100_000, 100_000, Unhealthy),
+            (true, 60, 60, 60, Unknown),
+            (false, 60, 60, 60, Unknown),
+            (true, 0, 0, 0, Unknown),
+            (true, 0, 999, 999, Unknown),
+            (true, 0, 1_000, 1_000, Healthy),
+            // Spread over the hour: a quarter of them in a window.
+            (false, 1_249, 25_000, 25_000, Healthy),
+            (false, 1_250, 25_000, 25_000, Unhealthy),
+            (true, 625, 25_000, 25_000, Unhealthy),
+            (true, 624, 25_000, 25_000, Healthy),
+            // A part is judged by its own devices.
+            (false, 60, 100, 25_000, Unhealthy),
+            (false, 49, 100, 25_000, Healthy),
+            (false, 0, 0, 25_000, Unknown),
+            // One of which nobody reports any more is over.
+            (true, 0, 0, 25_000, Healthy),
+            (true, 0, 0, 60, Unknown),
+        ] {
+            let found =
+                Settings::default().health(is_open, &window(failing, reporting), &window(failing, whole), 100_000);
+            assert_eq!(found, expected, "{is_open} {failing} of {reporting}, {whole}");
         }
-        assert_eq!(rule.health(true, &nobody, &nobody, 0), Unknown, "of a fleet that is not there");
-        assert_eq!(rule.clears_unheard_after(hour), SignedDuration::from_hours(2));
+        let nobody = window(0, 0);
+        assert_eq!(Settings::default().health(true, &nobody, &nobody, 0), Unknown, "of a fleet that is not there");
+        let hours = SignedDuration::from_hours;
+        assert_eq!(Settings::default().clears_unheard_after(hours(1)), hours(2), "two reports");
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::models::{Alert, AlertName, Finding, Subject};
+use pisync_core::{
+    models::{Alert, AlertName, Finding, Subject},
+    queue::Signs,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{About, Rule};
@@ -42,28 +45,18 @@ impl Default for Settings {
     }
 }
 
-/// The state of the pipeline.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Pipeline {
-    /// When the event that waits longest was received.
-    oldest: Option<Timestamp>,
-    /// When a worker was last heard of; none where there never was one.
-    worker: Option<Timestamp>,
-    /// When an API was last heard of; none where there never was one.
-    ingest: Option<Timestamp>,
-}
-
 impl Settings {
-    /// Returns what is wrong and for how many minutes, by the name of the fact.
-    fn stalls(&self, pipeline: &Pipeline, now: Timestamp) -> Vec<(&'static str, i64)> {
+    /// Returns what is wrong and for how many minutes, by the name of the fact. The event that waits longest was
+    /// received at `oldest`.
+    fn stalls(&self, oldest: Option<Timestamp>, liveness: &Signs, now: Timestamp) -> Vec<(&'static str, i64)> {
         let too_long = |(fact, at, longest): (_, Option<Timestamp>, _)| {
             let length = now.duration_since(at?);
             (length > longest).then_some((fact, length.as_mins()))
         };
         let facts = [
-            ("noWorkerMinutes", pipeline.worker, self.longest_absence),
-            ("noIngestMinutes", pipeline.ingest, self.longest_absence),
-            ("oldestWaitsMinutes", pipeline.oldest, self.longest_wait),
+            ("noWorkerMinutes", liveness.worker, self.longest_absence),
+            ("noIngestMinutes", liveness.ingest, self.longest_absence),
+            ("oldestWaitsMinutes", oldest, self.longest_wait),
         ];
         facts.into_iter().filter_map(too_long).collect()
     }
@@ -71,9 +64,10 @@ impl Settings {
 
 /// Evaluates what waits, and who is alive.
 async fn evaluate(snapshot: &Snapshot, rule: &Settings) -> Result<Vec<Evaluation>, ReadError> {
-    let (liveness, partitions, now) = (snapshot.liveness().await?, snapshot.queue.status_of_all().await?, snapshot.now);
+    let (liveness, now) = (snapshot.liveness().await?, snapshot.now);
+    let partitions = snapshot.source.queue.status_of_all().await?;
     let oldest = partitions.iter().filter_map(|partition| Some(partition.oldest.as_ref()?.received_at)).min();
-    let stalls = rule.stalls(&Pipeline { oldest, worker: liveness.worker, ingest: liveness.ingest }, now);
+    let stalls = rule.stalls(oldest, liveness, now);
     let waiting = partitions.iter().map(|partition| partition.ready).sum();
     let mut alert = Alert::new(RULE.name, Subject::Fleet, now);
     let health = Health::unhealthy_if(!stalls.is_empty());
@@ -100,8 +94,9 @@ mod tests {
             (None, None, None, vec![]),
             (at(9_000), None, None, vec![("oldestWaitsMinutes", 16)]),
         ] {
-            let pipeline = Pipeline { oldest, worker, ingest };
-            assert_eq!(settings.stalls(&pipeline, at(10_000).unwrap()), stalls, "{pipeline:?}");
+            let liveness = Signs { worker, ingest, ..Signs::default() };
+            let found = settings.stalls(oldest, &liveness, at(10_000).unwrap());
+            assert_eq!(found, stalls, "{oldest:?} {worker:?} {ingest:?}");
         }
     }
 }

@@ -9,10 +9,14 @@ use pisync_core::{
     store::StoredEvent,
 };
 
-use super::{PAGE, READERS, ReadError, Snapshot};
+use super::{PAGE, ReadError, Snapshot};
+use crate::device_context::{self, Rows};
 
 /// Of how many devices the newest rows are read at a time.
 const AT_ONCE: usize = 100;
+
+/// How many such reads there are at the same time.
+const READERS: usize = 8;
 
 /// The rows of how many devices a tick reads for their clocks; the next goes on.
 const MOST: usize = 5_000;
@@ -38,11 +42,11 @@ impl Snapshot {
     /// Returns how far the clocks of these devices are behind. Of those that nothing was received of for long
     /// it is not asked: their reports are old.
     pub(crate) async fn clock_lags(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, ClockLag>, ReadError> {
-        let heard = self.last_seen.of(devices).await?;
+        let heard = self.source.last_seen.of(devices).await?;
         let is_heard = |at: &Timestamp| self.now.duration_since(*at) <= LATE_AFTER;
         let devices: Vec<_> =
             devices.iter().filter(|device| heard.get(*device).is_some_and(is_heard)).cloned().collect();
-        let rows = self.newest_rows(&devices).await?;
+        let rows = self.newest_rows(&devices, ClockLag::REPORTS).await?;
         Ok(rows.into_iter().map(|(device, rows)| (device, StoredEvent::clock_lag(&rows))).collect())
     }
 
@@ -57,12 +61,12 @@ impl Snapshot {
         at_least: u64,
     ) -> Result<SignedDuration, ReadError> {
         self.known().heard.retain(|_, heard| window.contains(&heard.at));
-        let heard = self.last_seen.count_since(window.start).await?;
+        let heard = self.source.last_seen.count_since(window.start).await?;
         if heard.saturating_sub(windows.reporting()) < at_least {
             return Ok(SignedDuration::ZERO);
         }
         let (mut lags, mut left) = (Vec::new(), MOST);
-        let mut walk = self.last_seen.walk(Some(window.start), None, PAGE);
+        let mut walk = self.source.last_seen.walk(Some(window.start), None, PAGE);
         while let Some(mut page) = walk.try_next().await? {
             page.retain(|(device, _)| !windows.has(device.as_str()));
             left = left.saturating_sub(self.look_at(&page, left).await?);
@@ -86,35 +90,28 @@ impl Snapshot {
             |(device, at): &&(DeviceId, Timestamp)| self.known().heard.get(device).is_none_or(|heard| heard.at != *at);
         let new: Vec<_> = page.iter().filter(is_new).take(most).cloned().collect();
         let devices: Vec<_> = new.iter().map(|(device, _)| device.clone()).collect();
-        let mut rows = self.newest_rows(&devices).await?;
+        let mut rows = self.newest_rows(&devices, ClockLag::REPORTS).await?;
         let floor = self.common.connectivity_floor_mbps;
         let heard = new.iter().map(|(device, at)| {
             let report = Report::of(&rows.remove(device).unwrap_or_default(), floor);
             (device.clone(), Heard { at: *at, report })
         });
-        let heard: Vec<_> = heard.collect();
         self.known().heard.extend(heard);
         Ok(new.len())
     }
 
-    /// Reads the newest rows of these devices, newest first.
-    async fn newest_rows(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, Vec<StoredEvent>>, ReadError> {
+    /// Returns up to `most` rows of each of these devices, newest first.
+    pub(crate) async fn newest_rows(&self, devices: &[DeviceId], most: u32) -> Result<Rows, ReadError> {
         let some = |devices: Vec<DeviceId>| {
-            let events = self.store.sync_events();
+            let store = self.source.store.clone();
             async move {
                 let newest: Vec<_> = devices.iter().map(|device| (device, Timestamp::MAX)).collect();
-                events.newest_rows(&newest, ClockLag::REPORTS).await
+                device_context::rows_of(&store, &newest, most).await
             }
         };
         let chunks: Vec<_> = devices.chunks(AT_ONCE).map(<[DeviceId]>::to_vec).collect();
         let found: Vec<_> = stream::iter(chunks).map(some).buffer_unordered(READERS).try_collect().await?;
-        let mut rows = HashMap::<_, Vec<_>>::new();
-        for row in found.into_iter().flatten() {
-            if let Ok(device) = DeviceId::parse(&row.device_id) {
-                rows.entry(device).or_default().push(row);
-            }
-        }
-        Ok(rows)
+        Ok(found.into_iter().flatten().collect())
     }
 }
 

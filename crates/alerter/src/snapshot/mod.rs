@@ -11,15 +11,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use futures_util::{
-    StreamExt, TryStreamExt,
-    stream::{self, BoxStream},
-};
+use futures_util::{TryStreamExt, stream::BoxStream};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{Alert, AlertName, DeviceId, FleetWindowsFold, Incident, Listening, Scope, Silence},
     queue::{LastSeen, Pulse, Queue, QueueError, Signs},
-    store::{KeptIncident, Store, StoreError, StoredEvent},
+    store::{KeptIncident, Store, StoreError},
 };
 use tokio::sync::OnceCell;
 
@@ -35,9 +32,6 @@ pub(crate) const PAGE: usize = 1_000;
 
 /// The most silences that are in force at a time; those that end last come first.
 const MOST_SILENCES: u32 = 2_000;
-
-/// How many histories are read at the same time.
-const READERS: usize = 8;
 
 /// Devices that a rule has to evaluate, some at a time.
 pub(crate) type Candidates = BoxStream<'static, Result<Vec<DeviceId>, ReadError>>;
@@ -56,12 +50,9 @@ pub enum ReadError {
 /// The state of the fleet at one time.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
-    pub(crate) store: Store,
-    pub(crate) queue: Queue,
-    pub(crate) last_seen: LastSeen,
+    pub(crate) source: Source,
     pub(crate) now: Timestamp,
     pub(crate) common: Common,
-    pub(crate) threshold: i32,
     pub(crate) silences: Vec<Silence>,
     pub(crate) inhibition: Inhibition,
     /// The devices that are evaluated.
@@ -69,16 +60,17 @@ pub(crate) struct Snapshot {
     /// The open incidents of the rule that is evaluated, of these devices or of the fleet, by their
     /// fingerprints.
     pub(crate) open: HashMap<String, KeptIncident>,
-    inhibitors: Arc<[Inhibitor]>,
     liveness: OnceCell<Signs>,
-    known: Arc<Mutex<Known>>,
 }
 
-/// Where snapshots are read from: the servers, and what is remembered from one to the next.
+/// Where snapshots are read from: the servers, and what is remembered from one to the next. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Source {
     pub(crate) store: Store,
-    queue: Queue,
+    pub(crate) queue: Queue,
+    pub(crate) last_seen: LastSeen,
+    /// The failed syncs in a row from which on a device fails.
+    pub(crate) threshold: i32,
     inhibitors: Arc<[Inhibitor]>,
     known: Arc<Mutex<Known>>,
 }
@@ -93,31 +85,22 @@ struct Known {
 }
 
 impl Source {
-    pub(crate) fn new(store: Store, queue: Queue, inhibitors: Vec<Inhibitor>) -> Self {
-        Self { store, queue, inhibitors: inhibitors.into(), known: Arc::default() }
+    pub(crate) fn new(store: Store, queue: Queue, threshold: i32, inhibitors: Vec<Inhibitor>) -> Self {
+        let last_seen = LastSeen::new(queue.clone());
+        Self { store, queue, last_seen, threshold, inhibitors: inhibitors.into(), known: Arc::default() }
     }
 
     /// Begins a snapshot, with the silences and inhibitions of that time.
-    pub(crate) async fn snapshot(
-        &self,
-        common: Common,
-        threshold: i32,
-        now: Timestamp,
-    ) -> Result<Snapshot, StoreError> {
+    pub(crate) async fn snapshot(&self, common: Common, now: Timestamp) -> Result<Snapshot, StoreError> {
         let mut snapshot = Snapshot {
-            store: self.store.clone(),
-            queue: self.queue.clone(),
-            last_seen: LastSeen::new(self.queue.clone()),
+            source: self.clone(),
             now,
             common,
-            threshold,
             silences: Vec::new(),
             inhibition: Inhibition::default(),
             devices: Vec::new(),
             open: HashMap::new(),
-            inhibitors: Arc::clone(&self.inhibitors),
             liveness: OnceCell::new(),
-            known: Arc::clone(&self.known),
         };
         snapshot.refresh().await?;
         Ok(snapshot)
@@ -127,7 +110,7 @@ impl Source {
 impl Snapshot {
     /// Reads again which messages are suppressed.
     pub(crate) async fn refresh(&mut self) -> Result<(), StoreError> {
-        let mut silences = self.store.silences().not_over(self.now, MOST_SILENCES).await?;
+        let mut silences = self.source.store.silences().not_over(self.now, MOST_SILENCES).await?;
         silences.retain(|silence| silence.is_active(self.now));
         self.silences = silences;
         self.refresh_inhibition().await
@@ -136,7 +119,8 @@ impl Snapshot {
     /// Reads again which alerts inhibit others.
     pub(crate) async fn refresh_inhibition(&mut self) -> Result<(), StoreError> {
         let digest_after = self.common.digest_after();
-        self.inhibition = Inhibition::read(&self.store, &self.inhibitors, digest_after, self.now).await?;
+        let Source { store, inhibitors, .. } = &self.source;
+        self.inhibition = Inhibition::read(store, inhibitors, digest_after, self.now).await?;
         Ok(())
     }
 
@@ -163,7 +147,7 @@ impl Snapshot {
 
     /// Returns when an API and a worker were last alive, and when no API was.
     pub(crate) async fn liveness(&self) -> Result<&Signs, ReadError> {
-        let read = || async { Pulse::new(self.queue.clone()).signs().await };
+        let read = || async { Pulse::new(self.source.queue.clone()).signs().await };
         Ok(self.liveness.get_or_try_init(read).await?)
     }
 
@@ -178,7 +162,7 @@ impl Snapshot {
     /// returned for it before.
     pub(crate) async fn newly_changed(&self, since: Timestamp, most: usize) -> Result<Vec<DeviceId>, ReadError> {
         self.known().changed.retain(|_, at| *at >= since);
-        let (mut changed, mut new) = (self.store.failure_counters().changed(since, PAGE).await?, Vec::new());
+        let (mut changed, mut new) = (self.source.store.failure_counters().changed(since, PAGE).await?, Vec::new());
         while new.len() < most
             && let Some(mut page) = changed.try_next().await?
         {
@@ -191,26 +175,13 @@ impl Snapshot {
         Ok(new)
     }
 
-    /// Returns the last reports of each device of the page, newest first.
-    pub(crate) async fn reports(&self, most: u32) -> Result<Vec<(DeviceId, Vec<StoredEvent>)>, ReadError> {
-        let events = self.store.sync_events();
-        let of = |device: DeviceId| {
-            let events = events.clone();
-            async move {
-                let step = events.history_step(&device, Timestamp::MIN..Timestamp::MAX, None, most).await?;
-                Ok((device, step.found))
-            }
-        };
-        stream::iter(self.devices.clone()).map(of).buffered(READERS).try_collect().await
-    }
-
     /// Returns what the fleet and its parts reported in a window, by the devices' own clocks.
     pub(crate) async fn windows(&self, range: Range<Timestamp>) -> Result<FleetWindowsFold<'_>, ReadError> {
-        let events = self.store.sync_events();
+        let events = self.source.store.sync_events();
         Ok(events.windows(range, self.common.connectivity_floor_mbps, &self.common.fleet_by).await?)
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.source.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

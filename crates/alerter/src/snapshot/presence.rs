@@ -44,25 +44,29 @@ pub(super) struct Sizes {
 impl Snapshot {
     /// Returns how many devices of the whole fleet are expected and absent.
     pub(crate) async fn presence(&self, reach: Reach) -> Result<Presence, ReadError> {
-        let expected = self.last_seen.count_since(reach.expected_since).await?;
-        let present = self.last_seen.count_since(reach.absent_since).await?;
+        let expected = self.source.last_seen.count_since(reach.expected_since).await?;
+        let present = self.source.last_seen.count_since(reach.absent_since).await?;
         Ok(Presence { expected, absent: expected.saturating_sub(present) })
     }
 
-    /// Returns the same of each part of which `at_least` so many are absent, and of each of the `open` ones that
-    /// the config still names.
+    /// Returns the same of each part of which `at_least` so many are absent, and of each with an open incident
+    /// that the config still names. While fewer are absent of the `whole`, only the latter are looked for.
     pub(crate) async fn presence_of_parts(
         &self,
         reach: Reach,
-        open: &BTreeSet<Scope>,
+        whole: Presence,
         at_least: u64,
     ) -> Result<BTreeMap<Scope, Presence>, ReadError> {
+        let open = self.open_scopes();
+        if self.common.fleet_by.is_empty() || (open.is_empty() && whole.absent < at_least) {
+            return Ok(BTreeMap::new());
+        }
         let absent = self.absent_of_parts(reach).await?;
         let is_asked = |scope: &Scope, absent: u64| {
             self.common.fleet_by.contains(&scope.label) && (absent >= at_least || open.contains(scope))
         };
         let of = |scope: &Scope| absent.get(scope).copied().unwrap_or_default();
-        let known: BTreeSet<_> = absent.keys().chain(open).cloned().collect();
+        let known: BTreeSet<_> = absent.keys().chain(&open).cloned().collect();
         let asked: BTreeSet<_> = known.iter().filter(|scope| is_asked(scope, of(scope))).cloned().collect();
         if asked.is_empty() {
             return Ok(BTreeMap::new());
@@ -84,8 +88,7 @@ impl Snapshot {
         .await?;
         let windows = fold.windows();
         if windows.left_out > 0 {
-            let devices = windows.left_out;
-            log::warn!(devices = devices; "fleet_by has labels with too many values: these silent devices are in no part");
+            log::warn!(devices = windows.left_out; "fleet_by has labels with too many values: these silent devices are in no part");
         }
         Ok(windows.scopes.into_iter().map(|(scope, window)| (scope, window.reporting)).collect())
     }
@@ -122,10 +125,10 @@ impl Snapshot {
         to: Option<Timestamp>,
         mut take: impl FnMut(&DeviceId, &Labels),
     ) -> Result<(), ReadError> {
-        let mut heard = self.last_seen.walk(Some(from), to, PAGE);
+        let mut heard = self.source.last_seen.walk(Some(from), to, PAGE);
         while let Some(some) = heard.try_next().await? {
             let devices: Vec<_> = some.iter().map(|(device, _)| device).collect();
-            let labels = self.store.sync_events().newest_labels(&devices).await?;
+            let labels = self.source.store.sync_events().newest_labels(&devices).await?;
             for (device, labels) in &labels {
                 take(device, labels);
             }
@@ -145,10 +148,10 @@ impl Sizes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::second as at;
 
     #[test]
     fn sizes_are_good_for_ten_minutes_and_only_for_parts_that_were_counted() {
-        let at = |second| Timestamp::from_second(second).unwrap();
         let scope = |value: &str| Scope { label: "region".into(), value: value.into() };
         let sizes = Sizes { at: at(1_000), of: BTreeMap::from([(scope("nord"), 90), (scope("sud"), 0)]) };
         for (asked, second, is_good) in [

@@ -1,11 +1,10 @@
 //! Once a week: how the fleet did, to the receivers that the config names.
 //!
-//! In reading order: [`crate::routing::summary`] (when), `figures` (what there is to tell), `words` (how), and here the
-//! sending. What is told is written down before anything leaves, so that each receiver and each
-//! attempt gets the same; and each receiver's message is taken on by one alerter before it sends.
+//! In reading order: [`crate::routing::summary`] (when), `figures` (what there is to tell), and here the
+//! sending. What is told is written down before anything leaves, so that each receiver and each attempt gets
+//! the same; and each receiver's message is taken on by one alerter before it sends.
 
 mod figures;
-mod words;
 
 use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
@@ -65,22 +64,20 @@ impl Summaries {
     /// What is told of the week that is due, as it is written down; nothing while its hours may
     /// still be added up.
     async fn summary(&self, due: &Due, now: Timestamp) -> anyhow::Result<Option<Summary>> {
-        if let Some(summary) = self.outbox.store.summaries().find(&due.week).await? {
+        let Outbox { store, receivers, .. } = &self.outbox;
+        let summaries = store.summaries();
+        if let Some(summary) = summaries.find(&due.week).await? {
             return Ok(Some(summary));
         }
-        let counted = self.outbox.store.status_hours().find(due.to).await?;
+        let counted = store.status_hours().find(due.to).await?;
         let is_settled = counted.is_some_and(|counted| counted.taken_at + SETTLED <= now);
         if !is_settled && now < due.at + PATIENCE {
             return Ok(None);
         }
-        let figures = Figures::of(&self.outbox.store, &self.seen, due, now).await?;
-        self.outbox
-            .store
-            .summaries()
-            .keep(&words::summary(&self.outbox.receivers.current().messages, due, &figures)?)
-            .await?;
+        let figures = Figures::of(store, &self.seen, due, now).await?;
+        summaries.keep(&figures.summary(&receivers.current().messages, due)?).await?;
         // Another alerter may have been first.
-        Ok(self.outbox.store.summaries().find(&due.week).await?)
+        Ok(summaries.find(&due.week).await?)
     }
 
     async fn send_to(&self, receiver: &str, summary: &Summary, now: Timestamp) -> Result<Option<Delivery>, StoreError> {

@@ -14,6 +14,8 @@ use toml::{
     de::{DeTable, DeValue, Deserializer, ValueDeserializer},
 };
 
+pub(crate) use self::values::{Length, Text, Texts, WebAddress, YEAR};
+
 /// The key that says of what kind a table is: it is read first, as all others depend on it.
 const TAG: &str = "type";
 
@@ -148,9 +150,9 @@ impl<'t> Table<'t> {
         key: &Key<'t>,
         value: Spanned<DeValue<'t>>,
     ) -> Result<(), String> {
-        let key_of = |field: &str| Spanned::new(key.span(), Cow::Owned(field.to_owned()));
         let variable = key.get_ref().strip_suffix(ENV).map(|name| format!("{name}{FILE}"));
-        let field = key_of(variable.as_deref().unwrap_or(key.get_ref()));
+        let field = variable.as_deref().unwrap_or(key.get_ref());
+        let field = Spanned::new(key.span(), Cow::Owned(field.to_owned()));
         if sound.contains_key(&field) {
             let other = if variable.is_some() { FILE } else { ENV };
             let name = field.get_ref().trim_end_matches(FILE);

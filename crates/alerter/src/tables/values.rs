@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use pisync_core::settings::{self, Secret};
+use pisync_core::settings;
 use reqwest::Url;
 use serde::{Deserialize, Deserializer, de::Error};
 
@@ -20,20 +20,11 @@ pub(crate) struct Text(pub(crate) String);
 
 /// Texts, or one.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(from = "OneOrMany")]
-pub(crate) struct Texts(pub(crate) Vec<String>);
-
-#[derive(Deserialize)]
 #[serde(untagged, expecting = "must be a list of texts")]
-enum OneOrMany {
+pub(crate) enum Texts {
     One(Text),
     Many(Vec<Text>),
 }
-
-/// A text that nothing shows.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(from = "String")]
-pub(crate) struct Hidden(pub(crate) Secret);
 
 /// A length of time from so many seconds to so many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -62,7 +53,8 @@ pub(crate) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D
     numeric(deserializer, "a whole number, 0 to 1e12", fits).map(|count| count as u64)
 }
 
-fn numeric<'de, D: Deserializer<'de>>(
+/// Reads a number that fits what is `expected`.
+pub(crate) fn numeric<'de, D: Deserializer<'de>>(
     deserializer: D,
     expected: &str,
     fits: impl FnOnce(f64) -> bool,
@@ -101,18 +93,12 @@ impl TryFrom<String> for Text {
     }
 }
 
-impl From<OneOrMany> for Texts {
-    fn from(texts: OneOrMany) -> Self {
-        match texts {
-            OneOrMany::One(Text(one)) => Self(vec![one]),
-            OneOrMany::Many(many) => Self(many.into_iter().map(|Text(text)| text).collect()),
+impl Texts {
+    pub(crate) fn into_vec(self) -> Vec<String> {
+        match self {
+            Self::One(Text(one)) => vec![one],
+            Self::Many(many) => many.into_iter().map(|Text(text)| text).collect(),
         }
-    }
-}
-
-impl From<String> for Hidden {
-    fn from(text: String) -> Self {
-        Self(Secret::new(text))
     }
 }
 

@@ -5,10 +5,11 @@ use std::{path::PathBuf, time::Duration};
 use alerter::{
     device_context::DeviceContext,
     incident::{self, Trigger},
+    messages::Links,
     notification::{AlertNotification, Delivery, Notification},
     outbox::LISTED,
     receivers::log::AlertLog,
-    routing::Routing,
+    routing::{Routing, RoutingFile},
     tick::Alerter,
 };
 use anyhow::Context;
@@ -70,7 +71,8 @@ async fn main() -> anyhow::Result<()> {
     let config: Config = settings::parse();
     let stop = shutdown::on_signal().context("listening for signals")?;
     let store = Store::open(&config.mongo, "naive_alerter").await.context("opening the store")?;
-    let receivers = Routing::log_only(AlertLog::open(&config.alert_log).context("opening the alert log")?);
+    let log = AlertLog::open(&config.alert_log).context("opening the alert log")?;
+    let receivers = Routing::new(log, Links::default(), RoutingFile::default());
     let queue = Queue::new(&config.redis)?;
     let alerter = Alerter::new(store.clone(), queue, THRESHOLD, receivers.clone(), config.crash.clone());
     store.ensure_indexes_in_time(Process::Worker).await?;

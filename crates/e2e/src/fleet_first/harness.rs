@@ -42,7 +42,7 @@ impl AlerterHarness {
         let receivers = Routing::new(AlertLog::open(&env.path("alerts.log"))?, Links::default(), config);
         let alerter = Alerter::new(store.clone(), env.queue(), 3, receivers.clone(), crash.clone());
         let heartbeat = Heartbeat::new(env.queue(), "* * * * *".parse()?, receivers.clone());
-        let outbox = Outbox::new(store, receivers, LEASE, crash, alerter.metrics().clone())?;
+        let outbox = Outbox::new(store, receivers, LEASE, crash, alerter.metrics.clone())?;
         Ok(Self { alerter, heartbeat, outbox })
     }
 

@@ -388,19 +388,7 @@ async fn an_incident_of_an_unknown_rule_is_read_and_told_and_stays_open() {
     let (now, name) = (e2e::now(), AlertName::new("OfAnotherVersion"));
     let alert = Alert::new(name, Subject::Fleet, now);
     let mut incident = Incident::new(alert.clone(), now);
-    incident.outbox.push(Entry {
-        seq: 1,
-        telling: Telling::Firing,
-        receiver: "log".into(),
-        group: [].into(),
-        queued_at: now,
-        next_at: now,
-        attempts: 0,
-        message: None,
-        lease_until: None,
-        last_error: None,
-        dead: None,
-    });
+    incident.outbox.push(Entry::new(1, Telling::Firing, "log".into(), [].into(), now));
     let saved = store.alerts().save(&[KeptIncident { incident, revision: Revision::Unset }]).await.unwrap();
     assert_eq!(saved, Saved::All);
     harness.tick_at(now).await.unwrap();

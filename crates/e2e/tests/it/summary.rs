@@ -49,7 +49,7 @@ async fn counted_at(env: &TestEnv, hour: Timestamp, at: Timestamp) {
 async fn teller(env: &TestEnv, config: &str) -> Summaries {
     let (store, crash) = (env.store().await, CrashSettings::default());
     store.ensure_indexes().await.unwrap();
-    let outbox = Outbox::new(store, receivers(env, config), LEASE, crash, Metrics::new()).unwrap();
+    let outbox = Outbox::new(store, receivers(env, config), LEASE, crash, Metrics::default()).unwrap();
     Summaries::new(outbox, env.queue())
 }
 

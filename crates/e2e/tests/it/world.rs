@@ -103,19 +103,7 @@ pub(crate) async fn incident(env: &TestEnv, device_id: &str, since: Timestamp, i
 }
 
 fn firing_to_the_log(queued_at: Timestamp) -> Entry {
-    Entry {
-        seq: 1,
-        telling: Telling::Firing,
-        receiver: "log".into(),
-        group: BTreeMap::new(),
-        queued_at,
-        next_at: queued_at,
-        attempts: 0,
-        message: None,
-        lease_until: None,
-        last_error: None,
-        dead: None,
-    }
+    Entry::new(1, Telling::Firing, "log".into(), BTreeMap::new(), queued_at)
 }
 
 /// Stores an incident that is not there yet.

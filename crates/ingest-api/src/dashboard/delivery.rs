@@ -100,19 +100,9 @@ mod tests {
     }
 
     fn entry(receiver: &str, attempts: i32) -> Entry {
-        Entry {
-            seq: 1,
-            telling: Telling::Firing,
-            receiver: receiver.into(),
-            group: BTreeMap::new(),
-            queued_at: at(0),
-            next_at: at(1_300),
-            attempts,
-            message: None,
-            lease_until: None,
-            last_error: (attempts > 0).then(|| "503 no".into()),
-            dead: None,
-        }
+        let last_error = (attempts > 0).then(|| "503 no".into());
+        let entry = Entry::new(1, Telling::Firing, receiver.into(), BTreeMap::new(), at(0));
+        Entry { next_at: at(1_300), attempts, last_error, ..entry }
     }
 
     fn told(receiver: &str, second: i64, is_resolved: bool) -> Told {

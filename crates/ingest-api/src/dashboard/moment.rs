@@ -3,6 +3,8 @@
 use std::fmt;
 
 use jiff::Timestamp;
+pub(super) use pisync_core::text::grouped;
+use pisync_core::text::rfc3339;
 
 /// A time on a page.
 #[derive(Debug, Clone)]
@@ -22,7 +24,7 @@ impl Moment {
             seconds if seconds < -60 => format!("in {}", Span(-seconds)),
             seconds => format!("{} ago", Span(seconds.max(0))),
         };
-        Self { iso: format!("{at:.3}"), utc: at.strftime("%d %b %H:%M UTC").to_string(), ago }
+        Self { iso: rfc3339(at), utc: at.strftime("%d %b %H:%M UTC").to_string(), ago }
     }
 
     /// A time that is waited for.
@@ -45,13 +47,6 @@ impl fmt::Display for Span {
             seconds => write!(f, "{} days", seconds / 86_400),
         }
     }
-}
-
-/// A number with its thousands apart.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
-    groups.join("\u{202f}")
 }
 
 /// A share as a percentage.

@@ -161,13 +161,8 @@ async fn add(order: &Order, viewer: &Viewer, state: &State) -> Result<(), ApiErr
     let about = About { kind: order.kind.clone(), device: order.device.clone(), rule: order.rule.clone() };
     let now = Timestamp::now();
     let hours = Some(order.hours.as_str()).filter(|hours| !hours.is_empty());
-    let end = match query::number("/hours", hours, 1..=LONGEST)? {
-        Some(hours) => {
-            let lasts = SignedDuration::from_hours(hours.into());
-            SilenceEnd::At(now.saturating_add(lasts).unwrap_or(Timestamp::MAX))
-        }
-        None => SilenceEnd::Resolved { has_matched: false },
-    };
+    let after = |hours: u32| now.saturating_add(SignedDuration::from_hours(hours.into())).unwrap_or(Timestamp::MAX);
+    let end = SilenceEnd::at_or_resolved(query::number("/hours", hours, 1..=LONGEST)?.map(after));
     let by = Some(order.by.trim()).filter(|by| !by.is_empty());
     let silence = Silence {
         id: state.store.silences().new_id(),
@@ -220,16 +215,12 @@ impl About {
 
 impl Row {
     fn new(silence: &Silence, now: Timestamp) -> Self {
-        let until = match silence.end {
-            SilenceEnd::At(end) => Some(Moment::ahead(end, now)),
-            SilenceEnd::Resolved { .. } => None,
-        };
         Self {
             id: silence.id.to_string(),
             matchers: in_words(&silence.matchers),
             is_active: silence.is_active(now),
             starts: Moment::ahead(silence.starts_at, now),
-            ends: until,
+            ends: silence.end.time().map(|end| Moment::ahead(end, now)),
             by: silence.by.clone(),
             comment: silence.comment.clone(),
         }

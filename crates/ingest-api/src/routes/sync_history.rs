@@ -6,8 +6,7 @@ use actix_web::{
     HttpResponse,
     web::{Data, Path, Query},
 };
-use jiff::Timestamp;
-use pisync_core::{models::DeviceId, store::StoredEvent};
+use pisync_core::{models::DeviceId, store::StoredEvent, text::rfc3339};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -97,9 +96,4 @@ impl From<StoredEvent> for HistoryEntry {
             updated_at: rfc3339(event.updated_at),
         }
     }
-}
-
-/// With exactly three digits of a second, as JavaScript writes it.
-pub(super) fn rfc3339(timestamp: Timestamp) -> String {
-    format!("{timestamp:.3}")
 }

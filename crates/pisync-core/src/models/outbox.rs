@@ -72,6 +72,23 @@ impl Entry {
     /// What in the key of a group stands between the receiver's name and the labels.
     pub const LABELS_BEGIN: char = '{';
 
+    /// Returns an entry that may leave at once.
+    pub fn new(seq: i32, telling: Telling, receiver: String, group: BTreeMap<String, String>, now: Timestamp) -> Self {
+        Self {
+            seq,
+            telling,
+            receiver,
+            group,
+            queued_at: now,
+            next_at: now,
+            attempts: 0,
+            message: None,
+            lease_until: None,
+            last_error: None,
+            dead: None,
+        }
+    }
+
     /// What may leave in one message: the same receiver and the same labels. In the text form of
     /// Prometheus, as in `log{alertname="DeviceSyncFailing"}`.
     pub fn group_key(&self) -> String {

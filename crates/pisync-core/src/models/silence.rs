@@ -47,6 +47,21 @@ pub enum SilenceEnd {
     },
 }
 
+impl SilenceEnd {
+    /// Returns the end at this time; without one, when its alerts are resolved.
+    pub fn at_or_resolved(at: Option<Timestamp>) -> Self {
+        at.map_or(Self::Resolved { has_matched: false }, Self::At)
+    }
+
+    /// Returns the time of the end, if that is known.
+    pub fn time(self) -> Option<Timestamp> {
+        match self {
+            Self::At(at) => Some(at),
+            Self::Resolved { .. } => None,
+        }
+    }
+}
+
 /// Silences have ids of the same form as alerts.
 pub type SilenceId = AlertId;
 

@@ -49,6 +49,9 @@ pub struct KeptIncident {
 }
 
 impl Alerts {
+    /// The most incidents in one write.
+    pub const BATCH_SIZE: usize = 500;
+
     pub(super) fn new(database: &Database) -> Self {
         let (collection, groups) = (database.collection("Alert"), database.collection("AlertGroup"));
         Self { database: database.clone(), collection, groups }

@@ -10,13 +10,13 @@ use actix_web::{
 use pisync_core::{
     models::{AlertId, AlertState, DeviceId, Entry, Finding, Incident},
     store::{AlertFilter, Held},
+    text::rfc3339,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    super::sync_history::rfc3339,
     list::{self, ListPage},
     query,
 };

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use pisync_core::models::{Cause, DeviceStatus, FailureCounter};
+use pisync_core::{
+    models::{Cause, DeviceStatus, FailureCounter},
+    text::rfc3339,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::super::sync_history::rfc3339;
 use crate::{error::ApiError, server::State};
 
 /// What is known of a device, before its rows are asked.

@@ -13,12 +13,14 @@ use actix_web::{
     web::{Bytes, Data, Query},
 };
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::models::{Speeds, SyncHour, hour_of};
+use pisync_core::{
+    models::{Speeds, SyncHour, hour_of},
+    text::rfc3339,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    super::sync_history::rfc3339,
     device_counts::{Census, DeviceCounts},
     query,
 };

@@ -2,16 +2,14 @@
 
 use jiff::Timestamp;
 use pisync_core::{
-    models::{Matcher, Silence, SilenceEnd},
+    models::{Matcher, Silence},
     store::Reach,
+    text::rfc3339,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{
-    super::{openapi::moment, sync_history::rfc3339},
-    operator,
-};
+use super::{super::openapi::moment, operator};
 use crate::error::ApiError;
 
 /// The most matchers of a silence.
@@ -73,10 +71,7 @@ impl SilenceItem {
             id: silence.id.to_string(),
             matchers: silence.matchers.iter().map(Matcher::to_string).collect(),
             starts_at: rfc3339(silence.starts_at),
-            ends_at: match silence.end {
-                SilenceEnd::At(at) => Some(rfc3339(at)),
-                SilenceEnd::Resolved { .. } => None,
-            },
+            ends_at: silence.end.time().map(rfc3339),
             active: silence.is_active(now),
             by: silence.by.clone(),
             comment: silence.comment.clone(),

@@ -5,11 +5,14 @@ use actix_web::{
     HttpResponse,
     web::{Data, Query},
 };
-use pisync_core::models::{Contrast, Mark};
+use pisync_core::{
+    models::{Contrast, Mark},
+    text::rfc3339,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{super::sync_history::rfc3339, query};
+use super::query;
 use crate::{changes::Found, error::ApiError, server::State};
 
 /// The longest window, in minutes: three reports of each device that reports every hour.

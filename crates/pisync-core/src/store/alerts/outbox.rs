@@ -58,7 +58,7 @@ impl Alerts {
     async fn adopt_first_release(&self) -> Result<(), StoreError> {
         let old = doc! { "outboxDueAt": { "$exists": true }, "outbox": { "$elemMatch": { "groupKey": null } } };
         let old: Vec<_> = self.waiting(old, LOOK).await?;
-        for some in old.chunks(500) {
+        for some in old.chunks(Self::BATCH_SIZE) {
             // Who was outrun is adopted by the other, or by the next look.
             let (Saved::All | Saved::Outrun | Saved::Refused) = self.save(some).await?;
         }

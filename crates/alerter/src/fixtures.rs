@@ -1,0 +1,37 @@
+//! What tests of several files need: times, alerts, and messages about them.
+
+use jiff::Timestamp;
+use pisync_core::models::{Alert, DeviceId, FailureRun, Telling};
+
+use crate::{
+    device_context::DeviceContext,
+    messages::{Links, Messages},
+    notification::AlertNotification,
+};
+
+/// Returns an hour and minute of 2026-11-24.
+pub(crate) fn at(text: &str) -> Timestamp {
+    format!("2026-11-24T{text}:00Z").parse().unwrap()
+}
+
+/// Returns a time so many seconds after the beginning of 1970.
+pub(crate) fn second(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+/// Returns the alert of a device that has failed three times in a row since then.
+pub(crate) fn failing(device: &str, since: Timestamp) -> Alert {
+    let run = FailureRun { count: 3, since, last_at: since, last_speed: 12.5 };
+    Alert::device_sync_failing(DeviceId::parse(device).unwrap(), &run)
+}
+
+/// Returns what is told of an alert, which has ended at 11:30 if it is resolved.
+pub(crate) fn notice(kind: Telling, alert: Alert) -> AlertNotification {
+    let ends_at = (kind == Telling::Resolved).then(|| at("11:30"));
+    AlertNotification { kind, alert: Alert { ends_at, ..alert }, context: DeviceContext::default() }
+}
+
+/// Returns messages without links.
+pub(crate) fn messages() -> Messages {
+    Messages::new(Links::default(), 0.5)
+}
