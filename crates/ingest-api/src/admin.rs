@@ -7,9 +7,9 @@ use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use pisync_core::settings;
 
 use crate::{
-    auth::{DeviceKeys, keys_file::KeysFile},
     config::{Command, Config, KeySettings, KeysCommand},
     healthcheck,
+    http::auth::{DeviceKeys, keys_file::KeysFile},
 };
 
 /// Does what the operator asks.

@@ -17,8 +17,7 @@ use pisync_core::{
 use tokio::time::Instant;
 
 use crate::{
-    error::ApiError,
-    reads,
+    http::{error::ApiError, reads},
     refresh::{OneAtATime, PATIENCE},
 };
 

@@ -11,10 +11,10 @@ use pisync_core::{
     settings::{self, LogSettings, MongoSettings, RedisSettings},
 };
 
-use crate::{
+use crate::http::{
+    SiteSettings,
     auth::{Auth, Scope},
     cors::Origin,
-    http::SiteSettings,
     limits::LimitSettings,
 };
 

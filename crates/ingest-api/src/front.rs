@@ -10,12 +10,14 @@ use pisync_core::settings;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    auth::{Auth, Gate},
     config::Config,
-    cors::Origins,
-    http::Site,
-    signing::SigningKeys,
-    tls::Certificate,
+    http::{
+        Site,
+        auth::{Auth, Gate},
+        cors::Origins,
+        signing::SigningKeys,
+        tls::Certificate,
+    },
 };
 
 /// What stands before the routes.

@@ -8,8 +8,8 @@ use pisync_core::models::{StatusHour, hour_of};
 use tokio::time::sleep;
 
 use crate::{
-    error::ApiError,
     hours,
+    http::error::ApiError,
     refresh::{DEADLINE, OneAtATime},
     routes::Census,
     server::State,

@@ -20,7 +20,7 @@ use pisync_core::{
 use tokio::time::Instant;
 
 use crate::{
-    error::ApiError,
+    http::error::ApiError,
     refresh::{OneAtATime, PATIENCE},
 };
 

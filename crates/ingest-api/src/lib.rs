@@ -1,35 +1,22 @@
 //! The HTTP side of `PiSync`: what a device reports goes through [`routes`] into the queue.
 //!
-//! In reading order: [`config`], [`server`], `http` (connections and what bounds them),
-//! [`request_id`], [`front`] (with [`auth`], [`cors`], [`tls`] and [`headers`]), [`routes`], [`limits`], [`liveness`] (who is alive beside it), `reads` (threads for what computes), `refresh`, [`hours`], [`changes`], `hourly` (what is done
-//! once an hour), [`error`], [`metrics`]; [`cursor`]
-//! for lists, [`signing`] for what seals them; [`dashboard`] for people; [`admin`] and [`healthcheck`] for the
-//! operator's verbs.
+//! In reading order: [`config`], [`server`] (with [`front`]), [`http`] (what stands before every route), [`routes`],
+//! [`liveness`] (who is alive beside it), `refresh`, [`hours`], [`changes`], `hourly` (what is done once an hour),
+//! [`dashboard`] for people; [`admin`] and [`healthcheck`] for the operator's verbs.
 
 pub mod admin;
-pub mod auth;
 pub mod changes;
 pub mod config;
-pub mod cors;
-pub mod cursor;
 pub mod dashboard;
-pub mod error;
 pub mod front;
-pub mod headers;
 pub mod healthcheck;
 mod hourly;
 pub mod hours;
-mod http;
-pub mod limits;
+pub mod http;
 pub mod liveness;
-pub mod metrics;
-mod reads;
 mod refresh;
-pub mod request_id;
 pub mod routes;
 pub mod server;
-pub mod signing;
-pub mod tls;
 
 use std::{net::TcpListener, sync::Arc, time::Duration};
 
@@ -48,10 +35,8 @@ use crate::{
     dashboard::Pace,
     front::Front,
     hours::Hours,
-    http::{Bounds, Budget},
-    limits::Limits,
+    http::{Budget, limits::Limits, metrics::Metrics, server::Bounds},
     liveness::Liveness,
-    metrics::Metrics,
     routes::{Census, FailingTotal, Summaries},
     server::State,
 };
@@ -67,7 +52,7 @@ const BODIES: usize = 48 * 1024 * 1024;
 /// being away is no failure, they may come.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     if config.has_bounds() {
-        reads::start().context("starting the threads of reads")?;
+        http::reads::start().context("starting the threads of reads")?;
     }
     let front = Front::open(&config);
     front.read_again_on_hangup().context("listening for SIGHUP")?;

@@ -15,7 +15,7 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use crate::{error::ApiError, reads};
+use crate::http::{error::ApiError, reads};
 
 /// How long who asks waits at the most; what is computed meanwhile is there for the next.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(2_500);

@@ -15,16 +15,13 @@ use crate::{
     changes::Changes,
     dashboard::{Assets, Attempts, Pace},
     front::Front,
-    headers,
     hours::Hours,
-    http::{self, Bounds, Permits},
-    limits::Limits,
+    http::{
+        self, Permits, headers, limits::Limits, metrics::Metrics, request_id, server::Bounds, signing::SigningKeys,
+        tls::Certificate,
+    },
     liveness::Liveness,
-    metrics::Metrics,
-    request_id, routes,
-    routes::{Census, Docs, FailingTotal, Summaries},
-    signing::SigningKeys,
-    tls::Certificate,
+    routes::{self, Census, Docs, FailingTotal, Summaries},
 };
 
 /// What the routes work with.
@@ -96,5 +93,5 @@ pub(crate) async fn serve(
         let app = app.wrap(headers::careful(front.certificate.is_some()));
         app.wrap(from_fn(request_id::note))
     };
-    http::serve(listener, tls, bounds, app, counted, stop).await
+    http::server::serve(listener, tls, bounds, app, counted, stop).await
 }

@@ -23,8 +23,10 @@ use super::{
     viewer::Viewer,
 };
 use crate::{
-    cursor::{BadCursor, Position},
-    error::ApiError,
+    http::{
+        cursor::{BadCursor, Position},
+        error::ApiError,
+    },
     routes::v1::{ack, alerts::AlertsQuery, list, operator},
     server::State,
 };

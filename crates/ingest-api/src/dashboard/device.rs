@@ -21,7 +21,7 @@ use super::{
     viewer::Viewer,
 };
 use crate::{
-    error::ApiError,
+    http::error::ApiError,
     routes::v1::{device_item::Known, query},
     server::State,
 };

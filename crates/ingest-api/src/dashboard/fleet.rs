@@ -26,8 +26,7 @@ use super::{
     yesterday::Yesterday,
 };
 use crate::{
-    error::ApiError,
-    reads,
+    http::{error::ApiError, reads},
     routes::{Census, v1::device_item::Known},
     server::State,
 };

@@ -11,7 +11,6 @@ mod alerts;
 mod assets;
 mod badge;
 mod chart;
-mod cookie;
 mod dead_letters;
 mod delivery;
 mod device;
@@ -23,8 +22,6 @@ mod incidents;
 mod moment;
 mod page;
 mod pipeline;
-mod seal;
-mod session;
 mod setup;
 mod share;
 mod sign_in;
@@ -43,9 +40,9 @@ pub use self::{assets::Assets, pipeline::Pace, sign_in::Attempts};
 
 use actix_web::web::post;
 
-use crate::{
-    http::Costly,
-    routes::{Access, Endpoint, Resource, get},
+use crate::http::{
+    Costly,
+    route::{Access, Endpoint, Resource, get},
 };
 
 /// Every page. Who takes a [`viewer::Viewer`] is for people who have signed in alone; the others

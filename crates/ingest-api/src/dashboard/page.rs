@@ -13,7 +13,7 @@ use askama::{Template, filters::urlencode_strict};
 use jiff::Timestamp;
 
 use super::{moment::Moment, viewer::Viewer};
-use crate::{error::ApiError, http::root};
+use crate::http::{error::ApiError, root};
 
 /// What pages need: files of this server, and nothing else.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \

@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use pisync_core::queue::{Contact, Signs};
 
 use super::moment::Span;
-use crate::{
+use crate::http::{
+    Site,
     auth::{Auth, Gate},
-    http::Site,
 };
 
 /// The part of the first page for who begins.

@@ -12,17 +12,21 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use super::{
-    cookie,
     form::PageForm,
     moment::Moment,
     page::{Frame, PageError, go_to, render},
-    seal::{Purpose, open, seal},
     viewer::Viewer,
 };
 use crate::{
-    auth::{Auth, Gate, Scope},
-    cursor::SigningKey,
-    http::Site,
+    http::{
+        Site,
+        auth::{Auth, Gate, Scope},
+        cursor::SigningKey,
+        session::{
+            cookie,
+            seal::{Purpose, open, seal},
+        },
+    },
     routes::v1::query,
     server::State,
 };

@@ -14,14 +14,16 @@ use serde::Deserialize;
 use super::{
     form::PageForm,
     page::{Frame, PageError, go_to, render},
-    session::{self, Session},
     viewer::Viewer,
 };
 use crate::{
-    auth::{Auth, Gate, Scope},
-    error::ApiError,
-    http::Site,
-    limits::{Cells, TooFast},
+    http::{
+        Site,
+        auth::{Auth, Gate, Scope},
+        error::ApiError,
+        limits::{Cells, TooFast},
+        session::{self, Session},
+    },
     server::State,
 };
 

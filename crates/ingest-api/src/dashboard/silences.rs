@@ -22,8 +22,7 @@ use super::{
     viewer::Viewer,
 };
 use crate::{
-    error::ApiError,
-    reads,
+    http::{error::ApiError, reads},
     routes::v1::{operator, query},
     server::State,
 };

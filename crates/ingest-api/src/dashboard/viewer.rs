@@ -4,14 +4,13 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web::Data}
 use futures_util::future::LocalBoxFuture;
 use jiff::Timestamp;
 
-use super::{
-    page::PageError,
-    session::{self, Session},
-    share::Shared,
-};
+use super::{page::PageError, share::Shared};
 use crate::{
-    auth::{Auth, Caller, Gate, Refusal, Scope},
-    error::ApiError,
+    http::{
+        auth::{Auth, Caller, Gate, Refusal, Scope},
+        error::ApiError,
+        session::{self, Session},
+    },
     server::State,
 };
 

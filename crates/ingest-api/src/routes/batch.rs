@@ -14,8 +14,11 @@ use pisync_core::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{body::Form, ignored::Ignored, openapi::Reports, report_body, sync_event::now};
-use crate::{auth::Caller, error::ApiError, server::State};
+use super::{ignored::Ignored, openapi::Reports, report_body, sync_event::now};
+use crate::{
+    http::{auth::Caller, body::Form, error::ApiError},
+    server::State,
+};
 
 /// What became of a batch.
 #[derive(Debug, Default, Serialize, ToSchema)]

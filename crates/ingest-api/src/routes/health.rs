@@ -6,7 +6,7 @@ use pisync_core::queue::{Contact, QueueError, Readiness, Signs};
 use serde_json::{Value, json};
 
 use crate::{
-    auth::{Auth, Gate, Scope},
+    http::auth::{Auth, Gate, Scope},
     server::State,
 };
 

@@ -10,9 +10,9 @@ use pisync_core::{
 };
 use tokio::time::timeout;
 
+use super::Census;
 use crate::{
-    metrics::{Metrics, alerter_registry, devices_registry, queue_registry},
-    routes::Census,
+    http::metrics::{Metrics, alerter_registry, devices_registry, queue_registry},
     server::State,
 };
 

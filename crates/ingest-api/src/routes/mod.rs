@@ -1,20 +1,16 @@
 //! The route table.
 
 mod batch;
-mod body;
 mod health;
 mod hint;
 pub(crate) mod ignored;
 mod metrics;
 mod openapi;
-mod packing;
 mod page;
 mod repeated_failures;
 mod report_body;
-mod route;
 mod sync_event;
 mod sync_history;
-mod tidy;
 pub(crate) mod v1;
 
 use actix_web::{
@@ -23,22 +19,22 @@ use actix_web::{
     web::{self, ServiceConfig, post},
 };
 
-pub(crate) use self::{
-    body::{body_of_form, is_form},
-    openapi::Docs,
-    route::{get, leave_out},
-    tidy::tidy,
-};
+pub(crate) use self::openapi::Docs;
 pub use self::{
     repeated_failures::FailingTotal,
-    route::{Access, Endpoint, Resource},
     v1::{Census, Summaries},
 };
-use crate::{auth::Scope, dashboard, error::ApiError};
-
-/// The paths that devices report to.
-const SYNC_EVENT: &str = "/api/sync-event";
-const SYNC_EVENTS: &str = "/api/v1/sync-events";
+use crate::{
+    dashboard,
+    http::{
+        auth::Scope,
+        error::ApiError,
+        route::{
+            Access, Endpoint, Resource, get,
+            tidy::{SYNC_EVENT, SYNC_EVENTS},
+        },
+    },
+};
 
 /// All but `/api/v1` and the pages.
 const OTHERS: &[Resource] = &[
@@ -78,11 +74,6 @@ pub fn table(config: &mut ServiceConfig) {
     config.default_service(web::to(async |request: HttpRequest| -> Result<&'static str, ApiError> {
         Err(ApiError::NoRoute { hint: hint::of(request.method(), request.path()) })
     }));
-}
-
-/// Whether devices report to a path.
-pub(crate) fn is_ingest(path: &str) -> bool {
-    path == SYNC_EVENT || path == SYNC_EVENTS
 }
 
 fn bad_query(error: &QueryPayloadError) -> ApiError {

@@ -26,7 +26,7 @@ use utoipa::{
 use utoipa_swagger_ui::Config;
 
 use super::{batch, health, repeated_failures, sync_event, sync_history, v1};
-use crate::{error::ApiError, http::root};
+use crate::http::{error::ApiError, root};
 
 /// What the page needs, and nothing from elsewhere.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \

@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::error::ApiError;
+use crate::http::error::ApiError;
 
 /// The most rows that a page lies deep: what is before it is walked through each time.
 const DEEPEST: u64 = 10_000;

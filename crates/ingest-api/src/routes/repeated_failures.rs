@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::page::{Envelope, PageQuery};
 use crate::{
-    error::ApiError,
+    http::error::ApiError,
     refresh::{Latest, PATIENCE},
     server::State,
 };

@@ -11,8 +11,10 @@ use actix_web::{
 };
 use pisync_core::models::names_of_object;
 
-use super::body::{self, Body, Form};
-use crate::error::ApiError;
+use crate::http::{
+    body::{self, Body, Form},
+    error::ApiError,
+};
 
 /// What some editors write before a text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

@@ -11,7 +11,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{ignored::Ignored, openapi::Report, report_body};
-use crate::{auth::Caller, error::ApiError, server::State};
+use crate::{
+    http::{auth::Caller, error::ApiError},
+    server::State,
+};
 
 const MESSAGE: &str = "Sync event queued successfully";
 

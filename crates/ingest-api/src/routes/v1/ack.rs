@@ -13,7 +13,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{alerts::AlertItem, operator};
-use crate::{auth::Caller, error::ApiError, server::State};
+use crate::{
+    http::{auth::Caller, error::ApiError},
+    server::State,
+};
 
 /// Who takes it on, and what they say.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]

@@ -16,13 +16,15 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    super::sync_history::rfc3339,
     list::{self, ListPage},
     query,
 };
 use crate::{
-    cursor::{BadCursor, Position, Scope},
-    error::ApiError,
+    http::{
+        cursor::{BadCursor, Position, Scope},
+        error::ApiError,
+    },
+    routes::sync_history::rfc3339,
     server::State,
 };
 

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use utoipa::IntoParams;
 
 use super::spreadsheet;
-use crate::{error::ApiError, reads};
+use crate::http::{error::ApiError, reads};
 
 /// How many bytes are sent together.
 const CHUNK: usize = 16 * 1024;

@@ -10,12 +10,15 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    super::{openapi::DeviceName, sync_history::HistoryEntry},
     alerts::AlertItem,
     device_item::{DeviceItem, Known, items},
     query,
 };
-use crate::{error::ApiError, server::State};
+use crate::{
+    http::error::ApiError,
+    routes::{openapi::DeviceName, sync_history::HistoryEntry},
+    server::State,
+};
 
 /// How many of the last events are shown.
 const LAST: u32 = 5;

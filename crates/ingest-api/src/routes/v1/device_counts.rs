@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::device_item::{Known, silent_before};
 use crate::{
-    error::ApiError,
+    http::error::ApiError,
     refresh::{Latest, PATIENCE},
     server::State,
 };

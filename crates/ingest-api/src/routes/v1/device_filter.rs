@@ -5,8 +5,11 @@ use pisync_core::models::DeviceStatus;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{super::openapi::moment, device_item::Known, query};
-use crate::{cursor::Scope, error::ApiError};
+use super::{device_item::Known, query};
+use crate::{
+    http::{cursor::Scope, error::ApiError},
+    routes::openapi::moment,
+};
 
 /// The query, as it came.
 #[derive(Debug, Deserialize, IntoParams)]

@@ -7,8 +7,7 @@ use pisync_core::models::{Cause, DeviceStatus, FailureCounter};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::super::sync_history::rfc3339;
-use crate::{error::ApiError, server::State};
+use crate::{http::error::ApiError, routes::sync_history::rfc3339, server::State};
 
 /// What is known of a device, before its rows are asked.
 #[derive(Debug, Clone)]

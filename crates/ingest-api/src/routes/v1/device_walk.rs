@@ -8,8 +8,10 @@ use super::{
     device_item::{Known, silent_before},
 };
 use crate::{
-    cursor::{BadCursor, Position},
-    error::ApiError,
+    http::{
+        cursor::{BadCursor, Position},
+        error::ApiError,
+    },
     server::State,
 };
 

@@ -15,7 +15,7 @@ use super::{
     list::{self, ListPage},
     query,
 };
-use crate::{error::ApiError, server::State};
+use crate::{http::error::ApiError, server::State};
 
 const HEAD: &str = "deviceId,status,failureCount,failingSince,lastSeenAt,lastSuccessAt,cause,clockSuspectSince";
 

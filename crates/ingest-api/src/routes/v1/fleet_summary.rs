@@ -18,11 +18,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    super::sync_history::rfc3339,
     device_counts::{Census, DeviceCounts},
     query,
 };
-use crate::{error::ApiError, server::State};
+use crate::{http::error::ApiError, routes::sync_history::rfc3339, server::State};
 
 /// The most hours that can be asked for: a week.
 const MOST_HOURS: u32 = 168;

@@ -5,8 +5,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    cursor::{Position, Scope},
-    error::ApiError,
+    http::{
+        cursor::{Position, Scope},
+        error::ApiError,
+    },
     server::State,
 };
 

@@ -10,7 +10,6 @@ pub(crate) mod device_item;
 pub(crate) mod device_walk;
 mod devices;
 mod fleet_summary;
-pub(super) mod known_query;
 pub(crate) mod list;
 pub(crate) mod operator;
 pub(crate) mod query;
@@ -27,8 +26,11 @@ use actix_web::{
 use utoipa::OpenApi;
 
 pub use self::{device_counts::Census, fleet_summary::Summaries};
-use super::{Access, Endpoint, Resource, get};
-use crate::{auth::Scope, http::Costly};
+use crate::http::{
+    Costly,
+    auth::Scope,
+    route::{Access, Endpoint, Resource, get},
+};
 
 /// What these routes say of themselves.
 #[derive(OpenApi)]
@@ -48,7 +50,7 @@ use crate::{auth::Scope, http::Costly};
     fleet_summary::get,
     what_changed::get,
 ))]
-pub(super) struct Reads;
+pub(crate) struct Reads;
 
 /// Every route under `/api/v1` but that of batches.
 pub(crate) const ROUTES: &[Resource] = &[

@@ -4,8 +4,7 @@ use actix_web::{HttpMessage, HttpRequest, web::Payload};
 use pisync_core::models::FieldError;
 use serde::de::DeserializeOwned;
 
-use super::super::body;
-use crate::error::ApiError;
+use crate::http::{body, error::ApiError};
 
 /// The most characters of a name.
 const NAME: usize = 128;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use pisync_core::models::{DeviceId, parse_time};
 
-use crate::error::ApiError;
+use crate::http::error::ApiError;
 
 /// How many items a page has at the most: 1 to 200, 50 unless asked otherwise.
 pub(crate) fn limit(text: Option<&str>) -> Result<u32, ApiError> {

@@ -8,11 +8,11 @@ use pisync_core::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{
-    super::{openapi::moment, sync_history::rfc3339},
-    operator,
+use super::operator;
+use crate::{
+    http::error::ApiError,
+    routes::{openapi::moment, sync_history::rfc3339},
 };
-use crate::error::ApiError;
 
 /// The most matchers of a silence.
 const MATCHERS: usize = 20;

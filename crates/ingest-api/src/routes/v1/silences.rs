@@ -15,7 +15,10 @@ use super::{
     operator,
     silence_item::{ReachItem, SilenceBody, SilenceItem, matchers},
 };
-use crate::{auth::Caller, error::ApiError, reads, server::State};
+use crate::{
+    http::{auth::Caller, error::ApiError, reads},
+    server::State,
+};
 
 /// The most silences that are listed.
 const LISTED: u32 = 1_000;

@@ -15,17 +15,19 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{
-    super::{
-        openapi::{DeviceName, moment},
-        sync_history::HistoryEntry,
-    },
     csv::{self, CsvQuery, Line},
     list::{self, ListPage},
     query,
 };
 use crate::{
-    cursor::{BadCursor, Position, Scope},
-    error::ApiError,
+    http::{
+        cursor::{BadCursor, Position, Scope},
+        error::ApiError,
+    },
+    routes::{
+        openapi::{DeviceName, moment},
+        sync_history::HistoryEntry,
+    },
     server::State,
 };
 

@@ -9,8 +9,8 @@ use pisync_core::models::{Contrast, Mark};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{super::sync_history::rfc3339, query};
-use crate::{changes::Found, error::ApiError, server::State};
+use super::query;
+use crate::{changes::Found, http::error::ApiError, routes::sync_history::rfc3339, server::State};
 
 /// The longest window, in minutes: three reports of each device that reports every hour.
 const MOST_MINUTES: u32 = 180;

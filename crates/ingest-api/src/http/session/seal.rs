@@ -3,11 +3,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::cursor::SigningKey;
+use crate::http::cursor::SigningKey;
 
 /// What a signature is for, so that it is good for nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(crate) enum Purpose {
     /// The cookie of a session.
     Session,
     /// A link that is given to others.
@@ -19,19 +19,19 @@ const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// What was sealed, and is good still.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Opened<'a> {
+pub(crate) struct Opened<'a> {
     /// The id of the key in whose name it was sealed.
-    pub(super) key_id: &'a str,
+    pub(crate) key_id: &'a str,
     /// When it ends.
-    pub(super) end: Timestamp,
+    pub(crate) end: Timestamp,
     /// Random digits, different for each.
-    pub(super) id: &'a str,
+    pub(crate) id: &'a str,
 }
 
 impl Purpose {
     /// The longest time that anything is good for. What claims more was not made here, whoever has
     /// sealed it: a key that leaks is not to be good for years.
-    pub(super) fn longest(self) -> SignedDuration {
+    pub(crate) fn longest(self) -> SignedDuration {
         match self {
             Self::Session => SignedDuration::from_hours(12),
             Self::Share => SignedDuration::from_hours(31 * 24),
@@ -47,14 +47,14 @@ impl Purpose {
 }
 
 /// What is good until `end`, in the name of a key.
-pub(super) fn seal(key: &SigningKey, purpose: Purpose, key_id: &str, end: Timestamp) -> String {
+pub(crate) fn seal(key: &SigningKey, purpose: Purpose, key_id: &str, end: Timestamp) -> String {
     let said = format!("{key_id}.{}.{:016x}", end.as_second(), fastrand::u64(..));
     format!("{said}.{}", key.sign(purpose.as_str(), &said))
 }
 
 /// What was sealed; nothing where that was not for this purpose, is over, or claims to be good for
 /// longer than anything is.
-pub(super) fn open<'a>(key: &SigningKey, purpose: Purpose, text: &'a str, now: Timestamp) -> Option<Opened<'a>> {
+pub(crate) fn open<'a>(key: &SigningKey, purpose: Purpose, text: &'a str, now: Timestamp) -> Option<Opened<'a>> {
     let (said, signature) = text.rsplit_once('.')?;
     let mut parts = said.split('.');
     let (key_id, end, id) = (parts.next()?, parts.next()?.parse::<i64>().ok()?, parts.next()?);

@@ -29,13 +29,12 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    budget::Budget,
     connection::{Connection, HEAD_TIMEOUT},
     io::{Bounded, Stream},
     service::Counted,
     table::Table,
 };
-use crate::metrics::Metrics;
+use crate::http::{budget::Budget, metrics::Metrics};
 
 /// How long requests may go on after the signal to stop, in seconds.
 const SHUTDOWN_SECONDS: u64 = 10;

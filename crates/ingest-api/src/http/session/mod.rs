@@ -1,14 +1,14 @@
 //! A session in a cookie: sealed, so that no process has to keep it, and no longer than its key.
 
+pub(crate) mod cookie;
+pub(crate) mod seal;
+
 use actix_web::HttpRequest;
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::queue::QueueError;
 
-use super::{
-    cookie,
-    seal::{Purpose, open, seal},
-};
-use crate::{cursor::SigningKey, server::State};
+use self::seal::{Purpose, open, seal};
+use crate::{http::cursor::SigningKey, server::State};
 
 /// The name of the cookie.
 const NAME: &str = "pisync_session";
@@ -18,9 +18,9 @@ const FORM: &str = "form of a session";
 
 /// A session that is not over.
 #[derive(Debug, Clone)]
-pub(super) struct Session {
+pub(crate) struct Session {
     /// The key that it was begun with; empty where none is needed.
-    pub(super) key_id: Box<str>,
+    pub(crate) key_id: Box<str>,
     id: Box<str>,
     end: Timestamp,
     text: Box<str>,
@@ -28,7 +28,7 @@ pub(super) struct Session {
 
 impl Session {
     /// A new session of the holder of a key, or of anyone where the id is empty.
-    pub(super) fn begin(key: &SigningKey, key_id: &str, now: Timestamp) -> Self {
+    pub(crate) fn begin(key: &SigningKey, key_id: &str, now: Timestamp) -> Self {
         let end = now.saturating_add(Purpose::Session.longest()).unwrap_or(now);
         let text = seal(key, Purpose::Session, key_id, end);
         let id = text.split('.').nth(2).unwrap_or_default().into();
@@ -36,47 +36,47 @@ impl Session {
     }
 
     /// The session of a request, if it has one of ours that is not over.
-    pub(super) fn of(key: &SigningKey, request: &HttpRequest, now: Timestamp) -> Option<Self> {
+    pub(crate) fn of(key: &SigningKey, request: &HttpRequest, now: Timestamp) -> Option<Self> {
         let text = cookie::of(request, NAME)?;
         let opened = open(key, Purpose::Session, text, now)?;
         Some(Self { key_id: opened.key_id.into(), id: opened.id.into(), end: opened.end, text: text.into() })
     }
 
     /// Ends it in every process, before its time.
-    pub(super) async fn end(&self, state: &State, now: Timestamp) -> Result<(), QueueError> {
+    pub(crate) async fn end(&self, state: &State, now: Timestamp) -> Result<(), QueueError> {
         let lasts = self.end.duration_since(now).unsigned_abs();
         state.queue.end_session(&self.id, lasts).await
     }
 
     /// Whether it was ended; nothing while Redis does not tell.
-    pub(super) async fn is_ended(&self, state: &State) -> Option<bool> {
+    pub(crate) async fn is_ended(&self, state: &State) -> Option<bool> {
         let asked = state.queue.is_session_ended(&self.id).await;
         asked.inspect_err(|error| log::debug!(error:% = error; "it is not known whether a session was ended")).ok()
     }
 
     /// What a form of this session bears, and a page of anyone else cannot know.
-    pub(super) fn form_token(&self, key: &SigningKey) -> String {
+    pub(crate) fn form_token(&self, key: &SigningKey) -> String {
         key.sign(FORM, &self.text)
     }
 
     /// Whether a form was one of this session.
-    pub(super) fn is_form_of(&self, key: &SigningKey, token: &str) -> bool {
+    pub(crate) fn is_form_of(&self, key: &SigningKey, token: &str) -> bool {
         key.is_signed(FORM, &self.text, token)
     }
 
     /// The header that begins it: no other site's page sends the cookie.
-    pub(super) fn cookie(&self, request: &HttpRequest) -> String {
+    pub(crate) fn cookie(&self, request: &HttpRequest) -> String {
         cookie::set(request, NAME, &self.text, Purpose::Session.longest(), "Strict")
     }
 }
 
 /// Whether a request bears a cookie by the name of a session at all.
-pub(super) fn is_begun(request: &HttpRequest) -> bool {
+pub(crate) fn is_begun(request: &HttpRequest) -> bool {
     cookie::of(request, NAME).is_some()
 }
 
 /// The header that ends a session.
-pub(super) fn end(request: &HttpRequest) -> String {
+pub(crate) fn end(request: &HttpRequest) -> String {
     cookie::set(request, NAME, "", SignedDuration::ZERO, "Strict")
 }
 

@@ -17,8 +17,10 @@ use futures_util::future::{Either, LocalBoxFuture, MapOk, TryFutureExt};
 use super::{Caller, Gate, Refusal, Scope};
 use crate::{
     dashboard::{caller_by_session, may_be_by_session},
-    error::refused,
-    routes::{Access, Endpoint},
+    http::{
+        error::refused,
+        route::{Access, Endpoint},
+    },
 };
 
 /// Lets through who has the scope that these endpoints demand, and tells the handler who it is

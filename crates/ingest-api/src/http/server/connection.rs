@@ -6,10 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    budget::{Budget, Taken},
-    head::Fault,
-};
+use super::head::Fault;
+use crate::http::budget::{Budget, Taken};
 
 /// How long the head of a request may take from its first byte on, and how long the first byte of a
 /// connection.

@@ -24,7 +24,7 @@ use super::{
     framing::Framing,
     head::{Fault, LineEnds, check},
 };
-use crate::{error::problem, headers};
+use crate::http::{error::problem, headers};
 
 /// How many bytes of a client that was refused are thrown away, so that it sees why, and how many
 /// before others have their turn.

@@ -1,5 +1,7 @@
 //! Reading a body: up to a limit, within a time, unpacked where it is packed.
 
+mod packing;
+
 use std::{ops::Deref, rc::Rc, time::Duration};
 
 use actix_web::{
@@ -9,11 +11,8 @@ use actix_web::{
 use futures_util::StreamExt;
 use tokio::time::{Instant, timeout_at};
 
-use super::packing::{is_packed, unpack};
-use crate::{
-    error::ApiError,
-    http::{Budget, Connection, Overrun, Taken, share},
-};
+use self::packing::{is_packed, unpack};
+use crate::http::{Budget, Overrun, Taken, error::ApiError, server::Connection, share};
 
 /// The most bytes of a body, packed and unpacked.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -39,7 +38,7 @@ pub(crate) struct Body {
 
 impl Body {
     /// The same memory, of which only a part is looked at.
-    pub(super) fn narrowed(self, bytes: Bytes) -> Self {
+    pub(crate) fn narrowed(self, bytes: Bytes) -> Self {
         Self { bytes, ..self }
     }
 }
@@ -54,7 +53,7 @@ impl Deref for Body {
 
 /// What a body is by its own words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     /// JSON, or nothing said.
     Json,
     /// JSON, one value in each line.
@@ -64,7 +63,7 @@ pub(super) enum Form {
 }
 
 /// The form of the body; none that is known is an error of the caller's choice.
-pub(super) fn form(request: &HttpRequest) -> Option<Form> {
+pub(crate) fn form(request: &HttpRequest) -> Option<Form> {
     // Names of types are the same in any case (RFC 9110).
     let media_type = request.content_type().to_ascii_lowercase();
     let Some((_, subtype)) = media_type.split_once('/') else {
@@ -91,7 +90,7 @@ pub(crate) async fn body_of_form(request: &HttpRequest, payload: Payload) -> Res
 }
 
 /// The body to its end.
-pub(super) async fn read(request: &HttpRequest, payload: Payload) -> Result<Body, ApiError> {
+pub(crate) async fn read(request: &HttpRequest, payload: Payload) -> Result<Body, ApiError> {
     let packed = is_packed(request)?;
     let Body { bytes, mut taken } = read_up_to(request, payload, BODY_LIMIT, BODY_TIMEOUT).await?;
     let length = bytes.len();

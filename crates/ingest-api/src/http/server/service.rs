@@ -11,8 +11,8 @@ use actix_service::Service;
 use actix_web::{Error, body::BoxBody, dev::ServiceResponse};
 
 use super::{
-    body::{Answering, Pieces},
     connection::Connection,
+    pieces::{Answering, Pieces},
     table::Table,
 };
 

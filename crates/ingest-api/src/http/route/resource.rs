@@ -15,12 +15,12 @@ use actix_web::{
     web::{self, Bytes, resource},
 };
 
-use super::v1::known_query;
-use crate::{
+use super::known_query;
+use crate::http::{
+    Costly,
     auth::{Demand, Scope},
     cors::Cors,
     error::ApiError,
-    http::Costly,
 };
 
 /// Who may use an endpoint.
@@ -142,19 +142,19 @@ impl Resource {
     }
 
     /// The methods that are answered: `HEAD` wherever `GET` is.
-    pub(super) fn allow(&self) -> String {
+    pub(crate) fn allow(&self) -> String {
         let methods = self.endpoints.iter().map(|endpoint| endpoint.method);
         methods.map(|method| if method == "GET" { "GET, HEAD" } else { method }).collect::<Vec<_>>().join(", ")
     }
 
     /// Whether a method is answered.
-    pub(super) fn takes(&self, method: &Method) -> bool {
+    pub(crate) fn takes(&self, method: &Method) -> bool {
         let method = if method == Method::HEAD { "GET" } else { method.as_str() };
         self.endpoints.iter().any(|endpoint| endpoint.method == method)
     }
 
     /// What the framework needs of it.
-    pub(super) fn service(&'static self) -> impl HttpServiceFactory + 'static {
+    pub(crate) fn service(&'static self) -> impl HttpServiceFactory + 'static {
         let allow = self.allow();
         let other = web::to(move || {
             let allow = allow.clone();

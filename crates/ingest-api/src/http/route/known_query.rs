@@ -20,8 +20,10 @@ use utoipa::{
     },
 };
 
-use super::{Reads, operator};
-use crate::error::{ApiError, refused};
+use crate::{
+    http::error::{ApiError, refused},
+    routes::v1::{Reads, operator},
+};
 
 /// How alike two names are that may be meant for each other, from 0 to 1.
 const ALIKE: f64 = 0.8;
@@ -42,7 +44,7 @@ fn names(operation: &Operation) -> Vec<String> {
 }
 
 /// Lets through a read whose parameters the route knows.
-pub(in crate::routes) async fn check<B: MessageBody>(
+pub(super) async fn check<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {

@@ -6,7 +6,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
 use pisync_core::models::DeviceId;
 
 use super::{Refusal, Scope, notice::Notice};
-use crate::error::ApiError;
+use crate::http::error::ApiError;
 
 /// Who has called. A handler takes it as an argument.
 #[derive(Debug, Clone)]

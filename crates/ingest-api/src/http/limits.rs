@@ -15,7 +15,7 @@ use std::{
 use clap::{Args, builder::TypedValueParser};
 use pisync_core::models::DeviceId;
 
-use crate::error::ApiError;
+use super::error::ApiError;
 
 /// How many devices are told apart. Beyond, some share a limit, which is so high above what a
 /// device sends that sharing does not show; memory is bounded however many names are made up.

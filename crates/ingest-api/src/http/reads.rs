@@ -9,7 +9,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::error::ApiError;
+use super::error::ApiError;
 
 /// The threads of this process, once it serves.
 static THREADS: OnceLock<Runtime> = OnceLock::new();

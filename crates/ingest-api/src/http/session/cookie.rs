@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use crate::http::{Site, root};
 
 /// The value of a cookie of a request.
-pub(super) fn of<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
+pub(crate) fn of<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
     let name = full_name(request, name);
     let headers = request.headers().get_all(header::COOKIE);
     let mut cookies = headers.filter_map(|header| header.to_str().ok()).flat_map(|header| header.split(';'));
@@ -14,7 +14,7 @@ pub(super) fn of<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
 }
 
 /// The header that sets it for so long; `same_site` says which pages of other sites send it.
-pub(super) fn set(request: &HttpRequest, name: &str, value: &str, lasts: SignedDuration, same_site: &str) -> String {
+pub(crate) fn set(request: &HttpRequest, name: &str, value: &str, lasts: SignedDuration, same_site: &str) -> String {
     let name = full_name(request, name);
     let secure = if is_https(request) { "; Secure" } else { "" };
     let (path, lasts) = (root(), lasts.as_secs());

@@ -8,11 +8,21 @@ use actix_web::{
 };
 use percent_encoding::percent_decode_str;
 
-use super::{SYNC_EVENT, SYNC_EVENTS, is_ingest};
-use crate::error::ApiError;
+use crate::http::error::ApiError;
+
+/// Where devices send one report.
+pub(crate) const SYNC_EVENT: &str = "/api/sync-event";
+
+/// Where devices send many.
+pub(crate) const SYNC_EVENTS: &str = "/api/v1/sync-events";
 
 /// Where devices send their reports.
 const REPORTS: [&str; 2] = [SYNC_EVENT, SYNC_EVENTS];
+
+/// Whether devices report to a path.
+pub(crate) fn is_ingest(path: &str) -> bool {
+    REPORTS.contains(&path)
+}
 
 /// Takes `//api/sync-event/` for what it is, and names the cause if a report came to another path.
 pub(crate) fn tidy(request: &mut ServiceRequest) -> Result<(), ApiError> {
@@ -63,7 +73,7 @@ fn intended(path: &str) -> Intended {
 }
 
 /// Characters that need not be escaped and are. What is no text stays as it is.
-pub(super) fn decode(path: &str) -> Cow<'_, str> {
+pub(crate) fn decode(path: &str) -> Cow<'_, str> {
     percent_decode_str(path).decode_utf8().unwrap_or(Cow::Borrowed(path))
 }
 

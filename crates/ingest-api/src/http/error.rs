@@ -16,7 +16,7 @@ use pisync_core::{
 };
 use serde_json::{Value, json};
 
-use crate::{auth::Refusal, cursor::BadCursor};
+use super::{auth::Refusal, cursor::BadCursor};
 
 /// How many faults of a body the sentence names, and how many are listed: devices pay for each byte.
 const FEW: usize = 5;

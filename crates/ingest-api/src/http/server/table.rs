@@ -11,10 +11,9 @@ use actix_web::web::Data;
 
 use super::{
     Bounds,
-    budget::Budget,
     connection::{Connection, Overdue, Why},
 };
-use crate::metrics::Metrics;
+use crate::http::{budget::Budget, metrics::Metrics};
 
 /// How often overdue connections are looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(500);

@@ -15,11 +15,11 @@ use actix_web::{
     web::Data,
 };
 
-use crate::{
+use super::{
     error::ApiError,
     headers::CAREFUL,
     metrics::{ACCEPT, Metrics},
-    routes::leave_out,
+    route::leave_out,
 };
 
 const NAME: HeaderName = HeaderName::from_static("x-request-id");

@@ -7,7 +7,7 @@ use flate2::bufread::GzDecoder;
 
 use pisync_core::models::MAX_EVENTS;
 
-use crate::error::ApiError;
+use crate::http::error::ApiError;
 
 /// What each packed stream begins with (RFC 1952).
 const MAGIC: &[u8] = &[0x1f, 0x8b];

@@ -14,7 +14,8 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::{http::Why, routes::ignored::Ignored};
+use super::server::Why;
+use crate::routes::ignored::Ignored;
 
 /// The route of devices, whose histogram is at hand: nothing is looked up for an accept.
 pub(crate) const ACCEPT: &str = "/api/sync-event";

@@ -8,7 +8,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use pisync_core::{settings::Secret, signing_keys};
 
-use crate::cursor::SigningKey;
+use super::cursor::SigningKey;
 
 /// How many keys are held that the file has no more: they still open what they have sealed, until
 /// that ends.
