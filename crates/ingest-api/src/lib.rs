@@ -13,6 +13,7 @@ pub mod healthcheck;
 mod hourly;
 pub mod hours;
 pub mod http;
+mod ingest;
 pub mod liveness;
 mod refresh;
 pub mod routes;

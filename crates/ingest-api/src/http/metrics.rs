@@ -15,7 +15,7 @@ use prometheus_client::{
 };
 
 use super::server::Why;
-use crate::routes::ignored::Ignored;
+use crate::ingest::Ignored;
 
 /// The route of devices, whose histogram is at hand: nothing is looked up for an accept.
 pub(crate) const ACCEPT: &str = "/api/sync-event";

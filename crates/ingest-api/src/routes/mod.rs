@@ -1,22 +1,18 @@
 //! The route table.
 
-mod batch;
 mod health;
 mod hint;
-pub(crate) mod ignored;
 mod metrics;
-mod openapi;
+pub(crate) mod openapi;
 mod page;
 mod repeated_failures;
-mod report_body;
-mod sync_event;
 mod sync_history;
 pub(crate) mod v1;
 
 use actix_web::{
     HttpRequest,
     error::QueryPayloadError,
-    web::{self, ServiceConfig, post},
+    web::{self, ServiceConfig},
 };
 
 pub(crate) use self::openapi::Docs;
@@ -29,17 +25,13 @@ use crate::{
     http::{
         auth::Scope,
         error::ApiError,
-        route::{
-            Access, Endpoint, Resource, get,
-            tidy::{SYNC_EVENT, SYNC_EVENTS},
-        },
+        route::{Access, Endpoint, Resource, get},
     },
+    ingest,
 };
 
-/// All but `/api/v1` and the pages.
+/// All but those of devices, `/api/v1` and the pages.
 const OTHERS: &[Resource] = &[
-    Resource::new(SYNC_EVENTS, &[Endpoint::post(Access::Key(Scope::Ingest), || post().to(batch::post))]),
-    Resource::new(SYNC_EVENT, &[Endpoint::post(Access::Key(Scope::Ingest), || post().to(sync_event::post))]),
     Resource::new(
         "/api/device/{id}/sync-history",
         &[Endpoint::get(Access::Key(Scope::Read), || get().to(sync_history::get))],
@@ -60,7 +52,7 @@ const OTHERS: &[Resource] = &[
 
 /// Every route there is, with who may use it.
 pub fn all() -> impl Iterator<Item = &'static Resource> {
-    OTHERS.iter().chain(v1::ROUTES).chain(dashboard::ROUTES)
+    ingest::ROUTES.iter().chain(OTHERS).chain(v1::ROUTES).chain(dashboard::ROUTES)
 }
 
 /// Every route with the scope that it demands, and a problem for everything else.

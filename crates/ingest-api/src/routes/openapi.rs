@@ -25,8 +25,11 @@ use utoipa::{
 };
 use utoipa_swagger_ui::Config;
 
-use super::{batch, health, repeated_failures, sync_event, sync_history, v1};
-use crate::http::{error::ApiError, root};
+use super::{health, repeated_failures, sync_history, v1};
+use crate::{
+    http::{error::ApiError, root},
+    ingest::{batch, sync_event},
+};
 
 /// What the page needs, and nothing from elsewhere.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
@@ -49,7 +52,7 @@ struct Document;
     "reportId": "b55b5e5a-aadc-4321-a12d-51b872166d48"
 }))]
 #[expect(clippy::struct_field_names, reason = "the members are called so")]
-pub(super) struct Report {
+pub(crate) struct Report {
     /// The name of the device: 1 to 128 visible characters, the same for ever. White space around it is
     /// left out, and it is kept in NFC.
     #[schema(min_length = 1, max_length = 128, format = "device-id")]
@@ -87,7 +90,7 @@ pub(super) struct DeviceName(String);
 /// A batch that says what the device's clock shows while it sends.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct SentReports {
+pub(crate) struct SentReports {
     /// The device's clock; beyond two minutes off, all times of the batch are set right by as much.
     /// What is no time is left out.
     #[schema(schema_with = sent_at, required = false)]
@@ -100,13 +103,13 @@ pub(super) struct SentReports {
 /// 1 to 1,000 reports.
 #[derive(Serialize, ToSchema)]
 #[schema(min_items = 1, max_items = 1_000)]
-pub(super) struct ReportList(Vec<Report>);
+pub(crate) struct ReportList(Vec<Report>);
 
 /// What a batch may be.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "it is read by hand, see Batch; this is its description")]
-pub(super) enum Reports {
+pub(crate) enum Reports {
     /// 1 to 1,000 reports.
     Alone(ReportList),
     /// The same with the device's clock.

@@ -14,9 +14,10 @@ use pisync_core::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{ignored::Ignored, openapi::Reports, report_body, sync_event::now};
+use super::{ignored::Ignored, report_body, sync_event::now};
 use crate::{
     http::{auth::Caller, body::Form, error::ApiError},
+    routes::openapi::Reports,
     server::State,
 };
 
@@ -78,7 +79,7 @@ struct Sorted {
     )),
     responses((status = 202, description = "The good reports are queued", body = Answer))
 )]
-pub(super) async fn post(
+pub(crate) async fn post(
     request: HttpRequest,
     payload: Payload,
     caller: Caller,

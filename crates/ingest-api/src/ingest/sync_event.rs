@@ -10,9 +10,10 @@ use pisync_core::models::Report as Parsed;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{ignored::Ignored, openapi::Report, report_body};
+use super::{ignored::Ignored, report_body};
 use crate::{
     http::{auth::Caller, error::ApiError},
+    routes::openapi::Report,
     server::State,
 };
 
@@ -42,7 +43,7 @@ struct Queued {
     request_body = Report,
     responses((status = 202, description = "Queued; the device may forget the report", body = Queued))
 )]
-pub(super) async fn post(
+pub(crate) async fn post(
     request: HttpRequest,
     payload: Payload,
     caller: Caller,
