@@ -1,21 +1,17 @@
 //! The HTTP side of `PiSync`: what a device reports goes through [`routes`] into the queue.
 //!
 //! In reading order: [`config`], [`server`] (with [`front`]), [`http`] (what stands before every route), [`routes`],
-//! [`liveness`] (who is alive beside it), `refresh`, [`hours`], [`changes`], `hourly` (what is done once an hour),
-//! [`dashboard`] for people; [`admin`] and [`healthcheck`] for the operator's verbs.
+//! `ingest` (what devices report to), [`fleet`] (what is computed for API and pages), [`dashboard`] for people;
+//! [`admin`] and [`healthcheck`] for the operator's verbs.
 
 pub mod admin;
-pub mod changes;
 pub mod config;
 pub mod dashboard;
+pub mod fleet;
 pub mod front;
 pub mod healthcheck;
-mod hourly;
-pub mod hours;
 pub mod http;
 mod ingest;
-pub mod liveness;
-mod refresh;
 pub mod routes;
 pub mod server;
 
@@ -31,14 +27,12 @@ use pisync_core::{
 };
 
 use crate::{
-    changes::Changes,
     config::Config,
     dashboard::Pace,
+    fleet::{Census, Changes, Hours, Liveness},
     front::Front,
-    hours::Hours,
     http::{Budget, limits::Limits, metrics::Metrics, server::Bounds},
-    liveness::Liveness,
-    routes::{Census, FailingTotal, Summaries},
+    routes::{FailingTotal, Summaries},
     server::State,
 };
 
@@ -88,7 +82,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         store,
         metrics: Data::new(Metrics::new()),
     };
-    tokio::spawn(hourly::keep(state.clone(), Duration::from_millis(config.first_record_ms)));
+    tokio::spawn(fleet::hourly::keep(state.clone(), Duration::from_millis(config.first_record_ms)));
     log::info!(address:% = listener.local_addr()?; "listening");
     let bounds = Bounds {
         max_connections: usize::try_from(config.max_connections).unwrap_or(usize::MAX),

@@ -12,16 +12,14 @@ use pisync_core::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    changes::Changes,
     dashboard::{Assets, Attempts, Pace},
+    fleet::{Census, Changes, Hours, Liveness},
     front::Front,
-    hours::Hours,
     http::{
         self, Permits, headers, limits::Limits, metrics::Metrics, request_id, server::Bounds, signing::SigningKeys,
         tls::Certificate,
     },
-    liveness::Liveness,
-    routes::{self, Census, Docs, FailingTotal, Summaries},
+    routes::{self, Docs, FailingTotal, Summaries},
 };
 
 /// What the routes work with.

@@ -14,11 +14,12 @@ use super::{
     viewer::Viewer,
 };
 use crate::{
-    routes::v1::{
+    fleet::{
         device_filter::{DevicesQuery, Order, Sort},
         device_item::Known,
-        device_walk, list, query,
+        device_walk,
     },
+    routes::v1::{list, query},
     server::State,
 };
 

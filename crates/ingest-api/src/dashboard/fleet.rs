@@ -26,8 +26,8 @@ use super::{
     yesterday::Yesterday,
 };
 use crate::{
+    fleet::{Census, device_item::Known},
     http::{error::ApiError, reads},
-    routes::{Census, v1::device_item::Known},
     server::State,
 };
 

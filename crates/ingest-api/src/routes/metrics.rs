@@ -10,8 +10,8 @@ use pisync_core::{
 };
 use tokio::time::timeout;
 
-use super::Census;
 use crate::{
+    fleet::Census,
     http::metrics::{Metrics, alerter_registry, devices_registry, queue_registry},
     server::State,
 };

@@ -6,7 +6,7 @@ mod metrics;
 pub(crate) mod openapi;
 mod page;
 mod repeated_failures;
-mod sync_history;
+pub(crate) mod sync_history;
 pub(crate) mod v1;
 
 use actix_web::{
@@ -16,10 +16,7 @@ use actix_web::{
 };
 
 pub(crate) use self::openapi::Docs;
-pub use self::{
-    repeated_failures::FailingTotal,
-    v1::{Census, Summaries},
-};
+pub use self::{repeated_failures::FailingTotal, v1::Summaries};
 use crate::{
     dashboard,
     http::{

@@ -143,7 +143,7 @@ struct Fault {
 }
 
 /// A time in a body or query.
-pub(super) fn moment() -> Schema {
+pub(crate) fn moment() -> Schema {
     let text =
         ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
     let millis = ObjectBuilder::new()

@@ -11,8 +11,8 @@ use utoipa::ToSchema;
 
 use super::page::{Envelope, PageQuery};
 use crate::{
+    fleet::refresh::{Latest, PATIENCE},
     http::error::ApiError,
-    refresh::{Latest, PATIENCE},
     server::State,
 };
 

@@ -9,12 +9,9 @@ use pisync_core::models::FailureCounter;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{
-    alerts::AlertItem,
-    device_item::{DeviceItem, Known, items},
-    query,
-};
+use super::{alerts::AlertItem, query};
 use crate::{
+    fleet::device_item::{DeviceItem, Known, items},
     http::error::ApiError,
     routes::{openapi::DeviceName, sync_history::HistoryEntry},
     server::State,

@@ -9,13 +9,18 @@ use pisync_core::models::DeviceStatus;
 
 use super::{
     csv::{self, CsvQuery, Line},
-    device_filter::{DevicesQuery, Order},
-    device_item::{DeviceItem, Known, items},
-    device_walk,
     list::{self, ListPage},
     query,
 };
-use crate::{http::error::ApiError, server::State};
+use crate::{
+    fleet::{
+        device_filter::{DevicesQuery, Order},
+        device_item::{DeviceItem, Known, items},
+        device_walk,
+    },
+    http::error::ApiError,
+    server::State,
+};
 
 const HEAD: &str = "deviceId,status,failureCount,failingSince,lastSeenAt,lastSuccessAt,cause,clockSuspectSince";
 

@@ -17,11 +17,13 @@ use pisync_core::models::{Speeds, SyncHour, hour_of};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{
-    device_counts::{Census, DeviceCounts},
-    query,
+use super::query;
+use crate::{
+    fleet::device_counts::{Census, DeviceCounts},
+    http::error::ApiError,
+    routes::sync_history::rfc3339,
+    server::State,
 };
-use crate::{http::error::ApiError, routes::sync_history::rfc3339, server::State};
 
 /// The most hours that can be asked for: a week.
 const MOST_HOURS: u32 = 168;

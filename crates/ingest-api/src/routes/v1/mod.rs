@@ -4,10 +4,6 @@ pub(crate) mod ack;
 pub(crate) mod alerts;
 mod csv;
 mod device;
-mod device_counts;
-pub(crate) mod device_filter;
-pub(crate) mod device_item;
-pub(crate) mod device_walk;
 mod devices;
 mod fleet_summary;
 pub(crate) mod list;
@@ -25,7 +21,7 @@ use actix_web::{
 };
 use utoipa::OpenApi;
 
-pub use self::{device_counts::Census, fleet_summary::Summaries};
+pub use self::fleet_summary::Summaries;
 use crate::http::{
     Costly,
     auth::Scope,

@@ -16,10 +16,8 @@ use pisync_core::{
 };
 use tokio::time::Instant;
 
-use crate::{
-    http::{error::ApiError, reads},
-    refresh::{OneAtATime, PATIENCE},
-};
+use super::refresh::{OneAtATime, PATIENCE};
+use crate::http::{error::ApiError, reads};
 
 /// How old an answer may be in any case.
 const LAG: Duration = Duration::from_secs(15);

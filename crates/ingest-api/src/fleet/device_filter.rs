@@ -5,10 +5,10 @@ use pisync_core::models::DeviceStatus;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{device_item::Known, query};
+use super::device_item::Known;
 use crate::{
     http::{cursor::Scope, error::ApiError},
-    routes::openapi::moment,
+    routes::{openapi::moment, v1::query},
 };
 
 /// The query, as it came.

@@ -19,10 +19,8 @@ use pisync_core::{
 };
 use tokio::time::Instant;
 
-use crate::{
-    http::error::ApiError,
-    refresh::{OneAtATime, PATIENCE},
-};
+use super::refresh::{OneAtATime, PATIENCE};
+use crate::http::error::ApiError;
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 

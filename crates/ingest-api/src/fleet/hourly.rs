@@ -7,13 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::{StatusHour, hour_of};
 use tokio::time::sleep;
 
-use crate::{
-    hours,
-    http::error::ApiError,
+use super::{
+    Census, hours,
     refresh::{DEADLINE, OneAtATime},
-    routes::Census,
-    server::State,
 };
+use crate::{http::error::ApiError, server::State};
 
 /// How often a process asks whether the hour has its counts.
 const ASK: Duration = Duration::from_mins(1);

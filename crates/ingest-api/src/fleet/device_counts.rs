@@ -12,12 +12,11 @@ use pisync_core::models::{DeviceId, DeviceStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::device_item::{Known, silent_before};
-use crate::{
-    http::error::ApiError,
+use super::{
+    device_item::{Known, silent_before},
     refresh::{Latest, PATIENCE},
-    server::State,
 };
+use crate::{http::error::ApiError, server::State};
 
 /// How many devices are asked after together.
 const TOGETHER: usize = 1_000;
