@@ -1,10 +1,11 @@
 //! The HTTP side of `PiSync`: what a device reports goes through [`routes`] into the queue.
 //!
 //! In reading order: [`config`], [`server`] (with [`front`]), [`http`] (what stands before every route), [`routes`],
-//! `ingest` (what devices report to), [`fleet`] (what is computed for API and pages), [`dashboard`] for people;
+//! `ingest` (what devices report to), [`api`] and [`dashboard`] (what is read), [`fleet`] (what both compute);
 //! [`admin`] and [`healthcheck`] for the operator's verbs.
 
 pub mod admin;
+pub mod api;
 pub mod config;
 pub mod dashboard;
 pub mod fleet;
@@ -27,12 +28,12 @@ use pisync_core::{
 };
 
 use crate::{
+    api::{FailingTotal, Summaries},
     config::Config,
     dashboard::Pace,
     fleet::{Census, Changes, Hours, Liveness},
     front::Front,
     http::{Budget, limits::Limits, metrics::Metrics, server::Bounds},
-    routes::{FailingTotal, Summaries},
     server::State,
 };
 

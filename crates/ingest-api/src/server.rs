@@ -12,6 +12,7 @@ use pisync_core::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    api::{Docs, FailingTotal, Summaries},
     dashboard::{Assets, Attempts, Pace},
     fleet::{Census, Changes, Hours, Liveness},
     front::Front,
@@ -19,7 +20,7 @@ use crate::{
         self, Permits, headers, limits::Limits, metrics::Metrics, request_id, server::Bounds, signing::SigningKeys,
         tls::Certificate,
     },
-    routes::{self, Docs, FailingTotal, Summaries},
+    routes,
 };
 
 /// What the routes work with.

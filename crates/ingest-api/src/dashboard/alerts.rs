@@ -23,11 +23,11 @@ use super::{
     viewer::Viewer,
 };
 use crate::{
+    api::{ack, alerts::AlertsQuery, list, operator},
     http::{
         cursor::{BadCursor, Position},
         error::ApiError,
     },
-    routes::v1::{ack, alerts::AlertsQuery, list, operator},
     server::State,
 };
 

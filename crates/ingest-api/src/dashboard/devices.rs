@@ -14,12 +14,12 @@ use super::{
     viewer::Viewer,
 };
 use crate::{
+    api::{list, query},
     fleet::{
         device_filter::{DevicesQuery, Order, Sort},
         device_item::Known,
         device_walk,
     },
-    routes::v1::{list, query},
     server::State,
 };
 

@@ -18,6 +18,7 @@ use super::{
     viewer::Viewer,
 };
 use crate::{
+    api::query,
     http::{
         Site,
         auth::{Auth, Gate, Scope},
@@ -27,7 +28,6 @@ use crate::{
             seal::{Purpose, open, seal},
         },
     },
-    routes::v1::query,
     server::State,
 };
 

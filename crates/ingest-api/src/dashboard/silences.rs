@@ -22,8 +22,8 @@ use super::{
     viewer::Viewer,
 };
 use crate::{
+    api::{operator, query},
     http::{error::ApiError, reads},
-    routes::v1::{operator, query},
     server::State,
 };
 

@@ -7,8 +7,8 @@ use utoipa::IntoParams;
 
 use super::device_item::Known;
 use crate::{
+    api::{openapi::moment, query},
     http::{cursor::Scope, error::ApiError},
-    routes::{openapi::moment, v1::query},
 };
 
 /// The query, as it came.

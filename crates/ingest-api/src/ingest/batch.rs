@@ -16,8 +16,8 @@ use utoipa::ToSchema;
 
 use super::{ignored::Ignored, report_body, sync_event::now};
 use crate::{
+    api::openapi::Reports,
     http::{auth::Caller, body::Form, error::ApiError},
-    routes::openapi::Reports,
     server::State,
 };
 

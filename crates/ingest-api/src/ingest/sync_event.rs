@@ -12,8 +12,8 @@ use utoipa::ToSchema;
 
 use super::{ignored::Ignored, report_body};
 use crate::{
+    api::openapi::Report,
     http::{auth::Caller, error::ApiError},
-    routes::openapi::Report,
     server::State,
 };
 

@@ -1,13 +1,6 @@
 //! The route table.
 
-mod health;
 mod hint;
-mod metrics;
-pub(crate) mod openapi;
-mod page;
-mod repeated_failures;
-pub(crate) mod sync_history;
-pub(crate) mod v1;
 
 use actix_web::{
     HttpRequest,
@@ -15,41 +8,15 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 
-pub(crate) use self::openapi::Docs;
-pub use self::{repeated_failures::FailingTotal, v1::Summaries};
 use crate::{
-    dashboard,
-    http::{
-        auth::Scope,
-        error::ApiError,
-        route::{Access, Endpoint, Resource, get},
-    },
+    api, dashboard,
+    http::{error::ApiError, route::Resource},
     ingest,
 };
 
-/// All but those of devices, `/api/v1` and the pages.
-const OTHERS: &[Resource] = &[
-    Resource::new(
-        "/api/device/{id}/sync-history",
-        &[Endpoint::get(Access::Key(Scope::Read), || get().to(sync_history::get))],
-    )
-    .with_cors(),
-    Resource::new(
-        "/api/devices/repeated-failures",
-        &[Endpoint::get(Access::Key(Scope::Read), || get().to(repeated_failures::get))],
-    )
-    .with_cors(),
-    Resource::new("/healthz", &[Endpoint::get(Access::Everyone, || get().to(health::alive))]),
-    Resource::new("/readyz", &[Endpoint::get(Access::Everyone, || get().to(health::ready))]),
-    Resource::new("/metrics", &[Endpoint::get(Access::Key(Scope::Read), || get().to(metrics::get))]),
-    Resource::new("/openapi.json", &[Endpoint::get(Access::Key(Scope::Read), || get().to(openapi::get))]),
-    Resource::new("/docs", &[Endpoint::get(Access::Key(Scope::Read), || get().to(openapi::to_page))]),
-    Resource::new("/docs/{file:.*}", &[Endpoint::get(Access::Key(Scope::Read), || get().to(openapi::page))]),
-];
-
 /// Every route there is, with who may use it.
 pub fn all() -> impl Iterator<Item = &'static Resource> {
-    ingest::ROUTES.iter().chain(OTHERS).chain(v1::ROUTES).chain(dashboard::ROUTES)
+    ingest::ROUTES.iter().chain(api::ROUTES).chain(dashboard::ROUTES)
 }
 
 /// Every route with the scope that it demands, and a problem for everything else.
@@ -73,8 +40,8 @@ fn bad_query(error: &QueryPayloadError) -> ApiError {
     // The reader of queries gives no more than its sentence, with the name in it.
     let name = said.split('`').nth(1).map(|name| format!("/{name}"));
     match (said.split_once('`').map(|(what, _)| what.trim_end()), name) {
-        (Some("duplicate field"), Some(pointer)) => v1::operator::fault(&pointer, "is given twice: give it once"),
-        (Some("missing field"), Some(pointer)) => v1::operator::fault(&pointer, "is required"),
+        (Some("duplicate field"), Some(pointer)) => api::operator::fault(&pointer, "is given twice: give it once"),
+        (Some("missing field"), Some(pointer)) => api::operator::fault(&pointer, "is required"),
         _ => ApiError::malformed(format!("the query cannot be read: {said}")),
     }
 }

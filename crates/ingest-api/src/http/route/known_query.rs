@@ -21,8 +21,8 @@ use utoipa::{
 };
 
 use crate::{
+    api::{Reads, operator},
     http::error::{ApiError, refused},
-    routes::v1::{Reads, operator},
 };
 
 /// How alike two names are that may be meant for each other, from 0 to 1.

@@ -9,8 +9,8 @@ use pisync_core::models::{Contrast, Mark};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::query;
-use crate::{fleet::Found, http::error::ApiError, routes::sync_history::rfc3339, server::State};
+use super::{query, sync_history::rfc3339};
+use crate::{fleet::Found, http::error::ApiError, server::State};
 
 /// The longest window, in minutes: three reports of each device that reports every hour.
 const MOST_MINUTES: u32 = 180;

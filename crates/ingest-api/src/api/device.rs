@@ -9,11 +9,10 @@ use pisync_core::models::FailureCounter;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{alerts::AlertItem, query};
+use super::{alerts::AlertItem, openapi::DeviceName, query, sync_history::HistoryEntry};
 use crate::{
     fleet::device_item::{DeviceItem, Known, items},
     http::error::ApiError,
-    routes::{openapi::DeviceName, sync_history::HistoryEntry},
     server::State,
 };
 

@@ -25,8 +25,9 @@ use utoipa::{
 };
 use utoipa_swagger_ui::Config;
 
-use super::{health, repeated_failures, sync_history, v1};
+use super::{health, repeated_failures, sync_history};
 use crate::{
+    api,
     http::{error::ApiError, root},
     ingest::{batch, sync_event},
 };

@@ -17,11 +17,10 @@ use pisync_core::models::{Speeds, SyncHour, hour_of};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::query;
+use super::{query, sync_history::rfc3339};
 use crate::{
     fleet::device_counts::{Census, DeviceCounts},
     http::error::ApiError,
-    routes::sync_history::rfc3339,
     server::State,
 };
 

@@ -1,4 +1,4 @@
-//! The route table of `/api/v1`: what is read there, and what people do about alerts.
+//! What programs read, and what people do about alerts by programs: its route table.
 
 pub(crate) mod ack;
 pub(crate) mod alerts;
@@ -6,13 +6,19 @@ mod csv;
 mod device;
 mod devices;
 mod fleet_summary;
+mod health;
 pub(crate) mod list;
+mod metrics;
+pub(crate) mod openapi;
 pub(crate) mod operator;
+mod page;
 pub(crate) mod query;
+mod repeated_failures;
 mod silence_item;
 mod silences;
 mod spreadsheet;
 mod sync_events;
+pub(crate) mod sync_history;
 mod what_changed;
 
 use actix_web::{
@@ -21,14 +27,15 @@ use actix_web::{
 };
 use utoipa::OpenApi;
 
-pub use self::fleet_summary::Summaries;
+pub(crate) use self::openapi::Docs;
+pub use self::{fleet_summary::Summaries, repeated_failures::FailingTotal};
 use crate::http::{
     Costly,
     auth::Scope,
     route::{Access, Endpoint, Resource, get},
 };
 
-/// What these routes say of themselves.
+/// What the routes under `/api/v1` say of themselves.
 #[derive(OpenApi)]
 #[openapi(paths(
     devices::get,
@@ -48,8 +55,24 @@ use crate::http::{
 ))]
 pub(crate) struct Reads;
 
-/// Every route under `/api/v1` but that of batches.
+/// Every route but those of devices and the pages.
 pub(crate) const ROUTES: &[Resource] = &[
+    Resource::new(
+        "/api/device/{id}/sync-history",
+        &[Endpoint::get(Access::Key(Scope::Read), || get().to(sync_history::get))],
+    )
+    .with_cors(),
+    Resource::new(
+        "/api/devices/repeated-failures",
+        &[Endpoint::get(Access::Key(Scope::Read), || get().to(repeated_failures::get))],
+    )
+    .with_cors(),
+    Resource::new("/healthz", &[Endpoint::get(Access::Everyone, || get().to(health::alive))]),
+    Resource::new("/readyz", &[Endpoint::get(Access::Everyone, || get().to(health::ready))]),
+    Resource::new("/metrics", &[Endpoint::get(Access::Key(Scope::Read), || get().to(metrics::get))]),
+    Resource::new("/openapi.json", &[Endpoint::get(Access::Key(Scope::Read), || get().to(openapi::get))]),
+    Resource::new("/docs", &[Endpoint::get(Access::Key(Scope::Read), || get().to(openapi::to_page))]),
+    Resource::new("/docs/{file:.*}", &[Endpoint::get(Access::Key(Scope::Read), || get().to(openapi::page))]),
     Resource::new("/api/v1/devices", &[read(|| get().to(devices::get))]).with_cors(),
     Resource::new("/api/v1/devices.csv", &[read(|| get().to(devices::get_csv)).costly(Costly::List)]).with_cors(),
     Resource::new("/api/v1/devices/{id}", &[read(|| get().to(device::get))]).with_cors(),

@@ -18,13 +18,13 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     list::{self, ListPage},
     query,
+    sync_history::rfc3339,
 };
 use crate::{
     http::{
         cursor::{BadCursor, Position, Scope},
         error::ApiError,
     },
-    routes::sync_history::rfc3339,
     server::State,
 };
 

@@ -17,16 +17,14 @@ use utoipa::IntoParams;
 use super::{
     csv::{self, CsvQuery, Line},
     list::{self, ListPage},
+    openapi::{DeviceName, moment},
     query,
+    sync_history::HistoryEntry,
 };
 use crate::{
     http::{
         cursor::{BadCursor, Position, Scope},
         error::ApiError,
-    },
-    routes::{
-        openapi::{DeviceName, moment},
-        sync_history::HistoryEntry,
     },
     server::State,
 };

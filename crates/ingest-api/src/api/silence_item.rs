@@ -8,11 +8,8 @@ use pisync_core::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::operator;
-use crate::{
-    http::error::ApiError,
-    routes::{openapi::moment, sync_history::rfc3339},
-};
+use super::{openapi::moment, operator, sync_history::rfc3339};
+use crate::http::error::ApiError;
 
 /// The most matchers of a silence.
 const MATCHERS: usize = 20;
