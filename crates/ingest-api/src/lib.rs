@@ -1,20 +1,20 @@
 //! The HTTP side of `PiSync`: what a device reports goes through [`routes`] into the queue.
 //!
-//! In reading order: [`config`], [`server`] (with [`front`]), [`http`] (what stands before every route), [`routes`],
+//! In reading order: [`config`], [`server`] (with [`front`] and [`state`]), [`http`] (what stands before every route), [`routes`],
 //! `ingest` (what devices report to), [`api`] and [`dashboard`] (what is read), [`fleet`] (what both compute);
-//! [`admin`] and [`healthcheck`] for the operator's verbs.
+//! [`commands`] for the operator.
 
-pub mod admin;
 pub mod api;
+pub mod commands;
 pub mod config;
 pub mod dashboard;
 pub mod fleet;
 pub mod front;
-pub mod healthcheck;
 pub mod http;
 mod ingest;
 pub mod routes;
 pub mod server;
+pub mod state;
 
 use std::{net::TcpListener, sync::Arc, time::Duration};
 
@@ -34,7 +34,7 @@ use crate::{
     fleet::{Census, Changes, Hours, Liveness},
     front::Front,
     http::{Budget, limits::Limits, metrics::Metrics, server::Bounds},
-    server::State,
+    state::State,
 };
 
 /// Bytes of bodies and long heads that may be in memory at a time, over all connections: with

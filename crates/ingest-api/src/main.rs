@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use ingest_api::{admin, config::Config};
+use ingest_api::{commands, config::Config};
 use pisync_core::settings;
 
 fn main() -> ExitCode {
@@ -12,7 +12,7 @@ fn main() -> ExitCode {
 
 fn run(config: Config) -> anyhow::Result<()> {
     if let Some(command) = &config.command {
-        return admin::run(command, &config);
+        return commands::run(command, &config);
     }
     config.refuse_open_door();
     actix_web::rt::System::new().block_on(ingest_api::run(config))

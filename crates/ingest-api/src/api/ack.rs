@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use super::{alerts::AlertItem, operator};
 use crate::{
     http::{auth::Caller, error::ApiError},
-    server::State,
+    state::State,
 };
 
 /// Who takes it on, and what they say.

@@ -25,7 +25,7 @@ use crate::{
         cursor::{BadCursor, Position, Scope},
         error::ApiError,
     },
-    server::State,
+    state::State,
 };
 
 /// The query, as it came.

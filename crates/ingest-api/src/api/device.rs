@@ -13,7 +13,7 @@ use super::{alerts::AlertItem, openapi::DeviceName, query, sync_history::History
 use crate::{
     fleet::device_item::{DeviceItem, Known, items},
     http::error::ApiError,
-    server::State,
+    state::State,
 };
 
 /// How many of the last events are shown.

@@ -19,7 +19,7 @@ use crate::{
         device_walk,
     },
     http::error::ApiError,
-    server::State,
+    state::State,
 };
 
 const HEAD: &str = "deviceId,status,failureCount,failingSince,lastSeenAt,lastSuccessAt,cause,clockSuspectSince";

@@ -21,7 +21,7 @@ use super::{query, sync_history::rfc3339};
 use crate::{
     fleet::device_counts::{Census, DeviceCounts},
     http::error::ApiError,
-    server::State,
+    state::State,
 };
 
 /// The most hours that can be asked for: a week.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     http::auth::{Auth, Gate, Scope},
-    server::State,
+    state::State,
 };
 
 /// 200 as long as the process can answer.

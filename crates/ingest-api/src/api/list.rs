@@ -9,7 +9,7 @@ use crate::{
         cursor::{Position, Scope},
         error::ApiError,
     },
-    server::State,
+    state::State,
 };
 
 /// Some items of a list, and where it goes on.

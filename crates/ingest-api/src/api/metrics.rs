@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::{
     fleet::Census,
     http::metrics::{Metrics, alerter_registry, devices_registry, queue_registry},
-    server::State,
+    state::State,
 };
 
 /// How long Redis and `MongoDB` may take: less than a scrape.

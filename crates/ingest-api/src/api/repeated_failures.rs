@@ -13,7 +13,7 @@ use super::page::{Envelope, PageQuery};
 use crate::{
     fleet::refresh::{Latest, PATIENCE},
     http::error::ApiError,
-    server::State,
+    state::State,
 };
 
 /// How many failed syncs in a row make a repeated failure.

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     http::{auth::Caller, error::ApiError, reads},
-    server::State,
+    state::State,
 };
 
 /// The most silences that are listed.

@@ -26,7 +26,7 @@ use crate::{
         cursor::{BadCursor, Position, Scope},
         error::ApiError,
     },
-    server::State,
+    state::State,
 };
 
 const HEAD: &str = "_id,deviceId,timestamp,totalFilesSynced,totalErrors,internetSpeed,deviceTimestamp,clockSuspect,\

@@ -15,7 +15,7 @@ use super::{
     openapi::DeviceName,
     page::{Envelope, PageQuery},
 };
-use crate::{http::error::ApiError, server::State};
+use crate::{http::error::ApiError, state::State};
 
 /// A row as every route shows it.
 #[derive(Serialize, ToSchema)]

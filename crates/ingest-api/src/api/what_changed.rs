@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{query, sync_history::rfc3339};
-use crate::{fleet::Found, http::error::ApiError, server::State};
+use crate::{fleet::Found, http::error::ApiError, state::State};
 
 /// The longest window, in minutes: three reports of each device that reports every hour.
 const MOST_MINUTES: u32 = 180;

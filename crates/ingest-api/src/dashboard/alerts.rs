@@ -28,7 +28,7 @@ use crate::{
         cursor::{BadCursor, Position},
         error::ApiError,
     },
-    server::State,
+    state::State,
 };
 
 /// How many incidents a page has.

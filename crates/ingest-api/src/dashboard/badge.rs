@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use pisync_core::models::DeviceStatus;
 
 use super::{moment::grouped, page::PageError, viewer::Viewer};
-use crate::{fleet::Census, http::error::ApiError, server::State};
+use crate::{fleet::Census, http::error::ApiError, state::State};
 
 /// Pixels of a character, at the most, and around a text.
 const CHARACTER: usize = 7;

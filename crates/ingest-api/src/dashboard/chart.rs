@@ -11,7 +11,7 @@ use pisync_core::{
 use serde::Serialize;
 
 use super::{page::PageError, viewer::Viewer};
-use crate::{http::error::ApiError, server::State};
+use crate::{http::error::ApiError, state::State};
 
 /// The hours that are drawn: a week.
 pub(super) const WEEK: i32 = 168;

@@ -15,7 +15,7 @@ use super::{
     sign_in::begin_for_forms,
     viewer::Viewer,
 };
-use crate::{http::error::ApiError, server::State};
+use crate::{http::error::ApiError, state::State};
 
 /// How many letters of a partition are shown.
 const SHOWN: usize = 50;

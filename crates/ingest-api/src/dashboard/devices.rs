@@ -20,7 +20,7 @@ use crate::{
         device_item::Known,
         device_walk,
     },
-    server::State,
+    state::State,
 };
 
 /// A device in a list.

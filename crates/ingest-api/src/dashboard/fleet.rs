@@ -28,7 +28,7 @@ use super::{
 use crate::{
     fleet::{Census, device_item::Known},
     http::{error::ApiError, reads},
-    server::State,
+    state::State,
 };
 
 /// How long a part may take before the page goes without it.

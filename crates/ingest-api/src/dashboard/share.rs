@@ -28,7 +28,7 @@ use crate::{
             seal::{Purpose, open, seal},
         },
     },
-    server::State,
+    state::State,
 };
 
 /// The name of the cookie that a link leaves.

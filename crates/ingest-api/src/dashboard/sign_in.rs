@@ -24,7 +24,7 @@ use crate::{
         limits::{Cells, TooFast},
         session::{self, Session},
     },
-    server::State,
+    state::State,
 };
 
 /// How often who fails may try: ten times at once, then every ten seconds.

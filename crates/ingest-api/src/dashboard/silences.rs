@@ -24,7 +24,7 @@ use super::{
 use crate::{
     api::{operator, query},
     http::{error::ApiError, reads},
-    server::State,
+    state::State,
 };
 
 /// The most silences that are listed.

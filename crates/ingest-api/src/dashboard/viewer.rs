@@ -11,7 +11,7 @@ use crate::{
         error::ApiError,
         session::{self, Session},
     },
-    server::State,
+    state::State,
 };
 
 /// Somebody who may read.

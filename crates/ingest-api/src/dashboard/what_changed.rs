@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use pisync_core::models::{Contrast, Share};
 
 use super::moment::{Moment, grouped};
-use crate::{fleet::Found, server::State};
+use crate::{fleet::Found, state::State};
 
 /// The window, in minutes: each device of a fleet that reports every hour is in it.
 const MINUTES: u32 = 60;

@@ -16,7 +16,7 @@ use super::{
     device_item::{Known, silent_before},
     refresh::{Latest, PATIENCE},
 };
-use crate::{http::error::ApiError, server::State};
+use crate::{http::error::ApiError, state::State};
 
 /// How many devices are asked after together.
 const TOGETHER: usize = 1_000;

@@ -7,7 +7,7 @@ use pisync_core::models::{Cause, DeviceStatus, FailureCounter};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{api::sync_history::rfc3339, http::error::ApiError, server::State};
+use crate::{api::sync_history::rfc3339, http::error::ApiError, state::State};
 
 /// What is known of a device, before its rows are asked.
 #[derive(Debug, Clone)]

@@ -12,7 +12,7 @@ use crate::{
         cursor::{BadCursor, Position},
         error::ApiError,
     },
-    server::State,
+    state::State,
 };
 
 /// How many devices are looked at for one page where not all fit; then the page is short.

@@ -11,7 +11,7 @@ use super::{
     Census, hours,
     refresh::{DEADLINE, OneAtATime},
 };
-use crate::{http::error::ApiError, server::State};
+use crate::{http::error::ApiError, state::State};
 
 /// How often a process asks whether the hour has its counts.
 const ASK: Duration = Duration::from_mins(1);

@@ -18,7 +18,7 @@ use super::{ignored::Ignored, report_body, sync_event::now};
 use crate::{
     api::openapi::Reports,
     http::{auth::Caller, body::Form, error::ApiError},
-    server::State,
+    state::State,
 };
 
 /// What became of a batch.

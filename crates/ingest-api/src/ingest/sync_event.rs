@@ -14,7 +14,7 @@ use super::{ignored::Ignored, report_body};
 use crate::{
     api::openapi::Report,
     http::{auth::Caller, error::ApiError},
-    server::State,
+    state::State,
 };
 
 const MESSAGE: &str = "Sync event queued successfully";

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use pisync_core::queue::QueueError;
 
 use self::seal::{Purpose, open, seal};
-use crate::{http::cursor::SigningKey, server::State};
+use crate::{http::cursor::SigningKey, state::State};
 
 /// The name of the cookie.
 const NAME: &str = "pisync_session";

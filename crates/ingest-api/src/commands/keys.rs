@@ -1,5 +1,4 @@
-//! The operator's verbs: they make, show and revoke keys, for which they need the files alone, or
-//! ask a process whether it is well; and end.
+//! `keys`: makes, shows and revokes keys, for which it needs the files alone.
 
 use std::path::Path;
 
@@ -7,23 +6,14 @@ use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use pisync_core::settings;
 
 use crate::{
-    config::{Command, Config, KeySettings, KeysCommand},
-    healthcheck,
+    config::{Config, KeySettings, KeysCommand},
     http::auth::{DeviceKeys, keys_file::KeysFile},
 };
 
 /// Does what the operator asks.
 ///
-/// Fails where a file cannot be read or written or what was named is not there, or the process is
-/// not well.
-pub fn run(command: &Command, config: &Config) -> anyhow::Result<()> {
-    match command {
-        Command::Keys(command) => keys(command, &config.keys),
-        Command::Healthcheck(healthcheck) => Ok(healthcheck::run(*healthcheck, config.bind, &config.front)?),
-    }
-}
-
-fn keys(command: &KeysCommand, settings: &KeySettings) -> anyhow::Result<()> {
+/// Fails if a file cannot be read or written, or if what was named is not there.
+pub(super) fn run(command: &KeysCommand, settings: &KeySettings) -> anyhow::Result<()> {
     match command {
         KeysCommand::New { scope, note } => say(KeysFile::add(keys_file(settings), *scope, note.clone())?),
         KeysCommand::List => list(&KeysFile::read(keys_file(settings))?),

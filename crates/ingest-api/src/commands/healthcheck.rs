@@ -1,4 +1,4 @@
-//! The verb `healthcheck`, where the process may speak TLS.
+//! `healthcheck`: asks a process that may speak TLS whether it is well.
 
 use std::{io, net::SocketAddr, net::TcpStream, sync::Arc};
 
@@ -13,7 +13,7 @@ use rustls::{
 use crate::config::FrontSettings;
 
 /// Asks the process that listens on `address` with these settings whether it is well.
-pub fn run(healthcheck: Healthcheck, address: SocketAddr, front: &FrontSettings) -> Result<(), Unwell> {
+pub(super) fn run(healthcheck: Healthcheck, address: SocketAddr, front: &FrontSettings) -> Result<(), Unwell> {
     match front.tls_cert {
         Some(_) => healthcheck.ask_over(encrypted(connect(address)?)?),
         None => healthcheck.ask(address),
