@@ -201,13 +201,13 @@ impl AlertsQuery {
 
     pub(crate) fn filter(&self) -> Result<AlertFilter, ApiError> {
         let state = self.state.as_deref().map(|word| {
-            AlertState::parse(word).ok_or_else(|| ApiError::query("/state", "must be pending, firing or resolved"))
+            AlertState::parse(word).ok_or_else(|| ApiError::invalid("/state", "must be pending, firing or resolved"))
         });
         let device_id = self.device_id.as_deref().map(|id| query::device_id("/deviceId", id));
         let held_by = self
             .held_by
             .as_deref()
-            .map(|id| AlertId::parse(id).ok_or_else(|| ApiError::query("/heldBy", "must be the id of an alert")));
+            .map(|id| AlertId::parse(id).ok_or_else(|| ApiError::invalid("/heldBy", "must be the id of an alert")));
         let held = held_by.transpose()?.map_or(Held::Any, Held::By);
         Ok(AlertFilter { state: state.transpose()?, device_id: device_id.transpose()?, held })
     }

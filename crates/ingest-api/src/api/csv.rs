@@ -84,7 +84,7 @@ impl CsvQuery {
         match self.bom.as_deref() {
             None | Some("true") => Ok("\u{feff}"),
             Some("false") => Ok(""),
-            Some(_) => Err(ApiError::query("/bom", "must be true or false")),
+            Some(_) => Err(ApiError::invalid("/bom", "must be true or false")),
         }
     }
 }

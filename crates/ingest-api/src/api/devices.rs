@@ -70,7 +70,7 @@ pub(super) async fn get_csv(
     let filter = query.parse()?;
     let is_list = filter.status == Some(DeviceStatus::Failing) && filter.order() == Order::Count;
     if !is_list || filter.prefix.is_some() {
-        return Err(ApiError::query("/status", "must be failing, without q: the others are no list as CSV"));
+        return Err(ApiError::invalid("/status", "must be failing, without q: the others are no list as CSV"));
     }
     let counters = state.store.failure_counters().all_worst(filter.at_least()).await?;
     let lines = counters.map_err(ApiError::from).try_chunks(TOGETHER).map_err(|broken| broken.1);

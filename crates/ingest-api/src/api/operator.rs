@@ -1,7 +1,6 @@
 //! What a person says with a deed: who they are, and why.
 
 use actix_web::{HttpMessage, HttpRequest, web::Payload};
-use pisync_core::models::FieldError;
 use serde::de::DeserializeOwned;
 
 use crate::http::{body, error::ApiError};
@@ -38,15 +37,22 @@ pub(crate) fn comment(comment: &str) -> Result<&str, ApiError> {
     text("/comment", comment, 0..=COMMENT)
 }
 
-fn text<'a>(pointer: &str, text: &'a str, length: std::ops::RangeInclusive<usize>) -> Result<&'a str, ApiError> {
+fn text<'a>(
+    pointer: &'static str,
+    text: &'a str,
+    length: std::ops::RangeInclusive<usize>,
+) -> Result<&'a str, ApiError> {
     if !length.contains(&text.chars().count()) {
-        return Err(fault(pointer, format!("must have {} to {} characters", length.start(), length.end())));
+        return Err(ApiError::invalid(pointer, format!("must have {} to {} characters", length.start(), length.end())));
     }
     match text.chars().find(|character| is_hidden(*character)) {
         None => Ok(text),
         Some(hidden) => {
             let code = u32::from(hidden);
-            Err(fault(pointer, format!("holds U+{code:04X}, a character that is not shown or turns others around")))
+            Err(ApiError::invalid(
+                pointer,
+                format!("holds U+{code:04X}, a character that is not shown or turns others around"),
+            ))
         }
     }
 }
@@ -56,9 +62,4 @@ fn is_hidden(character: char) -> bool {
     let is_line = matches!(character, '\n' | '\r' | '\t');
     let turns = matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{ad}');
     (character.is_control() && !is_line) || turns
-}
-
-/// A fault of a member of the body.
-pub(crate) fn fault(pointer: &str, detail: impl Into<String>) -> ApiError {
-    ApiError::Invalid(vec![FieldError { pointer: pointer.to_owned().into(), code: "invalid", detail: detail.into() }])
 }

@@ -51,15 +51,15 @@ impl PageQuery {
     /// the route that goes on from there.
     pub(super) fn parse(&self, by_cursor: &str) -> Result<PageOf, ApiError> {
         let page = number(self.page.as_deref(), 1, 1..=u32::MAX)
-            .ok_or_else(|| ApiError::query("/page", "must be an integer from 1"))?;
+            .ok_or_else(|| ApiError::invalid("/page", "must be an integer from 1"))?;
         let limit = number(self.limit.as_deref(), 10, 1..=200)
-            .ok_or_else(|| ApiError::query("/limit", "must be an integer from 1 to 200"))?;
+            .ok_or_else(|| ApiError::invalid("/limit", "must be an integer from 1 to 200"))?;
         if u64::from(page) * u64::from(limit) > DEEPEST {
             let most = DEEPEST / u64::from(limit);
             let detail = format!(
                 "must be at most {most} with this limit: for what lies deeper, follow the cursors of {by_cursor}"
             );
-            return Err(ApiError::query("/page", detail));
+            return Err(ApiError::invalid("/page", detail));
         }
         Ok(PageOf { page, limit })
     }

@@ -19,7 +19,7 @@ pub(crate) fn number(
     let Some(text) = text else { return Ok(None) };
     let number = text.parse().ok().filter(|number| range.contains(number));
     let expected = || format!("must be an integer from {} to {}", range.start(), range.end());
-    number.map(Some).ok_or_else(|| ApiError::query(pointer, expected()))
+    number.map(Some).ok_or_else(|| ApiError::invalid(pointer, expected()))
 }
 
 /// A time. The plus of an offset is a space where it came unescaped.
@@ -30,12 +30,12 @@ pub(crate) fn time(pointer: &'static str, text: Option<&str>) -> Result<Option<T
         _ => parse_time(text),
     };
     let expected = "must be RFC 3339 with an offset, or integer milliseconds since 1970";
-    time.map(Some).ok_or_else(|| ApiError::query(pointer, expected))
+    time.map(Some).ok_or_else(|| ApiError::invalid(pointer, expected))
 }
 
 /// A device's id from the path or the query.
 pub(crate) fn device_id(pointer: &'static str, text: &str) -> Result<DeviceId, ApiError> {
-    DeviceId::parse(text).map_err(|error| ApiError::query(pointer, error.to_string()))
+    DeviceId::parse(text).map_err(|error| ApiError::invalid(pointer, error.to_string()))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use pisync_core::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{openapi::moment, operator, sync_history::rfc3339};
+use super::{openapi::moment, sync_history::rfc3339};
 use crate::http::error::ApiError;
 
 /// The most matchers of a silence.
@@ -91,10 +91,10 @@ impl From<Reach> for ReachItem {
 /// The matchers, 1 to 20.
 pub(super) fn matchers<'a>(texts: impl ExactSizeIterator<Item = &'a str>) -> Result<Vec<Matcher>, ApiError> {
     if !(1..=MATCHERS).contains(&texts.len()) {
-        return Err(operator::fault("/matchers", format!("must be 1 to {MATCHERS}")));
+        return Err(ApiError::invalid("/matchers", format!("must be 1 to {MATCHERS}")));
     }
     let read = |(index, text): (usize, &str)| {
-        text.parse::<Matcher>().map_err(|error| operator::fault(&format!("/matchers/{index}"), error.to_string()))
+        text.parse::<Matcher>().map_err(|error| ApiError::invalid(format!("/matchers/{index}"), error.to_string()))
     };
     texts.enumerate().map(read).collect()
 }

@@ -75,7 +75,7 @@ pub(super) async fn post(
     let starts_at = time("/startsAt", body.starts_at.as_ref())?.unwrap_or(now);
     let end = match time("/endsAt", body.ends_at.as_ref())? {
         Some(at) if at <= starts_at.max(now) => {
-            return Err(operator::fault("/endsAt", "must lie in the future and after the start"));
+            return Err(ApiError::invalid("/endsAt", "must lie in the future and after the start"));
         }
         Some(at) => SilenceEnd::At(at),
         None => SilenceEnd::Resolved { has_matched: false },
@@ -128,12 +128,12 @@ pub(super) async fn preview(query: Query<PreviewQuery>, state: Data<State>) -> R
     Ok(HttpResponse::Ok().json(ReachItem::from(reach)))
 }
 
-fn time(pointer: &str, value: Option<&Value>) -> Result<Option<Timestamp>, ApiError> {
+fn time(pointer: &'static str, value: Option<&Value>) -> Result<Option<Timestamp>, ApiError> {
     let text = match value {
         None | Some(Value::Null) => return Ok(None),
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),
     };
     let expected = "must be RFC 3339 with an offset, or integer milliseconds since 1970";
-    parse_time(&text).map(Some).ok_or_else(|| operator::fault(pointer, expected))
+    parse_time(&text).map(Some).ok_or_else(|| ApiError::invalid(pointer, expected))
 }

@@ -62,7 +62,7 @@ impl RangeQuery {
         let to = query::time("/to", self.to.as_deref())?;
         let range = from.unwrap_or(Timestamp::MIN)..to.unwrap_or(Timestamp::MAX);
         if range.start > range.end {
-            return Err(ApiError::query("/from", "must not lie after to"));
+            return Err(ApiError::invalid("/from", "must not lie after to"));
         }
         Ok(range)
     }

@@ -72,7 +72,7 @@ pub(super) async fn get(
     state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     let page = query.parse("/api/v1/devices/{id}/sync-events")?;
-    let device_id = DeviceId::parse(&id).map_err(|error| ApiError::query("/id", error.to_string()))?;
+    let device_id = DeviceId::parse(&id).map_err(|error| ApiError::invalid("/id", error.to_string()))?;
     let found = state.store.sync_events().history(&device_id, page.skip(), page.limit).await?;
     Ok(page.answer(found.results.into_iter().map(HistoryEntry::from).collect(), found.total))
 }

@@ -170,7 +170,7 @@ async fn add(order: &Order, viewer: &Viewer, state: &State) -> Result<(), ApiErr
     let by = Some(order.by.trim()).filter(|by| !by.is_empty());
     let silence = Silence {
         id: state.store.silences().new_id(),
-        matchers: about.matchers().map_err(|why| operator::fault("/matchers", why))?,
+        matchers: about.matchers().map_err(|why| ApiError::invalid("/matchers", why))?,
         starts_at: now,
         end,
         by: operator::name(viewer.key_id(), by)?,

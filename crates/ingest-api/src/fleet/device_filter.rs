@@ -98,7 +98,7 @@ impl DevicesQuery {
         let status = self
             .status
             .as_deref()
-            .map(|word| DeviceStatus::parse(word).ok_or_else(|| ApiError::query("/status", words)));
+            .map(|word| DeviceStatus::parse(word).ok_or_else(|| ApiError::invalid("/status", words)));
         let most = i32::MAX.unsigned_abs();
         let min_failures = query::number("/minFailures", self.min_failures.as_deref(), 1..=most)?;
         let filter = DeviceFilter {
@@ -118,17 +118,17 @@ impl DeviceFilter {
     fn check(&self) -> Result<(), ApiError> {
         let is = |status| self.status.is_none_or(|asked| asked == status);
         if self.min_failures.is_some() && !is(DeviceStatus::Failing) {
-            return Err(ApiError::query("/minFailures", "must stand with status=failing or without a status"));
+            return Err(ApiError::invalid("/minFailures", "must stand with status=failing or without a status"));
         }
         let seen = if self.seen_before.is_some() { "/seenBefore" } else { "/seenAfter" };
         if self.is_by_time() && (!is(DeviceStatus::Silent) || self.prefix.is_some() || self.min_failures.is_some()) {
-            return Err(ApiError::query(seen, "must stand alone or with status=silent"));
+            return Err(ApiError::invalid(seen, "must stand alone or with status=silent"));
         }
         if self.is_by_time() && self.sort.is_some_and(|sort| sort != Sort::Seen) {
-            return Err(ApiError::query("/sort", "must be seen, or left out, with seenBefore or seenAfter"));
+            return Err(ApiError::invalid("/sort", "must be seen, or left out, with seenBefore or seenAfter"));
         }
         if self.seen_before.zip(self.seen_after).is_some_and(|(before, after)| after > before) {
-            return Err(ApiError::query("/seenAfter", "must not lie after seenBefore"));
+            return Err(ApiError::invalid("/seenAfter", "must not lie after seenBefore"));
         }
         Ok(())
     }
@@ -215,6 +215,6 @@ impl Sort {
 
     fn parse(word: &str) -> Result<Self, ApiError> {
         let found = Self::ALL.into_iter().find(|known| known.as_str() == word);
-        found.ok_or_else(|| ApiError::query("/sort", "must be id, failures or seen"))
+        found.ok_or_else(|| ApiError::invalid("/sort", "must be id, failures or seen"))
     }
 }

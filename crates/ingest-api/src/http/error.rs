@@ -1,7 +1,7 @@
 //! Every answer that is not a success: `application/problem+json` (RFC 9457), with the members
 //! `success` and `error` that old clients read.
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use actix_web::{
     HttpResponse, ResponseError,
@@ -95,8 +95,8 @@ pub enum ApiError {
 }
 
 impl ApiError {
-    /// One fault of a member of the query.
-    pub fn query(pointer: &'static str, detail: impl Into<String>) -> Self {
+    /// One fault of a member of the body or the query.
+    pub fn invalid(pointer: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
         Self::fault(pointer, "invalid", detail)
     }
 
@@ -105,7 +105,7 @@ impl ApiError {
         Self::fault("", "malformed", detail)
     }
 
-    fn fault(pointer: &'static str, code: &'static str, detail: impl Into<String>) -> Self {
+    fn fault(pointer: impl Into<Cow<'static, str>>, code: &'static str, detail: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldError { pointer: pointer.into(), code, detail: detail.into() }])
     }
 
@@ -292,7 +292,7 @@ impl From<QueueError> for ApiError {
 
 impl From<BadCursor> for ApiError {
     fn from(error: BadCursor) -> Self {
-        Self::query("/cursor", error.to_string())
+        Self::invalid("/cursor", error.to_string())
     }
 }
 

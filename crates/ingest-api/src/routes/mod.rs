@@ -40,8 +40,8 @@ fn bad_query(error: &QueryPayloadError) -> ApiError {
     // The reader of queries gives no more than its sentence, with the name in it.
     let name = said.split('`').nth(1).map(|name| format!("/{name}"));
     match (said.split_once('`').map(|(what, _)| what.trim_end()), name) {
-        (Some("duplicate field"), Some(pointer)) => api::operator::fault(&pointer, "is given twice: give it once"),
-        (Some("missing field"), Some(pointer)) => api::operator::fault(&pointer, "is required"),
+        (Some("duplicate field"), Some(pointer)) => ApiError::invalid(pointer, "is given twice: give it once"),
+        (Some("missing field"), Some(pointer)) => ApiError::invalid(pointer, "is required"),
         _ => ApiError::malformed(format!("the query cannot be read: {said}")),
     }
 }

@@ -69,15 +69,15 @@ fn unknown(query: &str, known: &[String]) -> Option<ApiError> {
             return Some(ApiError::malformed(why));
         };
         if !known.contains(&name) {
-            return Some(operator::fault(&format!("/{}", shown(&name)), refusal(&name, known)));
+            return Some(ApiError::invalid(format!("/{}", shown(&name)), refusal(&name, known)));
         }
         // `label` may be repeated: all must match.
         if name != "label" && seen.contains(&name) {
-            return Some(operator::fault(&format!("/{name}"), "is given twice: give it once"));
+            return Some(ApiError::invalid(format!("/{name}"), "is given twice: give it once"));
         }
         if decode(value).is_none() {
             let why = format!("must be percent-encoded UTF-8, and {} is not", shown(value));
-            return Some(operator::fault(&format!("/{name}"), why));
+            return Some(ApiError::invalid(format!("/{name}"), why));
         }
         seen.push(name);
     }
