@@ -13,6 +13,7 @@ pub(crate) mod openapi;
 pub(crate) mod operator;
 mod page;
 pub(crate) mod query;
+mod query_names;
 mod repeated_failures;
 mod silence_item;
 mod silences;
@@ -53,7 +54,7 @@ use crate::http::{
     fleet_summary::get,
     what_changed::get,
 ))]
-pub(crate) struct Reads;
+struct Reads;
 
 /// Every route but those of devices and the pages.
 pub(crate) const ROUTES: &[Resource] = &[
@@ -104,5 +105,5 @@ pub(crate) const ROUTES: &[Resource] = &[
 const OPERATE: Access = Access::Key(Scope::Operate);
 
 const fn read(route: fn() -> Route) -> Endpoint {
-    Endpoint::get(Access::Key(Scope::Read), route).with_known_query()
+    Endpoint::get(Access::Key(Scope::Read), route).with_known_query(query_names::of)
 }

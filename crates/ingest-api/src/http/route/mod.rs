@@ -1,11 +1,19 @@
 //! A row of the route table, and the paths that it is found by.
+//!
+//! In reading order: [`Resource`] (a path), [`Endpoint`] (one of its methods, with who may use it), `known_query`
+//! (parameters that a route does not take), `head` (answers to `HEAD`), `tidy` (paths written in another way).
 
-mod known_query;
+mod endpoint;
+mod head;
+pub(crate) mod known_query;
 mod resource;
 pub(crate) mod tidy;
 
-pub use self::resource::{Access, Endpoint, Resource};
+pub use self::{
+    endpoint::{Access, Endpoint},
+    resource::Resource,
+};
 pub(crate) use self::{
-    resource::{get, leave_out},
+    head::{get, leave_out},
     tidy::{is_ingest, tidy},
 };
