@@ -1,21 +1,15 @@
-//! What `ingest-api` counts.
+//! What is counted as it happens: requests, accepted events, and connections that the server has ended.
 
 use std::{borrow::Cow, time::Duration};
 
-use jiff::Timestamp;
-use pisync_core::{
-    metrics::{registry, registry_of, seconds},
-    models::DeviceStatus,
-    queue::{Each, PartitionStatus, QueueError, Signs},
-};
+use pisync_core::metrics::{registry_of, seconds};
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    metrics::{counter::Counter, family::Family, histogram::Histogram},
     registry::Registry,
 };
 
 use super::server::Why;
-use crate::ingest::Ignored;
 
 /// The route of devices, whose histogram is at hand: nothing is looked up for an accept.
 pub(crate) const ACCEPT: &str = "/api/sync-event";
@@ -41,11 +35,6 @@ struct Code {
 struct Answered {
     route: Cow<'static, str>,
     status: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Place {
-    partition: u32,
 }
 
 impl Metrics {
@@ -83,10 +72,10 @@ impl Metrics {
         self.durations.get_or_create(&answered).observe(duration.as_secs_f64());
     }
 
-    /// Notes what was left out of reports that were taken.
-    pub(crate) fn ignored(&self, ignored: &[Ignored]) {
-        for ignored in ignored {
-            self.ignored.get_or_create(&[("member", ignored.member())]).inc();
+    /// Notes the members that were left out of reports that were taken.
+    pub(crate) fn ignored(&self, members: impl Iterator<Item = &'static str>) {
+        for member in members {
+            self.ignored.get_or_create(&[("member", member)]).inc();
         }
     }
 
@@ -114,69 +103,6 @@ impl Default for Metrics {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// What lies in the queue; without an answer of Redis only that there is none.
-pub(crate) fn queue_registry(status: &Result<Each<PartitionStatus>, QueueError>, max_queue: u64) -> Registry {
-    let mut registry = registry();
-    let redis_up = Gauge::<i64>::default();
-    redis_up.set(i64::from(status.is_ok()));
-    registry.register("redis_up", "1 while Redis tells the state of the queue, 0 else", redis_up);
-    let limit = Gauge::<i64>::default();
-    limit.set(signed(max_queue));
-    registry.register("queue_limit_events", "Events that may wait in all partitions together", limit);
-    let Ok(Each { told, untold }) = status else { return registry };
-    let silent = Gauge::<i64>::default();
-    silent.set(i64::try_from(untold.len()).unwrap_or(i64::MAX));
-    registry.register("queue_partitions_untold", "Partitions whose state cannot be told; the log says why", silent);
-    let mut gauge = |name: &str, help: &str, value: &dyn Fn(&PartitionStatus) -> i64| {
-        let family = Family::<Place, Gauge>::default();
-        for status in told {
-            family.get_or_create(&Place { partition: u32::from(status.partition.number()) }).set(value(status));
-        }
-        registry.register(name, help, family);
-    };
-    gauge("queue_waiting_events", "Events that wait", &|status| signed(status.ready));
-    gauge("queue_in_flight_events", "Events in batches that workers have claimed", &|status| {
-        signed(status.in_flight())
-    });
-    gauge("queue_dead_letters", "Dead letters that lie in the queue", &|status| signed(status.dead));
-    gauge("queue_paused", "1 while the partition hands out nothing", &|status| i64::from(status.paused));
-    gauge("queue_oldest_age_seconds", "How long the oldest event has waited; 0 where none does", &oldest_age);
-    registry
-}
-
-/// How many devices have which status.
-pub(crate) fn devices_registry(counts: [(DeviceStatus, u64); 4]) -> Registry {
-    let mut registry = registry();
-    let devices = Family::<[(&'static str, &'static str); 1], Gauge>::default();
-    for (status, count) in counts {
-        devices.get_or_create(&[("status", status.as_str())]).set(signed(count));
-    }
-    registry.register("devices", "Devices by status, each counted once", devices);
-    registry
-}
-
-/// Whether anybody is being alerted, by what alerters wrote down in Redis.
-pub(crate) fn alerter_registry(signs: &Signs, now: Timestamp) -> Registry {
-    let mut registry = registry();
-    let (up, last_tick) = (Gauge::<i64>::default(), Gauge::<i64>::default());
-    up.set(i64::from(signs.alerter_at(now).is_alive()));
-    last_tick.set(signs.alerter.map_or(0, Timestamp::as_second));
-    let help = "1 while an alerter ticks by its schedule, 0 while nobody is being alerted";
-    registry.register("alerter_up", help, up);
-    let help = "When an alerter last completed a tick; 0 before the first";
-    registry.register("alerter_last_tick_timestamp_seconds", help, last_tick);
-    registry
-}
-
-fn oldest_age(status: &PartitionStatus) -> i64 {
-    let age = status.oldest.as_ref().map(|event| Timestamp::now().duration_since(event.received_at));
-    age.map_or(0, |age| age.as_secs().max(0))
-}
-
-fn signed(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 fn word(why: Why) -> &'static str {

@@ -109,7 +109,7 @@ pub(crate) async fn post(
     let of_batch = batch_ignored.map(|ignored| Ignored::new(0, ignored));
     answer.ignored = Ignored::bounded(of_batch.into_iter().chain(answer.ignored).collect());
     state.metrics.accepts.inc_by(answer.accepted as u64);
-    state.metrics.ignored(&answer.ignored);
+    state.metrics.ignored(answer.ignored.iter().map(Ignored::member));
     state.crash.pass("after_push");
     Ok(HttpResponse::Accepted().json(answer))
 }

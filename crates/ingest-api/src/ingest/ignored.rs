@@ -9,7 +9,7 @@ const NAMED: usize = 1_000;
 
 /// A part of a report that could not be kept. The report was taken without it.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Ignored {
+pub(super) struct Ignored {
     /// The report's place in the batch, from 0; 0 for a report alone, and for `/sentAt`.
     index: usize,
     /// JSON pointer (RFC 6901) to the part, from the report on; `/sentAt` is the batch's own.
@@ -25,7 +25,7 @@ impl Ignored {
     }
 
     /// The member of the report that it is, or is in.
-    pub(crate) fn member(&self) -> &'static str {
+    pub(super) fn member(&self) -> &'static str {
         match self.pointer.split('/').nth(1) {
             Some("labels") => "labels",
             Some("error") => "error",

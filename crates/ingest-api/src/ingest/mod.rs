@@ -15,8 +15,6 @@ use crate::http::{
     },
 };
 
-pub(crate) use self::ignored::Ignored;
-
 /// The routes of devices.
 pub(crate) const ROUTES: &[Resource] = &[
     Resource::new(SYNC_EVENTS, &[Endpoint::post(Access::Key(Scope::Ingest), || post().to(batch::post))]),

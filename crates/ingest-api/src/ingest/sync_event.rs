@@ -63,7 +63,7 @@ pub(crate) async fn post(
     state.crash.pass("after_push");
     if !ignored.is_empty() {
         let ignored: Vec<_> = ignored.into_iter().map(|ignored| Ignored::new(0, ignored)).collect();
-        state.metrics.ignored(&ignored);
+        state.metrics.ignored(ignored.iter().map(Ignored::member));
         return Ok(HttpResponse::Accepted().json(Queued { success: true, message: MESSAGE, ignored }));
     }
     Ok(HttpResponse::build(StatusCode::ACCEPTED).content_type(ContentType::json()).body(QUEUED))
