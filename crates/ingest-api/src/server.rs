@@ -9,7 +9,7 @@ use crate::{
     api::Docs,
     dashboard::{Assets, Attempts},
     front::Front,
-    http::{self, Permits, headers, request_id, server::Bounds, tls::Certificate},
+    http::{self, Permits, headers, request_id, server::Bounds, session::Sessions, tls::Certificate},
     routes,
     state::State,
 };
@@ -26,6 +26,7 @@ pub(crate) async fn serve(
     let permits = web::Data::new(Permits::new(processors, bounds.are_kept));
     let budget = web::Data::new(bounds.budget.clone());
     let (metrics, counted) = (state.metrics.clone(), state.metrics.clone());
+    let sessions = web::Data::new(Sessions::new(state.signing_keys.clone(), state.queue.clone()));
     let state = web::Data::new(state);
     let docs = web::Data::new(Docs::new());
     let assets = web::Data::new(Assets::new()?);
@@ -34,7 +35,11 @@ pub(crate) async fn serve(
     let tls = tls.map_err(std::io::Error::other)?;
     let app = move || {
         let app = App::new().app_data(state.clone()).app_data(metrics.clone()).app_data(docs.clone());
-        let app = app.app_data(assets.clone()).app_data(attempts.clone()).app_data(permits.clone());
+        let app = app
+            .app_data(assets.clone())
+            .app_data(attempts.clone())
+            .app_data(permits.clone())
+            .app_data(sessions.clone());
         let app = app.app_data(budget.clone()).app_data(front.site.clone()).app_data(front.gate.clone());
         let app = app.app_data(front.origins.clone()).configure(routes::table);
         // Outermost last.

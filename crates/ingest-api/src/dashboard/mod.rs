@@ -35,7 +35,6 @@ mod what_changed;
 mod whole_fleet;
 mod yesterday;
 
-pub(crate) use self::viewer::{caller_by_session, may_be_by_session};
 pub use self::{assets::Assets, pipeline::Pace, sign_in::Attempts};
 
 use actix_web::web::post;

@@ -115,7 +115,7 @@ pub(super) async fn post(
 pub(super) async fn sign_out(request: HttpRequest, state: Data<State>) -> Result<HttpResponse, PageError> {
     let now = Timestamp::now();
     if let Some(session) = Session::of(&state.signing_keys.key(), &request, now) {
-        session.end(&state, now).await.map_err(ApiError::from)?;
+        session.end(&state.queue, now).await.map_err(ApiError::from)?;
         log::info!(key_id:% = session.key_id; "signed out");
     }
     Ok(go_to("/sign-in").insert_header((SET_COOKIE, session::end(&request))).finish())

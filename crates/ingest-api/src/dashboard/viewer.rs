@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{page::PageError, share::Shared};
 use crate::{
     http::{
-        auth::{Auth, Caller, Gate, Refusal, Scope},
+        auth::{Auth, Gate, Refusal, Scope},
         error::ApiError,
         session::{self, Session},
     },
@@ -37,22 +37,6 @@ impl FromRequest for Viewer {
     }
 }
 
-/// Whether a request may be one by the session of a browser, which may read the API.
-pub(crate) fn may_be_by_session(request: &HttpRequest, gate: &Gate) -> bool {
-    let reads = request.method().is_safe() && !request.headers().contains_key(header::AUTHORIZATION);
-    reads && gate.mode() != Auth::Off && session::is_begun(request)
-}
-
-/// Who has signed in to the dashboard may follow its links into the API, and read there.
-pub(crate) async fn caller_by_session(request: &HttpRequest, gate: &Gate) -> Option<Caller> {
-    let state = request.app_data::<Data<State>>()?;
-    let session = Session::of(&state.signing_keys.key(), request, Timestamp::now())?;
-    let scope = gate.scope_of(&session.key_id).filter(|scope| scope.reaches(Scope::Read))?;
-    // While Redis does not tell, a session reads on, and does nothing.
-    let is_ended = session.is_ended(state).await.unwrap_or(false);
-    (!is_ended).then(|| Caller::key(session.key_id.into(), scope))
-}
-
 impl Viewer {
     async fn of(request: &HttpRequest) -> Result<Self, PageError> {
         let unset = || PageError::from(ApiError::from(Refusal::NoKey));
@@ -69,7 +53,7 @@ impl Viewer {
             return Ok(viewer);
         }
         let is_ended = match &viewer.session {
-            Some(session) => session.is_ended(state).await,
+            Some(session) => session.is_ended(&state.queue).await,
             None => Some(false),
         };
         if is_ended == Some(true) {

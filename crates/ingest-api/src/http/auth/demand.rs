@@ -15,12 +15,10 @@ use actix_web::{
 use futures_util::future::{Either, LocalBoxFuture, MapOk, TryFutureExt};
 
 use super::{Caller, Gate, Refusal, Scope};
-use crate::{
-    dashboard::{caller_by_session, may_be_by_session},
-    http::{
-        error::refused,
-        route::{Access, Endpoint},
-    },
+use crate::http::{
+    error::refused,
+    route::{Access, Endpoint},
+    session::{caller_by_session, may_be_by_session},
 };
 
 /// Lets through who has the scope that these endpoints demand, and tells the handler who it is

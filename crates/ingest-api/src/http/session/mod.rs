@@ -1,14 +1,17 @@
 //! A session in a cookie: sealed, so that no process has to keep it, and no longer than its key.
 
+mod by_session;
 pub(crate) mod cookie;
 pub(crate) mod seal;
 
 use actix_web::HttpRequest;
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::queue::QueueError;
+use pisync_core::queue::{Queue, QueueError};
 
 use self::seal::{Purpose, open, seal};
-use crate::{http::cursor::SigningKey, state::State};
+use super::cursor::SigningKey;
+
+pub(crate) use self::by_session::{Sessions, caller_by_session, may_be_by_session};
 
 /// The name of the cookie.
 const NAME: &str = "pisync_session";
@@ -43,14 +46,14 @@ impl Session {
     }
 
     /// Ends it in every process, before its time.
-    pub(crate) async fn end(&self, state: &State, now: Timestamp) -> Result<(), QueueError> {
+    pub(crate) async fn end(&self, queue: &Queue, now: Timestamp) -> Result<(), QueueError> {
         let lasts = self.end.duration_since(now).unsigned_abs();
-        state.queue.end_session(&self.id, lasts).await
+        queue.end_session(&self.id, lasts).await
     }
 
     /// Whether it was ended; nothing while Redis does not tell.
-    pub(crate) async fn is_ended(&self, state: &State) -> Option<bool> {
-        let asked = state.queue.is_session_ended(&self.id).await;
+    pub(crate) async fn is_ended(&self, queue: &Queue) -> Option<bool> {
+        let asked = queue.is_session_ended(&self.id).await;
         asked.inspect_err(|error| log::debug!(error:% = error; "it is not known whether a session was ended")).ok()
     }
 
