@@ -9,10 +9,10 @@ use pisync_core::models::FailureCounter;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{alerts::AlertItem, openapi::DeviceName, query, sync_history::HistoryEntry};
+use super::{alerts::AlertItem, query, sync_history::HistoryEntry};
 use crate::{
     fleet::device_item::{DeviceItem, Known, items},
-    http::error::ApiError,
+    http::{error::ApiError, schema::DeviceName},
     state::State,
 };
 

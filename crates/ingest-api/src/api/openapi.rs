@@ -2,7 +2,7 @@
 //! page to try it.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -11,23 +11,19 @@ use actix_web::{
     http::header::{CONTENT_SECURITY_POLICY, LOCATION},
     web::{Bytes, Data, Path},
 };
-use jiff::Timestamp;
-use pisync_core::models::{Labels, ReportError, ReportId};
 use serde::Serialize;
 use utoipa::{
     OpenApi, ToSchema,
     openapi::{
-        ContentBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, Ref, RefOr, ResponseBuilder, Schema, SchemaFormat,
+        ContentBuilder, Ref, RefOr, ResponseBuilder,
         path::Operation,
-        schema::{AnyOfBuilder, SchemaType, Type},
         security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
     },
 };
 use utoipa_swagger_ui::Config;
 
-use super::{health, repeated_failures, sync_history};
+use super::{Reads, health, repeated_failures, sync_history};
 use crate::{
-    api,
     http::{error::ApiError, root},
     ingest::{batch, sync_event},
 };
@@ -43,79 +39,6 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
     components(schemas(Problem))
 )]
 struct Document;
-
-/// One sync attempt of one device.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(example = json!({
-    "deviceId": "pibook-1", "timestamp": "2026-11-24T09:00:00Z",
-    "totalFilesSynced": 8, "totalErrors": 0, "internetSpeed": 2.5,
-    "reportId": "b55b5e5a-aadc-4321-a12d-51b872166d48"
-}))]
-#[expect(clippy::struct_field_names, reason = "the members are called so")]
-pub(crate) struct Report {
-    /// The name of the device: 1 to 128 visible characters, the same for ever. White space around it is
-    /// left out, and it is kept in NFC.
-    #[schema(min_length = 1, max_length = 128, format = "device-id")]
-    device_id: String,
-    /// When the sync happened: RFC 3339 with an offset, or milliseconds since 1970.
-    #[schema(schema_with = moment)]
-    timestamp: String,
-    /// Files synced.
-    #[schema(minimum = 0, maximum = 2_147_483_647)]
-    total_files_synced: i32,
-    /// Errors met; over 0 the sync failed.
-    #[schema(minimum = 0, maximum = 2_147_483_647)]
-    total_errors: i32,
-    /// Mbps as measured; 0 where it was not.
-    #[schema(minimum = 0, maximum = 1_000_000)]
-    internet_speed: f64,
-    /// The name of the report, made once when it is recorded: 1 to 64 visible characters. It tells
-    /// reports apart that have the same time, as those of a clock without a battery do.
-    #[schema(schema_with = report_id, required = false)]
-    report_id: Option<String>,
-    /// What went wrong, if something did.
-    #[schema(schema_with = report_error, required = false)]
-    error: Option<String>,
-    /// What the device says of itself, such as its group or the version of its content: up to 8
-    /// names with a value of up to 64 bytes. Numbers and booleans become text.
-    #[schema(schema_with = labels, required = false)]
-    labels: Option<BTreeMap<String, String>>,
-}
-
-/// The name of a device, as it is stored.
-#[derive(Serialize, ToSchema)]
-#[schema(min_length = 1, max_length = 2_048, format = "device-id", example = "pibook-1")]
-pub(super) struct DeviceName(String);
-
-/// A batch that says what the device's clock shows while it sends.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct SentReports {
-    /// The device's clock; beyond two minutes off, all times of the batch are set right by as much.
-    /// What is no time is left out.
-    #[schema(schema_with = sent_at, required = false)]
-    sent_at: Option<String>,
-    /// 1 to 1,000 reports.
-    #[schema(min_items = 1, max_items = 1_000)]
-    events: Vec<Report>,
-}
-
-/// 1 to 1,000 reports.
-#[derive(Serialize, ToSchema)]
-#[schema(min_items = 1, max_items = 1_000)]
-pub(crate) struct ReportList(Vec<Report>);
-
-/// What a batch may be.
-#[derive(Serialize, ToSchema)]
-#[serde(untagged)]
-#[expect(dead_code, reason = "it is read by hand, see Batch; this is its description")]
-pub(crate) enum Reports {
-    /// 1 to 1,000 reports.
-    Alone(ReportList),
-    /// The same with the device's clock.
-    Sent(SentReports),
-}
 
 /// What is wrong, as RFC 9457 says it.
 #[derive(Serialize, ToSchema)]
@@ -141,47 +64,6 @@ struct Fault {
     /// A short stable word.
     code: String,
     detail: String,
-}
-
-/// A time in a body or query.
-pub(crate) fn moment() -> Schema {
-    let text =
-        ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
-    let millis = ObjectBuilder::new()
-        .schema_type(Type::Integer)
-        .minimum(Some(Timestamp::MIN.as_second() * 1_000))
-        .maximum(Some(Timestamp::MAX.as_second() * 1_000));
-    OneOfBuilder::new().item(text).item(millis).into()
-}
-
-/// What a member should be. Anything else is left out and named in the answer, never refused.
-fn kept_if(schema: impl Into<RefOr<Schema>>) -> Schema {
-    AnyOfBuilder::new().item(schema).item(ObjectBuilder::new().schema_type(SchemaType::AnyValue)).into()
-}
-
-fn sent_at() -> Schema {
-    kept_if(moment())
-}
-
-fn report_id() -> Schema {
-    let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1));
-    kept_if(text.max_length(Some(ReportId::MAX_CHARS)).format(Some(SchemaFormat::Custom("label".into()))))
-}
-
-fn report_error() -> Schema {
-    let text = || ObjectBuilder::new().schema_type(Type::String);
-    let code = text().min_length(Some(1)).max_length(Some(ReportError::CODE_CHARS)).pattern(Some("^[A-Za-z0-9_.-]+$"));
-    let message = text().max_length(Some(ReportError::MESSAGE_CHARS));
-    kept_if(ObjectBuilder::new().property("code", code).property("message", message).required("code"))
-}
-
-fn labels() -> Schema {
-    let name = format!("^(?!__)(?!(?:{})$)[A-Za-z_][A-Za-z0-9_]*$", Labels::TAKEN.join("|"));
-    let text = |most: usize| ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(most));
-    let value = text(Labels::VALUE_BYTES).format(Some(SchemaFormat::Custom("label".into())));
-    let object = ObjectBuilder::new().max_properties(Some(Labels::MOST));
-    let object = object.property_names(Some(text(Labels::NAME_BYTES).pattern(Some(name))));
-    kept_if(object.additional_properties(Some(Schema::from(value))))
 }
 
 /// What any route may answer in place of what was asked, and who may ask.
@@ -236,7 +118,7 @@ fn for_devices(operation: &Operation, status: u16) -> &'static str {
 /// The document, as JSON.
 pub(crate) fn document() -> String {
     let mut document = Document::openapi();
-    document.merge(v1::Reads::openapi());
+    document.merge(Reads::openapi());
     add_refusals(&mut document);
     document.to_json().unwrap_or_default()
 }

@@ -8,8 +8,8 @@ use pisync_core::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{openapi::moment, sync_history::rfc3339};
-use crate::http::error::ApiError;
+use super::sync_history::rfc3339;
+use crate::http::{error::ApiError, schema::moment};
 
 /// The most matchers of a silence.
 const MATCHERS: usize = 20;

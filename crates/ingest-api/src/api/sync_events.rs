@@ -17,7 +17,6 @@ use utoipa::IntoParams;
 use super::{
     csv::{self, CsvQuery, Line},
     list::{self, ListPage},
-    openapi::{DeviceName, moment},
     query,
     sync_history::HistoryEntry,
 };
@@ -25,6 +24,7 @@ use crate::{
     http::{
         cursor::{BadCursor, Position, Scope},
         error::ApiError,
+        schema::{DeviceName, moment},
     },
     state::State,
 };

@@ -11,11 +11,11 @@ use pisync_core::{models::DeviceId, store::StoredEvent};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{
-    openapi::DeviceName,
-    page::{Envelope, PageQuery},
+use super::page::{Envelope, PageQuery};
+use crate::{
+    http::{error::ApiError, schema::DeviceName},
+    state::State,
 };
-use crate::{http::error::ApiError, state::State};
 
 /// A row as every route shows it.
 #[derive(Serialize, ToSchema)]

@@ -7,8 +7,8 @@ use utoipa::IntoParams;
 
 use super::device_item::Known;
 use crate::{
-    api::{openapi::moment, query},
-    http::{cursor::Scope, error::ApiError},
+    api::query,
+    http::{cursor::Scope, error::ApiError, schema::moment},
 };
 
 /// The query, as it came.

@@ -4,7 +4,7 @@
 //! `site` (under which addresses the server is reached), [`headers`], [`cors`], [`tls`]; `route` (a row of the
 //! route table), [`auth`], `session` (with [`cursor`] and [`signing`], which seal), `body` (reading one),
 //! [`limits`], `budget` and `costly` (bounds over all callers), `reads` (threads for what computes);
-//! [`error`] and [`metrics`].
+//! [`error`], `schema` and [`metrics`].
 
 pub mod auth;
 pub(crate) mod body;
@@ -21,6 +21,7 @@ mod proxies;
 pub(crate) mod reads;
 pub mod request_id;
 pub mod route;
+pub(crate) mod schema;
 pub(crate) mod server;
 pub(crate) mod session;
 pub mod signing;

@@ -14,9 +14,8 @@ use pisync_core::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{ignored::Ignored, report_body, sync_event::now};
+use super::{ignored::Ignored, report_body, schema::Reports, sync_event::now};
 use crate::{
-    api::openapi::Reports,
     http::{auth::Caller, body::Form, error::ApiError},
     state::State,
 };

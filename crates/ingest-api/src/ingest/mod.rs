@@ -3,6 +3,7 @@
 pub(crate) mod batch;
 mod ignored;
 mod report_body;
+mod schema;
 pub(crate) mod sync_event;
 
 use actix_web::web::post;

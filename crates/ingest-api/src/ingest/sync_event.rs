@@ -10,9 +10,8 @@ use pisync_core::models::Report as Parsed;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{ignored::Ignored, report_body};
+use super::{ignored::Ignored, report_body, schema::Report};
 use crate::{
-    api::openapi::Report,
     http::{auth::Caller, error::ApiError},
     state::State,
 };
