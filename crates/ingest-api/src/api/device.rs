@@ -9,9 +9,14 @@ use pisync_core::models::FailureCounter;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{alerts::AlertItem, query, sync_history::HistoryEntry};
+use super::{
+    alerts::AlertItem,
+    device_item::{DeviceItem, items},
+    query,
+    sync_history::HistoryEntry,
+};
 use crate::{
-    fleet::device_item::{DeviceItem, Known, items},
+    fleet::Known,
     http::{error::ApiError, schema::DeviceName},
     state::State,
 };

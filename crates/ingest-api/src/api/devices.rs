@@ -9,15 +9,13 @@ use pisync_core::models::DeviceStatus;
 
 use super::{
     csv::{self, CsvQuery, Line},
+    device_item::{DeviceItem, items},
+    devices_query::DevicesQuery,
     list::{self, ListPage},
     query,
 };
 use crate::{
-    fleet::{
-        device_filter::{DevicesQuery, Order},
-        device_item::{DeviceItem, Known, items},
-        device_walk,
-    },
+    fleet::{Known, Order, device_walk},
     http::error::ApiError,
     state::State,
 };
@@ -79,7 +77,7 @@ pub(super) async fn get_csv(
         async move {
             let lines = Known::of(&state, counters).await?.into_iter().map(|known| {
                 let last_success_at = known.counter.last_success_at;
-                Ok::<_, ApiError>(line(&known.item(last_success_at)))
+                Ok::<_, ApiError>(line(&DeviceItem::new(&known, last_success_at)))
             });
             Ok(stream::iter(lines.collect::<Vec<_>>()))
         }

@@ -20,7 +20,7 @@ use super::{
     timeline::{self, Line},
     viewer::Viewer,
 };
-use crate::{api::query, fleet::device_item::Known, http::error::ApiError, state::State};
+use crate::{api::query, fleet::Known, http::error::ApiError, state::State};
 
 /// The most rows that the strip is made of: more than one an hour for 30 days.
 const ROWS: u32 = 2_000;

@@ -14,12 +14,8 @@ use super::{
     viewer::Viewer,
 };
 use crate::{
-    api::{list, query},
-    fleet::{
-        device_filter::{DevicesQuery, Order, Sort},
-        device_item::Known,
-        device_walk,
-    },
+    api::{devices_query::DevicesQuery, list, query},
+    fleet::{Known, Order, Sort, device_walk},
     state::State,
 };
 

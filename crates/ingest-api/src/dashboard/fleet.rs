@@ -26,7 +26,7 @@ use super::{
     yesterday::Yesterday,
 };
 use crate::{
-    fleet::{Census, device_item::Known},
+    fleet::{Census, Known},
     http::{error::ApiError, reads},
     state::State,
 };

@@ -13,7 +13,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    device_item::{Known, silent_before},
+    Known,
+    known::silent_before,
     refresh::{Latest, PATIENCE},
 };
 use crate::{http::error::ApiError, state::State};

@@ -2,43 +2,9 @@
 
 use jiff::Timestamp;
 use pisync_core::models::DeviceStatus;
-use serde::Deserialize;
-use utoipa::IntoParams;
 
-use super::device_item::Known;
-use crate::{
-    api::query,
-    http::{cursor::Scope, error::ApiError, schema::moment},
-};
-
-/// The query, as it came.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(rename_all = "camelCase")]
-#[into_params(parameter_in = Query)]
-pub(crate) struct DevicesQuery {
-    /// `failing`, `silent`, `clock-suspect` or `ok`; all unless set.
-    #[param(pattern = "^(failing|silent|clock-suspect|ok)$")]
-    status: Option<String>,
-    /// What the id begins with, as it is.
-    q: Option<String>,
-    /// Failed syncs in a row at the least.
-    #[param(value_type = u32, required = false, minimum = 1, maximum = 2_147_483_647)]
-    min_failures: Option<String>,
-    /// Heard of last before this time.
-    #[param(schema_with = moment, required = false)]
-    seen_before: Option<String>,
-    /// Heard of last at this time or later.
-    #[param(schema_with = moment, required = false)]
-    seen_after: Option<String>,
-    /// `id`, `failures` (most first) or `seen` (longest ago first); what goes with the filter unless set.
-    #[param(pattern = "^(id|failures|seen)$")]
-    sort: Option<String>,
-    /// The `nextCursor` of the page before, for the same query.
-    pub(crate) cursor: Option<String>,
-    /// 1 to 200; 50 unless set.
-    #[param(value_type = u32, required = false, minimum = 1, maximum = 200)]
-    pub(crate) limit: Option<String>,
-}
+use super::known::Known;
+use crate::http::{cursor::Scope, error::ApiError};
 
 /// Which devices are asked for.
 #[derive(Debug, Clone, Default)]
@@ -75,47 +41,9 @@ pub(crate) enum Order {
     Seen,
 }
 
-impl DevicesQuery {
-    /// The query of a form, whose fields are there and empty where nothing is said.
-    pub(crate) fn without_empty(self) -> Self {
-        let said = |field: Option<String>| field.filter(|text| !text.is_empty());
-        Self {
-            status: said(self.status),
-            q: said(self.q),
-            min_failures: said(self.min_failures),
-            seen_before: said(self.seen_before),
-            seen_after: said(self.seen_after),
-            sort: said(self.sort),
-            cursor: said(self.cursor),
-            limit: said(self.limit),
-        }
-    }
-
-    /// Fails with what cannot be read, and with what does not go together: a combination that no
-    /// order serves in bounded time is not answered.
-    pub(crate) fn parse(&self) -> Result<DeviceFilter, ApiError> {
-        let words = "must be failing, silent, clock-suspect or ok";
-        let status = self
-            .status
-            .as_deref()
-            .map(|word| DeviceStatus::parse(word).ok_or_else(|| ApiError::invalid("/status", words)));
-        let most = i32::MAX.unsigned_abs();
-        let min_failures = query::number("/minFailures", self.min_failures.as_deref(), 1..=most)?;
-        let filter = DeviceFilter {
-            status: status.transpose()?,
-            prefix: self.q.clone(),
-            min_failures: min_failures.and_then(|count| i32::try_from(count).ok()),
-            seen_before: query::time("/seenBefore", self.seen_before.as_deref())?,
-            seen_after: query::time("/seenAfter", self.seen_after.as_deref())?,
-            sort: self.sort.as_deref().map(Sort::parse).transpose()?,
-        };
-        filter.check()?;
-        Ok(filter)
-    }
-}
-
 impl DeviceFilter {
-    fn check(&self) -> Result<(), ApiError> {
+    /// Fails if the members do not go together: a combination that no order serves in bounded time is not answered.
+    pub(crate) fn check(&self) -> Result<(), ApiError> {
         let is = |status| self.status.is_none_or(|asked| asked == status);
         if self.min_failures.is_some() && !is(DeviceStatus::Failing) {
             return Err(ApiError::invalid("/minFailures", "must stand with status=failing or without a status"));
@@ -213,7 +141,8 @@ impl Sort {
         }
     }
 
-    fn parse(word: &str) -> Result<Self, ApiError> {
+    /// Returns the order that a word of a query means.
+    pub(crate) fn parse(word: &str) -> Result<Self, ApiError> {
         let found = Self::ALL.into_iter().find(|known| known.as_str() == word);
         found.ok_or_else(|| ApiError::invalid("/sort", "must be id, failures or seen"))
     }

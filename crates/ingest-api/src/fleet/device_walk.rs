@@ -3,10 +3,7 @@
 use jiff::Timestamp;
 use pisync_core::models::{DeviceId, DeviceStatus, FailureCounter};
 
-use super::{
-    device_filter::{DeviceFilter, Order},
-    device_item::{Known, silent_before},
-};
+use super::{DeviceFilter, Known, Order, known::silent_before};
 use crate::{
     http::{
         cursor::{BadCursor, Position},

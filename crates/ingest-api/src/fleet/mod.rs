@@ -2,13 +2,17 @@
 
 mod changes;
 pub(crate) mod device_counts;
-pub(crate) mod device_filter;
-pub(crate) mod device_item;
+mod device_filter;
 pub(crate) mod device_walk;
 pub(crate) mod hourly;
 mod hours;
+mod known;
 mod liveness;
 pub(crate) mod refresh;
 
-pub(crate) use self::changes::Found;
 pub use self::{changes::Changes, device_counts::Census, hours::Hours, liveness::Liveness};
+pub(crate) use self::{
+    changes::Found,
+    device_filter::{DeviceFilter, Order, Sort},
+    known::Known,
+};
