@@ -21,17 +21,15 @@ use std::{net::TcpListener, sync::Arc, time::Duration};
 use actix_web::web::Data;
 use anyhow::Context;
 use pisync_core::{
-    queue::{LastSeen, Process, Producer, Pulse, Queue, Role},
+    queue::{Process, Producer, Pulse, Queue, Role},
     settings::CannotBind,
     shutdown,
     store::Store,
 };
 
 use crate::{
-    api::{FailingTotal, Summaries},
     config::Config,
-    dashboard::Pace,
-    fleet::{Census, Changes, Hours, Liveness},
+    fleet::Fleet,
     front::Front,
     http::{Budget, limits::Limits, metrics::Metrics, server::Bounds},
     state::State,
@@ -67,15 +65,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         limits: Arc::new(Limits::new(&config.limits)),
         cursor_keys: front.cursor_keys.clone(),
         signing_keys: front.signing_keys.clone(),
-        summaries: Summaries::default(),
-        last_seen: LastSeen::new(queue.clone()),
-        liveness: Liveness::new(queue.clone()),
-        census: Census::default(),
-        changes: Changes::default(),
-        failing_total: FailingTotal::default(),
-        pace: Pace::default(),
-        hours: Hours::new(queue.clone(), store.clone()),
-        silent_after: config.silent_after,
+        fleet: Fleet::new(&queue, store.clone(), config.silent_after),
         report_interval: config.report_interval,
         queue,
         producer,
@@ -83,7 +73,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         store,
         metrics: Data::new(Metrics::new()),
     };
-    tokio::spawn(fleet::hourly::keep(state.clone(), Duration::from_millis(config.first_record_ms)));
+    tokio::spawn(fleet::hourly::keep(state.fleet.clone(), Duration::from_millis(config.first_record_ms)));
     log::info!(address:% = listener.local_addr()?; "listening");
     let bounds = Bounds {
         max_connections: usize::try_from(config.max_connections).unwrap_or(usize::MAX),

@@ -6,8 +6,8 @@ use actix_web::{App, middleware::from_fn, web};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::Docs,
-    dashboard::{Assets, Attempts},
+    api::{Docs, Summaries},
+    dashboard::{Assets, Attempts, Pace},
     front::Front,
     http::{self, Permits, headers, request_id, server::Bounds, session::Sessions, tls::Certificate},
     routes,
@@ -29,7 +29,9 @@ pub(crate) async fn serve(
     let sessions = web::Data::new(Sessions::new(state.signing_keys.clone(), state.queue.clone()));
     let state = web::Data::new(state);
     let docs = web::Data::new(Docs::new());
+    let summaries = web::Data::new(Summaries::default());
     let assets = web::Data::new(Assets::new()?);
+    let pace = web::Data::new(Pace::default());
     let attempts = web::Data::new(Attempts::new(bounds.are_kept));
     let tls = front.certificate.as_ref().map(Certificate::server_config).transpose();
     let tls = tls.map_err(std::io::Error::other)?;
@@ -40,6 +42,7 @@ pub(crate) async fn serve(
             .app_data(attempts.clone())
             .app_data(permits.clone())
             .app_data(sessions.clone());
+        let app = app.app_data(summaries.clone()).app_data(pace.clone());
         let app = app.app_data(budget.clone()).app_data(front.site.clone()).app_data(front.gate.clone());
         let app = app.app_data(front.origins.clone()).configure(routes::table);
         // Outermost last.

@@ -16,7 +16,6 @@ use super::{
     sync_history::HistoryEntry,
 };
 use crate::{
-    fleet::Known,
     http::{error::ApiError, schema::DeviceName},
     state::State,
 };
@@ -53,7 +52,7 @@ pub(super) async fn get(id: Path<String>, state: Data<State>) -> Result<HttpResp
     let range = Timestamp::MIN..Timestamp::MAX;
     let events = state.store.sync_events().history_step(&device_id, range, None, LAST).await?.found;
     let is_counted = counter.is_some();
-    let known = Known::of(&state, vec![counter.unwrap_or_else(|| FailureCounter::new(device_id.clone()))]).await?;
+    let known = state.fleet.known(vec![counter.unwrap_or_else(|| FailureCounter::new(device_id.clone()))]).await?;
     let is_heard_of = is_counted || !events.is_empty() || known.iter().any(|known| known.last_seen_at.is_some());
     let device = items(&state, known).await?.pop().filter(|_| is_heard_of).ok_or(ApiError::Unknown("device"))?;
     let open_alert = state.store.alerts().open_of(&device_id).await?.map(AlertItem::from);

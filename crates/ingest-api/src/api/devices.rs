@@ -14,11 +14,7 @@ use super::{
     list::{self, ListPage},
     query,
 };
-use crate::{
-    fleet::{Known, Order, device_walk},
-    http::error::ApiError,
-    state::State,
-};
+use crate::{fleet::Order, http::error::ApiError, state::State};
 
 const HEAD: &str = "deviceId,status,failureCount,failingSince,lastSeenAt,lastSuccessAt,cause,clockSuspectSince";
 
@@ -41,7 +37,7 @@ pub(super) async fn get(query: Query<DevicesQuery>, state: Data<State>) -> Resul
     let limit = query::limit(query.limit.as_deref())?;
     let scope = filter.scope();
     let after = list::place(&state, &scope, query.cursor.as_deref())?;
-    let (known, next) = device_walk::page(&state, &filter, after, limit as usize).await?;
+    let (known, next) = state.fleet.devices(&filter, after, limit as usize).await?;
     Ok(list::answer(&state, &scope, items(&state, known).await?, next))
 }
 
@@ -75,7 +71,7 @@ pub(super) async fn get_csv(
     let lines = lines.and_then(move |counters| {
         let state = state.clone();
         async move {
-            let lines = Known::of(&state, counters).await?.into_iter().map(|known| {
+            let lines = state.fleet.known(counters).await?.into_iter().map(|known| {
                 let last_success_at = known.counter.last_success_at;
                 Ok::<_, ApiError>(line(&DeviceItem::new(&known, last_success_at)))
             });

@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -18,11 +18,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{query, sync_history::rfc3339};
-use crate::{
-    fleet::device_counts::{Census, DeviceCounts},
-    http::error::ApiError,
-    state::State,
-};
+use crate::{fleet::DeviceCounts, http::error::ApiError, state::State};
 
 /// The most hours that can be asked for: a week.
 const MOST_HOURS: u32 = 168;
@@ -30,9 +26,9 @@ const MOST_HOURS: u32 = 168;
 /// How long a summary serves all who ask: as long as the running hour does.
 const GOOD_FOR: Duration = Duration::from_secs(5);
 
-/// The summaries of a process, by hours. Clones share them.
-#[derive(Debug, Clone, Default)]
-pub struct Summaries(Arc<Mutex<HashMap<u32, (Instant, Bytes)>>>);
+/// The summaries that were made lately, by hours.
+#[derive(Debug, Default)]
+pub(crate) struct Summaries(Mutex<HashMap<u32, (Instant, Bytes)>>);
 
 impl Summaries {
     fn find(&self, hours: u32) -> Option<Bytes> {
@@ -111,13 +107,17 @@ struct MinuteItem {
     params(SummaryQuery),
     responses((status = 200, description = "The fleet now, and its last hours", body = FleetSummary))
 )]
-pub(super) async fn get(query: Query<SummaryQuery>, state: Data<State>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn get(
+    query: Query<SummaryQuery>,
+    summaries: Data<Summaries>,
+    state: Data<State>,
+) -> Result<HttpResponse, ApiError> {
     let hours = query::number("/hours", query.hours.as_deref(), 1..=MOST_HOURS)?.unwrap_or(24);
-    let summary = if let Some(kept) = state.summaries.find(hours) {
+    let summary = if let Some(kept) = summaries.find(hours) {
         kept
     } else {
         let summary = Bytes::from(serde_json::to_vec(&FleetSummary::of(&state, hours).await?).unwrap_or_default());
-        state.summaries.keep(hours, &summary);
+        summaries.keep(hours, &summary);
         summary
     };
     Ok(HttpResponse::Ok().content_type(ContentType::json()).body(summary))
@@ -128,13 +128,13 @@ impl FleetSummary {
         let now = Timestamp::now();
         let back = SignedDuration::from_hours(i64::from(hours) - 1);
         let from = hour_of(now).checked_sub(back).unwrap_or(Timestamp::MIN);
-        let hours = state.hours.of(from, now).await?;
+        let hours = state.fleet.hours.of(from, now).await?;
         Ok(Self {
-            devices: Census::of(state).await?,
+            devices: state.fleet.device_counts().await?,
             syncs: SyncCounts::of(&hours),
             median_speed: median_speed(&hours),
             hours: hours.iter().map(HourItem::from).collect(),
-            minutes: minutes(state.last_seen.by_minute(now).await?),
+            minutes: minutes(state.fleet.last_seen.by_minute(now).await?),
             computed_at: rfc3339(now),
         })
     }

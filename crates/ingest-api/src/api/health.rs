@@ -27,7 +27,7 @@ pub(super) async fn alive() -> HttpResponse {
 ))]
 pub(super) async fn ready(request: HttpRequest, gate: Data<Gate>, state: Data<State>) -> HttpResponse {
     let (pushes, mongodb, signs) =
-        tokio::join!(state.producer.readiness(), state.store.answers(), state.liveness.signs());
+        tokio::join!(state.producer.readiness(), state.store.answers(), state.fleet.liveness.signs());
     let status = match (pushes.is_ready(), pushes.refused.is_empty() && mongodb) {
         (false, _) => "unavailable",
         (true, true) => "ready",

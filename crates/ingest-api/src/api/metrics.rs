@@ -16,7 +16,7 @@ use prometheus_client::{
 };
 use tokio::time::timeout;
 
-use crate::{fleet::Census, http::metrics::Metrics, state::State};
+use crate::{http::metrics::Metrics, state::State};
 
 /// How long Redis and `MongoDB` may take: less than a scrape.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -29,7 +29,8 @@ struct Place {
 /// Everything in the text format of Prometheus; without what a server knows while it is away.
 pub(super) async fn get(state: Data<State>, metrics: Data<Metrics>) -> HttpResponse {
     let status = timeout(PATIENCE, state.queue.status_of_each());
-    let (status, devices, signs) = tokio::join!(status, timeout(PATIENCE, Census::of(&state)), state.liveness.signs());
+    let (status, devices, signs) =
+        tokio::join!(status, timeout(PATIENCE, state.fleet.device_counts()), state.fleet.liveness.signs());
     let status = status.unwrap_or_else(|_| Err(QueueError::Unavailable("no state of the queue in time".into())));
     let queue = queue_registry(&status, state.producer.max_queue());
     let devices = devices.ok().and_then(Result::ok).map(|counts| devices_registry(counts.by_status()));

@@ -30,8 +30,7 @@ use actix_web::{
 };
 use utoipa::OpenApi;
 
-pub(crate) use self::openapi::Docs;
-pub use self::{fleet_summary::Summaries, repeated_failures::FailingTotal};
+pub(crate) use self::{fleet_summary::Summaries, openapi::Docs};
 use crate::http::{
     Costly,
     auth::Scope,

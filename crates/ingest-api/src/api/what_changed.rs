@@ -87,7 +87,7 @@ struct ContrastItem {
 )]
 pub(super) async fn get(query: Query<ChangesQuery>, state: Data<State>) -> Result<HttpResponse, ApiError> {
     let minutes = query::number("/minutes", query.minutes.as_deref(), 1..=MOST_MINUTES)?.unwrap_or(MINUTES);
-    let found = state.changes.of(&state.store, minutes).await?;
+    let found = state.fleet.changes.of(minutes).await?;
     Ok(HttpResponse::Ok().json(Changes::new(minutes, &found)))
 }
 

@@ -91,7 +91,7 @@ pub(super) async fn get(
     let held = if is_first { held::all(&state, now).await? } else { Vec::new() };
     let silences = state.store.silences().not_over(now, LIMIT).await.map_err(ApiError::from)?.len();
     // Without an answer of Redis nothing is said of it here; the first page says so.
-    let signs = state.liveness.signs().await.ok();
+    let signs = state.fleet.liveness.signs().await.ok();
     // Without a key for it there are no forms, and the list is there all the same.
     let cookie = if viewer.may_operate { begin_for_forms(&request, &mut viewer, &state) } else { None };
     let page = AlertsPage {

@@ -56,7 +56,7 @@ impl LateColumns {
 pub(super) async fn hours(state: &State, count: i32) -> Result<Vec<SyncHour>, ApiError> {
     let now = Timestamp::now();
     let from = hour_of(now).checked_sub(SignedDuration::from_hours(i64::from(count) - 1)).unwrap_or(Timestamp::MIN);
-    state.hours.of(from, now).await
+    state.fleet.hours.of(from, now).await
 }
 
 /// The week.

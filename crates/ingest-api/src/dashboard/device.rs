@@ -71,7 +71,7 @@ pub(super) async fn get(
     let counter = state.store.failure_counters().readable(&[&device_id]).await.map_err(ApiError::from)?;
     let counter = counter.into_values().next();
     let is_counted = counter.is_some();
-    let known = Known::of(&state, vec![counter.unwrap_or_else(|| FailureCounter::new(device_id.clone()))]).await?;
+    let known = state.fleet.known(vec![counter.unwrap_or_else(|| FailureCounter::new(device_id.clone()))]).await?;
     let rows = rows(&state, &device_id, now).await?;
     let is_heard_of = |known: &Known| is_counted || !rows.is_empty() || known.last_seen_at.is_some();
     let known = known.into_iter().next().filter(is_heard_of).ok_or(ApiError::Unknown("device"))?;

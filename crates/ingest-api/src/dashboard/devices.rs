@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     api::{devices_query::DevicesQuery, list, query},
-    fleet::{Known, Order, Sort, device_walk},
+    fleet::{Known, Order, Sort},
     state::State,
 };
 
@@ -108,7 +108,7 @@ pub(super) async fn get(
     let limit = query::limit(query.limit.as_deref())?;
     let scope = filter.scope();
     let after = list::place(&state, &scope, query.cursor.as_deref())?;
-    let (known, next) = device_walk::page(&state, &filter, after, limit as usize).await?;
+    let (known, next) = state.fleet.devices(&filter, after, limit as usize).await?;
     let next = match next {
         Some(next) => {
             let key = state.cursor_keys.key();

@@ -29,8 +29,9 @@ const REST: u32 = 10;
 const STALE: Duration = Duration::from_mins(5);
 
 /// The answers of a process, by minutes. Clones share them.
-#[derive(Debug, Clone, Default)]
-pub struct Changes {
+#[derive(Debug, Clone)]
+pub(crate) struct Changes {
+    store: Store,
     answers: Arc<Mutex<HashMap<u32, Answer>>>,
     turn: OneAtATime,
 }
@@ -51,35 +52,40 @@ pub(crate) struct Found {
 }
 
 impl Changes {
+    /// Nothing asked yet.
+    pub(super) fn new(store: Store) -> Self {
+        Self { store, answers: Arc::default(), turn: OneAtATime::default() }
+    }
+
     /// What stands out among the devices that reported in the last `minutes` by their own clocks.
-    pub(crate) async fn of(&self, store: &Store, minutes: u32) -> Result<Found, ApiError> {
-        match self.wait(store, minutes, PATIENCE).await {
+    pub(crate) async fn of(&self, minutes: u32) -> Result<Found, ApiError> {
+        match self.wait(minutes, PATIENCE).await {
             Ok(found) => Ok(found),
             Err(error) => self.answer(minutes, STALE).map(|answer| answer.found).ok_or(error),
         }
     }
 
     /// The same for who does not want to wait: as of some minutes ago, if there is such an answer.
-    pub(crate) async fn recent(&self, store: &Store, minutes: u32, patience: Duration) -> Result<Found, ApiError> {
-        let Some(answer) = self.answer(minutes, STALE) else { return self.wait(store, minutes, patience).await };
+    pub(crate) async fn recent(&self, minutes: u32, patience: Duration) -> Result<Found, ApiError> {
+        let Some(answer) = self.answer(minutes, STALE) else { return self.wait(minutes, patience).await };
         if answer.made_at.elapsed() >= answer.good_for {
             // In the background; while another runs there is nothing to begin.
-            let (this, store) = (self.clone(), store.clone());
-            reads::spawn(async move { this.wait(&store, minutes, Duration::ZERO).await });
+            let this = self.clone();
+            reads::spawn(async move { this.wait(minutes, Duration::ZERO).await });
         }
         Ok(answer.found)
     }
 
-    async fn wait(&self, store: &Store, minutes: u32, patience: Duration) -> Result<Found, ApiError> {
+    async fn wait(&self, minutes: u32, patience: Duration) -> Result<Found, ApiError> {
         if let Some(answer) = self.answer(minutes, Duration::ZERO) {
             return Ok(answer.found);
         }
-        let (this, store) = (self.clone(), store.clone());
-        let find = || async move { Ok(this.find(&store, minutes).await?) };
+        let this = self.clone();
+        let find = || async move { Ok(this.find(minutes).await?) };
         self.turn.run(patience, "the answers to what changed", find).await
     }
 
-    async fn find(&self, store: &Store, minutes: u32) -> Result<Found, StoreError> {
+    async fn find(&self, minutes: u32) -> Result<Found, StoreError> {
         if let Some(answer) = self.answer(minutes, Duration::ZERO) {
             return Ok(answer.found);
         }
@@ -87,7 +93,7 @@ impl Changes {
         let start = now.saturating_sub(SignedDuration::from_mins(i64::from(minutes))).unwrap_or(Timestamp::MIN);
         // A believed clock may be a little ahead of ours.
         let end = now.saturating_add(AHEAD).unwrap_or(Timestamp::MAX);
-        let what = Arc::new(store.sync_events().what_changed(start..end).await?);
+        let what = Arc::new(self.store.sync_events().what_changed(start..end).await?);
         let found = Found { what, at: now };
         let good_for = LAG.max(REST * began.elapsed());
         let mut answers = self.answers();

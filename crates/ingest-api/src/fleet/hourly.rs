@@ -8,10 +8,10 @@ use pisync_core::models::{StatusHour, hour_of};
 use tokio::time::sleep;
 
 use super::{
-    Census, hours,
+    Fleet, hours,
     refresh::{DEADLINE, OneAtATime},
 };
-use crate::{http::error::ApiError, state::State};
+use crate::http::error::ApiError;
 
 /// How often a process asks whether the hour has its counts.
 const ASK: Duration = Duration::from_mins(1);
@@ -20,11 +20,11 @@ const ASK: Duration = Duration::from_mins(1);
 const KEPT: SignedDuration = SignedDuration::from_hours(hours::KEPT as i64);
 
 /// Keeps the record for ever; begins after `first`, so that a start has nothing else to do.
-pub(crate) async fn keep(state: State, first: Duration) {
+pub(crate) async fn keep(fleet: Fleet, first: Duration) {
     sleep(first.mul_f64(fastrand::f64().mul_add(0.5, 0.75))).await;
     let turn = OneAtATime::default();
     loop {
-        let noted = state.clone();
+        let noted = fleet.clone();
         let note = || async move { note(&noted, Timestamp::now()).await };
         if let Err(error) = turn.run(ASK, "the counts of the hour", note).await {
             error.log("hourly");
@@ -35,16 +35,16 @@ pub(crate) async fn keep(state: State, first: Duration) {
 }
 
 /// Counts the devices, unless another process has in this hour; who does adds up the hours too.
-async fn note(state: &State, now: Timestamp) -> Result<(), ApiError> {
-    let (counts, hour) = (state.store.status_hours(), hour_of(now));
+async fn note(fleet: &Fleet, now: Timestamp) -> Result<(), ApiError> {
+    let (counts, hour) = (fleet.store.status_hours(), hour_of(now));
     if counts.find(hour).await?.is_some() {
         return Ok(());
     }
-    let by_status = Census::within(state, DEADLINE).await?.by_status();
+    let by_status = fleet.device_counts_within(DEADLINE).await?.by_status();
     let taken = StatusHour { hour, taken_at: now, counts: by_status.map(|(_, count)| count) };
     if counts.keep(&taken).await? {
         counts.forget_before(hour.checked_sub(KEPT).unwrap_or(Timestamp::MIN)).await?;
-        state.hours.within(now.checked_sub(KEPT).unwrap_or(Timestamp::MIN), now, DEADLINE).await?;
+        fleet.hours.within(now.checked_sub(KEPT).unwrap_or(Timestamp::MIN), now, DEADLINE).await?;
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The signs of life, shared by all who ask. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Liveness {
+pub(crate) struct Liveness {
     pulse: Pulse,
     last: Arc<Mutex<Option<(Instant, Signs)>>>,
 }
