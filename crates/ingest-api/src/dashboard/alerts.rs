@@ -95,7 +95,7 @@ pub(super) async fn get(
     // Without a key for it there are no forms, and the list is there all the same.
     let cookie = if viewer.may_operate { begin_for_forms(&request, &mut viewer, &state) } else { None };
     let page = AlertsPage {
-        frame: Frame::new("Alerts", "/alerts", &viewer),
+        frame: viewer.frame("Alerts", "/alerts"),
         state: filter.state.map_or("", AlertState::as_str),
         device_id: filter.device_id.as_ref().map(ToString::to_string).unwrap_or_default(),
         held_by: if let Held::By(id) = filter.held { id.to_string() } else { String::new() },

@@ -83,7 +83,7 @@ pub(super) async fn get(
         silences.into_iter().filter(|silence| timeline::is_about(silence, &device_id, &labels)).collect();
     let (sign, label) = look(known.status);
     Ok(render(&DevicePage {
-        frame: Frame::new(device_id.as_str(), "/devices", &viewer),
+        frame: viewer.frame(device_id.as_str(), "/devices"),
         escaped: escaped(device_id.as_str()),
         status: known.status.as_str(),
         sign,

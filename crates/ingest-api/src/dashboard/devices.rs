@@ -122,7 +122,7 @@ pub(super) async fn get(
     let is_failing_list = filter.status == Some(DeviceStatus::Failing) && filter.order() == Order::Count;
     let is_failing_list = is_failing_list && filter.prefix.is_none();
     Ok(render(&DevicesPage {
-        frame: Frame::new("Devices", "/devices", &viewer),
+        frame: viewer.frame("Devices", "/devices"),
         q: filter.prefix.clone().unwrap_or_default(),
         min_failures: filter.min_failures.map(|count| count.to_string()).unwrap_or_default(),
         choices: choices.map(|(value, label)| Choice { value, label, is_chosen: value == chosen }).collect(),

@@ -134,7 +134,7 @@ pub(super) async fn get(
     let hours = hours.unwrap_or_default();
     let day = &hours[hours.len().saturating_sub(24)..];
     Ok(render(&FleetPage {
-        frame: Frame::new("Fleet", "/", &viewer),
+        frame: viewer.frame("Fleet", "/"),
         verdict: Verdict::of(&situation),
         checked: Moment::new(now, now),
         setup,

@@ -1,11 +1,11 @@
 //! The dashboard: pages for people, made on the server, that need no network and hardly a script.
 //!
-//! In reading order: `viewer` (who looks, by a `session` that `sign_in` begins, or by a link that
-//! was made in `share`; both are texts with a `seal`, kept in a `cookie`), `page` (the frame of all
-//! pages) and `form` (what they send), `fleet` (with its `verdict`, also of the `whole_fleet`, the `setup` for who begins, `states`, `pipeline`, `chart`,
-//! `yesterday` to compare with, and `what_changed`), `devices`, `device` (with its `strip` of hours
-//! and its `timeline`), `alerts` (`incidents` with the `delivery` of their messages, and those that
-//! are `held`), `silences`, `dead_letters`, `badge`; `assets` are the files beside them.
+//! In reading order: `viewer` (who looks, by a session that `sign_in` begins, or by a `shared_link` that was made
+//! in `share`), `page` (the frame of all pages) and `form` (what they send), `fleet` (with its `verdict`, also of the
+//! `whole_fleet`, the `setup` for who begins, `states`, `pipeline`, `chart`, `yesterday` to compare with, and
+//! `what_changed`), `devices`, `device` (with its `strip` of hours and its `timeline`), `alerts` (`incidents` with the
+//! `delivery` of their messages, and those that are `held`), `silences`, `dead_letters`, `badge`; `assets` are the
+//! files beside them.
 
 mod alerts;
 mod assets;
@@ -24,6 +24,7 @@ mod page;
 mod pipeline;
 mod setup;
 mod share;
+mod shared_link;
 mod sign_in;
 mod silences;
 mod states;

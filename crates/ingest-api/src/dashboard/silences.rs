@@ -115,7 +115,7 @@ pub(super) async fn get(
     let preview = about.preview(&state).await?;
     let cookie = if viewer.may_operate { begin_for_forms(&request, &mut viewer, &state) } else { None };
     let page = SilencesPage {
-        frame: Frame::new("Silences", "/alerts", &viewer),
+        frame: viewer.frame("Silences", "/alerts"),
         rules: offered(state.store.alerts().open_rules().await.map_err(ApiError::from)?, &about.rule),
         preview,
         kind: about.kind,

@@ -4,7 +4,11 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web::Data}
 use futures_util::future::LocalBoxFuture;
 use jiff::Timestamp;
 
-use super::{page::PageError, share::Shared};
+use super::{
+    moment::Moment,
+    page::{Frame, PageError},
+    shared_link::Shared,
+};
 use crate::{
     http::{
         auth::{Auth, Gate, Refusal, Scope},
@@ -83,6 +87,19 @@ impl Viewer {
             return None;
         }
         Shared::of(&state.signing_keys.key(), gate, request, Timestamp::now())
+    }
+
+    /// Returns what is around a page with this title and this place in the navigation, as they are to see it.
+    pub(super) fn frame(&self, title: impl Into<String>, here: &'static str) -> Frame {
+        Frame {
+            title: title.into(),
+            here,
+            is_open: true,
+            may_operate: self.may_operate,
+            is_signed_in: self.key_id().is_some(),
+            form_token: self.form_token.clone(),
+            shared_until: self.shared.map(|shared| Moment::ahead(shared.end, Timestamp::now())),
+        }
     }
 
     /// The id of their key, if they have signed in with one.
