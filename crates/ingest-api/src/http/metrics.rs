@@ -9,8 +9,6 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::server::Why;
-
 /// The route of devices, whose histogram is at hand: nothing is looked up for an accept.
 pub(crate) const ACCEPT: &str = "/api/sync-event";
 
@@ -26,6 +24,19 @@ pub struct Metrics {
     accept_duration: Histogram,
 }
 
+/// Why a connection is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// It has rested for as long as it may.
+    Rest,
+    /// Its client was too slow: with a head, or with reading.
+    Slow,
+    /// Its head is none.
+    Malformed,
+    /// Others needed its place.
+    Room,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Code {
     code: u16,
@@ -35,6 +46,19 @@ struct Code {
 struct Answered {
     route: Cow<'static, str>,
     status: &'static str,
+}
+
+impl Why {
+    const ALL: [Self; 4] = [Self::Rest, Self::Slow, Self::Malformed, Self::Room];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Rest => "rest",
+            Self::Slow => "slow",
+            Self::Malformed => "malformed",
+            Self::Room => "room",
+        }
+    }
 }
 
 impl Metrics {
@@ -53,8 +77,8 @@ impl Metrics {
             drop(ignored.get_or_create(&[("member", member)]));
         }
         let connections_ended = Family::<[(&'static str, &'static str); 1], Counter>::default();
-        for why in [Why::Rest, Why::Slow, Why::Malformed, Why::Room] {
-            drop(connections_ended.get_or_create(&[("why", word(why))]));
+        for why in Why::ALL {
+            drop(connections_ended.get_or_create(&[("why", why.as_str())]));
         }
         let accepts = Counter::default();
         Self { accepts, refusals, ignored, connections_ended, durations, accept_duration }
@@ -81,7 +105,7 @@ impl Metrics {
 
     /// Notes a connection that the server has ended.
     pub(crate) fn connection_ended(&self, why: Why) {
-        self.connections_ended.get_or_create(&[("why", word(why))]).inc();
+        self.connections_ended.get_or_create(&[("why", why.as_str())]).inc();
     }
 
     /// What this process has counted.
@@ -102,15 +126,6 @@ impl Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-fn word(why: Why) -> &'static str {
-    match why {
-        Why::Rest => "rest",
-        Why::Slow => "slow",
-        Why::Malformed => "malformed",
-        Why::Room => "room",
     }
 }
 

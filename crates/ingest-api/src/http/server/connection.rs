@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::head::Fault;
-use crate::http::budget::{Budget, Taken};
+use crate::http::{
+    budget::{Budget, Taken},
+    metrics::Why,
+};
 
 /// How long the head of a request may take from its first byte on, and how long the first byte of a
 /// connection.
@@ -77,19 +80,6 @@ pub(super) enum Phase {
     Left,
     /// Nothing before the answer is given, or some of the body was taken.
     Later,
-}
-
-/// Why a connection is ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Why {
-    /// It has rested for as long as it may.
-    Rest,
-    /// Its client was too slow: with a head, or with reading.
-    Slow,
-    /// Its head is none.
-    Malformed,
-    /// Others needed its place.
-    Room,
 }
 
 /// Who has had his time.

@@ -20,11 +20,11 @@ use tokio::{
 use tokio_rustls::server::TlsStream;
 
 use super::{
-    connection::{Connection, Phase, Why},
+    connection::{Connection, Phase},
     framing::Framing,
     head::{Fault, LineEnds, check},
 };
-use crate::http::{error::problem, headers};
+use crate::http::{error::problem, headers, metrics::Why};
 
 /// How many bytes of a client that was refused are thrown away, so that it sees why, and how many
 /// before others have their turn.

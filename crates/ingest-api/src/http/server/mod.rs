@@ -13,7 +13,4 @@ mod serve;
 mod service;
 mod table;
 
-pub(crate) use self::{
-    connection::{Connection, Why},
-    serve::{Bounds, serve},
-};
+pub(crate) use self::{connection::Connection, serve::serve, table::Bounds};

@@ -32,9 +32,9 @@ use super::{
     connection::{Connection, HEAD_TIMEOUT},
     io::{Bounded, Stream},
     service::Counted,
-    table::Table,
+    table::{Bounds, Table},
 };
-use crate::http::{budget::Budget, metrics::Metrics};
+use crate::http::metrics::Metrics;
 
 /// How long requests may go on after the signal to stop, in seconds.
 const SHUTDOWN_SECONDS: u64 = 10;
@@ -54,19 +54,6 @@ const BACKLOG: i32 = 4_096;
 
 /// Bytes that are gathered before they are written.
 const WRITE_BUFFER: usize = 4 * 1024;
-
-/// What connections may do.
-#[derive(Debug, Clone)]
-pub(crate) struct Bounds {
-    /// How many there may be.
-    pub(crate) max_connections: usize,
-    /// How long one may rest between requests.
-    pub(crate) keep_alive: Duration,
-    /// What heads and bodies are counted against.
-    pub(crate) budget: Budget,
-    /// Whether there are bounds at all; only the controls of the kill matrix have none.
-    pub(crate) are_kept: bool,
-}
 
 /// Serves the application on `listener` until `stop`, then finishes the requests under way.
 pub(crate) async fn serve<A, F, I>(

@@ -9,17 +9,30 @@ use std::{
 
 use actix_web::web::Data;
 
-use super::{
-    Bounds,
-    connection::{Connection, Overdue, Why},
+use super::connection::{Connection, Overdue};
+use crate::http::{
+    budget::Budget,
+    metrics::{Metrics, Why},
 };
-use crate::http::{budget::Budget, metrics::Metrics};
 
 /// How often overdue connections are looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How long a connection may rest in any case while nobody else wants its place.
 const REST: Duration = Duration::from_secs(1);
+
+/// What connections may do.
+#[derive(Debug, Clone)]
+pub(crate) struct Bounds {
+    /// How many there may be.
+    pub(crate) max_connections: usize,
+    /// How long one may rest between requests.
+    pub(crate) keep_alive: Duration,
+    /// What heads and bodies are counted against.
+    pub(crate) budget: Budget,
+    /// Whether there are bounds at all; only the controls of the kill matrix have none.
+    pub(crate) are_kept: bool,
+}
 
 /// The connections of a thread.
 #[derive(Debug)]
