@@ -6,7 +6,6 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
 use pisync_core::models::DeviceId;
 
 use super::{Refusal, Scope, notice::Notice};
-use crate::http::error::ApiError;
 
 /// Who has called. A handler takes it as an argument.
 #[derive(Debug, Clone)]
@@ -18,7 +17,7 @@ pub struct Caller {
 
 #[derive(Debug, Clone)]
 enum Who {
-    /// No gate was passed: the route has no `Demand`.
+    /// No gate was passed: the route has no `RequireScope`.
     Nobody,
     Anyone,
     Key {
@@ -62,7 +61,7 @@ impl Caller {
     }
 
     /// Whether the caller may report for this device: a device may for itself alone. 401 and 403
-    pub fn may_post_as(&self, device_id: &DeviceId) -> Result<(), ApiError> {
+    pub fn may_post_as(&self, device_id: &DeviceId) -> Result<(), Refusal> {
         let refusal = match &self.who {
             Who::Device(own) if own != device_id => {
                 Refusal::OtherDevice { token_of: own.clone(), device_id: device_id.clone() }
@@ -70,7 +69,7 @@ impl Caller {
             Who::Nobody => Refusal::NoKey,
             Who::Anyone | Who::Key { .. } | Who::Device(_) => return Ok(()),
         };
-        let Some(notice) = &self.notice else { return Err(refusal.into()) };
+        let Some(notice) = &self.notice else { return Err(refusal) };
         notice.say(&refusal, format_args!("an event"));
         Ok(())
     }

@@ -1,11 +1,9 @@
 //! Who may call: keys and device tokens, and the gate that looks at them.
 //!
 //! In reading order: [`Scope`] (what a key may), [`Keys`] and [`DeviceKeys`] (what is let in),
-//! [`Gate`] (the look at one request), [`Demand`] (the middleware of a route), [`Caller`] (what a
-//! handler learns).
+//! [`Gate`] (the look at one request), [`Caller`] (what a handler learns).
 
 mod caller;
-mod demand;
 pub(crate) mod device_token;
 mod file;
 mod gate;
@@ -16,7 +14,6 @@ mod notice;
 mod refusal;
 
 pub use caller::Caller;
-pub use demand::Demand;
 pub use device_token::DeviceKeys;
 pub use gate::Gate;
 pub use key::Scope;

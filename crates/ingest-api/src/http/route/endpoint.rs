@@ -10,7 +10,7 @@ use crate::http::{Costly, auth::Scope};
 pub enum Access {
     /// Everyone: it shows nothing of the fleet and does nothing.
     Everyone,
-    /// A key with this scope, or what reaches as far (`auth::Demand`).
+    /// A key with this scope, or what reaches as far (`RequireScope`).
     Key(Scope),
     /// A page for those who may read: by a session, a key, or a link that was shared.
     Page,

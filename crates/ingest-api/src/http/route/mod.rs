@@ -1,11 +1,12 @@
 //! A row of the route table, and the paths that it is found by.
 //!
 //! In reading order: [`Resource`] (a path), [`Endpoint`] (one of its methods, with who may use it), `known_query`
-//! (parameters that a route does not take), `head` (answers to `HEAD`), `tidy` (paths written in another way).
+//! (parameters that a route does not take), `require_scope` (who is let through), `head` (answers to `HEAD`), `tidy` (paths written in another way).
 
 mod endpoint;
 mod head;
 pub(crate) mod known_query;
+mod require_scope;
 mod resource;
 pub(crate) mod tidy;
 

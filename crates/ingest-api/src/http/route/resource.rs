@@ -8,8 +8,8 @@ use actix_web::{
     web::{self, resource},
 };
 
-use super::endpoint::Endpoint;
-use crate::http::{auth::Demand, cors::Cors, error::ApiError};
+use super::{endpoint::Endpoint, require_scope::RequireScope};
+use crate::http::{cors::Cors, error::ApiError};
 
 /// A path with all its methods.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +52,6 @@ impl Resource {
             async move { Err::<HttpResponse, _>(ApiError::Method { allow }) }
         });
         let resource = self.endpoints.iter().fold(resource(self.path), |resource, one| resource.route(one.route()));
-        resource.default_service(other).wrap(Demand(self.endpoints)).wrap(Condition::new(self.cors, Cors))
+        resource.default_service(other).wrap(RequireScope(self.endpoints)).wrap(Condition::new(self.cors, Cors))
     }
 }

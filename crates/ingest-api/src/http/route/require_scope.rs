@@ -14,10 +14,10 @@ use actix_web::{
 };
 use futures_util::future::{Either, LocalBoxFuture, MapOk, TryFutureExt};
 
-use super::{Caller, Gate, Refusal, Scope};
+use super::endpoint::{Access, Endpoint};
 use crate::http::{
+    auth::{Caller, Gate, Refusal, Scope},
     error::refused,
-    route::{Access, Endpoint},
     session::{caller_by_session, may_be_by_session},
 };
 
@@ -25,11 +25,11 @@ use crate::http::{
 /// ([`Caller`]). Without a [`Gate`] in the application it lets nobody through. Pages see to it
 /// themselves (`dashboard::viewer`).
 #[derive(Debug, Clone, Copy)]
-pub struct Demand(pub &'static [Endpoint]);
+pub(super) struct RequireScope(pub(super) &'static [Endpoint]);
 
-/// The service behind a [`Demand`].
+/// The service behind a [`RequireScope`].
 #[derive(Debug)]
-pub struct Demanding<S> {
+pub(super) struct RequireScopeService<S> {
     endpoints: &'static [Endpoint],
     service: Rc<S>,
 }
@@ -37,7 +37,7 @@ pub struct Demanding<S> {
 /// The answer of the route, or the refusal.
 type Answer<B> = ServiceResponse<EitherBody<B>>;
 
-impl<S, B> Transform<S, ServiceRequest> for Demand
+impl<S, B> Transform<S, ServiceRequest> for RequireScope
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
     B: MessageBody + 'static,
@@ -45,15 +45,15 @@ where
     type Response = Answer<B>;
     type Error = Error;
     type InitError = ();
-    type Transform = Demanding<S>;
+    type Transform = RequireScopeService<S>;
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(Demanding { endpoints: self.0, service: Rc::new(service) }))
+        ready(Ok(RequireScopeService { endpoints: self.0, service: Rc::new(service) }))
     }
 }
 
-impl<S, B> Service<ServiceRequest> for Demanding<S>
+impl<S, B> Service<ServiceRequest> for RequireScopeService<S>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
     B: MessageBody + 'static,
