@@ -11,7 +11,7 @@ mod fleet_summary;
 mod health;
 pub(crate) mod list;
 mod metrics;
-pub(crate) mod openapi;
+mod openapi;
 pub(crate) mod operator;
 mod page;
 pub(crate) mod query;
@@ -21,7 +21,7 @@ mod silence_item;
 mod silences;
 mod spreadsheet;
 mod sync_events;
-pub(crate) mod sync_history;
+mod sync_history;
 mod what_changed;
 
 use actix_web::{

@@ -100,6 +100,6 @@ impl From<StoredEvent> for HistoryEntry {
 }
 
 /// With exactly three digits of a second, as JavaScript writes it.
-pub(crate) fn rfc3339(timestamp: Timestamp) -> String {
+pub(super) fn rfc3339(timestamp: Timestamp) -> String {
     format!("{timestamp:.3}")
 }

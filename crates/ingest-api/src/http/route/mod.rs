@@ -5,7 +5,7 @@
 
 mod endpoint;
 mod head;
-pub(crate) mod known_query;
+mod known_query;
 mod require_scope;
 mod resource;
 pub(crate) mod tidy;
