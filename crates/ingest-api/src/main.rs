@@ -14,6 +14,6 @@ fn run(config: Config) -> anyhow::Result<()> {
     if let Some(command) = &config.command {
         return commands::run(command, &config);
     }
-    config.refuse_open_door();
+    config.require_explicit_auth();
     actix_web::rt::System::new().block_on(ingest_api::run(config))
 }

@@ -43,11 +43,11 @@ pub(crate) async fn serve(
             .app_data(permits.clone())
             .app_data(sessions.clone());
         let app = app.app_data(summaries.clone()).app_data(pace.clone());
-        let app = app.app_data(budget.clone()).app_data(front.site.clone()).app_data(front.gate.clone());
+        let app = app.app_data(budget.clone()).app_data(front.site.clone()).app_data(front.authenticator.clone());
         let app = app.app_data(front.origins.clone()).configure(routes::table);
         // Outermost last.
         let app = app.wrap(from_fn(http::perimeter));
-        let app = app.wrap(headers::careful(front.certificate.is_some()));
+        let app = app.wrap(headers::security_headers(front.certificate.is_some()));
         app.wrap(from_fn(request_id::note))
     };
     http::server::serve(listener, tls, bounds, app, counted, stop).await

@@ -6,7 +6,7 @@ use pisync_core::queue::{Contact, QueueError, Readiness, Signs};
 use serde_json::{Value, json};
 
 use crate::{
-    http::auth::{Auth, Gate, Scope},
+    http::auth::{Auth, Authenticator, Scope},
     state::State,
 };
 
@@ -25,7 +25,11 @@ pub(super) async fn alive() -> HttpResponse {
     (status = 200, description = "Ready; or degraded, with what is wrong"),
     (status = 503, description = "No report would be taken, with the cause")
 ))]
-pub(super) async fn ready(request: HttpRequest, gate: Data<Gate>, state: Data<State>) -> HttpResponse {
+pub(super) async fn ready(
+    request: HttpRequest,
+    authenticator: Data<Authenticator>,
+    state: Data<State>,
+) -> HttpResponse {
     let (pushes, mongodb, signs) =
         tokio::join!(state.producer.readiness(), state.store.answers(), state.fleet.liveness.signs());
     let status = match (pushes.is_ready(), pushes.refused.is_empty() && mongodb) {
@@ -34,7 +38,7 @@ pub(super) async fn ready(request: HttpRequest, gate: Data<Gate>, state: Data<St
         (true, false) => "degraded",
     };
     let mut body = json!({ "status": status });
-    if gate.mode() != Auth::Enforce || gate.admit(&request, Scope::Read).is_ok() {
+    if authenticator.mode() != Auth::Enforce || authenticator.admit(&request, Scope::Read).is_ok() {
         body["redis"] = redis(&pushes).into();
         body["mongodb"] = if mongodb { "up" } else { "down" }.into();
         alerter(&mut body, &signs);

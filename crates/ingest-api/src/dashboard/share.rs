@@ -22,7 +22,7 @@ use crate::{
     api::query,
     http::{
         Site,
-        auth::{Auth, Gate},
+        auth::{Auth, Authenticator},
         session::seal::{Purpose, seal},
     },
     state::State,
@@ -57,8 +57,8 @@ struct Link {
 }
 
 /// The form, for operators.
-pub(super) async fn get(viewer: Viewer, gate: Data<Gate>) -> Result<HttpResponse, PageError> {
-    may_share(&viewer, &gate)?;
+pub(super) async fn get(viewer: Viewer, authenticator: Data<Authenticator>) -> Result<HttpResponse, PageError> {
+    may_share(&viewer, &authenticator)?;
     Ok(render(&SharePage { frame: viewer.frame("Share", "/share"), link: None }))
 }
 
@@ -67,11 +67,11 @@ pub(super) async fn post(
     request: HttpRequest,
     viewer: Viewer,
     wanted: PageForm<Wanted>,
-    gate: Data<Gate>,
+    authenticator: Data<Authenticator>,
     site: Data<Site>,
     state: Data<State>,
 ) -> Result<HttpResponse, PageError> {
-    may_share(&viewer, &gate)?;
+    may_share(&viewer, &authenticator)?;
     viewer.may_do(&state, &wanted.token)?;
     let hours = query::number("/hours", Some(&wanted.hours), 1..=LONGEST)?.unwrap_or(1);
     let now = Timestamp::now();
@@ -88,22 +88,22 @@ pub(super) async fn post(
 pub(super) async fn follow(
     request: HttpRequest,
     query: Query<Pass>,
-    gate: Data<Gate>,
+    authenticator: Data<Authenticator>,
     state: Data<State>,
 ) -> Result<HttpResponse, PageError> {
-    if gate.mode() == Auth::Off {
+    if authenticator.mode() == Auth::Off {
         return Ok(go_to("/").finish());
     }
     let (key, now) = (state.signing_keys.key(), Timestamp::now());
     let pass = query.pass.as_deref().unwrap_or_default();
-    let Some(shared) = Shared::by(&key, &gate, pass, now) else {
+    let Some(shared) = Shared::by(&key, &authenticator, pass, now) else {
         return Err(PageError::Forbidden("This link is over, or was never one of ours. Ask for another."));
     };
     Ok(go_to("/").insert_header((SET_COOKIE, shared.cookie(&request, pass, now))).finish())
 }
 
-fn may_share(viewer: &Viewer, gate: &Gate) -> Result<(), PageError> {
-    if gate.mode() == Auth::Off {
+fn may_share(viewer: &Viewer, authenticator: &Authenticator) -> Result<(), PageError> {
+    if authenticator.mode() == Auth::Off {
         return Err(PageError::Forbidden(
             "The pages are open to everyone who reaches them: there is nothing to share.",
         ));

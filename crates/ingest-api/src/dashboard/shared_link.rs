@@ -4,7 +4,7 @@ use actix_web::HttpRequest;
 use jiff::Timestamp;
 
 use crate::http::{
-    auth::{Gate, Scope},
+    auth::{Authenticator, Scope},
     cursor::SigningKey,
     session::{
         cookie,
@@ -29,14 +29,22 @@ impl Shared {
     }
 
     /// By the cookie of a request, if a link left it that is not over, whose maker may still read.
-    pub(super) fn of(key: &SigningKey, gate: &Gate, request: &HttpRequest, now: Timestamp) -> Option<Self> {
-        Self::by(key, gate, cookie::of(request, NAME)?, now)
+    pub(super) fn of(
+        key: &SigningKey,
+        authenticator: &Authenticator,
+        request: &HttpRequest,
+        now: Timestamp,
+    ) -> Option<Self> {
+        Self::by(key, authenticator, cookie::of(request, NAME)?, now)
     }
 
     /// By what a link says, if it is not over and its maker may still read.
-    pub(super) fn by(key: &SigningKey, gate: &Gate, pass: &str, now: Timestamp) -> Option<Self> {
+    pub(super) fn by(key: &SigningKey, authenticator: &Authenticator, pass: &str, now: Timestamp) -> Option<Self> {
         let opened = open(key, Purpose::Share, pass, now)?;
-        gate.scope_of(opened.key_id).filter(|scope| scope.reaches(Scope::Read)).map(|_| Self { end: opened.end })
+        authenticator
+            .scope_of(opened.key_id)
+            .filter(|scope| scope.reaches(Scope::Read))
+            .map(|_| Self { end: opened.end })
     }
 
     /// Returns the header that leaves its cookie. Lax: a link is followed out of a chat or a mail, which is another

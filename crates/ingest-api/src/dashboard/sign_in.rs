@@ -19,7 +19,7 @@ use super::{
 use crate::{
     http::{
         Site,
-        auth::{Auth, Gate, Scope},
+        auth::{Auth, Authenticator, Scope},
         error::ApiError,
         limits::{Cells, TooFast},
         session::{self, Session},
@@ -78,9 +78,9 @@ struct SignInPage {
 }
 
 /// The form.
-pub(super) async fn get(query: Query<Next>, gate: Data<Gate>) -> Result<HttpResponse, PageError> {
+pub(super) async fn get(query: Query<Next>, authenticator: Data<Authenticator>) -> Result<HttpResponse, PageError> {
     let next = within(query.into_inner().next);
-    if gate.mode() == Auth::Off {
+    if authenticator.mode() == Auth::Off {
         return Ok(go_to(&next).finish());
     }
     Ok(form(next, ""))
@@ -90,13 +90,13 @@ pub(super) async fn get(query: Query<Next>, gate: Data<Gate>) -> Result<HttpResp
 pub(super) async fn post(
     request: HttpRequest,
     filled: PageForm<Filled>,
-    gate: Data<Gate>,
+    authenticator: Data<Authenticator>,
     attempts: Data<Attempts>,
     state: Data<State>,
 ) -> Result<HttpResponse, PageError> {
     let PageForm(Filled { key, next }) = filled;
     let next = within(next);
-    let Some((id, scope)) = gate.key_of(key.trim()) else {
+    let Some((id, scope)) = authenticator.key_of(key.trim()) else {
         let client = Site::of(&request).and_then(|site| site.client(&request));
         attempts.fail(key.trim(), client).map_err(ApiError::from)?;
         return Ok(form(next, "This is no key that is known here, or it is revoked."));

@@ -6,7 +6,7 @@ use actix_web::{
 };
 
 /// What every answer has, whoever gives it.
-pub(crate) const CAREFUL: [(HeaderName, &str); 5] = [
+pub(crate) const SECURITY_HEADERS: [(HeaderName, &str); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     // With no-referrer a browser sends `Origin: null` with our own forms.
     (header::REFERRER_POLICY, "same-origin"),
@@ -16,7 +16,7 @@ pub(crate) const CAREFUL: [(HeaderName, &str); 5] = [
 ];
 
 /// Set where the route has not set them itself; HSTS only where the process speaks TLS.
-pub fn careful(tls: bool) -> DefaultHeaders {
-    let headers = CAREFUL.into_iter().fold(DefaultHeaders::new(), DefaultHeaders::add);
+pub fn security_headers(tls: bool) -> DefaultHeaders {
+    let headers = SECURITY_HEADERS.into_iter().fold(DefaultHeaders::new(), DefaultHeaders::add);
     if tls { headers.add((header::STRICT_TRANSPORT_SECURITY, "max-age=31536000")) } else { headers }
 }

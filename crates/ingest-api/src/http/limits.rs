@@ -73,7 +73,7 @@ impl Limits {
     pub fn admit(&self, device_id: &DeviceId, key: Option<&str>) -> Result<(), TooFast> {
         self.devices.take(device_id)?;
         let of_key = self.keys.as_ref().zip(key).map_or(Ok(()), |(keys, key)| keys.take(key));
-        of_key.inspect_err(|_| self.devices.give_back(device_id))
+        of_key.inspect_err(|_| self.devices.refund(device_id))
     }
 
     /// Whether a caller that is known before its body is read has room for anything at all.
@@ -83,10 +83,10 @@ impl Limits {
     }
 
     /// Gives back the room of an event that the queue did not take.
-    pub fn give_back(&self, device_id: &DeviceId, key: Option<&str>) {
-        self.devices.give_back(device_id);
+    pub fn refund(&self, device_id: &DeviceId, key: Option<&str>) {
+        self.devices.refund(device_id);
         if let Some((keys, key)) = self.keys.as_ref().zip(key) {
-            keys.give_back(key);
+            keys.refund(key);
         }
     }
 }
@@ -125,11 +125,11 @@ impl Cells {
 
     fn has_room(&self, name: &(impl Hash + ?Sized)) -> Result<(), TooFast> {
         self.take(name)?;
-        self.give_back(name);
+        self.refund(name);
         Ok(())
     }
 
-    pub(crate) fn give_back(&self, name: &(impl Hash + ?Sized)) {
+    pub(crate) fn refund(&self, name: &(impl Hash + ?Sized)) {
         let less = |full_at: u64| Some(full_at.saturating_sub(self.step));
         let _ = self.cell(name).fetch_update(Relaxed, Relaxed, less);
     }
@@ -211,13 +211,13 @@ mod tests {
         let limits = limits(3, Some(1_000));
         for _ in 0..100 {
             limits.admit(&device("a"), Some("k1")).unwrap();
-            limits.give_back(&device("a"), Some("k1"));
+            limits.refund(&device("a"), Some("k1"));
         }
         let admitted = (0..100).filter(|_| limits.admit(&device("a"), Some("k1")).is_ok()).count();
         assert_eq!(admitted, 3);
         // Giving back what nobody took makes no room.
         for _ in 0..100 {
-            limits.give_back(&device("b"), None);
+            limits.refund(&device("b"), None);
         }
         assert_eq!((0..100).filter(|_| limits.admit(&device("b"), None).is_ok()).count(), 3);
     }

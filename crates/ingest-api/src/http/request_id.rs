@@ -17,7 +17,7 @@ use actix_web::{
 
 use super::{
     error::ApiError,
-    headers::CAREFUL,
+    headers::SECURITY_HEADERS,
     metrics::{ACCEPT, Metrics},
     route::leave_out,
 };
@@ -66,7 +66,7 @@ pub(crate) async fn note<B: MessageBody + 'static>(
         Err(error) => {
             // Past the layer that gives the headers of all answers.
             let mut response = error.error_response();
-            for (name, value) in CAREFUL {
+            for (name, value) in SECURITY_HEADERS {
                 response.headers_mut().insert(name, HeaderValue::from_static(value));
             }
             response.headers_mut().insert(NAME, id);

@@ -100,7 +100,7 @@ pub(crate) async fn post(
     state.crash.pass("before_push");
     let taken = state.producer.push_all(&sorted.events).await;
     if let Some(error) = none_taken(&taken) {
-        sorted.events.iter().for_each(|event| state.limits.give_back(&event.device_id, caller.key_id()));
+        sorted.events.iter().for_each(|event| state.limits.refund(&event.device_id, caller.key_id()));
         return Err(error.into());
     }
     let mut answer = sorted.answer(taken, &caller, &state);
@@ -127,7 +127,7 @@ impl Sorted {
         let mut taken = taken.into_iter().zip(&self.places);
         events.retain(|event| match taken.next() {
             Some((Err(error), place)) => {
-                state.limits.give_back(&event.device_id, caller.key_id());
+                state.limits.refund(&event.device_id, caller.key_id());
                 left.insert(*place);
                 refused.push((*place, error.into()));
                 false

@@ -55,7 +55,7 @@ pub(crate) async fn post(
     state.limits.admit(&event.device_id, caller.key_id())?;
     state.crash.pass("before_push");
     if let Err(error) = state.producer.push(&event).await {
-        state.limits.give_back(&event.device_id, caller.key_id());
+        state.limits.refund(&event.device_id, caller.key_id());
         return Err(error.into());
     }
     state.metrics.accepts.inc();

@@ -5,19 +5,19 @@ use std::{convert::Infallible, future::Ready, sync::Arc};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
 use pisync_core::models::DeviceId;
 
-use super::{Refusal, Scope, notice::Notice};
+use super::{Refusal, Scope, observe_log::ObserveLog};
 
 /// Who has called. A handler takes it as an argument.
 #[derive(Debug, Clone)]
 pub struct Caller {
     who: Who,
     /// In observe: where to say what would be refused, in place of refusing it.
-    notice: Option<Arc<Notice>>,
+    observe_log: Option<Arc<ObserveLog>>,
 }
 
 #[derive(Debug, Clone)]
 enum Who {
-    /// No gate was passed: the route has no `RequireScope`.
+    /// No authenticator was passed: the route has no `RequireScope`.
     Nobody,
     Anyone,
     Key {
@@ -40,8 +40,8 @@ impl Caller {
         Who::Device(device_id).into()
     }
 
-    pub(super) fn observed(self, notice: &Arc<Notice>) -> Self {
-        Self { notice: Some(Arc::clone(notice)), ..self }
+    pub(super) fn observed(self, observe_log: &Arc<ObserveLog>) -> Self {
+        Self { observe_log: Some(Arc::clone(observe_log)), ..self }
     }
 
     /// The id of the key; nothing where none was needed, and for a device, which is itself.
@@ -69,8 +69,8 @@ impl Caller {
             Who::Nobody => Refusal::NoKey,
             Who::Anyone | Who::Key { .. } | Who::Device(_) => return Ok(()),
         };
-        let Some(notice) = &self.notice else { return Err(refusal) };
-        notice.say(&refusal, format_args!("an event"));
+        let Some(observe_log) = &self.observe_log else { return Err(refusal) };
+        observe_log.say(&refusal, format_args!("an event"));
         Ok(())
     }
 
@@ -87,7 +87,7 @@ impl Caller {
 
 impl From<Who> for Caller {
     fn from(who: Who) -> Self {
-        Self { who, notice: None }
+        Self { who, observe_log: None }
     }
 }
 
@@ -95,7 +95,7 @@ impl FromRequest for Caller {
     type Error = Infallible;
     type Future = Ready<Result<Self, Infallible>>;
 
-    /// Where no gate was passed, nobody has called, and nobody may do anything.
+    /// Where no authenticator was passed, nobody has called, and nobody may do anything.
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let caller = request.extensions().get::<Self>().cloned();
         std::future::ready(Ok(caller.unwrap_or_else(|| Who::Nobody.into())))

@@ -1,21 +1,21 @@
-//! Who may call: keys and device tokens, and the gate that looks at them.
+//! Who may call: keys and device tokens, and the authenticator that looks at them.
 //!
 //! In reading order: [`Scope`] (what a key may), [`Keys`] and [`DeviceKeys`] (what is let in),
-//! [`Gate`] (the look at one request), [`Caller`] (what a handler learns).
+//! [`Authenticator`] (the look at one request), [`Caller`] (what a handler learns).
 
+mod authenticator;
 mod caller;
 pub(crate) mod device_token;
 mod file;
-mod gate;
 mod hex;
 pub(crate) mod key;
 pub(crate) mod keys_file;
-mod notice;
+mod observe_log;
 mod refusal;
 
+pub use authenticator::Authenticator;
 pub use caller::Caller;
 pub use device_token::DeviceKeys;
-pub use gate::Gate;
 pub use key::Scope;
 pub use keys_file::Keys;
 pub use refusal::Refusal;

@@ -16,13 +16,13 @@ use futures_util::future::{Either, LocalBoxFuture, MapOk, TryFutureExt};
 
 use super::endpoint::{Access, Endpoint};
 use crate::http::{
-    auth::{Caller, Gate, Refusal, Scope},
+    auth::{Authenticator, Caller, Refusal, Scope},
     error::refused,
     session::{caller_by_session, may_be_by_session},
 };
 
 /// Lets through who has the scope that these endpoints demand, and tells the handler who it is
-/// ([`Caller`]). Without a [`Gate`] in the application it lets nobody through. Pages see to it
+/// ([`Caller`]). Without an [`Authenticator`] in the application it lets nobody through. Pages see to it
 /// themselves (`dashboard::viewer`).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RequireScope(pub(super) &'static [Endpoint]);
@@ -69,17 +69,17 @@ where
         let Some(demanded) = demanded(self.endpoints, request.method()) else {
             return Either::Left(pass(&*self.service, request));
         };
-        let gate = request.app_data::<Data<Gate>>().cloned();
-        let Some(gate) = gate else { return Either::Left(refuse(request, Refusal::NoKey)) };
-        if demanded == Scope::Read && may_be_by_session(request.request(), &gate) {
+        let authenticator = request.app_data::<Data<Authenticator>>().cloned();
+        let Some(authenticator) = authenticator else { return Either::Left(refuse(request, Refusal::NoKey)) };
+        if demanded == Scope::Read && may_be_by_session(request.request(), &authenticator) {
             let service = Rc::clone(&self.service);
             return Either::Right(Box::pin(async move {
-                let by_session = caller_by_session(request.request(), &gate).await;
-                let admitted = by_session.map_or_else(|| gate.admit(request.request(), demanded), Ok);
+                let by_session = caller_by_session(request.request(), &authenticator).await;
+                let admitted = by_session.map_or_else(|| authenticator.admit(request.request(), demanded), Ok);
                 admit(&*service, request, admitted).await
             }));
         }
-        let admitted = gate.admit(request.request(), demanded);
+        let admitted = authenticator.admit(request.request(), demanded);
         Either::Left(admit(&*self.service, request, admitted))
     }
 }

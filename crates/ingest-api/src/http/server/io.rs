@@ -349,7 +349,7 @@ fn answer(fault: Fault) -> Vec<u8> {
         status.as_u16(),
         body.len()
     );
-    for (name, value) in headers::CAREFUL {
+    for (name, value) in headers::SECURITY_HEADERS {
         answer.extend([name.as_str(), ": ", value, "\r\n"]);
     }
     if status == StatusCode::SERVICE_UNAVAILABLE {

@@ -6,7 +6,7 @@ use pisync_core::queue::Queue;
 
 use super::{Session, is_begun};
 use crate::http::{
-    auth::{Auth, Caller, Gate, Scope},
+    auth::{Auth, Authenticator, Caller, Scope},
     signing::SigningKeys,
 };
 
@@ -25,16 +25,16 @@ impl Sessions {
 }
 
 /// Whether a request may be one by the session of a browser, which may read the API.
-pub(crate) fn may_be_by_session(request: &HttpRequest, gate: &Gate) -> bool {
+pub(crate) fn may_be_by_session(request: &HttpRequest, authenticator: &Authenticator) -> bool {
     let reads = request.method().is_safe() && !request.headers().contains_key(header::AUTHORIZATION);
-    reads && gate.mode() != Auth::Off && is_begun(request)
+    reads && authenticator.mode() != Auth::Off && is_begun(request)
 }
 
 /// Who has signed in to the dashboard may follow its links into the API, and read there.
-pub(crate) async fn caller_by_session(request: &HttpRequest, gate: &Gate) -> Option<Caller> {
+pub(crate) async fn caller_by_session(request: &HttpRequest, authenticator: &Authenticator) -> Option<Caller> {
     let sessions = request.app_data::<Data<Sessions>>()?;
     let session = Session::of(&sessions.keys.key(), request, Timestamp::now())?;
-    let scope = gate.scope_of(&session.key_id).filter(|scope| scope.reaches(Scope::Read))?;
+    let scope = authenticator.scope_of(&session.key_id).filter(|scope| scope.reaches(Scope::Read))?;
     // While Redis does not tell, a session reads on, and does nothing.
     let is_ended = session.is_ended(&sessions.queue).await.unwrap_or(false);
     (!is_ended).then(|| Caller::key(session.key_id.into(), scope))

@@ -7,21 +7,21 @@ use actix_web::{
     http::header::{self, HeaderMap},
 };
 
-use super::{Auth, Caller, DeviceKeys, Keys, Refusal, Scope, file::Reread, key::Presented, notice::Notice};
+use super::{Auth, Caller, DeviceKeys, Keys, Refusal, Scope, file::Reread, key::Presented, observe_log::ObserveLog};
 
 /// Knows the keys and lets callers through, or not.
 #[derive(Debug)]
-pub struct Gate {
+pub struct Authenticator {
     mode: Auth,
     keys: Option<Reread<Keys>>,
     device_keys: Option<Reread<DeviceKeys>>,
-    notice: Arc<Notice>,
+    observe_log: Arc<ObserveLog>,
 }
 
-impl Gate {
-    /// A gate that knows no keys yet.
+impl Authenticator {
+    /// An authenticator that knows no keys yet.
     pub fn new(mode: Auth) -> Self {
-        Self { mode, keys: None, device_keys: None, notice: Arc::default() }
+        Self { mode, keys: None, device_keys: None, observe_log: Arc::default() }
     }
 
     /// Lets in the keys of this file.
@@ -81,12 +81,12 @@ impl Gate {
             Ok(caller)
         });
         match admitted {
-            Ok(caller) if self.mode == Auth::Observe => Ok(caller.observed(&self.notice)),
+            Ok(caller) if self.mode == Auth::Observe => Ok(caller.observed(&self.observe_log)),
             Err(refusal) if self.mode == Auth::Observe => {
                 let (method, path) = (request.method(), request.path());
                 match request.peer_addr() {
-                    Some(peer) => self.notice.say(&refusal, format_args!("{method} {path} from {}", peer.ip())),
-                    None => self.notice.say(&refusal, format_args!("{method} {path}")),
+                    Some(peer) => self.observe_log.say(&refusal, format_args!("{method} {path} from {}", peer.ip())),
+                    None => self.observe_log.say(&refusal, format_args!("{method} {path}")),
                 }
                 Ok(Caller::anyone())
             }

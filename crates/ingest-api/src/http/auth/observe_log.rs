@@ -12,7 +12,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Says what would be refused, and not too often.
 #[derive(Debug, Default)]
-pub(super) struct Notice(Mutex<Said>);
+pub(super) struct ObserveLog(Mutex<Said>);
 
 #[derive(Debug, Default)]
 struct Said {
@@ -20,7 +20,7 @@ struct Said {
     suppressed: u64,
 }
 
-impl Notice {
+impl ObserveLog {
     /// Logs the call, or counts it.
     pub(super) fn say(&self, refusal: &Refusal, call: fmt::Arguments<'_>) {
         if let Some(suppressed) = self.turn(Instant::now()) {
@@ -46,8 +46,8 @@ mod tests {
 
     #[test]
     fn a_line_a_second_with_the_count_of_the_others() {
-        let (notice, start) = (Notice::default(), Instant::now());
-        let at = |ms| notice.turn(start + Duration::from_millis(ms));
+        let (observe_log, start) = (ObserveLog::default(), Instant::now());
+        let at = |ms| observe_log.turn(start + Duration::from_millis(ms));
         assert_eq!([at(0), at(10), at(999), at(1000), at(2500)], [Some(0), None, None, Some(2), Some(0)]);
     }
 }
