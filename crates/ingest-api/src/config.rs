@@ -11,10 +11,10 @@ use pisync_core::{
     settings::{self, LogSettings, MongoSettings, RedisSettings},
 };
 
-use crate::{
+use crate::http::{
+    SiteSettings,
     auth::{Auth, Scope},
     cors::Origin,
-    http::SiteSettings,
     limits::LimitSettings,
 };
 
@@ -176,7 +176,7 @@ impl Config {
     }
 
     /// Ends the process where the API would be open to a network and nobody has said that it may.
-    pub fn refuse_open_door(&self) {
+    pub fn require_explicit_auth(&self) {
         if !self.bind.ip().is_loopback() && self.front.auth.is_none() {
             let message = format!(
                 "--bind (PISYNC_BIND) {} is beyond loopback: say --auth enforce (PISYNC_AUTH) to let in who has \

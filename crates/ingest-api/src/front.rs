@@ -10,19 +10,21 @@ use pisync_core::settings;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    auth::{Auth, Gate},
     config::Config,
-    cors::Origins,
-    http::Site,
-    signing::SigningKeys,
-    tls::Certificate,
+    http::{
+        Site,
+        auth::{Auth, Authenticator},
+        cors::Origins,
+        signing::SigningKeys,
+        tls::Certificate,
+    },
 };
 
 /// What stands before the routes.
 #[derive(Debug, Clone)]
 pub(crate) struct Front {
     /// Who may call.
-    pub gate: Data<Gate>,
+    pub authenticator: Data<Authenticator>,
     /// Pages of which origins may read.
     pub origins: Data<Origins>,
     /// How the server is reached.
@@ -43,7 +45,7 @@ impl Front {
         let open =
             |path: &PathBuf| reject_string(SigningKeys::open(path), "--cursor-key-file (PISYNC_CURSOR_KEY_FILE)");
         Self {
-            gate: Data::new(gate(config)),
+            authenticator: Data::new(authenticator(config)),
             origins: Data::new(Origins(config.front.cors_origins.clone())),
             site: Data::new(Site::new(&config.site, config.bind, certificate.is_some(), config.has_bounds())),
             cursor_keys: config.cursor_key_file.as_ref().map_or_else(|| signing_keys.clone(), open),
@@ -59,7 +61,7 @@ impl Front {
         let (front, mut hangup) = (self.clone(), signal(SignalKind::hangup())?);
         tokio::spawn(async move {
             while hangup.recv().await.is_some() {
-                front.gate.read_again();
+                front.authenticator.read_again();
                 front.signing_keys.read_again();
                 front.cursor_keys.read_again();
                 front.certificate.iter().for_each(|certificate| certificate.read_again());
@@ -69,24 +71,24 @@ impl Front {
     }
 }
 
-fn gate(config: &Config) -> Gate {
+fn authenticator(config: &Config) -> Authenticator {
     let settings = &config.front;
     let mode = settings.auth.unwrap_or(Auth::Off);
-    let mut gate = Gate::new(mode);
+    let mut authenticator = Authenticator::new(mode);
     if mode == Auth::Off {
-        return gate;
+        return authenticator;
     }
     match &config.keys.keys_file {
-        Some(path) => gate = or_reject(gate.with_keys(path), "--keys-file (PISYNC_KEYS_FILE)"),
+        Some(path) => authenticator = or_reject(authenticator.with_keys(path), "--keys-file (PISYNC_KEYS_FILE)"),
         None if mode == Auth::Enforce => {
             reject("--auth enforce (PISYNC_AUTH) needs --keys-file (PISYNC_KEYS_FILE); `keys new` makes one")
         }
         None => {}
     }
     if let Some(path) = &config.keys.device_key_file {
-        gate = or_reject(gate.with_device_keys(path), "--device-key-file (PISYNC_DEVICE_KEY_FILE)");
+        authenticator = or_reject(authenticator.with_device_keys(path), "--device-key-file (PISYNC_DEVICE_KEY_FILE)");
     }
-    gate
+    authenticator
 }
 
 fn signing_keys(config: &Config) -> SigningKeys {

@@ -1,59 +1,38 @@
 //! The HTTP side of `PiSync`: what a device reports goes through [`routes`] into the queue.
 //!
-//! In reading order: [`config`], [`server`], `http` (connections and what bounds them),
-//! [`request_id`], [`front`] (with [`auth`], [`cors`], [`tls`] and [`headers`]), [`routes`], [`limits`], [`liveness`] (who is alive beside it), `reads` (threads for what computes), `refresh`, [`hours`], [`changes`], `hourly` (what is done
-//! once an hour), [`error`], [`metrics`]; [`cursor`]
-//! for lists, [`signing`] for what seals them; [`dashboard`] for people; [`admin`] and [`healthcheck`] for the
-//! operator's verbs.
+//! In reading order: [`config`], [`server`] (with [`front`] and [`state`]), [`http`] (what stands before every route), [`routes`],
+//! `ingest` (what devices report to), [`api`] and [`dashboard`] (what is read), [`fleet`] (what both compute);
+//! [`commands`] for the operator.
 
-pub mod admin;
-pub mod auth;
-pub mod changes;
+pub mod api;
+pub mod commands;
 pub mod config;
-pub mod cors;
-pub mod cursor;
 pub mod dashboard;
-pub mod error;
+pub mod fleet;
 pub mod front;
-pub mod headers;
-pub mod healthcheck;
-mod hourly;
-pub mod hours;
-mod http;
-pub mod limits;
-pub mod liveness;
-pub mod metrics;
-mod reads;
-mod refresh;
-pub mod request_id;
+pub mod http;
+mod ingest;
 pub mod routes;
 pub mod server;
-pub mod signing;
-pub mod tls;
+pub mod state;
 
 use std::{net::TcpListener, sync::Arc, time::Duration};
 
 use actix_web::web::Data;
 use anyhow::Context;
 use pisync_core::{
-    queue::{LastSeen, Process, Producer, Pulse, Queue, Role},
+    queue::{Process, Producer, Pulse, Queue, Role},
     settings::CannotBind,
     shutdown,
     store::Store,
 };
 
 use crate::{
-    changes::Changes,
     config::Config,
-    dashboard::Pace,
+    fleet::Fleet,
     front::Front,
-    hours::Hours,
-    http::{Bounds, Budget},
-    limits::Limits,
-    liveness::Liveness,
-    metrics::Metrics,
-    routes::{Census, FailingTotal, Summaries},
-    server::State,
+    http::{Budget, limits::Limits, metrics::Metrics, server::Bounds},
+    state::State,
 };
 
 /// Bytes of bodies and long heads that may be in memory at a time, over all connections: with
@@ -67,7 +46,7 @@ const BODIES: usize = 48 * 1024 * 1024;
 /// being away is no failure, they may come.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     if config.has_bounds() {
-        reads::start().context("starting the threads of reads")?;
+        http::reads::start().context("starting the threads of reads")?;
     }
     let front = Front::open(&config);
     front.read_again_on_hangup().context("listening for SIGHUP")?;
@@ -86,15 +65,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         limits: Arc::new(Limits::new(&config.limits)),
         cursor_keys: front.cursor_keys.clone(),
         signing_keys: front.signing_keys.clone(),
-        summaries: Summaries::default(),
-        last_seen: LastSeen::new(queue.clone()),
-        liveness: Liveness::new(queue.clone()),
-        census: Census::default(),
-        changes: Changes::default(),
-        failing_total: FailingTotal::default(),
-        pace: Pace::default(),
-        hours: Hours::new(queue.clone(), store.clone()),
-        silent_after: config.silent_after,
+        fleet: Fleet::new(&queue, store.clone(), config.silent_after),
         report_interval: config.report_interval,
         queue,
         producer,
@@ -102,7 +73,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         store,
         metrics: Data::new(Metrics::new()),
     };
-    tokio::spawn(hourly::keep(state.clone(), Duration::from_millis(config.first_record_ms)));
+    tokio::spawn(fleet::hourly::keep(state.fleet.clone(), Duration::from_millis(config.first_record_ms)));
     log::info!(address:% = listener.local_addr()?; "listening");
     let bounds = Bounds {
         max_connections: usize::try_from(config.max_connections).unwrap_or(usize::MAX),

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use ingest_api::{admin, config::Config};
+use ingest_api::{commands, config::Config};
 use pisync_core::settings;
 
 // It is faster at the many short-lived pieces that each request takes.
@@ -16,8 +16,8 @@ fn main() -> ExitCode {
 
 fn run(config: Config) -> anyhow::Result<()> {
     if let Some(command) = &config.command {
-        return admin::run(command, &config);
+        return commands::run(command, &config);
     }
-    config.refuse_open_door();
+    config.require_explicit_auth();
     actix_web::rt::System::new().block_on(ingest_api::run(config))
 }

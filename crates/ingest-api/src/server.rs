@@ -1,72 +1,18 @@
 //! The HTTP server around the routes.
 
-use std::{net::TcpListener, sync::Arc};
+use std::net::TcpListener;
 
 use actix_web::{App, middleware::from_fn, web};
-use jiff::SignedDuration;
-use pisync_core::{
-    crash::CrashSettings,
-    queue::{LastSeen, Producer, Queue},
-    store::Store,
-};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    changes::Changes,
+    api::{Docs, Summaries},
     dashboard::{Assets, Attempts, Pace},
     front::Front,
-    headers,
-    hours::Hours,
-    http::{self, Bounds, Permits},
-    limits::Limits,
-    liveness::Liveness,
-    metrics::Metrics,
-    request_id, routes,
-    routes::{Census, Docs, FailingTotal, Summaries},
-    signing::SigningKeys,
-    tls::Certificate,
+    http::{self, Permits, headers, request_id, server::Bounds, session::Sessions, tls::Certificate},
+    routes,
+    state::State,
 };
-
-/// What the routes work with.
-#[derive(Debug, Clone)]
-pub struct State {
-    /// Whether the queue is there.
-    pub queue: Queue,
-    /// The way into the queue.
-    pub producer: Producer,
-    /// How much may be sent.
-    pub limits: Arc<Limits>,
-    /// Where to die, in tests of the system.
-    pub crash: CrashSettings,
-    /// Where reads are answered from.
-    pub store: Store,
-    /// When devices were last heard of.
-    pub last_seen: LastSeen,
-    /// Who is alive beside this process.
-    pub liveness: Liveness,
-    /// The hours, added up.
-    pub hours: Hours,
-    /// How many devices have which status.
-    pub census: Census,
-    /// What those that fail have in common.
-    pub changes: Changes,
-    /// How many devices keep failing.
-    pub failing_total: FailingTotal,
-    /// How fast events come.
-    pub pace: Pace,
-    /// What cursors are sealed with.
-    pub cursor_keys: SigningKeys,
-    /// What sessions and links are sealed with.
-    pub signing_keys: SigningKeys,
-    /// The summaries that were made lately.
-    pub summaries: Summaries,
-    /// How long nothing is heard of a device until it is silent.
-    pub silent_after: SignedDuration,
-    /// How often devices report, where they are told when to come again.
-    pub report_interval: Option<SignedDuration>,
-    /// What is counted.
-    pub metrics: web::Data<Metrics>,
-}
 
 /// Serves on `listener` until `stop`, then finishes the requests under way.
 pub(crate) async fn serve(
@@ -80,21 +26,29 @@ pub(crate) async fn serve(
     let permits = web::Data::new(Permits::new(processors, bounds.are_kept));
     let budget = web::Data::new(bounds.budget.clone());
     let (metrics, counted) = (state.metrics.clone(), state.metrics.clone());
+    let sessions = web::Data::new(Sessions::new(state.signing_keys.clone(), state.queue.clone()));
     let state = web::Data::new(state);
     let docs = web::Data::new(Docs::new());
+    let summaries = web::Data::new(Summaries::default());
     let assets = web::Data::new(Assets::new()?);
+    let pace = web::Data::new(Pace::default());
     let attempts = web::Data::new(Attempts::new(bounds.are_kept));
     let tls = front.certificate.as_ref().map(Certificate::server_config).transpose();
     let tls = tls.map_err(std::io::Error::other)?;
     let app = move || {
         let app = App::new().app_data(state.clone()).app_data(metrics.clone()).app_data(docs.clone());
-        let app = app.app_data(assets.clone()).app_data(attempts.clone()).app_data(permits.clone());
-        let app = app.app_data(budget.clone()).app_data(front.site.clone()).app_data(front.gate.clone());
+        let app = app
+            .app_data(assets.clone())
+            .app_data(attempts.clone())
+            .app_data(permits.clone())
+            .app_data(sessions.clone());
+        let app = app.app_data(summaries.clone()).app_data(pace.clone());
+        let app = app.app_data(budget.clone()).app_data(front.site.clone()).app_data(front.authenticator.clone());
         let app = app.app_data(front.origins.clone()).configure(routes::table);
         // Outermost last.
         let app = app.wrap(from_fn(http::perimeter));
-        let app = app.wrap(headers::careful(front.certificate.is_some()));
+        let app = app.wrap(headers::security_headers(front.certificate.is_some()));
         app.wrap(from_fn(request_id::note))
     };
-    http::serve(listener, tls, bounds, app, counted, stop).await
+    http::server::serve(listener, tls, bounds, app, counted, stop).await
 }

@@ -4,8 +4,11 @@ use std::fmt;
 
 use e2e::{Api, Form, TestEnv};
 use ingest_api::{
-    auth::Scope,
-    routes::{Access, Endpoint, all},
+    http::{
+        auth::Scope,
+        route::{Access, Endpoint},
+    },
+    routes::all,
 };
 use reqwest::{Client, Method, RequestBuilder, Response, redirect::Policy};
 

@@ -1,7 +1,7 @@
 //! The hours added up: exact, however late and however often reports come.
 
 use e2e::{TestEnv, body, hours_ago};
-use ingest_api::hours::Hours;
+use ingest_api::fleet::Hours;
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{Late, Speeds, SyncHour, hour_of},

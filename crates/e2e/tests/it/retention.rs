@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use e2e::{TestEnv, body, hours_ago, mongo_command};
-use ingest_api::hours::Hours;
+use ingest_api::fleet::Hours;
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{SyncEvent, hour_of},

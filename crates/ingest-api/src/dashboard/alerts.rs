@@ -23,10 +23,12 @@ use super::{
     viewer::Viewer,
 };
 use crate::{
-    cursor::{BadCursor, Position},
-    error::ApiError,
-    routes::v1::{ack, alerts::AlertsQuery, list, operator},
-    server::State,
+    api::{ack, alerts::AlertsQuery, list, operator},
+    http::{
+        cursor::{BadCursor, Position},
+        error::ApiError,
+    },
+    state::State,
 };
 
 /// How many incidents a page has.
@@ -89,11 +91,11 @@ pub(super) async fn get(
     let held = if is_first { held::all(&state, now).await? } else { Vec::new() };
     let silences = state.store.silences().not_over(now, LIMIT).await.map_err(ApiError::from)?.len();
     // Without an answer of Redis nothing is said of it here; the first page says so.
-    let signs = state.liveness.signs().await.ok();
+    let signs = state.fleet.liveness.signs().await.ok();
     // Without a key for it there are no forms, and the list is there all the same.
     let cookie = if viewer.may_operate { begin_for_forms(&request, &mut viewer, &state) } else { None };
     let page = AlertsPage {
-        frame: Frame::new("Alerts", "/alerts", &viewer),
+        frame: viewer.frame("Alerts", "/alerts"),
         state: filter.state.map_or("", AlertState::as_str),
         device_id: filter.device_id.as_ref().map(ToString::to_string).unwrap_or_default(),
         held_by: if let Held::By(id) = filter.held { id.to_string() } else { String::new() },

@@ -10,7 +10,7 @@ use actix_web::{
 use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest, Sha256};
 
-use crate::error::ApiError;
+use crate::http::error::ApiError;
 
 /// The files that are there. htmx 2.0.11 and uPlot 1.6.32 are as their packages have them, with
 /// their licences beside them.

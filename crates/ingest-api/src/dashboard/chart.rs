@@ -11,7 +11,7 @@ use pisync_core::{
 use serde::Serialize;
 
 use super::{page::PageError, viewer::Viewer};
-use crate::{error::ApiError, server::State};
+use crate::{http::error::ApiError, state::State};
 
 /// The hours that are drawn: a week.
 pub(super) const WEEK: i32 = 168;
@@ -56,7 +56,7 @@ impl LateColumns {
 pub(super) async fn hours(state: &State, count: i32) -> Result<Vec<SyncHour>, ApiError> {
     let now = Timestamp::now();
     let from = hour_of(now).checked_sub(SignedDuration::from_hours(i64::from(count) - 1)).unwrap_or(Timestamp::MIN);
-    state.hours.of(from, now).await
+    state.fleet.hours.of(from, now).await
 }
 
 /// The week.

@@ -15,7 +15,7 @@ use super::{
     sign_in::begin_for_forms,
     viewer::Viewer,
 };
-use crate::{error::ApiError, server::State};
+use crate::{http::error::ApiError, state::State};
 
 /// How many letters of a partition are shown.
 const SHOWN: usize = 50;
@@ -74,7 +74,7 @@ pub(super) async fn get(
     // One reason is shown for each partition, whichever question met it.
     let untold: BTreeMap<_, _> = found.untold.into_iter().chain(status.untold).collect();
     let page = DeadLettersPage {
-        frame: Frame::new("Dead letters", "/dead-letters", &viewer),
+        frame: viewer.frame("Dead letters", "/dead-letters"),
         letters: letters.iter().map(|buried| Letter::new(buried, now)).collect(),
         total: grouped(total),
         untold: untold.into_iter().map(|(partition, error)| (partition.number(), error.to_string())).collect(),

@@ -20,11 +20,7 @@ use super::{
     timeline::{self, Line},
     viewer::Viewer,
 };
-use crate::{
-    error::ApiError,
-    routes::v1::{device_item::Known, query},
-    server::State,
-};
+use crate::{api::query, fleet::Known, http::error::ApiError, state::State};
 
 /// The most rows that the strip is made of: more than one an hour for 30 days.
 const ROWS: u32 = 2_000;
@@ -75,7 +71,7 @@ pub(super) async fn get(
     let counter = state.store.failure_counters().readable(&[&device_id]).await.map_err(ApiError::from)?;
     let counter = counter.into_values().next();
     let is_counted = counter.is_some();
-    let known = Known::of(&state, vec![counter.unwrap_or_else(|| FailureCounter::new(device_id.clone()))]).await?;
+    let known = state.fleet.known(vec![counter.unwrap_or_else(|| FailureCounter::new(device_id.clone()))]).await?;
     let rows = rows(&state, &device_id, now).await?;
     let is_heard_of = |known: &Known| is_counted || !rows.is_empty() || known.last_seen_at.is_some();
     let known = known.into_iter().next().filter(is_heard_of).ok_or(ApiError::Unknown("device"))?;
@@ -87,7 +83,7 @@ pub(super) async fn get(
         silences.into_iter().filter(|silence| timeline::is_about(silence, &device_id, &labels)).collect();
     let (sign, label) = look(known.status);
     Ok(render(&DevicePage {
-        frame: Frame::new(device_id.as_str(), "/devices", &viewer),
+        frame: viewer.frame(device_id.as_str(), "/devices"),
         escaped: escaped(device_id.as_str()),
         status: known.status.as_str(),
         sign,

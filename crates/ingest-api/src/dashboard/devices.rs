@@ -14,12 +14,9 @@ use super::{
     viewer::Viewer,
 };
 use crate::{
-    routes::v1::{
-        device_filter::{DevicesQuery, Order, Sort},
-        device_item::Known,
-        device_walk, list, query,
-    },
-    server::State,
+    api::{devices_query::DevicesQuery, list, query},
+    fleet::{Known, Order, Sort},
+    state::State,
 };
 
 /// A device in a list.
@@ -111,7 +108,7 @@ pub(super) async fn get(
     let limit = query::limit(query.limit.as_deref())?;
     let scope = filter.scope();
     let after = list::place(&state, &scope, query.cursor.as_deref())?;
-    let (known, next) = device_walk::page(&state, &filter, after, limit as usize).await?;
+    let (known, next) = state.fleet.devices(&filter, after, limit as usize).await?;
     let next = match next {
         Some(next) => {
             let key = state.cursor_keys.key();
@@ -125,7 +122,7 @@ pub(super) async fn get(
     let is_failing_list = filter.status == Some(DeviceStatus::Failing) && filter.order() == Order::Count;
     let is_failing_list = is_failing_list && filter.prefix.is_none();
     Ok(render(&DevicesPage {
-        frame: Frame::new("Devices", "/devices", &viewer),
+        frame: viewer.frame("Devices", "/devices"),
         q: filter.prefix.clone().unwrap_or_default(),
         min_failures: filter.min_failures.map(|count| count.to_string()).unwrap_or_default(),
         choices: choices.map(|(value, label)| Choice { value, label, is_chosen: value == chosen }).collect(),

@@ -17,7 +17,7 @@ use super::{
     devices::Row,
     moment::{Moment, Span, grouped, percent},
     page::{Frame, PageError, render},
-    pipeline::Pipeline,
+    pipeline::{Pace, Pipeline},
     setup::Setup,
     states::{self, States},
     verdict::{Alive, Away, DeviceTotals, Incidents, QueueState, Situation, Verdict},
@@ -26,10 +26,9 @@ use super::{
     yesterday::Yesterday,
 };
 use crate::{
-    error::ApiError,
-    reads,
-    routes::{Census, v1::device_item::Known},
-    server::State,
+    fleet::Known,
+    http::{error::ApiError, reads},
+    state::State,
 };
 
 /// How long a part may take before the page goes without it.
@@ -97,15 +96,20 @@ struct SpeedRow {
 }
 
 /// The page. What a server does not tell in time is left out, and said to be.
-pub(super) async fn get(request: HttpRequest, viewer: Viewer, state: Data<State>) -> Result<HttpResponse, PageError> {
+pub(super) async fn get(
+    request: HttpRequest,
+    viewer: Viewer,
+    pace: Data<Pace>,
+    state: Data<State>,
+) -> Result<HttpResponse, PageError> {
     let now = Timestamp::now();
     let (queue, signs, counts, before, incidents, hours, worst, changed) = tokio::join!(
         in_time(&state, async |state: State| Ok(Pipeline::of(
             &state.queue.status_of_each().await?.told,
             Timestamp::now()
         ))),
-        in_time(&state, async |state: State| Ok(state.liveness.signs().await?)),
-        in_time(&state, async |state: State| Census::of(&state).await),
+        in_time(&state, async |state: State| Ok(state.fleet.liveness.signs().await?)),
+        in_time(&state, async |state: State| state.fleet.device_counts().await),
         in_time(&state, async move |state: State| states::of_yesterday(&state.store, now).await),
         in_time(&state, open_incidents),
         in_time(&state, async |state: State| chart::hours(&state, WEEK).await),
@@ -130,17 +134,17 @@ pub(super) async fn get(request: HttpRequest, viewer: Viewer, state: Data<State>
     let hours = hours.unwrap_or_default();
     let day = &hours[hours.len().saturating_sub(24)..];
     Ok(render(&FleetPage {
-        frame: Frame::new("Fleet", "/", &viewer),
+        frame: viewer.frame("Fleet", "/"),
         verdict: Verdict::of(&situation),
         checked: Moment::new(now, now),
         setup,
         states: States::of(
             counts.as_ref().map_or(&[], |counts| &counts[..]),
-            state.silent_after,
+            state.fleet.silent_after,
             before.flatten().as_ref(),
             now,
         ),
-        pace: pace(&state, queue.as_ref()),
+        pace: in_words(&pace, queue.as_ref()),
         pipeline: queue.as_ref().map(PipelineRow::from),
         day: (!day.is_empty()).then(|| Day::of(day, &hours)),
         yesterday: Yesterday::of(&hours, now),
@@ -187,11 +191,11 @@ async fn open_incidents(state: State) -> Result<Incidents, ApiError> {
 
 async fn worst(state: State) -> Result<Vec<Known>, ApiError> {
     let worst = state.store.failure_counters().worst(DeviceStatus::REPEATED, None, WORST).await?;
-    Known::of(&state, worst.counters).await
+    state.fleet.known(worst.counters).await
 }
 
-fn pace(state: &State, queue: Option<&Pipeline>) -> String {
-    let pace = queue.and_then(|queue| state.pace.look(queue));
+fn in_words(pace: &Pace, queue: Option<&Pipeline>) -> String {
+    let pace = queue.and_then(|queue| pace.look(queue));
     pace.map_or_else(|| "not measured yet".into(), |pace| format!("{pace:.1} /s"))
 }
 

@@ -8,9 +8,9 @@ use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
 use super::page::PageError;
-use crate::{
+use crate::http::{
+    body::{body_of_form, is_form},
     error::ApiError,
-    routes::{body_of_form, is_form},
 };
 
 /// What was put into a form.

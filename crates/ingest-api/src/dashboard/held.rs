@@ -10,7 +10,7 @@ use super::{
     incidents::{Counts, Row, in_words},
     moment,
 };
-use crate::{error::ApiError, server::State};
+use crate::{http::error::ApiError, state::State};
 
 /// How many alerts are shown with those that they hold back.
 const HOLDING: usize = 10;

@@ -15,7 +15,7 @@ use super::{
     page::escaped,
     whole_fleet,
 };
-use crate::error::ApiError;
+use crate::http::error::ApiError;
 
 /// What an alert is about that is about no single device.
 const WHOLE_FLEET: &str = "the whole fleet";

@@ -1,17 +1,16 @@
 //! The dashboard: pages for people, made on the server, that need no network and hardly a script.
 //!
-//! In reading order: `viewer` (who looks, by a `session` that `sign_in` begins, or by a link that
-//! was made in `share`; both are texts with a `seal`, kept in a `cookie`), `page` (the frame of all
-//! pages) and `form` (what they send), `fleet` (with its `verdict`, also of the `whole_fleet`, the `setup` for who begins, `states`, `pipeline`, `chart`,
-//! `yesterday` to compare with, and `what_changed`), `devices`, `device` (with its `strip` of hours
-//! and its `timeline`), `alerts` (`incidents` with the `delivery` of their messages, and those that
-//! are `held`), `silences`, `dead_letters`, `badge`; `assets` are the files beside them.
+//! In reading order: `viewer` (who looks, by a session that `sign_in` begins, or by a `shared_link` that was made
+//! in `share`), `page` (the frame of all pages) and `form` (what they send), `fleet` (with its `verdict`, also of the
+//! `whole_fleet`, the `setup` for who begins, `states`, `pipeline`, `chart`, `yesterday` to compare with, and
+//! `what_changed`), `devices`, `device` (with its `strip` of hours and its `timeline`), `alerts` (`incidents` with the
+//! `delivery` of their messages, and those that are `held`), `silences`, `dead_letters`, `badge`; `assets` are the
+//! files beside them.
 
 mod alerts;
 mod assets;
 mod badge;
 mod chart;
-mod cookie;
 mod dead_letters;
 mod delivery;
 mod device;
@@ -23,10 +22,9 @@ mod incidents;
 mod moment;
 mod page;
 mod pipeline;
-mod seal;
-mod session;
 mod setup;
 mod share;
+mod shared_link;
 mod sign_in;
 mod silences;
 mod states;
@@ -38,14 +36,13 @@ mod what_changed;
 mod whole_fleet;
 mod yesterday;
 
-pub(crate) use self::viewer::{caller_by_session, may_be_by_session};
 pub use self::{assets::Assets, pipeline::Pace, sign_in::Attempts};
 
 use actix_web::web::post;
 
-use crate::{
-    http::Costly,
-    routes::{Access, Endpoint, Resource, get},
+use crate::http::{
+    Costly,
+    route::{Access, Endpoint, Resource, get},
 };
 
 /// Every page. Who takes a [`viewer::Viewer`] is for people who have signed in alone; the others

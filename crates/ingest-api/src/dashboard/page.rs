@@ -10,10 +10,9 @@ use actix_web::{
     },
 };
 use askama::{Template, filters::urlencode_strict};
-use jiff::Timestamp;
 
-use super::{moment::Moment, viewer::Viewer};
-use crate::{error::ApiError, http::root};
+use super::moment::Moment;
+use crate::http::{error::ApiError, root};
 
 /// What pages need: files of this server, and nothing else.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -39,18 +38,6 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    pub(super) fn new(title: impl Into<String>, here: &'static str, viewer: &Viewer) -> Self {
-        Self {
-            title: title.into(),
-            here,
-            is_open: true,
-            may_operate: viewer.may_operate,
-            is_signed_in: viewer.key_id().is_some(),
-            form_token: viewer.form_token.clone(),
-            shared_until: viewer.shared.map(|shared| Moment::ahead(shared.end, Timestamp::now())),
-        }
-    }
-
     /// Whether the page has forms that do something.
     pub(super) fn may_act(&self) -> bool {
         self.may_operate && !self.form_token.is_empty()

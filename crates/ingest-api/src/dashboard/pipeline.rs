@@ -1,7 +1,7 @@
 //! How the pipeline is, from the state of the queue.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -42,8 +42,8 @@ impl Pipeline {
 }
 
 /// How many events were accepted between two looks of this process.
-#[derive(Debug, Clone, Default)]
-pub struct Pace(Arc<Mutex<Looks>>);
+#[derive(Debug, Default)]
+pub struct Pace(Mutex<Looks>);
 
 #[derive(Debug, Default)]
 struct Looks {

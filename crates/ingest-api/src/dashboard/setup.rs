@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use pisync_core::queue::{Contact, Signs};
 
 use super::moment::Span;
-use crate::{
-    auth::{Auth, Gate},
-    http::Site,
+use crate::http::{
+    Site,
+    auth::{Auth, Authenticator},
 };
 
 /// The part of the first page for who begins.
@@ -45,7 +45,9 @@ impl Setup {
         }
         // A queue that was made anew has forgotten what it accepted; a device remembers.
         let is_accepted = accepted > 0 || devices > 0;
-        let needs_key = request.app_data::<Data<Gate>>().is_some_and(|gate| gate.mode() == Auth::Enforce);
+        let needs_key = request
+            .app_data::<Data<Authenticator>>()
+            .is_some_and(|authenticator| authenticator.mode() == Auth::Enforce);
         let link = |path| Site::of(request).map_or_else(|| path_of(path), |site| site.link(request, path));
         let steps = [
             Step::process("A worker stores reports", worker, "Start `queue-worker`."),

@@ -12,33 +12,24 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use super::{
-    cookie,
     form::PageForm,
     moment::Moment,
     page::{Frame, PageError, go_to, render},
-    seal::{Purpose, open, seal},
+    shared_link::Shared,
     viewer::Viewer,
 };
 use crate::{
-    auth::{Auth, Gate, Scope},
-    cursor::SigningKey,
-    http::Site,
-    routes::v1::query,
-    server::State,
+    api::query,
+    http::{
+        Site,
+        auth::{Auth, Authenticator},
+        session::seal::{Purpose, seal},
+    },
+    state::State,
 };
-
-/// The name of the cookie that a link leaves.
-const NAME: &str = "pisync_shared";
 
 /// How long a link may be good, in hours: as long as the page offers.
 const LONGEST: u32 = 30 * 24;
-
-/// A link that a viewer has followed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Shared {
-    /// When it ends.
-    pub(super) end: Timestamp,
-}
 
 /// How long a link is to be good.
 #[derive(Deserialize)]
@@ -65,27 +56,10 @@ struct Link {
     end: Moment,
 }
 
-impl Shared {
-    /// Whether a request bears the cookie of a link at all.
-    pub(super) fn is_followed(request: &HttpRequest) -> bool {
-        cookie::of(request, NAME).is_some()
-    }
-
-    /// By the cookie of a request, if a link left it that is not over, whose maker may still read.
-    pub(super) fn of(key: &SigningKey, gate: &Gate, request: &HttpRequest, now: Timestamp) -> Option<Self> {
-        Self::by(key, gate, cookie::of(request, NAME)?, now)
-    }
-
-    fn by(key: &SigningKey, gate: &Gate, pass: &str, now: Timestamp) -> Option<Self> {
-        let opened = open(key, Purpose::Share, pass, now)?;
-        gate.scope_of(opened.key_id).filter(|scope| scope.reaches(Scope::Read)).map(|_| Self { end: opened.end })
-    }
-}
-
 /// The form, for operators.
-pub(super) async fn get(viewer: Viewer, gate: Data<Gate>) -> Result<HttpResponse, PageError> {
-    may_share(&viewer, &gate)?;
-    Ok(render(&SharePage { frame: Frame::new("Share", "/share", &viewer), link: None }))
+pub(super) async fn get(viewer: Viewer, authenticator: Data<Authenticator>) -> Result<HttpResponse, PageError> {
+    may_share(&viewer, &authenticator)?;
+    Ok(render(&SharePage { frame: viewer.frame("Share", "/share"), link: None }))
 }
 
 /// Makes a link. It is shown this once.
@@ -93,11 +67,11 @@ pub(super) async fn post(
     request: HttpRequest,
     viewer: Viewer,
     wanted: PageForm<Wanted>,
-    gate: Data<Gate>,
+    authenticator: Data<Authenticator>,
     site: Data<Site>,
     state: Data<State>,
 ) -> Result<HttpResponse, PageError> {
-    may_share(&viewer, &gate)?;
+    may_share(&viewer, &authenticator)?;
     viewer.may_do(&state, &wanted.token)?;
     let hours = query::number("/hours", Some(&wanted.hours), 1..=LONGEST)?.unwrap_or(1);
     let now = Timestamp::now();
@@ -107,31 +81,29 @@ pub(super) async fn post(
     log::info!(key_id:% = key_id, hours; "a link was made by which the pages are seen");
     let url = site.link(&request, &format!("/shared?pass={pass}"));
     let link = Some(Link { url, end: Moment::new(end, now) });
-    Ok(render(&SharePage { frame: Frame::new("Share", "/share", &viewer), link }))
+    Ok(render(&SharePage { frame: viewer.frame("Share", "/share"), link }))
 }
 
 /// Where a link leads: to the pages, with a cookie that opens them.
 pub(super) async fn follow(
     request: HttpRequest,
     query: Query<Pass>,
-    gate: Data<Gate>,
+    authenticator: Data<Authenticator>,
     state: Data<State>,
 ) -> Result<HttpResponse, PageError> {
-    if gate.mode() == Auth::Off {
+    if authenticator.mode() == Auth::Off {
         return Ok(go_to("/").finish());
     }
     let (key, now) = (state.signing_keys.key(), Timestamp::now());
     let pass = query.pass.as_deref().unwrap_or_default();
-    let Some(shared) = Shared::by(&key, &gate, pass, now) else {
+    let Some(shared) = Shared::by(&key, &authenticator, pass, now) else {
         return Err(PageError::Forbidden("This link is over, or was never one of ours. Ask for another."));
     };
-    // Lax: a link is followed out of a chat or a mail, which is another site.
-    let cookie = cookie::set(&request, NAME, pass, shared.end.duration_since(now), "Lax");
-    Ok(go_to("/").insert_header((SET_COOKIE, cookie)).finish())
+    Ok(go_to("/").insert_header((SET_COOKIE, shared.cookie(&request, pass, now))).finish())
 }
 
-fn may_share(viewer: &Viewer, gate: &Gate) -> Result<(), PageError> {
-    if gate.mode() == Auth::Off {
+fn may_share(viewer: &Viewer, authenticator: &Authenticator) -> Result<(), PageError> {
+    if authenticator.mode() == Auth::Off {
         return Err(PageError::Forbidden(
             "The pages are open to everyone who reaches them: there is nothing to share.",
         ));

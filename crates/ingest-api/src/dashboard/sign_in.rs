@@ -14,15 +14,17 @@ use serde::Deserialize;
 use super::{
     form::PageForm,
     page::{Frame, PageError, go_to, render},
-    session::{self, Session},
     viewer::Viewer,
 };
 use crate::{
-    auth::{Auth, Gate, Scope},
-    error::ApiError,
-    http::Site,
-    limits::{Cells, TooFast},
-    server::State,
+    http::{
+        Site,
+        auth::{Auth, Authenticator, Scope},
+        error::ApiError,
+        limits::{Cells, TooFast},
+        session::{self, Session},
+    },
+    state::State,
 };
 
 /// How often who fails may try: ten times at once, then every ten seconds.
@@ -76,9 +78,9 @@ struct SignInPage {
 }
 
 /// The form.
-pub(super) async fn get(query: Query<Next>, gate: Data<Gate>) -> Result<HttpResponse, PageError> {
+pub(super) async fn get(query: Query<Next>, authenticator: Data<Authenticator>) -> Result<HttpResponse, PageError> {
     let next = within(query.into_inner().next);
-    if gate.mode() == Auth::Off {
+    if authenticator.mode() == Auth::Off {
         return Ok(go_to(&next).finish());
     }
     Ok(form(next, ""))
@@ -88,13 +90,13 @@ pub(super) async fn get(query: Query<Next>, gate: Data<Gate>) -> Result<HttpResp
 pub(super) async fn post(
     request: HttpRequest,
     filled: PageForm<Filled>,
-    gate: Data<Gate>,
+    authenticator: Data<Authenticator>,
     attempts: Data<Attempts>,
     state: Data<State>,
 ) -> Result<HttpResponse, PageError> {
     let PageForm(Filled { key, next }) = filled;
     let next = within(next);
-    let Some((id, scope)) = gate.key_of(key.trim()) else {
+    let Some((id, scope)) = authenticator.key_of(key.trim()) else {
         let client = Site::of(&request).and_then(|site| site.client(&request));
         attempts.fail(key.trim(), client).map_err(ApiError::from)?;
         return Ok(form(next, "This is no key that is known here, or it is revoked."));
@@ -113,7 +115,7 @@ pub(super) async fn post(
 pub(super) async fn sign_out(request: HttpRequest, state: Data<State>) -> Result<HttpResponse, PageError> {
     let now = Timestamp::now();
     if let Some(session) = Session::of(&state.signing_keys.key(), &request, now) {
-        session.end(&state, now).await.map_err(ApiError::from)?;
+        session.end(&state.queue, now).await.map_err(ApiError::from)?;
         log::info!(key_id:% = session.key_id; "signed out");
     }
     Ok(go_to("/sign-in").insert_header((SET_COOKIE, session::end(&request))).finish())

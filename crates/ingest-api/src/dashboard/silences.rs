@@ -22,10 +22,9 @@ use super::{
     viewer::Viewer,
 };
 use crate::{
-    error::ApiError,
-    reads,
-    routes::v1::{operator, query},
-    server::State,
+    api::{operator, query},
+    http::{error::ApiError, reads},
+    state::State,
 };
 
 /// The most silences that are listed.
@@ -116,7 +115,7 @@ pub(super) async fn get(
     let preview = about.preview(&state).await?;
     let cookie = if viewer.may_operate { begin_for_forms(&request, &mut viewer, &state) } else { None };
     let page = SilencesPage {
-        frame: Frame::new("Silences", "/alerts", &viewer),
+        frame: viewer.frame("Silences", "/alerts"),
         rules: offered(state.store.alerts().open_rules().await.map_err(ApiError::from)?, &about.rule),
         preview,
         kind: about.kind,
@@ -166,7 +165,7 @@ async fn add(order: &Order, viewer: &Viewer, state: &State) -> Result<(), ApiErr
     let by = Some(order.by.trim()).filter(|by| !by.is_empty());
     let silence = Silence {
         id: state.store.silences().new_id(),
-        matchers: about.matchers().map_err(|why| operator::fault("/matchers", why))?,
+        matchers: about.matchers().map_err(|why| ApiError::invalid("/matchers", why))?,
         starts_at: now,
         end,
         by: operator::name(viewer.key_id(), by)?,

@@ -10,7 +10,7 @@ use super::{
     devices::look,
     moment::{Moment, Span, grouped, percent},
 };
-use crate::error::ApiError;
+use crate::http::error::ApiError;
 
 /// A status and how many devices have it.
 #[derive(Debug)]

@@ -5,14 +5,17 @@ use futures_util::future::LocalBoxFuture;
 use jiff::Timestamp;
 
 use super::{
-    page::PageError,
-    session::{self, Session},
-    share::Shared,
+    moment::Moment,
+    page::{Frame, PageError},
+    shared_link::Shared,
 };
 use crate::{
-    auth::{Auth, Caller, Gate, Refusal, Scope},
-    error::ApiError,
-    server::State,
+    http::{
+        auth::{Auth, Authenticator, Refusal, Scope},
+        error::ApiError,
+        session::{self, Session},
+    },
+    state::State,
 };
 
 /// Somebody who may read.
@@ -38,56 +41,40 @@ impl FromRequest for Viewer {
     }
 }
 
-/// Whether a request may be one by the session of a browser, which may read the API.
-pub(crate) fn may_be_by_session(request: &HttpRequest, gate: &Gate) -> bool {
-    let reads = request.method().is_safe() && !request.headers().contains_key(header::AUTHORIZATION);
-    reads && gate.mode() != Auth::Off && session::is_begun(request)
-}
-
-/// Who has signed in to the dashboard may follow its links into the API, and read there.
-pub(crate) async fn caller_by_session(request: &HttpRequest, gate: &Gate) -> Option<Caller> {
-    let state = request.app_data::<Data<State>>()?;
-    let session = Session::of(&state.signing_keys.key(), request, Timestamp::now())?;
-    let scope = gate.scope_of(&session.key_id).filter(|scope| scope.reaches(Scope::Read))?;
-    // While Redis does not tell, a session reads on, and does nothing.
-    let is_ended = session.is_ended(state).await.unwrap_or(false);
-    (!is_ended).then(|| Caller::key(session.key_id.into(), scope))
-}
-
 impl Viewer {
     async fn of(request: &HttpRequest) -> Result<Self, PageError> {
         let unset = || PageError::from(ApiError::from(Refusal::NoKey));
-        let gate = request.app_data::<Data<Gate>>().ok_or_else(unset)?;
+        let authenticator = request.app_data::<Data<Authenticator>>().ok_or_else(unset)?;
         let state = request.app_data::<Data<State>>().ok_or_else(unset)?;
-        let may_operate = gate.mode() == Auth::Off;
+        let may_operate = authenticator.mode() == Auth::Off;
         let mut viewer = Self { session: None, shared: None, may_operate, form_token: String::new() };
         if session::is_begun(request) {
             let key = state.signing_keys.key();
             viewer.session = Session::of(&key, request, Timestamp::now());
             viewer.form_token = viewer.session.iter().map(|session| session.form_token(&key)).collect();
         }
-        if gate.mode() == Auth::Off {
+        if authenticator.mode() == Auth::Off {
             return Ok(viewer);
         }
         let is_ended = match &viewer.session {
-            Some(session) => session.is_ended(state).await,
+            Some(session) => session.is_ended(&state.queue).await,
             None => Some(false),
         };
         if is_ended == Some(true) {
             viewer.session = None;
         }
-        if let Some(scope) = viewer.session.as_ref().and_then(|session| gate.scope_of(&session.key_id)) {
+        if let Some(scope) = viewer.session.as_ref().and_then(|session| authenticator.scope_of(&session.key_id)) {
             // While Redis does not tell whether the session was ended, it reads on, and does nothing.
             viewer.may_operate = scope.reaches(Scope::Operate) && is_ended.is_some();
             return if scope.reaches(Scope::Read) { Ok(viewer) } else { Err(PageError::sign_in(request)) };
         }
-        match gate.admit(request, Scope::Read) {
+        match authenticator.admit(request, Scope::Read) {
             Ok(_) => {
-                viewer.may_operate = gate.admit(request, Scope::Operate).is_ok();
+                viewer.may_operate = authenticator.admit(request, Scope::Operate).is_ok();
                 Ok(viewer)
             }
             Err(_) if !request.headers().contains_key(header::AUTHORIZATION) => {
-                viewer.shared = Self::shared(request, gate, state);
+                viewer.shared = Self::shared(request, authenticator, state);
                 if viewer.shared.is_some() { Ok(viewer) } else { Err(PageError::sign_in(request)) }
             }
             Err(refusal) => Err(ApiError::from(refusal).into()),
@@ -95,11 +82,24 @@ impl Viewer {
     }
 
     /// Who follows a link that was shared sees pages, and can do nothing.
-    fn shared(request: &HttpRequest, gate: &Gate, state: &State) -> Option<Shared> {
+    fn shared(request: &HttpRequest, authenticator: &Authenticator, state: &State) -> Option<Shared> {
         if !request.method().is_safe() || !Shared::is_followed(request) {
             return None;
         }
-        Shared::of(&state.signing_keys.key(), gate, request, Timestamp::now())
+        Shared::of(&state.signing_keys.key(), authenticator, request, Timestamp::now())
+    }
+
+    /// Returns what is around a page with this title and this place in the navigation, as they are to see it.
+    pub(super) fn frame(&self, title: impl Into<String>, here: &'static str) -> Frame {
+        Frame {
+            title: title.into(),
+            here,
+            is_open: true,
+            may_operate: self.may_operate,
+            is_signed_in: self.key_id().is_some(),
+            form_token: self.form_token.clone(),
+            shared_until: self.shared.map(|shared| Moment::ahead(shared.end, Timestamp::now())),
+        }
     }
 
     /// The id of their key, if they have signed in with one.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use pisync_core::models::{Contrast, Share};
 
 use super::moment::{Moment, grouped};
-use crate::{changes::Found, server::State};
+use crate::{fleet::Found, state::State};
 
 /// The window, in minutes: each device of a fleet that reports every hour is in it.
 const MINUTES: u32 = 60;
@@ -45,7 +45,7 @@ pub(super) async fn of(request: &HttpRequest, state: &State) -> Option<Changed> 
     if request.headers().contains_key("hx-request") {
         return None;
     }
-    let found = state.changes.recent(&state.store, MINUTES, PATIENCE).await;
+    let found = state.fleet.changes.recent(MINUTES, PATIENCE).await;
     let found = found.inspect_err(|error| error.log("dashboard")).ok()?;
     (!found.what.contrasts.is_empty()).then(|| Changed::new(&found, Timestamp::now()))
 }

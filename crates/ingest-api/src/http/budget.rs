@@ -10,8 +10,7 @@ use std::{
 
 use actix_web::{HttpMessage, HttpRequest};
 
-use super::Site;
-use crate::auth::Caller;
+use super::{Site, auth::Caller};
 
 /// How many callers are told apart. Beyond, some share a share.
 const CALLERS: usize = 1 << 12;

@@ -15,8 +15,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::budget::{Budget, Taken, share};
-use crate::error::{ApiError, refused};
+use super::{
+    budget::{Budget, Taken, share},
+    error::{ApiError, refused},
+};
 
 /// How long a read waits for its turn.
 const TURN_TIMEOUT: Duration = Duration::from_secs(2);
@@ -28,7 +30,7 @@ const WAITING: usize = 32;
 /// slowly keeps its own for long.
 const LISTS: usize = 32;
 
-/// What makes a read costly. Its handler computes by [`crate::reads`], never on the threads that take
+/// What makes a read costly. Its handler computes by [`crate::http::reads`], never on the threads that take
 /// reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Costly {

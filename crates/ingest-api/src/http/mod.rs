@@ -1,31 +1,36 @@
-//! What stands between the socket and the routes: bounds on heads, bodies, writes and connections.
+//! What stands before every route: the server and its bounds, who may call, headers, errors and limits.
 //!
-//! In reading order: [`Budget`] (bytes in flight over all connections), `connection` (one
-//! connection's state), `table` (all connections of a thread, and what ends them), `head` (what a head
-//! must be), `framing` (where a body ends), `io` (the stream that obeys), `body` (an answer in small pieces),
-//! `service` (requests in, answers out), `serve` (the server around it); then [`Site`] (under
-//! which addresses the server is reached, and by whom), `perimeter` (what each request passes) and
-//! [`Costly`] (a bound on reads that cost much).
+//! In reading order: `server` (connections), [`request_id`] and `perimeter` (what each request passes),
+//! `site` (under which addresses the server is reached), [`headers`], [`cors`], [`tls`]; `route` (a row of the
+//! route table), [`auth`], `session` (with [`cursor`] and [`signing`], which seal), `body` (reading one),
+//! [`limits`], `budget` and `costly` (bounds over all callers), `reads` (threads for what computes);
+//! [`error`], `schema` and [`metrics`].
 
-mod body;
+pub mod auth;
+pub(crate) mod body;
 mod budget;
-mod connection;
+pub mod cors;
 mod costly;
-mod framing;
-mod head;
-mod io;
+pub mod cursor;
+pub mod error;
+pub mod headers;
+pub mod limits;
+pub mod metrics;
 mod perimeter;
 mod proxies;
-mod serve;
-mod service;
+pub(crate) mod reads;
+pub mod request_id;
+pub mod route;
+pub(crate) mod schema;
+pub(crate) mod server;
+pub(crate) mod session;
+pub mod signing;
 mod site;
-mod table;
+pub mod tls;
 
 pub(crate) use self::{
     budget::{Budget, Overrun, Taken, share},
-    connection::{Connection, Why},
     costly::{Costly, Permits},
     perimeter::perimeter,
-    serve::{Bounds, serve},
     site::{Site, SiteSettings, root},
 };

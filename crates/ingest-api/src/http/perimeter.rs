@@ -14,10 +14,10 @@ use actix_web::{
 use pisync_core::store::StoreError;
 use tokio::time::timeout;
 
-use super::Site;
-use crate::{
+use super::{
+    Site,
     error::{ApiError, refused},
-    routes::{is_ingest, tidy},
+    route::{is_ingest, tidy},
 };
 
 /// The most bytes of a request's header, over all its fields.

@@ -18,8 +18,10 @@ use actix_web::{
 use clap::Args;
 use url::Url;
 
-use super::proxies::{Forwarded, Network, Proxies, is_host};
-use crate::error::ApiError;
+use super::{
+    error::ApiError,
+    proxies::{Forwarded, Network, Proxies, is_host},
+};
 
 /// How the server is reached.
 #[derive(Debug, Clone, Args)]

@@ -2,7 +2,8 @@
 
 use actix_web::http::Method;
 
-use super::{all, route::Resource, tidy};
+use super::all;
+use crate::http::route::{Resource, tidy};
 
 /// The most letters that are wrong in a path that is still known.
 const MISSPELT: usize = 2;

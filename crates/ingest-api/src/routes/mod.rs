@@ -1,70 +1,22 @@
 //! The route table.
 
-mod batch;
-mod body;
-mod health;
 mod hint;
-pub(crate) mod ignored;
-mod metrics;
-mod openapi;
-mod packing;
-mod page;
-mod repeated_failures;
-mod report_body;
-mod route;
-mod sync_event;
-mod sync_history;
-mod tidy;
-pub(crate) mod v1;
 
 use actix_web::{
     HttpRequest,
     error::QueryPayloadError,
-    web::{self, ServiceConfig, post},
+    web::{self, ServiceConfig},
 };
 
-pub(crate) use self::{
-    body::{body_of_form, is_form},
-    openapi::Docs,
-    route::{get, leave_out},
-    tidy::tidy,
+use crate::{
+    api, dashboard,
+    http::{error::ApiError, route::Resource},
+    ingest,
 };
-pub use self::{
-    repeated_failures::FailingTotal,
-    route::{Access, Endpoint, Resource},
-    v1::{Census, Summaries},
-};
-use crate::{auth::Scope, dashboard, error::ApiError};
-
-/// The paths that devices report to.
-const SYNC_EVENT: &str = "/api/sync-event";
-const SYNC_EVENTS: &str = "/api/v1/sync-events";
-
-/// All but `/api/v1` and the pages.
-const OTHERS: &[Resource] = &[
-    Resource::new(SYNC_EVENTS, &[Endpoint::post(Access::Key(Scope::Ingest), || post().to(batch::post))]),
-    Resource::new(SYNC_EVENT, &[Endpoint::post(Access::Key(Scope::Ingest), || post().to(sync_event::post))]),
-    Resource::new(
-        "/api/device/{id}/sync-history",
-        &[Endpoint::get(Access::Key(Scope::Read), || get().to(sync_history::get))],
-    )
-    .with_cors(),
-    Resource::new(
-        "/api/devices/repeated-failures",
-        &[Endpoint::get(Access::Key(Scope::Read), || get().to(repeated_failures::get))],
-    )
-    .with_cors(),
-    Resource::new("/healthz", &[Endpoint::get(Access::Everyone, || get().to(health::alive))]),
-    Resource::new("/readyz", &[Endpoint::get(Access::Everyone, || get().to(health::ready))]),
-    Resource::new("/metrics", &[Endpoint::get(Access::Key(Scope::Read), || get().to(metrics::get))]),
-    Resource::new("/openapi.json", &[Endpoint::get(Access::Key(Scope::Read), || get().to(openapi::get))]),
-    Resource::new("/docs", &[Endpoint::get(Access::Key(Scope::Read), || get().to(openapi::to_page))]),
-    Resource::new("/docs/{file:.*}", &[Endpoint::get(Access::Key(Scope::Read), || get().to(openapi::page))]),
-];
 
 /// Every route there is, with who may use it.
 pub fn all() -> impl Iterator<Item = &'static Resource> {
-    OTHERS.iter().chain(v1::ROUTES).chain(dashboard::ROUTES)
+    ingest::ROUTES.iter().chain(api::ROUTES).chain(dashboard::ROUTES)
 }
 
 /// Every route with the scope that it demands, and a problem for everything else.
@@ -80,11 +32,6 @@ pub fn table(config: &mut ServiceConfig) {
     }));
 }
 
-/// Whether devices report to a path.
-pub(crate) fn is_ingest(path: &str) -> bool {
-    path == SYNC_EVENT || path == SYNC_EVENTS
-}
-
 fn bad_query(error: &QueryPayloadError) -> ApiError {
     let said = match error {
         QueryPayloadError::Deserialize(error) => error.to_string(),
@@ -93,8 +40,8 @@ fn bad_query(error: &QueryPayloadError) -> ApiError {
     // The reader of queries gives no more than its sentence, with the name in it.
     let name = said.split('`').nth(1).map(|name| format!("/{name}"));
     match (said.split_once('`').map(|(what, _)| what.trim_end()), name) {
-        (Some("duplicate field"), Some(pointer)) => v1::operator::fault(&pointer, "is given twice: give it once"),
-        (Some("missing field"), Some(pointer)) => v1::operator::fault(&pointer, "is required"),
+        (Some("duplicate field"), Some(pointer)) => ApiError::invalid(pointer, "is given twice: give it once"),
+        (Some("missing field"), Some(pointer)) => ApiError::invalid(pointer, "is required"),
         _ => ApiError::malformed(format!("the query cannot be read: {said}")),
     }
 }

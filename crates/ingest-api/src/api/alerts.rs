@@ -1,0 +1,282 @@
+//! `GET /api/v1/alerts`: the incidents, those that began last first.
+#![expect(unused_qualifications, reason = "what utoipa makes of params")]
+
+use std::collections::BTreeMap;
+
+use actix_web::{
+    HttpResponse,
+    web::{Data, Query},
+};
+use pisync_core::{
+    models::{AlertId, AlertState, DeviceId, Entry, Finding, Incident},
+    store::{AlertFilter, Held},
+    text::rfc3339,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    list::{self, ListPage},
+    query,
+};
+use crate::{
+    http::{
+        cursor::{BadCursor, Position, Scope},
+        error::ApiError,
+    },
+    state::State,
+};
+
+/// The query, as it came.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+pub(crate) struct AlertsQuery {
+    /// `pending`, `firing` or `resolved`; all unless set.
+    #[param(pattern = "^(pending|firing|resolved)$")]
+    state: Option<String>,
+    /// Of this device alone.
+    #[param(min_length = 1, max_length = 2_048, format = "device-id")]
+    device_id: Option<String>,
+    /// Those alone that this alert holds back.
+    #[param(pattern = "^[0-9a-f]{24}$")]
+    held_by: Option<String>,
+    /// The `nextCursor` of the page before, for the same query.
+    pub(crate) cursor: Option<String>,
+    /// 1 to 200; 50 unless set.
+    #[param(value_type = u32, required = false, minimum = 1, maximum = 200)]
+    limit: Option<String>,
+}
+
+/// An incident.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AlertItem {
+    id: String,
+    alertname: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_id: Option<String>,
+    /// The part of the fleet that it is about, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<ScopeItem>,
+    state: &'static str,
+    /// Failed syncs of the device in a row when it was last told; `failureCount` of the device goes on.
+    /// Of an alert of many devices, how many of them it is about now.
+    failure_count: i32,
+    /// The cause when it was last told.
+    cause: &'static str,
+    /// Speed of the newest failed sync in Mbps, which says so; 0 where none was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    speed: Option<f64>,
+    /// What the device's good syncs usually had, in Mbps, where it was known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usual_speed: Option<f64>,
+    starts_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ends_at: Option<String>,
+    /// What was found, where it is about more than one sync after the other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finding: Option<FindingItem>,
+    /// Who has taken it on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acked: Option<AckItem>,
+    /// The silences that held it back at the last look.
+    silenced_by: Vec<String>,
+    /// The alert that held it back at the last look.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inhibited_by: Option<String>,
+    /// Whether its device goes up and down too often to be told of each time.
+    flapping: bool,
+    /// Messages that still have to leave, in their order; none once people know how it stands.
+    waiting: Vec<WaitingMessage>,
+    /// Messages that could not be delivered and are not tried any more, oldest first.
+    dead: Vec<DeadMessage>,
+}
+
+/// What was found of many devices, or of many syncs of one.
+#[derive(Serialize, ToSchema)]
+struct FindingItem {
+    /// How many of them it is about; of a device that flaps, how often it changed.
+    part: u64,
+    /// How many there are; of a device that flaps, how often it could have changed.
+    whole: u64,
+    /// What else the rule found, by name: counts, minutes, times.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(required = false)]
+    facts: BTreeMap<String, Value>,
+    /// What those it is about have in common, in words, the surest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    changed: Vec<String>,
+    /// Some of them by name.
+    named: Vec<String>,
+}
+
+/// The devices with a value of a label.
+#[derive(Serialize, ToSchema)]
+struct ScopeItem {
+    label: String,
+    value: String,
+}
+
+/// Someone has taken it on.
+#[derive(Serialize, ToSchema)]
+struct AckItem {
+    by: String,
+    comment: String,
+    at: String,
+}
+
+/// A message that still has to leave.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct WaitingMessage {
+    /// What it says: firing, repeat or resolved.
+    status: &'static str,
+    /// To whom.
+    receiver: String,
+    /// How often its delivery was begun.
+    attempts: i32,
+    /// Not before this time.
+    next_at: String,
+    /// What came of the last attempt, if one failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+}
+
+/// A message that could not be delivered.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct DeadMessage {
+    /// What it says: firing, repeat or resolved.
+    status: &'static str,
+    /// To whom.
+    receiver: String,
+    /// How often its delivery was begun.
+    attempts: i32,
+    /// When it was given up.
+    at: String,
+    /// What the receiver said last.
+    why: String,
+}
+
+/// A page of the incidents that fit the query.
+#[utoipa::path(
+    get,
+    path = "/api/v1/alerts",
+    tag = "fleet",
+    operation_id = "alerts",
+    summary = "The incidents, those that began last first",
+    params(AlertsQuery),
+    responses((status = 200, description = "A page", body = ListPage<AlertItem>))
+)]
+pub(crate) async fn get(query: Query<AlertsQuery>, state: Data<State>) -> Result<HttpResponse, ApiError> {
+    let filter = query.filter()?;
+    let scope = query.scope("alerts");
+    let limit = query::limit(query.limit.as_deref())?;
+    let after = match list::place(&state, &scope, query.cursor.as_deref())? {
+        Some(Position::Document { at, id }) => Some((at, AlertId::from_bytes(id))),
+        Some(_) => return Err(BadCursor.into()),
+        None => None,
+    };
+    let step = state.store.alerts().list(&filter, after, limit).await?;
+    let last = step.found.last().filter(|_| step.more);
+    let next = last.map(|listed| Position::Document { at: listed.alert.starts_at, id: listed.alert.id.bytes() });
+    Ok(list::answer(&state, &scope, step.found.into_iter().map(AlertItem::from).collect(), next))
+}
+
+impl AlertsQuery {
+    /// The query of a form, whose fields are there and empty where nothing is said.
+    pub(crate) fn without_empty(self) -> Self {
+        let said = |field: Option<String>| field.filter(|text| !text.is_empty());
+        Self {
+            state: said(self.state),
+            device_id: said(self.device_id),
+            held_by: said(self.held_by),
+            cursor: said(self.cursor),
+            limit: said(self.limit),
+        }
+    }
+
+    pub(crate) fn filter(&self) -> Result<AlertFilter, ApiError> {
+        let state = self.state.as_deref().map(|word| {
+            AlertState::parse(word).ok_or_else(|| ApiError::invalid("/state", "must be pending, firing or resolved"))
+        });
+        let device_id = self.device_id.as_deref().map(|id| query::device_id("/deviceId", id));
+        let held_by = self
+            .held_by
+            .as_deref()
+            .map(|id| AlertId::parse(id).ok_or_else(|| ApiError::invalid("/heldBy", "must be the id of an alert")));
+        let held = held_by.transpose()?.map_or(Held::Any, Held::By);
+        Ok(AlertFilter { state: state.transpose()?, device_id: device_id.transpose()?, held })
+    }
+
+    /// What cursors of this list are for.
+    pub(crate) fn scope(&self, list: &str) -> Scope {
+        Scope::of(list).with(self.state.as_deref()).with(self.device_id.as_deref()).with(self.held_by.as_deref())
+    }
+}
+
+impl From<Incident> for AlertItem {
+    fn from(incident: Incident) -> Self {
+        let alert = &incident.alert;
+        Self {
+            id: alert.id.to_string(),
+            alertname: alert.name.to_string(),
+            device_id: alert.device_id().map(DeviceId::to_string),
+            scope: alert.scope().cloned().map(|scope| ScopeItem { label: scope.label, value: scope.value }),
+            state: alert.state.as_str(),
+            failure_count: alert.failure_count,
+            cause: alert.cause.as_str(),
+            speed: alert.evidence.map(|evidence| evidence.speed),
+            usual_speed: alert.evidence.and_then(|evidence| evidence.usual),
+            starts_at: rfc3339(alert.starts_at),
+            ends_at: alert.ends_at.map(rfc3339),
+            finding: alert.finding.as_ref().map(FindingItem::from),
+            silenced_by: incident.silenced_by.iter().map(AlertId::to_string).collect(),
+            inhibited_by: incident.inhibited_by.map(|id| id.to_string()),
+            flapping: incident.flapping,
+            waiting: incident.outbox.iter().map(WaitingMessage::from).collect(),
+            dead: incident.dead.iter().map(DeadMessage::from).collect(),
+            acked: incident.acked.map(|ack| AckItem { by: ack.by, comment: ack.comment, at: rfc3339(ack.at) }),
+        }
+    }
+}
+
+impl From<&Finding> for FindingItem {
+    fn from(finding: &Finding) -> Self {
+        Self {
+            part: finding.part,
+            whole: finding.whole,
+            facts: finding.facts.clone(),
+            changed: finding.changed.clone(),
+            named: finding.named.iter().map(DeviceId::to_string).collect(),
+        }
+    }
+}
+
+impl From<&Entry> for WaitingMessage {
+    fn from(entry: &Entry) -> Self {
+        Self {
+            status: entry.telling.as_str(),
+            receiver: entry.receiver.clone(),
+            attempts: entry.attempts,
+            next_at: rfc3339(entry.next_at),
+            why: entry.last_error.clone(),
+        }
+    }
+}
+
+impl From<&Entry> for DeadMessage {
+    fn from(entry: &Entry) -> Self {
+        let dead = entry.dead.as_ref();
+        Self {
+            status: entry.telling.as_str(),
+            receiver: entry.receiver.clone(),
+            attempts: entry.attempts,
+            at: dead.map(|dead| rfc3339(dead.at)).unwrap_or_default(),
+            why: dead.map(|dead| dead.why.clone()).unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! `GET /healthz` and `GET /readyz`: whether the process lives, and whether it can take events.
+
+use actix_web::{HttpRequest, HttpResponse, web::Data};
+use jiff::Timestamp;
+use pisync_core::queue::{Contact, QueueError, Readiness, Signs};
+use serde_json::{Value, json};
+
+use crate::{
+    http::auth::{Auth, Authenticator, Scope},
+    state::State,
+};
+
+/// 200 as long as the process can answer.
+#[utoipa::path(get, path = "/healthz", tag = "process", responses((status = 200, description = "Alive")))]
+pub(super) async fn alive() -> HttpResponse {
+    HttpResponse::Ok().json(json!({ "status": "ok" }))
+}
+
+/// 200 while a report would be taken, 503 else. While some partitions would take none, or `MongoDB`
+/// is away, it is degraded: the other reports are taken, and all of them wait. `alerter` is `ok` while
+/// one ticks by its schedule, `absent` while nobody is being alerted, and `unknown` while Redis does
+/// not say; `alerterAgeSeconds` is how long ago a tick was completed, absent if none ever was. Reports
+/// are taken all the same. Under `--auth enforce` only who may read is told more than the status.
+#[utoipa::path(get, path = "/readyz", tag = "process", responses(
+    (status = 200, description = "Ready; or degraded, with what is wrong"),
+    (status = 503, description = "No report would be taken, with the cause")
+))]
+pub(super) async fn ready(
+    request: HttpRequest,
+    authenticator: Data<Authenticator>,
+    state: Data<State>,
+) -> HttpResponse {
+    let (pushes, mongodb, signs) =
+        tokio::join!(state.producer.readiness(), state.store.answers(), state.fleet.liveness.signs());
+    let status = match (pushes.is_ready(), pushes.refused.is_empty() && mongodb) {
+        (false, _) => "unavailable",
+        (true, true) => "ready",
+        (true, false) => "degraded",
+    };
+    let mut body = json!({ "status": status });
+    if authenticator.mode() != Auth::Enforce || authenticator.admit(&request, Scope::Read).is_ok() {
+        body["redis"] = redis(&pushes).into();
+        body["mongodb"] = if mongodb { "up" } else { "down" }.into();
+        alerter(&mut body, &signs);
+        if !pushes.refused.is_empty() {
+            body["refused"] = pushes.refused.iter().map(refused).collect();
+        }
+    }
+    if pushes.is_ready() { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
+}
+
+fn alerter(body: &mut Value, signs: &Result<Signs, QueueError>) {
+    let contact = signs.as_ref().map(|signs| signs.alerter_at(Timestamp::now()));
+    body["alerter"] = match contact {
+        Ok(contact) if contact.is_alive() => "ok",
+        Ok(_) => "absent",
+        Err(_) => "unknown",
+    }
+    .into();
+    if let Some(age) = contact.ok().and_then(Contact::age) {
+        body["alerterAgeSeconds"] = age.as_secs().into();
+    }
+}
+
+/// `down` if it is away for all partitions; what answers and refuses is up.
+fn redis(pushes: &Readiness) -> &'static str {
+    let away = pushes.refused.iter().filter(|refused| refused.cause == "redis_away");
+    let away: usize = away.map(|refused| refused.partitions.len()).sum();
+    if away == pushes.partitions { "down" } else { "up" }
+}
+
+fn refused(refused: &pisync_core::queue::Refused) -> Value {
+    json!({ "cause": refused.cause, "detail": refused.detail, "partitions": refused.partitions })
+}

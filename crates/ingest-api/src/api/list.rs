@@ -1,0 +1,39 @@
+//! Lists by cursor.
+
+use actix_web::HttpResponse;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    http::{
+        cursor::{Position, Scope},
+        error::ApiError,
+    },
+    state::State,
+};
+
+/// Some items of a list, and where it goes on.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ListPage<T> {
+    items: Vec<T>,
+    /// What to ask with for what follows; null at the end.
+    next_cursor: Option<String>,
+}
+
+/// Where the list of `scope` is to go on, by the cursor of the query.
+pub(crate) fn place(state: &State, scope: &Scope, cursor: Option<&str>) -> Result<Option<Position>, ApiError> {
+    let Some(cursor) = cursor else { return Ok(None) };
+    Ok(Some(state.cursor_keys.key().open(scope, cursor)?))
+}
+
+/// The answer with these items; more follow behind `next`.
+pub(crate) fn answer<T: Serialize>(
+    state: &State,
+    scope: &Scope,
+    items: Vec<T>,
+    next: Option<Position>,
+) -> HttpResponse {
+    let next_cursor = next.map(|next| state.cursor_keys.key().seal(scope, &next));
+    HttpResponse::Ok().json(ListPage { items, next_cursor })
+}

@@ -1,0 +1,106 @@
+//! `GET /metrics`: what this process has counted, and what lies in the queue at this moment.
+
+use std::time::Duration;
+
+use actix_web::{HttpResponse, web::Data};
+use jiff::Timestamp;
+use pisync_core::{
+    metrics::{CONTENT_TYPE, registry, render},
+    models::DeviceStatus,
+    queue::{Each, PartitionStatus, QueueError, Signs},
+};
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{family::Family, gauge::Gauge},
+    registry::Registry,
+};
+use tokio::time::timeout;
+
+use crate::{http::metrics::Metrics, state::State};
+
+/// How long Redis and `MongoDB` may take: less than a scrape.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Place {
+    partition: u32,
+}
+
+/// Everything in the text format of Prometheus; without what a server knows while it is away.
+pub(super) async fn get(state: Data<State>, metrics: Data<Metrics>) -> HttpResponse {
+    let status = timeout(PATIENCE, state.queue.status_of_each());
+    let (status, devices, signs) =
+        tokio::join!(status, timeout(PATIENCE, state.fleet.device_counts()), state.fleet.liveness.signs());
+    let status = status.unwrap_or_else(|_| Err(QueueError::Unavailable("no state of the queue in time".into())));
+    let queue = queue_registry(&status, state.producer.max_queue());
+    let devices = devices.ok().and_then(Result::ok).map(|counts| devices_registry(counts.by_status()));
+    let alerter = signs.ok().map(|signs| alerter_registry(&signs, Timestamp::now()));
+    let registries = [Some(metrics.registry()), Some(queue), devices, alerter];
+    match registries.iter().flatten().map(render).collect::<Result<String, _>>() {
+        Ok(text) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(text),
+        Err(_) => HttpResponse::InternalServerError().finish(),
+    }
+}
+
+/// What lies in the queue; without an answer of Redis only that there is none.
+fn queue_registry(status: &Result<Each<PartitionStatus>, QueueError>, max_queue: u64) -> Registry {
+    let mut registry = registry();
+    let redis_up = Gauge::<i64>::default();
+    redis_up.set(i64::from(status.is_ok()));
+    registry.register("redis_up", "1 while Redis tells the state of the queue, 0 else", redis_up);
+    let limit = Gauge::<i64>::default();
+    limit.set(signed(max_queue));
+    registry.register("queue_limit_events", "Events that may wait in all partitions together", limit);
+    let Ok(Each { told, untold }) = status else { return registry };
+    let silent = Gauge::<i64>::default();
+    silent.set(i64::try_from(untold.len()).unwrap_or(i64::MAX));
+    registry.register("queue_partitions_untold", "Partitions whose state cannot be told; the log says why", silent);
+    let mut gauge = |name: &str, help: &str, value: &dyn Fn(&PartitionStatus) -> i64| {
+        let family = Family::<Place, Gauge>::default();
+        for status in told {
+            family.get_or_create(&Place { partition: u32::from(status.partition.number()) }).set(value(status));
+        }
+        registry.register(name, help, family);
+    };
+    gauge("queue_waiting_events", "Events that wait", &|status| signed(status.ready));
+    gauge("queue_in_flight_events", "Events in batches that workers have claimed", &|status| {
+        signed(status.in_flight())
+    });
+    gauge("queue_dead_letters", "Dead letters that lie in the queue", &|status| signed(status.dead));
+    gauge("queue_paused", "1 while the partition hands out nothing", &|status| i64::from(status.paused));
+    gauge("queue_oldest_age_seconds", "How long the oldest event has waited; 0 where none does", &oldest_age);
+    registry
+}
+
+/// How many devices have which status.
+fn devices_registry(counts: [(DeviceStatus, u64); 4]) -> Registry {
+    let mut registry = registry();
+    let devices = Family::<[(&'static str, &'static str); 1], Gauge>::default();
+    for (status, count) in counts {
+        devices.get_or_create(&[("status", status.as_str())]).set(signed(count));
+    }
+    registry.register("devices", "Devices by status, each counted once", devices);
+    registry
+}
+
+/// Whether anybody is being alerted, by what alerters wrote down in Redis.
+fn alerter_registry(signs: &Signs, now: Timestamp) -> Registry {
+    let mut registry = registry();
+    let (up, last_tick) = (Gauge::<i64>::default(), Gauge::<i64>::default());
+    up.set(i64::from(signs.alerter_at(now).is_alive()));
+    last_tick.set(signs.alerter.map_or(0, Timestamp::as_second));
+    let help = "1 while an alerter ticks by its schedule, 0 while nobody is being alerted";
+    registry.register("alerter_up", help, up);
+    let help = "When an alerter last completed a tick; 0 before the first";
+    registry.register("alerter_last_tick_timestamp_seconds", help, last_tick);
+    registry
+}
+
+fn oldest_age(status: &PartitionStatus) -> i64 {
+    let age = status.oldest.as_ref().map(|event| Timestamp::now().duration_since(event.received_at));
+    age.map_or(0, |age| age.as_secs().max(0))
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,97 @@
+//! A silence, as it is shown and as it is asked for.
+
+use jiff::Timestamp;
+use pisync_core::{
+    models::{Matcher, Silence},
+    store::Reach,
+    text::rfc3339,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::http::{error::ApiError, schema::moment};
+
+/// The most matchers of a silence.
+const MATCHERS: usize = 20;
+
+/// A silence.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SilenceItem {
+    id: String,
+    /// All of them have to match: `label=value`, `label^=beginning`, `label=~regular-expression`.
+    matchers: Vec<String>,
+    starts_at: String,
+    /// Null until all its alerts are resolved.
+    ends_at: Option<String>,
+    /// Whether it is in force.
+    active: bool,
+    by: String,
+    comment: String,
+    created_at: String,
+}
+
+/// How much a silence would be about.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ReachItem {
+    /// Devices that it matches; where it asks for a label of devices, of those that reported within
+    /// the last two hours.
+    devices: u64,
+    /// Open alerts that it matches now.
+    open_alerts: u64,
+}
+
+/// A silence that is asked for.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SilenceBody {
+    /// All of them have to match: `label=value`, `label^=beginning`, `label=~regular-expression`;
+    /// the labels are `alertname`, `deviceId`, and those of devices, by the newest report of each.
+    #[schema(min_items = 1, max_items = 20)]
+    pub(super) matchers: Vec<String>,
+    /// From when; now unless set.
+    #[schema(schema_with = moment, required = false)]
+    pub(super) starts_at: Option<serde_json::Value>,
+    /// Until when; without it until all its alerts are resolved.
+    #[schema(schema_with = moment, required = false)]
+    pub(super) ends_at: Option<serde_json::Value>,
+    /// Who; the id of the key is written beside it.
+    #[schema(min_length = 1, max_length = 128, required = false)]
+    pub(super) by: Option<String>,
+    /// Why.
+    #[schema(max_length = 1_000)]
+    pub(super) comment: String,
+}
+
+impl SilenceItem {
+    pub(super) fn new(silence: &Silence, now: Timestamp) -> Self {
+        Self {
+            id: silence.id.to_string(),
+            matchers: silence.matchers.iter().map(Matcher::to_string).collect(),
+            starts_at: rfc3339(silence.starts_at),
+            ends_at: silence.end.time().map(rfc3339),
+            active: silence.is_active(now),
+            by: silence.by.clone(),
+            comment: silence.comment.clone(),
+            created_at: rfc3339(silence.created_at),
+        }
+    }
+}
+
+impl From<Reach> for ReachItem {
+    fn from(Reach { devices, open_alerts }: Reach) -> Self {
+        Self { devices, open_alerts }
+    }
+}
+
+/// The matchers, 1 to 20.
+pub(super) fn matchers<'a>(texts: impl ExactSizeIterator<Item = &'a str>) -> Result<Vec<Matcher>, ApiError> {
+    if !(1..=MATCHERS).contains(&texts.len()) {
+        return Err(ApiError::invalid("/matchers", format!("must be 1 to {MATCHERS}")));
+    }
+    let read = |(index, text): (usize, &str)| {
+        text.parse::<Matcher>().map_err(|error| ApiError::invalid(format!("/matchers/{index}"), error.to_string()))
+    };
+    texts.enumerate().map(read).collect()
+}

@@ -1,0 +1,151 @@
+//! `GET /api/v1/devices/{id}/sync-events`: what a device has reported, newest first, by cursor or
+//! as CSV.
+#![expect(unused_qualifications, reason = "what utoipa makes of params")]
+
+use std::ops::Range;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    web::{Data, Path, Query},
+};
+use futures_util::TryStreamExt;
+use jiff::Timestamp;
+use pisync_core::{models::DeviceId, models::EventId, store::StoredEvent};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::{
+    csv::{self, CsvQuery, Line},
+    list::{self, ListPage},
+    query,
+    sync_history::HistoryEntry,
+};
+use crate::{
+    http::{
+        cursor::{BadCursor, Position, Scope},
+        error::ApiError,
+        schema::{DeviceName, moment},
+    },
+    state::State,
+};
+
+const HEAD: &str = "_id,deviceId,timestamp,totalFilesSynced,totalErrors,internetSpeed,deviceTimestamp,clockSuspect,\
+                    createdAt,updatedAt,reportId,errorCode,errorMessage";
+
+/// The bounds of the query, as they came.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RangeQuery {
+    /// From this time on.
+    #[param(schema_with = moment, required = false)]
+    from: Option<String>,
+    /// Before this time.
+    #[param(schema_with = moment, required = false)]
+    to: Option<String>,
+}
+
+/// The place in the list of the query, as it came.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PlaceQuery {
+    /// The `nextCursor` of the page before, for the same query.
+    cursor: Option<String>,
+    /// 1 to 200; 50 unless set.
+    #[param(value_type = u32, required = false, minimum = 1, maximum = 200)]
+    limit: Option<String>,
+}
+
+impl RangeQuery {
+    /// From the first time on, before the second; without bounds unless asked otherwise.
+    fn parse(&self) -> Result<Range<Timestamp>, ApiError> {
+        let from = query::time("/from", self.from.as_deref())?;
+        let to = query::time("/to", self.to.as_deref())?;
+        let range = from.unwrap_or(Timestamp::MIN)..to.unwrap_or(Timestamp::MAX);
+        if range.start > range.end {
+            return Err(ApiError::invalid("/from", "must not lie after to"));
+        }
+        Ok(range)
+    }
+}
+
+/// A page of the history, or all of it where CSV is preferred; an unknown device has none.
+#[utoipa::path(
+    get,
+    path = "/api/v1/devices/{id}/sync-events",
+    tag = "devices",
+    operation_id = "syncEvents",
+    summary = "What a device reported, newest first",
+    params(("id" = inline(DeviceName), Path, description = "The device"), RangeQuery, PlaceQuery, CsvQuery),
+    responses((status = 200, description = "A page, or all of it as CSV where that is preferred", content(
+        (ListPage<HistoryEntry> = "application/json"),
+        (String = "text/csv"),
+    )))
+)]
+pub(super) async fn get(
+    request: HttpRequest,
+    id: Path<String>,
+    range: Query<RangeQuery>,
+    place: Query<PlaceQuery>,
+    form: Query<CsvQuery>,
+    state: Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    let device_id = query::device_id("/id", &id)?;
+    let (range, beginning) = (range.parse()?, form.beginning()?);
+    if csv::is_asked_for(&request) {
+        return whole(&device_id, range, beginning, &state).await;
+    }
+    let limit = query::limit(place.limit.as_deref())?;
+    let scope = Scope::of("sync-events").with(Some(&device_id)).with(Some(range.start)).with(Some(range.end));
+    let after = match list::place(&state, &scope, place.cursor.as_deref())? {
+        Some(Position::Document { at, id }) => Some((at, EventId::from_bytes(id))),
+        Some(_) => return Err(BadCursor.into()),
+        None => None,
+    };
+    let step = state.store.sync_events().history_step(&device_id, range, after, limit).await?;
+    let last = step.found.last().filter(|_| step.more);
+    let next = last.map(|row| Position::Document { at: row.timestamp, id: row.id.bytes() });
+    Ok(list::answer(&state, &scope, step.found.into_iter().map(HistoryEntry::from).collect(), next))
+}
+
+/// The whole history as CSV.
+#[utoipa::path(
+    get,
+    path = "/api/v1/devices/{id}/sync-events.csv",
+    tag = "devices",
+    operation_id = "syncEventsCsv",
+    summary = "What a device reported, newest first, as CSV",
+    params(
+        ("id" = inline(DeviceName), Path, description = "The device"),
+        RangeQuery,
+        CsvQuery,
+    ),
+    responses((status = 200, description = "All of it, streamed", body = String, content_type = "text/csv"))
+)]
+pub(super) async fn get_csv(
+    id: Path<String>,
+    range: Query<RangeQuery>,
+    form: Query<CsvQuery>,
+    state: Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    whole(&query::device_id("/id", &id)?, range.parse()?, form.beginning()?, &state).await
+}
+
+async fn whole(
+    device_id: &DeviceId,
+    range: Range<Timestamp>,
+    beginning: &'static str,
+    state: &State,
+) -> Result<HttpResponse, ApiError> {
+    let rows = state.store.sync_events().whole_history(device_id, range).await?;
+    Ok(csv::answer("sync-events.csv", beginning, HEAD, rows.map_ok(line)))
+}
+
+fn line(row: StoredEvent) -> Line {
+    let row = HistoryEntry::from(row);
+    let line = Line::default().plain(row.id).text(&row.device_id).plain(row.timestamp);
+    let line = line.plain(row.total_files_synced).plain(row.total_errors).plain(row.internet_speed);
+    let line = line.maybe(row.device_timestamp).plain(row.clock_suspect).plain(row.created_at).plain(row.updated_at);
+    let (code, message) = row.error.map_or((None, None), |error| (Some(error.code), error.message));
+    let text = |text: Option<String>| text.unwrap_or_default();
+    line.text(&text(row.report_id)).text(&text(code)).text(&text(message))
+}

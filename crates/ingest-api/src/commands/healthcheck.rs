@@ -1,0 +1,71 @@
+//! `healthcheck`: asks a process that may speak TLS whether it is well.
+
+use std::{io, net::SocketAddr, net::TcpStream, sync::Arc};
+
+use pisync_core::healthcheck::{Healthcheck, Unwell, connect};
+use rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{self, CryptoProvider, ring},
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
+
+use crate::config::FrontSettings;
+
+/// Asks the process that listens on `address` with these settings whether it is well.
+pub(super) fn run(healthcheck: Healthcheck, address: SocketAddr, front: &FrontSettings) -> Result<(), Unwell> {
+    match front.tls_cert {
+        Some(_) => healthcheck.ask_over(encrypted(connect(address)?)?),
+        None => healthcheck.ask(address),
+    }
+}
+
+fn encrypted(connection: TcpStream) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
+    let provider = Arc::new(ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider.clone());
+    let config = config.with_safe_default_protocol_versions().map_err(io::Error::other)?;
+    let config = config.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)));
+    let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
+    let client = ClientConnection::new(Arc::new(config.with_no_client_auth()), name).map_err(io::Error::other)?;
+    Ok(StreamOwned::new(client, connection))
+}
+
+/// Takes every certificate: the process is asked at its own address and told nothing, and its
+/// certificate need be good for its name alone.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        crypto::verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        crypto::verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

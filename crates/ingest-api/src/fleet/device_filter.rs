@@ -1,0 +1,149 @@
+//! Which devices are asked for, and by which order they are found.
+
+use jiff::Timestamp;
+use pisync_core::models::DeviceStatus;
+
+use super::known::Known;
+use crate::http::{cursor::Scope, error::ApiError};
+
+/// Which devices are asked for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct DeviceFilter {
+    pub(crate) status: Option<DeviceStatus>,
+    pub(crate) prefix: Option<String>,
+    pub(crate) min_failures: Option<i32>,
+    pub(crate) seen_before: Option<Timestamp>,
+    pub(crate) seen_after: Option<Timestamp>,
+    pub(crate) sort: Option<Sort>,
+}
+
+/// What the list is to be ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sort {
+    /// By id.
+    Id,
+    /// Failed most often in a row first.
+    Failures,
+    /// Not heard of for longest first; none of which that is not known.
+    Seen,
+}
+
+/// What the list is ordered by; each order is one that a server keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// By id.
+    Device,
+    /// By id, of those alone whose clock is not believed.
+    Suspect,
+    /// Failed most often in a row first, ties by id.
+    Count,
+    /// Not heard of for longest first, ties by id.
+    Seen,
+}
+
+impl DeviceFilter {
+    /// Fails if the members do not go together: a combination that no order serves in bounded time is not answered.
+    pub(crate) fn check(&self) -> Result<(), ApiError> {
+        let is = |status| self.status.is_none_or(|asked| asked == status);
+        if self.min_failures.is_some() && !is(DeviceStatus::Failing) {
+            return Err(ApiError::invalid("/minFailures", "must stand with status=failing or without a status"));
+        }
+        let seen = if self.seen_before.is_some() { "/seenBefore" } else { "/seenAfter" };
+        if self.is_by_time() && (!is(DeviceStatus::Silent) || self.prefix.is_some() || self.min_failures.is_some()) {
+            return Err(ApiError::invalid(seen, "must stand alone or with status=silent"));
+        }
+        if self.is_by_time() && self.sort.is_some_and(|sort| sort != Sort::Seen) {
+            return Err(ApiError::invalid("/sort", "must be seen, or left out, with seenBefore or seenAfter"));
+        }
+        if self.seen_before.zip(self.seen_after).is_some_and(|(before, after)| after > before) {
+            return Err(ApiError::invalid("/seenAfter", "must not lie after seenBefore"));
+        }
+        Ok(())
+    }
+
+    fn is_by_time(&self) -> bool {
+        self.seen_before.is_some() || self.seen_after.is_some()
+    }
+
+    /// What the list is ordered by.
+    pub(crate) fn order(&self) -> Order {
+        match self.sort {
+            Some(Sort::Failures) => Order::Count,
+            Some(Sort::Seen) => Order::Seen,
+            Some(Sort::Id) if self.status == Some(DeviceStatus::ClockSuspect) && self.prefix.is_none() => {
+                Order::Suspect
+            }
+            Some(Sort::Id) => Order::Device,
+            None => self.usual_order(),
+        }
+    }
+
+    fn usual_order(&self) -> Order {
+        if self.prefix.is_some() {
+            Order::Device
+        } else if self.is_by_time() || self.status == Some(DeviceStatus::Silent) {
+            Order::Seen
+        } else if self.min_failures.is_some() || self.status == Some(DeviceStatus::Failing) {
+            Order::Count
+        } else if self.status == Some(DeviceStatus::ClockSuspect) {
+            Order::Suspect
+        } else {
+            Order::Device
+        }
+    }
+
+    /// Whether all that the order finds fits, so that nothing has to be left out.
+    pub(crate) fn is_exact(&self) -> bool {
+        match self.order() {
+            Order::Device => self.status.is_none() && self.min_failures.is_none(),
+            Order::Count => self.prefix.is_none() && self.status.is_none_or(|status| status == DeviceStatus::Failing),
+            Order::Suspect => false,
+            Order::Seen => self.status.is_none() && self.min_failures.is_none() && self.prefix.is_none(),
+        }
+    }
+
+    /// How many failed syncs in a row a device must have.
+    pub(crate) fn at_least(&self) -> i32 {
+        let by_status = if self.status == Some(DeviceStatus::Failing) { DeviceStatus::REPEATED } else { 0 };
+        by_status.max(self.min_failures.unwrap_or(0))
+    }
+
+    /// Whether a device that the order found is asked for.
+    pub(crate) fn fits(&self, known: &Known) -> bool {
+        let by_status = self.status.is_none_or(|status| status == known.status);
+        let device_id = known.counter.device_id.as_str();
+        let by_prefix = self.prefix.as_deref().is_none_or(|prefix| device_id.starts_with(prefix));
+        by_status && by_prefix && known.counter.failure_count() >= self.at_least()
+    }
+
+    /// What cursors of this list are for.
+    pub(crate) fn scope(&self) -> Scope {
+        Scope::of("devices")
+            .with(self.status.map(DeviceStatus::as_str))
+            .with(self.prefix.as_deref())
+            .with(self.min_failures)
+            .with(self.seen_before)
+            .with(self.seen_after)
+            .with(self.sort.map(Sort::as_str))
+    }
+}
+
+impl Sort {
+    /// Every one.
+    pub(crate) const ALL: [Self; 3] = [Self::Id, Self::Failures, Self::Seen];
+
+    /// The word in queries.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::Failures => "failures",
+            Self::Seen => "seen",
+        }
+    }
+
+    /// Returns the order that a word of a query means.
+    pub(crate) fn parse(word: &str) -> Result<Self, ApiError> {
+        let found = Self::ALL.into_iter().find(|known| known.as_str() == word);
+        found.ok_or_else(|| ApiError::invalid("/sort", "must be id, failures or seen"))
+    }
+}

@@ -1,0 +1,174 @@
+//! The hours of a range, added up and brought up to date first.
+//!
+//! An hour is computed when it never was, or when it has got rows since: workers note that after
+//! the rows are stored, and a computation bears a time from before it read the rows, both by
+//! Redis' clock. So a row that comes meanwhile makes the hour stale, and is not missed.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use jiff::{SignedDuration, Timestamp};
+use pisync_core::{
+    models::{SyncHour, hour_of},
+    queue::{LastSeen, Queue},
+    store::Store,
+};
+use tokio::time::Instant;
+
+use super::refresh::{OneAtATime, PATIENCE};
+use crate::http::error::ApiError;
+
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
+/// How many hours are kept up to date: as many as the workers' notes surely go back.
+pub(crate) const KEPT: i32 = 24 * 8;
+
+/// How long ago the running hour must have been computed to be computed again.
+const RUNNING_EVERY: SignedDuration = SignedDuration::from_secs(5);
+
+/// How far the clocks of Redis' nodes may differ, and how long a primary may not know that it is
+/// none any more: an hour that was touched so shortly before it was computed is computed again.
+const SLACK: SignedDuration = SignedDuration::from_secs(5);
+
+/// How many hours are computed at the same time: the first question after an upgrade computes all.
+const AT_ONCE: usize = 4;
+
+/// After computing for longer than [`BRIEF`], so many times as long passes before stale hours are
+/// computed again: a tenth of the time is spent on it, however many reports come late.
+const REST: u32 = 9;
+const BRIEF: Duration = Duration::from_millis(250);
+
+/// The hours. Clones share one turn: a process computes for one question at a time.
+#[derive(Debug, Clone)]
+pub struct Hours {
+    seen: LastSeen,
+    store: Store,
+    turn: OneAtATime,
+    rested_at: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Hours {
+    /// The hours of what a queue and a store hold.
+    pub fn new(queue: Queue, store: Store) -> Self {
+        Self { seen: LastSeen::new(queue), store, turn: OneAtATime::default(), rested_at: Arc::default() }
+    }
+
+    /// The hours that begin at `from` or later and before `to`, in order, but none that has not
+    /// begun. Those of the last 8 days are all there and up to date; the running one lags by up
+    /// to 5 s, and all do while late reports keep changing many. Older ones are as they were last
+    /// computed, and left out where they never were.
+    ///
+    /// After an upgrade all rows of the range have to be read: then, as while the store hangs, this
+    /// fails within 3 s, and what was computed is there for the next call.
+    pub async fn of(&self, from: Timestamp, to: Timestamp) -> Result<Vec<SyncHour>, ApiError> {
+        self.within(from, to, PATIENCE).await
+    }
+
+    /// The same for who can wait.
+    pub(crate) async fn within(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        patience: Duration,
+    ) -> Result<Vec<SyncHour>, ApiError> {
+        let this = self.clone();
+        self.turn.run(patience, "the hours", || async move { this.refresh(from, to).await }).await
+    }
+
+    async fn refresh(&self, from: Timestamp, to: Timestamp) -> Result<Vec<SyncHour>, ApiError> {
+        let now = self.seen.now().await?;
+        let touched = self.seen.touched(from, to).await?;
+        let stored = self.store.sync_hours().hours(from, to).await?;
+        let mut hours: BTreeMap<_, _> = stored.into_iter().map(|hour| (hour.hour, hour)).collect();
+        let (began, resting) = (Instant::now(), self.is_resting());
+        let is_due = |hour: &Timestamp| match hours.get(hour) {
+            None => true,
+            Some(stored) => !resting && is_stale(stored, touched.get(hour).copied(), now),
+        };
+        let (mut due, others): (Vec<_>, Vec<_>) = within(from, to, now).partition(is_due);
+        let is_told_too_little = |hour: &Timestamp| !resting && hours.get(hour).is_some_and(tells_too_little);
+        // A few at each question, the newest first: after an upgrade it is all of them.
+        due.extend(others.into_iter().rev().filter(is_told_too_little).take(AT_ONCE));
+        let store = self.store.sync_hours();
+        let computed = stream::iter(due).map(async |hour| store.compute(hour, now).await);
+        let computed: Vec<_> = computed.buffer_unordered(AT_ONCE).try_collect().await?;
+        hours.extend(computed.into_iter().map(|hour| (hour.hour, hour)));
+        if began.elapsed() > BRIEF {
+            let rested_at = Instant::now() + REST * began.elapsed();
+            *self.rested_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(rested_at);
+        }
+        Ok(hours.into_values().filter(|hour| hour.hour <= now).collect())
+    }
+
+    fn is_resting(&self) -> bool {
+        let rested_at = *self.rested_at.lock().unwrap_or_else(PoisonError::into_inner);
+        rested_at.is_some_and(|rested_at| Instant::now() < rested_at)
+    }
+}
+
+/// The starts of the hours of a range that are kept up to date, in order.
+fn within(from: Timestamp, to: Timestamp, now: Timestamp) -> impl Iterator<Item = Timestamp> {
+    let running = hour_of(now);
+    let back = (0..KEPT).rev().filter_map(move |back| running.checked_sub(HOUR * back).ok());
+    back.filter(move |hour| (from..to).contains(hour))
+}
+
+/// Whether an hour has to be computed again.
+fn is_stale(stored: &SyncHour, touched: Option<Timestamp>, now: Timestamp) -> bool {
+    let rested = stored.hour < hour_of(now) || stored.computed_at + RUNNING_EVERY <= now;
+    !stored.closed && rested && touched.is_some_and(|touched| touched + SLACK >= stored.computed_at)
+}
+
+/// Whether a version has computed an hour that does not tell what was late. Its other sums are
+/// right, so that it is no hurry.
+fn tells_too_little(stored: &SyncHour) -> bool {
+    !stored.closed && stored.late.is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use pisync_core::models::Late;
+
+    use super::*;
+
+    fn at(time: &str) -> Timestamp {
+        format!("2026-11-23T{time}Z").parse().unwrap()
+    }
+
+    fn computed(computed_at: &str) -> SyncHour {
+        SyncHour { late: Some(Late::default()), ..SyncHour::empty(at("12:00:00"), at(computed_at)) }
+    }
+
+    #[test]
+    fn an_hour_is_stale_when_rows_came_after_it_was_computed_or_just_before() {
+        let hour = computed("13:30:00");
+        for (touched, stale) in [("13:29:54", false), ("13:29:55", true), ("13:30:00", true), ("14:00:00", true)] {
+            assert_eq!(is_stale(&hour, Some(at(touched)), at("14:00:00")), stale, "{touched}");
+        }
+        assert!(!is_stale(&hour, None, at("14:00:00")));
+        let untold = SyncHour { late: None, ..hour.clone() };
+        assert_eq!([&hour, &untold].map(tells_too_little), [false, true]);
+        let closed = SyncHour { closed: true, late: None, ..hour };
+        assert!(!tells_too_little(&closed));
+        assert!(!is_stale(&closed, Some(at("14:00:00")), at("14:00:00")), "its rows may be gone");
+    }
+
+    #[test]
+    fn the_running_hour_is_computed_every_five_seconds_at_the_most() {
+        let hour = computed("12:30:00");
+        assert!(!is_stale(&hour, Some(at("12:30:04")), at("12:30:04.999")));
+        assert!(is_stale(&hour, Some(at("12:30:04")), at("12:30:05")));
+    }
+
+    #[test]
+    fn hours_that_have_not_begun_or_are_long_gone_are_not_computed() {
+        let all: Vec<_> = within(Timestamp::MIN, Timestamp::MAX, at("12:30:00")).collect();
+        assert_eq!((all.len(), all[0], all[191]), (192, "2026-11-15T13:00:00Z".parse().unwrap(), at("12:00:00")));
+        let some: Vec<_> = within(at("10:00:00"), at("12:00:00"), at("12:30:00")).collect();
+        assert_eq!(some, [at("10:00:00"), at("11:00:00")]);
+    }
+}

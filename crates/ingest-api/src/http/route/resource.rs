@@ -1,0 +1,57 @@
+//! A path of the route table with all its methods.
+
+use actix_web::{
+    HttpResponse,
+    dev::HttpServiceFactory,
+    http::Method,
+    middleware::Condition,
+    web::{self, resource},
+};
+
+use super::{endpoint::Endpoint, require_scope::RequireScope};
+use crate::http::{cors::Cors, error::ApiError};
+
+/// A path with all its methods.
+#[derive(Debug, Clone, Copy)]
+pub struct Resource {
+    /// The pattern of the path.
+    pub path: &'static str,
+    /// What can be done there.
+    pub endpoints: &'static [Endpoint],
+    /// Whether pages of other origins may read it, if the settings name them.
+    cors: bool,
+}
+
+impl Resource {
+    pub(crate) const fn new(path: &'static str, endpoints: &'static [Endpoint]) -> Self {
+        Self { path, endpoints, cors: false }
+    }
+
+    /// A path that pages of other origins may read.
+    pub(crate) const fn with_cors(self) -> Self {
+        Self { cors: true, ..self }
+    }
+
+    /// The methods that are answered: `HEAD` wherever `GET` is.
+    pub(crate) fn allow(&self) -> String {
+        let methods = self.endpoints.iter().map(|endpoint| endpoint.method);
+        methods.map(|method| if method == "GET" { "GET, HEAD" } else { method }).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Whether a method is answered.
+    pub(crate) fn takes(&self, method: &Method) -> bool {
+        let method = if method == Method::HEAD { "GET" } else { method.as_str() };
+        self.endpoints.iter().any(|endpoint| endpoint.method == method)
+    }
+
+    /// What the framework needs of it.
+    pub(crate) fn service(&'static self) -> impl HttpServiceFactory + 'static {
+        let allow = self.allow();
+        let other = web::to(move || {
+            let allow = allow.clone();
+            async move { Err::<HttpResponse, _>(ApiError::Method { allow }) }
+        });
+        let resource = self.endpoints.iter().fold(resource(self.path), |resource, one| resource.route(one.route()));
+        resource.default_service(other).wrap(RequireScope(self.endpoints)).wrap(Condition::new(self.cors, Cors))
+    }
+}

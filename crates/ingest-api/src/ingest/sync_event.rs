@@ -1,0 +1,75 @@
+//! `POST /api/sync-event`: one report of one device.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header::ContentType},
+    web::{Data, Payload},
+};
+use jiff::Timestamp;
+use pisync_core::models::Report as Parsed;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{ignored::Ignored, report_body, schema::Report};
+use crate::{
+    http::{auth::Caller, error::ApiError},
+    state::State,
+};
+
+const MESSAGE: &str = "Sync event queued successfully";
+
+/// The answer to nearly every report, made once.
+const QUEUED: &str = r#"{"success":true,"message":"Sync event queued successfully"}"#;
+
+/// The answer to a report that was taken.
+#[derive(Serialize, ToSchema)]
+struct Queued {
+    success: bool,
+    message: &'static str,
+    /// What was left out of the report; absent if nothing was.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    ignored: Vec<Ignored>,
+}
+
+/// Parses the event, queues it, and answers 202 once Redis has it; never before.
+#[utoipa::path(
+    post,
+    path = "/api/sync-event",
+    tag = "devices",
+    operation_id = "reportSync",
+    summary = "Report one sync attempt",
+    request_body = Report,
+    responses((status = 202, description = "Queued; the device may forget the report", body = Queued))
+)]
+pub(crate) async fn post(
+    request: HttpRequest,
+    payload: Payload,
+    caller: Caller,
+    state: Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    state.limits.has_room(caller.device_id(), caller.key_id())?;
+    let body = report_body::one(&request, payload).await?;
+    let Parsed { event, ignored } = Parsed::from_json(&body, now(), None)?;
+    caller.may_post_as(&event.device_id)?;
+    state.limits.admit(&event.device_id, caller.key_id())?;
+    state.crash.pass("before_push");
+    if let Err(error) = state.producer.push(&event).await {
+        state.limits.refund(&event.device_id, caller.key_id());
+        return Err(error.into());
+    }
+    state.metrics.accepts.inc();
+    state.crash.pass("after_push");
+    if !ignored.is_empty() {
+        let ignored: Vec<_> = ignored.into_iter().map(|ignored| Ignored::new(0, ignored)).collect();
+        state.metrics.ignored(ignored.iter().map(Ignored::member));
+        return Ok(HttpResponse::Accepted().json(Queued { success: true, message: MESSAGE, ignored }));
+    }
+    Ok(HttpResponse::build(StatusCode::ACCEPTED).content_type(ContentType::json()).body(QUEUED))
+}
+
+/// The time of receipt, in milliseconds as everything that is stored.
+pub(super) fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+}
