@@ -29,5 +29,6 @@ pub use mail_server::MailServer;
 pub use mongo::{MongoServer, MongoSet, mongo_admin, mongo_command, mongo_find, python};
 pub use portal::{Interference, Portal};
 pub use process::{Service, workspace_root};
+pub use proxy::{Marker, Proxy};
 pub use redis_sets::{Place, RedisSet};
 pub use servers::{RedisServer, free_port};

@@ -25,18 +25,18 @@ const REPLY: Duration = Duration::from_secs(5);
 
 /// Which requests lose their replies.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Marker {
+pub struct Marker {
     /// What is in them.
-    pub(crate) with: &'static [&'static str],
+    pub with: &'static [&'static str],
     /// What is in others of which the same is true.
-    pub(crate) without: &'static [&'static str],
+    pub without: &'static [&'static str],
     /// How many in a hundred.
-    pub(crate) percent: u8,
+    pub percent: u8,
 }
 
 /// A proxy; it ends when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Proxy {
+pub struct Proxy {
     address: SocketAddr,
     dropped: Arc<AtomicUsize>,
     task: JoinHandle<()>,
@@ -44,7 +44,7 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     /// Starts one at a port of its own before `upstream`, a host and port.
-    pub(crate) async fn start(upstream: String, marker: Marker, seed: u64) -> std::io::Result<Self> {
+    pub async fn start(upstream: String, marker: Marker, seed: u64) -> std::io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let (address, dropped) = (listener.local_addr()?, Arc::default());
         let task = tokio::spawn(serve(listener, upstream, marker, Rng::with_seed(seed), Arc::clone(&dropped)));
@@ -52,12 +52,12 @@ impl Proxy {
     }
 
     /// Where it listens.
-    pub(crate) fn address(&self) -> SocketAddr {
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// How many requests were done without anybody being told.
-    pub(crate) fn dropped(&self) -> usize {
+    pub fn dropped(&self) -> usize {
         self.dropped.load(Ordering::Relaxed)
     }
 }

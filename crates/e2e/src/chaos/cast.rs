@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 use tokio::{process::Command, time::timeout};
 
 use super::settings::Scale;
-use crate::{Service, TestEnv, servers::free_port};
+use crate::{Service, TestEnv, free_port};
 
 /// How long a process that is to die at a named point may take to get there.
 const DOOM: Duration = Duration::from_secs(15);

@@ -3,7 +3,7 @@
 use anyhow::Context;
 
 use super::stage::Stage;
-use crate::proxy::{Marker, Proxy};
+use crate::{Marker, Proxy};
 
 /// Whose replies are dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

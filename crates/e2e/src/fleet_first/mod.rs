@@ -23,7 +23,7 @@ pub use settings::{Scenario, Settings};
 pub use stage::Stage;
 pub use story::{Story, Told, content_release, push};
 
-use crate::env::TestEnv;
+use crate::TestEnv;
 
 /// Tells the story that the settings name; whether people were told what they should.
 pub async fn run(settings: &Settings) -> anyhow::Result<bool> {

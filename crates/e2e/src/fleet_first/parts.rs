@@ -14,7 +14,7 @@ use super::{
     stage::{Stage, name},
     table::durations,
 };
-use crate::{env::TestEnv, fleet::body};
+use crate::{TestEnv, body};
 
 /// How often each thing is measured.
 const TIMES: usize = 5;

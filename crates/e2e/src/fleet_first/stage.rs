@@ -12,7 +12,7 @@ use pisync_core::{
 use serde_json::Value;
 
 use super::{harness::AlerterHarness, messages::counted, story::push};
-use crate::{env::TestEnv, fleet::body};
+use crate::{TestEnv, body};
 
 /// How many last words are noted at once.
 const AT_ONCE: usize = 10_000;

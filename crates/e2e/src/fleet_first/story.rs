@@ -17,7 +17,7 @@ use super::{
     harness::AlerterHarness,
     messages::{counted, told},
 };
-use crate::{env::TestEnv, fleet::body};
+use crate::{TestEnv, body};
 
 /// How many envelopes are pushed at once.
 const AT_ONCE: usize = 2_000;
