@@ -1,6 +1,5 @@
 //! Journeys through the whole system: real processes, a real Redis, a real `MongoDB`.
 
 pub mod chaos;
-pub mod fleet_first;
 
 pub use testkit::*;

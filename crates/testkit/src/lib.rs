@@ -8,6 +8,7 @@ mod clock;
 mod env;
 mod far_end;
 mod fleet;
+pub mod fleet_first;
 mod form;
 mod mail_server;
 mod mongo;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use e2e::fleet_first::{self, Settings};
+use testkit::fleet_first::{self, Settings};
 use pisync_core::settings;
 
 #[tokio::main]
