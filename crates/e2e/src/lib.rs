@@ -1,5 +1,3 @@
 //! Journeys through the whole system: real processes, a real Redis, a real `MongoDB`.
 
-pub mod chaos;
-
 pub use testkit::*;

@@ -5,7 +5,7 @@ use std::{io::Write, time::Duration};
 use serde::Serialize;
 
 use super::{Expect, Row, sink::Posts, told::Faults};
-use crate::chaos::{line::table, recovery::percentile};
+use crate::{line::table, recovery::percentile};
 
 /// The heads of the columns.
 const HEADS: [&str; 12] = [
@@ -57,7 +57,7 @@ pub(super) struct Outcome {
 /// One line of the table; times in seconds.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::chaos) struct Line {
+pub(crate) struct Line {
     row: &'static str,
     incidents: u64,
     lost: u64,
@@ -71,7 +71,7 @@ pub(in crate::chaos) struct Line {
     recovery_p99: Option<f64>,
     seconds: f64,
     /// Why the row is not as it must be.
-    pub(in crate::chaos) failure: Option<String>,
+    pub(crate) failure: Option<String>,
 }
 
 impl Line {
@@ -100,7 +100,7 @@ impl Line {
     }
 
     /// Says how the row went.
-    pub(in crate::chaos) fn log(&self) {
+    pub(crate) fn log(&self) {
         match &self.failure {
             None => log::info!(row = self.row, kills = self.kills, seconds = self.seconds.round(); "as it must be"),
             Some(failure) => log::error!(row = self.row, kills = self.kills; "FAILED: {failure}"),
@@ -156,7 +156,7 @@ fn verdict(expect: Expect, outcome: &Outcome) -> Option<String> {
 }
 
 /// Prints the lines: a table in Markdown, or JSON.
-pub(in crate::chaos) fn print(lines: &[Line], json: bool) -> anyhow::Result<()> {
+pub(crate) fn print(lines: &[Line], json: bool) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     if json {
         for line in lines {

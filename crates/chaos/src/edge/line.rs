@@ -4,7 +4,8 @@ use std::io::Write;
 
 use serde::Serialize;
 
-use super::{super::line::table, reports::Sent, rows::Row, watch::Memory};
+use super::{reports::Sent, rows::Row, watch::Memory};
+use crate::line::table;
 
 /// The heads of the columns.
 const HEADS: [&str; 9] = ["row", "attacks", "accepted", "refused", "no answer", "p99", "memory", "alive", "damage"];
@@ -28,7 +29,7 @@ pub(super) struct Outcome {
 /// One line of the table.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in super::super) struct Line {
+pub(crate) struct Line {
     row: &'static str,
     attacks: usize,
     accepted: usize,
@@ -39,7 +40,7 @@ pub(in super::super) struct Line {
     alive: bool,
     damage: Option<String>,
     /// Why the row is not as it must be.
-    pub(in super::super) failure: Option<String>,
+    pub(crate) failure: Option<String>,
 }
 
 impl Line {
@@ -65,7 +66,7 @@ impl Line {
     }
 
     /// Says how the row went.
-    pub(in super::super) fn log(&self) {
+    pub(crate) fn log(&self) {
         match &self.failure {
             None => log::info!(row = self.row, p99_seconds = self.p99_seconds; "as it must be"),
             Some(failure) => log::error!(row = self.row; "FAILED: {failure}"),
@@ -119,7 +120,7 @@ fn damage(p99: f64, outcome: &Outcome) -> Option<String> {
 }
 
 /// Prints the lines: a table in Markdown, or JSON.
-pub(in super::super) fn print(lines: &[Line], json: bool) -> anyhow::Result<()> {
+pub(crate) fn print(lines: &[Line], json: bool) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     if json {
         for line in lines {

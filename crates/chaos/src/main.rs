@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use e2e::chaos::{self, Settings};
+use chaos::Settings;
 use pisync_core::settings;
 
 #[tokio::main]

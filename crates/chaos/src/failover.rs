@@ -7,13 +7,13 @@ use pisync_core::{
     models::DeviceId,
     queue::{LastSeen, Queue},
 };
+use testkit::hours_ago;
 use tokio::time::sleep;
 
 use super::{
     cast::kill,
     stage::{Stage, until},
 };
-use crate::hours_ago;
 
 /// How long a server that was killed stays away.
 const AWAY: Duration = Duration::from_secs(8);

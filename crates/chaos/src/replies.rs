@@ -1,9 +1,9 @@
 //! Replies of Redis that never arrive: the work is done, and who asked for it does not know.
 
 use anyhow::Context;
+use testkit::{Marker, Proxy};
 
 use super::stage::Stage;
-use crate::{Marker, Proxy};
 
 /// Whose replies are dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,11 +1,12 @@
 //! The controls: workers that are wrong on purpose. If the matrix does not find their damage, its
 //! zeros mean nothing.
 
+use testkit::Service;
+
 use super::{
     cast::{doomed, kill},
     stage::Stage,
 };
-use crate::Service;
 
 /// Workers that acknowledge first and work then are killed at random: what they held is lost.
 pub(super) async fn naive_pop(stage: &mut Stage) -> anyhow::Result<usize> {

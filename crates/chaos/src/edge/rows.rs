@@ -4,8 +4,8 @@ use super::attack::Attack;
 
 /// A row.
 #[derive(Debug, Clone, Copy)]
-pub(in super::super) struct Row {
-    pub(in super::super) name: &'static str,
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
     pub(super) attack: Attack,
     /// Further settings of the server.
     pub(super) args: &'static [&'static str],
@@ -43,7 +43,7 @@ const fn quick(row: Row) -> Row {
 }
 
 /// All rows.
-pub(in super::super) const ALL: &[Row] = &[
+pub(crate) const ALL: &[Row] = &[
     quick(busy(row("edge: files that are not read", Attack::UnreadFiles, &[]))),
     busy(control("edge, no bounds: files that are not read", Attack::UnreadFiles, &[])),
     busy(row("edge: lists that are not read", Attack::UnreadLists, &[])),

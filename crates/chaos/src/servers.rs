@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use reqwest::StatusCode;
+use testkit::{body, hours_ago};
 use tokio::time::sleep;
 
 use super::{
     cast::kill,
     stage::{Stage, until},
 };
-use crate::{body, hours_ago};
 
 /// Redis dies again and again while the fleet sends and workers drain.
 pub(super) async fn redis_killed(stage: &mut Stage) -> anyhow::Result<usize> {

@@ -11,6 +11,7 @@ use pisync_core::{
     queue::Hints,
     store::{AlertFilter, Revision, Saved, Store},
 };
+use testkit::{Service, TestEnv};
 use tokio::time::sleep;
 
 use super::{
@@ -19,10 +20,7 @@ use super::{
     sink::{self, Sink},
     told::{AlertLog, Fate, Faults, faults_of},
 };
-use crate::{
-    Service, TestEnv,
-    chaos::{settings::Scale, stage::copy_logs},
-};
+use crate::{settings::Scale, stage::copy_logs};
 
 /// How often it is looked whether all was told.
 const LOOK: Duration = Duration::from_millis(250);

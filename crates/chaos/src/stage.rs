@@ -13,10 +13,10 @@ use pisync_core::queue::{PartitionStatus, Queue};
 use serde::Deserialize;
 use serde_json::Value;
 use tempfile::TempDir;
+use testkit::{MongoServer, MongoSet, RedisServer, RedisSet, TestEnv};
 use tokio::{process::Command, time::sleep};
 
 use super::{cast::Cast, line::Outcome, recovery::Recovery, rows::Servers, settings::Scale};
-use crate::{MongoServer, MongoSet, RedisServer, RedisSet, TestEnv};
 
 /// How long the system may take to a state that is waited for.
 const PATIENCE: Duration = Duration::from_secs(100);

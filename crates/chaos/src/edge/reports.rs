@@ -7,11 +7,11 @@ use std::{
 
 use anyhow::Context;
 use reqwest::Client;
+use testkit::{body, hours_ago};
 use tokio::{runtime::Builder, sync::oneshot, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::super::recovery::percentile;
-use crate::{body, hours_ago};
+use crate::recovery::percentile;
 
 /// The time from one report to the next.
 const INTERVAL: Duration = Duration::from_millis(20);

@@ -13,12 +13,12 @@ mod watch;
 use std::time::Duration;
 
 use anyhow::Context;
+use testkit::{Api, TestEnv};
 use tokio_util::sync::CancellationToken;
 
 use self::{line::Line, reports::Reports, rows::Row, watch::Watch};
 pub(super) use self::{line::print, rows::ALL};
 use super::{bounded, settings::Settings};
-use crate::{Api, TestEnv};
 
 /// How long an attack goes on.
 const LASTS: Duration = Duration::from_mins(1);

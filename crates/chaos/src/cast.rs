@@ -10,10 +10,10 @@ use std::{
 use anyhow::{bail, ensure};
 use fastrand::Rng;
 use nix::sys::signal::Signal;
+use testkit::{Service, TestEnv, free_port};
 use tokio::{process::Command, time::timeout};
 
 use super::settings::Scale;
-use crate::{Service, TestEnv, free_port};
 
 /// How long a process that is to die at a named point may take to get there.
 const DOOM: Duration = Duration::from_secs(15);

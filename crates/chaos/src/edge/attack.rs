@@ -5,14 +5,13 @@ use std::time::Duration;
 use anyhow::ensure;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
+use testkit::{Api, Form, TestEnv, body, hours_ago, urlencoded};
 use tokio::{
     io::AsyncWriteExt,
     net::TcpStream,
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
-
-use crate::{Api, Form, TestEnv, body, hours_ago, urlencoded};
 
 /// How long a stranger waits until it comes again after it was thrown out.
 const PAUSE: Duration = Duration::from_millis(200);
