@@ -1,7 +1,7 @@
 //! The alert config as an operator meets it: checked, tried out, read again.
 
-use e2e::{FarEnd, TestEnv, body, hours_ago, workspace_root};
 use nix::sys::signal::Signal;
+use testkit::{FarEnd, TestEnv, body, hours_ago, workspace_root};
 use tokio::process::Command;
 
 use crate::world::{counter, store_counters};
@@ -88,7 +88,7 @@ async fn a_receiver_can_be_tried_out() {
     let ids: Vec<_> =
         far_end.received().iter().map(|sent| sent.json()["alerts"][0]["annotations"]["alertId"].clone()).collect();
     assert_eq!(ids[0], ids[1]);
-    far_end.answers([e2e::Answer::Says(400, String::new(), "not so".into())]);
+    far_end.answers([testkit::Answer::Says(400, String::new(), "not so".into())]);
     let (code, said) = ends(env.command("alerter", &["test", "there", "--config", &file])).await;
     assert!(code == Some(1) && said.contains("400") && said.contains("not so"), "{said}");
     let (code, said) = ends(env.command("alerter", &["test", "nobody", "--config", &file])).await;

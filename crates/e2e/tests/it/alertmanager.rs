@@ -7,13 +7,13 @@ use alerter::{
     notification::{AlertNotification, Delivery},
     routing::Routing,
 };
-use e2e::{AlertmanagerServer, Answer, FarEnd, TestEnv, hours_ago};
 use jiff::Timestamp;
 use pisync_core::{
     models::{Alert, AlertState, Incident, Telling, Told},
     store::{Saved, Store},
 };
 use serde_json::Value;
+use testkit::{AlertmanagerServer, Answer, FarEnd, TestEnv, hours_ago};
 use tokio::sync::Notify;
 
 use crate::{
@@ -112,11 +112,11 @@ async fn an_open_incident_is_kept_alive_there_even_if_it_forgets_and_ends_when_n
     fires(&env, &server, 1).await;
 
     // Longer than it would live by itself.
-    let start = e2e::stopwatch();
+    let start = testkit::stopwatch();
     while start.elapsed() < Duration::from_secs(4) {
         receivers.keep_alive(&store).await;
         assert_eq!(server.firing().await.len(), 1);
-        e2e::pass(Duration::from_millis(200)).await;
+        testkit::pass(Duration::from_millis(200)).await;
     }
     server.restart().await;
     assert_eq!(server.firing().await.len(), 0);
@@ -150,7 +150,7 @@ async fn what_ends_while_it_is_pushed_again_is_told_as_ended_at_once() {
     };
     tokio::join!(receivers.keep_alive(&store), ends);
     let end = |at: usize| far_end.received()[at].json()[0]["endsAt"].as_str().unwrap().parse::<Timestamp>().unwrap();
-    assert!(end(0) > e2e::clock() && end(1) <= e2e::clock());
+    assert!(end(0) > testkit::clock() && end(1) <= testkit::clock());
     env.remove().await;
 }
 
@@ -164,10 +164,10 @@ async fn an_alerter_keeps_alive_there_what_it_has_told() {
     let _alerter = env.alerter("alerter.log", &["--schedule", "0 0 29 2 1", "--config", &file]).await;
     fires(&env, &server, 1).await;
     // Longer than it would live there by what it was told once.
-    let start = e2e::stopwatch();
+    let start = testkit::stopwatch();
     while start.elapsed() < Duration::from_secs(5) {
         assert_eq!(server.firing().await.len(), 1);
-        e2e::pass(Duration::from_millis(200)).await;
+        testkit::pass(Duration::from_millis(200)).await;
     }
     env.finish().await;
 }

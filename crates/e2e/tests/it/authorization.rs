@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use e2e::{Api, Form, TestEnv};
 use ingest_api::{
     auth::Scope,
     routes::{Access, Endpoint, all},
 };
 use reqwest::{Client, Method, RequestBuilder, Response, redirect::Policy};
+use testkit::{Api, Form, TestEnv};
 
 use crate::{
     dashboard::client,

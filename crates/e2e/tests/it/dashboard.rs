@@ -1,11 +1,11 @@
 //! The dashboard: in a real browser over a real system with a simulated fleet, and what of it
 //! needs no browser.
 
-use e2e::{Answer, Api, FarEnd, TestEnv, body, hours_ago, setting, workspace_root};
 use jiff::SignedDuration;
 use pisync_core::models::{AlertState, Incident, hour_of};
 use reqwest::{Client, Response, redirect::Policy};
 use serde_json::{Value, json};
+use testkit::{Answer, Api, FarEnd, TestEnv, body, hours_ago, setting, workspace_root};
 use tokio::process::Command;
 
 use crate::{
@@ -170,7 +170,7 @@ async fn who_guesses_at_keys_is_slowed_down() {
 #[tokio::test]
 async fn a_page_says_that_it_is_blind_when_a_server_is_away_and_a_badge_is_a_picture() {
     let folder = tempfile::tempdir().unwrap();
-    let mut redis = e2e::RedisServer::start(folder.path().join("redis"), &[]).await;
+    let mut redis = testkit::RedisServer::start(folder.path().join("redis"), &[]).await;
     let env = TestEnv::on_redis(&redis);
     let api = env.api(&[]).await;
     let text = async |path: &str| {
@@ -197,7 +197,7 @@ async fn a_page_says_that_it_is_blind_when_a_server_is_away_and_a_badge_is_a_pic
 
 /// The counts of each hour that are kept, by its start.
 async fn status_hours(env: &TestEnv) -> Vec<Value> {
-    let mut kept = e2e::mongo_find(env, "StatusHour", json!({})).await;
+    let mut kept = testkit::mongo_find(env, "StatusHour", json!({})).await;
     kept.sort_by_key(|one| one["_id"]["$date"].to_string());
     kept
 }
@@ -211,7 +211,7 @@ async fn states_are_counted_once_an_hour_and_held_against_yesterday() {
         let at = json!({ "$date": hour.to_string() });
         json!({ "_id": at, "takenAt": at, "failing": 3, "silent": 0, "clockSuspect": 7, "ok": 1 })
     });
-    e2e::mongo_command(&env, "insert", "StatusHour", json!({ "documents": counted })).await;
+    testkit::mongo_command(&env, "insert", "StatusHour", json!({ "documents": counted })).await;
     let failing: Vec<_> = (1..5).map(|hour| body("pibook-1", hours_ago(hour), true)).collect();
     let _worker = env.worker("worker.log", &[]).await;
     let first = env.api_named("first.log", &[]).await;

@@ -1,9 +1,9 @@
 //! From the incident to the far end of a receiver: what leaves together, what comes again, and what
 //! is given up.
 
-use e2e::{Answer, Api, FarEnd, Received, TestEnv, body};
 use jiff::SignedDuration;
 use serde_json::Value;
+use testkit::{Answer, Api, FarEnd, Received, TestEnv, body};
 
 /// A schedule that does not come: what happens, happens at the start and by hints.
 const NEVER: [&str; 2] = ["--schedule", "0 0 29 2 1"];
@@ -24,7 +24,7 @@ fn webhook(env: &TestEnv, far_end: &FarEnd) -> String {
 /// and at last a good one if asked.
 async fn report(api: &Api, devices: usize, is_well: bool) {
     let minutes = if is_well { vec![1] } else { vec![29, 28, 27] };
-    let at = |minutes: i64| e2e::now() - SignedDuration::from_mins(minutes);
+    let at = |minutes: i64| testkit::now() - SignedDuration::from_mins(minutes);
     let reports = (0..devices).flat_map(|device| {
         minutes.iter().map(move |minutes| body(&format!("pibook-{device}"), at(*minutes), !is_well))
     });
@@ -83,7 +83,7 @@ async fn a_message_that_was_not_taken_comes_again_by_its_name_and_a_refused_one_
     let _alerter = env.alerter("alerter.log", &[&NEVER[..], &["--config", &file]].concat()).await;
     report(&api, 1, false).await;
     let first = receives(&env, &far_end, 1).await;
-    let asked = e2e::stopwatch();
+    let asked = testkit::stopwatch();
     let why = async || api.get("/api/v1/alerts").await.1["items"][0]["waiting"][0]["why"].clone();
     env.until("a word on the last attempt", async || why().await.as_str().is_some_and(|why| why.starts_with("429")))
         .await;
@@ -112,7 +112,7 @@ async fn a_receiver_that_takes_longer_than_a_lease_gets_its_message_from_one_ale
     let _alerters = (env.alerter("one.log", &args).await, env.alerter("two.log", &args).await);
     report(&api, 1, false).await;
     receives(&env, &far_end, 1).await;
-    let begun = e2e::stopwatch();
+    let begun = testkit::stopwatch();
     let messages = receives(&env, &far_end, 2).await;
     assert!(begun.elapsed().as_secs_f64() > 3.5, "while the first was waited for: {:?}", begun.elapsed());
     assert_eq!(messages[0].headers["webhook-id"], messages[1].headers["webhook-id"]);

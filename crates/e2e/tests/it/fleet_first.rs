@@ -2,12 +2,12 @@
 //! size of a real fleet.
 
 use clap::Parser;
-use e2e::{
+use jiff::SignedDuration;
+use pisync_core::models::SyncEvent;
+use testkit::{
     TestEnv, body,
     fleet_first::{self, AlerterHarness, Settings, Story, content_release, push},
 };
-use jiff::SignedDuration;
-use pisync_core::models::SyncEvent;
 
 use crate::world::device;
 
@@ -38,7 +38,7 @@ async fn a_fifth_of_a_fleet_that_reports_as_a_herd_is_one_message_and_a_digest()
 /// The third failures of 200 devices come all at once, and hints with them, before any tick.
 #[tokio::test]
 async fn hints_of_many_devices_have_the_fleet_looked_at_first() {
-    let (env, now) = (TestEnv::new(), e2e::now());
+    let (env, now) = (TestEnv::new(), testkit::now());
     let (looker, _worker) = (AlerterHarness::new(&env).await.unwrap(), env.worker("worker.log", &[]).await);
     let name = |number: u32| format!("pibook-{number:04}");
     for minutes in [122, 62, 2] {

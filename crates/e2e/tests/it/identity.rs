@@ -5,7 +5,6 @@ use std::{
     time::Duration,
 };
 
-use e2e::{Service, TestEnv, body, hours_ago, mongo_command};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{ClockRepeats, DeviceId, SyncEvent},
@@ -13,6 +12,7 @@ use pisync_core::{
     store::StoredEvent,
 };
 use serde_json::{Value, json};
+use testkit::{Service, TestEnv, body, hours_ago, mongo_command};
 
 use crate::world::{all, column, store_events};
 
@@ -186,7 +186,7 @@ async fn counters_of_cloned_cards_are_the_fold_of_their_rows() {
         let point = ["after_insert_before_counter:5", "after_counter_before_ack:4"][round % 2];
         let args = ["--batch", &batch, "--lease-ms", "300", "--crash-at", point];
         let mut worker = env.worker(&format!("worker-{round}.log"), &args).await;
-        e2e::pass(Duration::from_millis(100)).await;
+        testkit::pass(Duration::from_millis(100)).await;
         worker.kill().await;
     }
     let _last = env.worker("last.log", &["--batch", &batch]).await;
@@ -329,7 +329,7 @@ async fn a_message_of_an_unknown_version_is_left_to_newer_workers_and_holds_up_n
     api.accepts(&reports).await;
     env.until("the others' rows", async || env.rows().await.len() == reports.len()).await;
     // Long enough for a worker that spins to claim it thousands of times.
-    e2e::pass(Duration::from_secs(6)).await;
+    testkit::pass(Duration::from_secs(6)).await;
     let status = queue.status(future).await.unwrap();
     assert_eq!((status.ready + status.in_flight(), status.dead), (1, 0), "{status:?}");
     let (attempt, epoch) = (status.batches[0].attempt, status.batches[0].epoch);

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use alerter::device_context::{self, DeviceContext};
-use e2e::{Answer, FarEnd, MongoServer, Service, TestEnv, hours_ago, mongo_admin, mongo_find};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::{Alert, FailureRun, Telling};
 use serde_json::{Value, json};
+use testkit::{Answer, FarEnd, MongoServer, Service, TestEnv, hours_ago, mongo_admin, mongo_find};
 
 use crate::{
     explain::{asked_by, profile},
@@ -155,7 +155,7 @@ async fn an_alerter_whose_clock_is_fast_waits_by_that_of_the_database() {
     let _alerter = alerter(&env, "alerter.log", &["--config", &file], &[("LD_PRELOAD", &clock)]).await;
     let line = env.has_alerts(1).await.remove(0);
     let written: Timestamp = line["time"].as_str().unwrap().parse().unwrap();
-    assert!(written.duration_since(e2e::clock()).as_secs() > 500, "its clock is right: {line}");
+    assert!(written.duration_since(testkit::clock()).as_secs() > 500, "its clock is right: {line}");
     // The first waits for others of its group, the second since it was not taken.
     env.until("two messages", async || far_end.received().len() == 2).await;
     env.finish().await;

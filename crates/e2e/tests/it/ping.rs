@@ -1,7 +1,7 @@
 //! The dead man's switch: who waits for a ping after each look gets one, and none where no look was
 //! done.
 
-use e2e::{FarEnd, TestEnv};
+use testkit::{FarEnd, TestEnv};
 
 #[tokio::test]
 async fn each_look_that_was_done_is_pinged_and_one_that_failed_is_not() {

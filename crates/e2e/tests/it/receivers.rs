@@ -9,10 +9,10 @@ use alerter::{
     receivers::log::AlertLog,
     routing::{Routing, RoutingFile},
 };
-use e2e::{Answer, FarEnd, TestEnv, hours_ago};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::{Alert, DeviceId, FailureRun, Telling};
 use serde_json::json;
+use testkit::{Answer, FarEnd, TestEnv, hours_ago};
 
 /// The key of the signatures, and what the file with it holds.
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -71,7 +71,7 @@ fn webhook(env: &TestEnv, far_end: &FarEnd) -> Routing {
 async fn a_webhook_that_fails_is_tried_again_and_one_that_refuses_is_not() {
     let (env, far_end) = (TestEnv::new(), FarEnd::start().await);
     let receivers = webhook(&env, &far_end);
-    let date = (e2e::clock() + SignedDuration::from_secs(90)).strftime("%a, %d %b %Y %H:%M:%S GMT");
+    let date = (testkit::clock() + SignedDuration::from_secs(90)).strftime("%a, %d %b %Y %H:%M:%S GMT");
     for (answer, expected) in [
         (says(204, "", ""), "sent"),
         (says(500, "", ""), "again"),
@@ -111,7 +111,7 @@ async fn a_webhook_that_is_not_there_is_tried_again_and_none_is_waited_for_longe
     let (env, far_end) = (TestEnv::new(), FarEnd::start().await);
     let receivers = webhook(&env, &far_end);
     far_end.answers([Answer::Hangs]);
-    let start = e2e::stopwatch();
+    let start = testkit::stopwatch();
     let Delivery::Again { why, .. } = receivers.send(&firing()).await else { panic!("it hung") };
     assert!(start.elapsed() < Duration::from_secs(10) && why.contains("1 s"), "{why}");
     drop(far_end);
@@ -126,7 +126,7 @@ async fn a_webhook_can_check_who_sent_it() {
     assert_eq!(webhook(&env, &far_end).send(&firing()).await, Delivery::Sent);
     let request = far_end.received().remove(0);
     let at: i64 = request.headers["webhook-timestamp"].parse().unwrap();
-    assert!((e2e::clock().as_second() - at).abs() < 60);
+    assert!((testkit::clock().as_second() - at).abs() < 60);
     let body = env.path("body");
     std::fs::write(&body, &request.body).unwrap();
     let script = "import base64,hashlib,hmac,sys\n\
@@ -200,7 +200,7 @@ async fn pagerduty_gets_one_incident_that_begins_and_ends() {
     for reason in [Telling::Firing, Telling::Repeat, Telling::Resolved] {
         assert_eq!(receivers.send(&message(vec![notice("pibook-1", reason)])).await, Delivery::Sent);
     }
-    let events: Vec<_> = far_end.received().iter().map(e2e::Received::json).collect();
+    let events: Vec<_> = far_end.received().iter().map(testkit::Received::json).collect();
     let actions: Vec<_> = events.iter().map(|event| event["event_action"].as_str().unwrap()).collect();
     assert_eq!(actions, ["trigger", "trigger", "resolve"]);
     for event in &events {

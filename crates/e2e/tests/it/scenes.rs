@@ -1,13 +1,13 @@
 //! The fleet page in the stories of `scripts/fleet-first`, while they happen: its first line says
 //! what is wrong, and its pictures lie under `.pisync/screenshots`.
 
-use e2e::{
+use jiff::SignedDuration;
+use pisync_core::models::SyncEvent;
+use testkit::{
     TestEnv, body,
     fleet_first::{Stage, push},
     setting, workspace_root,
 };
-use jiff::SignedDuration;
-use pisync_core::models::SyncEvent;
 use tokio::process::Command;
 
 /// Devices of the fleet, each of which reports once an hour.

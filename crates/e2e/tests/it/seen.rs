@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use e2e::{RedisServer, TestEnv, body, hours_ago, mongo_command};
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use pisync_core::{
@@ -11,6 +10,7 @@ use pisync_core::{
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 use serde_json::{Value, json};
+use testkit::{RedisServer, TestEnv, body, hours_ago, mongo_command};
 
 fn device(name: &str) -> DeviceId {
     DeviceId::parse(name).unwrap()

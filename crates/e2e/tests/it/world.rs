@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use e2e::{Api, TestEnv, body, hours_ago};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{
@@ -14,6 +13,7 @@ use pisync_core::{
 };
 use reqwest::StatusCode;
 use serde_json::Value;
+use testkit::{Api, TestEnv, body, hours_ago};
 
 pub(crate) fn device(id: &str) -> DeviceId {
     DeviceId::parse(id).unwrap()
@@ -73,7 +73,7 @@ pub(crate) async fn alerter_ticked(env: &TestEnv, ago: SignedDuration, due_in: S
         env.redis(&["HDEL", "{}:pulse", field]).await;
     }
     let millis = |at: Timestamp| at.as_millisecond().to_string();
-    let now = e2e::clock();
+    let now = testkit::clock();
     let (last, due) = (millis(now - ago), millis(now + due_in));
     env.redis(&["HSET", "{}:pulse", "alerter", &last, "due:test", &due]).await;
 }
