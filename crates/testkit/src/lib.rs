@@ -2,32 +2,32 @@
 //!
 //! `scripts/test` provides the servers and says where they are in the environment. A test takes
 //! a database, a key prefix, ports and a folder of its own, and ends only what it started.
+//!
+//! In reading order: `env` (the world of a test), `process` (what is started), `servers` (of a test's own),
+//! `proxies` (what stands between), `fake_receiver` (what notifications are sent to), `reports` and `form`
+//! (what is sent), `clock`, `alerter_harness` (an alerter with a simulated clock), `fleet_first` (stories
+//! that are told with it).
 
-mod alertmanager;
+mod alerter_harness;
 mod clock;
 mod env;
-mod far_end;
-mod fleet;
+mod fake_receiver;
 pub mod fleet_first;
 mod form;
-mod mail_server;
-mod mongo;
-mod portal;
 mod process;
-mod proxy;
-mod redis_sets;
+mod proxies;
+mod reports;
 mod servers;
 
-pub use alertmanager::AlertmanagerServer;
+pub use alerter_harness::AlerterHarness;
 pub use clock::{clock, pass, stopwatch};
 pub use env::{Api, TestEnv, setting};
-pub use far_end::{Answer, FarEnd, Received};
-pub use fleet::{body, hours_ago, now};
+pub use fake_receiver::{Answer, FarEnd, Received};
 pub use form::{Form, urlencoded};
-pub use mail_server::MailServer;
-pub use mongo::{MongoServer, MongoSet, mongo_admin, mongo_command, mongo_find, python};
-pub use portal::{Interference, Portal};
 pub use process::{Service, workspace_root};
-pub use proxy::{Marker, Proxy};
-pub use redis_sets::{Place, RedisSet};
-pub use servers::{RedisServer, free_port};
+pub use proxies::{Interference, Marker, Portal, Proxy};
+pub use reports::{body, hours_ago, now};
+pub use servers::{
+    AlertmanagerServer, MailServer, MongoServer, MongoSet, Place, RedisServer, RedisSet, free_port, mongo_admin,
+    mongo_command, mongo_find, python,
+};

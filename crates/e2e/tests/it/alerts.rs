@@ -6,7 +6,7 @@ use pisync_core::{
     store::{KeptIncident, Revision, Saved},
 };
 use serde_json::{Value, json};
-use testkit::{Api, TestEnv, body, fleet_first::AlerterHarness, hours_ago, mongo_command};
+use testkit::{AlerterHarness, Api, TestEnv, body, hours_ago, mongo_command};
 
 use crate::world::{device, incident};
 

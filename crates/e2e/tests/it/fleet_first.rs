@@ -5,8 +5,8 @@ use clap::Parser;
 use jiff::SignedDuration;
 use pisync_core::models::SyncEvent;
 use testkit::{
-    TestEnv, body,
-    fleet_first::{self, AlerterHarness, Settings, Story, content_release, push},
+    AlerterHarness, TestEnv, body,
+    fleet_first::{self, Settings, Story, content_release, push},
 };
 
 use crate::world::device;

@@ -6,8 +6,8 @@ use clap::Parser;
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::SyncEvent;
 use testkit::{
-    Service, TestEnv, body,
-    fleet_first::{self, AlerterHarness, Settings, push},
+    AlerterHarness, Service, TestEnv, body,
+    fleet_first::{self, Settings, push},
 };
 
 struct Story {

@@ -4,8 +4,8 @@
 use clap::Parser;
 use pisync_core::models::{Report, SyncEvent};
 use testkit::{
-    TestEnv, body,
-    fleet_first::{self, AlerterHarness, Settings, push},
+    AlerterHarness, TestEnv, body,
+    fleet_first::{self, Settings, push},
     hours_ago,
 };
 

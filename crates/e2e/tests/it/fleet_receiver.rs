@@ -9,7 +9,7 @@ use pisync_core::{
     store::{Revision, Saved},
 };
 use serde_json::json;
-use testkit::{Answer, FarEnd, TestEnv, fleet_first::AlerterHarness, mongo_command};
+use testkit::{AlerterHarness, Answer, FarEnd, TestEnv, mongo_command};
 
 use crate::world::{counter, device, store_counters};
 

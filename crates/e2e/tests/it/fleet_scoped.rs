@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::SyncEvent;
 use serde_json::json;
 use testkit::{
-    Service, TestEnv, body,
-    fleet_first::{AlerterHarness, counted, push, told},
+    AlerterHarness, Service, TestEnv, body,
+    fleet_first::{counted, push, told},
 };
 
 const BY_REGION: &str = "[rules]\nfleet_by = [\"region\"]\n";

@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use pisync_core::{models::SyncEvent, queue::LastSeen};
 use serde_json::json;
 use testkit::{
-    TestEnv, body,
-    fleet_first::{AlerterHarness, counted, push, told},
+    AlerterHarness, TestEnv, body,
+    fleet_first::{counted, push, told},
     mongo_command,
 };
 

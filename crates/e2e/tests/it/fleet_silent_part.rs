@@ -10,8 +10,8 @@ use pisync_core::{
 };
 use serde_json::json;
 use testkit::{
-    TestEnv, body,
-    fleet_first::{AlerterHarness, counted, told},
+    AlerterHarness, TestEnv, body,
+    fleet_first::{counted, told},
 };
 
 use crate::world::{device, store_events};

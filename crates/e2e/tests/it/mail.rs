@@ -4,7 +4,7 @@ use alerter::notification::{AlertNotification, Delivery, Notification};
 use jiff::SignedDuration;
 use pisync_core::models::{AlertName, Telling};
 use serde_json::json;
-use testkit::{MailServer, TestEnv, body, fleet_first::AlerterHarness};
+use testkit::{AlerterHarness, MailServer, TestEnv, body};
 
 use crate::receivers::{message, notice, receivers};
 

@@ -11,7 +11,7 @@ use super::{
     story::push,
     table,
 };
-use crate::TestEnv;
+use crate::env::TestEnv;
 
 /// How many hours the clocks are behind.
 const BEHIND: i64 = 5;

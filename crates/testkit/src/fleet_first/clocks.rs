@@ -18,7 +18,7 @@ use super::{
     story::push,
     table,
 };
-use crate::TestEnv;
+use crate::env::TestEnv;
 
 /// How many hours the clocks of 1970 are looked at.
 const HOURS: i64 = 12;

@@ -6,7 +6,6 @@
 
 mod behind;
 mod clocks;
-mod harness;
 mod messages;
 mod nobody;
 mod parts;
@@ -17,13 +16,12 @@ mod stage;
 mod story;
 mod table;
 
-pub use harness::AlerterHarness;
 pub use messages::{counted, told};
 pub use settings::{Scenario, Settings};
 pub use stage::Stage;
 pub use story::{Story, Told, content_release, push};
 
-use crate::TestEnv;
+use crate::env::TestEnv;
 
 /// Tells the story that the settings name; whether people were told what they should.
 pub async fn run(settings: &Settings) -> anyhow::Result<bool> {

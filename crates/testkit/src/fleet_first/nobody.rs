@@ -4,7 +4,7 @@ use anyhow::Context;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{scenarios::hours, stage::Stage, table};
-use crate::{Api, TestEnv};
+use crate::env::{Api, TestEnv};
 
 /// What a page must not say while nobody is being alerted.
 const REASSURING: [&str; 2] = ["All quiet", "No open incident"];

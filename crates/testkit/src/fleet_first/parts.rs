@@ -9,12 +9,11 @@ use pisync_core::models::{DeviceId, SyncEvent};
 use serde_json::json;
 
 use super::{
-    harness::AlerterHarness,
     messages::{counted, told},
     stage::{Stage, name},
     table::durations,
 };
-use crate::{TestEnv, body};
+use crate::{alerter_harness::AlerterHarness, env::TestEnv, reports::body};
 
 /// How often each thing is measured.
 const TIMES: usize = 5;

@@ -11,7 +11,7 @@ use super::{
     story::push,
     table,
 };
-use crate::TestEnv;
+use crate::env::TestEnv;
 
 /// How many events of a backlog are made at once.
 const AT_ONCE: usize = 50_000;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use jiff::SignedDuration;
 
 use super::{stage::Stage, table::durations};
-use crate::TestEnv;
+use crate::env::TestEnv;
 
 /// How many looks of a kind are measured.
 const LOOKS: usize = 10;

@@ -11,8 +11,8 @@ use pisync_core::{
 };
 use serde_json::Value;
 
-use super::{harness::AlerterHarness, messages::counted, story::push};
-use crate::{TestEnv, body};
+use super::{messages::counted, story::push};
+use crate::{alerter_harness::AlerterHarness, env::TestEnv, reports::body};
 
 /// How many last words are noted at once.
 const AT_ONCE: usize = 10_000;

@@ -13,11 +13,8 @@ use pisync_core::{
 };
 use serde_json::{Value, json};
 
-use super::{
-    harness::AlerterHarness,
-    messages::{counted, told},
-};
-use crate::{TestEnv, body};
+use super::messages::{counted, told};
+use crate::{alerter_harness::AlerterHarness, env::TestEnv, reports::body};
 
 /// How many envelopes are pushed at once.
 const AT_ONCE: usize = 2_000;

@@ -14,9 +14,8 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::{
-    mongo::MongoServer,
     process::Service,
-    servers::{RedisServer, server_binary},
+    servers::{MongoServer, RedisServer, server_binary},
 };
 
 /// How long the system may take to reach a state that a test waits for.

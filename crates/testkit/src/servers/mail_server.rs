@@ -23,7 +23,7 @@ impl MailServer {
     /// Starts one with this certificate and key, both PEM.
     pub async fn start(certificate: &Path, key: &Path, log: PathBuf) -> Self {
         let mut command = Command::new("python3");
-        command.arg(workspace_root().join("crates/testkit/src/mail_server.py")).arg(certificate).arg(key);
+        command.arg(workspace_root().join("crates/testkit/src/servers/mail_server.py")).arg(certificate).arg(key);
         command.env("PYTHONPATH", setting("PISYNC_TEST_AIOSMTPD"));
         let mut service = Service::start(command, &log);
         let port = service.says("listening on port").await.trim().parse().expect("a port");
