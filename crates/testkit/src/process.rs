@@ -99,8 +99,3 @@ impl Service {
         panic!("the process never said '{text}'; its log:\n{}", self.log())
     }
 }
-
-/// The root of the workspace.
-pub fn workspace_root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the root of the workspace")
-}

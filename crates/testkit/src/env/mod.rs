@@ -1,5 +1,8 @@
 //! One test's own world: its database, its queue, its processes.
 
+mod api;
+mod mongo;
+
 use std::{collections::HashMap, path::PathBuf, time::Duration};
 
 use pisync_core::{
@@ -8,14 +11,18 @@ use pisync_core::{
     settings::{MongoSettings, RedisSettings, Secret},
     store::{Store, StoredEvent},
 };
-use reqwest::{Response, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
 
+pub use self::{
+    api::Api,
+    mongo::{mongo_command, mongo_find},
+};
 use crate::{
+    environment::{server_binary, setting},
     process::Service,
-    servers::{MongoServer, RedisServer, server_binary},
+    servers::{MongoServer, RedisServer},
 };
 
 /// How long the system may take to reach a state that a test waits for.
@@ -29,16 +36,6 @@ pub struct TestEnv {
     mongo_uri: String,
     partitions: u16,
     folder: TempDir,
-}
-
-/// A running `ingest-api`.
-#[derive(Debug)]
-pub struct Api {
-    /// The process.
-    pub service: Service,
-    /// Its address, such as `http://127.0.0.1:40123`.
-    pub url: String,
-    client: reqwest::Client,
 }
 
 impl TestEnv {
@@ -149,7 +146,7 @@ impl TestEnv {
     pub async fn api_named(&self, name: &str, args: &[&str]) -> Api {
         let mut service = self.start(name, "ingest-api", &[&["--bind", "127.0.0.1:0"], args].concat());
         let address = service.says("listening address=").await;
-        Api { service, url: format!("http://{}", address.trim()), client: reqwest::Client::new() }
+        Api::new(service, address.trim())
     }
 
     /// Starts a `queue-worker` and waits until it works.
@@ -249,42 +246,4 @@ impl Default for TestEnv {
     fn default() -> Self {
         Self::new()
     }
-}
-
-impl Api {
-    /// Posts a report.
-    pub async fn post(&self, body: &Value) -> Response {
-        let request = self.client.post(format!("{}/api/sync-event", self.url)).json(body);
-        request.send().await.expect("an answer")
-    }
-
-    /// Posts reports, one after the other; each must be accepted.
-    pub async fn accepts(&self, bodies: &[Value]) {
-        for body in bodies {
-            let answer = self.post(body).await;
-            let status = answer.status();
-            assert_eq!(status, StatusCode::ACCEPTED, "{body}: {}", answer.text().await.unwrap_or_default());
-        }
-    }
-
-    /// Sends a body to a path; the status and the JSON of the answer, null where there is none.
-    pub async fn send(&self, method: &str, path: &str, body: &Value) -> (StatusCode, Value) {
-        let method = method.parse().expect("a method");
-        let request = self.client.request(method, format!("{}{path}", self.url)).json(body);
-        let answer = request.send().await.expect("an answer");
-        let status = answer.status();
-        (status, answer.json().await.unwrap_or_default())
-    }
-
-    /// Asks for a path; the status and the JSON of the answer.
-    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
-        let answer = self.client.get(format!("{}{path}", self.url)).send().await.expect("an answer");
-        (answer.status(), answer.json().await.expect("JSON"))
-    }
-}
-
-/// What `scripts/test` says in the environment.
-#[expect(clippy::disallowed_methods, reason = "a test has no command line of its own")]
-pub fn setting(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests by scripts/test"))
 }

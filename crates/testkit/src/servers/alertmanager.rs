@@ -1,14 +1,12 @@
 //! A real Alertmanager of a test's own.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::{
-    process::Service,
-    servers::{free_port, server_binary},
-};
+use super::{answers, free_port};
+use crate::{environment::server_binary, process::Service};
 
 /// A running Alertmanager that knows no other.
 #[derive(Debug)]
@@ -45,13 +43,7 @@ impl AlertmanagerServer {
     pub async fn restart(&mut self) {
         self.service.kill().await;
         self.service = Self::launch(self.port, &self.folder);
-        for _ in 0..400 {
-            if tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await.is_ok() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(25)).await;
-        }
-        panic!("Alertmanager did not come back; its log:\n{}", self.service.log())
+        answers(self.port).await;
     }
 
     /// Where it is.

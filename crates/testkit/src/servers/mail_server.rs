@@ -6,8 +6,8 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use crate::{
-    env::setting,
-    process::{Service, workspace_root},
+    environment::{setting, workspace_root},
+    process::Service,
 };
 
 /// A running mail server: login `pisync`, password `hunter2`.

@@ -3,12 +3,38 @@
 mod alertmanager;
 mod mail_server;
 mod mongo;
+mod mongo_shell;
 mod redis;
 mod redis_sets;
 
+use std::{net::TcpListener, time::Duration};
+
 pub use alertmanager::AlertmanagerServer;
 pub use mail_server::MailServer;
-pub use mongo::{MongoServer, MongoSet, mongo_admin, mongo_command, mongo_find, python};
-pub use redis::{RedisServer, free_port};
-pub(crate) use redis::server_binary;
+pub use mongo::{MongoServer, MongoSet};
+pub use mongo_shell::mongo_admin;
+pub(crate) use mongo_shell::mongo_run;
+pub use redis::RedisServer;
 pub use redis_sets::{Place, RedisSet};
+use tokio::net::TcpStream;
+
+/// Returns a port for a server of a test.
+///
+/// Below 32768, where Linux takes the ports of outgoing connections: none of those can slip onto
+/// the port between this look and the server's start.
+pub fn free_port() -> u16 {
+    let ports = std::iter::repeat_with(|| fastrand::u16(20_000..32_000)).take(100);
+    let free = ports.into_iter().find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    free.expect("a free port")
+}
+
+/// Waits until something listens on the port.
+async fn answers(port: u16) {
+    for _ in 0..400 {
+        if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("nothing listens on port {port}")
+}

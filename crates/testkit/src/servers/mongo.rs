@@ -1,17 +1,16 @@
-//! A `MongoDB` of a test's own, and the way to ask one what our store never does.
+//! A `MongoDB` of a test's own, to be killed, stopped and started again.
 
 use std::{
     path::{Path, PathBuf},
     process::Stdio,
 };
 
-use serde_json::Value;
 use tokio::process::Command;
 
+use super::{free_port, mongo_shell::mongo_admin};
 use crate::{
-    env::{TestEnv, setting},
-    process::{Service, workspace_root},
-    servers::{free_port, server_binary},
+    environment::{python, server_binary, workspace_root},
+    process::Service,
 };
 
 /// A replica set of one node.
@@ -149,57 +148,4 @@ async fn initiate(nodes: &[&MongoServer]) {
     }
     let status = command.stdout(Stdio::null()).status().await.expect("python3");
     assert!(status.success(), "no primary; the log is in {}", nodes[0].folder.display());
-}
-
-/// Runs the command `{name: value, ...rest}` on the database of `env`; a date is `{"$date": …}`.
-pub async fn mongo_command(env: &TestEnv, name: &str, value: impl Into<Value>, rest: Value) {
-    run(env.mongo_uri(), env.name(), name, value.into(), rest).await;
-}
-
-/// The documents of a collection of `env` that fit a filter, in relaxed extended JSON.
-pub async fn mongo_find(env: &TestEnv, collection: &str, filter: Value) -> Vec<Value> {
-    const SCRIPT: &str = "
-import sys, pymongo
-from bson import json_util
-uri, database, collection, filter = sys.argv[1:]
-found = pymongo.MongoClient(uri, datetime_conversion='DATETIME_AUTO')[database][collection].find(json_util.loads(filter))
-print(json_util.dumps(list(found), json_options=json_util.RELAXED_JSON_OPTIONS))
-";
-    let mut command = python();
-    command.args(["-c", SCRIPT, env.mongo_uri(), env.name(), collection, &filter.to_string()]);
-    let output = command.output().await.expect("python3");
-    assert!(output.status.success(), "{collection}: {}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).expect("JSON")
-}
-
-/// Runs a command on the database `admin`; waits until there is a primary again.
-pub async fn mongo_admin(uri: &str, name: &str, value: impl Into<Value>, rest: Value) {
-    run(uri, "admin", name, value.into(), rest).await;
-}
-
-async fn run(uri: &str, database: &str, name: &str, value: Value, rest: Value) {
-    const SCRIPT: &str = "
-import sys, pymongo
-from bson import json_util
-from bson.codec_options import DatetimeConversion
-uri, database, name, value, rest = sys.argv[1:]
-client = pymongo.MongoClient(uri)
-dates = json_util.JSONOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
-try:
-    client[database].command({name: json_util.loads(value), **json_util.loads(rest, json_options=dates)})
-except pymongo.errors.AutoReconnect:
-    pass  # a primary that steps down may close the connection
-client.admin.command('ping', read_preference=pymongo.ReadPreference.PRIMARY)
-";
-    let mut command = python();
-    command.args(["-c", SCRIPT, uri, database, name, &value.to_string(), &rest.to_string()]);
-    let output = command.output().await.expect("python3");
-    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// A Python that has the driver which the scripts fetch.
-pub fn python() -> Command {
-    let mut command = Command::new("python3");
-    command.env("PYTHONPATH", PathBuf::from(setting("PISYNC_TEST_BIN")).join("../python"));
-    command
 }

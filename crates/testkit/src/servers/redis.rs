@@ -1,14 +1,11 @@
 //! A Redis of a test's own, to be killed, stopped and started again.
 
-use std::{
-    net::TcpListener,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
-use tokio::{net::TcpStream, process::Command};
+use tokio::process::Command;
 
-use crate::{env::setting, process::Service};
+use super::{answers, free_port};
+use crate::{environment::server_binary, process::Service};
 
 /// A Redis with every write on disk before it is answered.
 #[derive(Debug)]
@@ -74,29 +71,4 @@ impl RedisServer {
         let output = command.args(["-p", &self.port.to_string()]).args(args).output().await.expect("redis-cli");
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
-}
-
-pub(crate) fn server_binary(name: &str) -> PathBuf {
-    PathBuf::from(setting("PISYNC_TEST_BIN")).join(name)
-}
-
-/// A port for a server of a test.
-///
-/// Below 32768, where Linux takes the ports of outgoing connections: none of those can slip onto
-/// the port between this look and the server's start.
-pub fn free_port() -> u16 {
-    let ports = std::iter::repeat_with(|| fastrand::u16(20_000..32_000)).take(100);
-    let free = ports.into_iter().find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
-    free.expect("a free port")
-}
-
-/// Waits until something listens on the port.
-async fn answers(port: u16) {
-    for _ in 0..400 {
-        if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    panic!("nothing listens on port {port}")
 }

@@ -4,10 +4,8 @@ use std::{net::TcpListener, path::Path, time::Duration};
 
 use tokio::process::Command;
 
-use crate::{
-    process::Service,
-    servers::{RedisServer, free_port, server_binary},
-};
+use super::{free_port, redis::RedisServer};
+use crate::{environment::server_binary, process::Service};
 
 /// How long the servers may take to agree.
 const PATIENCE: Duration = Duration::from_secs(30);
