@@ -7,11 +7,13 @@ use std::{
 
 use serde_json::Value;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
     sync::Notify,
     task::JoinHandle,
 };
+
+use crate::http_request::Request;
 
 /// How a request is answered.
 #[derive(Debug, Clone)]
@@ -89,6 +91,14 @@ impl Drop for FarEnd {
 }
 
 impl Received {
+    fn of(request: &Request) -> Option<Self> {
+        let head = request.head();
+        let mut lines = head.lines();
+        let path = lines.next()?.split(' ').nth(1)?.to_owned();
+        let pair = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned()));
+        Some(Self { path, headers: lines.filter_map(pair).collect(), body: request.body().to_vec() })
+    }
+
     /// The body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).expect("JSON")
@@ -97,7 +107,7 @@ impl Received {
 
 /// One request for each connection.
 async fn serve(mut connection: TcpStream, state: Arc<Mutex<State>>) -> Option<()> {
-    let received = read(&mut connection).await?;
+    let received = Received::of(&Request::read(&mut connection).await?)?;
     let answer = {
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
         state.received.push(received);
@@ -117,27 +127,4 @@ async fn serve(mut connection: TcpStream, state: Arc<Mutex<State>>) -> Option<()
 async fn say(connection: &mut TcpStream, status: u16, headers: &str, body: &str) -> Option<()> {
     let head = format!("HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n", body.len());
     connection.write_all(format!("{head}{body}").as_bytes()).await.ok()
-}
-
-async fn read(connection: &mut TcpStream) -> Option<Received> {
-    let mut bytes = Vec::new();
-    loop {
-        if let Some(received) = parse(&bytes) {
-            return Some(received);
-        }
-        (connection.read_buf(&mut bytes).await.ok()? > 0).then_some(())?;
-    }
-}
-
-/// The request, once all of it is there.
-fn parse(bytes: &[u8]) -> Option<Received> {
-    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
-    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
-    let mut lines = head.lines();
-    let path = lines.next()?.split(' ').nth(1)?.to_owned();
-    let pair = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned()));
-    let headers: HashMap<_, _> = lines.filter_map(pair).collect();
-    let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-    let body = bytes[end + 4..].get(..length)?.to_vec();
-    Some(Received { path, headers, body })
 }

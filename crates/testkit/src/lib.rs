@@ -16,6 +16,7 @@ mod environment;
 mod fake_receiver;
 pub mod fleet_first;
 mod form;
+mod http_request;
 mod process;
 mod proxies;
 mod reports;

@@ -12,6 +12,8 @@ use tokio::{
     task::JoinHandle,
 };
 
+use crate::http_request::Request;
+
 /// What becomes of a request.
 #[derive(Debug, Clone)]
 pub enum Interference {
@@ -84,7 +86,7 @@ async fn serve(
     queue: &Mutex<VecDeque<Interference>>,
     always: Always,
 ) -> Option<()> {
-    let request = read(&mut client).await?;
+    let request = Request::read(&mut client).await?.bytes;
     let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     let text = String::from_utf8_lossy(&request);
     match next.or(always.filter(|(about, _)| text.contains(about)).map(|(_, interference)| interference)) {
@@ -100,22 +102,6 @@ async fn serve(
         None => client.write_all(&forward(&request, upstream).await?).await.ok()?,
     }
     client.shutdown().await.ok()
-}
-
-/// A whole request: head, and as much body as it says.
-async fn read(client: &mut TcpStream) -> Option<Vec<u8>> {
-    let mut request = Vec::new();
-    loop {
-        if client.read_buf(&mut request).await.ok()? == 0 {
-            return None;
-        }
-        let Some(head) = request.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
-        let text = String::from_utf8_lossy(&request[..head]).to_lowercase();
-        let length = text.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
-        if request.len() >= head + 4 + length.unwrap_or(0) {
-            return Some(request);
-        }
-    }
 }
 
 /// The answer of the API, to its end.
