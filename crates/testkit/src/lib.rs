@@ -3,11 +3,10 @@
 //! `scripts/test` provides the servers and says where they are in the environment. A test takes
 //! a database, a key prefix, ports and a folder of its own, and ends only what it started.
 //!
-//! In reading order: `environment` (what the scripts say), `process` (what is
-//! started), `env` (the world of a test), `servers` (of a test's own),
-//! `proxies` (what stands between), `fake_receiver` (what notifications are sent to), `reports` and `form`
-//! (what is sent), `clock`, `alerter_harness` (an alerter with a simulated clock), `fleet_first` (stories
-//! that are told with it).
+//! In reading order: `environment` (what the scripts say), `process` (what is started), `env` (the world of
+//! a test), `servers` (of a test's own), `proxies` (what stands between), `fake_receiver` (where
+//! notifications go to), `requests` (what is sent), `clock`, `alerter_harness` (an alerter with a simulated
+//! clock), [`fleet_first`] (the stories that are told with it).
 
 mod alerter_harness;
 mod clock;
@@ -15,22 +14,20 @@ mod env;
 mod environment;
 mod fake_receiver;
 pub mod fleet_first;
-mod form;
 mod http_request;
 mod process;
 mod proxies;
-mod reports;
+mod requests;
 mod servers;
 
 pub use alerter_harness::AlerterHarness;
-pub use clock::{clock, pass, stopwatch};
+pub use clock::{clock, hours_ago, now, pass, stopwatch, wait_until};
 pub use env::{Api, TestEnv, mongo_command, mongo_find};
 pub use environment::{python, setting, workspace_root};
 pub use fake_receiver::{Answer, FarEnd, Received};
-pub use form::{Form, urlencoded};
 pub use process::Service;
 pub use proxies::{Interference, Marker, Portal, Proxy};
-pub use reports::{body, hours_ago, now};
+pub use requests::{Form, body, urlencoded};
 pub use servers::{
     AlertmanagerServer, MailServer, MongoServer, MongoSet, Place, RedisServer, RedisSet, free_port, mongo_admin,
 };

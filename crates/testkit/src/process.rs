@@ -13,7 +13,7 @@ use nix::{
 use tokio::process::{Child, Command};
 
 /// How long a process may take to end after SIGTERM.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One running process; killed when it is dropped.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl Service {
 
     /// Waits for the process to end by itself.
     pub async fn ended(&mut self) -> ExitStatus {
-        match tokio::time::timeout(PATIENCE, self.child.wait()).await {
+        match tokio::time::timeout(TIMEOUT, self.child.wait()).await {
             Ok(status) => status.expect("an exit status"),
             Err(tokio::time::error::Elapsed { .. }) => panic!("the process did not end; its log:\n{}", self.log()),
         }

@@ -20,13 +20,17 @@ pub use self::{
     mongo::{mongo_command, mongo_find},
 };
 use crate::{
+    clock::wait_until,
     environment::{server_binary, setting},
     process::Service,
     servers::{MongoServer, RedisServer},
 };
 
 /// How long the system may take to reach a state that a test waits for.
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How often it is looked.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A name that nothing else uses, and the servers that go with it.
 #[derive(Debug)]
@@ -188,12 +192,7 @@ impl TestEnv {
 
     /// Waits until `reached` says so.
     pub async fn until(&self, what: &str, reached: impl AsyncFn() -> bool) {
-        let waited = async {
-            while !reached().await {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        if tokio::time::timeout(PATIENCE, waited).await.is_err() {
+        if !wait_until(TIMEOUT, POLL_INTERVAL, reached).await {
             let files = std::fs::read_dir(self.folder.path()).into_iter().flatten().flatten().map(|entry| entry.path());
             let read = |path: PathBuf| Some(format!("== {}\n{}", path.display(), std::fs::read_to_string(&path).ok()?));
             panic!("waited in vain for {what}\n{}", files.filter_map(read).collect::<String>())

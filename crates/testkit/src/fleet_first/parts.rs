@@ -13,7 +13,7 @@ use super::{
     stage::{Stage, name},
     table::durations,
 };
-use crate::{alerter_harness::AlerterHarness, env::TestEnv, reports::body};
+use crate::{alerter_harness::AlerterHarness, env::TestEnv, requests::body};
 
 /// How often each thing is measured.
 const TIMES: usize = 5;

@@ -12,7 +12,7 @@ use pisync_core::{
 use serde_json::Value;
 
 use super::{messages::counted, story::push};
-use crate::{alerter_harness::AlerterHarness, env::TestEnv, reports::body};
+use crate::{alerter_harness::AlerterHarness, env::TestEnv, requests::body};
 
 /// How many last words are noted at once.
 const AT_ONCE: usize = 10_000;

@@ -14,7 +14,7 @@ use pisync_core::{
 use serde_json::{Value, json};
 
 use super::messages::{counted, told};
-use crate::{alerter_harness::AlerterHarness, env::TestEnv, reports::body};
+use crate::{alerter_harness::AlerterHarness, env::TestEnv, requests::body};
 
 /// How many envelopes are pushed at once.
 const AT_ONCE: usize = 2_000;

@@ -18,6 +18,14 @@ pub use redis::RedisServer;
 pub use redis_sets::{Place, RedisSet};
 use tokio::net::TcpStream;
 
+use crate::clock::wait_until;
+
+/// How long a server may take until it listens.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether it does.
+const POLL_INTERVAL: Duration = Duration::from_millis(25);
+
 /// Returns a port for a server of a test.
 ///
 /// Below 32768, where Linux takes the ports of outgoing connections: none of those can slip onto
@@ -30,11 +38,6 @@ pub fn free_port() -> u16 {
 
 /// Waits until something listens on the port.
 async fn answers(port: u16) {
-    for _ in 0..400 {
-        if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    panic!("nothing listens on port {port}")
+    let is_heard = wait_until(TIMEOUT, POLL_INTERVAL, async || TcpStream::connect(("127.0.0.1", port)).await.is_ok());
+    assert!(is_heard.await, "nothing listens on port {port}");
 }

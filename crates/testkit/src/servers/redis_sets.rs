@@ -5,10 +5,13 @@ use std::{net::TcpListener, path::Path, time::Duration};
 use tokio::process::Command;
 
 use super::{free_port, redis::RedisServer};
-use crate::{environment::server_binary, process::Service};
+use crate::{clock::wait_until, environment::server_binary, process::Service};
 
 /// How long the servers may take to agree.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether they do.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How long a server may be silent before the others take it for dead, in milliseconds.
 const SILENCE: &str = "1000";
@@ -198,10 +201,5 @@ async fn cli(port: u16, password: Option<&str>, args: &[&str]) -> String {
 }
 
 async fn wait(what: &str, reached: impl AsyncFn() -> bool) {
-    let waited = async {
-        while !reached().await {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    assert!(tokio::time::timeout(PATIENCE, waited).await.is_ok(), "waited in vain for {what}");
+    assert!(wait_until(TIMEOUT, POLL_INTERVAL, reached).await, "waited in vain for {what}");
 }
