@@ -1,4 +1,4 @@
-//! The far end of a notification: takes what is posted, and answers as a test says.
+//! A fake receiver of notifications: takes what is posted, and answers as a test says.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -41,7 +41,7 @@ pub struct Received {
 
 /// A server on loopback that says 200 unless it is told otherwise.
 #[derive(Debug)]
-pub struct FarEnd {
+pub struct FakeReceiver {
     url: String,
     state: Arc<Mutex<State>>,
     task: JoinHandle<()>,
@@ -53,7 +53,7 @@ struct State {
     received: Vec<Received>,
 }
 
-impl FarEnd {
+impl FakeReceiver {
     /// Starts one.
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -84,7 +84,7 @@ impl FarEnd {
     }
 }
 
-impl Drop for FarEnd {
+impl Drop for FakeReceiver {
     fn drop(&mut self) {
         self.task.abort();
     }

@@ -24,7 +24,7 @@ pub use alerter_harness::AlerterHarness;
 pub use clock::{clock, hours_ago, now, pass, stopwatch, wait_until};
 pub use env::{Api, TestEnv, mongo_command, mongo_find};
 pub use environment::{python, setting, workspace_root};
-pub use fake_receiver::{Answer, FarEnd, Received};
+pub use fake_receiver::{Answer, FakeReceiver, Received};
 pub use process::Service;
 pub use proxies::{Interference, Marker, Portal, Proxy};
 pub use requests::{Form, body, urlencoded};

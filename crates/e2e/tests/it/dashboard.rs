@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use pisync_core::models::{AlertState, Incident, hour_of};
 use reqwest::{Client, Response, redirect::Policy};
 use serde_json::{Value, json};
-use testkit::{Answer, Api, FarEnd, TestEnv, body, hours_ago, setting, workspace_root};
+use testkit::{Answer, Api, FakeReceiver, TestEnv, body, hours_ago, setting, workspace_root};
 use tokio::process::Command;
 
 use crate::{
@@ -49,13 +49,13 @@ fn links(message: &Value) -> Vec<String> {
 
 /// Tells people of the incidents: the log takes it, one webhook is busy and another one gone. Of
 /// three further incidents nobody hears while the first one is open.
-async fn told(env: &TestEnv, url: &str, busy: &FarEnd, gone: &FarEnd) {
+async fn told(env: &TestEnv, url: &str, busy: &FakeReceiver, gone: &FakeReceiver) {
     let says = |status: u16| Answer::Says(status, String::new(), "no".to_owned());
     busy.answers(vec![says(503); 100]);
     gone.answers(vec![says(410); 100]);
-    let webhook = |name: &str, far_end: &FarEnd| {
+    let webhook = |name: &str, fake_receiver: &FakeReceiver| {
         let (receiver, route) = ("[[receiver]]\ntype = \"webhook\"", "[[route]]\ncontinue = true\ngroup_wait = \"0s\"");
-        format!("{receiver}\nname = \"{name}\"\nurl = \"{}\"\n\n{route}\nreceiver = \"{name}\"\n\n", far_end.url())
+        format!("{receiver}\nname = \"{name}\"\nurl = \"{}\"\n\n{route}\nreceiver = \"{name}\"\n\n", fake_receiver.url())
     };
     // A third of this fleet fails: each is to be told of by itself.
     let rules = "[rules.fleet_sync_failing]\nat_least = 1000\n";
@@ -88,7 +88,7 @@ async fn the_dashboard_is_looked_at_in_a_browser() {
     let _worker = env.worker("worker.log", &[]).await;
     fleet(&env, &api, &ingest).await;
     env.drained().await;
-    let (busy, gone) = (FarEnd::start().await, FarEnd::start().await);
+    let (busy, gone) = (FakeReceiver::start().await, FakeReceiver::start().await);
     told(&env, &api.url, &busy, &gone).await;
 
     let mut command = Command::new("node");

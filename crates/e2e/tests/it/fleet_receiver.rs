@@ -9,7 +9,7 @@ use pisync_core::{
     store::{Revision, Saved},
 };
 use serde_json::json;
-use testkit::{AlerterHarness, Answer, FarEnd, TestEnv, mongo_command};
+use testkit::{AlerterHarness, Answer, FakeReceiver, TestEnv, mongo_command};
 
 use crate::world::{counter, device, store_counters};
 
@@ -45,11 +45,11 @@ async fn an_hour_passes(env: &TestEnv) {
 
 #[tokio::test]
 async fn when_a_receiver_is_back_after_three_hours_all_that_is_still_so_is_told() {
-    let (env, far_end) = (TestEnv::new(), FarEnd::start().await);
+    let (env, fake_receiver) = (TestEnv::new(), FakeReceiver::start().await);
     let config = format!(
         "[[receiver]]\nname = \"there\"\ntype = \"webhook\"\nurl = \"{}\"\n\n\
          [[route]]\nreceiver = \"there\"\ngroup_wait = \"0s\"\ngroup_interval = \"0s\"\n",
-        far_end.url(),
+        fake_receiver.url(),
     );
     let looker = AlerterHarness::with(&env, &config).await.unwrap();
     fail(&env, 0..30).await;
@@ -60,16 +60,16 @@ async fn when_a_receiver_is_back_after_three_hours_all_that_is_still_so_is_told(
             _ => {}
         }
         looker.tick_at(testkit::clock()).await.unwrap();
-        far_end.answers([Answer::Says(503, String::new(), String::new())]);
+        fake_receiver.answers([Answer::Says(503, String::new(), String::new())]);
         assert_eq!(looker.try_to_deliver().await.unwrap(), 1, "hour {hour}");
         an_hour_passes(&env).await;
     }
-    let refused = far_end.received().len();
+    let refused = fake_receiver.received().len();
     assert_eq!(refused, 3);
 
     looker.tick_at(testkit::clock()).await.unwrap();
     looker.deliver().await.unwrap();
-    let messages: Vec<_> = far_end.received().split_off(refused);
+    let messages: Vec<_> = fake_receiver.received().split_off(refused);
     let alerts = messages.iter().flat_map(|message| message.json()["alerts"].as_array().unwrap().clone());
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
     let told: Vec<_> = alerts.map(|alert| (text(&alert["labels"]["deviceId"]), text(&alert["status"]))).collect();
