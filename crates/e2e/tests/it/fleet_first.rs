@@ -6,15 +6,15 @@ use jiff::SignedDuration;
 use pisync_core::models::SyncEvent;
 use testkit::{
     AlerterHarness, TestEnv, body,
-    fleet_first::{self, Settings, Story, content_release, push},
+    fleet_first::{self, ContentRelease, Settings, content_release, push},
 };
 
 use crate::world::device;
 
 async fn one_message_and_a_digest(is_herd: bool) {
-    let (env, story) = (TestEnv::new(), Story::of(2_000, is_herd));
-    let told = content_release(&env, &story).await.unwrap();
-    assert!(told.is_right(&story), "{told:#?}");
+    let (env, release) = (TestEnv::new(), ContentRelease::of(2_000, is_herd));
+    let told = content_release(&env, &release).await.unwrap();
+    assert!(told.is_right(&release), "{told:#?}");
     let message = |at: usize| told.lines[at]["message"].as_str().unwrap();
     assert!(message(0).contains(" of "), "{}", message(0));
     assert!(

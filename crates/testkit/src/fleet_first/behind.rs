@@ -5,10 +5,9 @@ use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::{
-    messages::told,
+    messages::{told, word},
     scenarios::hours,
-    stage::{Stage, report_of},
-    story::push,
+    story::{Story, push, report_of},
     table,
 };
 use crate::env::TestEnv;
@@ -39,10 +38,10 @@ struct Hour<'a> {
 
 impl Hour<'_> {
     /// All report within the hour, and the alerter looks four times.
-    async fn play(&self, env: &TestEnv, stage: &mut Stage<'_>, devices: u32, hour: i64) -> anyhow::Result<()> {
+    async fn play(&self, env: &TestEnv, story: &mut Story<'_>, devices: u32, hour: i64) -> anyhow::Result<()> {
         for quarter in 0..4 {
             let since = hours(hour) + SignedDuration::from_mins(15 * quarter);
-            let received_at = stage.at(since);
+            let received_at = story.at(since);
             let report = |device: u32| {
                 let lag = hours(if (self.is_behind)(device) { BEHIND } else { 0 });
                 report_of(device, received_at - lag, (self.fails)(device, hour), received_at)
@@ -50,7 +49,7 @@ impl Hour<'_> {
             let some = (0..devices).filter(|device| i64::from(device % 4) == quarter);
             push(&env.queue(), &some.map(report).collect::<anyhow::Result<Vec<_>>>()?).await?;
             env.drained().await;
-            stage.look(since + SignedDuration::from_mins(1)).await?;
+            story.tick(since + SignedDuration::from_mins(1)).await?;
         }
         Ok(())
     }
@@ -58,7 +57,7 @@ impl Hour<'_> {
 
 /// A device in ten has a clock that is behind, and a few of these fail until all is well two hours later.
 pub(super) async fn constant_lag(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
-    let mut stage = Stage::new(env, hours(HOURS)).await?;
+    let mut story = Story::new(env, hours(HOURS)).await?;
     let _worker = env.worker("worker.log", &[]).await;
     let last = FAILING_SINCE + 4;
     let (is_behind, fails) = (
@@ -69,7 +68,7 @@ pub(super) async fn constant_lag(env: &TestEnv, devices: u32) -> anyhow::Result<
     );
     let hour = Hour { is_behind: &is_behind, fails: &fails };
     for number in 0..HOURS {
-        hour.play(env, &mut stage, devices, number).await?;
+        hour.play(env, &mut story, devices, number).await?;
     }
     let failing = usize::try_from(FAILING)?;
     let expected = told(&[("DeviceSyncFailing firing", failing), ("DeviceSyncFailing resolved", failing)]);
@@ -77,62 +76,62 @@ pub(super) async fn constant_lag(env: &TestEnv, devices: u32) -> anyhow::Result<
         let hour = if word(line, "status") == "firing" { FAILING_SINCE + 2 } else { last };
         at.as_hours() == hour
     };
-    let says_so = says_so(&stage, "clock: 5 h 0 min behind ours");
-    let is_right = stage.messages() == expected && stage.told.iter().all(is_in_time) && says_so;
-    let story = format!(
+    let says_so = says_so(&story, "clock: 5 h 0 min behind ours");
+    let is_right = story.messages() == expected && story.told.iter().all(is_in_time) && says_so;
+    let title = format!(
         "the clocks of {} of {devices} devices are {BEHIND} hours behind, and {FAILING} of these fail four times",
         devices.div_ceil(10)
     );
-    table::timeline(&stage, &story, is_right);
+    table::timeline(&story, &title, is_right);
     Ok(is_right)
 }
 
 /// All clocks are behind, and a fifth of the devices fails for four hours.
 pub(super) async fn whole_fleet(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
-    let mut stage = Stage::new(env, hours(HOURS)).await?;
+    let mut story = Story::new(env, hours(HOURS)).await?;
     let _worker = env.worker("worker.log", &[]).await;
     let fails = |device: u32, hour: i64| is_failing(device) && (FAILING_SINCE..FAILING_SINCE + 4).contains(&hour);
     let hour = Hour { is_behind: &|_| true, fails: &fails };
     for number in 0..HOURS {
-        hour.play(env, &mut stage, devices, number).await?;
+        hour.play(env, &mut story, devices, number).await?;
     }
     let failing = (0..devices).filter(|device| is_failing(*device)).count() as u64;
     let expected = told(&[("FleetSyncFailing firing", 1), ("FleetSyncFailing resolved", 1)]);
-    let first = stage.told.first().map(|(at, _)| at.as_hours());
-    let is_right = stage.messages() == expected
+    let first = story.told.first().map(|(at, _)| at.as_hours());
+    let is_right = story.messages() == expected
         && first == Some(FAILING_SINCE)
-        && says_so(&stage, "are off, so they count by receipt")
-        && stage.incidents_of_devices().await? == failing;
-    let story = format!("the clocks of all {devices} devices are {BEHIND} hours behind, and {failing} fail");
-    table::timeline(&stage, &story, is_right);
+        && says_so(&story, "are off, so they count by receipt")
+        && story.incidents_of_devices().await? == failing;
+    let title = format!("the clocks of all {devices} devices are {BEHIND} hours behind, and {failing} fail");
+    table::timeline(&story, &title, is_right);
     Ok(is_right)
 }
 
 /// Devices send in order what they kept for a day, a report a minute of each, and then a good one.
 pub(super) async fn in_order(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
-    let mut stage = Stage::new(env, hours(2)).await?;
+    let mut story = Story::new(env, hours(2)).await?;
     let _worker = env.worker("worker.log", &[]).await;
-    let kept = send_kept(env, &mut stage, devices, hours(1), hours(0)).await?;
-    let is_right = stage.told.is_empty() && stage.incidents_of_devices().await? == 0;
-    table::timeline(&stage, &format!("{kept} reports that {devices} devices kept come in their order"), is_right);
+    let kept = send_kept(env, &mut story, devices, hours(1), hours(0)).await?;
+    let is_right = story.told.is_empty() && story.incidents_of_devices().await? == 0;
+    table::timeline(&story, &format!("{kept} reports that {devices} devices kept come in their order"), is_right);
     Ok(is_right)
 }
 
 /// Devices with a clock that is behind, which is known, are away for a day and send in order what they
 /// kept.
 pub(super) async fn backfill(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
-    let mut stage = Stage::new(env, hours(KEPT + AWAY + 1)).await?;
+    let mut story = Story::new(env, hours(KEPT + AWAY + 1)).await?;
     let _worker = env.worker("worker.log", &[]).await;
     let hour = Hour { is_behind: &|_| true, fails: &|_, _| false };
     for number in -4..0 {
-        hour.play(env, &mut stage, devices, number).await?;
+        hour.play(env, &mut story, devices, number).await?;
     }
-    let kept = send_kept(env, &mut stage, devices, hours(KEPT + AWAY), hours(BEHIND)).await?;
-    let is_right = stage.told.is_empty() && stage.incidents_of_devices().await? == 0;
-    let story = format!(
+    let kept = send_kept(env, &mut story, devices, hours(KEPT + AWAY), hours(BEHIND)).await?;
+    let is_right = story.told.is_empty() && story.incidents_of_devices().await? == 0;
+    let title = format!(
         "{devices} devices with a clock that is {BEHIND} hours behind were away, and {kept} reports that they kept come"
     );
-    table::timeline(&stage, &story, is_right);
+    table::timeline(&story, &title, is_right);
     Ok(is_right)
 }
 
@@ -145,28 +144,24 @@ fn is_failing(device: u32) -> bool {
 /// so slowly that their receipts lie apart. Returns how many came.
 async fn send_kept(
     env: &TestEnv,
-    stage: &mut Stage<'_>,
+    story: &mut Story<'_>,
     devices: u32,
     since: SignedDuration,
     lag: SignedDuration,
 ) -> anyhow::Result<u64> {
-    let sent_at = stage.at(since);
+    let sent_at = story.at(since);
     for (step, hour) in (0..).zip((AWAY..AWAY + KEPT).rev().chain([0])) {
         let received = since + SignedDuration::from_mins(step);
-        let report = |device| report_of(device, sent_at - hours(hour) - lag, hour > 0, stage.at(received));
+        let report = |device| report_of(device, sent_at - hours(hour) - lag, hour > 0, story.at(received));
         push(&env.queue(), &(0..devices).map(report).collect::<anyhow::Result<Vec<_>>>()?).await?;
         env.drained().await;
-        stage.look(received + SignedDuration::from_secs(5)).await?;
+        story.tick(received + SignedDuration::from_secs(5)).await?;
     }
     Ok(u64::from(devices) * u64::try_from(KEPT + 1)?)
 }
 
 /// Whether each message that something is wrong has these words.
-fn says_so(stage: &Stage<'_>, words: &str) -> bool {
-    let mut firing = stage.told.iter().filter(|(_, line)| word(line, "status") == "firing");
+fn says_so(story: &Story<'_>, words: &str) -> bool {
+    let mut firing = story.told.iter().filter(|(_, line)| word(line, "status") == "firing");
     firing.all(|(_, line)| word(line, "message").contains(words))
-}
-
-fn word<'a>(line: &'a Value, member: &str) -> &'a str {
-    line[member].as_str().unwrap_or_default()
 }

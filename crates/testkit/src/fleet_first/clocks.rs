@@ -14,8 +14,7 @@ use pisync_core::{
 use super::{
     messages::told,
     scenarios::{hours, just_after},
-    stage::{Stage, name, report_of},
-    story::push,
+    story::{Story, name, push, report_of},
     table,
 };
 use crate::env::TestEnv;
@@ -38,10 +37,10 @@ const SPREAD: f64 = 0.03;
 
 /// A device in ten has a clock that begins in 1970, and a few of these fail.
 pub(super) async fn clock_1970(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
-    let (mut stage, wrong) = (Stage::new(env, hours(HOURS + 1)).await?, devices / 10);
+    let (mut story, wrong) = (Story::new(env, hours(HOURS + 1)).await?, devices / 10);
     let _worker = env.worker("worker.log", &[]).await;
     for hour in 0..HOURS {
-        let now = stage.at(hours(hour));
+        let now = story.at(hours(hour));
         let report = |device: u32| {
             let since_1970 = Timestamp::UNIX_EPOCH + hours(hour) + SignedDuration::from_secs(90);
             let fails = device < FAILING && hour >= HOURS - 3;
@@ -49,19 +48,19 @@ pub(super) async fn clock_1970(env: &TestEnv, devices: u32) -> anyhow::Result<bo
         };
         push(&env.queue(), &(0..devices).map(report).collect::<anyhow::Result<Vec<_>>>()?).await?;
         env.drained().await;
-        stage.look(just_after(hour)).await?;
+        story.tick(just_after(hour)).await?;
     }
     let (rows, suspect) = rows(env).await?;
     let flagged = env.counters().await.values().filter(|counter| counter.clock_suspect_since.is_some()).count();
     let is_right = (rows, suspect) == (i64::from(devices) * HOURS, i64::from(wrong) * HOURS)
         && flagged == usize::try_from(wrong)?
-        && stage.messages() == told(&[("DeviceSyncFailing firing", usize::try_from(FAILING)?)])
-        && stage.incidents_of_devices().await? == u64::from(FAILING);
-    let story = format!(
+        && story.messages() == told(&[("DeviceSyncFailing firing", usize::try_from(FAILING)?)])
+        && story.incidents_of_devices().await? == u64::from(FAILING);
+    let title = format!(
         "{wrong} of {devices} devices have a clock of 1970, and {FAILING} of these fail three times: {rows} rows, {suspect} \
          of them with a clock that is not believed, {flagged} devices flagged"
     );
-    table::timeline(&stage, &story, is_right);
+    table::timeline(&story, &title, is_right);
     Ok(is_right)
 }
 
@@ -75,53 +74,53 @@ async fn rows(env: &TestEnv) -> anyhow::Result<(i64, i64)> {
 
 /// All report in the first minute of the hour, by cron; then each when it was told to.
 pub(super) async fn top_of_hour(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
-    let mut stage = Stage::new(env, hours(2 * ROUNDS + 1)).await?;
+    let mut story = Story::new(env, hours(2 * ROUNDS + 1)).await?;
     let _worker = env.worker("worker.log", &[]).await;
     // From the first full minute on.
-    let top = MINUTE - stage.at(hours(0)).as_millisecond().rem_euclid(MINUTE);
+    let top = MINUTE - story.at(hours(0)).as_millisecond().rem_euclid(MINUTE);
     let herd = |device: u32| SignedDuration::from_millis(top + i64::from(device) * MINUTE / i64::from(devices));
     let mut due: Vec<_> = (0..devices).map(herd).collect();
     let mut busiest = Vec::new();
     for round in 0..2 * ROUNDS {
-        let told = due.iter().map(|due| stage.at(*due)).collect::<Vec<_>>();
-        report_when_due(env, &mut stage, &told, hours(round)).await?;
-        busiest.push(busiest_minute(env, *told.iter().max().unwrap_or(&stage.at(hours(round)))).await?);
+        let told = due.iter().map(|due| story.at(*due)).collect::<Vec<_>>();
+        report_when_due(env, &mut story, &told, hours(round)).await?;
+        busiest.push(busiest_minute(env, *told.iter().max().unwrap_or(&story.at(hours(round)))).await?);
         for (device, due) in (0..).zip(&mut due) {
             *due = if round + 1 < ROUNDS {
                 *due + hours(1)
             } else {
-                *due + next_report_in(&DeviceId::parse(&name(device))?, hours(1), stage.at(*due))
+                *due + next_report_in(&DeviceId::parse(&name(device))?, hours(1), story.at(*due))
             };
         }
     }
     let (first, last) = (busiest[0], busiest[busiest.len() - 1]);
-    let is_right = first > 0.9 && last < SPREAD && stage.told.is_empty();
+    let is_right = first > 0.9 && last < SPREAD && story.told.is_empty();
     let shares: Vec<_> = busiest.iter().map(|share| format!("{:.1} %", 100.0 * share)).collect();
-    let story = format!(
+    let title = format!(
         "{devices} devices report by cron for {ROUNDS} hours, and then as they are told; in the busiest minute of each \
          hour there were {}",
         shares.join(", ")
     );
-    table::timeline(&stage, &story, is_right);
+    table::timeline(&story, &title, is_right);
     Ok(is_right)
 }
 
 /// A report of each device at its time, with looks meanwhile.
 async fn report_when_due(
     env: &TestEnv,
-    stage: &mut Stage<'_>,
+    story: &mut Story<'_>,
     due: &[Timestamp],
     since: SignedDuration,
 ) -> anyhow::Result<()> {
     let mut by_quarter = BTreeMap::<_, Vec<SyncEvent>>::new();
     for (device, at) in (0..).zip(due) {
-        let quarter = at.duration_since(stage.at(since)).as_mins().div_euclid(15);
+        let quarter = at.duration_since(story.at(since)).as_mins().div_euclid(15);
         by_quarter.entry(quarter).or_default().push(report_of(device, *at, false, *at)?);
     }
     for (quarter, events) in by_quarter {
         push(&env.queue(), &events).await?;
         env.drained().await;
-        stage.look(since + SignedDuration::from_mins(15 * (quarter + 1))).await?;
+        story.tick(since + SignedDuration::from_mins(15 * (quarter + 1))).await?;
     }
     Ok(())
 }

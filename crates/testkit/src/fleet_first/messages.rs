@@ -8,8 +8,7 @@ use serde_json::Value;
 pub fn counted<'a>(lines: impl IntoIterator<Item = &'a Value>) -> BTreeMap<String, usize> {
     let mut messages = BTreeMap::new();
     for line in lines {
-        let word = |member: &str| line[member].as_str().unwrap_or_default();
-        *messages.entry(format!("{} {}", word("alertname"), word("status"))).or_insert(0) += 1;
+        *messages.entry(format!("{} {}", word(line, "alertname"), word(line, "status"))).or_insert(0) += 1;
     }
     messages
 }
@@ -17,4 +16,9 @@ pub fn counted<'a>(lines: impl IntoIterator<Item = &'a Value>) -> BTreeMap<Strin
 /// Those that there should be.
 pub fn told(messages: &[(&str, usize)]) -> BTreeMap<String, usize> {
     messages.iter().map(|(message, count)| ((*message).to_owned(), *count)).collect()
+}
+
+/// Returns a member of a line that is text, and nothing if it has none.
+pub(super) fn word<'a>(line: &'a Value, member: &str) -> &'a str {
+    line[member].as_str().unwrap_or_default()
 }

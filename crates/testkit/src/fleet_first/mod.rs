@@ -6,20 +6,20 @@
 
 mod behind;
 mod clocks;
+mod content_release;
 mod messages;
 mod nobody;
 mod parts;
 mod scenarios;
 mod settings;
 mod silence;
-mod stage;
 mod story;
 mod table;
 
+pub use content_release::{ContentRelease, Notified, content_release};
 pub use messages::{counted, told};
-pub use settings::{Scenario, Settings};
-pub use stage::Stage;
-pub use story::{Story, Told, content_release, push};
+pub use settings::{Settings, StoryName};
+pub use story::{Story, push};
 
 use crate::env::TestEnv;
 
@@ -27,26 +27,26 @@ use crate::env::TestEnv;
 pub async fn run(settings: &Settings) -> anyhow::Result<bool> {
     let (env, devices) = (TestEnv::new(), settings.devices());
     let is_right = match settings.scenario {
-        Scenario::ContentRelease => {
-            let story = settings.story();
-            let told = content_release(&env, &story).await?;
-            table::print(&story, &told);
-            told.is_right(&story)
+        StoryName::ContentRelease => {
+            let release = settings.content_release();
+            let told = content_release(&env, &release).await?;
+            table::print(&release, &told);
+            told.is_right(&release)
         }
-        Scenario::IspOutage => scenarios::isp_outage(&env, devices).await?,
-        Scenario::OwnOutage => scenarios::own_outage(&env, devices).await?,
-        Scenario::Backfill => scenarios::backfill(&env, devices).await?,
-        Scenario::BackfillInOrder => behind::in_order(&env, devices).await?,
-        Scenario::BackfillBehind => behind::backfill(&env, devices).await?,
-        Scenario::ConstantLag => behind::constant_lag(&env, devices).await?,
-        Scenario::FleetBehind => behind::whole_fleet(&env, devices).await?,
-        Scenario::Flapping => scenarios::flapping(&env, devices).await?,
-        Scenario::FlappingWithinTheHour => scenarios::flapping_within_the_hour(&env, devices).await?,
-        Scenario::NobodyAlerts => nobody::nobody_alerts(&env, devices).await?,
-        Scenario::Clock1970 => clocks::clock_1970(&env, devices).await?,
-        Scenario::TopOfHour => clocks::top_of_hour(&env, devices).await?,
-        Scenario::SilentLooks => silence::measure(&env, devices).await?,
-        Scenario::PartLooks => parts::measure(&env, devices).await?,
+        StoryName::IspOutage => scenarios::isp_outage(&env, devices).await?,
+        StoryName::OwnOutage => scenarios::own_outage(&env, devices).await?,
+        StoryName::Backfill => scenarios::backfill(&env, devices).await?,
+        StoryName::BackfillInOrder => behind::in_order(&env, devices).await?,
+        StoryName::BackfillBehind => behind::backfill(&env, devices).await?,
+        StoryName::ConstantLag => behind::constant_lag(&env, devices).await?,
+        StoryName::FleetBehind => behind::whole_fleet(&env, devices).await?,
+        StoryName::Flapping => scenarios::flapping(&env, devices).await?,
+        StoryName::FlappingWithinTheHour => scenarios::flapping_within_the_hour(&env, devices).await?,
+        StoryName::NobodyAlerts => nobody::nobody_alerts(&env, devices).await?,
+        StoryName::Clock1970 => clocks::clock_1970(&env, devices).await?,
+        StoryName::TopOfHour => clocks::top_of_hour(&env, devices).await?,
+        StoryName::SilentLooks => silence::measure(&env, devices).await?,
+        StoryName::PartLooks => parts::measure(&env, devices).await?,
     };
     env.finish().await;
     Ok(is_right)

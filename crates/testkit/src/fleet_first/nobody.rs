@@ -3,7 +3,7 @@
 use anyhow::Context;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{scenarios::hours, stage::Stage, table};
+use super::{scenarios::hours, story::Story, table};
 use crate::env::{Api, TestEnv};
 
 /// What a page must not say while nobody is being alerted.
@@ -51,16 +51,16 @@ impl Said {
 /// A tenth of the fleet fails for three hours: before any alerter ran, while one runs, and four minutes
 /// after it was gone.
 pub(super) async fn nobody_alerts(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
-    let mut stage = Stage::new(env, hours(3)).await?;
+    let mut story = Story::new(env, hours(3)).await?;
     let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
     for hour in 0..3 {
         let report = |device: u32| (device, device.is_multiple_of(10));
-        stage
+        story
             .report(&(0..devices).map(report).collect::<Vec<_>>(), hours(hour) + SignedDuration::from_mins(55))
             .await?;
     }
     let never = Said::by(&api).await?;
-    stage.look(hours(3)).await?;
+    story.tick(hours(3)).await?;
     env.until("a heartbeat", async || Said::by(&api).await.is_ok_and(|said| said.alerter != "absent")).await;
     let runs = Said::by(&api).await?;
     let millis = |ago| (Timestamp::now() - SignedDuration::from_mins(ago)).as_millisecond().to_string();
@@ -79,6 +79,6 @@ pub(super) async fn nobody_alerts(env: &TestEnv, devices: u32) -> anyhow::Result
         && runs.page.contains("class=\"headline\">The fleet is failing")
         && gone.is_alarm("no alerter has run for 4 min")
         && gone.page.contains("The fleet is failing");
-    table::timeline(&stage, &format!("{failing} of {devices} devices fail, and no alerter runs"), is_right);
+    table::timeline(&story, &format!("{failing} of {devices} devices fail, and no alerter runs"), is_right);
     Ok(is_right)
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{
     messages::{counted, told},
-    stage::{Stage, name},
+    story::{Story, name},
     table::durations,
 };
 use crate::{alerter_harness::AlerterHarness, env::TestEnv, requests::body};
@@ -28,19 +28,19 @@ const LOOKED_UP: u32 = 20_000;
 /// fiftieth of them more, all of one region, that were last heard of four hours ago; whether that is
 /// one message.
 pub(super) async fn measure(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
-    let (stage, absent) = (Stage::new(env, SignedDuration::ZERO).await?, devices..devices + devices / 50);
-    let now = stage.at(SignedDuration::ZERO);
+    let (story, absent) = (Story::new(env, SignedDuration::ZERO).await?, devices..devices + devices / 50);
+    let now = story.at(SignedDuration::ZERO);
     for minute in 1..=14 {
         let some = |minute: u32| minute * devices / 14;
         let (of_minute, ago) = (some(minute - 1)..some(minute), SignedDuration::from_mins(-i64::from(minute)));
         report(env, devices, of_minute.clone(), now + ago).await?;
-        stage.heard(of_minute, ago).await?;
+        story.heard(of_minute, ago).await?;
     }
     println(&format!("{devices} devices with four labels that reported within 14 minutes"));
     let looks = [("", "in no parts"), (BY_ONE, "in parts by one label"), (BY_THREE, "in parts by three labels")];
     for (config, what) in looks {
-        let looker = AlerterHarness::with(env, config).await?;
-        print(what, &look(&looker, now, TIMES).await?);
+        let alerter = AlerterHarness::with(env, config).await?;
+        print(what, &look(&alerter, now, TIMES).await?);
     }
     let mut reads = Vec::new();
     for _ in 0..TIMES {
@@ -54,11 +54,11 @@ pub(super) async fn measure(env: &TestEnv, devices: u32) -> anyhow::Result<bool>
     println(&format!("and {} more of one region that are silent", absent.len()));
     let ago = SignedDuration::from_hours(-4);
     report(env, devices, absent.clone(), now + ago).await?;
-    stage.heard(absent, ago).await?;
+    story.heard(absent, ago).await?;
     for (config, what) in looks {
-        let looker = AlerterHarness::with(env, config).await?;
-        print(&format!("{what}, the first"), &look(&looker, now, 1).await?);
-        print(&format!("{what}, the next"), &look(&looker, now, TIMES).await?);
+        let alerter = AlerterHarness::with(env, config).await?;
+        print(&format!("{what}, the first"), &look(&alerter, now, 1).await?);
+        print(&format!("{what}, the next"), &look(&alerter, now, TIMES).await?);
     }
     let messages = counted(&env.alerts());
     println(&format!("  messages: {messages:?}"));
@@ -88,14 +88,14 @@ async fn report(env: &TestEnv, fleet: u32, devices: std::ops::Range<u32>, at: Ti
     Ok(())
 }
 
-async fn look(looker: &AlerterHarness, now: Timestamp, times: usize) -> anyhow::Result<Vec<Duration>> {
+async fn look(alerter: &AlerterHarness, now: Timestamp, times: usize) -> anyhow::Result<Vec<Duration>> {
     let mut looks = Vec::new();
     for _ in 0..times {
         let begun = Instant::now();
-        looker.tick_at(now).await?;
+        alerter.tick_at(now).await?;
         looks.push(begun.elapsed());
     }
-    looker.deliver().await?;
+    alerter.deliver().await?;
     Ok(looks)
 }
 

@@ -7,8 +7,7 @@ use jiff::SignedDuration;
 
 use super::{
     messages::told,
-    stage::{Stage, report_of},
-    story::push,
+    story::{Story, push, report_of},
     table,
 };
 use crate::env::TestEnv;
@@ -32,37 +31,37 @@ pub(super) fn just_after(hour: i64) -> SignedDuration {
 
 /// A twentieth of the fleet is silent for 30 hours, and then comes back.
 pub(super) async fn isp_outage(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
-    let (mut stage, group) = (Stage::new(env, hours(40)).await?, devices / 20);
-    stage.heard(0..devices, hours(0)).await?;
+    let (mut story, group) = (Story::new(env, hours(40)).await?, devices / 20);
+    story.heard(0..devices, hours(0)).await?;
     for hour in 1..=33 {
-        stage.heard(if hour <= 30 { group..devices } else { 0..devices }, hours(hour)).await?;
-        stage.look(just_after(hour)).await?;
+        story.heard(if hour <= 30 { group..devices } else { 0..devices }, hours(hour)).await?;
+        story.tick(just_after(hour)).await?;
     }
-    let incidents = stage.incidents_of_devices().await?;
-    let is_right = stage.messages() == told(&[("FleetSilent firing", 1), ("FleetSilent resolved", 1)])
+    let incidents = story.incidents_of_devices().await?;
+    let is_right = story.messages() == told(&[("FleetSilent firing", 1), ("FleetSilent resolved", 1)])
         && incidents == u64::from(group);
-    table::timeline(&stage, &format!("{group} of {devices} devices are silent for 30 hours"), is_right);
+    table::timeline(&story, &format!("{group} of {devices} devices are silent for 30 hours"), is_right);
     Ok(is_right)
 }
 
 /// All of ours is away for six hours.
 pub(super) async fn own_outage(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
-    let mut stage = Stage::new(env, hours(40)).await?;
+    let mut story = Story::new(env, hours(40)).await?;
     // One was silent for 20 hours before that, so that it would be for a day.
-    stage.heard(0..1, hours(-20)).await?;
-    stage.heard(1..devices, hours(0)).await?;
-    let millis = |hour| stage.at(hours(hour)).as_millisecond().to_string();
+    story.heard(0..1, hours(-20)).await?;
+    story.heard(1..devices, hours(0)).await?;
+    let millis = |hour| story.at(hours(hour)).as_millisecond().to_string();
     let (from, to) = (format!("gap:{}", millis(0)), millis(6));
     for minute in 0..3 {
         let now = hours(6) + SignedDuration::from_mins(minute);
         // The API says every few seconds that it listens.
-        let heard = stage.at(now).as_millisecond().to_string();
+        let heard = story.at(now).as_millisecond().to_string();
         env.redis(&["HSET", "{}:pulse", "ingest", &heard, &from, &to]).await;
-        stage.look(now).await?;
+        story.tick(now).await?;
     }
-    let is_right = stage.told.is_empty() && stage.incidents_of_devices().await? == 0;
+    let is_right = story.told.is_empty() && story.incidents_of_devices().await? == 0;
     table::timeline(
-        &stage,
+        &story,
         &format!("nothing of {devices} devices is heard for six hours, since nobody listens"),
         is_right,
     );
@@ -71,10 +70,10 @@ pub(super) async fn own_outage(env: &TestEnv, devices: u32) -> anyhow::Result<bo
 
 /// Devices send what they kept for three days, all in a random order, while an alerter looks.
 pub(super) async fn backfill(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
-    let mut stage = Stage::new(env, hours(0)).await?;
+    let mut story = Story::new(env, hours(0)).await?;
     let mut all: Vec<_> = (0..devices).flat_map(|device| KEPT.chain([0]).map(move |hour| (device, hour))).collect();
     fastrand::Rng::with_seed(7).shuffle(&mut all);
-    let now = stage.at(hours(0));
+    let now = story.at(hours(0));
     for some in all.chunks(AT_ONCE) {
         let report = |(device, hour): &(u32, i64)| report_of(*device, now - hours(*hour), *hour > 0, now);
         push(&env.queue(), &some.iter().map(report).collect::<anyhow::Result<Vec<_>>>()?).await?;
@@ -84,56 +83,56 @@ pub(super) async fn backfill(env: &TestEnv, devices: u32) -> anyhow::Result<bool
     loop {
         between.tick().await;
         let waiting: u64 = queue.status_of_all().await?.iter().map(|status| status.ready + status.in_flight()).sum();
-        stage.look(hours(0)).await?;
+        story.tick(hours(0)).await?;
         looks += 1;
         if waiting == 0 {
             break;
         }
     }
-    let is_right = stage.told.is_empty() && stage.incidents_of_devices().await? == 0;
-    let story =
+    let is_right = story.told.is_empty() && story.incidents_of_devices().await? == 0;
+    let title =
         format!("{} reports of {devices} devices, 72 failed ones and a good one each, and {looks} looks", all.len());
-    table::timeline(&stage, &story, is_right);
+    table::timeline(&story, &title, is_right);
     Ok(is_right)
 }
 
 /// One device in a hundred fails each other time.
 pub(super) async fn flapping(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
-    let mut stage = Stage::new(env, hours(50)).await?;
+    let mut story = Story::new(env, hours(50)).await?;
     let _worker = env.worker("worker.log", &[]).await;
     for hour in 0..48 {
         let report = |device: u32| (device, device.is_multiple_of(100) && hour % 2 == 1);
-        stage.report(&(0..devices).map(report).collect::<Vec<_>>(), hours(hour)).await?;
-        stage.look(just_after(hour)).await?;
+        story.report(&(0..devices).map(report).collect::<Vec<_>>(), hours(hour)).await?;
+        story.tick(just_after(hour)).await?;
     }
     let flapping = usize::try_from(devices.div_ceil(100))?;
-    let is_right = stage.messages() == told(&[("DeviceFlapping firing", flapping)]);
-    table::timeline(&stage, &format!("{flapping} of {devices} devices fail each other time for two days"), is_right);
+    let is_right = story.messages() == told(&[("DeviceFlapping firing", flapping)]);
+    table::timeline(&story, &format!("{flapping} of {devices} devices fail each other time for two days"), is_right);
     Ok(is_right)
 }
 
 /// One device in a hundred fails every two minutes, and is well again two seconds later: at no look it is
 /// failing.
 pub(super) async fn flapping_within_the_hour(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
-    let mut stage = Stage::new(env, hours(2)).await?;
+    let mut story = Story::new(env, hours(2)).await?;
     let _worker = env.worker("worker.log", &[]).await;
     let all: Vec<_> = (0..devices).map(|device| (device, false)).collect();
-    stage.report(&all, hours(0)).await?;
+    story.report(&all, hours(0)).await?;
     for minute in (2..=66).step_by(2) {
         let at = SignedDuration::from_mins(minute);
         let report = |device: u32| {
-            let [failed, good] = [at, at + SignedDuration::from_secs(2)].map(|at| stage.at(at));
+            let [failed, good] = [at, at + SignedDuration::from_secs(2)].map(|at| story.at(at));
             [report_of(device, failed, true, failed), report_of(device, good, false, good)]
         };
         let reports = (0..devices).step_by(100).flat_map(report);
         push(&env.queue(), &reports.collect::<anyhow::Result<Vec<_>>>()?).await?;
         env.drained().await;
-        stage.look(at + SignedDuration::from_mins(1)).await?;
+        story.tick(at + SignedDuration::from_mins(1)).await?;
     }
     let flapping = usize::try_from(devices.div_ceil(100))?;
-    let is_right = stage.messages() == told(&[("DeviceFlapping firing", flapping)]);
-    let story =
+    let is_right = story.messages() == told(&[("DeviceFlapping firing", flapping)]);
+    let title =
         format!("{flapping} of {devices} devices fail 33 times in an hour, and are well again two seconds later");
-    table::timeline(&stage, &story, is_right);
+    table::timeline(&story, &title, is_right);
     Ok(is_right)
 }

@@ -4,7 +4,7 @@ use clap::{Parser, ValueEnum};
 use jiff::SignedDuration;
 use pisync_core::settings::LogSettings;
 
-use super::Story;
+use super::ContentRelease;
 
 /// Tells a story of a fleet on a simulated clock, and shows what people were told; the servers to
 /// use are in the environment, see `scripts/fleet-first`
@@ -13,7 +13,7 @@ use super::Story;
 pub struct Settings {
     /// Which story
     #[arg(value_enum, default_value = "content-release")]
-    pub scenario: Scenario,
+    pub scenario: StoryName,
     /// Devices of the fleet [default: as many as the story was thought of for]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1_000..=1_000_000))]
     pub devices: Option<u32>,
@@ -36,7 +36,7 @@ impl AsRef<LogSettings> for Settings {
 
 /// What happens, and what people are to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Scenario {
+pub enum StoryName {
     /// A fifth of the fleet fails on content for three hours: one message, its end, one digest
     ContentRelease,
     /// A twentieth of the fleet is silent for 30 hours: one message, and its end
@@ -76,7 +76,7 @@ pub enum Scenario {
     PartLooks,
 }
 
-impl Scenario {
+impl StoryName {
     fn devices(self) -> u32 {
         match self {
             Self::ContentRelease | Self::IspOutage | Self::OwnOutage | Self::PartLooks => 100_000,
@@ -97,9 +97,9 @@ impl Settings {
         self.devices.unwrap_or(self.scenario.devices())
     }
 
-    pub(super) fn story(&self) -> Story {
+    pub(super) fn content_release(&self) -> ContentRelease {
         let step = SignedDuration::from_mins(self.step);
-        Story { step, pace: step, ..Story::of(self.devices(), self.herd) }
+        ContentRelease { step, pace: step, ..ContentRelease::of(self.devices(), self.herd) }
     }
 }
 
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn a_fifth_of_the_fleet_fails() {
         Settings::command().debug_assert();
-        let story = Settings::try_parse_from(["fleet-first"]).unwrap().story();
-        assert_eq!((story.devices, story.failing()), (100_000, 20_000));
+        let release = Settings::try_parse_from(["fleet-first"]).unwrap().content_release();
+        assert_eq!((release.devices, release.failing()), (100_000, 20_000));
     }
 }

@@ -1,158 +1,93 @@
-//! A bad content release: a fifth of the fleet fails for three hours, then all but a few are well.
+//! A story while it is told: a fleet that is heard of or reports, an alerter that ticks, and the messages
+//! that it sends, each at a time since the story began.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, ops::Range};
 
 use anyhow::{Context, ensure};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    models::SyncEvent,
-    queue::{Partition, Pushed, Queue, encode},
+    models::{DeviceId, SyncEvent},
+    queue::{LastSeen, Partition, Pushed, Queue, encode},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::messages::{counted, told};
+use super::messages::counted;
 use crate::{alerter_harness::AlerterHarness, env::TestEnv, requests::body};
 
+/// How many last words are noted at once.
+const BATCH_SIZE: usize = 10_000;
+
 /// How many envelopes are pushed at once.
-const AT_ONCE: usize = 2_000;
+const PUSH_SIZE: usize = 2_000;
 
-/// How many hours the story has: one is well, three fail, and three show what comes after.
-const HOURS: i64 = 8;
-
-/// The hours in which the failing devices fail.
-const BAD: std::ops::Range<i64> = 1..4;
-
-/// The version of the content that fails.
-const RELEASED: &str = "42";
-
-/// What happens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Story {
-    /// Devices of the fleet, each of which reports once an hour.
-    pub devices: u32,
-    /// Over how long of the hour their reports are spread.
-    pub spread: SignedDuration,
-    /// How many of those that failed never recover.
-    pub lasting: u32,
-    /// How often the alerter looks while it begins.
-    pub step: SignedDuration,
-    /// How often it looks otherwise.
-    pub pace: SignedDuration,
+/// A story that is being played.
+#[derive(Debug)]
+pub struct Story<'a> {
+    env: &'a TestEnv,
+    alerter: AlerterHarness,
+    start: Timestamp,
+    /// What was told, each with when.
+    pub told: Vec<(SignedDuration, Value)>,
 }
 
-/// What people were told, and what it took.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Told {
-    /// How long after the first failing report the first message left.
-    pub after: Option<SignedDuration>,
-    /// Messages by what they are about and say, as in `FleetSyncFailing firing`.
-    pub messages: BTreeMap<String, usize>,
-    /// The lines of the alert log.
-    pub lines: Vec<Value>,
-    /// When each was told, since the story began.
-    pub times: Vec<SignedDuration>,
-    /// Reports that were worked on.
-    pub reports: u64,
-    /// Incidents of single devices, none of which was told.
-    pub held: u64,
-    /// How long each look took.
-    pub looks: Vec<Duration>,
-}
-
-impl Story {
-    /// A fleet of this size that reports over the hour, or as a herd.
-    pub fn of(devices: u32, is_herd: bool) -> Self {
-        let spread = if is_herd { SignedDuration::from_mins(1) } else { SignedDuration::from_hours(1) };
-        Self { devices, spread, lasting: 12, step: SignedDuration::from_mins(5), pace: SignedDuration::from_mins(15) }
+impl<'a> Story<'a> {
+    /// A story that began so long ago.
+    pub async fn new(env: &'a TestEnv, ago: SignedDuration) -> anyhow::Result<Self> {
+        Ok(Self { env, alerter: AlerterHarness::new(env).await?, start: Timestamp::now() - ago, told: Vec::new() })
     }
 
-    /// How many fail.
-    pub fn failing(&self) -> u32 {
-        self.devices / 5
+    /// The time of the story.
+    pub fn at(&self, since: SignedDuration) -> Timestamp {
+        self.start + since
     }
 
-    fn fails(&self, device: u32, hour: i64) -> bool {
-        let (number, every) = (device / 5, self.failing() / self.lasting);
-        let is_failing = device.is_multiple_of(5);
-        let is_lasting = is_failing && number.is_multiple_of(every) && number / every < self.lasting;
-        (is_failing && BAD.contains(&hour)) || (is_lasting && hour >= BAD.start)
-    }
-
-    /// The version of its content: all that fail have the one that was released, and a tenth of as
-    /// many that do not.
-    fn version(device: u32) -> &'static str {
-        if device.is_multiple_of(5) || device % 50 == 1 { RELEASED } else { "41" }
-    }
-
-    /// When in the hour a device reports, in milliseconds.
-    fn offset(&self, device: u32) -> i64 {
-        i64::from(device) * i64::try_from(self.spread.as_millis()).unwrap_or(i64::MAX) / i64::from(self.devices)
-    }
-
-    /// The reports of a time since the start, in milliseconds.
-    fn reports(&self, start: Timestamp, from: i64, to: i64) -> anyhow::Result<Vec<SyncEvent>> {
-        let hour_ms = 3_600_000;
-        let mut reports = Vec::new();
-        for device in 0..self.devices {
-            let hour = from.div_euclid(hour_ms);
-            let at = hour * hour_ms + self.offset(device);
-            if (from..to).contains(&at) {
-                let time = start + SignedDuration::from_millis(at);
-                let mut body = body(&format!("pibook-{device:06}"), time, self.fails(device, hour));
-                body["labels"] = json!({ "contentVersion": Self::version(device) });
-                reports.push(SyncEvent::from_json(body.to_string().as_bytes(), time).context("a report")?);
-            }
+    /// Devices by their numbers are heard of, without a report.
+    pub async fn heard(&self, devices: Range<u32>, since: SignedDuration) -> anyhow::Result<()> {
+        let (seen, at, all) = (LastSeen::new(self.env.queue()), self.at(since), devices.collect::<Vec<_>>());
+        for some in all.chunks(BATCH_SIZE) {
+            let heard = some.iter().map(|device| Ok((DeviceId::parse(&name(*device))?, at)));
+            seen.restore(&heard.collect::<anyhow::Result<Vec<_>>>()?).await?;
         }
-        Ok(reports)
+        Ok(())
+    }
+
+    /// Devices by their numbers report, each whether it failed.
+    pub async fn report(&self, reports: &[(u32, bool)], since: SignedDuration) -> anyhow::Result<()> {
+        let at = self.at(since);
+        let event = |(device, failed): &(u32, bool)| report_of(*device, at, *failed, at);
+        push(&self.env.queue(), &reports.iter().map(event).collect::<anyhow::Result<Vec<_>>>()?).await?;
+        self.env.drained().await;
+        Ok(())
+    }
+
+    /// The alerter looks at everything, and sends what is due.
+    pub async fn tick(&mut self, since: SignedDuration) -> anyhow::Result<()> {
+        self.alerter.tick_at(self.at(since)).await?;
+        self.alerter.deliver().await?;
+        let lines = self.env.alerts().into_iter().skip(self.told.len());
+        self.told.extend(lines.map(|line| (since, line)));
+        Ok(())
+    }
+
+    /// How many messages there were by what they are about and say, as in `FleetSilent firing`.
+    pub fn messages(&self) -> BTreeMap<String, usize> {
+        counted(self.told.iter().map(|(_, line)| line))
+    }
+
+    /// How many incidents of single devices there are, told or not.
+    pub async fn incidents_of_devices(&self) -> anyhow::Result<u64> {
+        Ok(self.env.store().await.alerts().count_of_devices().await?)
     }
 }
 
-impl Told {
-    /// One message that it began, within ten minutes, which names the release; one that it is over;
-    /// one digest; and of no single device any.
-    pub fn is_right(&self, story: &Story) -> bool {
-        let is_in_time = self.after.is_some_and(|after| after <= SignedDuration::from_mins(10));
-        let expected = ["FleetDigest firing", "FleetSyncFailing firing", "FleetSyncFailing resolved"];
-        let names = |line: &Value| word(line, "message").contains(&format!("contentVersion={RELEASED}: "));
-        is_in_time
-            && self.lines.first().is_some_and(names)
-            && self.messages == told(&expected.map(|message| (message, 1)))
-            && self.held == u64::from(story.failing())
-    }
+/// The name of a device by its number.
+pub(super) fn name(device: u32) -> String {
+    format!("pibook-{device:07}")
 }
 
-/// Tells the story of a bad content release.
-pub async fn content_release(env: &TestEnv, story: &Story) -> anyhow::Result<Told> {
-    let (queue, alerts, looker) = (env.queue(), env.store().await.alerts(), AlerterHarness::new(env).await?);
-    let _worker = env.worker("worker.log", &[]).await;
-
-    let hours = |hours| SignedDuration::from_hours(hours);
-    let start = Timestamp::now() - hours(HOURS);
-    let begins = hours(BAD.start)..hours(BAD.start) + SignedDuration::from_mins(30);
-    let (mut since, mut after, mut reports, mut looks, mut times) =
-        (SignedDuration::ZERO, None, 0, Vec::new(), Vec::new());
-    while since < hours(HOURS) {
-        let next = since + if begins.contains(&since) { story.step } else { story.pace };
-        let events = story.reports(start, i64::try_from(since.as_millis())?, i64::try_from(next.as_millis())?)?;
-        since = next;
-        reports += events.len() as u64;
-        push(&queue, &events).await?;
-        env.drained().await;
-        let now = start + since;
-        let begun = Instant::now();
-        looker.tick_at(now).await?;
-        looks.push(begun.elapsed());
-        looker.deliver().await?;
-        times.resize(env.alerts().len(), since);
-        if after.is_none() && !times.is_empty() {
-            after = Some(since - hours(BAD.start));
-        }
-    }
-    let lines = env.alerts();
-    Ok(Told { after, messages: counted(&lines), lines, times, reports, held: alerts.count_of_devices().await?, looks })
+/// A report of a device.
+pub(super) fn report_of(device: u32, at: Timestamp, failed: bool, received_at: Timestamp) -> anyhow::Result<SyncEvent> {
+    SyncEvent::from_json(body(&name(device), at, failed).to_string().as_bytes(), received_at).context("a report")
 }
 
 /// Puts events into the queue.
@@ -162,14 +97,10 @@ pub async fn push(queue: &Queue, events: &[SyncEvent]) -> anyhow::Result<()> {
         by_partition.entry(queue.partition_of(&event.device_id)).or_default().push(encode(event));
     }
     for (partition, envelopes) in by_partition {
-        for some in envelopes.chunks(AT_ONCE) {
+        for some in envelopes.chunks(PUSH_SIZE) {
             let Pushed { accepted, .. } = queue.push(partition, some, 1_000_000).await?;
             ensure!(accepted == some.len(), "the queue is full");
         }
     }
     Ok(())
-}
-
-fn word<'a>(line: &'a Value, member: &str) -> &'a str {
-    line[member].as_str().unwrap_or_default()
 }

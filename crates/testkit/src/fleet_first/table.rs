@@ -5,21 +5,21 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use serde_json::Value;
 
-use super::{Stage, Story, Told};
+use super::{ContentRelease, Notified, Story, messages::word};
 
 /// The most messages of a timeline.
 const SHOWN: usize = 20;
 
 /// Prints what people were told and what it took.
 #[expect(clippy::print_stdout, reason = "a tool for people")]
-pub(super) fn print(story: &Story, told: &Told) {
+pub(super) fn print(release: &ContentRelease, told: &Notified) {
     let after = told.after.map_or("never".to_owned(), |after| format!("{} min", after.as_mins()));
     let [median, longest] = durations(&told.looks);
     println!(
         "{} devices, {} of them failing, over {} min of the hour",
-        story.devices,
-        story.failing(),
-        story.spread.as_mins()
+        release.devices,
+        release.failing(),
+        release.spread.as_mins()
     );
     println!("  reports worked on           {}", told.reports);
     println!("  first message after         {after}");
@@ -31,26 +31,26 @@ pub(super) fn print(story: &Story, told: &Told) {
     for (at, line) in told.times.iter().zip(&told.lines) {
         println!("{}", moment(*at, line));
     }
-    println!("{}", verdict(told.is_right(story)));
+    println!("{}", verdict(told.is_right(release)));
 }
 
 /// Prints what people were told, and when.
 #[expect(clippy::print_stdout, reason = "a tool for people")]
-pub(super) fn timeline(stage: &Stage<'_>, story: &str, is_right: bool) {
-    println!("{story}: {} messages", stage.told.len());
-    for (at, line) in stage.told.iter().take(SHOWN) {
+pub(super) fn timeline(story: &Story<'_>, title: &str, is_right: bool) {
+    println!("{title}: {} messages", story.told.len());
+    for (at, line) in story.told.iter().take(SHOWN) {
         println!("{}", moment(*at, line));
     }
-    if stage.told.len() > SHOWN {
-        println!("  and {} more", stage.told.len() - SHOWN);
+    if story.told.len() > SHOWN {
+        println!("  and {} more", story.told.len() - SHOWN);
     }
     println!("{}", verdict(is_right));
 }
 
 fn moment(at: SignedDuration, line: &Value) -> String {
-    let word = |member: &str| line[member].as_str().unwrap_or_default().to_owned();
+    let [name, status, message] = ["alertname", "status", "message"].map(|member| word(line, member));
     let (hours, minutes) = (at.as_hours(), at.as_mins() % 60);
-    format!("  {hours:>3} h {minutes:>2} min  {} {}: {}", word("alertname"), word("status"), word("message"))
+    format!("  {hours:>3} h {minutes:>2} min  {name} {status}: {message}")
 }
 
 fn verdict(is_right: bool) -> &'static str {
