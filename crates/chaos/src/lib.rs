@@ -1,26 +1,14 @@
-//! The kill matrix: everything that can be killed is killed while a fleet sends, and afterwards
+//! The kill matrices: everything that can be killed is killed while a fleet sends, and afterwards
 //! its ledger is compared with `MongoDB`; and alerters, whose log is compared with what they had to
 //! tell.
 //!
-//! In reading order: `settings`, `rows` (what is done to whom), `stage` (the world of one
-//! row) with `cast` (its processes), `workers`, `ingest`, `servers`, `failover`,
-//! `replies` and `controls` (how it is done), `recovery` (how long a batch is without a worker), `line`
-//! (what is printed); `alerts` (the same for the alerters); `edge` (what strangers do to `ingest-api`).
+//! In reading order: `settings`, `pipeline` (what is done to APIs, workers and servers), `alerters` (the
+//! same for those), `edge` (what strangers do to `ingest-api`).
 
-mod alerts;
-mod cast;
-mod controls;
+mod alerters;
 mod edge;
-mod failover;
-mod ingest;
-mod line;
-mod recovery;
-mod replies;
-mod rows;
-mod servers;
+mod pipeline;
 mod settings;
-mod stage;
-mod workers;
 
 use std::{
     panic::AssertUnwindSafe,
@@ -35,10 +23,12 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    line::Line,
-    rows::{Row, Servers},
+    pipeline::{
+        line::{self, Line},
+        rows::{self, Row, Servers},
+        stage::Stage,
+    },
     settings::Scale,
-    stage::Stage,
 };
 
 /// Runs the matrix, prints its table, and says whether every row is as it must be.
@@ -48,7 +38,7 @@ pub async fn run(settings: &Settings) -> anyhow::Result<bool> {
     let stop = shutdown::on_signal()?;
     let seed = settings.seed.unwrap_or_else(|| fastrand::u32(..).into());
     let rows: Vec<_> = rows::ALL.iter().filter(|row| settings.wants(row.name, row.servers)).collect();
-    let of_alerters: Vec<_> = alerts::ALL.iter().filter(|row| settings.wants(row.name, Servers::Shared)).collect();
+    let of_alerters: Vec<_> = alerters::ALL.iter().filter(|row| settings.wants(row.name, Servers::Shared)).collect();
     let of_strangers: Vec<_> = edge::ALL.iter().filter(|row| edge::wants(row, settings)).collect();
     let count = rows.len() + of_alerters.len() + of_strangers.len();
     ensure!(count > 0, "no row has a name like this; the rows are: {}", names());
@@ -61,7 +51,7 @@ pub async fn run(settings: &Settings) -> anyhow::Result<bool> {
     })
     .await;
     let told = several(jobs, &of_alerters, &stop, async |row| {
-        let line = alerts::play(row, settings, seed, &stop).await;
+        let line = alerters::play(row, settings, seed, &stop).await;
         line.log();
         line
     })
@@ -74,7 +64,7 @@ pub async fn run(settings: &Settings) -> anyhow::Result<bool> {
     })
     .await;
     line::print(&lines, settings.json)?;
-    alerts::print(&told, settings.json)?;
+    alerters::print(&told, settings.json)?;
     edge::print(&held, settings.json)?;
     ensure!(!stop.is_cancelled(), "stopped by a signal");
     let are_right = lines.iter().all(|line| line.failure.is_none()) && told.iter().all(|line| line.failure.is_none());
@@ -89,7 +79,7 @@ async fn several<R, L>(jobs: usize, rows: &[&R], stop: &CancellationToken, play:
 
 /// The names of all rows, for a message.
 fn names() -> String {
-    let names = rows::ALL.iter().map(|row| row.name).chain(alerts::ALL.iter().map(|row| row.name));
+    let names = rows::ALL.iter().map(|row| row.name).chain(alerters::ALL.iter().map(|row| row.name));
     let names = names.chain(edge::ALL.iter().map(|row| row.name));
     names.collect::<Vec<_>>().join("; ")
 }

@@ -5,7 +5,7 @@ use std::{num::NonZero, path::PathBuf, thread, time::Duration};
 use clap::Parser;
 use pisync_core::settings::LogSettings;
 
-use super::rows::Servers;
+use crate::pipeline::rows::Servers;
 
 /// Kills everything that can be killed while a fleet sends, and counts what was lost, duplicated
 /// or miscounted; the servers to use are in the environment, see `scripts/chaos`
@@ -146,7 +146,8 @@ impl Scale {
 mod tests {
     use clap::CommandFactory;
 
-    use super::{super::rows::ALL, *};
+    use super::*;
+    use crate::pipeline::rows::ALL;
 
     fn scale(line: &str) -> Scale {
         Settings::try_parse_from(["chaos"].into_iter().chain(line.split_whitespace())).unwrap().scale()

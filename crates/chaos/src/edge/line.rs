@@ -5,7 +5,7 @@ use std::io::Write;
 use serde::Serialize;
 
 use super::{reports::Sent, rows::Row, watch::Memory};
-use crate::line::table;
+use crate::pipeline::line::table;
 
 /// The heads of the columns.
 const HEADS: [&str; 9] = ["row", "attacks", "accepted", "refused", "no answer", "p99", "memory", "alive", "damage"];

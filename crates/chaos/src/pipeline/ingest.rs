@@ -11,7 +11,7 @@ use super::{
 const PASSES: u32 = 40;
 
 /// API after API dies at `point`.
-pub(super) async fn killed_at(stage: &mut Stage, point: &str) -> anyhow::Result<usize> {
+pub(crate) async fn killed_at(stage: &mut Stage, point: &str) -> anyhow::Result<usize> {
     stage.cast.hire(2).await;
     let mut kills = 0;
     for turn in 0..stage.scale.kills {
@@ -27,7 +27,7 @@ pub(super) async fn killed_at(stage: &mut Stage, point: &str) -> anyhow::Result<
 }
 
 /// API after API is killed at some moment.
-pub(super) async fn killed_at_random(stage: &mut Stage) -> anyhow::Result<usize> {
+pub(crate) async fn killed_at_random(stage: &mut Stage) -> anyhow::Result<usize> {
     stage.cast.hire(2).await;
     let mut api = stage.cast.an_api(&[]).await;
     stage.cast.open_fleet(stage.scale.over);

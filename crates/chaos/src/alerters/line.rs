@@ -5,7 +5,7 @@ use std::{io::Write, time::Duration};
 use serde::Serialize;
 
 use super::{Expect, Row, sink::Posts, told::Faults};
-use crate::{line::table, recovery::percentile};
+use crate::pipeline::{line::table, recovery::percentile};
 
 /// The heads of the columns.
 const HEADS: [&str; 12] = [

@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Watches the batches of workers that were killed. One batch of a partition is in flight at a
 /// time, so the next acknowledgement of the partition is that of the batch.
 #[derive(Debug)]
-pub(super) struct Recovery {
+pub(crate) struct Recovery {
     queue: Queue,
     seen: Arc<Mutex<Seen>>,
     task: JoinHandle<()>,
@@ -32,25 +32,25 @@ struct Seen {
 
 impl Recovery {
     /// Starts watching.
-    pub(super) fn watch(queue: Queue) -> Self {
+    pub(crate) fn watch(queue: Queue) -> Self {
         let seen = Arc::default();
         let task = tokio::spawn(look(queue.clone(), Arc::clone(&seen)));
         Self { queue, seen, task }
     }
 
     /// Takes note that the process `pid` was killed at `when`, with what it held.
-    pub(super) async fn killed(&self, pid: u32, when: Instant) {
+    pub(crate) async fn killed(&self, pid: u32, when: Instant) {
         let Ok(status) = self.queue.status_of_all().await else { return };
         lock(&self.seen).orphans.extend(batches_of(&status, pid).map(|batch| (batch, when)));
     }
 
     /// Takes note of a time that was measured otherwise.
-    pub(super) fn took(&self, time: Duration) {
+    pub(crate) fn took(&self, time: Duration) {
         lock(&self.seen).times.push(time);
     }
 
     /// The times to recovery so far, shortest first.
-    pub(super) fn times(&self) -> Vec<Duration> {
+    pub(crate) fn times(&self) -> Vec<Duration> {
         let mut times = lock(&self.seen).times.clone();
         times.sort_unstable();
         times
@@ -64,7 +64,7 @@ impl Drop for Recovery {
 }
 
 /// The batches that a process holds. A worker's name begins with its process id.
-pub(super) fn batches_of(status: &[PartitionStatus], pid: u32) -> impl Iterator<Item = String> {
+pub(crate) fn batches_of(status: &[PartitionStatus], pid: u32) -> impl Iterator<Item = String> {
     let owner = format!("{pid}-");
     let batches = status.iter().flat_map(|partition| &partition.batches);
     batches.filter(move |batch| batch.owner.starts_with(&owner)).map(|batch| batch.batch.clone())
@@ -95,7 +95,7 @@ fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
 }
 
 /// The smallest time that so many percent do not exceed, in seconds.
-pub(super) fn percentile(sorted: &[Duration], percent: usize) -> Option<f64> {
+pub(crate) fn percentile(sorted: &[Duration], percent: usize) -> Option<f64> {
     let rank = (sorted.len() * percent).div_ceil(100);
     sorted.get(rank.saturating_sub(1)).map(Duration::as_secs_f64)
 }

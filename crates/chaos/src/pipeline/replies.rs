@@ -7,7 +7,7 @@ use super::stage::Stage;
 
 /// Whose replies are dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     Push,
     Claim,
     Ack,
@@ -26,7 +26,7 @@ impl Reply {
 }
 
 /// All services reach Redis by a proxy that drops some of the replies and cuts the connection.
-pub(super) async fn dropped(stage: &mut Stage, reply: Reply) -> anyhow::Result<usize> {
+pub(crate) async fn dropped(stage: &mut Stage, reply: Reply) -> anyhow::Result<usize> {
     let url = stage.redis.as_ref().context("no Redis of its own")?.url();
     let upstream = url.strip_prefix("redis://").context("not a plain address")?.to_owned();
     let proxy = Proxy::start(upstream, reply.marker(), stage.rng.u64(..)).await?;

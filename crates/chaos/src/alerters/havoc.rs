@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use tokio::time::sleep;
 
 use super::world::World;
-use crate::cast::{doomed, kill};
+use crate::pipeline::cast::{doomed, kill};
 
 /// How long one of two alerters that are to die at a named point may take to get there.
 const DOOM: Duration = Duration::from_secs(8);

@@ -26,7 +26,7 @@ const IDLE: Duration = Duration::from_secs(2);
 
 /// Worker after worker dies at `point`: with the same batch at first, then alone with others, then
 /// beside a healthy one.
-pub(super) async fn killed_at(stage: &mut Stage, point: &str) -> anyhow::Result<usize> {
+pub(crate) async fn killed_at(stage: &mut Stage, point: &str) -> anyhow::Result<usize> {
     stage.cast.open_api().await;
     let mut kills = 0;
     // After the acknowledgement there is no batch left for the next one to die with.
@@ -66,7 +66,7 @@ async fn dies_at(stage: &mut Stage, point: &str, args: &[&str]) -> anyhow::Resul
 
 /// Three workers; one after the other is killed, preferably with a batch in its hands, and
 /// replaced.
-pub(super) async fn killed_at_random(stage: &mut Stage) -> anyhow::Result<usize> {
+pub(crate) async fn killed_at_random(stage: &mut Stage) -> anyhow::Result<usize> {
     stage.cast.open_api().await;
     stage.cast.open_fleet(stage.scale.over);
     stage.cast.hire(3).await;
@@ -84,7 +84,7 @@ pub(super) async fn killed_at_random(stage: &mut Stage) -> anyhow::Result<usize>
 }
 
 /// Workers are stopped with a batch in their hands until another has it, and go on then.
-pub(super) async fn stopped(stage: &mut Stage) -> anyhow::Result<usize> {
+pub(crate) async fn stopped(stage: &mut Stage) -> anyhow::Result<usize> {
     stage.cast.lease = Duration::from_secs(1);
     stage.cast.open_api().await;
     stage.cast.open_fleet(time_for_turns(stage));
@@ -135,7 +135,7 @@ async fn holds_a_batch(stage: &Stage, pid: u32, longest: Duration) -> bool {
 }
 
 /// A worker dies with a batch, and twenty wake up shortly before its lease ends.
-pub(super) async fn race(stage: &mut Stage) -> anyhow::Result<usize> {
+pub(crate) async fn race(stage: &mut Stage) -> anyhow::Result<usize> {
     stage.cast.open_api().await;
     stage.cast.hire(RACERS).await;
     stage.cast.open_fleet(time_for_turns(stage));

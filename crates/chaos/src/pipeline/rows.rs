@@ -1,23 +1,24 @@
 //! The rows of the matrix: what is done to whom, and what must come of it.
 
-use super::{controls, failover, ingest, replies, replies::Reply, servers, settings::Scale, stage::Stage, workers};
+use super::{controls, failover, ingest, replies, replies::Reply, servers, stage::Stage, workers};
+use crate::settings::Scale;
 
 /// One row.
 #[derive(Debug)]
-pub(super) struct Row {
+pub(crate) struct Row {
     /// Its name in the table.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     /// The servers of its world.
-    pub(super) servers: Servers,
+    pub(crate) servers: Servers,
     /// What is done.
-    pub(super) havoc: Havoc,
+    pub(crate) havoc: Havoc,
     /// What must come of it.
-    pub(super) expect: Expect,
+    pub(crate) expect: Expect,
 }
 
 /// Which servers a row has for itself: those that it kills or fills.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Servers {
+pub(crate) enum Servers {
     /// None.
     Shared,
     /// A Redis.
@@ -34,14 +35,14 @@ pub(super) enum Servers {
 
 impl Servers {
     /// Whether they take long to start.
-    pub(super) fn are_many(self) -> bool {
+    pub(crate) fn are_many(self) -> bool {
         matches!(self, Self::OwnCluster(_) | Self::OwnSentinels | Self::OwnMongoSet)
     }
 }
 
 /// What must come of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Expect {
+pub(crate) enum Expect {
     /// Nothing lost, nothing twice, every counter right, no dead letters.
     NoDamage,
     /// It goes on by itself, and what is there is right; what was lost is told by the number.
@@ -54,7 +55,7 @@ pub(super) enum Expect {
 
 /// What is done in a row.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Havoc {
+pub(crate) enum Havoc {
     WorkerAt(&'static str),
     WorkerAtRandom,
     WorkerStopped,
@@ -77,13 +78,13 @@ const FULL: u32 = 10_000;
 
 impl Havoc {
     /// How large the row is.
-    pub(super) fn sized(self, scale: &Scale) -> Scale {
+    pub(crate) fn sized(self, scale: &Scale) -> Scale {
         let least = if matches!(self, Self::RedisFull) { FULL.div_ceil(scale.devices) } else { 1 };
         Scale { rounds: scale.rounds.max(least), ..scale.clone() }
     }
 
     /// Does it, and answers with how often it really happened.
-    pub(super) async fn wreak(self, stage: &mut Stage) -> anyhow::Result<usize> {
+    pub(crate) async fn wreak(self, stage: &mut Stage) -> anyhow::Result<usize> {
         match self {
             Self::WorkerAt(point) => workers::killed_at(stage, point).await,
             Self::WorkerAtRandom => workers::killed_at_random(stage).await,
@@ -117,7 +118,7 @@ const fn control(name: &'static str, havoc: Havoc, expect: Expect) -> Row {
 }
 
 /// The matrix.
-pub(super) const ALL: &[Row] = {
+pub(crate) const ALL: &[Row] = {
     use Havoc::{
         IngestAt, IngestAtRandom, MongoAway, MongoPrimaryKilled, NaiveCount, NaivePop, RedisFull, RedisKilled,
         RedisMasterKilled, RedisMasterKilledAhead, RepliesDropped, WorkerAt, WorkerAtRandom, WorkerStopped,

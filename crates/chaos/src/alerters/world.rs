@@ -20,7 +20,7 @@ use super::{
     sink::{self, Sink},
     told::{AlertLog, Fate, Faults, faults_of},
 };
-use crate::{settings::Scale, stage::copy_logs};
+use crate::{pipeline::stage::copy_logs, settings::Scale};
 
 /// How often it is looked whether all was told.
 const LOOK: Duration = Duration::from_millis(250);

@@ -23,7 +23,7 @@ const AHEAD: Duration = Duration::from_secs(4);
 
 /// The master of the first partition dies while the fleet sends, and comes back as a replica. What is
 /// stored already cannot be lost: where something is to be lost, no worker is there before.
-pub(super) async fn redis_master_killed(stage: &mut Stage, is_ahead: bool) -> anyhow::Result<usize> {
+pub(crate) async fn redis_master_killed(stage: &mut Stage, is_ahead: bool) -> anyhow::Result<usize> {
     stage.cast.open_api().await;
     if !is_ahead {
         stage.cast.hire(2).await;
@@ -69,7 +69,7 @@ async fn takes_writes(queue: Queue, killed: Instant) -> anyhow::Result<Duration>
 }
 
 /// The primary of three dies while the fleet sends, and comes back as a secondary.
-pub(super) async fn mongo_primary_killed(stage: &mut Stage) -> anyhow::Result<usize> {
+pub(crate) async fn mongo_primary_killed(stage: &mut Stage) -> anyhow::Result<usize> {
     stage.cast.open_api().await;
     stage.cast.hire(2).await;
     stage.cast.open_fleet(stage.scale.over);

@@ -16,7 +16,8 @@ use tempfile::TempDir;
 use testkit::{MongoServer, MongoSet, RedisServer, RedisSet, TestEnv};
 use tokio::{process::Command, time::sleep};
 
-use super::{cast::Cast, line::Outcome, recovery::Recovery, rows::Servers, settings::Scale};
+use super::{cast::Cast, line::Outcome, recovery::Recovery, rows::Servers};
+use crate::settings::Scale;
 
 /// How long the system may take to a state that is waited for.
 const PATIENCE: Duration = Duration::from_secs(100);
@@ -29,25 +30,25 @@ const LAST_WRITES: Duration = Duration::from_millis(300);
 
 /// The world of one row. All processes in it are killed when it is dropped.
 #[derive(Debug)]
-pub(super) struct Stage {
+pub(crate) struct Stage {
     /// How large the row is.
-    pub(super) scale: Scale,
+    pub(crate) scale: Scale,
     /// The random choices of the row.
-    pub(super) rng: Rng,
+    pub(crate) rng: Rng,
     /// The queue, by a way of its own.
-    pub(super) queue: Queue,
+    pub(crate) queue: Queue,
     /// How long batches are without a worker.
-    pub(super) recovery: Recovery,
+    pub(crate) recovery: Recovery,
     /// A Redis of its own.
-    pub(super) redis: Option<RedisServer>,
+    pub(crate) redis: Option<RedisServer>,
     /// A `MongoDB` of its own.
-    pub(super) mongo: Option<MongoServer>,
+    pub(crate) mongo: Option<MongoServer>,
     /// Several Redis servers of its own.
-    pub(super) redis_set: Option<RedisSet>,
+    pub(crate) redis_set: Option<RedisSet>,
     /// A `MongoDB` of three nodes of its own.
-    pub(super) mongo_set: Option<MongoSet>,
+    pub(crate) mongo_set: Option<MongoSet>,
     /// The processes of the system.
-    pub(super) cast: Cast,
+    pub(crate) cast: Cast,
     env: Arc<TestEnv>,
     servers: TempDir,
 }
@@ -55,22 +56,22 @@ pub(super) struct Stage {
 /// What `fleet-sim verify` says.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Findings {
+pub(crate) struct Findings {
     /// Events answered by 202.
-    pub(super) acknowledged: u64,
+    pub(crate) acknowledged: u64,
     /// Those of them without a row.
-    pub(super) lost: u64,
+    pub(crate) lost: u64,
     /// Rows beyond the first of their event.
-    pub(super) duplicated: u64,
+    pub(crate) duplicated: u64,
     /// Devices whose counter is not the fold of their rows.
-    pub(super) wrong_counters: u64,
+    pub(crate) wrong_counters: u64,
     /// The first faults of any kind.
-    pub(super) faults: Vec<Value>,
+    pub(crate) faults: Vec<Value>,
 }
 
 impl Stage {
     /// Starts the servers of the row.
-    pub(super) async fn set(servers: Servers, scale: Scale, seed: u64) -> Self {
+    pub(crate) async fn set(servers: Servers, scale: Scale, seed: u64) -> Self {
         let folder = tempfile::Builder::new().prefix("pisync-chaos-").tempdir().expect("a folder");
         let (mut redis, mut mongo, mut redis_set, mut mongo_set) = (None, None, None, None);
         let own = |set: &RedisSet| TestEnv::at(Some(set.url()), None);
@@ -97,17 +98,17 @@ impl Stage {
     }
 
     /// The prefix of the keys.
-    pub(super) fn prefix(&self) -> &str {
+    pub(crate) fn prefix(&self) -> &str {
         self.env.name()
     }
 
     /// A random duration from `least` to `most` milliseconds.
-    pub(super) fn some_ms(&mut self, least: u64, most: u64) -> Duration {
+    pub(crate) fn some_ms(&mut self, least: u64, most: u64) -> Duration {
         Duration::from_millis(self.rng.u64(least..=most))
     }
 
     /// Ends the row: the fleet has sent all, nothing waits any more, and the ledger is compared.
-    pub(super) async fn settle(&mut self, kills: usize) -> anyhow::Result<Outcome> {
+    pub(crate) async fn settle(&mut self, kills: usize) -> anyhow::Result<Outcome> {
         self.cast.fleet_is_through().await?;
         self.drained().await?;
         self.cast.workers_go_home().await?;
@@ -119,7 +120,7 @@ impl Stage {
     }
 
     /// Waits until no message waits or is in flight.
-    pub(super) async fn drained(&self) -> anyhow::Result<()> {
+    pub(crate) async fn drained(&self) -> anyhow::Result<()> {
         let is_empty = |partition: &PartitionStatus| partition.ready + partition.in_flight() == 0;
         until("an empty queue", async || {
             self.queue.status_of_all().await.is_ok_and(|status| status.iter().all(is_empty))
@@ -141,7 +142,7 @@ impl Stage {
     }
 
     /// Takes everything down; the logs are copied to `keep` first.
-    pub(super) async fn strike(self, row: &str, keep: Option<&Path>) {
+    pub(crate) async fn strike(self, row: &str, keep: Option<&Path>) {
         let Self { queue, recovery, redis, mongo, redis_set, mongo_set, cast, env, servers, .. } = self;
         drop((cast, recovery));
         let folder = env.path("");
@@ -172,7 +173,7 @@ impl Stage {
 }
 
 /// Waits until `reached` says so; fails when that takes too long.
-pub(super) async fn until(what: &str, mut reached: impl AsyncFnMut() -> bool) -> anyhow::Result<()> {
+pub(crate) async fn until(what: &str, mut reached: impl AsyncFnMut() -> bool) -> anyhow::Result<()> {
     let started = Instant::now();
     while !reached().await {
         ensure!(started.elapsed() < PATIENCE, "waited in vain for {what}");
@@ -182,7 +183,7 @@ pub(super) async fn until(what: &str, mut reached: impl AsyncFnMut() -> bool) ->
 }
 
 /// Copies the files of a folder.
-pub(super) fn copy_logs(from: &Path, to: &Path) {
+pub(crate) fn copy_logs(from: &Path, to: &Path) {
     let copied = std::fs::create_dir_all(to).and_then(|()| {
         for entry in std::fs::read_dir(from)?.flatten().filter(|entry| entry.path().is_file()) {
             std::fs::copy(entry.path(), to.join(entry.file_name()))?;

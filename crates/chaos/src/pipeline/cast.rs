@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 use testkit::{Service, TestEnv, free_port};
 use tokio::{process::Command, time::timeout};
 
-use super::settings::Scale;
+use crate::settings::Scale;
 
 /// How long a process that is to die at a named point may take to get there.
 const DOOM: Duration = Duration::from_secs(15);
@@ -32,15 +32,15 @@ const FLEET: &[&str] = &[
 
 /// The processes of a row; killed when they are dropped.
 #[derive(Debug)]
-pub(super) struct Cast {
+pub(crate) struct Cast {
     /// The healthy workers.
-    pub(super) workers: Vec<Service>,
+    pub(crate) workers: Vec<Service>,
     /// Where the services find Redis, if not where it is.
-    pub(super) detour: Option<String>,
+    pub(crate) detour: Option<String>,
     /// How long a dead worker keeps its batch.
-    pub(super) lease: Duration,
+    pub(crate) lease: Duration,
     /// Events that fleets send, not counting those that they send again.
-    pub(super) sent: u64,
+    pub(crate) sent: u64,
     scale: Scale,
     seed: u64,
     env: Arc<TestEnv>,
@@ -52,7 +52,7 @@ pub(super) struct Cast {
 
 impl Cast {
     /// Nobody yet.
-    pub(super) fn new(env: Arc<TestEnv>, scale: Scale, rng: &mut Rng) -> Self {
+    pub(crate) fn new(env: Arc<TestEnv>, scale: Scale, rng: &mut Rng) -> Self {
         let seed = u64::from(rng.u32(..));
         let address = format!("127.0.0.1:{}", free_port());
         let (workers, lease) = (Vec::new(), scale.lease);
@@ -60,12 +60,12 @@ impl Cast {
     }
 
     /// Where the API is.
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// Starts a program of the workspace in the world of the row, with a log of its own.
-    pub(super) fn start(&mut self, binary: &str, args: &[&str]) -> Service {
+    pub(crate) fn start(&mut self, binary: &str, args: &[&str]) -> Service {
         self.started += 1;
         let mut command: Command = self.env.command(binary, args);
         if let Some(detour) = &self.detour {
@@ -75,7 +75,7 @@ impl Cast {
     }
 
     /// Starts an API and waits until it listens; to be killed by the caller.
-    pub(super) async fn an_api(&mut self, args: &[&str]) -> Service {
+    pub(crate) async fn an_api(&mut self, args: &[&str]) -> Service {
         let address = self.address.clone();
         let mut api = self.start("ingest-api", &[&["--bind", &address], args].concat());
         api.says("listening address=").await;
@@ -83,18 +83,18 @@ impl Cast {
     }
 
     /// Starts the API of the row.
-    pub(super) async fn open_api(&mut self) {
+    pub(crate) async fn open_api(&mut self) {
         let api = self.an_api(&[]).await;
         self.keep_api(api);
     }
 
     /// Makes an API that runs the API of the row.
-    pub(super) fn keep_api(&mut self, api: Service) {
+    pub(crate) fn keep_api(&mut self, api: Service) {
         self.api = Some(api);
     }
 
     /// Starts a worker and waits until it works; to be killed by the caller.
-    pub(super) async fn a_worker(&mut self, args: &[&str]) -> Service {
+    pub(crate) async fn a_worker(&mut self, args: &[&str]) -> Service {
         let (batch, lease) = (self.scale.batch.to_string(), self.lease.as_millis().to_string());
         let mut worker = self.start("queue-worker", &[&["--batch", &batch, "--lease-ms", &lease], args].concat());
         worker.says("working").await;
@@ -102,7 +102,7 @@ impl Cast {
     }
 
     /// Starts healthy workers.
-    pub(super) async fn hire(&mut self, count: usize) {
+    pub(crate) async fn hire(&mut self, count: usize) {
         for _ in 0..count {
             let worker = self.a_worker(&[]).await;
             self.workers.push(worker);
@@ -110,18 +110,18 @@ impl Cast {
     }
 
     /// Starts the fleet, which takes so long.
-    pub(super) fn open_fleet(&mut self, over: Duration) {
+    pub(crate) fn open_fleet(&mut self, over: Duration) {
         let over = format!("--over={}ms", over.as_millis());
         self.start_fleet(self.scale.devices, &["--pattern=spread", &over]);
     }
 
     /// Starts the fleet, which sends as fast as it can.
-    pub(super) fn open_fleet_at_once(&mut self) {
+    pub(crate) fn open_fleet_at_once(&mut self) {
         self.start_fleet(self.scale.devices, &["--pattern=burst"]);
     }
 
     /// Sends the events of one device before all others: they lie in one partition.
-    pub(super) async fn first_device(&mut self) -> anyhow::Result<()> {
+    pub(crate) async fn first_device(&mut self) -> anyhow::Result<()> {
         self.start_fleet(1, &["--pattern=burst"]);
         self.fleet_is_through().await
     }
@@ -136,7 +136,7 @@ impl Cast {
     }
 
     /// Waits until every event of the fleet is accepted.
-    pub(super) async fn fleet_is_through(&mut self) -> anyhow::Result<()> {
+    pub(crate) async fn fleet_is_through(&mut self) -> anyhow::Result<()> {
         let Some(mut fleet) = self.fleet.take() else { return Ok(()) };
         let status = end_of(&mut fleet).await;
         ensure!(status.success(), "the fleet ended with {status}:\n{}", fleet.log());
@@ -144,7 +144,7 @@ impl Cast {
     }
 
     /// Stops the healthy workers, and fails if one of them died by itself.
-    pub(super) async fn workers_go_home(&mut self) -> anyhow::Result<()> {
+    pub(crate) async fn workers_go_home(&mut self) -> anyhow::Result<()> {
         for mut worker in self.workers.drain(..) {
             let status = worker.terminate().await;
             ensure!(status.success(), "a worker ended with {status}:\n{}", worker.log());
@@ -154,7 +154,7 @@ impl Cast {
 }
 
 /// Kills a process by SIGKILL; it must have been alive. Answers with when that was.
-pub(super) async fn kill(service: &mut Service) -> anyhow::Result<Instant> {
+pub(crate) async fn kill(service: &mut Service) -> anyhow::Result<Instant> {
     let when = Instant::now();
     service.signal(Signal::SIGKILL);
     let status = service.ended().await;
@@ -164,7 +164,7 @@ pub(super) async fn kill(service: &mut Service) -> anyhow::Result<Instant> {
 
 /// Waits until a process has killed itself at its named point. `None`: it never came there, and
 /// was told to stop.
-pub(super) async fn doomed(service: &mut Service) -> anyhow::Result<Option<Instant>> {
+pub(crate) async fn doomed(service: &mut Service) -> anyhow::Result<Option<Instant>> {
     match timeout(DOOM, service.ended()).await {
         Ok(status) if status.signal() == Some(Signal::SIGKILL as i32) => Ok(Some(Instant::now())),
         Ok(status) => bail!("a process ended with {status}:\n{}", service.log()),

@@ -28,23 +28,23 @@ const HEADS: [&str; 11] = [
 
 /// What was found at the end of a row.
 #[derive(Debug, Default)]
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     /// The ledger against the database.
-    pub(super) findings: Findings,
+    pub(crate) findings: Findings,
     /// How often a batch was handed out again.
-    pub(super) redelivered: u64,
+    pub(crate) redelivered: u64,
     /// Messages that were buried.
-    pub(super) dead: u64,
+    pub(crate) dead: u64,
     /// How often what the row does really happened.
-    pub(super) kills: usize,
+    pub(crate) kills: usize,
     /// The times to recovery, shortest first.
-    pub(super) recovery: Vec<Duration>,
+    pub(crate) recovery: Vec<Duration>,
 }
 
 /// One line of the table; times in seconds.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Line {
+pub(crate) struct Line {
     row: &'static str,
     acknowledged: u64,
     lost: u64,
@@ -57,12 +57,12 @@ pub(super) struct Line {
     recovery_p99: Option<f64>,
     seconds: f64,
     /// Why the row is not as it must be.
-    pub(super) failure: Option<String>,
+    pub(crate) failure: Option<String>,
 }
 
 impl Line {
     /// The line of a row, with its verdict.
-    pub(super) fn new(row: &Row, outcome: anyhow::Result<Outcome>, took: Duration) -> Self {
+    pub(crate) fn new(row: &Row, outcome: anyhow::Result<Outcome>, took: Duration) -> Self {
         let failure = match &outcome {
             Ok(outcome) => verdict(row.expect, outcome),
             Err(error) => Some(format!("{error:#}")),
@@ -85,7 +85,7 @@ impl Line {
     }
 
     /// Says how the row went.
-    pub(super) fn log(&self) {
+    pub(crate) fn log(&self) {
         match &self.failure {
             None => log::info!(row = self.row, kills = self.kills, seconds = self.seconds.round(); "as it must be"),
             Some(failure) => log::error!(row = self.row, kills = self.kills; "FAILED: {failure}"),
@@ -133,7 +133,7 @@ fn verdict(expect: Expect, outcome: &Outcome) -> Option<String> {
 }
 
 /// Prints the lines: a table in Markdown, or JSON.
-pub(super) fn print(lines: &[Line], json: bool) -> anyhow::Result<()> {
+pub(crate) fn print(lines: &[Line], json: bool) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     if json {
         for line in lines {
@@ -153,7 +153,7 @@ pub(super) fn print(lines: &[Line], json: bool) -> anyhow::Result<()> {
 }
 
 /// A table in Markdown.
-pub(super) fn table<const N: usize>(heads: [&str; N], rows: impl Iterator<Item = [String; N]>) -> Table {
+pub(crate) fn table<const N: usize>(heads: [&str; N], rows: impl Iterator<Item = [String; N]>) -> Table {
     let mut table = Table::new();
     table.load_preset(ASCII_MARKDOWN).set_header(heads).add_rows(rows);
     for column in table.column_iter_mut().skip(1) {

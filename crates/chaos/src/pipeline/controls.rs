@@ -9,7 +9,7 @@ use super::{
 };
 
 /// Workers that acknowledge first and work then are killed at random: what they held is lost.
-pub(super) async fn naive_pop(stage: &mut Stage) -> anyhow::Result<usize> {
+pub(crate) async fn naive_pop(stage: &mut Stage) -> anyhow::Result<usize> {
     fill(stage).await?;
     // Some die between two batches, with nothing to lose: so many that not all of them do.
     let kills = 2 * stage.scale.random_kills;
@@ -23,7 +23,7 @@ pub(super) async fn naive_pop(stage: &mut Stage) -> anyhow::Result<usize> {
 }
 
 /// Workers that count only what they inserted die between rows and counters.
-pub(super) async fn naive_count(stage: &mut Stage) -> anyhow::Result<usize> {
+pub(crate) async fn naive_count(stage: &mut Stage) -> anyhow::Result<usize> {
     fill(stage).await?;
     let mut kills = 0;
     for _ in 0..stage.scale.kills {

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// Redis dies again and again while the fleet sends and workers drain.
-pub(super) async fn redis_killed(stage: &mut Stage) -> anyhow::Result<usize> {
+pub(crate) async fn redis_killed(stage: &mut Stage) -> anyhow::Result<usize> {
     stage.cast.open_api().await;
     stage.cast.hire(2).await;
     stage.cast.open_fleet(stage.scale.over);
@@ -29,7 +29,7 @@ pub(super) async fn redis_killed(stage: &mut Stage) -> anyhow::Result<usize> {
 }
 
 /// `MongoDB` dies while the fleet sends, and is away for a time.
-pub(super) async fn mongo_away(stage: &mut Stage) -> anyhow::Result<usize> {
+pub(crate) async fn mongo_away(stage: &mut Stage) -> anyhow::Result<usize> {
     stage.cast.open_api().await;
     stage.cast.hire(2).await;
     stage.cast.open_fleet(stage.scale.over);
@@ -42,7 +42,7 @@ pub(super) async fn mongo_away(stage: &mut Stage) -> anyhow::Result<usize> {
 }
 
 /// Redis gets full, as no worker is there. Then some come, and it takes events again.
-pub(super) async fn redis_full(stage: &mut Stage) -> anyhow::Result<usize> {
+pub(crate) async fn redis_full(stage: &mut Stage) -> anyhow::Result<usize> {
     stage.cast.open_api().await;
     let redis = stage.redis.as_ref().context("no Redis of its own")?;
     let memory = redis.cli(&["INFO", "memory"]).await;
