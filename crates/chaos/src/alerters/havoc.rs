@@ -7,7 +7,17 @@ use nix::sys::signal::Signal;
 use tokio::time::sleep;
 
 use super::world::World;
-use crate::pipeline::cast::{doomed, kill};
+use crate::crash::{kill, wait_for_crash};
+
+/// What is done.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Havoc {
+    Nothing,
+    KilledAt(&'static str),
+    KilledAtRandom,
+    NaiveMark,
+    NaiveSend,
+}
 
 /// How long one of two alerters that are to die at a named point may take to get there.
 const DOOM: Duration = Duration::from_secs(8);
@@ -15,8 +25,21 @@ const DOOM: Duration = Duration::from_secs(8);
 /// How often an alerter passes its point until it dies there, in turn.
 const PASSES: [usize; 5] = [1, 2, 1, 3, 1];
 
+impl Havoc {
+    /// Does it, and answers with how often something was killed.
+    pub(super) async fn wreak(self, world: &mut World) -> anyhow::Result<usize> {
+        match self {
+            Self::Nothing => nothing(world).await,
+            Self::KilledAt(point) => killed_at(world, point).await,
+            Self::KilledAtRandom => killed_at_random(world).await,
+            Self::NaiveMark => naive_mark(world).await,
+            Self::NaiveSend => naive_send(world).await,
+        }
+    }
+}
+
 /// Two alerters watch, and nothing happens to them.
-pub(super) async fn nothing(world: &mut World) -> anyhow::Result<usize> {
+async fn nothing(world: &mut World) -> anyhow::Result<usize> {
     for _ in 0..2 {
         world.hire_one(&[]).await;
     }
@@ -25,7 +48,7 @@ pub(super) async fn nothing(world: &mut World) -> anyhow::Result<usize> {
 }
 
 /// Of two alerters the first to come there dies at `point`, and is replaced by another that will.
-pub(super) async fn killed_at(world: &mut World, point: &str) -> anyhow::Result<usize> {
+async fn killed_at(world: &mut World, point: &str) -> anyhow::Result<usize> {
     let lease = world.scale.alert_lease.as_millis().to_string();
     let (mut kills, slices) = (0, world.scale.alerter_kills);
     for turn in 0..slices {
@@ -59,7 +82,7 @@ async fn one_dies(world: &mut World) -> anyhow::Result<bool> {
 }
 
 /// One of two alerters is killed at some moment, and replaced.
-pub(super) async fn killed_at_random(world: &mut World) -> anyhow::Result<usize> {
+async fn killed_at_random(world: &mut World) -> anyhow::Result<usize> {
     let lease = world.scale.alert_lease.as_millis().to_string();
     let slices = world.scale.alerter_kills;
     for _ in 0..slices {
@@ -78,13 +101,13 @@ pub(super) async fn killed_at_random(world: &mut World) -> anyhow::Result<usize>
 }
 
 /// An alerter that writes down that a message was sent, and sends it then, dies between.
-pub(super) async fn naive_mark(world: &mut World) -> anyhow::Result<usize> {
+async fn naive_mark(world: &mut World) -> anyhow::Result<usize> {
     let (mut kills, slices) = (0, world.scale.alerter_kills);
     for _ in 0..slices {
         world.hire("naive_alerter", &["--mode", "mark", "--crash-at", "after_mark"]).await;
         world.fail_a_slice(slices).await?;
         for mut alerter in std::mem::take(&mut world.alerters) {
-            kills += usize::from(doomed(&mut alerter).await?.is_some());
+            kills += usize::from(wait_for_crash(&mut alerter).await?.is_some());
         }
     }
     world.hire("naive_alerter", &["--mode", "mark"]).await;
@@ -92,7 +115,7 @@ pub(super) async fn naive_mark(world: &mut World) -> anyhow::Result<usize> {
 }
 
 /// Two alerters send what is not marked as sent, and mark it then.
-pub(super) async fn naive_send(world: &mut World) -> anyhow::Result<usize> {
+async fn naive_send(world: &mut World) -> anyhow::Result<usize> {
     for _ in 0..2 {
         world.hire("naive_alerter", &["--mode", "send"]).await;
     }

@@ -15,12 +15,12 @@ use testkit::{Service, TestEnv};
 use tokio::time::sleep;
 
 use super::{
-    line::{Findings, Outcome},
     recovery::Recovery,
     sink::{self, Sink},
     told::{AlertLog, Fate, Faults, faults_of},
+    verdict::{Findings, Outcome},
 };
-use crate::{pipeline::stage::copy_logs, settings::Scale};
+use crate::{play::keep_logs, settings::Scale};
 
 /// How often it is looked whether all was told.
 const LOOK: Duration = Duration::from_millis(250);
@@ -221,7 +221,7 @@ impl World {
         let Self { recovery, alerters, env, .. } = self;
         drop((alerters, recovery));
         if let Some(keep) = keep {
-            copy_logs(&env.path(""), &keep.join(row.replace([' ', ',', ':'], "-")));
+            keep_logs(&env.path(""), keep, row);
         }
         env.remove().await;
     }

@@ -12,13 +12,13 @@ use alerter::{
     tick::Alerter,
 };
 use anyhow::Context;
+use chaos::naive::NaiveSettings;
 use clap::{Parser, ValueEnum};
 use jiff::Timestamp;
 use pisync_core::{
-    crash::CrashSettings,
     models::MessageId,
     queue::{Process, Queue},
-    settings::{self, LogSettings, MongoSettings, RedisSettings},
+    settings::{self, LogSettings},
     shutdown,
     store::{KeptIncident, Saved, Store},
 };
@@ -26,8 +26,8 @@ use pisync_core::{
 /// The threshold of the counters.
 const THRESHOLD: i32 = 3;
 
-/// How long it waits between two looks.
-const BEAT: Duration = Duration::from_millis(100);
+/// How long it waits between two ticks.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Sends as many outboxes do, and loses or repeats
 #[derive(Debug, Parser)]
@@ -39,20 +39,13 @@ struct Config {
     /// File that gets the lines
     #[arg(long)]
     alert_log: PathBuf,
-    /// Where to die
     #[command(flatten)]
-    crash: CrashSettings,
-    #[command(flatten)]
-    redis: RedisSettings,
-    #[command(flatten)]
-    mongo: MongoSettings,
-    #[command(flatten)]
-    log: LogSettings,
+    common: NaiveSettings,
 }
 
 impl AsRef<LogSettings> for Config {
     fn as_ref(&self) -> &LogSettings {
-        &self.log
+        &self.common.log
     }
 }
 
@@ -69,10 +62,10 @@ enum Mode {
 async fn main() -> anyhow::Result<()> {
     let config: Config = settings::parse();
     let stop = shutdown::on_signal().context("listening for signals")?;
-    let store = Store::open(&config.mongo, "naive_alerter").await.context("opening the store")?;
+    let store = Store::open(&config.common.mongo, "naive_alerter").await.context("opening the store")?;
     let receivers = Routing::log_only(AlertLog::open(&config.alert_log).context("opening the alert log")?);
-    let queue = Queue::new(&config.redis)?;
-    let alerter = Alerter::new(store.clone(), queue, THRESHOLD, receivers.clone(), config.crash.clone());
+    let queue = Queue::new(&config.common.redis)?;
+    let alerter = Alerter::new(store.clone(), queue, THRESHOLD, receivers.clone(), config.common.crash.clone());
     store.ensure_indexes_in_time(Process::Worker).await?;
     log::info!("watching");
     while !stop.is_cancelled() {
@@ -80,7 +73,7 @@ async fn main() -> anyhow::Result<()> {
         for group in store.alerts().due_groups().await? {
             while deliver(&config, &store, &receivers, &group).await? {}
         }
-        tokio::time::sleep(BEAT).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     Ok(())
 }
@@ -101,7 +94,7 @@ async fn deliver(config: &Config, store: &Store, receivers: &Routing, group: &st
     match config.mode {
         Mode::Mark => {
             mark(store, &message, waiting).await?;
-            config.crash.pass("after_mark");
+            config.common.crash.pass("after_mark");
             receivers.send(&notification).await;
         }
         Mode::Send => {

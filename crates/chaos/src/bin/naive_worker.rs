@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use chaos::naive::NaiveSettings;
 use clap::{Parser, ValueEnum};
 use pisync_core::{
-    crash::CrashSettings,
     models::{FailureCounter, FailureRun},
     queue::{Batch, BatchId, Claim, Process, Queue},
-    settings::{self, LogSettings, MongoSettings, RedisSettings},
+    settings::{self, LogSettings},
     shutdown,
     store::{Kept, Saved, Store},
 };
@@ -22,7 +22,7 @@ use queue_worker::{
 const THRESHOLD: i32 = 3;
 
 /// How many events are written together after a pop.
-const AT_ONCE: usize = 5;
+const BATCH_SIZE: usize = 5;
 
 /// Works as many queues do, and loses or miscounts when it is killed
 #[derive(Debug, Parser)]
@@ -37,20 +37,13 @@ struct Config {
     /// How long a worker that has died keeps its batch, in milliseconds
     #[arg(long, default_value_t = 1000)]
     lease_ms: u64,
-    /// Where to die
     #[command(flatten)]
-    crash: CrashSettings,
-    #[command(flatten)]
-    redis: RedisSettings,
-    #[command(flatten)]
-    mongo: MongoSettings,
-    #[command(flatten)]
-    log: LogSettings,
+    common: NaiveSettings,
 }
 
 impl AsRef<LogSettings> for Config {
     fn as_ref(&self) -> &LogSettings {
-        &self.log
+        &self.common.log
     }
 }
 
@@ -67,8 +60,8 @@ enum Mode {
 async fn main() -> anyhow::Result<()> {
     let config: Config = settings::parse();
     let stop = shutdown::on_signal().context("listening for signals")?;
-    let queue = Queue::new(&config.redis)?;
-    let store = Store::open(&config.mongo, "naive_worker").await.context("opening the store")?;
+    let queue = Queue::new(&config.common.redis)?;
+    let store = Store::open(&config.common.mongo, "naive_worker").await.context("opening the store")?;
     store.ensure_indexes_in_time(Process::Worker).await?;
     log::info!("working");
     while !stop.is_cancelled() {
@@ -94,20 +87,20 @@ async fn step(config: &Config, queue: &Queue, store: &Store) -> anyhow::Result<b
 }
 
 async fn work(config: &Config, queue: &Queue, store: &Store, batch: &Batch) -> anyhow::Result<()> {
-    let contents = reading::read(queue, batch, &config.crash).await?;
+    let contents = reading::read(queue, batch, &config.common.crash).await?;
     let events: Vec<_> = contents.events.into_iter().map(|(_, id, event)| (id, event)).collect();
     match config.mode {
         Mode::Pop => {
             let _ = queue.ack(&batch.lease, &contents.dead).await?;
             // A few at a time: what is not sent to MongoDB yet is lost with the process.
-            for events in events.chunks(AT_ONCE) {
+            for events in events.chunks(BATCH_SIZE) {
                 let (rested, _) = write_rows(store, events).await?;
                 keep_counters(store, &rested, &Repeats::default(), THRESHOLD).await?;
             }
         }
         Mode::Count => {
             let (rested, _) = write_rows(store, &events).await?;
-            config.crash.pass("after_insert_before_counter");
+            config.common.crash.pass("after_insert_before_counter");
             count_what_is_new(store, &rested).await?;
             let _ = queue.ack(&batch.lease, &contents.dead).await?;
         }

@@ -11,7 +11,7 @@ use testkit::{body, hours_ago};
 use tokio::{runtime::Builder, sync::oneshot, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::pipeline::recovery::percentile;
+use crate::table::percentile;
 
 /// The time from one report to the next.
 const INTERVAL: Duration = Duration::from_millis(20);

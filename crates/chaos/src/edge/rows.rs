@@ -1,20 +1,26 @@
 //! The rows: each attack with the bounds and without.
 
 use super::attack::Attack;
+use crate::row::Row;
 
-/// A row.
+/// A row of the edge.
+pub(crate) type EdgeRow = Row<Assault, Expect>;
+
+/// What is done, to which server.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Row {
-    pub(crate) name: &'static str,
+pub(crate) struct Assault {
     pub(super) attack: Attack,
     /// Further settings of the server.
     pub(super) args: &'static [&'static str],
     /// Whether the server keeps its bounds; without them the row must fail.
     pub(super) bounds: bool,
+}
+
+/// What must come of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Expect {
     /// The longest that 99 of 100 reports may take, in seconds.
     pub(super) p99: f64,
-    /// Whether the row is in the small form of the matrix.
-    pub(super) quick: bool,
 }
 
 /// The longest that 99 of 100 reports may take: beside strangers who mostly wait, and beside those who
@@ -26,24 +32,24 @@ const FEW: &[&str] = &["--max-connections", "200"];
 const PROXY: &[&str] = &["--trusted-proxies", "127.0.0.1"];
 const SOME: &[&str] = &["--max-connections", "1000"];
 
-const fn row(name: &'static str, attack: Attack, args: &'static [&'static str]) -> Row {
-    Row { name, attack, args, bounds: true, p99: P99, quick: false }
+const fn row(name: &'static str, attack: Attack, args: &'static [&'static str]) -> EdgeRow {
+    Row { name, fault: Assault { attack, args, bounds: true }, expect: Expect { p99: P99 }, quick: false }
 }
 
-const fn control(name: &'static str, attack: Attack, args: &'static [&'static str]) -> Row {
-    Row { name, attack, args, bounds: false, p99: P99, quick: false }
+const fn control(name: &'static str, attack: Attack, args: &'static [&'static str]) -> EdgeRow {
+    Row { name, fault: Assault { attack, args, bounds: false }, expect: Expect { p99: P99 }, quick: false }
 }
 
-const fn busy(row: Row) -> Row {
-    Row { p99: BUSY_P99, ..row }
+const fn busy(row: EdgeRow) -> EdgeRow {
+    Row { expect: Expect { p99: BUSY_P99 }, ..row }
 }
 
-const fn quick(row: Row) -> Row {
+const fn quick(row: EdgeRow) -> EdgeRow {
     Row { quick: true, ..row }
 }
 
 /// All rows.
-pub(crate) const ALL: &[Row] = &[
+pub(crate) const ALL: &[EdgeRow] = &[
     quick(busy(row("edge: files that are not read", Attack::UnreadFiles, &[]))),
     busy(control("edge, no bounds: files that are not read", Attack::UnreadFiles, &[])),
     busy(row("edge: lists that are not read", Attack::UnreadLists, &[])),

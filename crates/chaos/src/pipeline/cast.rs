@@ -1,22 +1,13 @@
 //! The processes of a row: the API, at one address for the whole row, the workers, the fleet.
 
-use std::{
-    os::unix::process::ExitStatusExt,
-    process::ExitStatus,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{process::ExitStatus, sync::Arc, time::Duration};
 
-use anyhow::{bail, ensure};
+use anyhow::ensure;
 use fastrand::Rng;
-use nix::sys::signal::Signal;
 use testkit::{Service, TestEnv, free_port};
 use tokio::{process::Command, time::timeout};
 
 use crate::settings::Scale;
-
-/// How long a process that is to die at a named point may take to get there.
-const DOOM: Duration = Duration::from_secs(15);
 
 /// What a fleet is like in every row: four syncs in ten fail, a fifth is sent again, devices send
 /// in no order, and nobody gives up.
@@ -150,28 +141,6 @@ impl Cast {
             ensure!(status.success(), "a worker ended with {status}:\n{}", worker.log());
         }
         Ok(())
-    }
-}
-
-/// Kills a process by SIGKILL; it must have been alive. Answers with when that was.
-pub(crate) async fn kill(service: &mut Service) -> anyhow::Result<Instant> {
-    let when = Instant::now();
-    service.signal(Signal::SIGKILL);
-    let status = service.ended().await;
-    ensure!(status.signal() == Some(Signal::SIGKILL as i32), "a process ended with {status}:\n{}", service.log());
-    Ok(when)
-}
-
-/// Waits until a process has killed itself at its named point. `None`: it never came there, and
-/// was told to stop.
-pub(crate) async fn doomed(service: &mut Service) -> anyhow::Result<Option<Instant>> {
-    match timeout(DOOM, service.ended()).await {
-        Ok(status) if status.signal() == Some(Signal::SIGKILL as i32) => Ok(Some(Instant::now())),
-        Ok(status) => bail!("a process ended with {status}:\n{}", service.log()),
-        Err(_) => {
-            service.terminate().await;
-            Ok(None)
-        }
     }
 }
 

@@ -3,10 +3,8 @@
 
 use testkit::Service;
 
-use super::{
-    cast::{doomed, kill},
-    stage::Stage,
-};
+use super::stage::Stage;
+use crate::crash::{kill, wait_for_crash};
 
 /// Workers that acknowledge first and work then are killed at random: what they held is lost.
 pub(crate) async fn naive_pop(stage: &mut Stage) -> anyhow::Result<usize> {
@@ -29,7 +27,7 @@ pub(crate) async fn naive_count(stage: &mut Stage) -> anyhow::Result<usize> {
     for _ in 0..stage.scale.kills {
         let at = ["--mode", "count", "--crash-at", "after_insert_before_counter:3"];
         let mut worker = naive(stage, &at).await;
-        kills += usize::from(doomed(&mut worker).await?.is_some());
+        kills += usize::from(wait_for_crash(&mut worker).await?.is_some());
     }
     clear(stage, "count").await?;
     Ok(kills)

@@ -10,10 +10,8 @@ use pisync_core::{
 use testkit::hours_ago;
 use tokio::time::sleep;
 
-use super::{
-    cast::kill,
-    stage::{Stage, until},
-};
+use super::stage::Stage;
+use crate::{crash::kill, play::until};
 
 /// How long a server that was killed stays away.
 const AWAY: Duration = Duration::from_secs(8);
@@ -31,7 +29,7 @@ pub(crate) async fn redis_master_killed(stage: &mut Stage, is_ahead: bool) -> an
     stage.cast.open_fleet(stage.scale.over);
     sleep(stage.scale.over / 4).await;
     let key = format!("{}:{{q:00}}:stats", stage.prefix());
-    let set = stage.redis_set.as_mut().context("no servers of its own")?;
+    let set = stage.servers.redis_set.as_mut().context("no servers of its own")?;
     let (master, replicas) = set.holders(&key).await;
     if is_ahead {
         // Killed and not stopped: a replica that is stopped finds in its socket what its master had sent.
@@ -74,7 +72,7 @@ pub(crate) async fn mongo_primary_killed(stage: &mut Stage) -> anyhow::Result<us
     stage.cast.hire(2).await;
     stage.cast.open_fleet(stage.scale.over);
     sleep(stage.scale.over / 4).await;
-    let set = stage.mongo_set.as_mut().context("no servers of its own")?;
+    let set = stage.servers.mongo_set.as_mut().context("no servers of its own")?;
     let primary = set.primary().await.context("no primary")?;
     let killed = kill(set.service(primary)).await?;
     until("another primary", async || set.primary().await.is_some()).await?;

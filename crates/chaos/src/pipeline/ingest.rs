@@ -2,10 +2,8 @@
 
 use tokio::time::sleep;
 
-use super::{
-    cast::{doomed, kill},
-    stage::Stage,
-};
+use super::stage::Stage;
+use crate::crash::{kill, wait_for_crash};
 
 /// The most often an API passes its point until it dies there.
 const PASSES: u32 = 40;
@@ -20,7 +18,7 @@ pub(crate) async fn killed_at(stage: &mut Stage, point: &str) -> anyhow::Result<
         if turn == 0 {
             stage.cast.open_fleet(stage.scale.over);
         }
-        kills += usize::from(doomed(&mut api).await?.is_some());
+        kills += usize::from(wait_for_crash(&mut api).await?.is_some());
     }
     stage.cast.open_api().await;
     Ok(kills)

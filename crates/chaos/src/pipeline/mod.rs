@@ -1,17 +1,68 @@
 //! The rows of the pipeline: what is done to APIs, workers and servers while a fleet sends.
 //!
-//! In reading order: `rows` (what is done to whom), `stage` (the world of one row) with `cast` (its
-//! processes), `workers`, `ingest`, `servers`, `failover`, `replies` and `controls` (how it is done),
-//! `recovery` (how long a batch is without a worker), `line` (what is printed).
+//! In reading order: `rows` (what is done to whom), `fault` (which there are), `stage` (the world of one
+//! row) with `own_servers` and `cast` (its processes), `workers`, `ingest`, `servers`, `failover`,
+//! `replies` and `controls` (how it is done), `recovery` (how long a batch is without a worker), `verdict`
+//! (what came of it).
 
-pub(crate) mod cast;
+mod cast;
 mod controls;
 mod failover;
+mod fault;
 mod ingest;
-pub(crate) mod line;
-pub(crate) mod recovery;
+mod own_servers;
+mod recovery;
 mod replies;
-pub(crate) mod rows;
+mod rows;
 mod servers;
-pub(crate) mod stage;
+mod stage;
+mod verdict;
 mod workers;
+
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use self::rows::{ALL, PipelineRow};
+use self::{
+    stage::Stage,
+    verdict::{Outcome, PipelineColumns, verdict},
+};
+use crate::{
+    play::bounded,
+    settings::{Scale, Settings},
+    table::Line,
+};
+
+/// One row from an empty world to its line. Whatever happens in it, its world is taken down.
+pub(crate) async fn play(
+    row: &PipelineRow,
+    settings: &Settings,
+    seed: u64,
+    stop: &CancellationToken,
+) -> Line<PipelineColumns> {
+    log::info!(row = row.name; "playing");
+    let (scale, started) = (row.fault.sized(&settings.scale()), Instant::now());
+    let limit = scale.limit;
+    let mut stage = None;
+    let outcome = bounded(Box::pin(act(row, scale, seed, &mut stage)), limit, stop).await;
+    let took = started.elapsed();
+    let line = Line::new(
+        row.name,
+        outcome,
+        |outcome| verdict(row.expect, outcome),
+        |outcome| PipelineColumns::new(outcome, took),
+    );
+    if let Some(stage) = stage {
+        let keep = settings.logs.as_deref().filter(|_| line.is_failed());
+        stage.strike(row.name, keep).await;
+    }
+    line
+}
+
+async fn act(row: &PipelineRow, scale: Scale, seed: u64, stage: &mut Option<Stage>) -> anyhow::Result<Outcome> {
+    // Boxed: the compiler looks only so deep into what is awaited.
+    let stage = stage.insert(Box::pin(Stage::set(row.fault.servers(), scale, seed)).await);
+    let kills = Box::pin(row.fault.wreak(stage)).await?;
+    stage.settle(kills).await
+}

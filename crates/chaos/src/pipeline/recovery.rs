@@ -93,22 +93,3 @@ impl Seen {
 fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
     seen.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-/// The smallest time that so many percent do not exceed, in seconds.
-pub(crate) fn percentile(sorted: &[Duration], percent: usize) -> Option<f64> {
-    let rank = (sorted.len() * percent).div_ceil(100);
-    sorted.get(rank.saturating_sub(1)).map(Duration::as_secs_f64)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percentiles_are_of_what_was_measured() {
-        let times: Vec<_> = (1..=200).map(Duration::from_secs).collect();
-        let whole = |percent| percentile(&times, percent).map(f64::round).map(|seconds| seconds.to_string());
-        assert_eq!([50, 99, 100].map(whole), ["100", "198", "200"].map(|seconds| Some(seconds.to_owned())));
-        assert_eq!(percentile(&[], 50), None);
-    }
-}

@@ -27,7 +27,7 @@ impl Reply {
 
 /// All services reach Redis by a proxy that drops some of the replies and cuts the connection.
 pub(crate) async fn dropped(stage: &mut Stage, reply: Reply) -> anyhow::Result<usize> {
-    let url = stage.redis.as_ref().context("no Redis of its own")?.url();
+    let url = stage.servers.redis.as_ref().context("no Redis of its own")?.url();
     let upstream = url.strip_prefix("redis://").context("not a plain address")?.to_owned();
     let proxy = Proxy::start(upstream, reply.marker(), stage.rng.u64(..)).await?;
     stage.cast.detour = Some(format!("redis://{}", proxy.address()));

@@ -7,10 +7,8 @@ use reqwest::StatusCode;
 use testkit::{body, hours_ago};
 use tokio::time::sleep;
 
-use super::{
-    cast::kill,
-    stage::{Stage, until},
-};
+use super::stage::Stage;
+use crate::{crash::kill, play::until};
 
 /// Redis dies again and again while the fleet sends and workers drain.
 pub(crate) async fn redis_killed(stage: &mut Stage) -> anyhow::Result<usize> {
@@ -20,7 +18,7 @@ pub(crate) async fn redis_killed(stage: &mut Stage) -> anyhow::Result<usize> {
     for _ in 0..stage.scale.kills {
         sleep(stage.some_ms(200, 1_200)).await;
         let away = stage.some_ms(100, 600);
-        let redis = stage.redis.as_mut().context("no Redis of its own")?;
+        let redis = stage.servers.redis.as_mut().context("no Redis of its own")?;
         kill(redis.service()).await?;
         sleep(away).await;
         redis.restart().await;
@@ -34,7 +32,7 @@ pub(crate) async fn mongo_away(stage: &mut Stage) -> anyhow::Result<usize> {
     stage.cast.hire(2).await;
     stage.cast.open_fleet(stage.scale.over);
     sleep(stage.scale.over / 4).await;
-    let mongo = stage.mongo.as_mut().context("no MongoDB of its own")?;
+    let mongo = stage.servers.mongo.as_mut().context("no MongoDB of its own")?;
     kill(mongo.service()).await?;
     sleep(stage.scale.away).await;
     mongo.restart().await;
@@ -44,7 +42,7 @@ pub(crate) async fn mongo_away(stage: &mut Stage) -> anyhow::Result<usize> {
 /// Redis gets full, as no worker is there. Then some come, and it takes events again.
 pub(crate) async fn redis_full(stage: &mut Stage) -> anyhow::Result<usize> {
     stage.cast.open_api().await;
-    let redis = stage.redis.as_ref().context("no Redis of its own")?;
+    let redis = stage.servers.redis.as_ref().context("no Redis of its own")?;
     let memory = redis.cli(&["INFO", "memory"]).await;
     let used = memory.lines().find_map(|line| line.strip_prefix("used_memory:"));
     let used: u64 = used.context("Redis does not tell its memory")?.trim().parse()?;

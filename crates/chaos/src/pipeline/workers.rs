@@ -6,10 +6,10 @@ use anyhow::ensure;
 use nix::sys::signal::Signal;
 use tokio::time::sleep;
 
-use super::{
-    cast::{doomed, kill},
-    recovery::batches_of,
-    stage::{Stage, until},
+use super::{recovery::batches_of, stage::Stage};
+use crate::{
+    crash::{kill, wait_for_crash},
+    play::until,
 };
 
 /// How often a worker passes its point until it dies there, in turn.
@@ -59,7 +59,7 @@ fn time_for_turns(stage: &Stage) -> Duration {
 async fn dies_at(stage: &mut Stage, point: &str, args: &[&str]) -> anyhow::Result<bool> {
     let mut worker = stage.cast.a_worker(&[&["--crash-at", point], args].concat()).await;
     let pid = worker.pid();
-    let Some(when) = doomed(&mut worker).await? else { return Ok(false) };
+    let Some(when) = wait_for_crash(&mut worker).await? else { return Ok(false) };
     stage.recovery.killed(pid, when).await;
     Ok(true)
 }

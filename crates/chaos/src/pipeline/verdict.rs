@@ -1,30 +1,40 @@
-//! What comes of a row: a line of the table.
+//! What came of a row, and whether it is what must.
 
-use std::{io::Write, time::Duration};
+use std::time::Duration;
 
-use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::{
-    recovery::percentile,
-    rows::{Expect, Row},
-    stage::Findings,
-};
+use crate::table::{Columns, percentile, seconds};
 
-/// The heads of the columns.
-const HEADS: [&str; 11] = [
-    "row",
-    "acknowledged",
-    "lost",
-    "duplicate rows",
-    "wrong counters",
-    "dead letters",
-    "redelivered",
-    "kills",
-    "recovery p50",
-    "p99",
-    "time",
-];
+/// What must come of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expect {
+    /// Nothing lost, nothing twice, every counter right, no dead letters.
+    NoDamage,
+    /// It goes on by itself, and what is there is right; what was lost is told by the number.
+    Recovery,
+    /// A control: events are lost.
+    Losses,
+    /// A control: counters are wrong.
+    WrongCounters,
+}
+
+/// What `fleet-sim verify` says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Findings {
+    /// Events answered by 202.
+    pub(crate) acknowledged: u64,
+    /// Those of them without a row.
+    pub(crate) lost: u64,
+    /// Rows beyond the first of their event.
+    pub(crate) duplicated: u64,
+    /// Devices whose counter is not the fold of their rows.
+    pub(crate) wrong_counters: u64,
+    /// The first faults of any kind.
+    pub(crate) faults: Vec<Value>,
+}
 
 /// What was found at the end of a row.
 #[derive(Debug, Default)]
@@ -41,11 +51,10 @@ pub(crate) struct Outcome {
     pub(crate) recovery: Vec<Duration>,
 }
 
-/// One line of the table; times in seconds.
+/// The columns of the table; times in seconds.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Line {
-    row: &'static str,
+pub(crate) struct PipelineColumns {
     acknowledged: u64,
     lost: u64,
     duplicate_rows: u64,
@@ -56,20 +65,12 @@ pub(crate) struct Line {
     recovery_p50: Option<f64>,
     recovery_p99: Option<f64>,
     seconds: f64,
-    /// Why the row is not as it must be.
-    pub(crate) failure: Option<String>,
 }
 
-impl Line {
-    /// The line of a row, with its verdict.
-    pub(crate) fn new(row: &Row, outcome: anyhow::Result<Outcome>, took: Duration) -> Self {
-        let failure = match &outcome {
-            Ok(outcome) => verdict(row.expect, outcome),
-            Err(error) => Some(format!("{error:#}")),
-        };
-        let Outcome { findings, redelivered, dead, kills, recovery } = outcome.unwrap_or_default();
+impl PipelineColumns {
+    pub(super) fn new(outcome: Outcome, took: Duration) -> Self {
+        let Outcome { findings, redelivered, dead, kills, recovery } = outcome;
         Self {
-            row: row.name,
             acknowledged: findings.acknowledged,
             lost: findings.lost,
             duplicate_rows: findings.duplicated,
@@ -80,23 +81,27 @@ impl Line {
             recovery_p50: percentile(&recovery, 50),
             recovery_p99: percentile(&recovery, 99),
             seconds: took.as_secs_f64(),
-            failure,
         }
     }
+}
 
-    /// Says how the row went.
-    pub(crate) fn log(&self) {
-        match &self.failure {
-            None => log::info!(row = self.row, kills = self.kills, seconds = self.seconds.round(); "as it must be"),
-            Some(failure) => log::error!(row = self.row, kills = self.kills; "FAILED: {failure}"),
-        }
-    }
+impl Columns for PipelineColumns {
+    const HEADS: &'static [&'static str] = &[
+        "row",
+        "acknowledged",
+        "lost",
+        "duplicate rows",
+        "wrong counters",
+        "dead letters",
+        "redelivered",
+        "kills",
+        "recovery p50",
+        "p99",
+        "time",
+    ];
 
-    fn cells(&self) -> [String; 11] {
-        let seconds =
-            |seconds: Option<f64>| seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.2} s"));
-        [
-            self.row.to_owned(),
+    fn cells(&self) -> Vec<String> {
+        vec![
             self.acknowledged.to_string(),
             self.lost.to_string(),
             self.duplicate_rows.to_string(),
@@ -113,7 +118,7 @@ impl Line {
 
 /// Why this is not what must come of the row. A row in which nothing happened proves nothing, and
 /// neither does a control without damage.
-fn verdict(expect: Expect, outcome: &Outcome) -> Option<String> {
+pub(super) fn verdict(expect: Expect, outcome: &Outcome) -> Option<String> {
     let Outcome { findings, dead, kills, .. } = outcome;
     if *kills == 0 {
         return Some("nothing was done to the system".into());
@@ -130,36 +135,6 @@ fn verdict(expect: Expect, outcome: &Outcome) -> Option<String> {
         Expect::WrongCounters if findings.wrong_counters == 0 => Some("the control miscounted nothing".into()),
         _ => None,
     }
-}
-
-/// Prints the lines: a table in Markdown, or JSON.
-pub(crate) fn print(lines: &[Line], json: bool) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    if json {
-        for line in lines {
-            writeln!(out, "{}", serde_json::to_string(line)?)?;
-        }
-        return Ok(());
-    }
-    if !lines.is_empty() {
-        writeln!(out, "{}", table(HEADS, lines.iter().map(Line::cells)))?;
-    }
-    for line in lines {
-        if let Some(failure) = &line.failure {
-            writeln!(out, "FAILED: {}: {failure}", line.row)?;
-        }
-    }
-    Ok(())
-}
-
-/// A table in Markdown.
-pub(crate) fn table<const N: usize>(heads: [&str; N], rows: impl Iterator<Item = [String; N]>) -> Table {
-    let mut table = Table::new();
-    table.load_preset(ASCII_MARKDOWN).set_header(heads).add_rows(rows);
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
 }
 
 #[cfg(test)]

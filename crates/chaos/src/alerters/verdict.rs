@@ -1,27 +1,24 @@
-//! What comes of a row of the alerters: a line of their table.
+//! What came of a row of the alerters, and whether it is what must.
 
-use std::{io::Write, time::Duration};
+use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Expect, Row, sink::Posts, told::Faults};
-use crate::pipeline::{line::table, recovery::percentile};
+use super::{sink::Posts, told::Faults};
+use crate::table::{Columns, percentile, seconds};
 
-/// The heads of the columns.
-const HEADS: [&str; 12] = [
-    "row",
-    "incidents",
-    "lost",
-    "duplicate lines",
-    "unfounded",
-    "unsettled",
-    "messages",
-    "repeated",
-    "kills",
-    "recovery p50",
-    "p99",
-    "time",
-];
+/// What must come of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expect {
+    /// Everything told, nothing unfounded, and nothing twice but what was on its way at a kill.
+    Told,
+    /// The same without any kill: nothing twice.
+    ToldOnce,
+    /// A control: incidents of which nobody is told.
+    Losses,
+    /// A control: messages that come twice without any kill.
+    Duplicates,
+}
 
 /// The most lines of one message to the log: what may be on its way at a kill.
 const ON_ITS_WAY: u64 = alerter::outbox::LISTED as u64;
@@ -54,11 +51,10 @@ pub(super) struct Outcome {
     pub(super) recovery: Vec<Duration>,
 }
 
-/// One line of the table; times in seconds.
+/// The columns of the table; times in seconds.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Line {
-    row: &'static str,
+pub(crate) struct AlerterColumns {
     incidents: u64,
     lost: u64,
     duplicate_lines: u64,
@@ -70,20 +66,12 @@ pub(crate) struct Line {
     recovery_p50: Option<f64>,
     recovery_p99: Option<f64>,
     seconds: f64,
-    /// Why the row is not as it must be.
-    pub(crate) failure: Option<String>,
 }
 
-impl Line {
-    /// The line of a row, with its verdict.
-    pub(super) fn new(row: &Row, outcome: anyhow::Result<Outcome>, took: Duration) -> Self {
-        let failure = match &outcome {
-            Ok(outcome) => verdict(row.expect, outcome),
-            Err(error) => Some(format!("{error:#}")),
-        };
-        let Outcome { findings, kills, recovery } = outcome.unwrap_or_default();
+impl AlerterColumns {
+    pub(super) fn new(outcome: &Outcome, took: Duration) -> Self {
+        let Outcome { findings, kills, recovery } = outcome;
         Self {
-            row: row.name,
             incidents: findings.incidents,
             lost: findings.faults.lost,
             duplicate_lines: findings.faults.duplicates,
@@ -91,27 +79,32 @@ impl Line {
             unsettled: findings.unsettled,
             messages: findings.posts.messages,
             repeated: findings.posts.repeated,
-            kills,
-            recovery_p50: percentile(&recovery, 50),
-            recovery_p99: percentile(&recovery, 99),
+            kills: *kills,
+            recovery_p50: percentile(recovery, 50),
+            recovery_p99: percentile(recovery, 99),
             seconds: took.as_secs_f64(),
-            failure,
         }
     }
+}
 
-    /// Says how the row went.
-    pub(crate) fn log(&self) {
-        match &self.failure {
-            None => log::info!(row = self.row, kills = self.kills, seconds = self.seconds.round(); "as it must be"),
-            Some(failure) => log::error!(row = self.row, kills = self.kills; "FAILED: {failure}"),
-        }
-    }
+impl Columns for AlerterColumns {
+    const HEADS: &'static [&'static str] = &[
+        "row",
+        "incidents",
+        "lost",
+        "duplicate lines",
+        "unfounded",
+        "unsettled",
+        "messages",
+        "repeated",
+        "kills",
+        "recovery p50",
+        "p99",
+        "time",
+    ];
 
-    fn cells(&self) -> [String; 12] {
-        let seconds =
-            |seconds: Option<f64>| seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.2} s"));
-        [
-            self.row.to_owned(),
+    fn cells(&self) -> Vec<String> {
+        vec![
             self.incidents.to_string(),
             self.lost.to_string(),
             self.duplicate_lines.to_string(),
@@ -129,7 +122,7 @@ impl Line {
 
 /// Why this is not what must come of the row. A kill may make one message come again and leave half
 /// a line behind; nothing else may.
-fn verdict(expect: Expect, outcome: &Outcome) -> Option<String> {
+pub(super) fn verdict(expect: Expect, outcome: &Outcome) -> Option<String> {
     let Outcome { findings, kills, .. } = outcome;
     let Findings { faults, torn, unsettled, posts, owed, .. } = findings;
     let Faults { lost, duplicates, unfounded } = *faults;
@@ -153,26 +146,6 @@ fn verdict(expect: Expect, outcome: &Outcome) -> Option<String> {
         Expect::Duplicates if duplicates == 0 => Some("the control told nothing twice".into()),
         _ => None,
     }
-}
-
-/// Prints the lines: a table in Markdown, or JSON.
-pub(crate) fn print(lines: &[Line], json: bool) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    if json {
-        for line in lines {
-            writeln!(out, "{}", serde_json::to_string(line)?)?;
-        }
-        return Ok(());
-    }
-    if !lines.is_empty() {
-        writeln!(out, "{}", table(HEADS, lines.iter().map(Line::cells)))?;
-    }
-    for line in lines {
-        if let Some(failure) = &line.failure {
-            writeln!(out, "FAILED: {}: {failure}", line.row)?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,14 +1,9 @@
-//! What comes of a row of the edge: a line of its table.
-
-use std::io::Write;
+//! What came of a row of the edge, and whether it is what must.
 
 use serde::Serialize;
 
-use super::{reports::Sent, rows::Row, watch::Memory};
-use crate::pipeline::line::table;
-
-/// The heads of the columns.
-const HEADS: [&str; 9] = ["row", "attacks", "accepted", "refused", "no answer", "p99", "memory", "alive", "damage"];
+use super::{reports::Sent, rows::EdgeRow, watch::Memory};
+use crate::table::Columns;
 
 /// The most memory, in kB.
 const MEMORY: u64 = 200 * 1024;
@@ -26,11 +21,10 @@ pub(super) struct Outcome {
     pub(super) damage: Option<String>,
 }
 
-/// One line of the table.
+/// The columns of the table.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Line {
-    row: &'static str,
+pub(crate) struct EdgeColumns {
     attacks: usize,
     accepted: usize,
     refused: usize,
@@ -39,20 +33,12 @@ pub(crate) struct Line {
     peak_memory_kb: u64,
     alive: bool,
     damage: Option<String>,
-    /// Why the row is not as it must be.
-    pub(crate) failure: Option<String>,
 }
 
-impl Line {
-    /// The line of a row, with its verdict.
-    pub(super) fn new(row: &Row, quick: bool, outcome: anyhow::Result<Outcome>) -> Self {
-        let failure = match &outcome {
-            Ok(outcome) => verdict(row.bounds, if quick { QUICK_P99 } else { row.p99 }, outcome),
-            Err(error) => Some(format!("{error:#}")),
-        };
-        let Outcome { reports, memory, acts, damage } = outcome.unwrap_or_default();
+impl EdgeColumns {
+    pub(super) fn new(outcome: Outcome) -> Self {
+        let Outcome { reports, memory, acts, damage } = outcome;
         Self {
-            row: row.name,
             attacks: acts,
             accepted: reports.accepted,
             refused: reports.refused,
@@ -61,21 +47,16 @@ impl Line {
             peak_memory_kb: memory.peak,
             alive: memory.is_alive,
             damage,
-            failure,
         }
     }
+}
 
-    /// Says how the row went.
-    pub(crate) fn log(&self) {
-        match &self.failure {
-            None => log::info!(row = self.row, p99_seconds = self.p99_seconds; "as it must be"),
-            Some(failure) => log::error!(row = self.row; "FAILED: {failure}"),
-        }
-    }
+impl Columns for EdgeColumns {
+    const HEADS: &'static [&'static str] =
+        &["row", "attacks", "accepted", "refused", "no answer", "p99", "memory", "alive", "damage"];
 
-    fn cells(&self) -> [String; 9] {
-        [
-            self.row.to_owned(),
+    fn cells(&self) -> Vec<String> {
+        vec![
             self.attacks.to_string(),
             self.accepted.to_string(),
             self.refused.to_string(),
@@ -86,6 +67,11 @@ impl Line {
             self.damage.clone().unwrap_or_else(|| "-".to_owned()),
         ]
     }
+}
+
+/// Why this is not what must come of a row in the form that is played.
+pub(super) fn verdict_on(row: &EdgeRow, quick: bool, outcome: &Outcome) -> Option<String> {
+    verdict(row.fault.bounds, if quick { QUICK_P99 } else { row.expect.p99 }, outcome)
 }
 
 /// Why this is not what must come of the row; a control must take damage.
@@ -117,26 +103,6 @@ fn damage(p99: f64, outcome: &Outcome) -> Option<String> {
         return Some(format!("99 of 100 reports took up to {:.0} ms", reports.p99() * 1_000.0));
     }
     damage.clone()
-}
-
-/// Prints the lines: a table in Markdown, or JSON.
-pub(crate) fn print(lines: &[Line], json: bool) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    if json {
-        for line in lines {
-            writeln!(out, "{}", serde_json::to_string(line)?)?;
-        }
-        return Ok(());
-    }
-    if !lines.is_empty() {
-        writeln!(out, "{}", table(HEADS, lines.iter().map(Line::cells)))?;
-    }
-    for line in lines {
-        if let Some(failure) = &line.failure {
-            writeln!(out, "FAILED: {}: {failure}", line.row)?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,0 +1,74 @@
+//! What is done in a row.
+
+use super::{
+    controls, failover, ingest,
+    own_servers::Servers,
+    replies::{self, Reply},
+    servers,
+    stage::Stage,
+    workers,
+};
+use crate::settings::Scale;
+
+/// What is done, and to whom.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Havoc {
+    WorkerAt(&'static str),
+    WorkerAtRandom,
+    WorkerStopped,
+    WorkersRace,
+    IngestAt(&'static str),
+    IngestAtRandom,
+    RedisKilled,
+    RedisFull,
+    RedisMasterKilled(Servers),
+    RedisMasterKilledAhead(Servers),
+    MongoAway,
+    MongoPrimaryKilled,
+    RepliesDropped(Reply),
+    NaivePop,
+    NaiveCount,
+}
+
+/// How many events it takes at the least to fill a Redis: they must be much more than its buffers.
+const FULL: u32 = 10_000;
+
+impl Havoc {
+    /// Which servers it takes.
+    pub(super) const fn servers(self) -> Servers {
+        match self {
+            Self::RedisKilled | Self::RedisFull | Self::RepliesDropped(_) => Servers::OwnRedis,
+            Self::RedisMasterKilled(servers) | Self::RedisMasterKilledAhead(servers) => servers,
+            Self::MongoAway => Servers::OwnMongo,
+            Self::MongoPrimaryKilled => Servers::OwnMongoSet,
+            _ => Servers::Shared,
+        }
+    }
+
+    /// How large the row is.
+    pub(crate) fn sized(self, scale: &Scale) -> Scale {
+        let least = if matches!(self, Self::RedisFull) { FULL.div_ceil(scale.devices) } else { 1 };
+        Scale { rounds: scale.rounds.max(least), ..scale.clone() }
+    }
+
+    /// Does it, and answers with how often it really happened.
+    pub(crate) async fn wreak(self, stage: &mut Stage) -> anyhow::Result<usize> {
+        match self {
+            Self::WorkerAt(point) => workers::killed_at(stage, point).await,
+            Self::WorkerAtRandom => workers::killed_at_random(stage).await,
+            Self::WorkerStopped => workers::stopped(stage).await,
+            Self::WorkersRace => workers::race(stage).await,
+            Self::IngestAt(point) => ingest::killed_at(stage, point).await,
+            Self::IngestAtRandom => ingest::killed_at_random(stage).await,
+            Self::RedisKilled => servers::redis_killed(stage).await,
+            Self::RedisFull => servers::redis_full(stage).await,
+            Self::RedisMasterKilled(_) => failover::redis_master_killed(stage, false).await,
+            Self::RedisMasterKilledAhead(_) => failover::redis_master_killed(stage, true).await,
+            Self::MongoAway => servers::mongo_away(stage).await,
+            Self::MongoPrimaryKilled => failover::mongo_primary_killed(stage).await,
+            Self::RepliesDropped(reply) => replies::dropped(stage, reply).await,
+            Self::NaivePop => controls::naive_pop(stage).await,
+            Self::NaiveCount => controls::naive_count(stage).await,
+        }
+    }
+}
