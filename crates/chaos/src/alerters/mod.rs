@@ -2,15 +2,15 @@
 //! fail, they are killed, and afterwards the alert log is compared with what had to be told.
 //!
 //! In reading order: `rows`, `havoc` (what is done), `world` (the devices and the alerters of one row),
-//! `told` and `sink` (what the log and a webhook have and must have), `recovery` (how long the log stands
+//! `told` and `webhook` (what the log and a webhook have and must have), `recovery` (how long the log stands
 //! still), `verdict` (what came of it).
 
 mod havoc;
 mod recovery;
 mod rows;
-mod sink;
 mod told;
 mod verdict;
+mod webhook;
 mod world;
 
 use std::time::Instant;

@@ -11,14 +11,14 @@ use pisync_core::{
     queue::Hints,
     store::{AlertFilter, Revision, Saved, Store},
 };
-use testkit::{Service, TestEnv};
+use testkit::{FakeReceiver, Service, TestEnv};
 use tokio::time::sleep;
 
 use super::{
     recovery::Recovery,
-    sink::{self, Sink},
     told::{AlertLog, Fate, Faults, faults_of},
     verdict::{Findings, Outcome},
+    webhook::{self, Posts},
 };
 use crate::{play::keep_logs, settings::Scale};
 
@@ -47,7 +47,7 @@ pub(super) struct World {
     hints: Hints,
     devices: Vec<Device>,
     log: AlertLog,
-    sink: Sink,
+    webhook: FakeReceiver,
     /// The config of the alerters, if they have one.
     config: Option<String>,
     started: usize,
@@ -68,10 +68,10 @@ impl World {
         store.ensure_indexes().await?;
         let (hints, path) = (Hints::new(env.queue()), env.path("alerts.log"));
         let (recovery, log) = (Recovery::watch(path.clone()), AlertLog::new(path));
-        let sink = Sink::start().await?;
-        std::fs::write(env.path("alerts.toml"), sink.config())?;
+        let webhook = FakeReceiver::start().await;
+        std::fs::write(env.path("alerts.toml"), webhook::config(&webhook))?;
         let (rng, alerters, devices) = (Rng::with_seed(seed), Vec::new(), Vec::new());
-        Ok(Self { scale, rng, recovery, alerters, env, store, hints, devices, log, sink, config: None, started: 0 })
+        Ok(Self { scale, rng, recovery, alerters, env, store, hints, devices, log, webhook, config: None, started: 0 })
     }
 
     /// A random duration from `least` to `most` milliseconds.
@@ -172,7 +172,7 @@ impl World {
     /// How many alerts the webhook must have been told of, by what the store knows.
     async fn posted(&self) -> anyhow::Result<u64> {
         let all = self.incidents().await?;
-        let told = all.iter().filter_map(|incident| incident.told(sink::NAME));
+        let told = all.iter().filter_map(|incident| incident.told(webhook::NAME));
         Ok(told.map(|told| 1 + u64::from(told.is_resolved)).sum())
     }
 
@@ -202,7 +202,7 @@ impl World {
             faults += faults_of(self.log.of(device.id.as_str()), device.fate, device.is_well);
         }
         let (incidents, unsettled) = (self.devices.len() as u64, self.unsettled().await?);
-        let (posts, owed) = (self.sink.posts(), self.posted().await?);
+        let (posts, owed) = (Posts::to(&self.webhook)?, self.posted().await?);
         let findings = Findings { incidents, faults, torn: self.log.torn, unsettled, posts, owed };
         Ok(Outcome { findings, kills, recovery: self.recovery.times() })
     }
