@@ -1,14 +1,14 @@
 //! The rows of the alerters: two of them watch a fleet in which device after device begins to
 //! fail, they are killed, and afterwards the alert log is compared with what had to be told.
 //!
-//! In reading order: `rows`, `havoc` (what is done), `world` (the devices and the alerters of one row),
-//! `told` and `webhook` (what the log and a webhook have and must have), `recovery` (how long the log stands
+//! In reading order: `rows`, `fault` (what is done), `world` (the devices and the alerters of one row),
+//! `alert_log` and `webhook` (what the log and a webhook have and must have), `recovery` (how long the log stands
 //! still), `verdict` (what came of it).
 
-mod havoc;
+mod fault;
 mod recovery;
 mod rows;
-mod told;
+mod alert_log;
 mod verdict;
 mod webhook;
 mod world;
@@ -38,8 +38,8 @@ pub(crate) async fn play(
     let mut world = None;
     let act = async {
         let world = world.insert(World::begin(scale, seed).await?);
-        let kills = row.fault.wreak(world).await?;
-        world.settle(kills).await
+        let kills = row.fault.inject(world).await?;
+        world.finish(kills).await
     };
     let outcome: anyhow::Result<Outcome> = bounded(Box::pin(act), limit, stop).await;
     let took = started.elapsed();
@@ -51,7 +51,7 @@ pub(crate) async fn play(
     );
     if let Some(world) = world {
         let keep = settings.logs.as_deref().filter(|_| line.is_failed());
-        world.strike(row.name, keep).await;
+        world.teardown(row.name, keep).await;
     }
     line
 }

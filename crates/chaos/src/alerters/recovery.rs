@@ -9,7 +9,7 @@ use std::{
 use tokio::task::JoinHandle;
 
 /// How often the log is looked at.
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Watches the length of the log. Something waits to be told at every kill, so the time from a
 /// kill to the next line is the time without a sender.
@@ -56,7 +56,7 @@ impl Drop for Recovery {
 
 async fn look(log: PathBuf, seen: Arc<Mutex<Seen>>) {
     loop {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
         let length = length(&log);
         with(&seen, |seen| {
             let over = seen.kills.extract_if(.., |(_, before)| *before < length);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{told::Faults, webhook::Posts};
+use super::{alert_log::Faults, webhook::Posts};
 use crate::table::{Columns, percentile, seconds};
 
 /// What must come of a row.

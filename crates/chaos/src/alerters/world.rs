@@ -16,20 +16,20 @@ use tokio::time::sleep;
 
 use super::{
     recovery::Recovery,
-    told::{AlertLog, Fate, Faults, faults_of},
+    alert_log::{AlertLog, DeviceOutcome, Faults, faults_of},
     verdict::{Findings, Outcome},
     webhook::{self, Posts},
 };
 use crate::{play::keep_logs, settings::Scale};
 
 /// How often it is looked whether all was told.
-const LOOK: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How many counters are saved, and hints left, at once.
-const AT_ONCE: usize = 1_000;
+const BATCH_SIZE: usize = 1_000;
 
 /// How many looks there are at the end at what must not be told once more.
-const LAST_LOOKS: usize = 2;
+const LAST_TICKS: usize = 2;
 
 /// The world of one row. All processes in it are killed when it is dropped.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ pub(super) struct World {
 #[derive(Debug, Clone)]
 struct Device {
     id: DeviceId,
-    fate: Fate,
+    outcome: DeviceOutcome,
     is_well: bool,
 }
 
@@ -80,14 +80,14 @@ impl World {
     }
 
     /// Starts an alerter that tells the webhook too, and waits until it watches.
-    pub(super) async fn hire_one(&mut self, args: &[&str]) {
+    pub(super) async fn start_alerter(&mut self, args: &[&str]) {
         let config = self.env.path("alerts.toml").display().to_string();
-        self.hire("alerter", &[&["--config", &config], args].concat()).await;
+        self.start("alerter", &[&["--config", &config], args].concat()).await;
         self.config = Some(config);
     }
 
     /// Starts an alerter and waits until it watches.
-    pub(super) async fn hire(&mut self, binary: &str, args: &[&str]) {
+    pub(super) async fn start(&mut self, binary: &str, args: &[&str]) {
         self.started += 1;
         let (log, lines) = (format!("{:02}-{binary}.log", self.started), self.env.path("alerts.log"));
         let lines = lines.display().to_string();
@@ -97,7 +97,7 @@ impl World {
     }
 
     /// Stops all alerters. One may die at its point on the way.
-    pub(super) async fn dismiss(&mut self) {
+    pub(super) async fn stop_alerters(&mut self) {
         for mut alerter in self.alerters.drain(..) {
             alerter.terminate().await;
         }
@@ -117,7 +117,7 @@ impl World {
         sleep(self.some_ms(0, 400)).await;
         // Each of the alerters may get to look at each device.
         self.hint(&new).await?;
-        let flickers = |at: &usize| self.devices[*at].fate == Fate::Flickers;
+        let flickers = |at: &usize| self.devices[*at].outcome == DeviceOutcome::Flickers;
         let flickers: Vec<_> = new.iter().copied().filter(flickers).collect();
         sleep(self.some_ms(0, 300)).await;
         self.recover(&flickers).await
@@ -128,7 +128,7 @@ impl World {
     pub(super) async fn recover_told(&mut self) -> anyhow::Result<bool> {
         self.log.read_on().context("reading the alert log")?;
         let is_due =
-            |device: &Device| device.fate == Fate::Recovers && !device.is_well && self.log.has_told(device.id.as_str());
+            |device: &Device| device.outcome == DeviceOutcome::Recovers && !device.is_well && self.log.has_told(device.id.as_str());
         let due: Vec<_> = (0..self.devices.len()).filter(|at| is_due(&self.devices[*at])).collect();
         self.recover(&due).await?;
         Ok(!due.is_empty())
@@ -143,7 +143,7 @@ impl World {
     }
 
     async fn save(&self, which: &[usize]) -> anyhow::Result<()> {
-        for some in which.chunks(AT_ONCE) {
+        for some in which.chunks(BATCH_SIZE) {
             let counters: Vec<_> = some.iter().map(|at| self.devices[*at].counter()).collect();
             let saved = self.store.failure_counters().save(&counters).await?;
             ensure!(saved == Saved::All, "a counter was changed by another");
@@ -160,7 +160,7 @@ impl World {
     /// should not be.
     async fn quiet(&mut self) -> anyhow::Result<()> {
         while self.recover_told().await? || self.unsettled().await? > 0 {
-            sleep(LOOK).await;
+            sleep(POLL_INTERVAL).await;
         }
         Ok(())
     }
@@ -189,17 +189,17 @@ impl World {
     }
 
     /// Ends the row: all was told, nobody has anything to add, and the log is compared.
-    pub(super) async fn settle(&mut self, kills: usize) -> anyhow::Result<Outcome> {
+    pub(super) async fn finish(&mut self, kills: usize) -> anyhow::Result<Outcome> {
         ensure!(self.devices.len() == self.scale.incidents, "only {} devices failed", self.devices.len());
         self.quiet().await?;
-        self.dismiss().await;
-        for _ in 0..LAST_LOOKS {
-            self.look_once().await?;
+        self.stop_alerters().await;
+        for _ in 0..LAST_TICKS {
+            self.tick_once().await?;
         }
         self.log.read_on().context("reading the alert log")?;
         let mut faults = Faults::default();
         for device in &self.devices {
-            faults += faults_of(self.log.of(device.id.as_str()), device.fate, device.is_well);
+            faults += faults_of(self.log.of(device.id.as_str()), device.outcome, device.is_well);
         }
         let (incidents, unsettled) = (self.devices.len() as u64, self.unsettled().await?);
         let (posts, owed) = (Posts::to(&self.webhook)?, self.posted().await?);
@@ -207,7 +207,7 @@ impl World {
         Ok(Outcome { findings, kills, recovery: self.recovery.times() })
     }
 
-    async fn look_once(&self) -> anyhow::Result<()> {
+    async fn tick_once(&self) -> anyhow::Result<()> {
         let lines = self.env.path("alerts.log").display().to_string();
         let mut command = self.env.command("alerter", &["--once", "--alert-log", &lines]);
         command.args(self.config.iter().flat_map(|config| ["--config", config]));
@@ -217,7 +217,7 @@ impl World {
     }
 
     /// Takes everything down; the logs are copied to `keep` first.
-    pub(super) async fn strike(self, row: &str, keep: Option<&Path>) {
+    pub(super) async fn teardown(self, row: &str, keep: Option<&Path>) {
         let Self { recovery, alerters, env, .. } = self;
         drop((alerters, recovery));
         if let Some(keep) = keep {
@@ -230,12 +230,12 @@ impl World {
 impl Device {
     /// Of ten, one flickers and four recover.
     fn new(number: usize) -> anyhow::Result<Self> {
-        let fate = match number % 10 {
-            0 => Fate::Flickers,
-            1..=4 => Fate::Recovers,
-            _ => Fate::Fails,
+        let outcome = match number % 10 {
+            0 => DeviceOutcome::Flickers,
+            1..=4 => DeviceOutcome::Recovers,
+            _ => DeviceOutcome::Fails,
         };
-        Ok(Self { id: DeviceId::parse(&format!("box-{number:06}"))?, fate, is_well: false })
+        Ok(Self { id: DeviceId::parse(&format!("box-{number:06}"))?, outcome, is_well: false })
     }
 
     /// What its counter is to be, and what it was before. It fails once and recovers once.

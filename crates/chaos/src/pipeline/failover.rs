@@ -10,7 +10,7 @@ use pisync_core::{
 use testkit::hours_ago;
 use tokio::time::sleep;
 
-use super::stage::Stage;
+use super::scenario::Scenario;
 use crate::{crash::kill, play::until};
 
 /// How long a server that was killed stays away.
@@ -21,15 +21,15 @@ const AHEAD: Duration = Duration::from_secs(4);
 
 /// The master of the first partition dies while the fleet sends, and comes back as a replica. What is
 /// stored already cannot be lost: where something is to be lost, no worker is there before.
-pub(crate) async fn redis_master_killed(stage: &mut Stage, is_ahead: bool) -> anyhow::Result<usize> {
-    stage.cast.open_api().await;
+pub(crate) async fn redis_master_killed(scenario: &mut Scenario, is_ahead: bool) -> anyhow::Result<usize> {
+    scenario.processes.open_api().await;
     if !is_ahead {
-        stage.cast.hire(2).await;
+        scenario.processes.start_workers(2).await;
     }
-    stage.cast.open_fleet(stage.scale.over);
-    sleep(stage.scale.over / 4).await;
-    let key = format!("{}:{{q:00}}:stats", stage.prefix());
-    let set = stage.servers.redis_set.as_mut().context("no servers of its own")?;
+    scenario.processes.start_fleet(scenario.scale.over);
+    sleep(scenario.scale.over / 4).await;
+    let key = format!("{}:{{q:00}}:stats", scenario.prefix());
+    let set = scenario.servers.redis_set.as_mut().context("no servers of its own")?;
     let (master, replicas) = set.holders(&key).await;
     if is_ahead {
         // Killed and not stopped: a replica that is stopped finds in its socket what its master had sent.
@@ -48,10 +48,10 @@ pub(crate) async fn redis_master_killed(stage: &mut Stage, is_ahead: bool) -> an
         sleep(AWAY).await;
         set.server(master).restart().await;
     };
-    let (taken_over, ()) = tokio::join!(takes_writes(stage.queue.clone(), killed), comes_back);
-    stage.recovery.took(taken_over?);
+    let (taken_over, ()) = tokio::join!(takes_writes(scenario.queue.clone(), killed), comes_back);
+    scenario.recovery.took(taken_over?);
     if is_ahead {
-        stage.cast.hire(2).await;
+        scenario.processes.start_workers(2).await;
     }
     Ok(1)
 }
@@ -67,16 +67,16 @@ async fn takes_writes(queue: Queue, killed: Instant) -> anyhow::Result<Duration>
 }
 
 /// The primary of three dies while the fleet sends, and comes back as a secondary.
-pub(crate) async fn mongo_primary_killed(stage: &mut Stage) -> anyhow::Result<usize> {
-    stage.cast.open_api().await;
-    stage.cast.hire(2).await;
-    stage.cast.open_fleet(stage.scale.over);
-    sleep(stage.scale.over / 4).await;
-    let set = stage.servers.mongo_set.as_mut().context("no servers of its own")?;
+pub(crate) async fn mongo_primary_killed(scenario: &mut Scenario) -> anyhow::Result<usize> {
+    scenario.processes.open_api().await;
+    scenario.processes.start_workers(2).await;
+    scenario.processes.start_fleet(scenario.scale.over);
+    sleep(scenario.scale.over / 4).await;
+    let set = scenario.servers.mongo_set.as_mut().context("no servers of its own")?;
     let primary = set.primary().await.context("no primary")?;
     let killed = kill(set.service(primary)).await?;
     until("another primary", async || set.primary().await.is_some()).await?;
-    stage.recovery.took(killed.elapsed());
+    scenario.recovery.took(killed.elapsed());
     set.restart(primary);
     Ok(1)
 }

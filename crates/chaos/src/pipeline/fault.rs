@@ -4,15 +4,15 @@ use super::{
     controls, failover, ingest,
     own_servers::Servers,
     replies::{self, Reply},
-    servers,
-    stage::Stage,
+    outages,
+    scenario::Scenario,
     workers,
 };
 use crate::settings::Scale;
 
 /// What is done, and to whom.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Havoc {
+pub(crate) enum Fault {
     WorkerAt(&'static str),
     WorkerAtRandom,
     WorkerStopped,
@@ -33,7 +33,7 @@ pub(crate) enum Havoc {
 /// How many events it takes at the least to fill a Redis: they must be much more than its buffers.
 const FULL: u32 = 10_000;
 
-impl Havoc {
+impl Fault {
     /// Which servers it takes.
     pub(super) const fn servers(self) -> Servers {
         match self {
@@ -52,23 +52,23 @@ impl Havoc {
     }
 
     /// Does it, and answers with how often it really happened.
-    pub(crate) async fn wreak(self, stage: &mut Stage) -> anyhow::Result<usize> {
+    pub(crate) async fn inject(self, scenario: &mut Scenario) -> anyhow::Result<usize> {
         match self {
-            Self::WorkerAt(point) => workers::killed_at(stage, point).await,
-            Self::WorkerAtRandom => workers::killed_at_random(stage).await,
-            Self::WorkerStopped => workers::stopped(stage).await,
-            Self::WorkersRace => workers::race(stage).await,
-            Self::IngestAt(point) => ingest::killed_at(stage, point).await,
-            Self::IngestAtRandom => ingest::killed_at_random(stage).await,
-            Self::RedisKilled => servers::redis_killed(stage).await,
-            Self::RedisFull => servers::redis_full(stage).await,
-            Self::RedisMasterKilled(_) => failover::redis_master_killed(stage, false).await,
-            Self::RedisMasterKilledAhead(_) => failover::redis_master_killed(stage, true).await,
-            Self::MongoAway => servers::mongo_away(stage).await,
-            Self::MongoPrimaryKilled => failover::mongo_primary_killed(stage).await,
-            Self::RepliesDropped(reply) => replies::dropped(stage, reply).await,
-            Self::NaivePop => controls::naive_pop(stage).await,
-            Self::NaiveCount => controls::naive_count(stage).await,
+            Self::WorkerAt(point) => workers::killed_at(scenario, point).await,
+            Self::WorkerAtRandom => workers::killed_at_random(scenario).await,
+            Self::WorkerStopped => workers::stopped(scenario).await,
+            Self::WorkersRace => workers::race(scenario).await,
+            Self::IngestAt(point) => ingest::killed_at(scenario, point).await,
+            Self::IngestAtRandom => ingest::killed_at_random(scenario).await,
+            Self::RedisKilled => outages::redis_killed(scenario).await,
+            Self::RedisFull => outages::redis_full(scenario).await,
+            Self::RedisMasterKilled(_) => failover::redis_master_killed(scenario, false).await,
+            Self::RedisMasterKilledAhead(_) => failover::redis_master_killed(scenario, true).await,
+            Self::MongoAway => outages::mongo_away(scenario).await,
+            Self::MongoPrimaryKilled => failover::mongo_primary_killed(scenario).await,
+            Self::RepliesDropped(reply) => replies::dropped(scenario, reply).await,
+            Self::NaivePop => controls::naive_pop(scenario).await,
+            Self::NaiveCount => controls::naive_count(scenario).await,
         }
     }
 }

@@ -1,11 +1,11 @@
 //! The rows of the pipeline: what is done to APIs, workers and servers while a fleet sends.
 //!
-//! In reading order: `rows` (what is done to whom), `fault` (which there are), `stage` (the world of one
-//! row) with `own_servers` and `cast` (its processes), `workers`, `ingest`, `servers`, `failover`,
+//! In reading order: `rows` (what is done to whom), `fault` (which there are), `scenario` (the world of one
+//! row) with `own_servers` and `processes` (its processes), `workers`, `ingest`, `outages`, `failover`,
 //! `replies` and `controls` (how it is done), `recovery` (how long a batch is without a worker), `verdict`
 //! (what came of it).
 
-mod cast;
+mod processes;
 mod controls;
 mod failover;
 mod fault;
@@ -14,8 +14,8 @@ mod own_servers;
 mod recovery;
 mod replies;
 mod rows;
-mod servers;
-mod stage;
+mod outages;
+mod scenario;
 mod verdict;
 mod workers;
 
@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::rows::{ALL, PipelineRow};
 use self::{
-    stage::Stage,
+    scenario::Scenario,
     verdict::{Outcome, PipelineColumns, verdict},
 };
 use crate::{
@@ -44,8 +44,8 @@ pub(crate) async fn play(
     log::info!(row = row.name; "playing");
     let (scale, started) = (row.fault.sized(&settings.scale()), Instant::now());
     let limit = scale.limit;
-    let mut stage = None;
-    let outcome = bounded(Box::pin(act(row, scale, seed, &mut stage)), limit, stop).await;
+    let mut scenario = None;
+    let outcome = bounded(Box::pin(act(row, scale, seed, &mut scenario)), limit, stop).await;
     let took = started.elapsed();
     let line = Line::new(
         row.name,
@@ -53,16 +53,16 @@ pub(crate) async fn play(
         |outcome| verdict(row.expect, outcome),
         |outcome| PipelineColumns::new(outcome, took),
     );
-    if let Some(stage) = stage {
+    if let Some(scenario) = scenario {
         let keep = settings.logs.as_deref().filter(|_| line.is_failed());
-        stage.strike(row.name, keep).await;
+        scenario.teardown(row.name, keep).await;
     }
     line
 }
 
-async fn act(row: &PipelineRow, scale: Scale, seed: u64, stage: &mut Option<Stage>) -> anyhow::Result<Outcome> {
+async fn act(row: &PipelineRow, scale: Scale, seed: u64, scenario: &mut Option<Scenario>) -> anyhow::Result<Outcome> {
     // Boxed: the compiler looks only so deep into what is awaited.
-    let stage = stage.insert(Box::pin(Stage::set(row.fault.servers(), scale, seed)).await);
-    let kills = Box::pin(row.fault.wreak(stage)).await?;
-    stage.settle(kills).await
+    let scenario = scenario.insert(Box::pin(Scenario::start(row.fault.servers(), scale, seed)).await);
+    let kills = Box::pin(row.fault.inject(scenario)).await?;
+    scenario.finish(kills).await
 }

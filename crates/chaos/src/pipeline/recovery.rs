@@ -11,7 +11,7 @@ use pisync_core::queue::{PartitionStatus, Queue};
 use tokio::task::JoinHandle;
 
 /// How often the queue is looked at.
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Watches the batches of workers that were killed. One batch of a partition is in flight at a
 /// time, so the next acknowledgement of the partition is that of the batch.
@@ -72,7 +72,7 @@ pub(crate) fn batches_of(status: &[PartitionStatus], pid: u32) -> impl Iterator<
 
 async fn look(queue: Queue, seen: Arc<Mutex<Seen>>) {
     loop {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
         let asked = Instant::now();
         if let Ok(status) = queue.status_of_all().await {
             lock(&seen).compare(&status, asked);

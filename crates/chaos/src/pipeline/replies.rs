@@ -3,7 +3,7 @@
 use anyhow::Context;
 use testkit::{Marker, Proxy};
 
-use super::stage::Stage;
+use super::scenario::Scenario;
 
 /// Whose replies are dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,16 +26,16 @@ impl Reply {
 }
 
 /// All services reach Redis by a proxy that drops some of the replies and cuts the connection.
-pub(crate) async fn dropped(stage: &mut Stage, reply: Reply) -> anyhow::Result<usize> {
-    let url = stage.servers.redis.as_ref().context("no Redis of its own")?.url();
+pub(crate) async fn dropped(scenario: &mut Scenario, reply: Reply) -> anyhow::Result<usize> {
+    let url = scenario.servers.redis.as_ref().context("no Redis of its own")?.url();
     let upstream = url.strip_prefix("redis://").context("not a plain address")?.to_owned();
-    let proxy = Proxy::start(upstream, reply.marker(), stage.rng.u64(..)).await?;
-    stage.cast.detour = Some(format!("redis://{}", proxy.address()));
-    stage.cast.open_api().await;
-    stage.cast.hire(2).await;
-    stage.cast.open_fleet(stage.scale.over);
-    stage.cast.fleet_is_through().await?;
-    stage.drained().await?;
-    stage.cast.workers_go_home().await?;
+    let proxy = Proxy::start(upstream, reply.marker(), scenario.rng.u64(..)).await?;
+    scenario.processes.detour = Some(format!("redis://{}", proxy.address()));
+    scenario.processes.open_api().await;
+    scenario.processes.start_workers(2).await;
+    scenario.processes.start_fleet(scenario.scale.over);
+    scenario.processes.wait_for_fleet().await?;
+    scenario.drained().await?;
+    scenario.processes.stop_workers().await?;
     Ok(proxy.dropped())
 }

@@ -1,26 +1,26 @@
 //! The rows of the pipeline: what is done to whom, and what must come of it.
 
-use super::{fault::Havoc, own_servers::Servers, replies::Reply, verdict::Expect};
+use super::{fault::Fault, own_servers::Servers, replies::Reply, verdict::Expect};
 use crate::row::Row;
 
 /// A row of the pipeline.
-pub(crate) type PipelineRow = Row<Havoc, Expect>;
+pub(crate) type PipelineRow = Row<Fault, Expect>;
 
-const fn row(name: &'static str, fault: Havoc) -> PipelineRow {
+const fn row(name: &'static str, fault: Fault) -> PipelineRow {
     Row { name, fault, expect: Expect::NoDamage, quick: !fault.servers().are_many() }
 }
 
-const fn takeover(name: &'static str, fault: Havoc) -> PipelineRow {
+const fn takeover(name: &'static str, fault: Fault) -> PipelineRow {
     Row { expect: Expect::Recovery, ..row(name, fault) }
 }
 
-const fn control(name: &'static str, fault: Havoc, expect: Expect) -> PipelineRow {
+const fn control(name: &'static str, fault: Fault, expect: Expect) -> PipelineRow {
     Row { expect, ..row(name, fault) }
 }
 
 /// The matrix.
 pub(crate) const ALL: &[PipelineRow] = {
-    use Havoc::{
+    use Fault::{
         IngestAt, IngestAtRandom, MongoAway, MongoPrimaryKilled, NaiveCount, NaivePop, RedisFull, RedisKilled,
         RedisMasterKilled, RedisMasterKilledAhead, RepliesDropped, WorkerAt, WorkerAtRandom, WorkerStopped,
         WorkersRace,

@@ -6,7 +6,7 @@ use anyhow::ensure;
 use nix::sys::signal::Signal;
 use tokio::time::sleep;
 
-use super::{recovery::batches_of, stage::Stage};
+use super::{recovery::batches_of, scenario::Scenario};
 use crate::{
     crash::{kill, wait_for_crash},
     play::until,
@@ -26,93 +26,93 @@ const IDLE: Duration = Duration::from_secs(2);
 
 /// Worker after worker dies at `point`: with the same batch at first, then alone with others, then
 /// beside a healthy one.
-pub(crate) async fn killed_at(stage: &mut Stage, point: &str) -> anyhow::Result<usize> {
-    stage.cast.open_api().await;
+pub(crate) async fn killed_at(scenario: &mut Scenario, point: &str) -> anyhow::Result<usize> {
+    scenario.processes.open_api().await;
     let mut kills = 0;
     // After the acknowledgement there is no batch left for the next one to die with.
     if point != "after_ack" {
-        stage.cast.first_device().await?;
+        scenario.processes.send_first_device().await?;
         for _ in 0..SAME_BATCH {
-            kills += usize::from(dies_at(stage, point, &[]).await?);
+            kills += usize::from(dies_at(scenario, point, &[]).await?);
         }
     }
-    stage.cast.open_fleet(stage.scale.over);
-    let turns = stage.scale.kills;
+    scenario.processes.start_fleet(scenario.scale.over);
+    let turns = scenario.scale.kills;
     for turn in 0..turns {
         if turn == turns / 2 {
-            stage.cast.hire(1).await;
+            scenario.processes.start_workers(1).await;
         }
         let at = format!("{point}:{}", PASSES[turn % PASSES.len()]);
-        kills += usize::from(dies_at(stage, &at, &[]).await?);
+        kills += usize::from(dies_at(scenario, &at, &[]).await?);
     }
-    stage.cast.hire(1).await;
+    scenario.processes.start_workers(1).await;
     Ok(kills)
 }
 
 /// How long a fleet has to send so that there is work in every turn that lasts a lease.
-fn time_for_turns(stage: &Stage) -> Duration {
-    let turns = u32::try_from(stage.scale.kills).unwrap_or(u32::MAX);
-    stage.scale.over.max(turns * (stage.cast.lease + Duration::from_secs(1)))
+fn time_for_turns(scenario: &Scenario) -> Duration {
+    let turns = u32::try_from(scenario.scale.kills).unwrap_or(u32::MAX);
+    scenario.scale.over.max(turns * (scenario.processes.lease + Duration::from_secs(1)))
 }
 
 /// Starts a worker and waits for its death; whether it died.
-async fn dies_at(stage: &mut Stage, point: &str, args: &[&str]) -> anyhow::Result<bool> {
-    let mut worker = stage.cast.a_worker(&[&["--crash-at", point], args].concat()).await;
+async fn dies_at(scenario: &mut Scenario, point: &str, args: &[&str]) -> anyhow::Result<bool> {
+    let mut worker = scenario.processes.start_worker(&[&["--crash-at", point], args].concat()).await;
     let pid = worker.pid();
     let Some(when) = wait_for_crash(&mut worker).await? else { return Ok(false) };
-    stage.recovery.killed(pid, when).await;
+    scenario.recovery.killed(pid, when).await;
     Ok(true)
 }
 
 /// Three workers; one after the other is killed, preferably with a batch in its hands, and
 /// replaced.
-pub(crate) async fn killed_at_random(stage: &mut Stage) -> anyhow::Result<usize> {
-    stage.cast.open_api().await;
-    stage.cast.open_fleet(stage.scale.over);
-    stage.cast.hire(3).await;
-    for _ in 0..stage.scale.random_kills {
-        sleep(stage.some_ms(1, 100)).await;
-        let one = stage.rng.usize(..stage.cast.workers.len());
-        let pid = stage.cast.workers[one].pid();
-        holds_a_batch(stage, pid, IDLE).await;
-        let mut victim = stage.cast.workers.swap_remove(one);
+pub(crate) async fn killed_at_random(scenario: &mut Scenario) -> anyhow::Result<usize> {
+    scenario.processes.open_api().await;
+    scenario.processes.start_fleet(scenario.scale.over);
+    scenario.processes.start_workers(3).await;
+    for _ in 0..scenario.scale.random_kills {
+        sleep(scenario.some_ms(1, 100)).await;
+        let one = scenario.rng.usize(..scenario.processes.workers.len());
+        let pid = scenario.processes.workers[one].pid();
+        holds_a_batch(scenario, pid, IDLE).await;
+        let mut victim = scenario.processes.workers.swap_remove(one);
         let when = kill(&mut victim).await?;
-        stage.recovery.killed(pid, when).await;
-        stage.cast.hire(1).await;
+        scenario.recovery.killed(pid, when).await;
+        scenario.processes.start_workers(1).await;
     }
-    Ok(stage.scale.random_kills)
+    Ok(scenario.scale.random_kills)
 }
 
 /// Workers are stopped with a batch in their hands until another has it, and go on then.
-pub(crate) async fn stopped(stage: &mut Stage) -> anyhow::Result<usize> {
-    stage.cast.lease = Duration::from_secs(1);
-    stage.cast.open_api().await;
-    stage.cast.open_fleet(time_for_turns(stage));
-    stage.cast.hire(3).await;
-    for turn in 0..stage.scale.kills {
-        let one = turn % stage.cast.workers.len();
-        let pid = stage.cast.workers[one].pid();
-        let held = stop_with_a_batch(stage, one).await?;
-        stage.recovery.killed(pid, Instant::now()).await;
+pub(crate) async fn stopped(scenario: &mut Scenario) -> anyhow::Result<usize> {
+    scenario.processes.lease = Duration::from_secs(1);
+    scenario.processes.open_api().await;
+    scenario.processes.start_fleet(time_for_turns(scenario));
+    scenario.processes.start_workers(3).await;
+    for turn in 0..scenario.scale.kills {
+        let one = turn % scenario.processes.workers.len();
+        let pid = scenario.processes.workers[one].pid();
+        let held = stop_with_a_batch(scenario, one).await?;
+        scenario.recovery.killed(pid, Instant::now()).await;
         until("others to take over from a stopped worker", async || {
-            let status = stage.queue.status_of_all().await.unwrap_or_default();
+            let status = scenario.queue.status_of_all().await.unwrap_or_default();
             !status.is_empty() && !batches_of(&status, pid).any(|batch| held.contains(&batch))
         })
         .await?;
-        stage.cast.workers[one].signal(Signal::SIGCONT);
+        scenario.processes.workers[one].signal(Signal::SIGCONT);
     }
-    Ok(stage.scale.kills)
+    Ok(scenario.scale.kills)
 }
 
 /// Stops a worker at a moment when it holds batches, and answers with them.
-async fn stop_with_a_batch(stage: &Stage, one: usize) -> anyhow::Result<Vec<String>> {
-    let (worker, started) = (&stage.cast.workers[one], Instant::now());
+async fn stop_with_a_batch(scenario: &Scenario, one: usize) -> anyhow::Result<Vec<String>> {
+    let (worker, started) = (&scenario.processes.workers[one], Instant::now());
     while started.elapsed() < 10 * IDLE {
-        if !holds_a_batch(stage, worker.pid(), IDLE).await {
+        if !holds_a_batch(scenario, worker.pid(), IDLE).await {
             continue;
         }
         worker.signal(Signal::SIGSTOP);
-        let held: Vec<_> = batches_of(&stage.queue.status_of_all().await?, worker.pid()).collect();
+        let held: Vec<_> = batches_of(&scenario.queue.status_of_all().await?, worker.pid()).collect();
         if !held.is_empty() {
             return Ok(held);
         }
@@ -122,10 +122,10 @@ async fn stop_with_a_batch(stage: &Stage, one: usize) -> anyhow::Result<Vec<Stri
 }
 
 /// Waits until a process holds a batch; whether it did in time.
-async fn holds_a_batch(stage: &Stage, pid: u32, longest: Duration) -> bool {
+async fn holds_a_batch(scenario: &Scenario, pid: u32, longest: Duration) -> bool {
     let started = Instant::now();
     while started.elapsed() < longest {
-        let status = stage.queue.status_of_all().await.unwrap_or_default();
+        let status = scenario.queue.status_of_all().await.unwrap_or_default();
         if batches_of(&status, pid).next().is_some() {
             return true;
         }
@@ -135,20 +135,20 @@ async fn holds_a_batch(stage: &Stage, pid: u32, longest: Duration) -> bool {
 }
 
 /// A worker dies with a batch, and twenty wake up shortly before its lease ends.
-pub(crate) async fn race(stage: &mut Stage) -> anyhow::Result<usize> {
-    stage.cast.open_api().await;
-    stage.cast.hire(RACERS).await;
-    stage.cast.open_fleet(time_for_turns(stage));
+pub(crate) async fn race(scenario: &mut Scenario) -> anyhow::Result<usize> {
+    scenario.processes.open_api().await;
+    scenario.processes.start_workers(RACERS).await;
+    scenario.processes.start_fleet(time_for_turns(scenario));
     let mut kills = 0;
-    for _ in 0..stage.scale.kills {
-        stage.cast.workers.iter().for_each(|worker| worker.signal(Signal::SIGSTOP));
-        let died = dies_at(stage, "before_insert", &["--lanes", "1"]).await?;
-        sleep(stage.cast.lease.mul_f64(0.8)).await;
-        stage.cast.workers.iter().for_each(|worker| worker.signal(Signal::SIGCONT));
+    for _ in 0..scenario.scale.kills {
+        scenario.processes.workers.iter().for_each(|worker| worker.signal(Signal::SIGSTOP));
+        let died = dies_at(scenario, "before_insert", &["--lanes", "1"]).await?;
+        sleep(scenario.processes.lease.mul_f64(0.8)).await;
+        scenario.processes.workers.iter().for_each(|worker| worker.signal(Signal::SIGCONT));
         kills += usize::from(died);
-        let before = stage.recovery.times().len();
-        until("the end of a race", async || !died || stage.recovery.times().len() > before).await?;
+        let before = scenario.recovery.times().len();
+        until("the end of a race", async || !died || scenario.recovery.times().len() > before).await?;
     }
-    ensure!(stage.recovery.times().len() >= kills, "a batch without a worker was not seen to its end");
+    ensure!(scenario.recovery.times().len() >= kills, "a batch without a worker was not seen to its end");
     Ok(kills)
 }

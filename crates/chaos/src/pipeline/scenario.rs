@@ -10,7 +10,7 @@ use testkit::TestEnv;
 use tokio::{process::Command, time::sleep};
 
 use super::{
-    cast::Cast,
+    processes::Processes,
     own_servers::{OwnServers, Servers},
     recovery::Recovery,
     verdict::{Findings, Outcome},
@@ -21,14 +21,14 @@ use crate::{
 };
 
 /// How long taking down may take.
-const STRIKE: Duration = Duration::from_secs(10);
+const TEARDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long processes that were killed may still write.
 const LAST_WRITES: Duration = Duration::from_millis(300);
 
 /// The world of one row. All processes in it are killed when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Stage {
+pub(crate) struct Scenario {
     /// How large the row is.
     pub(crate) scale: Scale,
     /// The random choices of the row.
@@ -40,19 +40,19 @@ pub(crate) struct Stage {
     /// The servers that it has for itself.
     pub(crate) servers: OwnServers,
     /// The processes of the system.
-    pub(crate) cast: Cast,
+    pub(crate) processes: Processes,
     env: Arc<TestEnv>,
 }
 
-impl Stage {
+impl Scenario {
     /// Starts the servers of the row.
-    pub(crate) async fn set(servers: Servers, scale: Scale, seed: u64) -> Self {
+    pub(crate) async fn start(servers: Servers, scale: Scale, seed: u64) -> Self {
         let (servers, env) = OwnServers::start(servers).await;
         let (queue, mut rng) = (env.queue(), Rng::with_seed(seed));
         let env = Arc::new(env);
-        let cast = Cast::new(Arc::clone(&env), scale.clone(), &mut rng);
+        let processes = Processes::new(Arc::clone(&env), scale.clone(), &mut rng);
         let recovery = Recovery::watch(queue.clone());
-        Self { scale, rng, queue, recovery, servers, cast, env }
+        Self { scale, rng, queue, recovery, servers, processes, env }
     }
 
     /// The prefix of the keys.
@@ -66,10 +66,10 @@ impl Stage {
     }
 
     /// Ends the row: the fleet has sent all, nothing waits any more, and the ledger is compared.
-    pub(crate) async fn settle(&mut self, kills: usize) -> anyhow::Result<Outcome> {
-        self.cast.fleet_is_through().await?;
+    pub(crate) async fn finish(&mut self, kills: usize) -> anyhow::Result<Outcome> {
+        self.processes.wait_for_fleet().await?;
         self.drained().await?;
-        self.cast.workers_go_home().await?;
+        self.processes.stop_workers().await?;
         let findings = self.verify().await?;
         let status = self.queue.status_of_all().await?;
         let total = |name| status.iter().map(|partition| partition.total(name)).sum();
@@ -94,15 +94,15 @@ impl Stage {
         let output = command.kill_on_drop(true).output().await.context("starting fleet-sim verify")?;
         let findings: Findings = serde_json::from_slice(&output.stdout)
             .with_context(|| format!("fleet-sim verify: {}", String::from_utf8_lossy(&output.stderr)))?;
-        let expected = self.cast.sent;
+        let expected = self.processes.sent;
         ensure!(findings.acknowledged == expected, "{} of {expected} were acknowledged", findings.acknowledged);
         Ok(findings)
     }
 
     /// Takes everything down; the logs are copied to `keep` first.
-    pub(crate) async fn strike(self, row: &str, keep: Option<&Path>) {
-        let Self { queue, recovery, servers, cast, env, .. } = self;
-        drop((cast, recovery));
+    pub(crate) async fn teardown(self, row: &str, keep: Option<&Path>) {
+        let Self { queue, recovery, servers, processes, env, .. } = self;
+        drop((processes, recovery));
         let folder = env.path("");
         if let Some(keep) = keep {
             keep_logs(&folder, keep, row);
@@ -119,7 +119,7 @@ impl Stage {
                 log::warn!(error:% = error; "a database was left behind");
             }
         };
-        if tokio::time::timeout(STRIKE, remove).await.is_err() {
+        if tokio::time::timeout(TEARDOWN_TIMEOUT, remove).await.is_err() {
             log::warn!("keys or a database were left behind");
         }
         let folder = servers.stop();

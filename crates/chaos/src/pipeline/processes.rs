@@ -23,7 +23,7 @@ const FLEET: &[&str] = &[
 
 /// The processes of a row; killed when they are dropped.
 #[derive(Debug)]
-pub(crate) struct Cast {
+pub(crate) struct Processes {
     /// The healthy workers.
     pub(crate) workers: Vec<Service>,
     /// Where the services find Redis, if not where it is.
@@ -41,7 +41,7 @@ pub(crate) struct Cast {
     started: usize,
 }
 
-impl Cast {
+impl Processes {
     /// Nobody yet.
     pub(crate) fn new(env: Arc<TestEnv>, scale: Scale, rng: &mut Rng) -> Self {
         let seed = u64::from(rng.u32(..));
@@ -66,7 +66,7 @@ impl Cast {
     }
 
     /// Starts an API and waits until it listens; to be killed by the caller.
-    pub(crate) async fn an_api(&mut self, args: &[&str]) -> Service {
+    pub(crate) async fn start_api(&mut self, args: &[&str]) -> Service {
         let address = self.address.clone();
         let mut api = self.start("ingest-api", &[&["--bind", &address], args].concat());
         api.says("listening address=").await;
@@ -75,7 +75,7 @@ impl Cast {
 
     /// Starts the API of the row.
     pub(crate) async fn open_api(&mut self) {
-        let api = self.an_api(&[]).await;
+        let api = self.start_api(&[]).await;
         self.keep_api(api);
     }
 
@@ -85,7 +85,7 @@ impl Cast {
     }
 
     /// Starts a worker and waits until it works; to be killed by the caller.
-    pub(crate) async fn a_worker(&mut self, args: &[&str]) -> Service {
+    pub(crate) async fn start_worker(&mut self, args: &[&str]) -> Service {
         let (batch, lease) = (self.scale.batch.to_string(), self.lease.as_millis().to_string());
         let mut worker = self.start("queue-worker", &[&["--batch", &batch, "--lease-ms", &lease], args].concat());
         worker.says("working").await;
@@ -93,31 +93,31 @@ impl Cast {
     }
 
     /// Starts healthy workers.
-    pub(crate) async fn hire(&mut self, count: usize) {
+    pub(crate) async fn start_workers(&mut self, count: usize) {
         for _ in 0..count {
-            let worker = self.a_worker(&[]).await;
+            let worker = self.start_worker(&[]).await;
             self.workers.push(worker);
         }
     }
 
     /// Starts the fleet, which takes so long.
-    pub(crate) fn open_fleet(&mut self, over: Duration) {
+    pub(crate) fn start_fleet(&mut self, over: Duration) {
         let over = format!("--over={}ms", over.as_millis());
-        self.start_fleet(self.scale.devices, &["--pattern=spread", &over]);
+        self.launch_fleet(self.scale.devices, &["--pattern=spread", &over]);
     }
 
     /// Starts the fleet, which sends as fast as it can.
-    pub(crate) fn open_fleet_at_once(&mut self) {
-        self.start_fleet(self.scale.devices, &["--pattern=burst"]);
+    pub(crate) fn start_fleet_at_once(&mut self) {
+        self.launch_fleet(self.scale.devices, &["--pattern=burst"]);
     }
 
     /// Sends the events of one device before all others: they lie in one partition.
-    pub(crate) async fn first_device(&mut self) -> anyhow::Result<()> {
-        self.start_fleet(1, &["--pattern=burst"]);
-        self.fleet_is_through().await
+    pub(crate) async fn send_first_device(&mut self) -> anyhow::Result<()> {
+        self.launch_fleet(1, &["--pattern=burst"]);
+        self.wait_for_fleet().await
     }
 
-    fn start_fleet(&mut self, devices: u32, pattern: &[&str]) {
+    fn launch_fleet(&mut self, devices: u32, pattern: &[&str]) {
         let (url, ledger) = (self.url(), self.env.path("ledger.ndjson").display().to_string());
         let (count, rounds, seed) = (devices.to_string(), self.scale.rounds.to_string(), self.seed.to_string());
         let args =
@@ -127,7 +127,7 @@ impl Cast {
     }
 
     /// Waits until every event of the fleet is accepted.
-    pub(crate) async fn fleet_is_through(&mut self) -> anyhow::Result<()> {
+    pub(crate) async fn wait_for_fleet(&mut self) -> anyhow::Result<()> {
         let Some(mut fleet) = self.fleet.take() else { return Ok(()) };
         let status = end_of(&mut fleet).await;
         ensure!(status.success(), "the fleet ended with {status}:\n{}", fleet.log());
@@ -135,7 +135,7 @@ impl Cast {
     }
 
     /// Stops the healthy workers, and fails if one of them died by itself.
-    pub(crate) async fn workers_go_home(&mut self) -> anyhow::Result<()> {
+    pub(crate) async fn stop_workers(&mut self) -> anyhow::Result<()> {
         for mut worker in self.workers.drain(..) {
             let status = worker.terminate().await;
             ensure!(status.success(), "a worker ended with {status}:\n{}", worker.log());

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 /// What becomes of a device that has failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum DeviceOutcome {
     /// It goes on failing.
     Fails,
     /// It is well again once people were told.
@@ -100,9 +100,9 @@ impl AlertLog {
     }
 }
 
-/// What is wrong with the lines of a device. Whether it `is_well` now is up to its fate and to
+/// What is wrong with the lines of a device. Whether it `is_well` now is up to its outcome and to
 /// whether people were told.
-pub(super) fn faults_of(lines: &[(String, Status)], fate: Fate, is_well: bool) -> Faults {
+pub(super) fn faults_of(lines: &[(String, Status)], outcome: DeviceOutcome, is_well: bool) -> Faults {
     let mut faults = Faults::default();
     let (mut seen, mut last): (HashSet<&(String, Status)>, Option<Status>) = (HashSet::new(), None);
     for line in lines {
@@ -121,7 +121,7 @@ pub(super) fn faults_of(lines: &[(String, Status)], fate: Fate, is_well: bool) -
     }
     let has = |status| lines.iter().any(|(_, said)| *said == status);
     let (is_told, is_told_over) = (has(Status::Firing), has(Status::Resolved));
-    faults.lost += u64::from(!is_told && fate != Fate::Flickers);
+    faults.lost += u64::from(!is_told && outcome != DeviceOutcome::Flickers);
     faults.lost += u64::from(is_told && is_well && !is_told_over);
     faults
 }
@@ -138,22 +138,22 @@ impl std::ops::AddAssign for Faults {
 mod tests {
     use std::io::Write;
 
-    use super::{Fate::*, *};
+    use super::{DeviceOutcome::*, *};
 
     /// One letter a line: f and r of the first incident, F and R of another.
-    fn faults(lines: &str, fate: Fate, is_well: bool) -> [u64; 3] {
+    fn faults(lines: &str, outcome: DeviceOutcome, is_well: bool) -> [u64; 3] {
         let line = |letter: char| {
             let status = if letter.eq_ignore_ascii_case(&'f') { Status::Firing } else { Status::Resolved };
             (letter.is_lowercase().to_string(), status)
         };
         let Faults { lost, duplicates, unfounded } =
-            faults_of(&lines.chars().map(line).collect::<Vec<_>>(), fate, is_well);
+            faults_of(&lines.chars().map(line).collect::<Vec<_>>(), outcome, is_well);
         [lost, duplicates, unfounded]
     }
 
     #[test]
     fn what_has_to_be_told_is_told_once_and_in_its_order() {
-        for (lines, fate, is_well, expected) in [
+        for (lines, outcome, is_well, expected) in [
             ("f", Fails, false, [0, 0, 0]),
             ("", Fails, false, [1, 0, 0]),
             ("ff", Fails, false, [0, 1, 0]),
@@ -170,7 +170,7 @@ mod tests {
             ("f", Flickers, true, [1, 0, 0]),
             ("r", Flickers, true, [0, 0, 1]),
         ] {
-            assert_eq!(faults(lines, fate, is_well), expected, "{lines} {fate:?}");
+            assert_eq!(faults(lines, outcome, is_well), expected, "{lines} {outcome:?}");
         }
     }
 

@@ -11,7 +11,7 @@ use crate::crash::{kill, wait_for_crash};
 
 /// What is done.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Havoc {
+pub(crate) enum Fault {
     Nothing,
     KilledAt(&'static str),
     KilledAtRandom,
@@ -20,14 +20,14 @@ pub(crate) enum Havoc {
 }
 
 /// How long one of two alerters that are to die at a named point may take to get there.
-const DOOM: Duration = Duration::from_secs(8);
+const CRASH_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// How often an alerter passes its point until it dies there, in turn.
 const PASSES: [usize; 5] = [1, 2, 1, 3, 1];
 
-impl Havoc {
+impl Fault {
     /// Does it, and answers with how often something was killed.
-    pub(super) async fn wreak(self, world: &mut World) -> anyhow::Result<usize> {
+    pub(super) async fn inject(self, world: &mut World) -> anyhow::Result<usize> {
         match self {
             Self::Nothing => nothing(world).await,
             Self::KilledAt(point) => killed_at(world, point).await,
@@ -41,7 +41,7 @@ impl Havoc {
 /// Two alerters watch, and nothing happens to them.
 async fn nothing(world: &mut World) -> anyhow::Result<usize> {
     for _ in 0..2 {
-        world.hire_one(&[]).await;
+        world.start_alerter(&[]).await;
     }
     feed(world).await?;
     Ok(0)
@@ -54,15 +54,15 @@ async fn killed_at(world: &mut World, point: &str) -> anyhow::Result<usize> {
     for turn in 0..slices {
         while world.alerters.len() < 2 {
             let at = format!("{point}:{}", PASSES[(turn + world.alerters.len()) % PASSES.len()]);
-            world.hire_one(&["--lease-ms", &lease, "--crash-at", &at]).await;
+            world.start_alerter(&["--lease-ms", &lease, "--crash-at", &at]).await;
         }
         world.fail_a_slice(slices).await?;
         kills += usize::from(one_dies(world).await?);
         world.recover_told().await?;
     }
-    world.dismiss().await;
+    world.stop_alerters().await;
     for _ in 0..2 {
-        world.hire_one(&["--lease-ms", &lease]).await;
+        world.start_alerter(&["--lease-ms", &lease]).await;
     }
     Ok(kills)
 }
@@ -73,7 +73,7 @@ async fn one_dies(world: &mut World) -> anyhow::Result<bool> {
     let (which, status) = tokio::select! {
         status = one.ended() => (0, status),
         status = other.ended() => (1, status),
-        () = sleep(DOOM) => return Ok(false),
+        () = sleep(CRASH_TIMEOUT) => return Ok(false),
     };
     world.recovery.killed();
     let dead = world.alerters.remove(which);
@@ -87,7 +87,7 @@ async fn killed_at_random(world: &mut World) -> anyhow::Result<usize> {
     let slices = world.scale.alerter_kills;
     for _ in 0..slices {
         while world.alerters.len() < 2 {
-            world.hire_one(&["--lease-ms", &lease]).await;
+            world.start_alerter(&["--lease-ms", &lease]).await;
         }
         world.fail_a_slice(slices).await?;
         sleep(world.some_ms(0, 600)).await;
@@ -96,7 +96,7 @@ async fn killed_at_random(world: &mut World) -> anyhow::Result<usize> {
         world.recovery.killed();
         world.recover_told().await?;
     }
-    world.hire_one(&["--lease-ms", &lease]).await;
+    world.start_alerter(&["--lease-ms", &lease]).await;
     Ok(slices)
 }
 
@@ -104,20 +104,20 @@ async fn killed_at_random(world: &mut World) -> anyhow::Result<usize> {
 async fn naive_mark(world: &mut World) -> anyhow::Result<usize> {
     let (mut kills, slices) = (0, world.scale.alerter_kills);
     for _ in 0..slices {
-        world.hire("naive_alerter", &["--mode", "mark", "--crash-at", "after_mark"]).await;
+        world.start("naive_alerter", &["--mode", "mark", "--crash-at", "after_mark"]).await;
         world.fail_a_slice(slices).await?;
         for mut alerter in std::mem::take(&mut world.alerters) {
             kills += usize::from(wait_for_crash(&mut alerter).await?.is_some());
         }
     }
-    world.hire("naive_alerter", &["--mode", "mark"]).await;
+    world.start("naive_alerter", &["--mode", "mark"]).await;
     Ok(kills)
 }
 
 /// Two alerters send what is not marked as sent, and mark it then.
 async fn naive_send(world: &mut World) -> anyhow::Result<usize> {
     for _ in 0..2 {
-        world.hire("naive_alerter", &["--mode", "send"]).await;
+        world.start("naive_alerter", &["--mode", "send"]).await;
     }
     feed(world).await?;
     Ok(0)
