@@ -14,7 +14,7 @@ use anyhow::ensure;
 use jiff::Timestamp;
 use pisync_core::{crash::CrashSettings, models::DeviceId};
 
-use crate::env::TestEnv;
+use crate::test_env::TestEnv;
 
 /// How long a message is left to a sender that died.
 const LEASE: Duration = Duration::from_secs(30);

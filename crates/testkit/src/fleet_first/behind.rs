@@ -10,7 +10,7 @@ use super::{
     story::{Story, push, report_of},
     table,
 };
-use crate::env::TestEnv;
+use crate::test_env::TestEnv;
 
 /// How many hours the clocks are behind.
 const BEHIND: i64 = 5;

@@ -17,7 +17,7 @@ use super::{
     story::{Story, name, push, report_of},
     table,
 };
-use crate::env::TestEnv;
+use crate::test_env::TestEnv;
 
 /// How many hours the clocks of 1970 are looked at.
 const HOURS: i64 = 12;

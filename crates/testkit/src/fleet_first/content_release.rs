@@ -14,7 +14,7 @@ use super::{
     messages::{counted, told, word},
     story::push,
 };
-use crate::{alerter_harness::AlerterHarness, env::TestEnv, requests::body};
+use crate::{alerter_harness::AlerterHarness, test_env::TestEnv, requests::body};
 
 /// How many hours the story has: one is well, three fail, and three show what comes after.
 const HOURS: i64 = 8;

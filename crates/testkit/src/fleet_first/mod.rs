@@ -21,7 +21,7 @@ pub use messages::{counted, told};
 pub use settings::{Settings, StoryName};
 pub use story::{Story, push};
 
-use crate::env::TestEnv;
+use crate::test_env::TestEnv;
 
 /// Tells the story that the settings name; whether people were told what they should.
 pub async fn run(settings: &Settings) -> anyhow::Result<bool> {

@@ -4,7 +4,7 @@ use anyhow::Context;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{scenarios::hours, story::Story, table};
-use crate::env::{Api, TestEnv};
+use crate::test_env::{Api, TestEnv};
 
 /// What a page must not say while nobody is being alerted.
 const REASSURING: [&str; 2] = ["All quiet", "No open incident"];

@@ -10,7 +10,7 @@ use super::{
     story::{Story, push, report_of},
     table,
 };
-use crate::env::TestEnv;
+use crate::test_env::TestEnv;
 
 /// How many events of a backlog are made at once.
 const AT_ONCE: usize = 50_000;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use jiff::SignedDuration;
 
 use super::{story::Story, table::durations};
-use crate::env::TestEnv;
+use crate::test_env::TestEnv;
 
 /// How many looks of a kind are measured.
 const LOOKS: usize = 10;
