@@ -44,9 +44,11 @@ pub struct Config {
     pub once: bool,
     /// For tests of the system: how long a group of messages is left to a sender that died, in
     /// milliseconds
+    #[cfg(feature = "failpoints")]
     #[arg(long, env = "PISYNC_ALERT_LEASE_MS", default_value_t = 30_000, hide = true, value_parser = clap::value_parser!(u64).range(100..=600_000))]
     pub lease_ms: u64,
     /// For tests of the system: after how long a tick is given up, in milliseconds
+    #[cfg(feature = "failpoints")]
     #[arg(long, env = "PISYNC_ALERT_TICK_TIMEOUT_MS", default_value_t = 300_000, hide = true, value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
     pub tick_timeout_ms: u64,
     /// Where to die, in tests of the system.
@@ -131,12 +133,20 @@ pub enum SilenceCommand {
 impl Config {
     /// Returns after how long a tick, or a read for messages, is given up.
     pub fn tick_timeout(&self) -> Duration {
-        Duration::from_millis(self.tick_timeout_ms)
+        #[cfg(feature = "failpoints")]
+        let timeout = Duration::from_millis(self.tick_timeout_ms);
+        #[cfg(not(feature = "failpoints"))]
+        let timeout = Duration::from_mins(5);
+        timeout
     }
 
     /// How long a group of messages is left to a sender that died.
     pub fn lease(&self) -> Duration {
-        Duration::from_millis(self.lease_ms)
+        #[cfg(feature = "failpoints")]
+        let lease = Duration::from_millis(self.lease_ms);
+        #[cfg(not(feature = "failpoints"))]
+        let lease = Duration::from_secs(30);
+        lease
     }
 }
 
