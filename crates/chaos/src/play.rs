@@ -1,10 +1,6 @@
 //! How rows are played: within their time, several at a time, and with the logs of those that fail.
 
-use std::{
-    panic::AssertUnwindSafe,
-    path::Path,
-    time::Duration,
-};
+use std::{panic::AssertUnwindSafe, path::Path, time::Duration};
 
 use anyhow::{anyhow, ensure};
 use futures_util::{FutureExt, StreamExt, future, stream};

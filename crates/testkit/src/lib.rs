@@ -10,7 +10,6 @@
 
 mod alerter_harness;
 mod clock;
-mod test_env;
 mod environment;
 mod fake_receiver;
 pub mod fleet_first;
@@ -19,10 +18,10 @@ mod process;
 mod proxies;
 mod requests;
 mod servers;
+mod test_env;
 
 pub use alerter_harness::AlerterHarness;
 pub use clock::{clock, hours_ago, now, pass, stopwatch, wait_until};
-pub use test_env::{Api, TestEnv, mongo_command, mongo_find};
 pub use environment::{python, setting, workspace_root};
 pub use fake_receiver::{Answer, FakeReceiver, Received};
 pub use process::Service;
@@ -31,3 +30,4 @@ pub use requests::{Form, body, urlencoded};
 pub use servers::{
     AlertmanagerServer, MailServer, MongoServer, MongoSet, Place, RedisServer, RedisSet, free_port, mongo_admin,
 };
+pub use test_env::{Api, TestEnv, mongo_command, mongo_find};

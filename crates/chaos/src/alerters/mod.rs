@@ -5,10 +5,10 @@
 //! `alert_log` and `webhook` (what the log and a webhook have and must have), `recovery` (how long the log stands
 //! still), `verdict` (what came of it).
 
+mod alert_log;
 mod fault;
 mod recovery;
 mod rows;
-mod alert_log;
 mod verdict;
 mod webhook;
 mod world;

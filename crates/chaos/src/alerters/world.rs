@@ -15,8 +15,8 @@ use testkit::{FakeReceiver, Service, TestEnv};
 use tokio::time::sleep;
 
 use super::{
-    recovery::Recovery,
     alert_log::{AlertLog, DeviceOutcome, Faults, faults_of},
+    recovery::Recovery,
     verdict::{Findings, Outcome},
     webhook::{self, Posts},
 };
@@ -127,8 +127,9 @@ impl World {
     /// are any.
     pub(super) async fn recover_told(&mut self) -> anyhow::Result<bool> {
         self.log.read_on().context("reading the alert log")?;
-        let is_due =
-            |device: &Device| device.outcome == DeviceOutcome::Recovers && !device.is_well && self.log.has_told(device.id.as_str());
+        let is_due = |device: &Device| {
+            device.outcome == DeviceOutcome::Recovers && !device.is_well && self.log.has_told(device.id.as_str())
+        };
         let due: Vec<_> = (0..self.devices.len()).filter(|at| is_due(&self.devices[*at])).collect();
         self.recover(&due).await?;
         Ok(!due.is_empty())

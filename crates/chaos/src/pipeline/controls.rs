@@ -42,7 +42,8 @@ async fn fill(scenario: &mut Scenario) -> anyhow::Result<()> {
 
 async fn naive(scenario: &mut Scenario, args: &[&str]) -> Service {
     let batch = scenario.scale.batch.to_string();
-    let mut worker = scenario.processes.start("naive_worker", &[&["--batch", &batch, "--lease-ms", "1000"], args].concat());
+    let mut worker =
+        scenario.processes.start("naive_worker", &[&["--batch", &batch, "--lease-ms", "1000"], args].concat());
     worker.says("working").await;
     worker
 }

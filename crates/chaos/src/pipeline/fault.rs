@@ -1,10 +1,9 @@
 //! What is done in a row.
 
 use super::{
-    controls, failover, ingest,
+    controls, failover, ingest, outages,
     own_servers::Servers,
     replies::{self, Reply},
-    outages,
     scenario::Scenario,
     workers,
 };

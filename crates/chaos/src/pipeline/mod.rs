@@ -5,16 +5,16 @@
 //! `replies` and `controls` (how it is done), `recovery` (how long a batch is without a worker), `verdict`
 //! (what came of it).
 
-mod processes;
 mod controls;
 mod failover;
 mod fault;
 mod ingest;
+mod outages;
 mod own_servers;
+mod processes;
 mod recovery;
 mod replies;
 mod rows;
-mod outages;
 mod scenario;
 mod verdict;
 mod workers;

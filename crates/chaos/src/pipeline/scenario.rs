@@ -10,8 +10,8 @@ use testkit::TestEnv;
 use tokio::{process::Command, time::sleep};
 
 use super::{
-    processes::Processes,
     own_servers::{OwnServers, Servers},
+    processes::Processes,
     recovery::Recovery,
     verdict::{Findings, Outcome},
 };

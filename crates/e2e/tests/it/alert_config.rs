@@ -85,8 +85,11 @@ async fn a_receiver_can_be_tried_out() {
     assert_eq!(code, Some(0), "{said}");
     let statuses: Vec<_> = fake_receiver.received().iter().map(|request| request.json()["status"].clone()).collect();
     assert_eq!(statuses, ["firing", "resolved"]);
-    let ids: Vec<_> =
-        fake_receiver.received().iter().map(|sent| sent.json()["alerts"][0]["annotations"]["alertId"].clone()).collect();
+    let ids: Vec<_> = fake_receiver
+        .received()
+        .iter()
+        .map(|sent| sent.json()["alerts"][0]["annotations"]["alertId"].clone())
+        .collect();
     assert_eq!(ids[0], ids[1]);
     fake_receiver.answers([testkit::Answer::Says(400, String::new(), "not so".into())]);
     let (code, said) = ends(env.command("alerter", &["test", "there", "--config", &file])).await;

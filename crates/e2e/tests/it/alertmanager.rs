@@ -149,7 +149,8 @@ async fn what_ends_while_it_is_pushed_again_is_told_as_ended_at_once() {
         taken.notify_one();
     };
     tokio::join!(receivers.keep_alive(&store), ends);
-    let end = |at: usize| fake_receiver.received()[at].json()[0]["endsAt"].as_str().unwrap().parse::<Timestamp>().unwrap();
+    let end =
+        |at: usize| fake_receiver.received()[at].json()[0]["endsAt"].as_str().unwrap().parse::<Timestamp>().unwrap();
     assert!(end(0) > testkit::clock() && end(1) <= testkit::clock());
     env.remove().await;
 }

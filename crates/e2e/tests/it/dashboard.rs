@@ -55,7 +55,10 @@ async fn told(env: &TestEnv, url: &str, busy: &FakeReceiver, gone: &FakeReceiver
     gone.answers(vec![says(410); 100]);
     let webhook = |name: &str, fake_receiver: &FakeReceiver| {
         let (receiver, route) = ("[[receiver]]\ntype = \"webhook\"", "[[route]]\ncontinue = true\ngroup_wait = \"0s\"");
-        format!("{receiver}\nname = \"{name}\"\nurl = \"{}\"\n\n{route}\nreceiver = \"{name}\"\n\n", fake_receiver.url())
+        format!(
+            "{receiver}\nname = \"{name}\"\nurl = \"{}\"\n\n{route}\nreceiver = \"{name}\"\n\n",
+            fake_receiver.url()
+        )
     };
     // A third of this fleet fails: each is to be told of by itself.
     let rules = "[rules.fleet_sync_failing]\nat_least = 1000\n";

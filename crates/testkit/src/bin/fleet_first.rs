@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use testkit::fleet_first::{self, Settings};
 use pisync_core::settings;
+use testkit::fleet_first::{self, Settings};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {

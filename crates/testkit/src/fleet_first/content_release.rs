@@ -14,7 +14,7 @@ use super::{
     messages::{counted, told, word},
     story::push,
 };
-use crate::{alerter_harness::AlerterHarness, test_env::TestEnv, requests::body};
+use crate::{alerter_harness::AlerterHarness, requests::body, test_env::TestEnv};
 
 /// How many hours the story has: one is well, three fail, and three show what comes after.
 const HOURS: i64 = 8;
@@ -149,5 +149,13 @@ pub async fn content_release(env: &TestEnv, release: &ContentRelease) -> anyhow:
         }
     }
     let lines = env.alerts();
-    Ok(Notified { after, messages: counted(&lines), lines, times, reports, held: alerts.count_of_devices().await?, looks })
+    Ok(Notified {
+        after,
+        messages: counted(&lines),
+        lines,
+        times,
+        reports,
+        held: alerts.count_of_devices().await?,
+        looks,
+    })
 }

@@ -13,7 +13,7 @@ use super::{
     story::{Story, name},
     table::durations,
 };
-use crate::{alerter_harness::AlerterHarness, test_env::TestEnv, requests::body};
+use crate::{alerter_harness::AlerterHarness, requests::body, test_env::TestEnv};
 
 /// How often each thing is measured.
 const TIMES: usize = 5;

@@ -12,7 +12,7 @@ use pisync_core::{
 use serde_json::Value;
 
 use super::messages::counted;
-use crate::{alerter_harness::AlerterHarness, test_env::TestEnv, requests::body};
+use crate::{alerter_harness::AlerterHarness, requests::body, test_env::TestEnv};
 
 /// How many last words are noted at once.
 const BATCH_SIZE: usize = 10_000;
