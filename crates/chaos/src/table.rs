@@ -86,9 +86,31 @@ fn table<C: Columns>(lines: &[Line<C>]) -> Table {
     table
 }
 
-/// A time in a cell, such as `1.25 s`.
-pub(crate) fn seconds(seconds: Option<f64>) -> String {
-    seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.2} s"))
+/// The last columns of rows in which processes are killed; times in seconds.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct KillColumns {
+    kills: usize,
+    recovery_p50: Option<f64>,
+    recovery_p99: Option<f64>,
+    seconds: f64,
+}
+
+impl KillColumns {
+    /// Of the times to recovery, shortest first, and how long the row took.
+    pub(crate) fn new(kills: usize, recovery: &[Duration], took: Duration) -> Self {
+        let [recovery_p50, recovery_p99] = [50, 99].map(|percent| percentile(recovery, percent));
+        Self { kills, recovery_p50, recovery_p99, seconds: took.as_secs_f64() }
+    }
+
+    /// Returns what stands in them.
+    pub(crate) fn cells(&self) -> [String; 4] {
+        let [p50, p99] = [self.recovery_p50, self.recovery_p99].map(|seconds| match seconds {
+            Some(seconds) => format!("{seconds:.2} s"),
+            None => "-".to_owned(),
+        });
+        [self.kills.to_string(), p50, p99, format!("{:.0} s", self.seconds)]
+    }
 }
 
 /// The smallest time that so many percent do not exceed, in seconds.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{alert_log::Faults, webhook::Posts};
-use crate::table::{Columns, percentile, seconds};
+use crate::table::{Columns, KillColumns};
 
 /// What must come of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub(super) struct Outcome {
     pub(super) recovery: Vec<Duration>,
 }
 
-/// The columns of the table; times in seconds.
+/// The columns of the table.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct AlerterColumns {
@@ -62,10 +62,8 @@ pub(crate) struct AlerterColumns {
     unsettled: u64,
     messages: u64,
     repeated: u64,
-    kills: usize,
-    recovery_p50: Option<f64>,
-    recovery_p99: Option<f64>,
-    seconds: f64,
+    #[serde(flatten)]
+    kills: KillColumns,
 }
 
 impl AlerterColumns {
@@ -79,10 +77,7 @@ impl AlerterColumns {
             unsettled: findings.unsettled,
             messages: findings.posts.messages,
             repeated: findings.posts.repeated,
-            kills: *kills,
-            recovery_p50: percentile(recovery, 50),
-            recovery_p99: percentile(recovery, 99),
-            seconds: took.as_secs_f64(),
+            kills: KillColumns::new(*kills, recovery, took),
         }
     }
 }
@@ -104,19 +99,16 @@ impl Columns for AlerterColumns {
     ];
 
     fn cells(&self) -> Vec<String> {
-        vec![
-            self.incidents.to_string(),
-            self.lost.to_string(),
-            self.duplicate_lines.to_string(),
-            self.unfounded.to_string(),
-            self.unsettled.to_string(),
-            self.messages.to_string(),
-            self.repeated.to_string(),
-            self.kills.to_string(),
-            seconds(self.recovery_p50),
-            seconds(self.recovery_p99),
-            format!("{:.0} s", self.seconds),
-        ]
+        let found = [
+            self.incidents,
+            self.lost,
+            self.duplicate_lines,
+            self.unfounded,
+            self.unsettled,
+            self.messages,
+            self.repeated,
+        ];
+        found.iter().map(u64::to_string).chain(self.kills.cells()).collect()
     }
 }
 

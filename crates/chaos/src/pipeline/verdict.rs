@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::table::{Columns, percentile, seconds};
+use crate::table::{Columns, KillColumns};
 
 /// What must come of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub(crate) struct Outcome {
     pub(crate) recovery: Vec<Duration>,
 }
 
-/// The columns of the table; times in seconds.
+/// The columns of the table.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PipelineColumns {
@@ -61,10 +61,8 @@ pub(crate) struct PipelineColumns {
     wrong_counters: u64,
     dead_letters: u64,
     redelivered: u64,
-    kills: usize,
-    recovery_p50: Option<f64>,
-    recovery_p99: Option<f64>,
-    seconds: f64,
+    #[serde(flatten)]
+    kills: KillColumns,
 }
 
 impl PipelineColumns {
@@ -77,10 +75,7 @@ impl PipelineColumns {
             wrong_counters: findings.wrong_counters,
             dead_letters: dead,
             redelivered,
-            kills,
-            recovery_p50: percentile(&recovery, 50),
-            recovery_p99: percentile(&recovery, 99),
-            seconds: took.as_secs_f64(),
+            kills: KillColumns::new(kills, &recovery, took),
         }
     }
 }
@@ -101,18 +96,15 @@ impl Columns for PipelineColumns {
     ];
 
     fn cells(&self) -> Vec<String> {
-        vec![
-            self.acknowledged.to_string(),
-            self.lost.to_string(),
-            self.duplicate_rows.to_string(),
-            self.wrong_counters.to_string(),
-            self.dead_letters.to_string(),
-            self.redelivered.to_string(),
-            self.kills.to_string(),
-            seconds(self.recovery_p50),
-            seconds(self.recovery_p99),
-            format!("{:.0} s", self.seconds),
-        ]
+        let found = [
+            self.acknowledged,
+            self.lost,
+            self.duplicate_rows,
+            self.wrong_counters,
+            self.dead_letters,
+            self.redelivered,
+        ];
+        found.iter().map(u64::to_string).chain(self.kills.cells()).collect()
     }
 }
 
