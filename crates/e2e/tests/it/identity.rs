@@ -8,13 +8,12 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{ClockRepeats, DeviceId, SyncEvent},
-    queue::encode,
     store::StoredEvent,
 };
 use serde_json::{Value, json};
 use testkit::{Service, TestEnv, body, hours_ago, mongo_command};
 
-use crate::world::{all, column, store_events};
+use crate::world::{all, column, push, store_events};
 
 /// A report of a clock without a battery, one minute after its start.
 fn of_1970(device: &str, errors: i32) -> Value {
@@ -22,16 +21,6 @@ fn of_1970(device: &str, errors: i32) -> Value {
         "deviceId": device, "timestamp": "1970-01-01T00:01:00Z",
         "totalFilesSynced": 0, "totalErrors": errors, "internetSpeed": 0
     })
-}
-
-/// Puts reports into the queue as if they had come at these times.
-async fn push(env: &TestEnv, reports: &[(Value, Timestamp)]) {
-    let queue = env.queue();
-    for (report, received_at) in reports {
-        let event = SyncEvent::from_json(report.to_string().as_bytes(), *received_at).unwrap();
-        let pushed = queue.push(queue.partition_of(&event.device_id), &[encode(&event)], 10_000).await.unwrap();
-        assert_eq!(pushed.accepted, 1);
-    }
 }
 
 #[tokio::test]
