@@ -6,6 +6,9 @@ STATE=${PISYNC_STATE_DIR:-$ROOT/.pisync}
 mkdir -p "$STATE/bin"
 STATE=$(cd "$STATE" && pwd)
 BIN=$STATE/bin
+TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
+# What has code for tests in it, as programs that can be told where to die: never beside what is released.
+TEST_TARGET=$TARGET/testing
 
 say() { printf '%s\n' "$*"; }
 

@@ -1,8 +1,8 @@
 //! The settings of `alerter`.
 
-use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
-use clap::{Parser, Subcommand, builder::TypedValueParser};
+use clap::{Parser, Subcommand};
 use croner::Cron;
 use jiff::SignedDuration;
 use pisync_core::{
@@ -44,10 +44,12 @@ pub struct Config {
     pub once: bool,
     /// For tests of the system: how long a group of messages is left to a sender that died, in
     /// milliseconds
-    #[arg(long = "lease-ms", env = "PISYNC_ALERT_LEASE_MS", default_value = "30000", hide = true, value_parser = millis(100..=600_000))]
+    #[cfg_attr(feature = "failpoints", arg(long = "lease-ms", env = "PISYNC_ALERT_LEASE_MS", default_value = "30000", hide = true, value_parser = millis(100..=600_000)))]
+    #[cfg_attr(not(feature = "failpoints"), arg(skip = Duration::from_secs(30)))]
     pub lease: Duration,
     /// For tests of the system: after how long a tick, or a read for messages, is given up, in milliseconds
-    #[arg(long = "tick-timeout-ms", env = "PISYNC_ALERT_TICK_TIMEOUT_MS", default_value = "300000", hide = true, value_parser = millis(100..=3_600_000))]
+    #[cfg_attr(feature = "failpoints", arg(long = "tick-timeout-ms", env = "PISYNC_ALERT_TICK_TIMEOUT_MS", default_value = "300000", hide = true, value_parser = millis(100..=3_600_000)))]
+    #[cfg_attr(not(feature = "failpoints"), arg(skip = Duration::from_mins(5)))]
     pub tick_timeout: Duration,
     /// Where to die, in tests of the system.
     #[command(flatten)]
@@ -129,7 +131,9 @@ pub enum SilenceCommand {
 }
 
 /// Reads milliseconds.
-fn millis(range: RangeInclusive<u64>) -> impl TypedValueParser<Value = Duration> {
+#[cfg(feature = "failpoints")]
+fn millis(range: std::ops::RangeInclusive<u64>) -> impl clap::builder::TypedValueParser<Value = Duration> {
+    use clap::builder::TypedValueParser;
     clap::value_parser!(u64).range(range).map(Duration::from_millis)
 }
 

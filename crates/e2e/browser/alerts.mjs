@@ -1,7 +1,7 @@
 // What is done about alerts, end to end: taking on, giving back, silences; and what is shown of them.
 import assert from "node:assert/strict";
 
-import { base, env, withPage } from "./stage.mjs";
+import { base, env, withPage } from "./browser.mjs";
 
 const device = encodeURIComponent(env.DASHBOARD_DEVICE);
 

@@ -6,7 +6,7 @@ import path from "node:path";
 
 import { takesOn, shows, silences } from "./alerts.mjs";
 import { shares } from "./share.mjs";
-import { base, env, isReadable, isWithin, signIn, troubles, watch, withBrowser } from "./stage.mjs";
+import { base, env, isReadable, isWithin, signIn, troubles, watch, withBrowser } from "./browser.mjs";
 
 const LOOKS = [
   ["desktop-light", { viewport: { width: 1280, height: 900 }, colorScheme: "light" }],

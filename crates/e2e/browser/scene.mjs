@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
 
-import { base, env, troubles, watch, withBrowser } from "./stage.mjs";
+import { base, env, troubles, watch, withBrowser } from "./browser.mjs";
 
 const LOOKS = [
   ["desktop", { viewport: { width: 1280, height: 900 }, colorScheme: "light" }],

@@ -1,7 +1,7 @@
 // A link by which others look: pages alone, and nothing to be done.
 import assert from "node:assert/strict";
 
-import { base, env, withPage } from "./stage.mjs";
+import { base, env, withPage } from "./browser.mjs";
 
 export async function shares(browser, state) {
   let link;

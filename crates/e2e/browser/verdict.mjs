@@ -6,7 +6,7 @@ import fs from "node:fs";
 import path from "node:path";
 import readline from "node:readline";
 
-import { base, env, isReadable, isWithin, troubles, withBrowser, withPage } from "./stage.mjs";
+import { base, env, isReadable, isWithin, troubles, withBrowser, withPage } from "./browser.mjs";
 
 const answers = readline.createInterface({ input: process.stdin });
 const lines = answers[Symbol.asyncIterator]();

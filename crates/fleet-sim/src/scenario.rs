@@ -21,7 +21,7 @@ pub async fn run(settings: ScenarioSettings) -> anyhow::Result<bool> {
     let player = beside_us().context("finding the place of this program")?;
     ensure!(
         player.is_file(),
-        "{} is not there: build it with `cargo build --package e2e --package queue-worker --bins`, or use \
+        "{} is not there: build it with `cargo build --package testkit --package queue-worker --bins`, or use \
          scripts/fleet-first, which does",
         player.display()
     );

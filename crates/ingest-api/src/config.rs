@@ -1,6 +1,6 @@
 //! The settings of `ingest-api`, and the operator's verbs.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use jiff::SignedDuration;
@@ -73,6 +73,7 @@ pub struct Config {
     pub mongo: MongoSettings,
     /// For tests of the system: how long after the start the devices are counted for the first
     /// time, in milliseconds
+    #[cfg(feature = "failpoints")]
     #[arg(long, env = "PISYNC_FIRST_RECORD_MS", default_value_t = 60_000, hide = true, value_parser = clap::value_parser!(u64).range(0..=86_400_000))]
     pub first_record_ms: u64,
     /// For tests of the system: serve without bounds on connections, bodies and costly reads
@@ -173,6 +174,15 @@ impl Config {
         #[cfg(not(feature = "failpoints"))]
         let has_bounds = true;
         has_bounds
+    }
+
+    /// How long after the start the devices are counted for the first time: a minute, but in tests.
+    pub(crate) fn first_record(&self) -> Duration {
+        #[cfg(feature = "failpoints")]
+        let first_record = Duration::from_millis(self.first_record_ms);
+        #[cfg(not(feature = "failpoints"))]
+        let first_record = Duration::from_mins(1);
+        first_record
     }
 
     /// Ends the process where the API would be open to a network and nobody has said that it may.

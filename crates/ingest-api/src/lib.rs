@@ -73,7 +73,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         store,
         metrics: Data::new(Metrics::new()),
     };
-    tokio::spawn(fleet::hourly::keep(state.fleet.clone(), Duration::from_millis(config.first_record_ms)));
+    tokio::spawn(fleet::hourly::keep(state.fleet.clone(), config.first_record()));
     log::info!(address:% = listener.local_addr()?; "listening");
     let bounds = Bounds {
         max_connections: usize::try_from(config.max_connections).unwrap_or(usize::MAX),

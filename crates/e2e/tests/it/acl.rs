@@ -3,13 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use e2e::{MongoServer, RedisServer, TestEnv, body, hours_ago, mongo_admin, workspace_root};
 use pisync_core::{
     queue::{Process, Queue, QueueError, acl_rule},
     settings::{MongoSettings, Secret},
     store::{Store, StoreError, least_role},
 };
 use serde_json::{Value, json};
+use testkit::{MongoServer, RedisServer, TestEnv, body, hours_ago, mongo_admin, workspace_root};
 use tokio::process::Command;
 
 const USER: &str = "fleet";

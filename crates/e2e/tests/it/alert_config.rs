@@ -1,7 +1,7 @@
 //! The alert config as an operator meets it: checked, tried out, read again.
 
-use e2e::{FarEnd, TestEnv, body, hours_ago, workspace_root};
 use nix::sys::signal::Signal;
+use testkit::{FakeReceiver, TestEnv, body, hours_ago, workspace_root};
 use tokio::process::Command;
 
 use crate::world::{counter, store_counters};
@@ -79,16 +79,19 @@ async fn a_config_that_is_not_right_is_told_by_line_and_key_and_starts_nothing()
 
 #[tokio::test]
 async fn a_receiver_can_be_tried_out() {
-    let (env, far_end) = (TestEnv::new(), FarEnd::start().await);
-    let file = write(&env, &webhook(far_end.url()));
+    let (env, fake_receiver) = (TestEnv::new(), FakeReceiver::start().await);
+    let file = write(&env, &webhook(fake_receiver.url()));
     let (code, said) = ends(env.command("alerter", &["--config", &file, "test", "there"])).await;
     assert_eq!(code, Some(0), "{said}");
-    let statuses: Vec<_> = far_end.received().iter().map(|request| request.json()["status"].clone()).collect();
+    let statuses: Vec<_> = fake_receiver.received().iter().map(|request| request.json()["status"].clone()).collect();
     assert_eq!(statuses, ["firing", "resolved"]);
-    let ids: Vec<_> =
-        far_end.received().iter().map(|sent| sent.json()["alerts"][0]["annotations"]["alertId"].clone()).collect();
+    let ids: Vec<_> = fake_receiver
+        .received()
+        .iter()
+        .map(|sent| sent.json()["alerts"][0]["annotations"]["alertId"].clone())
+        .collect();
     assert_eq!(ids[0], ids[1]);
-    far_end.answers([e2e::Answer::Says(400, String::new(), "not so".into())]);
+    fake_receiver.answers([testkit::Answer::Says(400, String::new(), "not so".into())]);
     let (code, said) = ends(env.command("alerter", &["test", "there", "--config", &file])).await;
     assert!(code == Some(1) && said.contains("400") && said.contains("not so"), "{said}");
     let (code, said) = ends(env.command("alerter", &["test", "nobody", "--config", &file])).await;
@@ -116,7 +119,7 @@ async fn the_floor_of_the_config_decides_what_is_taken_for_the_cause() {
 #[tokio::test]
 async fn a_new_config_counts_after_sighup_and_a_bad_one_does_not() {
     let env = TestEnv::new();
-    let (one, other) = (FarEnd::start().await, FarEnd::start().await);
+    let (one, other) = (FakeReceiver::start().await, FakeReceiver::start().await);
     let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
     let file = write(&env, &webhook(one.url()));
     let mut alerter = env.alerter("alerter.log", &["--config", &file]).await;

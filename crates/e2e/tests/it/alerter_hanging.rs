@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use e2e::TestEnv;
+use testkit::TestEnv;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::world::{counter, store_counters};
@@ -36,7 +36,7 @@ async fn forward(mut client: TcpStream, server: String, hangs: Arc<AtomicBool>) 
     let mut server = TcpStream::connect(server).await.unwrap();
     let hung = async {
         while !hangs.load(Ordering::Relaxed) {
-            e2e::pass(std::time::Duration::from_millis(5)).await;
+            testkit::pass(std::time::Duration::from_millis(5)).await;
         }
     };
     let ended = tokio::select! {

@@ -7,13 +7,13 @@ use alerter::{
     notification::{AlertNotification, Delivery},
     routing::Routing,
 };
-use e2e::{AlertmanagerServer, Answer, FarEnd, TestEnv, hours_ago};
 use jiff::Timestamp;
 use pisync_core::{
     models::{Alert, AlertState, Incident, Telling, Told},
     store::{Saved, Store},
 };
 use serde_json::Value;
+use testkit::{AlertmanagerServer, Answer, FakeReceiver, TestEnv, hours_ago};
 use tokio::sync::Notify;
 
 use crate::{
@@ -60,9 +60,9 @@ fn is_same_time(theirs: &Value, ours: &Value) -> bool {
 
 #[tokio::test]
 async fn what_is_pushed_fires_there_and_is_resolved_and_our_webhook_says_what_its_own_does() {
-    let (env, far_end) = (TestEnv::new(), FarEnd::start().await);
-    let server = AlertmanagerServer::start(env.path("alertmanager"), far_end.url()).await;
-    let webhook = format!("[[receiver]]\nname = \"people\"\ntype = \"webhook\"\nurl = \"{}\"\n", far_end.url());
+    let (env, fake_receiver) = (TestEnv::new(), FakeReceiver::start().await);
+    let server = AlertmanagerServer::start(env.path("alertmanager"), fake_receiver.url()).await;
+    let webhook = format!("[[receiver]]\nname = \"people\"\ntype = \"webhook\"\nurl = \"{}\"\n", fake_receiver.url());
     let receivers = pushing(&env, &server, &webhook);
     let firing = notice("école 7 \"x\"", Telling::Firing);
     let mut resolved = AlertNotification { kind: Telling::Resolved, ..firing.clone() };
@@ -74,11 +74,11 @@ async fn what_is_pushed_fires_there_and_is_resolved_and_our_webhook_says_what_it
             assert_eq!(there[0]["labels"]["deviceId"], "école 7 \"x\"");
             assert_eq!(there[0]["annotations"]["cause"], "connectivity");
         }
-        env.until("its webhook", async || far_end.received().len() == 2 * seen + 1).await;
+        env.until("its webhook", async || fake_receiver.received().len() == 2 * seen + 1).await;
         let mut ours = message(vec![notice]);
         ours.receiver = "people".into();
         assert_eq!(receivers.send(&ours).await, Delivery::Sent);
-        let (theirs, ours) = (far_end.received()[2 * seen].json(), far_end.received()[2 * seen + 1].json());
+        let (theirs, ours) = (fake_receiver.received()[2 * seen].json(), fake_receiver.received()[2 * seen + 1].json());
         let mut differences = differences("", &theirs, &ours);
         // It shows its own address.
         differences.retain(|difference| !difference.starts_with("/externalURL: "));
@@ -100,8 +100,8 @@ async fn change(store: &Store, alert: &Alert, change: impl FnOnce(&mut Incident)
 
 #[tokio::test]
 async fn an_open_incident_is_kept_alive_there_even_if_it_forgets_and_ends_when_nobody_does() {
-    let (env, far_end) = (TestEnv::new(), FarEnd::start().await);
-    let mut server = AlertmanagerServer::start(env.path("alertmanager"), far_end.url()).await;
+    let (env, fake_receiver) = (TestEnv::new(), FakeReceiver::start().await);
+    let mut server = AlertmanagerServer::start(env.path("alertmanager"), fake_receiver.url()).await;
     let (receivers, store) = (pushing(&env, &server, ""), env.store().await);
     store.ensure_indexes().await.unwrap();
     let alert = incident(&env, "pibook-1", hours_ago(3), false).await;
@@ -112,11 +112,11 @@ async fn an_open_incident_is_kept_alive_there_even_if_it_forgets_and_ends_when_n
     fires(&env, &server, 1).await;
 
     // Longer than it would live by itself.
-    let start = e2e::stopwatch();
+    let start = testkit::stopwatch();
     while start.elapsed() < Duration::from_secs(4) {
         receivers.keep_alive(&store).await;
         assert_eq!(server.firing().await.len(), 1);
-        e2e::pass(Duration::from_millis(200)).await;
+        testkit::pass(Duration::from_millis(200)).await;
     }
     server.restart().await;
     assert_eq!(server.firing().await.len(), 0);
@@ -134,40 +134,41 @@ async fn an_open_incident_is_kept_alive_there_even_if_it_forgets_and_ends_when_n
 
 #[tokio::test]
 async fn what_ends_while_it_is_pushed_again_is_told_as_ended_at_once() {
-    let (env, far_end) = (TestEnv::new(), FarEnd::start().await);
+    let (env, fake_receiver) = (TestEnv::new(), FakeReceiver::start().await);
     let keys = "name = \"there\"\ntype = \"alertmanager\"\n";
-    let receivers = receivers(&env, &format!("[[receiver]]\n{keys}urls = [\"{}\"]\n", far_end.url()));
+    let receivers = receivers(&env, &format!("[[receiver]]\n{keys}urls = [\"{}\"]\n", fake_receiver.url()));
     let store = env.store().await;
     store.ensure_indexes().await.unwrap();
     let alert = incident(&env, "pibook-1", hours_ago(3), false).await;
     change(&store, &alert, |incident| incident.told.push(told())).await;
     let taken = Arc::new(Notify::new());
-    far_end.answers([Answer::Waits(Arc::clone(&taken))]);
+    fake_receiver.answers([Answer::Waits(Arc::clone(&taken))]);
     let ends = async {
-        env.until("a push", async || far_end.received().len() == 1).await;
+        env.until("a push", async || fake_receiver.received().len() == 1).await;
         change(&store, &alert, |incident| incident.alert.state = AlertState::Resolved).await;
         taken.notify_one();
     };
     tokio::join!(receivers.keep_alive(&store), ends);
-    let end = |at: usize| far_end.received()[at].json()[0]["endsAt"].as_str().unwrap().parse::<Timestamp>().unwrap();
-    assert!(end(0) > e2e::clock() && end(1) <= e2e::clock());
+    let end =
+        |at: usize| fake_receiver.received()[at].json()[0]["endsAt"].as_str().unwrap().parse::<Timestamp>().unwrap();
+    assert!(end(0) > testkit::clock() && end(1) <= testkit::clock());
     env.remove().await;
 }
 
 #[tokio::test]
 async fn an_alerter_keeps_alive_there_what_it_has_told() {
-    let (env, far_end) = (TestEnv::new(), FarEnd::start().await);
-    let server = AlertmanagerServer::start(env.path("alertmanager"), far_end.url()).await;
+    let (env, fake_receiver) = (TestEnv::new(), FakeReceiver::start().await);
+    let server = AlertmanagerServer::start(env.path("alertmanager"), fake_receiver.url()).await;
     drop(pushing(&env, &server, ""));
     store_counters(&env, vec![counter("pibook-1", 3)]).await;
     let file = env.path("alerts.toml").display().to_string();
     let _alerter = env.alerter("alerter.log", &["--schedule", "0 0 29 2 1", "--config", &file]).await;
     fires(&env, &server, 1).await;
     // Longer than it would live there by what it was told once.
-    let start = e2e::stopwatch();
+    let start = testkit::stopwatch();
     while start.elapsed() < Duration::from_secs(5) {
         assert_eq!(server.firing().await.len(), 1);
-        e2e::pass(Duration::from_millis(200)).await;
+        testkit::pass(Duration::from_millis(200)).await;
     }
     env.finish().await;
 }

@@ -1,12 +1,12 @@
 //! From the counter to the message: one when it begins, one when it is over.
 
-use e2e::{Api, TestEnv, body, fleet_first::AlerterHarness, hours_ago, mongo_command};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{Alert, AlertName, Entry, FailureRun, Incident, Subject, Telling},
     store::{KeptIncident, Revision, Saved},
 };
 use serde_json::{Value, json};
+use testkit::{AlerterHarness, Api, TestEnv, body, hours_ago, mongo_command};
 
 use crate::world::{device, incident};
 
@@ -14,7 +14,7 @@ use crate::world::{device, incident};
 const NEVER: [&str; 2] = ["--schedule", "0 0 29 2 1"];
 
 fn minutes_ago(minutes: i64) -> Timestamp {
-    e2e::now() - SignedDuration::from_mins(minutes)
+    testkit::now() - SignedDuration::from_mins(minutes)
 }
 
 async fn fails(api: &Api, device_id: &str, minutes: &[i64]) {
@@ -201,7 +201,7 @@ async fn an_incident_is_taken_on_with_a_name_and_a_comment() {
 /// A rule is three files of the alerter: no other crate has to name it.
 #[tokio::test]
 async fn a_rule_that_only_the_alerter_knows_can_be_silenced_by_the_form() {
-    let (env, now) = (TestEnv::new(), e2e::now());
+    let (env, now) = (TestEnv::new(), testkit::now());
     let alert = Alert::new(AlertName::parse("QueueNearLimit").unwrap(), Subject::Fleet, now);
     let kept = KeptIncident { incident: Incident::new(alert, now), revision: Revision::Unset };
     assert_eq!(env.store().await.alerts().save(&[kept]).await.unwrap(), Saved::All);
@@ -385,7 +385,7 @@ async fn a_rule_that_fails_alone_stops_no_other() {
 async fn an_incident_of_an_unknown_rule_is_read_and_told_and_stays_open() {
     let env = TestEnv::new();
     let (store, harness) = (env.store().await, AlerterHarness::new(&env).await.unwrap());
-    let (now, name) = (e2e::now(), AlertName::new("OfAnotherVersion"));
+    let (now, name) = (testkit::now(), AlertName::new("OfAnotherVersion"));
     let alert = Alert::new(name, Subject::Fleet, now);
     let mut incident = Incident::new(alert.clone(), now);
     incident.outbox.push(Entry::new(1, Telling::Firing, "log".into(), [].into(), now));

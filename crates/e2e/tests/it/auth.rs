@@ -1,9 +1,9 @@
 //! Who may call, and what a caller is told; over the real process with files that its verbs made.
 
-use e2e::{Api, TestEnv, body, hours_ago};
 use nix::sys::signal::Signal;
 use reqwest::{Client, Method, Response, header::HeaderMap};
 use serde_json::Value;
+use testkit::{Api, TestEnv, body, hours_ago};
 
 use crate::keys::{api, key, keys};
 
@@ -143,7 +143,7 @@ async fn observe_lets_pass_and_says_what_it_would_refuse_but_never_a_key() {
         assert_eq!(posts(&api, key, "b").await, 202);
         api.service.says(reason).await;
         assert_eq!(posts(&api, key, "b").await, 202);
-        e2e::pass(std::time::Duration::from_millis(1100)).await;
+        testkit::pass(std::time::Duration::from_millis(1100)).await;
     }
     let log = api.service.log();
     assert_eq!(log.matches("would refuse").count(), 3, "{log}");
@@ -162,7 +162,7 @@ async fn refusals_leave_no_secret_in_the_most_talkative_log() {
     let file = env.path("keys.toml").display().to_string();
     let mut command = env.command("ingest-api", &["--bind", "127.0.0.1:0", "--auth", "enforce", "--keys-file", &file]);
     command.env("RUST_LOG", "trace").env("PISYNC_DEVICE_KEY_FILE", env.path("device-keys.toml"));
-    let mut service = e2e::Service::start(command, &env.path("api.log"));
+    let mut service = testkit::Service::start(command, &env.path("api.log"));
     let url = format!("http://{}{EVENT}", service.says("listening address=").await.trim());
     for key in [&read, &device, &read.replace("read", "admin")] {
         let request = Client::new().post(&url).bearer_auth(key).json(&body("b", hours_ago(1), false));

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use e2e::{Api, Form, TestEnv};
 use ingest_api::{
     http::{
         auth::Scope,
@@ -11,6 +10,7 @@ use ingest_api::{
     routes::all,
 };
 use reqwest::{Client, Method, RequestBuilder, Response, redirect::Policy};
+use testkit::{Api, Form, TestEnv};
 
 use crate::{
     dashboard::client,

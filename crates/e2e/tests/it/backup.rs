@@ -9,10 +9,10 @@ use std::{
     },
 };
 
-use e2e::{MongoServer, RedisServer, TestEnv, body, hours_ago, mongo_admin};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
+use testkit::{MongoServer, RedisServer, TestEnv, body, hours_ago, mongo_admin};
 
 const DEVICES: usize = 20;
 

@@ -3,10 +3,10 @@
 
 use std::{io::Write, time::Duration};
 
-use e2e::{Api, TestEnv, body, hours_ago};
 use flate2::{Compression, write::GzEncoder};
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
+use testkit::{Api, TestEnv, body, hours_ago};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -251,7 +251,7 @@ async fn slow_clients_do_not_hold_the_server() {
     let api = env.api(&["--max-connections", "200"]).await;
     let address = api.url.trim_start_matches("http://");
     let slow: JoinSet<_> = (0..100).map(|_| dribble(address.to_owned())).collect();
-    e2e::pass(Duration::from_secs(1)).await;
+    testkit::pass(Duration::from_secs(1)).await;
     good(&api).await;
     let let_go = timeout(Duration::from_secs(40), slow.join_all()).await.expect("the server lets go");
     assert!(let_go.iter().all(|said| said.is_empty() || said.starts_with(b"HTTP/1.1 4")), "{let_go:?}");
@@ -266,7 +266,7 @@ async fn dribble(address: String) -> Vec<u8> {
     write.write_all(b"POST /api/sync-event HTTP/1.1\r\nHost: x\r\nX-Slow: ").await.unwrap();
     let writing = tokio::spawn(async move {
         while write.write_all(b"x").await.is_ok() {
-            e2e::pass(Duration::from_secs(1)).await;
+            testkit::pass(Duration::from_secs(1)).await;
         }
     });
     let mut said = Vec::new();

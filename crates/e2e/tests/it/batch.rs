@@ -1,10 +1,10 @@
 //! Many reports in one request.
 
-use e2e::{Api, TestEnv, body, hours_ago};
 use jiff::SignedDuration;
 use pisync_core::models::DeviceId;
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
+use testkit::{Api, TestEnv, body, hours_ago};
 
 async fn post(api: &Api, media_type: &str, body: String) -> Response {
     let request = Client::new().post(format!("{}/api/v1/sync-events", api.url)).header("content-type", media_type);

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use e2e::{Api, Interference, Portal, TestEnv, workspace_root};
+use testkit::{Api, Interference, Portal, TestEnv, workspace_root};
 use tokio::process::Command;
 
 /// A client of the docs, or the naive one of before.
@@ -88,7 +88,7 @@ fn bad_day() -> Vec<Interference> {
     bad_day
 }
 
-async fn clear_day(env: &TestEnv) -> (Api, e2e::Service) {
+async fn clear_day(env: &TestEnv) -> (Api, testkit::Service) {
     (env.api(&[]).await, env.worker("worker.log", &[]).await)
 }
 

@@ -1,9 +1,9 @@
 //! A test whose times come from several readings of the clock, or that sleeps where it could look, fails
-//! now and then on a busy machine. So tests have no clock but that of `e2e`.
+//! now and then on a busy machine. So tests have no clock but that of `testkit`.
 
-use e2e::workspace_root;
+use testkit::workspace_root;
 
-/// What only the helpers in `crates/e2e/src` may call.
+/// What only the helpers in `crates/testkit/src` may call.
 const FORBIDDEN: [&str; 5] = ["sleep(", "Timestamp::now(", "SystemTime::now(", "Instant::now(", "Zoned::now("];
 
 /// The tests in which time itself has to pass, how often, and why there is nothing to look at.
@@ -41,9 +41,9 @@ fn tests_read_the_clock_and_sleep_by_the_helpers_alone() {
         let found = found(&source);
         assert!(
             found.is_empty(),
-            "{name} calls {found:?}: take e2e::now, TestEnv::until or what crates/e2e/src/clock.rs has"
+            "{name} calls {found:?}: take testkit::now, TestEnv::until or what crates/testkit/src/clock.rs has"
         );
-        let count = source.matches("e2e::pass(").count();
+        let count = source.matches("testkit::pass(").count();
         if count > 0 {
             passes.push((name, count));
         }

@@ -1,11 +1,11 @@
 //! The dashboard: in a real browser over a real system with a simulated fleet, and what of it
 //! needs no browser.
 
-use e2e::{Answer, Api, FarEnd, TestEnv, body, hours_ago, setting, workspace_root};
 use jiff::SignedDuration;
 use pisync_core::models::{AlertState, Incident, hour_of};
 use reqwest::{Client, Response, redirect::Policy};
 use serde_json::{Value, json};
+use testkit::{Answer, Api, FakeReceiver, TestEnv, body, hours_ago, setting, workspace_root};
 use tokio::process::Command;
 
 use crate::{
@@ -49,13 +49,16 @@ fn links(message: &Value) -> Vec<String> {
 
 /// Tells people of the incidents: the log takes it, one webhook is busy and another one gone. Of
 /// three further incidents nobody hears while the first one is open.
-async fn told(env: &TestEnv, url: &str, busy: &FarEnd, gone: &FarEnd) {
+async fn told(env: &TestEnv, url: &str, busy: &FakeReceiver, gone: &FakeReceiver) {
     let says = |status: u16| Answer::Says(status, String::new(), "no".to_owned());
     busy.answers(vec![says(503); 100]);
     gone.answers(vec![says(410); 100]);
-    let webhook = |name: &str, far_end: &FarEnd| {
+    let webhook = |name: &str, fake_receiver: &FakeReceiver| {
         let (receiver, route) = ("[[receiver]]\ntype = \"webhook\"", "[[route]]\ncontinue = true\ngroup_wait = \"0s\"");
-        format!("{receiver}\nname = \"{name}\"\nurl = \"{}\"\n\n{route}\nreceiver = \"{name}\"\n\n", far_end.url())
+        format!(
+            "{receiver}\nname = \"{name}\"\nurl = \"{}\"\n\n{route}\nreceiver = \"{name}\"\n\n",
+            fake_receiver.url()
+        )
     };
     // A third of this fleet fails: each is to be told of by itself.
     let rules = "[rules.fleet_sync_failing]\nat_least = 1000\n";
@@ -88,7 +91,7 @@ async fn the_dashboard_is_looked_at_in_a_browser() {
     let _worker = env.worker("worker.log", &[]).await;
     fleet(&env, &api, &ingest).await;
     env.drained().await;
-    let (busy, gone) = (FarEnd::start().await, FarEnd::start().await);
+    let (busy, gone) = (FakeReceiver::start().await, FakeReceiver::start().await);
     told(&env, &api.url, &busy, &gone).await;
 
     let mut command = Command::new("node");
@@ -170,7 +173,7 @@ async fn who_guesses_at_keys_is_slowed_down() {
 #[tokio::test]
 async fn a_page_says_that_it_is_blind_when_a_server_is_away_and_a_badge_is_a_picture() {
     let folder = tempfile::tempdir().unwrap();
-    let mut redis = e2e::RedisServer::start(folder.path().join("redis"), &[]).await;
+    let mut redis = testkit::RedisServer::start(folder.path().join("redis"), &[]).await;
     let env = TestEnv::on_redis(&redis);
     let api = env.api(&[]).await;
     let text = async |path: &str| {
@@ -197,7 +200,7 @@ async fn a_page_says_that_it_is_blind_when_a_server_is_away_and_a_badge_is_a_pic
 
 /// The counts of each hour that are kept, by its start.
 async fn status_hours(env: &TestEnv) -> Vec<Value> {
-    let mut kept = e2e::mongo_find(env, "StatusHour", json!({})).await;
+    let mut kept = testkit::mongo_find(env, "StatusHour", json!({})).await;
     kept.sort_by_key(|one| one["_id"]["$date"].to_string());
     kept
 }
@@ -211,7 +214,7 @@ async fn states_are_counted_once_an_hour_and_held_against_yesterday() {
         let at = json!({ "$date": hour.to_string() });
         json!({ "_id": at, "takenAt": at, "failing": 3, "silent": 0, "clockSuspect": 7, "ok": 1 })
     });
-    e2e::mongo_command(&env, "insert", "StatusHour", json!({ "documents": counted })).await;
+    testkit::mongo_command(&env, "insert", "StatusHour", json!({ "documents": counted })).await;
     let failing: Vec<_> = (1..5).map(|hour| body("pibook-1", hours_ago(hour), true)).collect();
     let _worker = env.worker("worker.log", &[]).await;
     let first = env.api_named("first.log", &[]).await;

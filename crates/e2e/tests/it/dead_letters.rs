@@ -1,8 +1,8 @@
 //! Messages that cannot have their effect: found, kept, shown, put back.
 
-use e2e::{TestEnv, body, hours_ago, mongo_command};
 use pisync_core::queue::{KEPT_DEAD, Queue};
 use serde_json::{Value, json};
+use testkit::{TestEnv, body, hours_ago, mongo_command};
 
 const PLENTY: u64 = 1_000_000;
 

@@ -1,9 +1,9 @@
 //! What a report carries beside its substance never refuses it, and one bad report of a batch never
 //! its neighbours.
 
-use e2e::{Api, TestEnv, body, hours_ago, mongo_find};
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
+use testkit::{Api, TestEnv, body, hours_ago, mongo_find};
 
 /// A report with further members.
 fn with(device: &str, hours: i64, members: &Value) -> Value {

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use e2e::workspace_root;
+use testkit::workspace_root;
 
 /// What is detached within.
 const DETACHED: [&str; 3] = ["detached(", "ensure_indexes_in_time(", ".answers("];

@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use e2e::{Api, TestEnv, workspace_root};
+use testkit::{Api, TestEnv, workspace_root};
 use tokio::process::Command;
 
 /// The fenced examples in a language.

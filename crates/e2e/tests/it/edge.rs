@@ -2,10 +2,10 @@
 
 use std::{io::Write, time::Duration};
 
-use e2e::{Api, Form, TestEnv, body, hours_ago};
 use futures_util::future::join_all;
 use reqwest::{Client, StatusCode, redirect::Policy};
 use serde_json::{Value, json};
+use testkit::{Api, Form, TestEnv, body, hours_ago};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -75,7 +75,7 @@ async fn each_head_has_a_time_and_a_size_and_lines_that_end_with_cr_lf() {
     let (mut read, mut write) = dripping.into_split();
     let writing = tokio::spawn(async move {
         while write.write_all(b"x").await.is_ok() {
-            e2e::pass(Duration::from_millis(500)).await;
+            testkit::pass(Duration::from_millis(500)).await;
         }
     });
     let ended = async {
@@ -126,13 +126,13 @@ async fn a_client_that_does_not_read_is_ended_and_costs_little_meanwhile() {
         stream.write_all(requests.as_bytes()).await.unwrap();
         streams.push(stream);
     }
-    let start = e2e::stopwatch();
-    e2e::pass(Duration::from_secs(2)).await;
+    let start = testkit::stopwatch();
+    testkit::pass(Duration::from_secs(2)).await;
     assert_eq!(report(&api, "pibook-1").await, StatusCode::ACCEPTED);
     let grown = memory(&api).saturating_sub(before);
     assert!(grown < 40_000, "{grown} kB for 100 connections");
     // Each has some bytes in the buffers of the kernel, and then nothing more comes.
-    e2e::pass(Duration::from_secs(35).saturating_sub(start.elapsed())).await;
+    testkit::pass(Duration::from_secs(35).saturating_sub(start.elapsed())).await;
     let ended = streams.iter().filter(|stream| {
         let mut room = vec![0; 8 * 1024 * 1024];
         loop {

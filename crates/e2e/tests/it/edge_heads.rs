@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use e2e::{Api, TestEnv, body, hours_ago};
 use serde_json::{Value, json};
+use testkit::{Api, TestEnv, body, hours_ago};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
@@ -162,11 +162,11 @@ async fn a_slow_and_honest_client_delivers() {
     let mut stream = open(&api).await;
     for bytes in head.as_bytes().chunks(20) {
         stream.write_all(bytes).await.unwrap();
-        e2e::pass(Duration::from_millis(100)).await;
+        testkit::pass(Duration::from_millis(100)).await;
     }
     for bytes in sent.as_bytes().chunks(200) {
         stream.write_all(bytes).await.unwrap();
-        e2e::pass(Duration::from_millis(200)).await;
+        testkit::pass(Duration::from_millis(200)).await;
     }
     let answer = said(stream, Duration::from_secs(20)).await;
     assert!(answer.starts_with("HTTP/1.1 202") && answer.contains("\"accepted\":40"), "{answer}");

@@ -1,7 +1,7 @@
 //! By which names the server is reached, what it believes of proxies, and what every refusal bears.
 
-use e2e::{RedisServer, TestEnv};
 use reqwest::{Client, StatusCode};
+use testkit::{RedisServer, TestEnv};
 
 use crate::{
     dashboard::{client, header},

@@ -1,10 +1,10 @@
 //! Documents that a person has edited, or another program has written: one that cannot be read never
 //! stops its neighbours. It is counted, named in the log, and mended by `counters rebuild`.
 
-use e2e::{Api, Service, TestEnv, body, hours_ago, mongo_command, mongo_find};
 use pisync_core::models::Incident;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use testkit::{Api, Service, TestEnv, body, hours_ago, mongo_command, mongo_find};
 
 use crate::world::{counter, event, failing, incident, save, silence, store_counters, store_events};
 

@@ -2,7 +2,6 @@
 
 use std::{num::NonZeroU64, sync::Arc};
 
-use e2e::{MongoServer, TestEnv, body, hours_ago, mongo_command};
 use pisync_core::{
     crash::CrashSettings,
     models::{DeviceId, FailureCounter, SyncEvent},
@@ -14,6 +13,7 @@ use queue_worker::{
     worker::{Outcome, Worker},
 };
 use serde_json::{Value, json};
+use testkit::{MongoServer, TestEnv, body, hours_ago, mongo_command};
 use tokio_util::sync::CancellationToken;
 
 fn settings(batch: u16) -> WorkSettings {
@@ -239,7 +239,7 @@ async fn errors_of_the_server_are_tried_again_and_nothing_is_buried() {
         data["failCommands"] = json!([command]);
         data["appName"] = json!("queue-worker");
         let fail = json!({ "mode": { "times": 3 }, "data": data });
-        e2e::mongo_admin(&mongo.uri(), "configureFailPoint", "failCommand", fail).await;
+        testkit::mongo_admin(&mongo.uri(), "configureFailPoint", "failCommand", fail).await;
         api.accepts(&[body("a", hours_ago(2), true), body("a", hours_ago(1), true)]).await;
         env.drained().await;
         assert_eq!((env.rows().await.len(), env.failure_count("a").await), (2, 2), "{command} {data}");
@@ -253,7 +253,7 @@ async fn errors_of_the_server_are_tried_again_and_nothing_is_buried() {
 #[tokio::test]
 async fn a_primary_that_steps_down_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let mongo = e2e::MongoSet::start(folder.path()).await;
+    let mongo = testkit::MongoSet::start(folder.path()).await;
     let env = TestEnv::at(None, Some(mongo.uri()));
     let api = Arc::new(env.api(&[]).await);
     let _worker = env.worker("worker.log", &["--lease-ms", "1000"]).await;

@@ -1,10 +1,10 @@
 //! Every read is served by an index: the database's own profiler says what was really asked of it
 //! and how it found the answer.
 
-use e2e::{Api, TestEnv, hours_ago, mongo_command, mongo_find};
 use jiff::SignedDuration;
 use pisync_core::models::Incident;
 use serde_json::{Value, json};
+use testkit::{Api, TestEnv, hours_ago, mongo_command, mongo_find};
 
 use crate::world::{counter, event, failing, heard_of, incident, save, silence, store_counters, store_events, tied};
 
@@ -97,7 +97,7 @@ async fn get_when_computed(api: &Api, path: &str) -> (reqwest::StatusCode, Value
         if status.as_u16() != 503 {
             return (status, answer);
         }
-        e2e::pass(std::time::Duration::from_secs(1)).await;
+        testkit::pass(std::time::Duration::from_secs(1)).await;
     }
     api.get(path).await
 }

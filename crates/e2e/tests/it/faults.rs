@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use e2e::{MongoServer, RedisServer, TestEnv, body, hours_ago};
 use nix::sys::signal::Signal;
 use serde_json::Value;
+use testkit::{MongoServer, RedisServer, TestEnv, body, hours_ago};
 
 fn devices(count: usize) -> Vec<Value> {
     (0..count).map(|i| body(&format!("pibook-{i}"), hours_ago(1), i % 2 == 0)).collect()
@@ -18,7 +18,7 @@ async fn sigterm_in_the_middle_loses_nothing() {
     // Each worker is told to stop while there is work left, and the next goes on.
     for i in 0..6 {
         let mut worker = env.worker(&format!("worker-{i}.log"), &["--batch", "10"]).await;
-        e2e::pass(Duration::from_millis(20)).await;
+        testkit::pass(Duration::from_millis(20)).await;
         assert!(worker.terminate().await.success(), "{}", worker.log());
     }
     let in_flight = env.queue().status_of_all().await.unwrap();
@@ -41,7 +41,7 @@ async fn a_worker_that_is_killed_leaves_its_batch_to_the_next() {
     for i in 0..3 {
         let args = ["--batch", "10", "--lease-ms", "500"];
         let mut worker = env.worker(&format!("worker-{i}.log"), &args).await;
-        e2e::pass(Duration::from_millis(30)).await;
+        testkit::pass(Duration::from_millis(30)).await;
         worker.kill().await;
     }
     let _last = env.worker("last.log", &[]).await;
@@ -124,7 +124,7 @@ async fn mongodb_away_for_ten_seconds_loses_nothing() {
     mongo.service().kill().await;
     api.accepts(&reports).await;
     assert_eq!(api.get("/readyz").await.1["status"], "degraded");
-    e2e::pass(Duration::from_secs(10)).await;
+    testkit::pass(Duration::from_secs(10)).await;
     mongo.restart().await;
 
     env.drained().await;

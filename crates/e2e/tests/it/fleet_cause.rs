@@ -1,13 +1,13 @@
 //! The cause of an incident, by a floor and by what is usual for its device, with the numbers.
 
-use e2e::{TestEnv, body};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
+use testkit::{TestEnv, body};
 
 /// Good syncs and then three failed ones, each with their speed.
 fn reports(device: &str, good: f64, failed: f64) -> Vec<Value> {
     let report = |minutes: i64| {
-        let at = e2e::now() - SignedDuration::from_mins(minutes);
+        let at = testkit::now() - SignedDuration::from_mins(minutes);
         let mut report = body(device, at, minutes < 4);
         report["internetSpeed"] = json!(if minutes < 4 { failed } else { good });
         report

@@ -2,19 +2,19 @@
 //! size of a real fleet.
 
 use clap::Parser;
-use e2e::{
-    TestEnv, body,
-    fleet_first::{self, AlerterHarness, Settings, Story, content_release, push},
-};
 use jiff::SignedDuration;
 use pisync_core::models::SyncEvent;
+use testkit::{
+    AlerterHarness, TestEnv, body,
+    fleet_first::{self, ContentRelease, Settings, content_release, push},
+};
 
 use crate::world::device;
 
 async fn one_message_and_a_digest(is_herd: bool) {
-    let (env, story) = (TestEnv::new(), Story::of(2_000, is_herd));
-    let told = content_release(&env, &story).await.unwrap();
-    assert!(told.is_right(&story), "{told:#?}");
+    let (env, release) = (TestEnv::new(), ContentRelease::of(2_000, is_herd));
+    let told = content_release(&env, &release).await.unwrap();
+    assert!(told.is_right(&release), "{told:#?}");
     let message = |at: usize| told.lines[at]["message"].as_str().unwrap();
     assert!(message(0).contains(" of "), "{}", message(0));
     assert!(
@@ -38,7 +38,7 @@ async fn a_fifth_of_a_fleet_that_reports_as_a_herd_is_one_message_and_a_digest()
 /// The third failures of 200 devices come all at once, and hints with them, before any tick.
 #[tokio::test]
 async fn hints_of_many_devices_have_the_fleet_looked_at_first() {
-    let (env, now) = (TestEnv::new(), e2e::now());
+    let (env, now) = (TestEnv::new(), testkit::now());
     let (looker, _worker) = (AlerterHarness::new(&env).await.unwrap(), env.worker("worker.log", &[]).await);
     let name = |number: u32| format!("pibook-{number:04}");
     for minutes in [122, 62, 2] {

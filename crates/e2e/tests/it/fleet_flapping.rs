@@ -3,12 +3,12 @@
 //! An alerter looks at real servers every hour of a story; reports go through the queue.
 
 use clap::Parser;
-use e2e::{
-    Service, TestEnv, body,
-    fleet_first::{self, AlerterHarness, Settings, push},
-};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::SyncEvent;
+use testkit::{
+    AlerterHarness, Service, TestEnv, body,
+    fleet_first::{self, Settings, push},
+};
 
 struct Story {
     env: TestEnv,
@@ -22,7 +22,7 @@ impl Story {
     async fn new(hours: i64) -> Self {
         let env = TestEnv::new();
         let (looker, worker) = (AlerterHarness::new(&env).await.unwrap(), env.worker("worker.log", &[]).await);
-        Self { env, looker, _worker: worker, start: e2e::now() - SignedDuration::from_hours(hours) }
+        Self { env, looker, _worker: worker, start: testkit::now() - SignedDuration::from_hours(hours) }
     }
 
     /// Devices report once, each whether it failed; then the alerter looks.

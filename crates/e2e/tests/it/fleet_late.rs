@@ -2,12 +2,12 @@
 //! behind is another thing: its reports are live.
 
 use clap::Parser;
-use e2e::{
-    TestEnv, body,
-    fleet_first::{self, AlerterHarness, Settings, push},
+use pisync_core::models::{Report, SyncEvent};
+use testkit::{
+    AlerterHarness, TestEnv, body,
+    fleet_first::{self, Settings, push},
     hours_ago,
 };
-use pisync_core::models::{Report, SyncEvent};
 
 /// How many devices come back.
 const DEVICES: usize = 100;

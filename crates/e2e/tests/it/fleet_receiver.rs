@@ -4,12 +4,12 @@
 
 use std::{collections::BTreeSet, ops::Range};
 
-use e2e::{Answer, FarEnd, TestEnv, fleet_first::AlerterHarness, mongo_command};
 use pisync_core::{
     models::FailureCounter,
     store::{Revision, Saved},
 };
 use serde_json::json;
+use testkit::{AlerterHarness, Answer, FakeReceiver, TestEnv, mongo_command};
 
 use crate::world::{counter, device, store_counters};
 
@@ -22,7 +22,7 @@ async fn fail(env: &TestEnv, devices: Range<usize>) {
 }
 
 async fn recover(env: &TestEnv, devices: Range<usize>) {
-    let now = e2e::now();
+    let now = testkit::now();
     let well = |number| FailureCounter {
         last_success_at: Some(now),
         watermark: Some(now),
@@ -45,11 +45,11 @@ async fn an_hour_passes(env: &TestEnv) {
 
 #[tokio::test]
 async fn when_a_receiver_is_back_after_three_hours_all_that_is_still_so_is_told() {
-    let (env, far_end) = (TestEnv::new(), FarEnd::start().await);
+    let (env, fake_receiver) = (TestEnv::new(), FakeReceiver::start().await);
     let config = format!(
         "[[receiver]]\nname = \"there\"\ntype = \"webhook\"\nurl = \"{}\"\n\n\
          [[route]]\nreceiver = \"there\"\ngroup_wait = \"0s\"\ngroup_interval = \"0s\"\n",
-        far_end.url(),
+        fake_receiver.url(),
     );
     let looker = AlerterHarness::with(&env, &config).await.unwrap();
     fail(&env, 0..30).await;
@@ -59,17 +59,17 @@ async fn when_a_receiver_is_back_after_three_hours_all_that_is_still_so_is_told(
             2 => fail(&env, 30..40).await,
             _ => {}
         }
-        looker.tick_at(e2e::clock()).await.unwrap();
-        far_end.answers([Answer::Says(503, String::new(), String::new())]);
+        looker.tick_at(testkit::clock()).await.unwrap();
+        fake_receiver.answers([Answer::Says(503, String::new(), String::new())]);
         assert_eq!(looker.try_to_deliver().await.unwrap(), 1, "hour {hour}");
         an_hour_passes(&env).await;
     }
-    let refused = far_end.received().len();
+    let refused = fake_receiver.received().len();
     assert_eq!(refused, 3);
 
-    looker.tick_at(e2e::clock()).await.unwrap();
+    looker.tick_at(testkit::clock()).await.unwrap();
     looker.deliver().await.unwrap();
-    let messages: Vec<_> = far_end.received().split_off(refused);
+    let messages: Vec<_> = fake_receiver.received().split_off(refused);
     let alerts = messages.iter().flat_map(|message| message.json()["alerts"].as_array().unwrap().clone());
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
     let told: Vec<_> = alerts.map(|alert| (text(&alert["labels"]["deviceId"]), text(&alert["status"]))).collect();

@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use e2e::TestEnv;
+use testkit::TestEnv;
 
 /// Plays a story on the servers of the tests.
 async fn play(env: &TestEnv, args: &[&str]) -> Output {

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use e2e::{
-    Service, TestEnv, body,
-    fleet_first::{AlerterHarness, counted, push, told},
-};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::SyncEvent;
 use serde_json::json;
+use testkit::{
+    AlerterHarness, Service, TestEnv, body,
+    fleet_first::{counted, push, told},
+};
 
 const BY_REGION: &str = "[rules]\nfleet_by = [\"region\"]\n";
 
@@ -31,7 +31,7 @@ impl Story {
     async fn new(config: &str) -> Self {
         let env = TestEnv::new();
         let looker = AlerterHarness::with(&env, config).await.unwrap();
-        Self { env, looker, start: e2e::now() - hours(10) }
+        Self { env, looker, start: testkit::now() - hours(10) }
     }
 
     /// All devices report at an hour, and the alerter looks a minute later.

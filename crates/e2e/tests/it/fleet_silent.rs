@@ -4,14 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use e2e::{
-    TestEnv, body,
-    fleet_first::{AlerterHarness, counted, push, told},
-    mongo_command,
-};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{models::SyncEvent, queue::LastSeen};
 use serde_json::json;
+use testkit::{
+    AlerterHarness, TestEnv, body,
+    fleet_first::{counted, push, told},
+    mongo_command,
+};
 
 use crate::world::device;
 
@@ -26,7 +26,7 @@ impl Story {
     async fn new(hours: i64) -> Self {
         let env = TestEnv::new();
         let looker = AlerterHarness::new(&env).await.unwrap();
-        Self { env, looker, start: e2e::now() - SignedDuration::from_hours(hours) }
+        Self { env, looker, start: testkit::now() - SignedDuration::from_hours(hours) }
     }
 
     fn at(&self, minutes: i64) -> Timestamp {

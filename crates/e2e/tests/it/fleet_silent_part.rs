@@ -3,16 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use e2e::{
-    TestEnv, body,
-    fleet_first::{AlerterHarness, counted, told},
-};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{AlertName, Silence, SilenceEnd, SyncEvent},
     queue::LastSeen,
 };
 use serde_json::json;
+use testkit::{
+    AlerterHarness, TestEnv, body,
+    fleet_first::{counted, told},
+};
 
 use crate::world::{device, store_events};
 
@@ -41,7 +41,7 @@ impl Story {
     async fn new(config: &str) -> Self {
         let env = TestEnv::new();
         let looker = AlerterHarness::with(&env, config).await.unwrap();
-        let start = e2e::now() - SignedDuration::from_hours(40);
+        let start = testkit::now() - SignedDuration::from_hours(40);
         let report = |device: u32| {
             let mut report = body(&name(device), start, false);
             report["labels"] = json!({ "region": if device < 90 { "nord" } else { "sud" }, "room": "7" });

@@ -1,6 +1,5 @@
 //! What devices reported in a window of time, and when nobody listened at all.
 
-use e2e::{TestEnv, mongo_find};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{FleetWindow, SyncEvent},
@@ -8,6 +7,7 @@ use pisync_core::{
     store::Store,
 };
 use serde_json::json;
+use testkit::{TestEnv, mongo_find};
 
 const FLOOR: f64 = 0.5;
 
@@ -31,7 +31,7 @@ fn minutes(minutes: i64) -> SignedDuration {
 
 #[tokio::test]
 async fn a_window_counts_each_device_by_its_newest_report_and_cause() {
-    let (env, now) = (TestEnv::new(), e2e::now());
+    let (env, now) = (TestEnv::new(), testkit::now());
     let store = env.store().await;
     let (recent, old) = (now - minutes(5), now - minutes(20));
     insert(
@@ -56,7 +56,7 @@ async fn a_window_counts_each_device_by_its_newest_report_and_cause() {
 /// A clock that was three days fast when it reported: its ids come to lie in the window of today.
 #[tokio::test]
 async fn a_clock_that_is_not_believed_does_not_count() {
-    let (env, now) = (TestEnv::new(), e2e::now());
+    let (env, now) = (TestEnv::new(), testkit::now());
     let store = env.store().await;
     let received_at = now - SignedDuration::from_hours(72);
     insert(
@@ -92,7 +92,7 @@ async fn who_is_alive_says_so_and_when_no_api_was_is_written_down_by_the_next() 
     let signs = pulse.signs().await.unwrap();
     let (ingest, worker) = (signs.ingest.unwrap(), signs.worker.unwrap());
     for at in [ingest, worker] {
-        assert!(e2e::clock().duration_since(at).abs() < minutes(1), "{at}");
+        assert!(testkit::clock().duration_since(at).abs() < minutes(1), "{at}");
     }
     assert_eq!(signs.listening.gaps, []);
 
@@ -105,6 +105,6 @@ async fn who_is_alive_says_so_and_when_no_api_was_is_written_down_by_the_next() 
     let gaps = pulse.signs().await.unwrap().listening.gaps;
     assert_eq!(gaps.len(), 1);
     assert_eq!(gaps[0].from, ingest - minutes(360));
-    assert!(e2e::clock().duration_since(gaps[0].to).abs() < minutes(1));
+    assert!(testkit::clock().duration_since(gaps[0].to).abs() < minutes(1));
     env.finish().await;
 }

@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 
-use e2e::{MongoServer, TestEnv, body, hours_ago, now};
 use nix::sys::signal::Signal;
+use testkit::{MongoServer, TestEnv, body, hours_ago, now};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy},
     net::{TcpListener, TcpStream},
@@ -41,7 +41,7 @@ async fn questions_end_in_time_while_the_store_hangs_and_are_answered_after_it()
     env.drained().await;
     let client = reqwest::Client::builder().timeout(Duration::from_mins(1)).build().unwrap();
     let ask = async |path: &str| {
-        let (asked_at, url) = (e2e::stopwatch(), format!("{}{path}", api.url));
+        let (asked_at, url) = (testkit::stopwatch(), format!("{}{path}", api.url));
         let status = client.get(url).send().await.unwrap().status().as_u16();
         (status, asked_at.elapsed())
     };
@@ -54,7 +54,7 @@ async fn questions_end_in_time_while_the_store_hangs_and_are_answered_after_it()
     let all = futures_util::future::join_all(SINGLE.map(ask)).await;
     assert!(all.iter().all(|(status, took)| *took < AT_LAST && *status == 503), "{all:?}");
     // The answers of before are too old by then.
-    e2e::pass(Duration::from_secs(6)).await;
+    testkit::pass(Duration::from_secs(6)).await;
     for _ in 0..3 {
         for path in PATHS {
             let (status, took) = ask(path).await;

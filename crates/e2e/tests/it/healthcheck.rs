@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use e2e::{Service, TestEnv};
+use testkit::{Service, TestEnv};
 
 /// An address that nothing listens on.
 fn free_address() -> String {

@@ -1,6 +1,5 @@
 //! The hours added up: exact, however late and however often reports come.
 
-use e2e::{TestEnv, body, hours_ago};
 use ingest_api::fleet::Hours;
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
@@ -8,6 +7,7 @@ use pisync_core::{
     queue::LastSeen,
 };
 use serde_json::{Value, json};
+use testkit::{TestEnv, body, hours_ago};
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
@@ -143,7 +143,7 @@ async fn failed_syncs_are_told_apart_by_their_cause_as_alerts_are() {
         let id = json!({ "$oid": format!("{:08x}{i:016x}", hour.as_second()) });
         json!({ "_id": id, "deviceId": "a", "totalErrors": i32::from(*failed), "totalFilesSynced": 1, "internetSpeed": speed })
     });
-    e2e::mongo_command(&env, "insert", "SyncEvent", json!({ "documents": rows.collect::<Vec<_>>() })).await;
+    testkit::mongo_command(&env, "insert", "SyncEvent", json!({ "documents": rows.collect::<Vec<_>>() })).await;
     let found = hours(&env, hour, hour + HOUR).await.remove(0);
     assert_eq!((found.good, found.failed, found.connectivity, found.content), (2, 5, 2, 2));
     let failed: Vec<_> = speeds.iter().filter(|(_, failed)| *failed).map(|(speed, _)| Speeds::bucket(*speed)).collect();
@@ -152,7 +152,7 @@ async fn failed_syncs_are_told_apart_by_their_cause_as_alerts_are() {
     }
     // An hour that a version before this one has stored is added up again.
     let unset = json!({ "updates": [{ "q": {}, "u": { "$unset": { "failedSpeeds": 1 }, "$set": { "good": 99 } }, "multi": true }] });
-    e2e::mongo_command(&env, "update", "SyncHour", unset).await;
+    testkit::mongo_command(&env, "update", "SyncHour", unset).await;
     assert_eq!(hours(&env, hour, hour + HOUR).await.remove(0).good, 2);
     env.finish().await;
 }
@@ -186,7 +186,7 @@ async fn syncs_that_were_received_late_are_told_apart() {
         let id = json!({ "$oid": format!("{:08x}{:016x}", hour.as_second(), 100 + i) });
         rows.push(json!({ "_id": id, "deviceId": "b", "totalErrors": 0, "timestamp": sync, "createdAt": receipt }));
     }
-    e2e::mongo_command(&env, "insert", "SyncEvent", json!({ "documents": rows })).await;
+    testkit::mongo_command(&env, "insert", "SyncEvent", json!({ "documents": rows })).await;
     let found = hours(&env, hour, hour + HOUR).await.remove(0);
     assert_eq!(found.late, Some(Late { good: 1, connectivity: 1, content: 1, unknown: 1 }));
     assert_eq!((found.good, found.failed), (5, 5), "the sums are of all");
@@ -205,14 +205,14 @@ async fn what_was_late_is_not_believed_beside_the_sums_of_another_version() {
     assert_eq!(hours(&env, hour, hour + HOUR).await[0].late, Some(Late { good: 1, ..Late::default() }));
     let later = json!({ "$date": "2100-01-01T00:00:00Z" });
     let by_another = json!({ "updates": [{ "q": {}, "u": { "$set": { "good": 2, "computedAt": later } } }] });
-    e2e::mongo_command(&env, "update", "SyncHour", by_another).await;
+    testkit::mongo_command(&env, "update", "SyncHour", by_another).await;
     let stored = env.store().await.sync_hours().hours(hour, hour + HOUR).await.unwrap().remove(0);
     assert_eq!((stored.good, stored.late), (2, None));
     // It is added up again, unless its rows may be gone.
     let earlier = json!({ "$date": "2000-01-01T00:00:00Z" });
     for (closed, late) in [(true, None), (false, Some(Late { good: 1, ..Late::default() }))] {
         let set = json!({ "updates": [{ "q": {}, "u": { "$set": { "computedAt": earlier, "closed": closed } } }] });
-        e2e::mongo_command(&env, "update", "SyncHour", set).await;
+        testkit::mongo_command(&env, "update", "SyncHour", set).await;
         assert_eq!(hours(&env, hour, hour + HOUR).await[0].late, late);
     }
     env.finish().await;
@@ -228,7 +228,7 @@ async fn rows_of_other_programs_are_added_up_as_the_counters_see_them() {
         { "_id": id(2), "deviceId": "old", "totalErrors": "many", "internetSpeed": "fast" },
         { "_id": id(3), "deviceId": "old", "totalErrors": null },
     ]);
-    e2e::mongo_command(&env, "insert", "SyncEvent", json!({ "documents": rows })).await;
+    testkit::mongo_command(&env, "insert", "SyncEvent", json!({ "documents": rows })).await;
     let hours = hours(&env, hour, hour + HOUR).await;
     assert_eq!(hours[0].speeds.0[Speeds::bucket(5.0)], 1);
     assert_eq!((sums(&hours[0]), hours[0].speeds.0.iter().sum::<u64>()), ((0, 1, 3, 2), 1));

@@ -1,8 +1,8 @@
 //! What the API says to what it cannot take.
 
-use e2e::{TestEnv, body, hours_ago};
 use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};
+use testkit::{TestEnv, body, hours_ago};
 
 /// The members of RFC 9457, and those that old clients read.
 async fn problem(answer: Response, status: u16) -> Value {

@@ -5,16 +5,15 @@ use std::{
     time::Duration,
 };
 
-use e2e::{Service, TestEnv, body, hours_ago, mongo_command};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{ClockRepeats, DeviceId, SyncEvent},
-    queue::encode,
     store::StoredEvent,
 };
 use serde_json::{Value, json};
+use testkit::{Service, TestEnv, body, hours_ago, mongo_command};
 
-use crate::world::{all, column, store_events};
+use crate::world::{all, column, push, store_events};
 
 /// A report of a clock without a battery, one minute after its start.
 fn of_1970(device: &str, errors: i32) -> Value {
@@ -22,16 +21,6 @@ fn of_1970(device: &str, errors: i32) -> Value {
         "deviceId": device, "timestamp": "1970-01-01T00:01:00Z",
         "totalFilesSynced": 0, "totalErrors": errors, "internetSpeed": 0
     })
-}
-
-/// Puts reports into the queue as if they had come at these times.
-async fn push(env: &TestEnv, reports: &[(Value, Timestamp)]) {
-    let queue = env.queue();
-    for (report, received_at) in reports {
-        let event = SyncEvent::from_json(report.to_string().as_bytes(), *received_at).unwrap();
-        let pushed = queue.push(queue.partition_of(&event.device_id), &[encode(&event)], 10_000).await.unwrap();
-        assert_eq!(pushed.accepted, 1);
-    }
 }
 
 #[tokio::test]
@@ -186,7 +175,7 @@ async fn counters_of_cloned_cards_are_the_fold_of_their_rows() {
         let point = ["after_insert_before_counter:5", "after_counter_before_ack:4"][round % 2];
         let args = ["--batch", &batch, "--lease-ms", "300", "--crash-at", point];
         let mut worker = env.worker(&format!("worker-{round}.log"), &args).await;
-        e2e::pass(Duration::from_millis(100)).await;
+        testkit::pass(Duration::from_millis(100)).await;
         worker.kill().await;
     }
     let _last = env.worker("last.log", &["--batch", &batch]).await;
@@ -329,7 +318,7 @@ async fn a_message_of_an_unknown_version_is_left_to_newer_workers_and_holds_up_n
     api.accepts(&reports).await;
     env.until("the others' rows", async || env.rows().await.len() == reports.len()).await;
     // Long enough for a worker that spins to claim it thousands of times.
-    e2e::pass(Duration::from_secs(6)).await;
+    testkit::pass(Duration::from_secs(6)).await;
     let status = queue.status(future).await.unwrap();
     assert_eq!((status.ready + status.in_flight(), status.dead), (1, 0), "{status:?}");
     let (attempt, epoch) = (status.batches[0].attempt, status.batches[0].epoch);

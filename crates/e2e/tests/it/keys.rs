@@ -1,7 +1,7 @@
 //! Keys as an operator makes them, and what they bring about for all routes and for a fleet.
 
-use e2e::{Api, TestEnv, body, hours_ago};
 use reqwest::Client;
+use testkit::{Api, TestEnv, body, hours_ago};
 
 /// An operator's verb, with the files of this world and no server; what it prints.
 pub(crate) async fn keys(env: &TestEnv, args: &[&str]) -> String {

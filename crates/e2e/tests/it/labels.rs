@@ -1,7 +1,7 @@
 //! What devices say of themselves, from the report to what is read of it.
 
-use e2e::{TestEnv, body, hours_ago, mongo_find};
 use serde_json::{Value, json};
+use testkit::{TestEnv, body, hours_ago, mongo_find};
 
 /// A report with labels.
 fn labelled(device: &str, hours: i64, labels: &Value) -> Value {

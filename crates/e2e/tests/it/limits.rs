@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use e2e::{RedisServer, TestEnv, body, hours_ago};
 use pisync_core::{
     models::SyncEvent,
     queue::{QueueError, encode},
 };
+use testkit::{RedisServer, TestEnv, body, hours_ago};
 
 #[tokio::test]
 async fn a_full_queue_is_503_and_takes_events_again_once_it_has_drained() {

@@ -1,10 +1,10 @@
 //! Mail, to a real server that demands STARTTLS and a login.
 
 use alerter::notification::{AlertNotification, Delivery, Notification};
-use e2e::{MailServer, TestEnv, body, fleet_first::AlerterHarness};
 use jiff::SignedDuration;
 use pisync_core::models::{AlertName, Telling};
 use serde_json::json;
+use testkit::{AlerterHarness, MailServer, TestEnv, body};
 
 use crate::receivers::{message, notice, receivers};
 
@@ -118,7 +118,7 @@ async fn of_five_mailboxes_one_that_refuses_and_one_that_is_full_keep_no_mail_fr
     let at_once = "[[route]]\nreceiver = \"there\"\ngroup_wait = \"0s\"\n";
     let harness = AlerterHarness::with(&env, &config(&env, server.port, &five, at_once)).await.unwrap();
     let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
-    let now = e2e::now();
+    let now = testkit::now();
     let reports: Vec<_> = [50, 40, 30].map(|minutes| body("a", now - SignedDuration::from_mins(minutes), true)).into();
     api.accepts(&reports).await;
     env.drained().await;

@@ -1,6 +1,6 @@
 //! The map in ARCHITECTURE.md shows what is there.
 
-use e2e::workspace_root;
+use testkit::workspace_root;
 
 #[test]
 fn every_path_that_the_map_names_exists() {

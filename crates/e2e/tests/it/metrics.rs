@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeSet, process::Stdio, time::Duration};
 
-use e2e::{Api, RedisServer, Service, TestEnv, body, hours_ago, setting, workspace_root};
 use pisync_core::queue::LastSeen;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
+use testkit::{Api, RedisServer, Service, TestEnv, body, hours_ago, setting, workspace_root};
 use tokio::{io::AsyncWriteExt, process::Command};
 
 const OPS: [&str; 2] = ["--ops-bind", "127.0.0.1:0"];
@@ -294,7 +294,7 @@ async fn without_redis_the_metrics_are_served_and_say_so() {
     api.accepts(&[body("a", hours_ago(1), false)]).await;
     redis.service().kill().await;
     assert_eq!(api.post(&body("a", hours_ago(1), false)).await.status(), StatusCode::SERVICE_UNAVAILABLE);
-    let start = e2e::stopwatch();
+    let start = testkit::stopwatch();
     has(
         &scrape(&api.url).await,
         &[("pisync_redis_up", 0.0), ("pisync_accepts_total", 1.0), ("pisync_refusals_total{code=\"503\"}", 1.0)],

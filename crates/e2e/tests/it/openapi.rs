@@ -1,7 +1,7 @@
 //! What the API says of itself, held against what it does.
 
-use e2e::{TestEnv, body, hours_ago, setting, workspace_root};
 use ingest_api::routes::all;
+use testkit::{TestEnv, body, hours_ago, setting, workspace_root};
 use tokio::process::Command;
 
 /// Schemathesis posts what the document allows and what it does not, over every operation.

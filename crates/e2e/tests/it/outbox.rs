@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use alerter::device_context::{self, DeviceContext};
-use e2e::{Answer, FarEnd, MongoServer, Service, TestEnv, hours_ago, mongo_admin, mongo_find};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::{Alert, FailureRun, Telling};
 use serde_json::{Value, json};
+use testkit::{Answer, FakeReceiver, MongoServer, Service, TestEnv, hours_ago, mongo_admin, mongo_find};
 
 use crate::{
     explain::{asked_by, profile},
@@ -142,21 +142,21 @@ int clock_gettime(clockid_t clock, struct timespec *now) {
 
 #[tokio::test]
 async fn an_alerter_whose_clock_is_fast_waits_by_that_of_the_database() {
-    let (env, far_end) = (TestEnv::new(), FarEnd::start().await);
+    let (env, fake_receiver) = (TestEnv::new(), FakeReceiver::start().await);
     let config = format!(
         "[[receiver]]\nname = \"there\"\ntype = \"webhook\"\nurl = \"{}\"\n\n\
          [[route]]\nreceiver = \"there\"\ngroup_wait = \"1s\"\ngroup_interval = \"0s\"\n",
-        far_end.url(),
+        fake_receiver.url(),
     );
     std::fs::write(env.path("alerts.toml"), config).unwrap();
     let (file, clock) = (env.path("alerts.toml").display().to_string(), fast_clock(&env).await.display().to_string());
-    far_end.answers([Answer::Says(500, String::new(), String::new())]);
+    fake_receiver.answers([Answer::Says(500, String::new(), String::new())]);
     store_counters(&env, vec![counter("pibook-1", 3)]).await;
     let _alerter = alerter(&env, "alerter.log", &["--config", &file], &[("LD_PRELOAD", &clock)]).await;
     let line = env.has_alerts(1).await.remove(0);
     let written: Timestamp = line["time"].as_str().unwrap().parse().unwrap();
-    assert!(written.duration_since(e2e::clock()).as_secs() > 500, "its clock is right: {line}");
+    assert!(written.duration_since(testkit::clock()).as_secs() > 500, "its clock is right: {line}");
     // The first waits for others of its group, the second since it was not taken.
-    env.until("two messages", async || far_end.received().len() == 2).await;
+    env.until("two messages", async || fake_receiver.received().len() == 2).await;
     env.finish().await;
 }

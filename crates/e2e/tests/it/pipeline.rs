@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use e2e::{TestEnv, body, hours_ago};
 use serde_json::Value;
+use testkit::{TestEnv, body, hours_ago};
 
 /// A device's reports, one each hour, the last one an hour ago.
 fn reports(device_id: &str, failed: &[bool]) -> Vec<Value> {
@@ -82,7 +82,7 @@ async fn two_workers_share_the_work() {
     for name in ["one.log", "two.log"] {
         let mut command = env.command("queue-worker", &["--batch", "5", "--lanes", "1"]);
         command.env("RUST_LOG", "debug,mongodb=warn");
-        start.push(e2e::Service::start(command, &env.path(name)));
+        start.push(testkit::Service::start(command, &env.path(name)));
     }
     env.drained().await;
 

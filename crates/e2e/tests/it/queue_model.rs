@@ -5,12 +5,12 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use e2e::TestEnv;
 use pisync_core::{
     models::{DeadLetter, Reason},
     queue::{BatchId, Claim, Fenced, Lease, Partition, Queue},
 };
 use proptest::{prelude::*, test_runner::TestRunner};
+use testkit::TestEnv;
 
 /// Long enough to last through a case, and so short that it is over after [`OVER`].
 const LEASES: [Duration; 2] = [Duration::from_mins(10), Duration::from_millis(1)];
@@ -115,7 +115,7 @@ impl Case {
         // Asked again, as after a lost reply: under the name of the last claim.
         let name = self.model.held[worker].as_ref().filter(|_| again).map_or_else(BatchId::new, |held| held.1.clone());
         let found = self.queue.claim(self.partition, &name, &owner, max, time).await.unwrap();
-        e2e::pass(if short { OVER } else { Duration::ZERO }).await;
+        testkit::pass(if short { OVER } else { Duration::ZERO }).await;
         let same = self.model.batch.as_ref().is_some_and(|batch| {
             let ours = self.model.held[worker].as_ref().is_some_and(|(lease, _)| lease == &batch.lease);
             batch.live && batch.lease.batch == name && ours
@@ -240,7 +240,7 @@ fn the_scripts_do_what_the_model_does() {
 #[tokio::test]
 async fn the_audit_heals_a_batch_without_a_lease_and_fences_whoever_held_it() {
     let folder = tempfile::tempdir().unwrap();
-    let redis = e2e::RedisServer::start(folder.path().join("redis"), &[]).await;
+    let redis = testkit::RedisServer::start(folder.path().join("redis"), &[]).await;
     let env = TestEnv::on_redis(&redis);
     let queue = env.queue();
     let partition = queue.partitions().next().unwrap();
@@ -269,7 +269,7 @@ async fn twenty_workers_race_for_one_expired_batch_and_one_gets_it() {
     let partition = queue.partitions().next().unwrap();
     let _ = queue.push(partition, &[b"m".to_vec()], LIMIT).await.unwrap();
     let _ = queue.claim(partition, &BatchId::new(), "dead", 10, LEASES[1]).await.unwrap();
-    e2e::pass(OVER).await;
+    testkit::pass(OVER).await;
     let racers = (0..20).map(|i| {
         let queue = env.queue();
         tokio::spawn(async move { queue.claim(partition, &BatchId::new(), &format!("w{i}"), 10, LEASES[0]).await })

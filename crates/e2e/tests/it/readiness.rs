@@ -1,10 +1,10 @@
 //! Ready means that a report would be taken; each cause of refusals is told, when it begins and when
 //! it is over.
 
-use e2e::{Api, MongoServer, RedisServer, TestEnv, body, hours_ago, mongo_admin};
 use jiff::SignedDuration;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+use testkit::{Api, MongoServer, RedisServer, TestEnv, body, hours_ago, mongo_admin};
 
 use crate::world::alerter_ticked;
 
@@ -100,7 +100,7 @@ async fn readiness_and_metrics_name_an_alerter_that_is_missing() {
     assert_eq!([metric(&api, "pisync_alerter_up").await, last_tick(&api).await], [0, 0]);
     assert!(queue_status(&env).await.contains("nobody is being alerted: no alerter has ever run"));
 
-    let before = e2e::now().as_second();
+    let before = testkit::now().as_second();
     let mut alerter = env.alerter("alerter.log", &[]).await;
     env.until("a heartbeat", async || api.get("/readyz").await.1["alerter"] == "ok").await;
     assert!(api.get("/readyz").await.1["alerterAgeSeconds"].as_u64().is_some_and(|age| age < 60));
@@ -183,7 +183,7 @@ async fn readiness_that_is_asked_for_all_the_time_asks_redis_once_a_second() {
     let api = env.api(&[]).await;
     is_ready(&env, &api).await;
     redis.cli(&["CONFIG", "RESETSTAT"]).await;
-    let began = e2e::stopwatch();
+    let began = testkit::stopwatch();
     for _ in 0..300 {
         assert_eq!(api.get("/readyz").await.0, 200);
     }

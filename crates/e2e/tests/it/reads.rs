@@ -2,9 +2,9 @@
 
 use std::{io::Write, os::unix::fs::OpenOptionsExt};
 
-use e2e::{TestEnv, hours_ago};
 use jiff::SignedDuration;
 use reqwest::Client;
+use testkit::{TestEnv, hours_ago};
 
 use crate::world::{
     all, column, counter, device, event, heard_of, incident, pointed_at, store_counters, store_events, tied,

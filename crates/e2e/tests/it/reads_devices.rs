@@ -1,8 +1,8 @@
 //! The devices and how they are, as people look for them.
 
-use e2e::{TestEnv, hours_ago};
 use reqwest::Client;
 use serde_json::Value;
+use testkit::{TestEnv, hours_ago};
 
 use crate::world::{all, column, counter, device, event, heard_of, incident, pointed_at, store_counters, store_events};
 
@@ -21,7 +21,7 @@ async fn fleet(env: &TestEnv) {
     store_events(env, &["h-ok", "i-ok"].map(|id| event(id, hours_ago(2), false))).await;
 }
 
-async fn ids(api: &e2e::Api, query: &str) -> Vec<String> {
+async fn ids(api: &testkit::Api, query: &str) -> Vec<String> {
     let mut both = Vec::new();
     for limit in [1, 2, 50] {
         let items = all(api, &format!("/api/v1/devices?{query}&limit={limit}"), "deviceId").await;

@@ -9,10 +9,10 @@ use alerter::{
     receivers::log::AlertLog,
     routing::{Routing, RoutingFile},
 };
-use e2e::{Answer, FarEnd, TestEnv, hours_ago};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::{Alert, DeviceId, FailureRun, Telling};
 use serde_json::json;
+use testkit::{Answer, FakeReceiver, TestEnv, hours_ago};
 
 /// The key of the signatures, and what the file with it holds.
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -60,18 +60,18 @@ fn says(status: u16, headers: &str, body: &str) -> Answer {
 }
 
 /// A webhook with a signature at the far end, which is waited for one second.
-fn webhook(env: &TestEnv, far_end: &FarEnd) -> Routing {
+fn webhook(env: &TestEnv, fake_receiver: &FakeReceiver) -> Routing {
     std::fs::write(env.path("secret"), format!("{SECRET}\n")).unwrap();
-    let (url, secret) = (far_end.url(), env.path("secret").display().to_string());
+    let (url, secret) = (fake_receiver.url(), env.path("secret").display().to_string());
     let keys = format!("name = \"there\"\ntype = \"webhook\"\nurl = \"{url}/x\"\nsecret_file = \"{secret}\"\n");
     receivers(env, &format!("[[receiver]]\n{keys}timeout = \"1s\"\n"))
 }
 
 #[tokio::test]
 async fn a_webhook_that_fails_is_tried_again_and_one_that_refuses_is_not() {
-    let (env, far_end) = (TestEnv::new(), FarEnd::start().await);
-    let receivers = webhook(&env, &far_end);
-    let date = (e2e::clock() + SignedDuration::from_secs(90)).strftime("%a, %d %b %Y %H:%M:%S GMT");
+    let (env, fake_receiver) = (TestEnv::new(), FakeReceiver::start().await);
+    let receivers = webhook(&env, &fake_receiver);
+    let date = (testkit::clock() + SignedDuration::from_secs(90)).strftime("%a, %d %b %Y %H:%M:%S GMT");
     for (answer, expected) in [
         (says(204, "", ""), "sent"),
         (says(500, "", ""), "again"),
@@ -87,7 +87,7 @@ async fn a_webhook_that_fails_is_tried_again_and_one_that_refuses_is_not() {
         (Answer::Hangs, "again"),
         (says(200, "", ""), "sent"),
     ] {
-        far_end.answers([answer.clone()]);
+        fake_receiver.answers([answer.clone()]);
         let became = match receivers.send(&firing()).await {
             Delivery::Sent => "sent".to_owned(),
             Delivery::Again { after: None, .. } => "again".to_owned(),
@@ -101,20 +101,20 @@ async fn a_webhook_that_fails_is_tried_again_and_one_that_refuses_is_not() {
         let is_so = if expected == "again in 8" { became.starts_with(expected) } else { became == expected };
         assert!(is_so, "{answer:?}: {became}");
     }
-    let ids: Vec<_> = far_end.received().iter().map(|request| request.headers["webhook-id"].clone()).collect();
+    let ids: Vec<_> = fake_receiver.received().iter().map(|request| request.headers["webhook-id"].clone()).collect();
     assert_eq!(ids, ["msg_1"; 13]);
     env.remove().await;
 }
 
 #[tokio::test]
 async fn a_webhook_that_is_not_there_is_tried_again_and_none_is_waited_for_longer_than_said() {
-    let (env, far_end) = (TestEnv::new(), FarEnd::start().await);
-    let receivers = webhook(&env, &far_end);
-    far_end.answers([Answer::Hangs]);
-    let start = e2e::stopwatch();
+    let (env, fake_receiver) = (TestEnv::new(), FakeReceiver::start().await);
+    let receivers = webhook(&env, &fake_receiver);
+    fake_receiver.answers([Answer::Hangs]);
+    let start = testkit::stopwatch();
     let Delivery::Again { why, .. } = receivers.send(&firing()).await else { panic!("it hung") };
     assert!(start.elapsed() < Duration::from_secs(10) && why.contains("1 s"), "{why}");
-    drop(far_end);
+    drop(fake_receiver);
     env.until("nobody there", async || matches!(receivers.send(&firing()).await, Delivery::Again { .. })).await;
     env.remove().await;
 }
@@ -122,11 +122,11 @@ async fn a_webhook_that_is_not_there_is_tried_again_and_none_is_waited_for_longe
 /// The signature is made by Python here, from the words of the standard.
 #[tokio::test]
 async fn a_webhook_can_check_who_sent_it() {
-    let (env, far_end) = (TestEnv::new(), FarEnd::start().await);
-    assert_eq!(webhook(&env, &far_end).send(&firing()).await, Delivery::Sent);
-    let request = far_end.received().remove(0);
+    let (env, fake_receiver) = (TestEnv::new(), FakeReceiver::start().await);
+    assert_eq!(webhook(&env, &fake_receiver).send(&firing()).await, Delivery::Sent);
+    let request = fake_receiver.received().remove(0);
     let at: i64 = request.headers["webhook-timestamp"].parse().unwrap();
-    assert!((e2e::clock().as_second() - at).abs() < 60);
+    assert!((testkit::clock().as_second() - at).abs() < 60);
     let body = env.path("body");
     std::fs::write(&body, &request.body).unwrap();
     let script = "import base64,hashlib,hmac,sys\n\
@@ -143,13 +143,13 @@ async fn a_webhook_can_check_who_sent_it() {
 
 #[tokio::test]
 async fn slack_gets_what_people_need_and_no_name_of_a_device_is_a_command() {
-    let (env, far_end) = (TestEnv::new(), FarEnd::start().await);
-    std::fs::write(env.path("url"), format!("{}/services/hunter2", far_end.url())).unwrap();
+    let (env, fake_receiver) = (TestEnv::new(), FakeReceiver::start().await);
+    std::fs::write(env.path("url"), format!("{}/services/hunter2", fake_receiver.url())).unwrap();
     let url = env.path("url").display().to_string();
     let receivers =
         receivers(&env, &format!("[[receiver]]\nname = \"there\"\ntype = \"slack\"\nurl_file = \"{url}\"\n"));
     assert_eq!(receivers.send(&message(vec![notice("<!channel>", Telling::Firing)])).await, Delivery::Sent);
-    let sent = far_end.received().remove(0).json();
+    let sent = fake_receiver.received().remove(0).json();
     let text = sent["attachments"][0]["text"].as_str().unwrap();
     for part in [
         "&lt;!channel&gt;: 3 failed syncs in a row",
@@ -166,7 +166,7 @@ async fn slack_gets_what_people_need_and_no_name_of_a_device_is_a_command() {
     assert!(!sent.to_string().contains("<!channel>"), "{sent}");
     for command in ["@all", "[x](https://example.net)", "*bold*", "`code`"] {
         assert_eq!(receivers.send(&message(vec![notice(command, Telling::Firing)])).await, Delivery::Sent);
-        let sent = far_end.received().pop().unwrap().json().to_string();
+        let sent = fake_receiver.received().pop().unwrap().json().to_string();
         assert!(!sent.contains(command), "{sent}");
     }
 
@@ -174,7 +174,7 @@ async fn slack_gets_what_people_need_and_no_name_of_a_device_is_a_command() {
     many.push(notice("pibook-well", Telling::Resolved));
     let message = Notification { more: 9, ..message(many) };
     assert_eq!(receivers.send(&message).await, Delivery::Sent);
-    let sent = far_end.received().pop().unwrap().json();
+    let sent = fake_receiver.received().pop().unwrap().json();
     assert_eq!(sent["text"], "[PiSync] DeviceSyncFailing: 50 firing, 1 resolved, 9 more");
     let colors: Vec<_> = sent["attachments"].as_array().unwrap().iter().map(|one| one["color"].as_str()).collect();
     assert_eq!(
@@ -183,7 +183,7 @@ async fn slack_gets_what_people_need_and_no_name_of_a_device_is_a_command() {
     );
 
     // The address is a secret, also where the far end repeats it.
-    far_end.answers([says(403, "", &format!("no {}/services/hunter2", far_end.url()))]);
+    fake_receiver.answers([says(403, "", &format!("no {}/services/hunter2", fake_receiver.url()))]);
     let Delivery::Dead { why } = receivers.send(&firing()).await else { panic!() };
     assert!(!why.contains("hunter2") && !format!("{receivers:?}").contains("hunter2"), "{why}");
     env.remove().await;
@@ -191,16 +191,16 @@ async fn slack_gets_what_people_need_and_no_name_of_a_device_is_a_command() {
 
 #[tokio::test]
 async fn pagerduty_gets_one_incident_that_begins_and_ends() {
-    let (env, far_end) = (TestEnv::new(), FarEnd::start().await);
+    let (env, fake_receiver) = (TestEnv::new(), FakeReceiver::start().await);
     std::fs::write(env.path("key"), "hunter2").unwrap();
-    let (url, key) = (far_end.url(), env.path("key").display().to_string());
+    let (url, key) = (fake_receiver.url(), env.path("key").display().to_string());
     let keys =
         format!("name = \"there\"\ntype = \"pagerduty\"\nurl = \"{url}/v2/enqueue\"\nrouting_key_file = \"{key}\"\n");
     let receivers = receivers(&env, &format!("[[receiver]]\n{keys}severity = \"warning\"\n"));
     for reason in [Telling::Firing, Telling::Repeat, Telling::Resolved] {
         assert_eq!(receivers.send(&message(vec![notice("pibook-1", reason)])).await, Delivery::Sent);
     }
-    let events: Vec<_> = far_end.received().iter().map(e2e::Received::json).collect();
+    let events: Vec<_> = fake_receiver.received().iter().map(testkit::Received::json).collect();
     let actions: Vec<_> = events.iter().map(|event| event["event_action"].as_str().unwrap()).collect();
     assert_eq!(actions, ["trigger", "trigger", "resolve"]);
     for event in &events {
@@ -216,7 +216,7 @@ async fn pagerduty_gets_one_incident_that_begins_and_ends() {
     assert!(summary.ends_with("has recovered after 3 h 0 min"), "{summary}");
     assert!(events[0]["payload"]["custom_details"]["cause"].as_str().unwrap().contains("0.2 Mbps"));
 
-    far_end.answers([says(400, "", "hunter2 is no key")]);
+    fake_receiver.answers([says(400, "", "hunter2 is no key")]);
     let Delivery::Dead { why } = receivers.send(&firing()).await else { panic!() };
     assert!(!why.contains("hunter2") && !format!("{receivers:?}").contains("hunter2"), "{why}");
     env.remove().await;
@@ -237,10 +237,10 @@ async fn the_log_gets_a_line_for_each_alert_of_a_message() {
 
 #[tokio::test]
 async fn a_receiver_that_a_new_config_no_longer_has_gets_nothing() {
-    let (env, far_end) = (TestEnv::new(), FarEnd::start().await);
-    let receivers = webhook(&env, &far_end);
+    let (env, fake_receiver) = (TestEnv::new(), FakeReceiver::start().await);
+    let receivers = webhook(&env, &fake_receiver);
     receivers.clone().replace(RoutingFile::default());
     assert!(matches!(receivers.send(&firing()).await, Delivery::Dead { .. }));
-    assert!(far_end.received().is_empty());
+    assert!(fake_receiver.received().is_empty());
     env.remove().await;
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use e2e::{Api, RedisServer, RedisSet, TestEnv, body, hours_ago};
 use jiff::Timestamp;
 use pisync_core::{
     models::{DeviceId, EventId},
@@ -10,6 +9,7 @@ use pisync_core::{
 };
 use reqwest::StatusCode;
 use serde_json::Value;
+use testkit::{Api, RedisServer, RedisSet, TestEnv, body, hours_ago};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
@@ -33,14 +33,14 @@ fn reports(round: i64) -> Vec<Value> {
 /// Posts until each was accepted, as a device does.
 async fn insist(api: &Api, bodies: &[Value]) {
     for body in bodies {
-        let began = e2e::stopwatch();
+        let began = testkit::stopwatch();
         loop {
             match api.post(body).await.status() {
                 StatusCode::ACCEPTED => break,
                 StatusCode::SERVICE_UNAVAILABLE if began.elapsed() < Duration::from_secs(40) => {}
                 other => panic!("{other} after {:?}", began.elapsed()),
             }
-            e2e::pass(Duration::from_millis(50)).await;
+            testkit::pass(Duration::from_millis(50)).await;
         }
     }
 }
@@ -90,7 +90,7 @@ async fn everything(set: &RedisSet, env: &TestEnv, queue: &Queue) {
 async fn survives(env: &TestEnv, set: &mut RedisSet, api: &Api) {
     let (master, replicas) = set.holders(&format!("{}:{{q:00}}:stats", env.name())).await;
     assert!(!replicas.is_empty());
-    let killed = e2e::stopwatch();
+    let killed = testkit::stopwatch();
     set.server(master).service().kill().await;
     insist(api, &reports(1)).await;
     let took = killed.elapsed();

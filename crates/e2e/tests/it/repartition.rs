@@ -5,7 +5,6 @@ use std::{
     time::Duration,
 };
 
-use e2e::{TestEnv, body, hours_ago, mongo_command};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{DeviceId, SyncEvent, hour_of},
@@ -13,6 +12,7 @@ use pisync_core::{
 };
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use testkit::{TestEnv, body, hours_ago, mongo_command};
 use tokio::sync::watch;
 
 const DEVICES: usize = 40;

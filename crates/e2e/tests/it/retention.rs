@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use e2e::{TestEnv, body, hours_ago, mongo_command};
 use ingest_api::fleet::Hours;
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
@@ -14,6 +13,7 @@ use queue_worker::{
     retention::{Retention, Walked},
 };
 use serde_json::{Value, json};
+use testkit::{TestEnv, body, hours_ago, mongo_command};
 use tokio_util::sync::CancellationToken;
 
 use crate::world::{event, store_events};
@@ -45,7 +45,7 @@ fn at(device: &str, days_ago: f64, failed: bool) -> Value {
 async fn ages(env: &TestEnv) -> BTreeMap<String, Vec<i64>> {
     let mut ages = BTreeMap::<_, Vec<_>>::new();
     for row in env.rows().await {
-        let age = e2e::now().duration_since(row.timestamp);
+        let age = testkit::now().duration_since(row.timestamp);
         ages.entry(row.device_id).or_default().push((age + HOUR * 12).as_hours() / 24);
     }
     for ages in ages.values_mut() {

@@ -1,13 +1,13 @@
 //! The fleet page in the stories of `scripts/fleet-first`, while they happen: its first line says
 //! what is wrong, and its pictures lie under `.pisync/screenshots`.
 
-use e2e::{
-    TestEnv, body,
-    fleet_first::{Stage, push},
-    setting, workspace_root,
-};
 use jiff::SignedDuration;
 use pisync_core::models::SyncEvent;
+use testkit::{
+    TestEnv, body,
+    fleet_first::{Story, push},
+    setting, workspace_root,
+};
 use tokio::process::Command;
 
 /// Devices of the fleet, each of which reports once an hour.
@@ -33,20 +33,20 @@ async fn look(env: &TestEnv, name: &str, says: &str) {
 }
 
 /// Every device reports each hour unless it is away, and fails when it is said to.
-async fn plays(stage: &Stage<'_>, hour: i64, is_away: impl Fn(u32) -> bool, fails: impl Fn(u32) -> bool) {
+async fn plays(story: &Story<'_>, hour: i64, is_away: impl Fn(u32) -> bool, fails: impl Fn(u32) -> bool) {
     let reports: Vec<_> =
         (0..DEVICES).filter(|device| !is_away(*device)).map(|device| (device, fails(device))).collect();
-    stage.report(&reports, hours(hour)).await.unwrap();
+    story.report(&reports, hours(hour)).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_content_release_is_seen_on_the_first_page() {
     let env = TestEnv::new();
-    let (mut stage, _worker) = (Stage::new(&env, hours(NOW)).await.unwrap(), env.worker("worker.log", &[]).await);
+    let (mut story, _worker) = (Story::new(&env, hours(NOW)).await.unwrap(), env.worker("worker.log", &[]).await);
     for hour in 0..=NOW {
-        plays(&stage, hour, |_| false, |device| device.is_multiple_of(5) && hour > NOW - 3).await;
+        plays(&story, hour, |_| false, |device| device.is_multiple_of(5) && hour > NOW - 3).await;
     }
-    stage.look(hours(NOW)).await.unwrap();
+    story.tick(hours(NOW)).await.unwrap();
     look(&env, "content-release", "The fleet is failing: 80 of 400 devices, most for the content").await;
     env.finish().await;
 }
@@ -54,11 +54,11 @@ async fn a_content_release_is_seen_on_the_first_page() {
 #[tokio::test]
 async fn an_outage_of_a_provider_is_seen_on_the_first_page() {
     let env = TestEnv::new();
-    let (mut stage, _worker) = (Stage::new(&env, hours(NOW)).await.unwrap(), env.worker("worker.log", &[]).await);
+    let (mut story, _worker) = (Story::new(&env, hours(NOW)).await.unwrap(), env.worker("worker.log", &[]).await);
     for hour in 0..=NOW {
-        plays(&stage, hour, |device| device < 60 && hour > NOW - 5, |_| false).await;
+        plays(&story, hour, |device| device < 60 && hour > NOW - 5, |_| false).await;
     }
-    stage.look(hours(NOW)).await.unwrap();
+    story.tick(hours(NOW)).await.unwrap();
     look(&env, "isp-outage", "The fleet falls silent: nothing is heard of 60 of 400 devices").await;
     env.finish().await;
 }
@@ -66,11 +66,11 @@ async fn an_outage_of_a_provider_is_seen_on_the_first_page() {
 #[tokio::test]
 async fn devices_that_flap_are_seen_on_the_first_page() {
     let env = TestEnv::new();
-    let (mut stage, _worker) = (Stage::new(&env, hours(NOW)).await.unwrap(), env.worker("worker.log", &[]).await);
+    let (mut story, _worker) = (Story::new(&env, hours(NOW)).await.unwrap(), env.worker("worker.log", &[]).await);
     for hour in 0..=NOW {
-        plays(&stage, hour, |_| false, |device| device.is_multiple_of(20) && hour % 2 == 0).await;
+        plays(&story, hour, |_| false, |device| device.is_multiple_of(20) && hour % 2 == 0).await;
         if hour > NOW - 4 {
-            stage.look(hours(hour)).await.unwrap();
+            story.tick(hours(hour)).await.unwrap();
         }
     }
     look(&env, "flapping", "20 open incidents.*Devices that fail and recover in turn: 20").await;
@@ -81,23 +81,23 @@ async fn devices_that_flap_are_seen_on_the_first_page() {
 #[tokio::test]
 async fn an_outage_of_ours_is_seen_on_the_first_page() {
     let env = TestEnv::new();
-    let (mut stage, _worker) = (Stage::new(&env, hours(NOW)).await.unwrap(), env.worker("worker.log", &[]).await);
+    let (mut story, _worker) = (Story::new(&env, hours(NOW)).await.unwrap(), env.worker("worker.log", &[]).await);
     for hour in 0..NOW - 6 {
-        plays(&stage, hour, |_| false, |device| (i64::from(device) + hour) % 50 == 0).await;
+        plays(&story, hour, |_| false, |device| (i64::from(device) + hour) % 50 == 0).await;
     }
     let kept = (NOW - 6..=NOW).flat_map(|hour| (0..DEVICES).map(move |device| (device, hour)));
     let event = |(device, hour): (u32, i64)| {
-        let report = body(&format!("pibook-{device:07}"), stage.at(hours(hour)), (i64::from(device) + hour) % 50 == 0);
-        SyncEvent::from_json(report.to_string().as_bytes(), stage.at(hours(NOW))).unwrap()
+        let report = body(&format!("pibook-{device:07}"), story.at(hours(hour)), (i64::from(device) + hour) % 50 == 0);
+        SyncEvent::from_json(report.to_string().as_bytes(), story.at(hours(NOW))).unwrap()
     };
     push(&env.queue(), &kept.map(event).collect::<Vec<_>>()).await.unwrap();
     env.drained().await;
     // The API that comes back writes down since when none was.
-    let last = stage.at(hours(NOW - 6)).as_millisecond().to_string();
+    let last = story.at(hours(NOW - 6)).as_millisecond().to_string();
     env.redis(&["HSET", "{}:pulse", "ingest", &last]).await;
     let back = env.api_named("back.log", &[]).await;
     env.until("the gap", async || env.redis(&["HKEYS", "{}:pulse"]).await.contains("gap:")).await;
-    stage.look(hours(NOW)).await.unwrap();
+    story.tick(hours(NOW)).await.unwrap();
     drop(back);
     look(&env, "own-outage", "PiSync was away for 6 h Nobody listened until .* ago").await;
     env.finish().await;

@@ -2,32 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use e2e::{RedisServer, TestEnv, body, hours_ago, mongo_command};
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use pisync_core::{
-    models::{DeviceId, FailureCounter, SyncEvent},
-    queue::{LastSeen, encode},
+    models::{DeviceId, FailureCounter},
+    queue::LastSeen,
 };
 use proptest::{prelude::*, test_runner::TestRunner};
-use serde_json::{Value, json};
+use serde_json::json;
+use testkit::{RedisServer, TestEnv, body, hours_ago, mongo_command};
 
-fn device(name: &str) -> DeviceId {
-    DeviceId::parse(name).unwrap()
-}
+use crate::world::{device, push};
 
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millisecond(millis).unwrap()
-}
-
-/// Puts reports into the queue as if they had come at these times.
-async fn push(env: &TestEnv, reports: &[(Value, Timestamp)]) {
-    let queue = env.queue();
-    for (report, received_at) in reports {
-        let event = SyncEvent::from_json(report.to_string().as_bytes(), *received_at).unwrap();
-        let pushed = queue.push(queue.partition_of(&event.device_id), &[encode(&event)], 10_000).await.unwrap();
-        assert_eq!(pushed.accepted, 1);
-    }
 }
 
 /// What Redis knows, walked through by pages.

@@ -1,7 +1,7 @@
 //! Who may look at the pages, and for how long: sessions and shared links that nobody can make up.
 
-use e2e::{Api, TestEnv};
 use reqwest::{Response, StatusCode};
+use testkit::{Api, TestEnv};
 
 use crate::{
     dashboard::{client, header},
@@ -83,7 +83,7 @@ async fn a_session_that_was_made_up_or_changed_is_none() {
     let alert = format!("token={form}&ack={}", "0".repeat(24));
     assert_eq!(post(&api, "/alerts", &session, &alert).await.status(), StatusCode::FORBIDDEN);
     assert_eq!(post(&api, "/alerts", &other, &alert).await.status(), StatusCode::NOT_FOUND);
-    let silences = env.store().await.silences().not_over(e2e::now(), 10).await.unwrap();
+    let silences = env.store().await.silences().not_over(testkit::now(), 10).await.unwrap();
     assert_eq!(silences.len(), 1);
     env.finish().await;
 }

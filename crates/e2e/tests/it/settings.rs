@@ -3,7 +3,7 @@
 use std::any::TypeId;
 
 use clap::{Arg, Command as Clap, CommandFactory};
-use e2e::{TestEnv, body, hours_ago};
+use testkit::{TestEnv, body, hours_ago};
 use tokio::process::Command;
 
 /// The status and the standard error of a process that ends at once.
@@ -72,7 +72,7 @@ async fn another_number_of_partitions_is_refused() {
 async fn a_secret_may_stand_in_a_file() {
     let env = TestEnv::new();
     let (redis, mongo) = (env.path("redis_url"), env.path("mongo_uri"));
-    std::fs::write(&redis, format!("{}\n", e2e::setting("PISYNC_TEST_REDIS_URL"))).unwrap();
+    std::fs::write(&redis, format!("{}\n", testkit::setting("PISYNC_TEST_REDIS_URL"))).unwrap();
     std::fs::write(&mongo, format!("{}\n", env.mongo_uri())).unwrap();
     let status = async |redis: &str| {
         let mut command = env.command("queue-worker", &["queue", "status"]);
@@ -101,7 +101,7 @@ async fn status(env: &TestEnv, variables: &[(&str, &str)]) -> (Option<i32>, Stri
 #[tokio::test]
 async fn variables_are_taken_as_env_files_and_secrets_leave_them() {
     let env = TestEnv::new();
-    let (redis, mongo) = (e2e::setting("PISYNC_TEST_REDIS_URL"), env.mongo_uri().to_owned());
+    let (redis, mongo) = (testkit::setting("PISYNC_TEST_REDIS_URL"), env.mongo_uri().to_owned());
     std::fs::write(env.path("url"), format!("\u{feff}{redis}\r\n")).unwrap();
     let file = format!("file:{}\r\n", env.path("url").display());
     for variables in [
@@ -161,7 +161,7 @@ async fn the_database_of_the_uri_is_used_unless_another_is_given() {
     let api = env.api(&[]).await;
     let mut worker = env.command("queue-worker", &[]);
     worker.env("PISYNC_MONGO_URI", &named).env("PISYNC_MONGO_DB", "");
-    let mut worker = e2e::Service::start(worker, &env.path("worker.log"));
+    let mut worker = testkit::Service::start(worker, &env.path("worker.log"));
     worker.says("working").await;
     api.accepts(&[body("pibook-1", hours_ago(1), false)]).await;
     env.drained().await;
@@ -181,7 +181,7 @@ async fn the_database_of_the_uri_is_used_unless_another_is_given() {
     // The setting of its own wins.
     let mut worker = env.command("queue-worker", &[]);
     worker.env("PISYNC_MONGO_URI", &named);
-    let mut worker = e2e::Service::start(worker, &env.path("worker-2.log"));
+    let mut worker = testkit::Service::start(worker, &env.path("worker-2.log"));
     worker.says("working").await;
     api.accepts(&[body("pibook-2", hours_ago(1), false)]).await;
     env.drained().await;

@@ -1,6 +1,6 @@
 //! What `docs/SCALING.md` says of `MongoDB`'s rules for sharding is what the server does.
 
-use e2e::{free_port, python, setting, workspace_root};
+use testkit::{free_port, python, setting, workspace_root};
 
 #[tokio::test]
 async fn the_server_shards_our_collections_as_the_document_says() {

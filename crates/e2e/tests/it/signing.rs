@@ -2,9 +2,9 @@
 
 use std::{io::Write, os::unix::fs::OpenOptionsExt};
 
-use e2e::TestEnv;
 use nix::sys::signal::Signal;
 use reqwest::StatusCode;
+use testkit::TestEnv;
 
 use crate::{
     keys::{api_with, key},

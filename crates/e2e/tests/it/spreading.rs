@@ -1,8 +1,8 @@
 //! A fleet that is told when to come again spreads over the hour, and the summary shows how it does.
 
-use e2e::{TestEnv, body, hours_ago};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use testkit::{TestEnv, body, hours_ago};
 
 use crate::world::heard_of;
 
@@ -17,7 +17,7 @@ async fn a_batch_of_one_device_is_told_when_to_come_again_and_each_device_its_ow
         assert_eq!(status.as_u16(), 202, "{answer}");
         let wait = answer["nextReportIn"].as_i64().unwrap();
         assert!((1_800..5_400).contains(&wait), "{wait}");
-        (e2e::clock().as_second() + wait) % 3_600
+        (testkit::clock().as_second() + wait) % 3_600
     };
     let (first, again, other) = (place("a").await, place("a").await, place("b").await);
     assert!((first - again).abs() <= 2 && (first - other).abs() > 2, "{first} {again} {other}");
@@ -32,7 +32,7 @@ async fn a_batch_of_one_device_is_told_when_to_come_again_and_each_device_its_ow
 async fn the_summary_tells_what_share_of_the_fleet_reports_in_each_minute() {
     let env = TestEnv::new();
     let api = env.api(&[]).await;
-    let minutes_ago = |minutes| e2e::now() - SignedDuration::from_mins(minutes);
+    let minutes_ago = |minutes| testkit::now() - SignedDuration::from_mins(minutes);
     let (herd, between) = (minutes_ago(30), minutes_ago(10));
     heard_of(&env, &[("a", herd), ("b", herd), ("c", herd), ("d", between), ("old", hours_ago(2))]).await;
     let (_, summary) = api.get("/api/v1/fleet/summary").await;

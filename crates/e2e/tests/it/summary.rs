@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use alerter::{metrics::Metrics, outbox::Outbox, summary::Summaries};
-use e2e::{FarEnd, TestEnv, mongo_command, mongo_find};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{crash::CrashSettings, models::Incident};
 use serde_json::{Value, json};
+use testkit::{FakeReceiver, TestEnv, mongo_command, mongo_find};
 
 use crate::{
     mail,
@@ -57,7 +57,7 @@ async fn sends(teller: &Summaries, now: &str) -> usize {
     teller.send_at(at(now)).await.unwrap().sent
 }
 
-fn of_webs(chat: &FarEnd, web: &FarEnd, env: &TestEnv) -> String {
+fn of_webs(chat: &FakeReceiver, web: &FakeReceiver, env: &TestEnv) -> String {
     std::fs::write(env.path("chat"), format!("{}/chat\n", chat.url())).unwrap();
     let chat =
         format!("[[receiver]]\nname = \"chat\"\ntype = \"slack\"\nurl_file = \"{}\"\n", env.path("chat").display());
@@ -86,7 +86,7 @@ async fn week(env: &TestEnv) {
 
 #[tokio::test]
 async fn each_receiver_is_told_of_a_week_once_by_two_alerters_and_after_restarts() {
-    let (env, chat, web) = (TestEnv::new(), FarEnd::start().await, FarEnd::start().await);
+    let (env, chat, web) = (TestEnv::new(), FakeReceiver::start().await, FakeReceiver::start().await);
     let server = mail::server(&env).await;
     let mail = mail::config(&env, server.port, "people@example.org", "");
     let config = of_webs(&chat, &web, &env) + &mail + &monday("\"log\", \"chat\", \"web\", \"there\"");
@@ -165,10 +165,10 @@ fn is_told_to_a_webhook(body: &Value) {
 
 #[tokio::test]
 async fn a_summary_that_is_not_taken_is_tried_again_by_the_same_name_and_with_the_same_words() {
-    let (env, chat, web) = (TestEnv::new(), FarEnd::start().await, FarEnd::start().await);
+    let (env, chat, web) = (TestEnv::new(), FakeReceiver::start().await, FakeReceiver::start().await);
     let teller = teller(&env, &(of_webs(&chat, &web, &env) + &monday("\"chat\", \"web\""))).await;
     counted(&env, at("2026-11-23T00:00:00Z")).await;
-    let says = |status: u16| e2e::Answer::Says(status, String::new(), String::new());
+    let says = |status: u16| testkit::Answer::Says(status, String::new(), String::new());
     web.answers([says(503), says(503), says(200)]);
     chat.answers([says(404)]);
     let outcome = teller.send_at(at("2026-11-23T08:00:00Z")).await.unwrap();
@@ -191,7 +191,7 @@ async fn a_summary_that_is_not_taken_is_tried_again_by_the_same_name_and_with_th
 
 #[tokio::test]
 async fn a_week_waits_until_its_hours_are_added_up_and_without_a_summary_nothing_is_told() {
-    let (env, chat, web) = (TestEnv::new(), FarEnd::start().await, FarEnd::start().await);
+    let (env, chat, web) = (TestEnv::new(), FakeReceiver::start().await, FakeReceiver::start().await);
     let config = of_webs(&chat, &web, &env);
     let off = teller(&env, &config).await;
     counted(&env, at("2026-11-23T00:00:00Z")).await;
@@ -213,7 +213,7 @@ async fn a_week_waits_until_its_hours_are_added_up_and_without_a_summary_nothing
 
 /// Today at this hour, by the clock of the machine.
 fn now_due(receivers: &str) -> String {
-    let now = e2e::now().to_zoned(jiff::tz::TimeZone::UTC);
+    let now = testkit::now().to_zoned(jiff::tz::TimeZone::UTC);
     let day = now.strftime("%A").to_string().to_lowercase();
     format!("[summary]\nreceivers = [{receivers}]\nday = \"{day}\"\nhour = {}\n", now.hour())
 }
@@ -224,9 +224,9 @@ async fn an_alerter_that_dies_after_it_took_the_summary_on_leaves_it_to_another(
 }
 
 async fn dies_at(point: &str, messages: usize) {
-    let (env, chat, web) = (TestEnv::new(), FarEnd::start().await, FarEnd::start().await);
+    let (env, chat, web) = (TestEnv::new(), FakeReceiver::start().await, FakeReceiver::start().await);
     std::fs::write(env.path("alerts.toml"), of_webs(&chat, &web, &env) + &now_due("\"web\"")).unwrap();
-    let day = Timestamp::from_second(e2e::now().as_second().div_euclid(86_400) * 86_400).unwrap();
+    let day = Timestamp::from_second(testkit::now().as_second().div_euclid(86_400) * 86_400).unwrap();
     counted_at(&env, day, day - SignedDuration::from_hours(1)).await;
     let (config, log) = (env.path("alerts.toml").display().to_string(), env.path("alerts.log").display().to_string());
     let args = ["--config", &config, "--alert-log", &log, "--lease-ms", "1000"];

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use e2e::{Service, TestEnv, body, hours_ago};
 use nix::sys::signal::Signal;
 use rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::CertificateDer};
+use testkit::{Service, TestEnv, body, hours_ago};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use e2e::{MongoServer, RedisServer, TestEnv, body, free_port, hours_ago};
+use testkit::{MongoServer, RedisServer, TestEnv, body, free_port, hours_ago};
 use tokio::process::Command;
 
 /// Writes a certificate for this machine with its key, and answers with the files of both.

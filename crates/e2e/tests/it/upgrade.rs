@@ -3,13 +3,13 @@
 //! The bytes in `data/envelopes-v2.ndjson` are of envelope version 2. They are not to be
 //! changed: a form that this version writes instead is added, and all of them stay readable.
 
-use e2e::TestEnv;
 use pisync_core::{
     models::SyncEvent,
     queue::{decode, encode},
     store::StoredEvent,
 };
 use serde_json::{Value, json};
+use testkit::TestEnv;
 
 const RECORDED: &str = include_str!("../data/envelopes-v2.ndjson");
 

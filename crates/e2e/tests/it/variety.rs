@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, io::Write};
 
-use e2e::{Api, TestEnv, body, hours_ago};
 use reqwest::{Client, Method, Response, redirect::Policy};
 use serde_json::{Value, json};
+use testkit::{Api, TestEnv, body, hours_ago};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,

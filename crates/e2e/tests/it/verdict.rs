@@ -3,9 +3,9 @@
 
 use std::process::Stdio;
 
-use e2e::{TestEnv, setting, workspace_root};
 use jiff::SignedDuration;
 use pisync_core::models::{Alert, AlertName, Cause, Finding, Incident, Subject};
+use testkit::{TestEnv, setting, workspace_root};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     process::Command,
@@ -45,7 +45,7 @@ async fn play(name: &str, url: &str, mut act: impl AsyncFnMut(&str)) {
 /// Devices as the worker would have left them, heard of just now.
 async fn devices(env: &TestEnv, failures: &[(&str, i32)]) {
     store_counters(env, failures.iter().map(|(device, count)| counter(device, *count)).collect()).await;
-    heard_of(env, &failures.iter().map(|(device, _)| (*device, e2e::now())).collect::<Vec<_>>()).await;
+    heard_of(env, &failures.iter().map(|(device, _)| (*device, testkit::now())).collect::<Vec<_>>()).await;
 }
 
 #[tokio::test]
@@ -110,7 +110,7 @@ async fn a_page_with_nothing_set_up_says_what_to_do() {
 async fn a_paused_queue_hides_no_open_incident() {
     let env = TestEnv::new();
     devices(&env, &[(DEVICE, 69)]).await;
-    let began = e2e::now() - SignedDuration::from_mins(30);
+    let began = testkit::now() - SignedDuration::from_mins(30);
     let fleet = Alert::new(AlertName::FLEET_SYNC_FAILING, Subject::Fleet, began);
     let finding = Some(Finding::new(200, 1_000));
     let fleet = Alert { cause: Cause::Content, failure_count: 200, finding, ..fleet };

@@ -1,13 +1,13 @@
 //! What the devices that fail have in common: as the API says it, and the first page.
 
-use e2e::{TestEnv, body, fleet_first::push};
 use jiff::SignedDuration;
 use pisync_core::models::SyncEvent;
 use serde_json::{Value, json};
+use testkit::{TestEnv, body, fleet_first::push};
 
 /// A report of some minutes ago, with a version of its content.
 fn report(device: usize, minutes: i64, failed: bool, version: Option<&str>) -> SyncEvent {
-    let at = e2e::now() - SignedDuration::from_mins(minutes);
+    let at = testkit::now() - SignedDuration::from_mins(minutes);
     let mut report = body(&format!("pibook-{device:04}"), at, failed);
     report["labels"] = version.map_or(Value::Null, |version| json!({ "contentVersion": version, "group": "all" }));
     SyncEvent::from_json(report.to_string().as_bytes(), at).unwrap()

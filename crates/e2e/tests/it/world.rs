@@ -2,18 +2,18 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use e2e::{Api, TestEnv, body, hours_ago};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{
         Alert, AlertState, DeviceId, Entry, EventId, FailureCounter, FailureRun, Incident, Silence, SilenceEnd,
         SyncEvent, Telling,
     },
-    queue::LastSeen,
+    queue::{LastSeen, encode},
     store::{KeptIncident, Revision, Saved},
 };
 use reqwest::StatusCode;
 use serde_json::Value;
+use testkit::{Api, TestEnv, body, hours_ago};
 
 pub(crate) fn device(id: &str) -> DeviceId {
     DeviceId::parse(id).unwrap()
@@ -32,6 +32,16 @@ pub(crate) fn tied(device_id: &str, at: Timestamp, count: i64) -> Vec<(EventId, 
         SyncEvent::from_json(body(device_id, bad_clock, false).to_string().as_bytes(), at).unwrap()
     };
     (0..count).map(event).map(|event| (event.id(), event)).collect()
+}
+
+/// Puts reports into the queue as if they had come at these times.
+pub(crate) async fn push(env: &TestEnv, reports: &[(Value, Timestamp)]) {
+    let queue = env.queue();
+    for (report, received_at) in reports {
+        let event = SyncEvent::from_json(report.to_string().as_bytes(), *received_at).unwrap();
+        let pushed = queue.push(queue.partition_of(&event.device_id), &[encode(&event)], 10_000).await.unwrap();
+        assert_eq!(pushed.accepted, 1);
+    }
 }
 
 pub(crate) async fn store_events(env: &TestEnv, events: &[(EventId, SyncEvent)]) {
@@ -73,7 +83,7 @@ pub(crate) async fn alerter_ticked(env: &TestEnv, ago: SignedDuration, due_in: S
         env.redis(&["HDEL", "{}:pulse", field]).await;
     }
     let millis = |at: Timestamp| at.as_millisecond().to_string();
-    let now = e2e::clock();
+    let now = testkit::clock();
     let (last, due) = (millis(now - ago), millis(now + due_in));
     env.redis(&["HSET", "{}:pulse", "alerter", &last, "due:test", &due]).await;
 }

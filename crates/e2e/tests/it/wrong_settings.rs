@@ -3,7 +3,7 @@
 
 use std::{net::TcpListener, time::Duration};
 
-use e2e::{MongoServer, RedisServer, TestEnv, free_port};
+use testkit::{MongoServer, RedisServer, TestEnv, free_port};
 use tokio::process::Command;
 
 /// The status and the standard error of a process that ends by itself.
@@ -34,7 +34,7 @@ async fn a_redis_url_that_does_not_fit_the_server_is_refused() {
     let env = TestEnv::new();
     let folder = tempfile::tempdir().unwrap();
     let node = RedisServer::start(folder.path().join("node"), &["--cluster-enabled", "yes"]).await;
-    let url = e2e::setting("PISYNC_TEST_REDIS_URL");
+    let url = testkit::setting("PISYNC_TEST_REDIS_URL");
     let host = url.strip_prefix("redis://").unwrap();
     for (url, says) in [
         (format!("redis://{host}/99"), "no database of this number"),
@@ -88,7 +88,7 @@ async fn a_mongo_uri_that_does_not_fit_the_server_is_refused() {
 
     let mut api = env.command("ingest-api", &["--bind", "127.0.0.1:0"]);
     api.env("PISYNC_MONGO_URI", &wrong);
-    let mut api = e2e::Service::start(api, &env.path("api.log"));
+    let mut api = testkit::Service::start(api, &env.path("api.log"));
     assert!(api.says("reads are not available").await.len() < 1_000);
     assert!(api.log().contains("replicaSet=other"), "{}", api.log());
     env.remove().await;
@@ -141,7 +141,7 @@ async fn addresses_durations_and_levels_say_which_forms_they_take() {
     {
         let mut command = env.command("ingest-api", &["--bind", "localhost:0"]);
         command.env(variable, value).env("RUST_LOG", "info,pisync_core=debug");
-        e2e::Service::start(command, &env.path(&format!("{value}.log"))).says("listening address=127.0.0.1").await;
+        testkit::Service::start(command, &env.path(&format!("{value}.log"))).says("listening address=127.0.0.1").await;
     }
     env.remove().await;
 }

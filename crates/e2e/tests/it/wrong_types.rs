@@ -1,10 +1,10 @@
 //! A key of Redis that a person has given another type stops no more than it has to, and is named with
 //! what to do.
 
-use e2e::{Api, TestEnv, body, hours_ago};
 use pisync_core::queue::Partition;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use testkit::{Api, TestEnv, body, hours_ago};
 
 /// A device of each of the four partitions.
 fn devices(env: &TestEnv) -> [String; 4] {

@@ -144,6 +144,7 @@ impl Queue {
     }
 
     /// Removes every key of the queue: for tests, which have a prefix each.
+    #[cfg(feature = "testing")]
     pub async fn remove(self) -> Result<(), QueueError> {
         let pattern = self.keys.shared("*");
         let keys: Vec<Vec<u8>> = self.redis.query(redis::cmd("KEYS").arg(pattern)).await?;

@@ -168,7 +168,8 @@ impl FailureCounters {
         documents::readable(NAME, found, read).try_collect().await
     }
 
-    /// How many devices have a clock that is not believed.
+    /// How many devices have a clock that is not believed; for tests.
+    #[cfg(feature = "testing")]
     pub async fn clock_suspect_count(&self) -> Result<u64, StoreError> {
         let suspect = self.collection.count_documents(doc! { "clockSuspectSince": { "$exists": true } });
         Ok(suspect.hint(Hint::Keys(suspect_keys())).await?)

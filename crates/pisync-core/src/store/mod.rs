@@ -282,6 +282,7 @@ impl Store {
     }
 
     /// Removes the whole database: for tests, which have one each.
+    #[cfg(feature = "testing")]
     pub async fn remove(self) -> Result<(), StoreError> {
         Ok(self.database.drop().await?)
     }

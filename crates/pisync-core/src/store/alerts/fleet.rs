@@ -57,6 +57,7 @@ impl Alerts {
     }
 
     /// How many incidents of single devices there are, open or over; for tests.
+    #[cfg(feature = "testing")]
     pub async fn count_of_devices(&self) -> Result<u64, StoreError> {
         Ok(self.collection.count_documents(doc! { "deviceId": { "$exists": true } }).await?)
     }

@@ -1,0 +1,133 @@
+//! `naive_alerter`: an alerter that is wrong on purpose, as a control of the kill matrix.
+
+use std::{path::PathBuf, time::Duration};
+
+use alerter::{
+    device_context::DeviceContext,
+    incident::{self, Trigger},
+    messages::Links,
+    notification::{AlertNotification, Delivery, Notification},
+    outbox::LISTED,
+    receivers::log::AlertLog,
+    routing::{Routing, RoutingFile},
+    tick::Alerter,
+};
+use anyhow::Context;
+use chaos::naive::NaiveSettings;
+use clap::{Parser, ValueEnum};
+use jiff::Timestamp;
+use pisync_core::{
+    models::MessageId,
+    queue::{Process, Queue},
+    settings::{self, LogSettings},
+    shutdown,
+    store::{KeptIncident, Saved, Store},
+};
+
+/// The threshold of the counters.
+const THRESHOLD: i32 = 3;
+
+/// How long it waits between two ticks.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Sends as many outboxes do, and loses or repeats
+#[derive(Debug, Parser)]
+#[command(name = "naive_alerter", version)]
+struct Config {
+    /// What is wrong with it
+    #[arg(long, value_enum)]
+    mode: Mode,
+    /// File that gets the lines
+    #[arg(long)]
+    alert_log: PathBuf,
+    #[command(flatten)]
+    common: NaiveSettings,
+}
+
+impl AsRef<LogSettings> for Config {
+    fn as_ref(&self) -> &LogSettings {
+        &self.common.log
+    }
+}
+
+/// What is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    /// It writes down that a message was sent, and sends it then: at most once.
+    Mark,
+    /// It sends what it finds without claiming it, and writes that down then.
+    Send,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let config: Config = settings::parse();
+    let stop = shutdown::on_signal().context("listening for signals")?;
+    let store = Store::open(&config.common.mongo, "naive_alerter").await.context("opening the store")?;
+    let log = AlertLog::open(&config.alert_log).context("opening the alert log")?;
+    let receivers = Routing::new(log, Links::default(), RoutingFile::default());
+    let queue = Queue::new(&config.common.redis)?;
+    let alerter = Alerter::new(store.clone(), queue, THRESHOLD, receivers.clone(), config.common.crash.clone());
+    store.ensure_indexes_in_time(Process::Worker).await?;
+    log::info!("watching");
+    while !stop.is_cancelled() {
+        alerter.tick().await?;
+        for group in store.alerts().due_groups().await? {
+            while deliver(&config, &store, &receivers, &group).await? {}
+        }
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+    Ok(())
+}
+
+/// Delivers one message of a group; whether there was any.
+async fn deliver(config: &Config, store: &Store, receivers: &Routing, group: &str) -> anyhow::Result<bool> {
+    let mut waiting = store.alerts().unclaimed(group, LISTED).await?;
+    if waiting.is_empty() {
+        return Ok(false);
+    }
+    let message = MessageId::random()?;
+    for kept in &mut waiting {
+        if let Some(entry) = kept.incident.outbox.first_mut() {
+            entry.message = Some(message.clone());
+        }
+    }
+    let notification = notification(&message, &waiting);
+    match config.mode {
+        Mode::Mark => {
+            mark(store, &message, waiting).await?;
+            config.common.crash.pass("after_mark");
+            receivers.send(&notification).await;
+        }
+        Mode::Send => {
+            receivers.send(&notification).await;
+            mark(store, &message, waiting).await?;
+        }
+    }
+    Ok(true)
+}
+
+fn notification(message: &MessageId, waiting: &[KeptIncident]) -> Notification {
+    let notices = waiting.iter().filter_map(|kept| {
+        let kind = kept.incident.outbox.first()?.telling;
+        Some(AlertNotification { kind, alert: kept.incident.alert.clone(), context: DeviceContext::default() })
+    });
+    let first = waiting.first().and_then(|kept| kept.incident.outbox.first());
+    Notification {
+        id: message.to_string(),
+        receiver: first.map(|entry| entry.receiver.clone()).unwrap_or_default(),
+        group: first.map(|entry| entry.group.clone()).unwrap_or_default(),
+        notices: notices.collect(),
+        more: 0,
+    }
+}
+
+async fn mark(store: &Store, message: &MessageId, sent: Vec<KeptIncident>) -> anyhow::Result<()> {
+    let now = Timestamp::now();
+    let trigger = Trigger { message, delivery: &Delivery::Sent, now, next_at: now };
+    let mark = |kept: KeptIncident| KeptIncident { incident: incident::delivered(&kept.incident, &trigger), ..kept };
+    let marked: Vec<_> = sent.into_iter().map(mark).collect();
+    // What another has changed meanwhile is found as it is at the next look.
+    let (Saved::All | Saved::Outrun | Saved::Refused) = store.alerts().save(&marked).await?;
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! `naive_worker`: a worker that is wrong on purpose, as a control of the kill matrix.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use chaos::naive::NaiveSettings;
+use clap::{Parser, ValueEnum};
+use pisync_core::{
+    models::{FailureCounter, FailureRun},
+    queue::{Batch, BatchId, Claim, Process, Queue},
+    settings::{self, LogSettings},
+    shutdown,
+    store::{Kept, Saved, Store},
+};
+use queue_worker::{
+    batch::{Rested, keep_counters, write_rows},
+    reading,
+    repeats::Repeats,
+};
+
+/// The counters' threshold, which matters to alerts alone.
+const THRESHOLD: i32 = 3;
+
+/// How many events are written together after a pop.
+const BATCH_SIZE: usize = 5;
+
+/// Works as many queues do, and loses or miscounts when it is killed
+#[derive(Debug, Parser)]
+#[command(name = "naive_worker", version)]
+struct Config {
+    /// What is wrong with it
+    #[arg(long, value_enum)]
+    mode: Mode,
+    /// Events in one batch at the most
+    #[arg(long, default_value_t = 100)]
+    batch: usize,
+    /// How long a worker that has died keeps its batch, in milliseconds
+    #[arg(long, default_value_t = 1000)]
+    lease_ms: u64,
+    #[command(flatten)]
+    common: NaiveSettings,
+}
+
+impl AsRef<LogSettings> for Config {
+    fn as_ref(&self) -> &LogSettings {
+        &self.common.log
+    }
+}
+
+/// What is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    /// It acknowledges before it works: at most once.
+    Pop,
+    /// It counts what it has inserted, in the order of arrival.
+    Count,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let config: Config = settings::parse();
+    let stop = shutdown::on_signal().context("listening for signals")?;
+    let queue = Queue::new(&config.common.redis)?;
+    let store = Store::open(&config.common.mongo, "naive_worker").await.context("opening the store")?;
+    store.ensure_indexes_in_time(Process::Worker).await?;
+    log::info!("working");
+    while !stop.is_cancelled() {
+        if !step(&config, &queue, &store).await? {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    Ok(())
+}
+
+/// Works on a batch of each partition that has one; whether there was any.
+async fn step(config: &Config, queue: &Queue, store: &Store) -> anyhow::Result<bool> {
+    let mut has_worked = false;
+    for partition in queue.partitions() {
+        let lease = Duration::from_millis(config.lease_ms);
+        let claim = queue.claim(partition, &BatchId::new(), "naive", config.batch, lease).await?;
+        if let Claim::Batch(batch) = claim {
+            work(config, queue, store, &batch).await?;
+            has_worked = true;
+        }
+    }
+    Ok(has_worked)
+}
+
+async fn work(config: &Config, queue: &Queue, store: &Store, batch: &Batch) -> anyhow::Result<()> {
+    let contents = reading::read(queue, batch, &config.common.crash).await?;
+    let events = contents.rows;
+    match config.mode {
+        Mode::Pop => {
+            let _ = queue.ack(&batch.lease, &contents.dead).await?;
+            // A few at a time: what is not sent to MongoDB yet is lost with the process.
+            for events in events.chunks(BATCH_SIZE) {
+                let (rested, _) = write_rows(store, events).await?;
+                keep_counters(store, &rested, &Repeats::default(), THRESHOLD).await?;
+            }
+        }
+        Mode::Count => {
+            let (rested, _) = write_rows(store, &events).await?;
+            config.common.crash.pass("after_insert_before_counter");
+            count_what_is_new(store, &rested).await?;
+            let _ = queue.ack(&batch.lease, &contents.dead).await?;
+        }
+    }
+    Ok(())
+}
+
+/// One more for a failure, zero for a success, in the order of arrival: wrong for what comes late,
+/// and for rows whose worker died before it counted them.
+async fn count_what_is_new(store: &Store, rested: &[Rested]) -> anyhow::Result<()> {
+    let devices: Vec<_> = rested.iter().map(|event| event.device_id.clone()).collect();
+    loop {
+        let mut counters = store.failure_counters().find(&devices).await?;
+        for event in rested.iter().filter(|event| event.is_new) {
+            let device_id = event.device_id.clone();
+            let kept = counters.entry(device_id.clone()).or_insert_with(|| Kept::none(device_id));
+            count(&mut kept.counter, event);
+        }
+        let counters: Vec<_> = counters.into_values().map(|kept| (kept.counter, kept.revision)).collect();
+        if store.failure_counters().save(&counters).await? == Saved::All {
+            return Ok(());
+        }
+    }
+}
+
+fn count(counter: &mut FailureCounter, event: &Rested) {
+    let at = event.observation.timestamp;
+    counter.run = event.observation.failed.then(|| FailureRun {
+        count: counter.failure_count() + 1,
+        since: at,
+        last_at: at,
+        last_speed: event.observation.internet_speed,
+    });
+}

@@ -1,0 +1,154 @@
+//! Workers that die, sleep and race.
+
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use nix::sys::signal::Signal;
+use tokio::time::sleep;
+
+use super::{recovery::batches_of, scenario::Scenario};
+use crate::{
+    crash::{kill, wait_for_crash},
+    play::until,
+};
+
+/// How often a worker passes its point until it dies there, in turn.
+const PASSES: [usize; 6] = [1, 3, 2, 7, 1, 4];
+
+/// How many workers die with the same batch: one more than it takes to suspect a message.
+const SAME_BATCH: usize = 3;
+
+/// How many workers race.
+const RACERS: usize = 20;
+
+/// How long a worker may take to get hold of a batch before it is killed without one.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// Worker after worker dies at `point`: with the same batch at first, then alone with others, then
+/// beside a healthy one.
+pub(crate) async fn killed_at(scenario: &mut Scenario, point: &str) -> anyhow::Result<usize> {
+    scenario.processes.open_api().await;
+    let mut kills = 0;
+    // After the acknowledgement there is no batch left for the next one to die with.
+    if point != "after_ack" {
+        scenario.processes.send_first_device().await?;
+        for _ in 0..SAME_BATCH {
+            kills += usize::from(dies_at(scenario, point, &[]).await?);
+        }
+    }
+    scenario.processes.start_fleet(scenario.scale.over);
+    let turns = scenario.scale.kills;
+    for turn in 0..turns {
+        if turn == turns / 2 {
+            scenario.processes.start_workers(1).await;
+        }
+        let at = format!("{point}:{}", PASSES[turn % PASSES.len()]);
+        kills += usize::from(dies_at(scenario, &at, &[]).await?);
+    }
+    scenario.processes.start_workers(1).await;
+    Ok(kills)
+}
+
+/// How long a fleet has to send so that there is work in every turn that lasts a lease.
+fn time_for_turns(scenario: &Scenario) -> Duration {
+    let turns = u32::try_from(scenario.scale.kills).unwrap_or(u32::MAX);
+    scenario.scale.over.max(turns * (scenario.processes.lease + Duration::from_secs(1)))
+}
+
+/// Starts a worker and waits for its death; whether it died.
+async fn dies_at(scenario: &mut Scenario, point: &str, args: &[&str]) -> anyhow::Result<bool> {
+    let mut worker = scenario.processes.start_worker(&[&["--crash-at", point], args].concat()).await;
+    let pid = worker.pid();
+    let Some(when) = wait_for_crash(&mut worker).await? else { return Ok(false) };
+    scenario.recovery.killed(pid, when).await;
+    Ok(true)
+}
+
+/// Three workers; one after the other is killed, preferably with a batch in its hands, and
+/// replaced.
+pub(crate) async fn killed_at_random(scenario: &mut Scenario) -> anyhow::Result<usize> {
+    scenario.processes.open_api().await;
+    scenario.processes.start_fleet(scenario.scale.over);
+    scenario.processes.start_workers(3).await;
+    for _ in 0..scenario.scale.random_kills {
+        sleep(scenario.some_ms(1, 100)).await;
+        let one = scenario.rng.usize(..scenario.processes.workers.len());
+        let pid = scenario.processes.workers[one].pid();
+        holds_a_batch(scenario, pid, IDLE).await;
+        let mut victim = scenario.processes.workers.swap_remove(one);
+        let when = kill(&mut victim).await?;
+        scenario.recovery.killed(pid, when).await;
+        scenario.processes.start_workers(1).await;
+    }
+    Ok(scenario.scale.random_kills)
+}
+
+/// Workers are stopped with a batch in their hands until another has it, and go on then.
+pub(crate) async fn stopped(scenario: &mut Scenario) -> anyhow::Result<usize> {
+    scenario.processes.lease = Duration::from_secs(1);
+    scenario.processes.open_api().await;
+    scenario.processes.start_fleet(time_for_turns(scenario));
+    scenario.processes.start_workers(3).await;
+    for turn in 0..scenario.scale.kills {
+        let one = turn % scenario.processes.workers.len();
+        let pid = scenario.processes.workers[one].pid();
+        let held = stop_with_a_batch(scenario, one).await?;
+        scenario.recovery.killed(pid, Instant::now()).await;
+        until("others to take over from a stopped worker", async || {
+            let status = scenario.queue.status_of_all().await.unwrap_or_default();
+            !status.is_empty() && !batches_of(&status, pid).any(|batch| held.contains(&batch))
+        })
+        .await?;
+        scenario.processes.workers[one].signal(Signal::SIGCONT);
+    }
+    Ok(scenario.scale.kills)
+}
+
+/// Stops a worker at a moment when it holds batches, and answers with them.
+async fn stop_with_a_batch(scenario: &Scenario, one: usize) -> anyhow::Result<Vec<String>> {
+    let (worker, started) = (&scenario.processes.workers[one], Instant::now());
+    while started.elapsed() < 10 * IDLE {
+        if !holds_a_batch(scenario, worker.pid(), IDLE).await {
+            continue;
+        }
+        worker.signal(Signal::SIGSTOP);
+        let held: Vec<_> = batches_of(&scenario.queue.status_of_all().await?, worker.pid()).collect();
+        if !held.is_empty() {
+            return Ok(held);
+        }
+        worker.signal(Signal::SIGCONT);
+    }
+    anyhow::bail!("a worker got no batch to be stopped with")
+}
+
+/// Waits until a process holds a batch; whether it did in time.
+async fn holds_a_batch(scenario: &Scenario, pid: u32, longest: Duration) -> bool {
+    let started = Instant::now();
+    while started.elapsed() < longest {
+        let status = scenario.queue.status_of_all().await.unwrap_or_default();
+        if batches_of(&status, pid).next().is_some() {
+            return true;
+        }
+        sleep(Duration::from_millis(2)).await;
+    }
+    false
+}
+
+/// A worker dies with a batch, and twenty wake up shortly before its lease ends.
+pub(crate) async fn race(scenario: &mut Scenario) -> anyhow::Result<usize> {
+    scenario.processes.open_api().await;
+    scenario.processes.start_workers(RACERS).await;
+    scenario.processes.start_fleet(time_for_turns(scenario));
+    let mut kills = 0;
+    for _ in 0..scenario.scale.kills {
+        scenario.processes.workers.iter().for_each(|worker| worker.signal(Signal::SIGSTOP));
+        let died = dies_at(scenario, "before_insert", &["--lanes", "1"]).await?;
+        sleep(scenario.processes.lease.mul_f64(0.8)).await;
+        scenario.processes.workers.iter().for_each(|worker| worker.signal(Signal::SIGCONT));
+        kills += usize::from(died);
+        let before = scenario.recovery.times().len();
+        until("the end of a race", async || !died || scenario.recovery.times().len() > before).await?;
+    }
+    ensure!(scenario.recovery.times().len() >= kills, "a batch without a worker was not seen to its end");
+    Ok(kills)
+}

@@ -1,0 +1,72 @@
+//! An alerter that looks when it is told to, at the time that it is told.
+
+use std::time::Duration;
+
+use alerter::{
+    heartbeat::Heartbeat,
+    messages::Links,
+    outbox::Outbox,
+    receivers::log::AlertLog,
+    routing::{Routing, RoutingFile},
+    tick::Alerter,
+};
+use anyhow::ensure;
+use jiff::Timestamp;
+use pisync_core::{crash::CrashSettings, models::DeviceId};
+
+use crate::test_env::TestEnv;
+
+/// How long a message is left to a sender that died.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// An alerter with its outbox, within this process; it writes to `alerts.log`.
+#[derive(Debug)]
+pub struct AlerterHarness {
+    alerter: Alerter,
+    heartbeat: Heartbeat,
+    outbox: Outbox,
+}
+
+impl AlerterHarness {
+    /// An alerter on the servers of a world, without a config.
+    pub async fn new(env: &TestEnv) -> anyhow::Result<Self> {
+        Self::with(env, "").await
+    }
+
+    /// An alerter with an alert config.
+    pub async fn with(env: &TestEnv, config: &str) -> anyhow::Result<Self> {
+        let (store, crash) = (env.store().await, CrashSettings::default());
+        store.ensure_indexes().await?;
+        std::fs::write(env.path("alerts.toml"), config)?;
+        let config = RoutingFile::read(&env.path("alerts.toml"))?;
+        let receivers = Routing::new(AlertLog::open(&env.path("alerts.log"))?, Links::default(), config);
+        let alerter = Alerter::new(store.clone(), env.queue(), 3, receivers.clone(), crash.clone());
+        let heartbeat = Heartbeat::new(env.queue(), "* * * * *".parse()?, receivers.clone());
+        let outbox = Outbox::new(store, receivers, LEASE, crash, alerter.metrics.clone())?;
+        Ok(Self { alerter, heartbeat, outbox })
+    }
+
+    /// Looks at everything at a time.
+    pub async fn tick_at(&self, now: Timestamp) -> anyhow::Result<()> {
+        self.alerter.tick_at(now).await?;
+        self.heartbeat.clone().ticked().await;
+        Ok(())
+    }
+
+    /// Looks at these devices, as after a hint.
+    pub async fn evaluate(&self, devices: &[DeviceId]) -> anyhow::Result<()> {
+        self.alerter.evaluate(devices).await?;
+        Ok(())
+    }
+
+    /// Sends what is due.
+    pub async fn deliver(&self) -> anyhow::Result<()> {
+        ensure!(self.try_to_deliver().await? == 0, "a message was not delivered");
+        Ok(())
+    }
+
+    /// Sends what is due, as far as it is taken; how many messages were not.
+    pub async fn try_to_deliver(&self) -> anyhow::Result<usize> {
+        Ok(self.outbox.deliver().await?.failed)
+    }
+}

@@ -1,0 +1,53 @@
+//! Fleet first: what happens to a fleet, hour by hour on a clock of its own, and what people are
+//! told of it.
+//!
+//! Only the clock is simulated: reports go through the queue and a worker into the store, and a
+//! real alerter looks at them at the times of the story and writes to its alert log.
+
+mod behind;
+mod clocks;
+mod content_release;
+mod messages;
+mod nobody;
+mod parts;
+mod scenarios;
+mod settings;
+mod silence;
+mod story;
+mod table;
+
+pub use content_release::{ContentRelease, Notified, content_release};
+pub use messages::{counted, told};
+pub use settings::{Settings, StoryName};
+pub use story::{Story, push};
+
+use crate::test_env::TestEnv;
+
+/// Tells the story that the settings name; whether people were told what they should.
+pub async fn run(settings: &Settings) -> anyhow::Result<bool> {
+    let (env, devices) = (TestEnv::new(), settings.devices());
+    let is_right = match settings.scenario {
+        StoryName::ContentRelease => {
+            let release = settings.content_release();
+            let told = content_release(&env, &release).await?;
+            table::print(&release, &told);
+            told.is_right(&release)
+        }
+        StoryName::IspOutage => scenarios::isp_outage(&env, devices).await?,
+        StoryName::OwnOutage => scenarios::own_outage(&env, devices).await?,
+        StoryName::Backfill => scenarios::backfill(&env, devices).await?,
+        StoryName::BackfillInOrder => behind::in_order(&env, devices).await?,
+        StoryName::BackfillBehind => behind::backfill(&env, devices).await?,
+        StoryName::ConstantLag => behind::constant_lag(&env, devices).await?,
+        StoryName::FleetBehind => behind::whole_fleet(&env, devices).await?,
+        StoryName::Flapping => scenarios::flapping(&env, devices).await?,
+        StoryName::FlappingWithinTheHour => scenarios::flapping_within_the_hour(&env, devices).await?,
+        StoryName::NobodyAlerts => nobody::nobody_alerts(&env, devices).await?,
+        StoryName::Clock1970 => clocks::clock_1970(&env, devices).await?,
+        StoryName::TopOfHour => clocks::top_of_hour(&env, devices).await?,
+        StoryName::SilentLooks => silence::measure(&env, devices).await?,
+        StoryName::PartLooks => parts::measure(&env, devices).await?,
+    };
+    env.finish().await;
+    Ok(is_right)
+}

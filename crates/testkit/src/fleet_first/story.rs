@@ -1,0 +1,106 @@
+//! A story while it is told: a fleet that is heard of or reports, an alerter that ticks, and the messages
+//! that it sends, each at a time since the story began.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use anyhow::{Context, ensure};
+use jiff::{SignedDuration, Timestamp};
+use pisync_core::{
+    models::{DeviceId, SyncEvent},
+    queue::{LastSeen, Partition, Pushed, Queue, encode},
+};
+use serde_json::Value;
+
+use super::messages::counted;
+use crate::{alerter_harness::AlerterHarness, requests::body, test_env::TestEnv};
+
+/// How many last words are noted at once.
+const BATCH_SIZE: usize = 10_000;
+
+/// How many envelopes are pushed at once.
+const PUSH_SIZE: usize = 2_000;
+
+/// A story that is being played.
+#[derive(Debug)]
+pub struct Story<'a> {
+    env: &'a TestEnv,
+    alerter: AlerterHarness,
+    start: Timestamp,
+    /// What was told, each with when.
+    pub told: Vec<(SignedDuration, Value)>,
+}
+
+impl<'a> Story<'a> {
+    /// A story that began so long ago.
+    pub async fn new(env: &'a TestEnv, ago: SignedDuration) -> anyhow::Result<Self> {
+        Ok(Self { env, alerter: AlerterHarness::new(env).await?, start: Timestamp::now() - ago, told: Vec::new() })
+    }
+
+    /// The time of the story.
+    pub fn at(&self, since: SignedDuration) -> Timestamp {
+        self.start + since
+    }
+
+    /// Devices by their numbers are heard of, without a report.
+    pub async fn heard(&self, devices: Range<u32>, since: SignedDuration) -> anyhow::Result<()> {
+        let (seen, at, all) = (LastSeen::new(self.env.queue()), self.at(since), devices.collect::<Vec<_>>());
+        for some in all.chunks(BATCH_SIZE) {
+            let heard = some.iter().map(|device| Ok((DeviceId::parse(&name(*device))?, at)));
+            seen.restore(&heard.collect::<anyhow::Result<Vec<_>>>()?).await?;
+        }
+        Ok(())
+    }
+
+    /// Devices by their numbers report, each whether it failed.
+    pub async fn report(&self, reports: &[(u32, bool)], since: SignedDuration) -> anyhow::Result<()> {
+        let at = self.at(since);
+        let event = |(device, failed): &(u32, bool)| report_of(*device, at, *failed, at);
+        push(&self.env.queue(), &reports.iter().map(event).collect::<anyhow::Result<Vec<_>>>()?).await?;
+        self.env.drained().await;
+        Ok(())
+    }
+
+    /// The alerter looks at everything, and sends what is due.
+    pub async fn tick(&mut self, since: SignedDuration) -> anyhow::Result<()> {
+        self.alerter.tick_at(self.at(since)).await?;
+        self.alerter.deliver().await?;
+        let lines = self.env.alerts().into_iter().skip(self.told.len());
+        self.told.extend(lines.map(|line| (since, line)));
+        Ok(())
+    }
+
+    /// How many messages there were by what they are about and say, as in `FleetSilent firing`.
+    pub fn messages(&self) -> BTreeMap<String, usize> {
+        counted(self.told.iter().map(|(_, line)| line))
+    }
+
+    /// How many incidents of single devices there are, told or not.
+    pub async fn incidents_of_devices(&self) -> anyhow::Result<u64> {
+        Ok(self.env.store().await.alerts().count_of_devices().await?)
+    }
+}
+
+/// The name of a device by its number.
+pub(super) fn name(device: u32) -> String {
+    format!("pibook-{device:07}")
+}
+
+/// A report of a device.
+pub(super) fn report_of(device: u32, at: Timestamp, failed: bool, received_at: Timestamp) -> anyhow::Result<SyncEvent> {
+    SyncEvent::from_json(body(&name(device), at, failed).to_string().as_bytes(), received_at).context("a report")
+}
+
+/// Puts events into the queue.
+pub async fn push(queue: &Queue, events: &[SyncEvent]) -> anyhow::Result<()> {
+    let mut by_partition = BTreeMap::<Partition, Vec<_>>::new();
+    for event in events {
+        by_partition.entry(queue.partition_of(&event.device_id)).or_default().push(encode(event));
+    }
+    for (partition, envelopes) in by_partition {
+        for some in envelopes.chunks(PUSH_SIZE) {
+            let Pushed { accepted, .. } = queue.push(partition, some, 1_000_000).await?;
+            ensure!(accepted == some.len(), "the queue is full");
+        }
+    }
+    Ok(())
+}

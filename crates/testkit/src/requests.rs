@@ -1,0 +1,35 @@
+//! What devices and browsers send.
+
+use jiff::Timestamp;
+use reqwest::{RequestBuilder, Url};
+use serde_json::{Value, json};
+
+/// A report as a device sends it; a failed one has one error.
+pub fn body(device_id: &str, timestamp: Timestamp, failed: bool) -> Value {
+    json!({
+        "deviceId": device_id,
+        "timestamp": format!("{timestamp:.3}"),
+        "totalFilesSynced": 8,
+        "totalErrors": i32::from(failed),
+        "internetSpeed": 97.540_860_556_406_43,
+    })
+}
+
+/// The members of a form or a query, encoded.
+pub fn urlencoded(members: &[(&str, &str)]) -> String {
+    let url = Url::parse_with_params("http://localhost/", members).expect("a URL");
+    url.query().unwrap_or_default().to_owned()
+}
+
+/// A request that sends a form.
+pub trait Form {
+    /// Sets the body and its media type.
+    #[must_use]
+    fn urlencoded(self, members: &[(&str, &str)]) -> Self;
+}
+
+impl Form for RequestBuilder {
+    fn urlencoded(self, members: &[(&str, &str)]) -> Self {
+        self.header("content-type", "application/x-www-form-urlencoded").body(urlencoded(members))
+    }
+}

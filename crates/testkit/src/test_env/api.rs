@@ -1,0 +1,53 @@
+//! A running `ingest-api`, and how it is asked.
+
+use reqwest::{Response, StatusCode};
+use serde_json::Value;
+
+use crate::process::Service;
+
+/// A running `ingest-api`.
+#[derive(Debug)]
+pub struct Api {
+    /// The process.
+    pub service: Service,
+    /// Its address, such as `http://127.0.0.1:40123`.
+    pub url: String,
+    client: reqwest::Client,
+}
+
+impl Api {
+    /// An API that runs, by its address without a scheme.
+    pub(super) fn new(service: Service, address: &str) -> Self {
+        Self { service, url: format!("http://{address}"), client: reqwest::Client::new() }
+    }
+
+    /// Posts a report.
+    pub async fn post(&self, body: &Value) -> Response {
+        let request = self.client.post(format!("{}/api/sync-event", self.url)).json(body);
+        request.send().await.expect("an answer")
+    }
+
+    /// Posts reports, one after the other; each must be accepted.
+    pub async fn accepts(&self, bodies: &[Value]) {
+        for body in bodies {
+            let answer = self.post(body).await;
+            let status = answer.status();
+            assert_eq!(status, StatusCode::ACCEPTED, "{body}: {}", answer.text().await.unwrap_or_default());
+        }
+    }
+
+    /// Sends a body to a path; the status and the JSON of the answer, null where there is none.
+    pub async fn send(&self, method: &str, path: &str, body: &Value) -> (StatusCode, Value) {
+        let method = method.parse().expect("a method");
+        let request = self.client.request(method, format!("{}{path}", self.url)).json(body);
+        let answer = request.send().await.expect("an answer");
+        let status = answer.status();
+        (status, answer.json().await.unwrap_or_default())
+    }
+
+    /// Asks for a path; the status and the JSON of the answer.
+    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
+        let answer = self.client.get(format!("{}{path}", self.url)).send().await.expect("an answer");
+        (answer.status(), answer.json().await.expect("JSON"))
+    }
+}
