@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
+#[cfg(feature = "failpoints")]
+use clap::builder::TypedValueParser;
 use clap::{Parser, Subcommand};
 use croner::Cron;
 use jiff::SignedDuration;
@@ -132,8 +134,7 @@ pub enum SilenceCommand {
 
 /// Reads milliseconds.
 #[cfg(feature = "failpoints")]
-fn millis(range: std::ops::RangeInclusive<u64>) -> impl clap::builder::TypedValueParser<Value = Duration> {
-    use clap::builder::TypedValueParser;
+fn millis(range: std::ops::RangeInclusive<u64>) -> impl TypedValueParser<Value = Duration> {
     clap::value_parser!(u64).range(range).map(Duration::from_millis)
 }
 

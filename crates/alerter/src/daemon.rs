@@ -52,7 +52,7 @@ async fn tick(alerter: &Alerter, heartbeat: &Heartbeat, hints: &Hints, timeout: 
     let mut next_tick = Some(Timestamp::now());
     while !stop.is_cancelled() {
         if next_tick.is_some_and(|at| at <= Timestamp::now()) {
-            next_tick = heartbeat.next_tick(Timestamp::now());
+            next_tick = following(&heartbeat.schedule, Timestamp::now());
             let looking = alerter.clone();
             let ticked = in_time(timeout, async move { looking.tick().await }).await;
             if ticked.is_ok() {

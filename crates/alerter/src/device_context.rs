@@ -54,21 +54,19 @@ pub struct FailedSync {
 pub async fn read(store: &Store, told: &[(Telling, Alert)]) -> Vec<DeviceContext> {
     let wrong = told.iter().filter(|(reason, _)| *reason != Telling::Resolved);
     let known = in_time(store, wrong.filter_map(|(_, alert)| syncing(alert).cloned()).collect()).await;
-    let of = |(reason, alert): &(Telling, Alert)| match syncing(alert) {
-        Some(_) if *reason == Telling::Resolved => {
+    let of = |(reason, alert): &(Telling, Alert)| match reason {
+        Telling::Resolved => {
             let last_good_sync = alert.ends_at.filter(|_| alert.name == AlertName::DEVICE_SYNC_FAILING);
             DeviceContext { last_good_sync, ..DeviceContext::default() }
         }
-        Some(device) => known.get(device).cloned().unwrap_or_default(),
-        None => DeviceContext::default(),
+        _ => syncing(alert).and_then(|device| known.get(device)).cloned().unwrap_or_default(),
     };
     told.iter().map(of).collect()
 }
 
 /// Returns the device, if the alert is about its syncs.
 fn syncing(alert: &Alert) -> Option<&DeviceId> {
-    let about_syncs = [AlertName::DEVICE_SYNC_FAILING, AlertName::DEVICE_FLAPPING];
-    alert.device_id().filter(|_| about_syncs.contains(&alert.name))
+    alert.device_id().filter(|_| [AlertName::DEVICE_SYNC_FAILING, AlertName::DEVICE_FLAPPING].contains(&alert.name))
 }
 
 /// Returns the contexts of these devices; none where they could not be read in time.

@@ -1,5 +1,4 @@
-//! The heartbeat: each completed tick is written down in Redis, so that pages and `/readyz` can say
-//! that nobody is being alerted.
+//! The heartbeat: each completed tick is noted in Redis, so that pages can say if nobody is being alerted.
 
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use crate::routing::Routing;
 pub struct Heartbeat {
     pulse: Pulse,
     alerter: String,
-    schedule: Cron,
+    pub(crate) schedule: Cron,
     routing: Routing,
 }
 
@@ -25,11 +24,6 @@ impl Heartbeat {
         Self { pulse: Pulse::new(queue), alerter, schedule, routing }
     }
 
-    /// Returns when the next tick is due, if the schedule has one.
-    pub(crate) fn next_tick(&self, now: Timestamp) -> Option<Timestamp> {
-        following(&self.schedule, now)
-    }
-
     /// Tells those who wait for it that a tick was completed just now: pages, and who is pinged. What goes
     /// wrong is in the log, and the next tick does it again.
     pub async fn ticked(self) {
@@ -38,7 +32,7 @@ impl Heartbeat {
 
     async fn write(&self) {
         let now = Timestamp::now();
-        let next = self.next_tick(now).and_then(|next| Duration::try_from(next.duration_since(now)).ok());
+        let next = following(&self.schedule, now).and_then(|next| Duration::try_from(next.duration_since(now)).ok());
         // Besides the log, which is one of them.
         let receivers = self.routing.current().file.receivers.len() - 1;
         let tick = Tick { alerter: &self.alerter, next: next.unwrap_or_default(), receivers };

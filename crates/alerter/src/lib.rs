@@ -1,5 +1,4 @@
-//! From the counters to the people: compares what is failing with what is known to be, and tells
-//! the difference.
+//! Compares what is failing with the open incidents, and notifies people of the difference.
 //!
 //! In reading order: [`config`] (flags), [`routing`] (the file), [`daemon`] (when), [`heartbeat`] (that it
 //! ticked), [`tick`] (the rules one after the other), [`rules`] (a file for each, and their list), `snapshot`
