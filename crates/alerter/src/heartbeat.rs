@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use croner::Cron;
 use jiff::{Timestamp, tz::TimeZone};
-use pisync_core::queue::{Pulse, Queue, Tick};
+use pisync_core::{
+    presence::{Pulse, Tick},
+    queue::Queue,
+};
 
 use crate::routing::Routing;
 

@@ -35,7 +35,8 @@ use anyhow::{Context, ensure};
 use jiff::Timestamp;
 use pisync_core::{
     ops::Need,
-    queue::{Hints, Process, Queue},
+    process::Process,
+    queue::{Hints, Queue},
     settings::CannotBind,
     shutdown,
     store::{Store, StoreError},

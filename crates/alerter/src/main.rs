@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use alerter::config::Config;
-use pisync_core::settings;
+use pisync_core::{exit, settings};
 
 // It waits for servers nearly all of the time: a thread for each core of a large machine would cost
 // memory for nothing.
@@ -12,5 +12,5 @@ async fn main() -> ExitCode {
     // Whatever speaks TLS uses it; only a second call could fail.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let config: Config = settings::parse();
-    settings::exit_code(alerter::run(config).await)
+    exit::code(alerter::run(config).await)
 }

@@ -21,7 +21,9 @@ use std::{net::TcpListener, sync::Arc, time::Duration};
 use actix_web::web::Data;
 use anyhow::Context;
 use pisync_core::{
-    queue::{Process, Producer, Pulse, Queue, Role},
+    presence::Pulse,
+    process::Process,
+    queue::{Producer, Queue},
     settings::CannotBind,
     shutdown,
     store::Store,
@@ -59,7 +61,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let indexes = store.clone();
     tokio::spawn(async move { indexes.keep_indexes(Process::Ingest).await });
 
-    tokio::spawn(Pulse::new(queue.clone()).keep(Role::Ingest));
+    tokio::spawn(Pulse::new(queue.clone()).keep(Process::Ingest));
     let producer = Producer::start(queue.clone(), config.max_queue);
     let state = State {
         limits: Arc::new(Limits::new(&config.limits)),

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use ingest_api::{commands, config::Config};
-use pisync_core::settings;
+use pisync_core::{exit, settings};
 
 // It is faster at the many short-lived pieces that each request takes.
 #[global_allocator]
@@ -11,7 +11,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let config: Config = settings::parse();
-    settings::exit_code(run(config))
+    exit::code(run(config))
 }
 
 fn run(config: Config) -> anyhow::Result<()> {

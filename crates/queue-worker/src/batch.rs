@@ -1,31 +1,14 @@
-//! The effect of one batch on the store: rows, then counters.
+//! The rows of one batch.
 //!
-//! Every step may be done again, by this worker or another: rows have derived ids, and a counter
-//! whose events were seen before is made from the rows.
+//! Writing may be done again, by this worker or another: rows have derived ids.
 
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    time::Duration,
-};
+use std::collections::BTreeMap;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use pisync_core::{
-    models::{DeviceId, EventId, FailureCounter, Fold, Observation, SyncEvent, recount},
-    store::{Inserted, Kept, Revision, Saved, Store, StoreError},
+    models::{DeviceId, EventId, Observation, SyncEvent},
+    store::{Inserted, Store, StoreError},
 };
-
-use crate::{
-    receipt::{judge_clocks, note_changes, receipts},
-    repeats::{Again, Repeats, count_repeats},
-};
-
-/// How many devices are recounted at the same time.
-const RECOUNTS: usize = 16;
-
-/// How often counters are counted again because someone else was there first. Workers outrun each other
-/// a few times at the most: beyond, a document is in the way that nobody can get past.
-const ROUNDS: u32 = 200;
 
 /// An event that has its row.
 #[derive(Debug, Clone)]
@@ -46,17 +29,6 @@ pub struct Rested {
 
 /// The events of each device, each with whether its row is new.
 pub(crate) type ByDevice = BTreeMap<DeviceId, Vec<(Observation, bool)>>;
-
-/// What counting came to.
-#[derive(Debug, Default)]
-pub struct Counted {
-    /// The devices whose count crossed the threshold, upwards or downwards.
-    pub crossed: HashSet<DeviceId>,
-    /// How many counters were made from their rows, since an event was late or a duplicate.
-    pub recounts: usize,
-    /// How many new events came after a newer one of their device.
-    pub late: usize,
-}
 
 /// Writes the rows. What `MongoDB` does not take as a document is left out of the answer and
 /// named by its place in `events` instead.
@@ -80,202 +52,10 @@ pub async fn write_rows(
             is_new,
             received_at: event.received_at,
             clock_suspect: event.time.device_timestamp.is_some(),
-            may_repeat: Again::may_be(event),
+            may_repeat: event.may_repeat(),
         });
     }
     Ok((rested, refused))
-}
-
-/// Brings the counters of all devices in the batch up to their rows.
-///
-/// Read, fold, compare-and-set; where another worker was there first, all over again: what has
-/// been counted by then is late in the next round and answered by the rows.
-pub async fn keep_counters(
-    store: &Store,
-    rested: &[Rested],
-    repeats: &Repeats,
-    threshold: i32,
-) -> Result<Counted, StoreError> {
-    let (by_device, receipts) = (in_order(rested), receipts(rested));
-    let devices: Vec<_> = by_device.keys().cloned().collect();
-    let mut counted = Counted::default();
-    for round in 0..ROUNDS {
-        let kept = store.failure_counters().find(&devices).await?;
-        if round == 0 {
-            counted.late = late(rested, &kept);
-        }
-        let (mut changes, recounts) = changes(store, &by_device, &kept).await?;
-        counted.recounts += recounts;
-        judge_clocks(&mut changes, &receipts, &kept);
-        count_repeats(&mut changes, repeats, &kept);
-        note_changes(&mut changes, &by_device, &receipts, &kept);
-        for (counter, _) in &changes {
-            let before = kept.get(&counter.device_id).map_or(0, |kept| kept.counter.failure_count());
-            if (before >= threshold) != (counter.failure_count() >= threshold) {
-                counted.crossed.insert(counter.device_id.clone());
-            }
-        }
-        match store.failure_counters().save(&changes).await? {
-            // What the server refuses is named; the other counters are saved.
-            Saved::All | Saved::Refused => return Ok(counted),
-            Saved::Outrun => after_a_moment().await,
-        }
-    }
-    // The rows are stored, and what else waits in the partition must not wait for these counters.
-    log::error!(
-        devices = devices.len(), first = devices.first().map_or("", DeviceId::as_str);
-        "counters of a batch cannot be saved, though nobody else saves them: run `queue-worker counters rebuild`"
-    );
-    Ok(counted)
-}
-
-/// How many new events are older than what was counted of their device, or than one before them
-/// in the batch. A counter of a device that is well does not follow its good syncs, so what is
-/// late against these alone is not seen.
-fn late(rested: &[Rested], kept: &HashMap<DeviceId, Kept>) -> usize {
-    let (mut newest, mut late) = (HashMap::new(), 0);
-    for event in rested {
-        let counted = || kept.get(&event.device_id).and_then(|kept| kept.counter.watermark);
-        let newest = newest.entry(&event.device_id).or_insert_with(counted);
-        let at = Some(event.observation.timestamp);
-        late += usize::from(event.is_new && at < *newest);
-        *newest = at.max(*newest);
-    }
-    late
-}
-
-/// Each device's events in order of time, ties by id.
-fn in_order(rested: &[Rested]) -> ByDevice {
-    let mut by_device = ByDevice::new();
-    for event in rested {
-        by_device.entry(event.device_id.clone()).or_default().push((event.observation, event.is_new));
-    }
-    for events in by_device.values_mut() {
-        events.sort_by_key(|(event, _)| (event.timestamp, event.id));
-    }
-    by_device
-}
-
-/// The counters that have to change, with the revisions they are based on, and how many devices
-/// had an event that was late or a duplicate.
-async fn changes(
-    store: &Store,
-    by_device: &ByDevice,
-    kept: &HashMap<DeviceId, Kept>,
-) -> Result<(Vec<(FailureCounter, Revision)>, usize), StoreError> {
-    let (mut changes, mut beginnings) = (Vec::new(), Vec::new());
-    let (mut recounts, mut newcomers) = (Vec::new(), Vec::new());
-    for (device_id, events) in by_device {
-        let kept = kept.get(device_id).cloned().unwrap_or_else(|| Kept::none(device_id.clone()));
-        if !kept.is_readable() {
-            // It stays as it is until a person has it made again from the rows, which are stored.
-            continue;
-        }
-        match kept.counter.fold(events) {
-            Fold::Unchanged => {}
-            Fold::Counted(counter) => changes.push((counter, kept.revision)),
-            Fold::CountedUnlessGood { counter, since } => beginnings.push((kept, counter, since)),
-            Fold::NeedsRows if kept.counter.watermark.is_none() => newcomers.push((kept, events)),
-            Fold::NeedsRows => recounts.push(kept),
-        }
-    }
-    let late = recounts.len();
-    let asked: Vec<_> = beginnings.iter().map(|(kept, _, since)| (&kept.counter.device_id, *since)).collect();
-    let good = store.sync_events().good_since(&asked).await?;
-    for (kept, counter, _) in beginnings {
-        if good.contains(counter.device_id.as_str()) {
-            recounts.push(kept);
-        } else {
-            changes.push((counter, kept.revision));
-        }
-    }
-    if have_no_other_rows(store, &newcomers).await? {
-        changes.extend(newcomers.into_iter().map(|(kept, events)| {
-            let rows = events.iter().map(|(event, _)| *event).collect();
-            (recount(kept.counter.device_id, rows), kept.revision)
-        }));
-    } else {
-        recounts.extend(newcomers.into_iter().map(|(kept, _)| kept));
-    }
-    changes.extend(recounted(store, recounts).await?);
-    Ok((changes, late))
-}
-
-/// Whether all rows of these devices are those of this batch, which then are enough to count:
-/// one question for all in place of one for each device of a fleet that is seen the first time.
-async fn have_no_other_rows(
-    store: &Store,
-    newcomers: &[(Kept, &Vec<(Observation, bool)>)],
-) -> Result<bool, StoreError> {
-    let events = || newcomers.iter().flat_map(|(_, events)| events.iter());
-    if newcomers.is_empty() || events().any(|(_, is_new)| !is_new) {
-        return Ok(false);
-    }
-    let devices: Vec<_> = newcomers.iter().map(|(kept, _)| kept.counter.device_id.as_str()).collect();
-    Ok(store.sync_events().count_of(&devices).await? == events().count() as u64)
-}
-
-/// Makes the counters of these devices from their rows again; answers how many had to change. Call
-/// [`FailureCounters::remove_unreadable`] first: what cannot be read is passed over.
-///
-/// [`FailureCounters::remove_unreadable`]: pisync_core::store::FailureCounters::remove_unreadable
-/// Workers may run meanwhile: who comes second reads and counts once more. A good sync of a
-/// device whose counter says that it is well is not written down by its worker, so that what was
-/// saved here is looked at again until it stands.
-pub async fn recount_devices(store: &Store, devices: &[DeviceId]) -> Result<usize, StoreError> {
-    let mut mended = HashSet::new();
-    loop {
-        let mut kept = store.failure_counters().find(devices).await?;
-        let kept = devices.iter().map(|device| kept.remove(device).unwrap_or_else(|| Kept::none(device.clone())));
-        let kept: Vec<_> = kept.collect();
-        let stands: HashMap<_, _> = kept
-            .iter()
-            .filter(|kept| kept.counter.watermark.is_some())
-            .map(|kept| (kept.counter.device_id.clone(), kept.counter.run))
-            .collect();
-        let mut changes = recounted(store, kept).await?;
-        changes.retain(|(counter, _)| stands.get(&counter.device_id) != Some(&counter.run));
-        if changes.is_empty() {
-            return Ok(mended.len());
-        }
-        mended.extend(changes.iter().map(|(counter, _)| counter.device_id.clone()));
-        match store.failure_counters().save(&changes).await? {
-            Saved::All => {}
-            Saved::Outrun => after_a_moment().await,
-            // To look again would find the same difference for ever; it is named in the log.
-            Saved::Refused => return Ok(mended.len()),
-        }
-    }
-}
-
-/// When the newest reports of these devices came, as far as their rows tell.
-pub async fn last_receipts(store: &Store, devices: &[DeviceId]) -> Result<Vec<(DeviceId, Timestamp)>, StoreError> {
-    let receipts = stream::iter(devices.to_vec())
-        .map(async |device: DeviceId| {
-            let received_at = store.sync_events().last_receipt(&device).await?;
-            Ok::<_, StoreError>(received_at.map(|received_at| (device, received_at)))
-        })
-        .buffer_unordered(RECOUNTS);
-    Ok(receipts.try_collect::<Vec<_>>().await?.into_iter().flatten().collect())
-}
-
-/// The counters, made from the rows, that differ from what is kept.
-async fn recounted(store: &Store, kept: Vec<Kept>) -> Result<Vec<(FailureCounter, Revision)>, StoreError> {
-    let recounted: Vec<_> = stream::iter(kept)
-        .map(async |kept| {
-            let rows = store.sync_events().since_last_success(&kept.counter.device_id).await?;
-            let counter = kept.counter.recount(rows);
-            Ok::<_, StoreError>((counter != kept.counter).then_some((counter, kept.revision)))
-        })
-        .buffer_unordered(RECOUNTS)
-        .try_collect()
-        .await?;
-    Ok(recounted.into_iter().flatten().collect())
-}
-
-/// So that two who outran each other do not do so for ever.
-async fn after_a_moment() {
-    tokio::time::sleep(Duration::from_millis(fastrand::u64(1..20))).await;
 }
 
 fn observe(id: EventId, event: &SyncEvent) -> Observation {

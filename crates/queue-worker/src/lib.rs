@@ -1,20 +1,21 @@
 //! From the queue to the store: claims batches, writes rows, keeps the failure counters.
 //!
-//! In reading order: [`config`], [`worker`] (the loop), [`away`] (partitions that do not answer), [`reading`] (what a batch holds),
-//! [`probe`] (which message kills), [`batch`] (its effect), `receipt` and [`repeats`] (what it tells beside),
+//! In reading order: [`config`], [`worker`] (the loop), [`away`] (partitions that do not answer), [`decode`] (what a batch holds),
+//! [`probe`] (which message kills), [`batch`] (its rows), [`counters`] (of its devices), `receipt` and [`repeats`] (what it tells beside),
 //! [`keeper`] (holding a lease meanwhile), [`audit`] (the slow look around), [`retention`] (old rows
-//! go), [`metrics`] (what is counted), [`admin`] (the operator's verbs).
+//! go), [`metrics`] (what is counted), [`commands`] (the operator's verbs).
 
-pub mod admin;
 pub mod audit;
 pub mod away;
 pub mod batch;
+pub mod commands;
 pub mod config;
+pub mod counters;
+pub mod decode;
 pub mod keeper;
 mod left_alone;
 pub mod metrics;
 pub mod probe;
-pub mod reading;
 mod receipt;
 pub mod repeats;
 pub mod retention;
@@ -24,11 +25,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use pisync_core::{
-    ops::OpsSettings,
-    queue::{Process, Pulse, Queue, Role},
-    settings::CannotBind,
-    shutdown,
-    store::Store,
+    ops::OpsSettings, presence::Pulse, process::Process, queue::Queue, settings::CannotBind, shutdown, store::Store,
 };
 
 use crate::{
@@ -54,7 +51,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let queue = Queue::new(&redis)?;
     let store = Store::open(&config.mongo, "queue-worker").await.context("opening the store")?;
     match config.command {
-        Some(command) => admin::run(command, &config.redis, &queue, &store).await,
+        Some(command) => commands::run(command, &config.redis, &queue, &store).await,
         None => work(queue, store, config).await,
     }
 }
@@ -69,7 +66,7 @@ async fn work(queue: Queue, store: Store, config: Config) -> anyhow::Result<()> 
         prepared = store.ensure_indexes_in_time(Process::Worker) => prepared?,
         () = stop.cancelled() => return Ok(()),
     }
-    let pulse = tokio::spawn(Pulse::new(queue.clone()).keep(Role::Worker));
+    let pulse = tokio::spawn(Pulse::new(queue.clone()).keep(Process::Worker));
     let auditor = tokio::spawn(audit::keep(queue.clone(), store.clone()));
     let retention =
         retain_days.map(|days| Retention::new(queue, store, worker.owner(), days, worker.metrics().clone()));

@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use pisync_core::settings;
+use pisync_core::{exit, settings};
 use queue_worker::config::Config;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let config: Config = settings::parse();
-    settings::exit_code(queue_worker::run(config).await)
+    exit::code(queue_worker::run(config).await)
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    models::{DeviceId, EventId, FailureCounter, SyncEvent},
+    models::{DeviceId, EventId, FailureCounter},
     store::{Kept, Revision, Store, StoreError},
 };
 
@@ -28,14 +28,6 @@ pub struct Again {
 
 /// When the repeats of each device were received.
 pub type Repeats = HashMap<DeviceId, Vec<Timestamp>>;
-
-impl Again {
-    /// Whether a report can be a repeat at all: with a report id it is told apart from others, and
-    /// the same time of a clock that is believed is the same report.
-    pub(crate) fn may_be(event: &SyncEvent) -> bool {
-        event.time.device_timestamp.is_some() && event.report_id.is_none()
-    }
-}
 
 /// The reports of a batch that may be repeats: `within` it, or of rows that were there already.
 pub(crate) fn asked(rested: &[Rested], within: Vec<Again>) -> Vec<Again> {

@@ -13,7 +13,8 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{BEHIND, DeviceId, EventId, hour_of},
-    queue::{LastSeen, Queue},
+    presence::LastSeen,
+    queue::Queue,
     store::{AgedRow, Kept, NewestRow, Progress, Saved, Store, StoreError, detached},
 };
 use tokio::time::{Instant, sleep};

@@ -11,7 +11,8 @@ use std::{
 use pisync_core::{
     backoff::Backoff,
     models::Reason,
-    queue::{Batch, BatchId, Claim, Fenced, Hints, LastSeen, Lease, Partition, Queue, QueueError, Wake},
+    presence::LastSeen,
+    queue::{Batch, BatchId, Claim, Fenced, Hints, Lease, Partition, Queue, QueueError, Wake},
     refusal_log::RefusalLog,
     store::{Store, StoreError, detached},
 };
@@ -22,10 +23,11 @@ use crate::{
     away::Away,
     batch::{self, Rested},
     config::WorkSettings,
+    counters,
+    decode::{self, Contents, UnknownVersion},
     keeper::Keeper,
     left_alone::LeftAlone,
     metrics::{Effect, Metrics},
-    reading::{self, Contents, UnknownVersion},
     receipt::{hours, receipts},
     repeats::{self, Again, Repeats},
 };
@@ -238,7 +240,7 @@ impl Worker {
         stop: &CancellationToken,
     ) -> Result<Effect, Unfinished> {
         let crash = &self.settings.crash;
-        let contents = reading::read(&self.queue, batch, crash).await.map_err(Unfinished::Unknown)?;
+        let contents = decode::read(&self.queue, batch, crash).await.map_err(Unfinished::Unknown)?;
         let Contents { rows, places, again, mut dead, .. } = contents;
         crash.pass("before_insert");
 
@@ -250,7 +252,7 @@ impl Worker {
         let (rested, refused) = self.persist(lost, stop, insert).await?;
         for (index, code) in refused {
             let error = format!("mongodb does not take the document: code {code}");
-            dead.push(reading::bury(batch, places[index], Reason::Refused, error));
+            dead.push(decode::bury(batch, places[index], Reason::Refused, error));
         }
         let repeats = self.repeats(&rested, again, lost, stop).await?;
         crash.pass("after_insert_before_counter");
@@ -262,7 +264,7 @@ impl Worker {
         let (rested, repeats, threshold) = (Arc::new(rested), Arc::new(repeats), self.settings.threshold);
         let count = |store| {
             let (rested, repeats) = (rested.clone(), repeats.clone());
-            async move { batch::keep_counters(&store, &rested, &repeats, threshold).await }
+            async move { counters::keep_counters(&store, &rested, &repeats, threshold).await }
         };
         // The note needs no more than the rows, and takes no longer than the counters.
         let (counted, noted) = tokio::join!(self.persist(lost, stop, count), self.note(batch, &rested));

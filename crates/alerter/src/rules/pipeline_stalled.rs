@@ -4,7 +4,7 @@ use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{Alert, AlertName, Finding, Subject},
-    queue::Signs,
+    presence::Signs,
 };
 use serde::{Deserialize, Serialize};
 

@@ -15,7 +15,8 @@ use futures_util::{TryStreamExt, stream::BoxStream};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{Alert, AlertName, DeviceId, FleetWindowsFold, Incident, Listening, Scope, Silence},
-    queue::{LastSeen, Pulse, Queue, QueueError, Signs},
+    presence::{LastSeen, Pulse, Signs},
+    queue::{Queue, QueueError},
     store::{KeptIncident, Store, StoreError},
 };
 use tokio::sync::OnceCell;

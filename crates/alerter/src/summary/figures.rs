@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use minijinja::{Value, context, value::Serde};
 use pisync_core::{
     models::{Alert, DeviceStatus, MessageId, Summary, SyncHour},
-    queue::LastSeen,
+    presence::LastSeen,
     store::Store,
 };
 use serde::Serialize;

@@ -8,11 +8,7 @@ mod figures;
 
 use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::{
-    models::Summary,
-    queue::{LastSeen, Queue},
-    store::StoreError,
-};
+use pisync_core::{models::Summary, presence::LastSeen, queue::Queue, store::StoreError};
 
 use self::figures::Figures;
 use crate::{

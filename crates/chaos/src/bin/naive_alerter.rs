@@ -18,7 +18,8 @@ use clap::{Parser, ValueEnum};
 use jiff::Timestamp;
 use pisync_core::{
     models::MessageId,
-    queue::{Process, Queue},
+    process::Process,
+    queue::Queue,
     settings::{self, LogSettings},
     shutdown,
     store::{KeptIncident, Saved, Store},

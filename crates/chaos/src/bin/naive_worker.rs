@@ -7,14 +7,16 @@ use chaos::naive::NaiveSettings;
 use clap::{Parser, ValueEnum};
 use pisync_core::{
     models::{FailureCounter, FailureRun},
-    queue::{Batch, BatchId, Claim, Process, Queue},
+    process::Process,
+    queue::{Batch, BatchId, Claim, Queue},
     settings::{self, LogSettings},
     shutdown,
     store::{Kept, Saved, Store},
 };
 use queue_worker::{
-    batch::{Rested, keep_counters, write_rows},
-    reading,
+    batch::{Rested, write_rows},
+    counters::keep_counters,
+    decode,
     repeats::Repeats,
 };
 
@@ -87,7 +89,7 @@ async fn step(config: &Config, queue: &Queue, store: &Store) -> anyhow::Result<b
 }
 
 async fn work(config: &Config, queue: &Queue, store: &Store, batch: &Batch) -> anyhow::Result<()> {
-    let contents = reading::read(queue, batch, &config.common.crash).await?;
+    let contents = decode::read(queue, batch, &config.common.crash).await?;
     let events = contents.rows;
     match config.mode {
         Mode::Pop => {

@@ -3,10 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use pisync_core::{
-    models::DeviceId,
-    queue::{LastSeen, Queue},
-};
+use pisync_core::{models::DeviceId, presence::LastSeen, queue::Queue};
 use testkit::hours_ago;
 use tokio::time::sleep;
 

@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use pisync_core::{
-    queue::{Process, Queue, QueueError, acl_rule},
+    process::Process,
+    queue::{Queue, QueueError, acl_rule},
     settings::{MongoSettings, Secret},
     store::{Store, StoreError, least_role},
 };

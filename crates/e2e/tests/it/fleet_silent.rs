@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::{models::SyncEvent, queue::LastSeen};
+use pisync_core::{models::SyncEvent, presence::LastSeen};
 use serde_json::json;
 use testkit::{
     AlerterHarness, TestEnv, body,

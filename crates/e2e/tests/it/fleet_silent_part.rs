@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{AlertName, Silence, SilenceEnd, SyncEvent},
-    queue::LastSeen,
+    presence::LastSeen,
 };
 use serde_json::json;
 use testkit::{

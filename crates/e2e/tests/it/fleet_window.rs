@@ -3,7 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{FleetWindow, SyncEvent},
-    queue::{Pulse, Role},
+    presence::Pulse,
+    process::Process,
     store::Store,
 };
 use serde_json::json;
@@ -80,7 +81,7 @@ async fn a_clock_that_is_not_believed_does_not_count() {
 async fn who_is_alive_says_so_and_when_no_api_was_is_written_down_by_the_next() {
     let env = TestEnv::new();
     let pulse = Pulse::new(env.queue());
-    assert_eq!(pulse.signs().await.unwrap(), pisync_core::queue::Signs::default());
+    assert_eq!(pulse.signs().await.unwrap(), pisync_core::presence::Signs::default());
     {
         let (_api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
         env.until("signs of life", async || {
@@ -98,10 +99,10 @@ async fn who_is_alive_says_so_and_when_no_api_was_is_written_down_by_the_next() 
 
     let long_ago = (ingest - minutes(360)).as_millisecond().to_string();
     env.redis(&["HSET", "{}:pulse", "ingest", &long_ago, "worker", &long_ago]).await;
-    pulse.beat(Role::Worker).await.unwrap();
+    pulse.beat(Process::Worker).await.unwrap();
     assert_eq!(pulse.signs().await.unwrap().listening.gaps, [], "an API tells whether anyone listened");
-    pulse.beat(Role::Ingest).await.unwrap();
-    pulse.beat(Role::Ingest).await.unwrap();
+    pulse.beat(Process::Ingest).await.unwrap();
+    pulse.beat(Process::Ingest).await.unwrap();
     let gaps = pulse.signs().await.unwrap().listening.gaps;
     assert_eq!(gaps.len(), 1);
     assert_eq!(gaps[0].from, ingest - minutes(360));

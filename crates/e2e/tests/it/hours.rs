@@ -4,7 +4,7 @@ use ingest_api::fleet::Hours;
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{Late, Speeds, SyncHour, hour_of},
-    queue::LastSeen,
+    presence::LastSeen,
 };
 use serde_json::{Value, json};
 use testkit::{TestEnv, body, hours_ago};

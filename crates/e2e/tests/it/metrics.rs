@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, process::Stdio, time::Duration};
 
-use pisync_core::queue::LastSeen;
+use pisync_core::presence::LastSeen;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use testkit::{Api, RedisServer, Service, TestEnv, body, hours_ago, setting, workspace_root};

@@ -5,7 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use pisync_core::{
     models::{DeviceId, EventId},
-    queue::{BatchId, Claim, Hints, LastSeen, Queue},
+    presence::LastSeen,
+    queue::{BatchId, Claim, Hints, Queue},
 };
 use reqwest::StatusCode;
 use serde_json::Value;

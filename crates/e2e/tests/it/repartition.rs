@@ -8,7 +8,9 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{DeviceId, SyncEvent, hour_of},
-    queue::{BatchId, LastSeen, PushError, Queue, QueueError, Repartition, encode},
+    presence::LastSeen,
+    queue::{BatchId, PushError, Queue, QueueError, encode},
+    repartition::Repartition,
 };
 use reqwest::StatusCode;
 use serde_json::{Value, json};

@@ -6,7 +6,7 @@ use ingest_api::fleet::Hours;
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{SyncEvent, hour_of},
-    queue::LastSeen,
+    presence::LastSeen,
 };
 use queue_worker::{
     metrics::Metrics,

@@ -6,7 +6,7 @@ use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use pisync_core::{
     models::{DeviceId, FailureCounter},
-    queue::LastSeen,
+    presence::LastSeen,
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 use serde_json::json;

@@ -8,7 +8,8 @@ use pisync_core::{
         Alert, AlertState, DeviceId, Entry, EventId, FailureCounter, FailureRun, Incident, Silence, SilenceEnd,
         SyncEvent, Telling,
     },
-    queue::{LastSeen, encode},
+    presence::LastSeen,
+    queue::encode,
     store::{KeptIncident, Revision, Saved},
 };
 use reqwest::StatusCode;

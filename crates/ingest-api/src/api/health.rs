@@ -2,7 +2,10 @@
 
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use jiff::Timestamp;
-use pisync_core::queue::{Contact, QueueError, Readiness, Signs};
+use pisync_core::{
+    presence::{Contact, Signs},
+    queue::{QueueError, Readiness},
+};
 use serde_json::{Value, json};
 
 use crate::{

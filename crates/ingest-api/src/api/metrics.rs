@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use pisync_core::{
     metrics::{CONTENT_TYPE, registry, render},
     models::DeviceStatus,
-    queue::{Each, PartitionStatus, QueueError, Signs},
+    presence::Signs,
+    queue::{Each, PartitionStatus, QueueError},
 };
 use prometheus_client::{
     encoding::EncodeLabelSet,

@@ -7,7 +7,7 @@ use askama::Template;
 use jiff::Timestamp;
 use pisync_core::{
     models::{AlertState, DeviceStatus, Speeds, SyncHour},
-    queue::Signs,
+    presence::Signs,
     store::{AlertFilter, Held},
 };
 use tokio::time::timeout;

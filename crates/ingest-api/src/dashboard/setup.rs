@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, web::Data};
 use jiff::Timestamp;
-use pisync_core::queue::{Contact, Signs};
+use pisync_core::presence::{Contact, Signs};
 
 use super::moment::Span;
 use crate::http::{

@@ -6,7 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{Alert, AlertName, Cause, Gap},
-    queue::Contact,
+    presence::Contact,
 };
 
 use super::{

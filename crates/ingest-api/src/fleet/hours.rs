@@ -14,7 +14,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{SyncHour, hour_of},
-    queue::{LastSeen, Queue},
+    presence::LastSeen,
+    queue::Queue,
     store::Store,
 };
 use tokio::time::Instant;

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pisync_core::queue::{Pulse, Queue, QueueError, Signs};
+use pisync_core::{
+    presence::{Pulse, Signs},
+    queue::{Queue, QueueError},
+};
 use tokio::{sync::Mutex, time::timeout};
 
 /// How long an answer is good: who asks more often gets the same.

@@ -15,10 +15,7 @@ mod liveness;
 mod refresh;
 
 use jiff::SignedDuration;
-use pisync_core::{
-    queue::{LastSeen, Queue},
-    store::Store,
-};
+use pisync_core::{presence::LastSeen, queue::Queue, store::Store};
 
 use self::{changes::Changes, liveness::Liveness, refresh::Latest};
 

@@ -5,8 +5,11 @@ use std::sync::LazyLock;
 use deadpool_redis::redis::{self, Script};
 use jiff::Timestamp;
 
-use super::{Each, Partition, Queue, QueueError, unreadable::unreadable};
-use crate::models::{DeadLetter, Reason};
+use super::{Each, Partition, Queue, QueueError};
+use crate::{
+    models::{DeadLetter, Reason},
+    redis::unreadable,
+};
 
 static REMOVE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/remove_dead.lua")));
 
@@ -23,7 +26,7 @@ pub struct BuriedLetter {
     pub partition: Partition,
     /// What it says.
     pub letter: DeadLetter,
-    pub(super) raw: Vec<u8>,
+    pub(crate) raw: Vec<u8>,
 }
 
 impl Queue {

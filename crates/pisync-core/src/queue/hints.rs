@@ -4,8 +4,8 @@
 
 use deadpool_redis::redis;
 
-use super::{Queue, QueueError, unreadable::unreadable};
-use crate::models::DeviceId;
+use super::{Queue, QueueError};
+use crate::{models::DeviceId, redis::unreadable};
 
 /// The most hints that are kept; older ones fall out, their alerts come with the next tick.
 const KEPT: isize = 100_000;

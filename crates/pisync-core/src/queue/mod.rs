@@ -30,29 +30,16 @@
 
 mod audit;
 mod claim;
-mod connection;
 mod dead_letters;
-mod durability;
-mod ended_sessions;
 mod envelope;
-mod error;
 mod hints;
-mod hours;
-mod keys;
 mod lease;
-mod link;
 mod pause;
 mod producer;
-mod pulse;
 mod push;
 mod readiness;
-mod repartition;
 mod rights;
-mod seen;
-mod seen_page;
-mod speech;
 mod status;
-mod unreadable;
 mod wake;
 mod watch;
 
@@ -61,27 +48,26 @@ use std::sync::Arc;
 pub use claim::{Batch, BatchId, Claim};
 pub use dead_letters::{BuriedLetter, KEPT_DEAD};
 pub use envelope::{BadEnvelope, decode, encode};
-pub use error::QueueError;
 pub use hints::Hints;
-pub use keys::Partition;
 pub use lease::{Fenced, Lease};
 pub use producer::{Producer, PushError};
-pub use pulse::{Contact, Pulse, Role, Signs, Tick};
 pub use push::Pushed;
 pub use readiness::{Readiness, Refused};
-pub use repartition::{Moved, Repartition};
-pub use rights::{Process, acl_rule};
-pub use seen::LastSeen;
+pub use rights::acl_rule;
 pub use status::{BatchStatus, Each, Oldest, PartitionStatus};
 pub use wake::Wake;
 
-use crate::settings::RedisSettings;
+pub use crate::redis::{Partition, QueueError};
+use crate::{
+    redis::{Keys, Redis},
+    settings::RedisSettings,
+};
 
 /// The queue. Cheap to clone; clones share one connection.
 #[derive(Clone, Debug)]
 pub struct Queue {
-    redis: connection::Redis,
-    keys: Arc<keys::Keys>,
+    pub(crate) redis: Redis,
+    pub(crate) keys: Arc<Keys>,
 }
 
 impl Queue {
@@ -89,8 +75,8 @@ impl Queue {
     ///
     /// Fails where the settings cannot make a connection at all.
     pub fn new(settings: &RedisSettings) -> Result<Self, QueueError> {
-        let keys = Arc::new(keys::Keys::new(&settings.key_prefix, settings.partitions));
-        Ok(Self { redis: connection::Redis::new(settings, Some(keys.clone()))?, keys })
+        let keys = Arc::new(Keys::new(&settings.key_prefix, settings.partitions));
+        Ok(Self { redis: Redis::new(settings, Some(keys.clone()))?, keys })
     }
 
     /// Whether Redis answers and serves a queue of this many partitions.

@@ -7,20 +7,13 @@ use std::{collections::BTreeSet, sync::LazyLock};
 
 use deadpool_redis::redis::{self, Script};
 
-use super::{Queue, QueueError, keys::Keys};
+use super::{Queue, QueueError};
+use crate::{
+    process::Process,
+    redis::{Keys, Partition},
+};
 
 static RIGHTS: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/rights.lua")));
-
-/// Which process asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Process {
-    /// `ingest-api`.
-    Ingest,
-    /// `queue-worker`.
-    Worker,
-    /// `alerter`.
-    Alerter,
-}
 
 /// What a command is run on.
 #[derive(Debug, Clone, Copy)]
@@ -203,7 +196,7 @@ impl Right {
 
     fn place(&self, keys: &Keys) -> Option<String> {
         match self.on {
-            On::Partition(name) => Some(keys.of(super::Partition(0), name)),
+            On::Partition(name) => Some(keys.of(Partition(0), name)),
             On::Shared(name) => Some(keys.shared(name)),
             On::Channel => Some(keys.shared("wake")),
             On::Nothing => None,
@@ -297,12 +290,12 @@ mod tests {
             include_str!("scripts/extend.lua"),
             include_str!("scripts/heal.lua"),
             include_str!("scripts/note.lua"),
-            include_str!("scripts/pulse.lua"),
+            include_str!("../presence/scripts/pulse.lua"),
             include_str!("scripts/push.lua"),
             include_str!("scripts/release.lua"),
             include_str!("scripts/remove_dead.lua"),
-            include_str!("scripts/seen.lua"),
-            include_str!("scripts/seen_page.lua"),
+            include_str!("../presence/scripts/seen.lua"),
+            include_str!("../presence/scripts/seen_page.lua"),
             include_str!("scripts/status.lua"),
         ] {
             for call in script.split("call('").skip(1) {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Process, Queue, QueueError};
-use crate::refusal_log::RefusalLog;
+use super::{Queue, QueueError};
+use crate::{process::Process, refusal_log::RefusalLog};
 
 /// How often the servers are looked at: their settings may change, and so may the server.
 const INTERVAL: Duration = Duration::from_secs(5);

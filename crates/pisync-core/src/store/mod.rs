@@ -45,7 +45,7 @@ pub use sync_hours::SyncHours;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::{backoff::Backoff, queue::Process, refusal_log::RefusalLog, settings::MongoSettings};
+use crate::{backoff::Backoff, process::Process, refusal_log::RefusalLog, settings::MongoSettings};
 
 /// How long an operation looks for a server before it fails.
 const SERVER_SELECTION: Duration = Duration::from_secs(5);

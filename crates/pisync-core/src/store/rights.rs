@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use bson::{Bson, Document, doc};
 
 use super::{Store, StoreError};
-use crate::queue::Process::{self, Alerter, Ingest, Worker};
+use crate::process::Process::{self, Alerter, Ingest, Worker};
 
 /// Which collection, and which actions each process runs on it.
 type Row = (&'static str, &'static [(Process, &'static [&'static str])]);

@@ -7,7 +7,7 @@ use futures_util::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{DeviceId, SyncEvent, next_report_in},
-    queue::LastSeen,
+    presence::LastSeen,
     store::StoredEvent,
 };
 

@@ -7,7 +7,8 @@ use anyhow::{Context, ensure};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{DeviceId, SyncEvent},
-    queue::{LastSeen, Partition, Pushed, Queue, encode},
+    presence::LastSeen,
+    queue::{Partition, Pushed, Queue, encode},
 };
 use serde_json::Value;
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use mongodb::options::ReadConcern;
 use serde::Deserialize;
 
-use super::{NAME, OR_BRANCHES, StoreError, SyncEvents, reads::by_time};
+use super::{NAME, OR_BRANCHES, StoreError, SyncEvents, by_time};
 use crate::store::documents::{self, Amount, Moment, Unreadable, moment};
 
 /// When the newest row of a device has its time; another program's may have none.

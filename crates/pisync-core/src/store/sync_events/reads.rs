@@ -11,9 +11,9 @@ use futures_util::{
     stream::{self, Peekable},
 };
 use jiff::Timestamp;
-use mongodb::options::{Hint, ReadConcern};
+use mongodb::options::ReadConcern;
 
-use super::{NAME, StoreError, StoredEvent, SyncEvents, newest::newest_row, read};
+use super::{NAME, StoreError, StoredEvent, SyncEvents, by_time, by_time_keys, newest::newest_row, read};
 use crate::{
     models::{DeviceId, EventId, Labels},
     store::documents::{self, Along},
@@ -231,12 +231,4 @@ fn newest_before(device_id: &DeviceId, before: Timestamp, most: u32) -> [Documen
         doc! { "$sort": { "timestamp": -1 } },
         doc! { "$limit": i64::from(most) },
     ]
-}
-
-pub(super) fn by_time() -> Hint {
-    Hint::Keys(by_time_keys())
-}
-
-fn by_time_keys() -> Document {
-    doc! { "deviceId": 1, "timestamp": 1 }
 }

@@ -7,9 +7,8 @@ use mongodb::options::{Hint, ReadConcern};
 use serde::Deserialize;
 
 use super::{
-    NAME, StoreError, SyncEvents,
+    NAME, StoreError, SyncEvents, by_time,
     newest::{newest_row, timestamp},
-    reads::by_time,
 };
 use crate::{
     models::{DeviceId, EventId},

@@ -1,0 +1,239 @@
+//! What a device says of itself beside its name: the group, region or version that its failures may
+//! follow from.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use crate::models::event::{
+    decoration::{LeftOut, label_pointer, label_value},
+    json::Raw,
+    visible::is_printable,
+};
+
+/// The labels of a report: up to [`Labels::MOST`] names, each with a value, in order of the names.
+/// Most reports have none, for which nothing is kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Labels(Vec<(String, String)>);
+
+/// Why these are no [`Labels`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidLabels {
+    /// They are something else.
+    #[error("must be an object of names and texts")]
+    NoObject,
+    /// There are too many.
+    #[error("is one label too many: a report has at most {}", Labels::MOST)]
+    TooMany,
+    /// Two have the same name.
+    #[error("must have the name {0} once")]
+    Twice(String),
+    /// A name is none that Prometheus knows, or is too long.
+    #[error(
+        "must have names of 1 to {most} letters, digits and underscores that do not begin with a digit or with two \
+         underscores: {0:?} is none",
+        most = Labels::NAME_BYTES
+    )]
+    Name(String),
+    /// A name stands for something else.
+    #[error("must not have the name {0}, which is taken")]
+    Taken(String),
+    /// A value is empty, too long, or cannot be seen.
+    #[error("must have values of 1 to {most} bytes of printable text (or a number, true or false): that of {0} is not", most = Labels::VALUE_BYTES)]
+    Value(String),
+}
+
+impl Labels {
+    /// How many labels a report may have.
+    pub const MOST: usize = 8;
+
+    /// The longest name, in bytes.
+    pub const NAME_BYTES: usize = 32;
+
+    /// The longest value, in bytes.
+    pub const VALUE_BYTES: usize = 64;
+
+    /// Names that alerts have themselves, or the formats that they leave in.
+    pub const TAKEN: [&str; 5] = ["alertname", "deviceId", "severity", "cause", "status"];
+
+    /// Reads the labels of a report. Each that cannot be kept is left out by itself.
+    pub(in crate::models) fn of_report(raw: Raw<'_>, left_out: &mut LeftOut) -> Self {
+        let Some(members) = raw.members() else {
+            left_out.name("/labels", InvalidLabels::NoObject.to_string());
+            return Self::default();
+        };
+        let mut labels = Self::default();
+        for (name, value) in members {
+            let kept = match label_value(value) {
+                Ok(value) => labels.add(&name, value).map_err(|error| error.to_string()),
+                Err(Some(damage)) => Err(damage.to_string()),
+                Err(None) => Err(InvalidLabels::Value(shortened(&name)).to_string()),
+            };
+            if let Err(why) = kept {
+                left_out.name(label_pointer(&name), why);
+            }
+        }
+        labels
+    }
+
+    /// Takes those of a stored row that are labels; another program's row may have anything.
+    pub fn of_row(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
+        let mut labels = Self::default();
+        for (name, value) in pairs {
+            // What is no label here is no label in what is read.
+            let _ = labels.add(&name, value.into());
+        }
+        labels
+    }
+
+    fn add(&mut self, name: &str, value: Cow<'_, str>) -> Result<(), InvalidLabels> {
+        check_name(name)?;
+        if !is_value(&value) {
+            return Err(InvalidLabels::Value(name.to_owned()));
+        }
+        let Err(place) = self.0.binary_search_by(|(known, _)| known.as_str().cmp(name)) else {
+            return Err(InvalidLabels::Twice(name.to_owned()));
+        };
+        if self.0.len() == Self::MOST {
+            return Err(InvalidLabels::TooMany);
+        }
+        self.0.insert(place, (name.to_owned(), value.into_owned()));
+        Ok(())
+    }
+
+    /// Takes these, in any order.
+    pub fn new(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Self, InvalidLabels> {
+        let mut labels = Self::default();
+        for (name, value) in pairs {
+            labels.add(&name, value.into())?;
+        }
+        Ok(labels)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Names and values, in order of the names.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The value of a name.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find_map(|(known, value)| (known == name).then_some(value))
+    }
+
+    /// The same as a map.
+    pub fn to_map(&self) -> BTreeMap<String, String> {
+        self.0.iter().cloned().collect()
+    }
+}
+
+/// Whether a label may have this name: one of Prometheus that is not taken.
+/// Source: "Metric names and labels" in the data model of Prometheus.
+pub fn check_name(name: &str) -> Result<(), InvalidLabels> {
+    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let begins = name.bytes().next().is_some_and(|first| !first.is_ascii_digit()) && !name.starts_with("__");
+    if !begins || name.len() > Labels::NAME_BYTES || !name.bytes().all(is_known) {
+        return Err(InvalidLabels::Name(shortened(name)));
+    }
+    if Labels::TAKEN.contains(&name) {
+        return Err(InvalidLabels::Taken(name.to_owned()));
+    }
+    Ok(())
+}
+
+fn is_value(value: &str) -> bool {
+    (1..=Labels::VALUE_BYTES).contains(&value.len()) && value.chars().all(is_printable)
+}
+
+fn shortened(name: &str) -> String {
+    name.chars().take(Labels::NAME_BYTES + 1).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(pairs: &[(&str, &str)]) -> Result<Labels, InvalidLabels> {
+        Labels::new(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    #[test]
+    fn labels_are_kept_by_name_whatever_their_order() {
+        let labels = of(&[("region", "nord-est"), ("contentVersion", "42")]).unwrap();
+        assert_eq!(labels, of(&[("contentVersion", "42"), ("region", "nord-est")]).unwrap());
+        assert_eq!(labels.iter().collect::<Vec<_>>(), [("contentVersion", "42"), ("region", "nord-est")]);
+        assert_eq!((labels.get("region"), labels.get("group")), (Some("nord-est"), None));
+        assert!(of(&[]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_too_long_too_many_taken_or_unseen_is_refused() {
+        for name in ["", "1a", "a-b", "a b", "é", "__a", "a.b", &"n".repeat(33)] {
+            assert!(matches!(of(&[(name, "x")]), Err(InvalidLabels::Name(_))), "{name:?}");
+        }
+        for name in Labels::TAKEN {
+            assert_eq!(of(&[(name, "x")]), Err(InvalidLabels::Taken(name.into())));
+        }
+        for value in ["", "a\nb", "\u{202e}", &"é".repeat(33), &"v".repeat(65)] {
+            assert_eq!(of(&[("group", value)]), Err(InvalidLabels::Value("group".into())), "{value:?}");
+        }
+        assert_eq!(of(&[("a", "1"), ("b", "1"), ("a", "2")]), Err(InvalidLabels::Twice("a".into())));
+        let many: Vec<_> = (0..9).map(|number| (format!("n{number}"), "x".to_owned())).collect();
+        assert_eq!(Labels::new(many.clone()), Err(InvalidLabels::TooMany));
+        assert_eq!(Labels::new(many.into_iter().take(8)).unwrap().iter().len(), 8);
+        assert!(of(&[(&"n".repeat(32), &"v".repeat(64)), ("_a", "é école 🍓")]).is_ok());
+    }
+
+    fn of_report(raw: &str) -> (Vec<(String, String)>, Vec<String>) {
+        let mut left_out = LeftOut::default();
+        let labels = Labels::of_report(Raw::of(raw.as_bytes()), &mut left_out);
+        let pointers = left_out.into_ignored().into_iter().map(|ignored| ignored.pointer.into_owned());
+        (labels.to_map().into_iter().collect(), pointers.collect())
+    }
+
+    #[test]
+    fn a_label_that_cannot_be_kept_leaves_the_others() {
+        let kept = |raw: &str| of_report(raw).0.iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join(" ");
+        let none = Vec::<String>::new();
+        assert_eq!(kept(r#"{"region":" nord\n","group":"\u0041"}"#), "group=A region=nord");
+        assert_eq!(kept(r#"{"a":7,"b":-1.50,"c":1e3,"d":true,"e":false}"#), "a=7 b=-1.50 c=1e3 d=true e=false");
+        assert_eq!(of_report("{}"), (Vec::new(), none));
+        for raw in ["7", "[]", "\"a\"", r#"[["a","b"]]"#, "true"] {
+            assert_eq!(of_report(raw), (Vec::new(), vec!["/labels".to_owned()]), "{raw}");
+        }
+        let long = format!("\"{}\"", "x".repeat(65));
+        for value in ["null", "[]", "{}", "\"\"", "\" \"", r#""a\u0000""#, r#""\ud800""#, &long] {
+            let raw = format!(r#"{{"group":{value},"region":"nord"}}"#);
+            assert_eq!(
+                (kept(&raw).as_str(), of_report(&raw).1),
+                ("region=nord", vec!["/labels/group".to_owned()]),
+                "{raw}"
+            );
+        }
+        let (kept, left_out) = of_report(r#"{"a":"1","a":"2","deviceId":"x","a b":"c","s/t":"u"}"#);
+        assert_eq!(kept, [("a".to_owned(), "1".to_owned())]);
+        assert_eq!(left_out, ["/labels/a", "/labels/deviceId", "/labels/a b", "/labels/s~1t"]);
+    }
+
+    #[test]
+    fn labels_over_the_limit_are_left_out_and_the_first_stay() {
+        let raw: Vec<_> = (0..12).map(|number| format!(r#""n{number:02}":{number}"#)).collect();
+        let (kept, left_out) = of_report(&format!("{{{}}}", raw.join(",")));
+        assert_eq!((kept.len(), kept[7].0.as_str()), (8, "n07"));
+        assert_eq!(left_out, ["/labels/n08", "/labels/n09", "/labels/n10", "/labels/n11"]);
+    }
+
+    #[test]
+    fn of_a_row_what_is_no_label_is_left_out_alone() {
+        let row = [("a b", "c"), ("region", "nord"), ("group", "")].map(|(name, value)| (name.into(), value.into()));
+        assert_eq!(Labels::of_row(row), of(&[("region", "nord")]).unwrap());
+    }
+
+    #[test]
+    fn a_long_name_is_not_said_in_full() {
+        let error = of(&[(&"n ".repeat(10_000), "x")]).unwrap_err().to_string();
+        assert!(error.len() < 250, "{error}");
+    }
+}

@@ -1,0 +1,21 @@
+//! The fleet: its hours, windows and parts, and what those that fail have in common.
+
+mod fleet_window;
+mod fleet_windows;
+mod listening;
+mod scope;
+mod status_hour;
+mod summary;
+mod sync_hour;
+mod what_changed;
+mod what_changed_fold;
+
+pub use fleet_window::FleetWindow;
+pub use fleet_windows::{FleetWindows, FleetWindowsFold};
+pub use listening::{Gap, Listening};
+pub use scope::Scope;
+pub use status_hour::StatusHour;
+pub use summary::Summary;
+pub use sync_hour::{Late, Speeds, SyncHour, hour_of};
+pub use what_changed::{Contrast, Mark, Share, SpeedBand, WhatChanged};
+pub use what_changed_fold::WhatChangedFold;

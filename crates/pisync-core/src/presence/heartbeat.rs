@@ -1,0 +1,203 @@
+//! Who is alive: each API and each worker says so again and again, and an alerter at the end of each
+//! tick, by Redis' clock.
+//!
+//! It tells a fleet that is silent from a system that does not listen. The time in which no API
+//! was alive is written down by the first that is alive again, so it is known whoever else was
+//! away meanwhile.
+
+use std::{collections::HashMap, sync::LazyLock, time::Duration};
+
+use deadpool_redis::redis::{self, Script};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    models::{Gap, Listening},
+    process::Process,
+    queue::{Queue, QueueError},
+    redis::unreadable,
+};
+
+static PULSE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/pulse.lua")));
+
+/// How often a process says that it is alive.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// What the name of a field begins with that holds the end of a gap.
+const GAP: &str = "gap:";
+
+/// What the name of a field begins with that holds when the next tick of an alerter is due.
+const DUE: &str = "due:";
+
+/// How long nothing may be heard of an API or a worker, which give a sign every [`EVERY`].
+const ABSENT: SignedDuration = SignedDuration::from_mins(2);
+
+/// How late the tick of an alerter may be: it takes its time.
+const LATE: SignedDuration = SignedDuration::from_mins(1);
+
+/// What an alerter says at the end of a tick.
+#[derive(Debug, Clone, Copy)]
+pub struct Tick<'a> {
+    /// The name of the process.
+    pub alerter: &'a str,
+    /// In how long its next tick is due.
+    pub next: Duration,
+    /// How many receivers it has besides the log.
+    pub receivers: usize,
+}
+
+/// What is known of the processes of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contact {
+    /// There never was one.
+    Never,
+    /// None is alive; the last one was heard of so long ago.
+    Lost(SignedDuration),
+    /// One is alive, and was heard of so long ago.
+    Alive(SignedDuration),
+}
+
+/// The signs of life that go with a queue. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Pulse(Queue);
+
+/// What is known of who is alive.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Signs {
+    /// When any API was last alive; none where there never was one.
+    pub ingest: Option<Timestamp>,
+    /// When any worker was last alive; none where there never was one.
+    pub worker: Option<Timestamp>,
+    /// When any alerter last completed a tick; none where there never was one.
+    pub alerter: Option<Timestamp>,
+    /// When the next tick of an alerter is due, of several the latest.
+    pub next_tick: Option<Timestamp>,
+    /// How many receivers the alerter of the last tick had besides the log.
+    pub receivers: u64,
+    /// When no API was alive.
+    pub listening: Listening,
+}
+
+impl Contact {
+    /// Returns whether one is alive.
+    pub fn is_alive(self) -> bool {
+        matches!(self, Self::Alive(_))
+    }
+
+    /// Returns how long ago one was heard of, if there ever was one.
+    pub fn age(self) -> Option<SignedDuration> {
+        match self {
+            Self::Never => None,
+            Self::Lost(age) | Self::Alive(age) => Some(age),
+        }
+    }
+
+    fn until(last: Option<Timestamp>, end: Option<Timestamp>, now: Timestamp) -> Self {
+        let Some(last) = last else { return Self::Never };
+        let age = now.duration_since(last).max(SignedDuration::ZERO);
+        if end.is_some_and(|end| now <= end) { Self::Alive(age) } else { Self::Lost(age) }
+    }
+}
+
+impl Signs {
+    /// Returns whether a worker is alive.
+    pub fn worker_at(&self, now: Timestamp) -> Contact {
+        Contact::until(self.worker, self.worker.and_then(|last| last.checked_add(ABSENT).ok()), now)
+    }
+
+    /// Returns whether an alerter is alive: by its own schedule no tick is missing.
+    pub fn alerter_at(&self, now: Timestamp) -> Contact {
+        Contact::until(self.alerter, self.next_tick.and_then(|due| due.checked_add(LATE).ok()), now)
+    }
+}
+
+impl Pulse {
+    /// The signs of life that go with a queue.
+    pub fn new(queue: Queue) -> Self {
+        Self(queue)
+    }
+
+    /// Says that a process of this kind is alive, also in a Redis that is full.
+    pub async fn beat(&self, role: Process) -> Result<(), QueueError> {
+        let mut script = PULSE.key(self.0.keys.shared("pulse"));
+        script.arg(role.as_str());
+        self.0.redis.run(&self.0.keys.shared("pulse"), &script).await
+    }
+
+    /// Says that an alerter has completed a tick, also in a Redis that is full.
+    pub async fn ticked(&self, tick: &Tick<'_>) -> Result<(), QueueError> {
+        let mut script = PULSE.key(self.0.keys.shared("pulse"));
+        let next = u64::try_from(tick.next.as_millis()).unwrap_or(u64::MAX);
+        script.arg(Process::Alerter.as_str()).arg(tick.alerter).arg(next).arg(tick.receivers);
+        self.0.redis.run(&self.0.keys.shared("pulse"), &script).await
+    }
+
+    /// Says so for ever; Redis being away is passed over.
+    pub async fn keep(self, role: Process) {
+        loop {
+            if let Err(error) = self.beat(role).await {
+                log::debug!(error:% = error; "no sign of life given");
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+    }
+
+    /// Who is alive, and when nobody listened.
+    pub async fn signs(&self) -> Result<Signs, QueueError> {
+        let all = redis::cmd("HGETALL").arg(self.0.keys.shared("pulse")).clone();
+        let fields: HashMap<Vec<u8>, Vec<u8>> = self.0.redis.query(&all).await?;
+        let fields: HashMap<String, i64> = fields.iter().filter_map(field).collect();
+        let time = |millis: &i64| Timestamp::from_millisecond(*millis).ok();
+        let last = |role: Process| fields.get(role.as_str()).and_then(time);
+        let gap = |(field, to): (&String, &i64)| {
+            let from = time(&field.strip_prefix(GAP)?.parse().ok()?)?;
+            Some(Gap { from, to: time(to)? })
+        };
+        let mut gaps: Vec<_> = fields.iter().filter_map(gap).collect();
+        gaps.sort_by_key(|gap| gap.from);
+        let due = fields.iter().filter(|(field, _)| field.starts_with(DUE)).filter_map(|(_, due)| time(due));
+        let receivers = fields.get("receivers").and_then(|count| u64::try_from(*count).ok());
+        Ok(Signs {
+            ingest: last(Process::Ingest),
+            worker: last(Process::Worker),
+            alerter: last(Process::Alerter),
+            next_tick: due.max(),
+            receivers: receivers.unwrap_or_default(),
+            listening: Listening { gaps },
+        })
+    }
+}
+
+/// A field and its milliseconds; what is none was put there by a person.
+fn field((name, millis): (&Vec<u8>, &Vec<u8>)) -> Option<(String, i64)> {
+    let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(str::to_owned);
+    let read = text(name).zip(text(millis).and_then(|millis| millis.parse().ok()));
+    if read.is_none() {
+        unreadable("pulse", name, "expected milliseconds");
+    }
+    read
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alerter_is_alive_until_its_next_tick_is_a_minute_late() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let hourly = Signs { alerter: Some(at(0)), next_tick: Some(at(3_600)), ..Signs::default() };
+        let age = SignedDuration::from_secs;
+        assert_eq!(hourly.alerter_at(at(3_660)), Contact::Alive(age(3_660)));
+        assert_eq!(hourly.alerter_at(at(3_661)), Contact::Lost(age(3_661)));
+        assert_eq!(Signs::default().alerter_at(at(0)), Contact::Never);
+        let without_schedule = Signs { next_tick: None, ..hourly };
+        assert_eq!(without_schedule.alerter_at(at(1)), Contact::Lost(age(1)));
+    }
+
+    #[test]
+    fn a_worker_is_alive_for_two_minutes_after_its_last_sign() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let signs = Signs { worker: Some(at(0)), ..Signs::default() };
+        assert!(signs.worker_at(at(120)).is_alive() && !signs.worker_at(at(121)).is_alive());
+        assert_eq!(Signs::default().worker_at(at(0)), Contact::Never);
+    }
+}

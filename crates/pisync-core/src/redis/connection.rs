@@ -1,0 +1,419 @@
+//! One connection to Redis, shared by all who ask and made anew after it fails.
+
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use deadpool_redis::redis::{self, FromRedisValue, RedisError, ScriptInvocation, from_redis_value};
+
+use super::{
+    durability::{self, Verdict},
+    error::QueueError,
+    keys::{Keys, Partition},
+    link::{Link, Source},
+    url::RedisUrl,
+};
+use crate::{refusal_log::RefusalLog, settings::RedisSettings, unreadable};
+
+/// How often the connection to a cluster, which mends itself, is made anew at the most.
+const RENEW: Duration = Duration::from_secs(5);
+
+/// How long no push must have been refused for a cause until it is over.
+const QUIET: Duration = Duration::from_secs(3);
+
+/// How many keys are asked for their type in one round trip.
+const TYPES_AT_ONCE: usize = 500;
+
+/// The shared connection.
+#[derive(Clone)]
+pub(crate) struct Redis {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    source: Source,
+    /// The user that Redis is told, for people.
+    user: String,
+    /// Where each connection compares the number of partitions.
+    compared: Option<Arc<Keys>>,
+    /// Whether the number was the same once: from then on the scripts see to it.
+    was_compared: AtomicBool,
+    held: Mutex<Option<Held>>,
+    is_renewing: AtomicBool,
+    /// In a cluster, the connection for the partitions that answer.
+    aside: Mutex<Option<Link>>,
+    /// In a cluster, the partitions whose node does not answer.
+    away: Mutex<BTreeSet<Partition>>,
+    allow_eviction: bool,
+    /// Why nothing may be pushed, though Redis would take it.
+    unsafe_because: Mutex<Option<String>>,
+    warned: AtomicBool,
+    refusals: RefusalLog,
+}
+
+#[derive(Clone)]
+struct Held {
+    link: Link,
+    since: Instant,
+}
+
+impl Redis {
+    pub(crate) fn new(settings: &RedisSettings, compared: Option<Arc<Keys>>) -> Result<Self, QueueError> {
+        let misconfigured =
+            |error: &dyn fmt::Display| QueueError::Misconfigured(format!("--redis-url (PISYNC_REDIS_URL): {error}"));
+        let url = RedisUrl::parse(settings.redis_url.expose()).map_err(|error| misconfigured(&error))?;
+        let inner = Inner {
+            user: url.user.clone(),
+            source: Source::new(url, settings.redis_ca_file.as_ref(), settings.response_timeout)
+                .map_err(|error| misconfigured(&error))?,
+            compared,
+            was_compared: AtomicBool::new(false),
+            held: Mutex::new(None),
+            is_renewing: AtomicBool::new(false),
+            aside: Mutex::default(),
+            away: Mutex::default(),
+            allow_eviction: settings.allow_eviction,
+            unsafe_because: Mutex::new(None),
+            warned: AtomicBool::new(false),
+            refusals: RefusalLog::new("reports are refused", "reports are taken again", QUIET),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The log of refused pushes.
+    pub(crate) fn refusals(&self) -> &RefusalLog {
+        &self.inner.refusals
+    }
+
+    /// Where Redis is and which setting says so, for people.
+    pub(crate) fn place(&self) -> &str {
+        self.inner.source.place()
+    }
+
+    /// The user that Redis is told.
+    pub(crate) fn user(&self) -> &str {
+        &self.inner.user
+    }
+
+    /// Whether there are several servers, of which one may be away while the others are there.
+    pub(crate) fn is_cluster(&self) -> bool {
+        self.inner.source.is_cluster()
+    }
+
+    /// Returns whether Redis answers now, keeps what it takes, and has our number of partitions.
+    pub(crate) async fn check(&self) -> Result<(), QueueError> {
+        let mut connection = self.connection().await?;
+        self.examine(&mut connection).await?;
+        self.is_safe()?;
+        self.check_partitions(&mut connection).await
+    }
+
+    /// Fails while Redis would take a push and might lose it.
+    pub(crate) fn is_safe(&self) -> Result<(), QueueError> {
+        match &*lock(&self.inner.unsafe_because) {
+            Some(why) => Err(QueueError::Misconfigured(why.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Sends one command.
+    pub(crate) async fn query<T: FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, QueueError> {
+        let mut connection = self.connection().await?;
+        let answer = command.query_async(&mut connection).await.map_err(|error| self.failed(&error));
+        self.named(&mut connection, answer, || self.keys_in(&[command])).await
+    }
+
+    /// Sends commands together, each with its keys in one slot; in one round trip where one server
+    /// has them all.
+    pub(crate) async fn query_each<T: FromRedisValue>(&self, commands: &[redis::Cmd]) -> Result<Vec<T>, QueueError> {
+        let mut connection = self.connection().await?;
+        let answers = connection.send_each(commands).await.map_err(|error| self.failed(&error));
+        let keys = || self.keys_in(&commands.iter().collect::<Vec<_>>());
+        let answers = self.named(&mut connection, answers, keys).await?;
+        answers.into_iter().map(|answer| self.read(answer)).collect()
+    }
+
+    /// Sends one command that names no key to the server that has `key`.
+    pub(crate) async fn query_at<T: FromRedisValue>(&self, key: &str, command: &redis::Cmd) -> Result<T, QueueError> {
+        let mut connection = self.connection().await?;
+        let answer = connection.send_to(key, command).await.map_err(|error| self.failed(&error))?;
+        self.read(answer)
+    }
+
+    /// Sends one command that names no key to every server that takes writes.
+    pub(crate) async fn query_all<T: FromRedisValue>(&self, command: &redis::Cmd) -> Result<Vec<T>, QueueError> {
+        let mut connection = self.connection().await?;
+        let answers = connection.ask_all(command).await.map_err(|error| self.failed(&error))?;
+        answers.into_iter().map(|answer| self.read(answer)).collect()
+    }
+
+    /// Runs one script on the keys of a partition.
+    ///
+    /// While a node of a cluster is away, the driver looks for it again and again, and holds up
+    /// everything else on its connection. So what is for the partitions that answer has a connection
+    /// of its own, and one that fails is asked over the other until it answers.
+    pub(crate) async fn run_at<T: FromRedisValue>(
+        &self,
+        partition: Partition,
+        script: &ScriptInvocation<'_>,
+    ) -> Result<T, QueueError> {
+        let keys = || self.inner.compared.as_ref().map(|keys| keys.all_of(partition)).unwrap_or_default();
+        if !self.is_cluster() {
+            return self.run_on(script, keys).await;
+        }
+        let was_away = lock(&self.inner.away).contains(&partition);
+        let outcome = if was_away { self.run_on(script, keys).await } else { self.run_aside(script, keys).await };
+        match &outcome {
+            Err(error) if error.is_passing() => drop(lock(&self.inner.away).insert(partition)),
+            _ if was_away => {
+                let mut away = lock(&self.inner.away);
+                away.remove(&partition);
+                if away.is_empty() {
+                    // What the driver knows of the nodes may be old.
+                    lock(&self.inner.aside).take();
+                }
+            }
+            _ => {}
+        }
+        outcome
+    }
+
+    async fn run_aside<T: FromRedisValue>(
+        &self,
+        script: &ScriptInvocation<'_>,
+        keys: impl FnOnce() -> Vec<String>,
+    ) -> Result<T, QueueError> {
+        let held = lock(&self.inner.aside).clone();
+        let mut link = if let Some(link) = held {
+            link
+        } else {
+            let link = self.connect().await?;
+            lock(&self.inner.aside).get_or_insert(link).clone()
+        };
+        let answer = script.invoke_async(&mut link).await.map_err(|error| QueueError::at(self.place(), &error));
+        self.named(&mut link, answer, keys).await
+    }
+
+    /// Runs one script on a key of the queue as a whole.
+    pub(crate) async fn run<T: FromRedisValue>(
+        &self,
+        key: &str,
+        script: &ScriptInvocation<'_>,
+    ) -> Result<T, QueueError> {
+        self.run_on(script, || vec![key.to_owned()]).await
+    }
+
+    async fn run_on<T: FromRedisValue>(
+        &self,
+        script: &ScriptInvocation<'_>,
+        keys: impl FnOnce() -> Vec<String>,
+    ) -> Result<T, QueueError> {
+        let mut connection = self.connection().await?;
+        let answer = script.invoke_async(&mut connection).await.map_err(|error| self.failed(&error));
+        self.named(&mut connection, answer, keys).await
+    }
+
+    /// The keys of ours that commands name.
+    fn keys_in(&self, commands: &[&redis::Cmd]) -> Vec<String> {
+        let Some(ours) = &self.inner.compared else { return Vec::new() };
+        let words = commands.iter().flat_map(|command| command.args_iter()).filter_map(|word| match word {
+            redis::Arg::Simple(word) => std::str::from_utf8(word).ok(),
+            _ => None,
+        });
+        let keys: BTreeSet<_> = words.filter(|word| ours.type_of(word).is_some()).collect();
+        keys.into_iter().map(str::to_owned).collect()
+    }
+
+    /// Lets an error about the type of a key name the key: every answer goes through here.
+    ///
+    /// Redis itself does not say which one it was. It is asked for the type of each `keys`, and of what
+    /// belongs to the batches of a partition.
+    async fn named<T>(
+        &self,
+        link: &mut Link,
+        answer: Result<T, QueueError>,
+        keys: impl FnOnce() -> Vec<String>,
+    ) -> Result<T, QueueError> {
+        let Err(QueueError::WrongType(said)) = answer else { return answer };
+        let keys = keys();
+        let mut misfit = self.misfit(link, &keys).await;
+        if misfit.is_none() {
+            let of_batches = batch_keys(link, &keys).await;
+            misfit = self.misfit(link, &of_batches).await;
+        }
+        Err(QueueError::WrongType(misfit.map_or(said, |misfit| format!("{}: {misfit}", self.place()))))
+    }
+
+    /// The first key that is of another type than it has to be, and what to do.
+    async fn misfit(&self, link: &mut Link, keys: &[String]) -> Option<String> {
+        let ours = self.inner.compared.as_ref()?;
+        for some in keys.chunks(TYPES_AT_ONCE) {
+            let ask = some.iter().map(|key| redis::cmd("TYPE").arg(key).clone()).collect::<Vec<_>>();
+            let found = link.send_each(&ask).await.ok()?;
+            for (key, found) in some.iter().zip(found) {
+                let (found, expected): (String, _) = (from_redis_value(found).ok()?, ours.type_of(key)?);
+                if found != expected && found != "none" {
+                    let problem = format!(
+                        "is a {found} and has to be a {expected}: put it aside (RENAME {key} {key}:aside), or remove \
+                         it; PiSync makes it anew"
+                    );
+                    unreadable::leave_out("redis", key, "type", &problem);
+                    return Some(format!("the key {key} {problem}"));
+                }
+            }
+        }
+        None
+    }
+
+    /// A connection of its own, for listening to a channel.
+    pub(crate) async fn subscribe(&self, channel: &str) -> Result<redis::aio::PubSub, QueueError> {
+        self.inner.source.subscribe(channel).await
+    }
+
+    async fn connection(&self) -> Result<Link, QueueError> {
+        if let Some(held) = &*self.held() {
+            return Ok(held.link.clone());
+        }
+        let link = self.connect().await?;
+        Ok(self.held().get_or_insert(Held { link, since: Instant::now() }).link.clone())
+    }
+
+    async fn connect(&self) -> Result<Link, QueueError> {
+        let mut link = self.inner.source.connect().await?;
+        let passing = self.examine(&mut link).await.and(self.check_partitions(&mut link).await);
+        match passing {
+            // The number was right once: from then on each partition compares it by itself.
+            Err(QueueError::WrongType(_)) if self.inner.was_compared.load(Relaxed) => {}
+            // A node of the cluster is away: the others serve their partitions.
+            Err(error) if error.is_passing() && self.is_cluster() && self.inner.was_compared.load(Relaxed) => {}
+            // Each command says by itself that it is refused; which rights are missing can be asked.
+            Err(QueueError::Denied(_)) => {}
+            other => other?,
+        }
+        Ok(link)
+    }
+
+    /// The first process sets the number of partitions; any other number would lose devices.
+    ///
+    /// Read first, and written only where it is missing: a full Redis refuses the write, and its
+    /// workers must be able to connect all the same.
+    async fn check_partitions(&self, connection: &mut Link) -> Result<(), QueueError> {
+        let Some(keys) = &self.inner.compared else { return Ok(()) };
+        let (key, ours) = (keys.shared("partitions"), keys.count());
+        let asked = self.ask_partitions(connection, &key, ours).await.map_err(|error| self.failed(&error));
+        let theirs = self.named(connection, asked, || vec![key.clone()]).await?;
+        match theirs {
+            Some(theirs) if theirs != ours => Err(QueueError::Misconfigured(format!(
+                "the queue has {theirs} partitions and this process was started with {ours}: \
+                 set --partitions (PISYNC_PARTITIONS) to {theirs}"
+            ))),
+            _ => {
+                self.inner.was_compared.store(true, Relaxed);
+                Ok(())
+            }
+        }
+    }
+
+    async fn ask_partitions(&self, link: &mut Link, key: &str, ours: u16) -> Result<Option<u16>, RedisError> {
+        let theirs: Option<u16> = redis::cmd("GET").arg(key).query_async(link).await?;
+        if theirs.is_some() {
+            return Ok(theirs);
+        }
+        // Another process may be first; then nothing is set, and its number is read.
+        redis::cmd("SET").arg(key).arg(ours).arg("NX").query_async::<Option<String>>(link).await?;
+        redis::cmd("GET").arg(key).query_async(link).await
+    }
+
+    /// Looks whether the servers keep what they have taken, and remembers it for the pushes. What
+    /// was wrong when a process started may be put right while it runs, and the other way round.
+    async fn examine(&self, connection: &mut Link) -> Result<(), QueueError> {
+        let servers = durability::ask(connection).await.map_err(|error| self.failed(&error))?;
+        let (mut why, mut keeps_on_disk) = (None, true);
+        for server in &servers {
+            if server.is_cluster_node == Some(true) && !self.is_cluster() {
+                return Err(QueueError::Misconfigured(format!(
+                    "{}: the server is a node of a cluster: write redis+cluster:// in place of redis://",
+                    self.place()
+                )));
+            }
+            if !self.inner.allow_eviction
+                && let Verdict::Unsafe(reason) = server.policy(self.user())
+            {
+                why = Some(format!("{}: {reason}", self.place()));
+            }
+            keeps_on_disk &= server.is_on_disk != Some(false);
+        }
+        *lock(&self.inner.unsafe_because) = why;
+        if !keeps_on_disk && !self.inner.warned.swap(true, Relaxed) {
+            let place = self.place();
+            log::warn!(
+                "redis at {place} does not write to disk (appendonly no): events in the queue are lost when it dies"
+            );
+        }
+        Ok(())
+    }
+
+    /// Takes note of a failure: a connection that failed is not used again. That to a cluster
+    /// serves other partitions yet, and is made anew beside it, and only now and then.
+    fn failed(&self, error: &RedisError) -> QueueError {
+        let read_only = error.code().is_some_and(|code| matches!(code, "READONLY" | "MASTERDOWN" | "LOADING"));
+        if error.is_io_error() || error.is_timeout() || error.is_unrecoverable_error() || read_only {
+            if self.is_cluster() { self.renew() } else { drop(self.held().take()) }
+        }
+        QueueError::at(self.place(), error)
+    }
+
+    fn renew(&self) {
+        let is_old = self.held().as_ref().is_some_and(|held| held.since.elapsed() > RENEW);
+        if !is_old || self.inner.is_renewing.swap(true, Relaxed) {
+            return;
+        }
+        let redis = self.clone();
+        tokio::spawn(async move {
+            let made = redis.connect().await;
+            if let Some(held) = &mut *redis.held() {
+                held.since = Instant::now();
+                if let Ok(link) = made {
+                    held.link = link;
+                }
+            }
+            redis.inner.is_renewing.store(false, Relaxed);
+        });
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<Held>> {
+        lock(&self.inner.held)
+    }
+
+    fn read<T: FromRedisValue>(&self, answer: redis::Value) -> Result<T, QueueError> {
+        from_redis_value(answer).map_err(|error| QueueError::at(self.place(), &RedisError::from(error)))
+    }
+}
+
+/// The keys of the batches of the partitions that these keys belong to.
+async fn batch_keys(link: &mut Link, keys: &[String]) -> Vec<String> {
+    let mut found = Vec::new();
+    for leases in keys.iter().filter(|key| key.ends_with("}:leases")) {
+        let base = leases.trim_end_matches("leases");
+        let ask = redis::cmd("ZRANGE").arg(leases).arg(0).arg(-1).clone();
+        let batches: Vec<String> = ask.query_async(link).await.unwrap_or_default();
+        found.extend(batches.iter().flat_map(|batch| [format!("{base}m:{batch}"), format!("{base}p:{batch}")]));
+    }
+    found
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redis").field("place", &self.place()).finish_non_exhaustive()
+    }
+}

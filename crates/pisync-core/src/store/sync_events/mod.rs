@@ -1,0 +1,434 @@
+//! The collection `SyncEvent`: one row per event, found by device, in order of time by `_id`.
+
+mod newest;
+mod page;
+mod reads;
+mod removal;
+mod window;
+
+use std::collections::{HashMap, HashSet};
+
+use bson::{
+    Bson, DateTime, Document, RawDocumentBuf, doc,
+    oid::ObjectId,
+    raw::{CStr, RawDocument},
+    rawdoc,
+};
+use futures_util::{Stream, TryStreamExt};
+use jiff::Timestamp;
+use mongodb::{
+    error::ErrorKind,
+    options::{Hint, ReadConcern},
+};
+pub use reads::Step;
+pub use removal::{AgedRow, NewestRow};
+use serde::Deserialize;
+
+use super::{
+    Raw, StoreError,
+    documents::{self, Amount, Moment, Unreadable, Whole, moment},
+    error::is_about_the_document,
+    index, object_id,
+};
+use crate::models::{ClockLag, DeviceId, DeviceTime, EventId, Labels, Observation, ReportError, ReportId, SyncEvent};
+
+/// The collection, as metrics and the log name it.
+const NAME: &str = "SyncEvent";
+
+/// The server's code for a row that is already there.
+const DUPLICATE_KEY: i32 = 11000;
+
+/// How many devices are asked for in one `$or`.
+const OR_BRANCHES: usize = 200;
+
+/// The events.
+#[derive(Debug, Clone)]
+pub struct SyncEvents(Raw);
+
+/// What became of a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inserted {
+    /// It is there now.
+    New,
+    /// It was there already.
+    Duplicate,
+    /// `MongoDB` does not take this document.
+    Refused {
+        /// The server's error code.
+        code: i32,
+    },
+}
+
+/// A row as it is stored; it may come from another program with the same schema.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredEvent {
+    /// The row's id.
+    pub id: EventId,
+    /// Who reported.
+    pub device_id: String,
+    /// Time of the sync.
+    pub timestamp: Timestamp,
+    /// What the device said, where that was not believed.
+    pub device_timestamp: Option<Timestamp>,
+    /// Whether the report came late from a clock that agreed with ours while it was sent.
+    pub clock_agrees: bool,
+    /// Files synced.
+    pub total_files_synced: i64,
+    /// Errors met.
+    pub total_errors: i64,
+    /// Speed in Mbps.
+    pub internet_speed: f64,
+    /// The name that the device gave the report, if it did.
+    pub report_id: Option<ReportId>,
+    /// What went wrong, if the device said so.
+    pub error: Option<ReportError>,
+    /// What the device said of itself beside its name.
+    pub labels: Labels,
+    /// When the report reached us.
+    pub created_at: Timestamp,
+    /// When the row last changed; it never does here.
+    pub updated_at: Timestamp,
+}
+
+impl StoredEvent {
+    /// When the sync happened and when its report was received: what a [`ClockLag`] is made of.
+    pub fn times(&self) -> (DeviceTime, Timestamp) {
+        let Self { timestamp, device_timestamp, clock_agrees: agrees, created_at, .. } = *self;
+        (DeviceTime { timestamp, device_timestamp, agrees }, created_at)
+    }
+
+    /// How far the clock of a device is behind, by its newest rows, newest first.
+    pub fn clock_lag(newest: &[Self]) -> ClockLag {
+        ClockLag::of(newest.iter().map(Self::times))
+    }
+}
+
+impl SyncEvents {
+    pub(super) fn new(collection: Raw) -> Self {
+        Self(collection)
+    }
+
+    pub(super) async fn ensure_indexes(&self) -> Result<(), StoreError> {
+        let keys = [doc! { "deviceId": 1 }, doc! { "deviceId": 1, "timestamp": 1 }, doc! { "totalErrors": 1 }];
+        let indexes = keys.map(|keys| index(keys, mongodb::options::IndexOptions::default()));
+        super::indexes::ensure(&self.0, indexes).await
+    }
+
+    /// Stores events that differ in their ids; answers for each, in their order.
+    ///
+    /// When it returns, every row that is `New` or `Duplicate` is on a majority. After an error
+    /// some may be there: storing them again is right.
+    pub async fn insert(&self, events: &[(EventId, SyncEvent)]) -> Result<Vec<Inserted>, StoreError> {
+        let mut outcome = vec![Inserted::New; events.len()];
+        if events.is_empty() {
+            return Ok(outcome);
+        }
+        let Err(error) = self.0.insert_many(events.iter().map(|(id, event)| row(*id, event))).ordered(false).await
+        else {
+            return Ok(outcome);
+        };
+        let ErrorKind::InsertMany(failure) = error.kind.as_ref() else {
+            return Err(error.into());
+        };
+        if let Some(concern) = &failure.write_concern_error {
+            return Err(StoreError::Unavailable(format!("write concern failed: code {}", concern.code)));
+        }
+        for write in failure.write_errors.iter().flatten() {
+            outcome[write.index] = match write.code {
+                DUPLICATE_KEY => Inserted::Duplicate,
+                code if is_about_the_document(code) => Inserted::Refused { code },
+                code => return Err(StoreError::refused(code, "write error in an insert")),
+            };
+        }
+        Ok(outcome)
+    }
+
+    /// A device's rows from its last good sync on: what a recount needs, newest first.
+    pub async fn since_last_success(&self, device_id: &DeviceId) -> Result<Vec<Observation>, StoreError> {
+        let mut rows = self
+            .0
+            .find(doc! { "deviceId": device_id.as_str(), "timestamp": { "$type": "date" } })
+            .sort(doc! { "timestamp": -1 })
+            .projection(doc! { "timestamp": 1, "totalErrors": 1, "internetSpeed": 1 })
+            .read_concern(ReadConcern::majority())
+            .batch_size(50)
+            .await?;
+        let (mut since, mut success) = (Vec::new(), None);
+        while let Some(row) = rows.try_next().await? {
+            let Some(row) = documents::read(NAME, &row, documents::parse::<Brief>) else { continue };
+            let row = Observation::from(row);
+            // Rows of the very same time as the good one may come before or after it by id.
+            if success.is_some_and(|success| row.timestamp < success) {
+                break;
+            }
+            if !row.failed {
+                success.get_or_insert(row.timestamp);
+            }
+            since.push(row);
+        }
+        Ok(since)
+    }
+
+    /// When the newest report of a device came: the latest receipt among its newest rows by time.
+    pub async fn last_receipt(&self, device_id: &DeviceId) -> Result<Option<Timestamp>, StoreError> {
+        /// Enough for reports that came out of order.
+        const NEWEST: i64 = 24;
+        let rows = self.0.find(doc! { "deviceId": device_id.as_str(), "timestamp": { "$type": "date" } });
+        let rows =
+            rows.sort(doc! { "timestamp": -1 }).limit(NEWEST).projection(doc! { "timestamp": 1, "createdAt": 1 });
+        let rows = rows.read_concern(ReadConcern::majority()).await?;
+        let mut receipts = documents::readable(NAME, rows, documents::parse::<Receipt>);
+        let mut newest = None;
+        while let Some(row) = receipts.try_next().await? {
+            newest = newest.max(Some(row.created_at.unwrap_or(row.timestamp).0));
+        }
+        Ok(newest)
+    }
+
+    /// Of these devices, those that have a good sync at the given time or later.
+    pub async fn good_since(&self, devices: &[(&DeviceId, Timestamp)]) -> Result<HashSet<String>, StoreError> {
+        let good = |(device, since): &(&DeviceId, Timestamp)| {
+            let mut good = is_good();
+            good.extend(doc! { "deviceId": device.as_str(), "timestamp": { "$gte": DateTime::from(*since) } });
+            good
+        };
+        let mut found = HashSet::new();
+        for some in devices.chunks(OR_BRANCHES) {
+            let any = doc! { "$or": some.iter().map(good).collect::<Vec<_>>() };
+            let rows = self.0.find(any).projection(doc! { "deviceId": 1 }).read_concern(ReadConcern::majority());
+            let mut rows = rows.hint(by_time()).await?;
+            while let Some(row) = rows.try_next().await? {
+                found.extend(row.get_str("deviceId").ok().map(str::to_owned));
+            }
+        }
+        Ok(found)
+    }
+
+    /// How many rows these devices have together.
+    pub async fn count_of(&self, devices: &[&str]) -> Result<u64, StoreError> {
+        let of_devices = self.0.count_documents(doc! { "deviceId": { "$in": devices } });
+        Ok(of_devices.read_concern(ReadConcern::majority()).await?)
+    }
+
+    /// Those of these ids that have their row, on a majority, in no order.
+    pub async fn present(&self, ids: &[EventId]) -> Result<Vec<EventId>, StoreError> {
+        let ids: Vec<_> = ids.iter().map(|id| object_id(id.bytes())).collect();
+        let found = self.0.find(doc! { "_id": { "$in": ids } }).projection(doc! { "_id": 1 });
+        let found = found.read_concern(ReadConcern::majority()).await?;
+        let id = |row: &RawDocument| Ok(EventId::from_bytes(documents::parse::<OnlyId>(row)?.id.bytes()));
+        documents::readable(NAME, found, id).try_collect().await
+    }
+
+    /// When the rows of these ids were received, of those that are there.
+    pub async fn received_at(&self, ids: &[EventId]) -> Result<HashMap<EventId, Timestamp>, StoreError> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let ids: Vec<_> = ids.iter().map(|id| object_id(id.bytes())).collect();
+        let found = self.0.find(doc! { "_id": { "$in": ids } }).projection(doc! { "createdAt": 1 });
+        let found = found.read_concern(ReadConcern::majority()).await?;
+        let receipt = |row: &RawDocument| {
+            let row: Received = documents::parse(row)?;
+            Ok((EventId::from_bytes(row.id.bytes()), row.created_at.0))
+        };
+        documents::readable(NAME, found, receipt).try_collect().await
+    }
+
+    /// All rows that can be read, in no order.
+    pub async fn all(&self) -> Result<impl Stream<Item = Result<StoredEvent, StoreError>> + Unpin + use<>, StoreError> {
+        Ok(documents::readable(NAME, self.0.find(doc! {}).batch_size(10_000).await?, read))
+    }
+
+    /// Every device that has rows, in order, but none of rows that name no device; one step through the index for each.
+    pub async fn devices(
+        &self,
+    ) -> Result<impl Stream<Item = Result<DeviceId, StoreError>> + Unpin + use<>, StoreError> {
+        let stages = [doc! { "$sort": { "deviceId": 1 } }, doc! { "$group": { "_id": "$deviceId" } }];
+        let groups = self.0.aggregate(stages).allow_disk_use(true).with_type::<RawDocumentBuf>().await?;
+        let device = |group: &RawDocument| {
+            let device = group.get_str("_id");
+            let device = device.map_err(|_| Unreadable::new("deviceId", "rows of no device: expected a text"))?;
+            DeviceId::parse(device).map_err(|error| Unreadable::new("deviceId", error.to_string()))
+        };
+        Ok(documents::readable(NAME, groups, device))
+    }
+}
+
+/// Returns the index that has the rows of each device in order of time.
+fn by_time() -> Hint {
+    Hint::Keys(by_time_keys())
+}
+
+fn by_time_keys() -> Document {
+    doc! { "deviceId": 1, "timestamp": 1 }
+}
+
+/// What the server finds of good syncs: the same rows as are read as such. A text, null or nothing in
+/// the place of a number is neither good nor failed.
+fn is_good() -> Document {
+    let no_array = || doc! { "$type": "array" };
+    doc! {
+        "totalErrors": { "$eq": 0, "$not": no_array() },
+        "$or": [
+            { "internetSpeed": Bson::Null },
+            { "internetSpeed": { "$gte": 0, "$lte": f64::MAX, "$not": no_array() } },
+        ],
+    }
+}
+
+fn row(id: EventId, event: &SyncEvent) -> RawDocumentBuf {
+    let received_at = DateTime::from(event.received_at);
+    let mut row = rawdoc! {
+        "_id": object_id(id.bytes()),
+        "deviceId": event.device_id.as_str(),
+        "timestamp": DateTime::from(event.time.timestamp),
+        "totalFilesSynced": event.total_files_synced,
+        "totalErrors": event.total_errors,
+        "internetSpeed": event.internet_speed,
+        "createdAt": received_at,
+        "updatedAt": received_at,
+    };
+    if let Some(device_timestamp) = event.time.device_timestamp {
+        row.append(bson::cstr!("deviceTimestamp"), DateTime::from(device_timestamp));
+        row.append(bson::cstr!("clockSuspect"), true);
+    }
+    if event.time.agrees {
+        row.append(bson::cstr!("clockAgrees"), true);
+    }
+    if let Some(report_id) = &event.report_id {
+        row.append(bson::cstr!("reportId"), report_id.as_str());
+    }
+    if let Some(error) = &event.error {
+        let mut stored = rawdoc! { "code": error.code() };
+        if let Some(message) = error.message() {
+            stored.append(bson::cstr!("message"), message);
+        }
+        row.append(bson::cstr!("error"), stored);
+    }
+    if !event.labels.is_empty() {
+        // A name has no byte that a key cannot have.
+        let pairs = event.labels.iter().filter_map(|(name, value)| Some((<&CStr>::try_from(name).ok()?, value)));
+        row.append(bson::cstr!("labels"), pairs.collect::<RawDocumentBuf>());
+    }
+    row
+}
+
+/// The labels of a row; of another program's those that are no labels here are left out.
+fn labels_of(stored: Option<Bson>) -> Labels {
+    let Some(Bson::Document(stored)) = stored else { return Labels::default() };
+    let pair = |(name, value)| match value {
+        Bson::String(value) => Some((name, value)),
+        _ => None,
+    };
+    Labels::of_row(stored.into_iter().filter_map(pair))
+}
+
+/// The error of a row; another program's that is none here is left out.
+fn error_of(stored: Option<&Bson>) -> Option<ReportError> {
+    let stored = stored?.as_document()?;
+    let (code, message) = (stored.get_str("code").ok()?, stored.get_str("message").ok());
+    ReportError::new(code, message).or_else(|_| ReportError::new(code, None)).ok()
+}
+
+fn read(row: &RawDocument) -> Result<StoredEvent, Unreadable> {
+    let row: Row = documents::parse(row)?;
+    let timestamp = row.timestamp.0;
+    Ok(StoredEvent {
+        id: EventId::from_bytes(row.id.bytes()),
+        device_id: row.device_id,
+        timestamp,
+        device_timestamp: row.device_timestamp.map(|at| at.0),
+        clock_agrees: row.clock_agrees.and_then(|agrees| agrees.as_bool()).unwrap_or_default(),
+        total_files_synced: row.total_files_synced.as_ref().and_then(files).unwrap_or_default(),
+        total_errors: whole(row.total_errors.0),
+        internet_speed: row.internet_speed.map_or(0.0, |speed| speed.0),
+        report_id: row.report_id.as_ref().and_then(Bson::as_str).and_then(|text| ReportId::parse(text).ok()),
+        error: error_of(row.error.as_ref()),
+        labels: labels_of(row.labels),
+        created_at: row.created_at.map_or(timestamp, |at| at.0),
+        updated_at: row.updated_at.and_then(date).unwrap_or(timestamp),
+    })
+}
+
+/// The number of files decides nothing: what is no whole number is left out.
+fn files(value: &Bson) -> Option<i64> {
+    Whole::deserialize(bson::Deserializer::new(value.clone())).ok().map(|files| files.0)
+}
+
+/// What a row can do without: a date, or something else that another program wrote.
+#[expect(clippy::needless_pass_by_value, reason = "it is taken out of an option")]
+fn date(value: Bson) -> Option<Timestamp> {
+    moment(*value.as_datetime()?)
+}
+
+/// A row with all its fields. Numbers may be of any BSON type: other programs write doubles.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    #[serde(rename = "_id")]
+    id: ObjectId,
+    device_id: String,
+    timestamp: Moment,
+    device_timestamp: Option<Moment>,
+    clock_agrees: Option<Bson>,
+    total_files_synced: Option<Bson>,
+    total_errors: Amount,
+    /// None where it was not measured.
+    internet_speed: Option<Amount>,
+    report_id: Option<Bson>,
+    error: Option<Bson>,
+    labels: Option<Bson>,
+    created_at: Option<Moment>,
+    updated_at: Option<Bson>,
+}
+
+/// When a row was received; another program's may not say so.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Receipt {
+    timestamp: Moment,
+    created_at: Option<Moment>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Received {
+    #[serde(rename = "_id")]
+    id: ObjectId,
+    created_at: Moment,
+}
+
+#[derive(Deserialize)]
+struct OnlyId {
+    #[serde(rename = "_id")]
+    id: ObjectId,
+}
+
+/// The fields of a row that a counter needs.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Brief {
+    #[serde(rename = "_id")]
+    id: ObjectId,
+    timestamp: Moment,
+    total_errors: Amount,
+    /// None where it was not measured.
+    internet_speed: Option<Amount>,
+}
+
+impl From<Brief> for Observation {
+    fn from(row: Brief) -> Self {
+        Self {
+            timestamp: row.timestamp.0,
+            id: EventId::from_bytes(row.id.bytes()),
+            failed: row.total_errors.0 > 0.0,
+            internet_speed: row.internet_speed.map_or(0.0, |speed| speed.0),
+        }
+    }
+}
+
+/// Rounded up: what failed never shows as no error.
+#[expect(clippy::cast_possible_truncation, reason = "a cast saturates")]
+fn whole(number: f64) -> i64 {
+    number.ceil() as i64
+}

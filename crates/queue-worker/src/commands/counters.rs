@@ -1,0 +1,79 @@
+//! `counters rebuild`.
+
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use jiff::{SignedDuration, Timestamp};
+use pisync_core::{
+    models::{DeviceId, hour_of},
+    presence::LastSeen,
+    queue::Queue,
+    store::{Store, StoreError, detached},
+};
+use serde_json::json;
+
+use super::{say, say_json};
+use crate::{config::CountersCommand, counters};
+
+/// How long one step may take.
+const TIMEOUT: Duration = Duration::from_mins(5);
+
+/// How many devices are counted in one step.
+const AT_ONCE: usize = 500;
+
+/// How many hours back Redis knows which have got rows.
+const KEPT_HOURS: i64 = 24 * 8;
+
+pub(super) async fn run(command: CountersCommand, queue: &Queue, store: &Store) -> anyhow::Result<()> {
+    let CountersCommand::Rebuild { device, output } = command;
+    let (mut counted, mut mended) = (0, 0);
+    let seen = LastSeen::new(queue.clone());
+    let counters = store.failure_counters();
+    let removed;
+    if let Some(device) = device {
+        removed = counters.remove_unreadable(Some(std::slice::from_ref(&device))).await?;
+        counted = 1;
+        mended = rebuild(&[device], &seen, store).await?;
+    } else {
+        removed = counters.remove_unreadable(None).await?;
+        let devices = store.sync_events().devices().await?;
+        let mut groups = devices.try_chunks(AT_ONCE);
+        while let Some(some) = groups.try_next().await.map_err(|error| error.1)? {
+            let some: Vec<DeviceId> = some;
+            counted += some.len();
+            mended += rebuild(&some, &seen, store).await?;
+        }
+        touch_hours(queue, &seen).await?;
+    }
+    if output.json {
+        say_json(&json!({ "counted": counted, "mended": mended, "unreadableRemoved": removed }));
+    } else {
+        say(format_args!("{counted} devices counted, {mended} counters mended"));
+        if removed > 0 {
+            say(format_args!("{removed} documents that could not be read were removed and counted anew"));
+        }
+    }
+    Ok(())
+}
+
+/// Counts some devices, and says when they were last heard of where that got lost with Redis.
+async fn rebuild(devices: &[DeviceId], seen: &LastSeen, store: &Store) -> anyhow::Result<usize> {
+    let (devices, store) = (devices.to_vec(), store.clone());
+    let counted = async move {
+        let mended = counters::recount_devices(&store, &devices).await?;
+        Ok::<_, StoreError>((mended, counters::last_receipts(&store, &devices).await?))
+    };
+    let (mended, receipts) = detached(TIMEOUT, counted).await??;
+    seen.restore(&receipts).await?;
+    Ok(mended)
+}
+
+/// Has the hours added up again at the next question: what touched them may have been lost, too.
+async fn touch_hours(queue: &Queue, seen: &LastSeen) -> anyhow::Result<()> {
+    let running = hour_of(Timestamp::now());
+    let hours: Vec<_> = (0..KEPT_HOURS).map(|back| running - SignedDuration::from_hours(back)).collect();
+    if let Some(partition) = queue.partitions().next() {
+        seen.note(partition, &[], &hours, u64::MAX).await?;
+    }
+    Ok(())
+}

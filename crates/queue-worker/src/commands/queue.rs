@@ -1,0 +1,99 @@
+//! `queue status|pause|resume`.
+
+use jiff::{SignedDuration, Timestamp};
+use pisync_core::{
+    presence::Pulse,
+    queue::{Each, PartitionStatus, Queue},
+};
+use serde_json::json;
+
+use super::{say, say_json, shown, table, told_all};
+use crate::config::Output;
+
+pub(super) async fn status(queue: &Queue, output: Output) -> anyhow::Result<()> {
+    let Each { told: all, untold } = queue.status_of_each().await?;
+    if output.json {
+        let untold_json = untold
+            .iter()
+            .map(|(partition, error)| json!({ "partition": partition.number(), "error": error.to_string() }));
+        say_json(&all.iter().map(as_json).chain(untold_json).collect());
+        return told_all(untold);
+    }
+    let mut rows = table(["partition", "waiting", "oldest", "in flight", "held by", "attempt", "dead", "acked", ""]);
+    for status in &all {
+        let batch = status.batches.first();
+        rows.add_row([
+            status.partition.number().to_string(),
+            status.ready.to_string(),
+            age(status).map(|age| format!("{age:#}")).unwrap_or_default(),
+            status.in_flight().to_string(),
+            batch.map(|batch| shown(&batch.owner)).unwrap_or_default(),
+            batch.map(|batch| batch.attempt.to_string()).unwrap_or_default(),
+            status.dead.to_string(),
+            status.total("acked").to_string(),
+            if status.paused { "paused".into() } else { String::new() },
+        ]);
+    }
+    say(rows);
+    let sum = |of: fn(&PartitionStatus) -> u64| all.iter().map(of).sum::<u64>();
+    say(format_args!(
+        "{} waiting, {} in flight, {} dead, {} acknowledged, {} redelivered",
+        sum(|status| status.ready),
+        sum(PartitionStatus::in_flight),
+        sum(|status| status.dead),
+        sum(|status| status.total("acked")),
+        sum(|status| status.total("redelivered")),
+    ));
+    say(alerter(queue).await);
+    told_all(untold)
+}
+
+/// Whether anybody is being alerted.
+async fn alerter(queue: &Queue) -> String {
+    let contact = match Pulse::new(queue.clone()).signs().await {
+        Ok(signs) => signs.alerter_at(Timestamp::now()),
+        Err(error) => return format!("it is not known whether an alerter runs: {error}"),
+    };
+    let age = contact.age().map(|age| format!("{:#}", SignedDuration::from_secs(age.as_secs())));
+    match (contact.is_alive(), age) {
+        (true, age) => format!("an alerter runs, its last tick {} ago", age.unwrap_or_default()),
+        (false, Some(age)) => format!("nobody is being alerted: no alerter has run for {age}"),
+        (false, None) => "nobody is being alerted: no alerter has ever run".into(),
+    }
+}
+
+pub(super) async fn pause(queue: &Queue) -> anyhow::Result<()> {
+    queue.pause().await?;
+    say("paused: events are taken and wait; batches in flight are finished");
+    Ok(())
+}
+
+pub(super) async fn resume(queue: &Queue) -> anyhow::Result<()> {
+    queue.resume().await?;
+    say("resumed");
+    Ok(())
+}
+
+fn as_json(status: &PartitionStatus) -> serde_json::Value {
+    let batches = status.batches.iter().map(|batch| {
+        json!({
+            "batch": batch.batch, "messages": batch.messages, "owner": batch.owner,
+            "epoch": batch.epoch, "attempt": batch.attempt,
+        })
+    });
+    json!({
+        "partition": status.partition.number(),
+        "waiting": status.ready,
+        "oldestSeconds": age(status).map(|age| age.as_secs()),
+        "batches": batches.collect::<Vec<_>>(),
+        "dead": status.dead,
+        "paused": status.paused,
+        "totals": status.totals,
+    })
+}
+
+/// How long the oldest message has waited, in whole seconds.
+fn age(status: &PartitionStatus) -> Option<SignedDuration> {
+    let received_at = status.oldest.as_ref()?.received_at;
+    Some(SignedDuration::from_secs(Timestamp::now().duration_since(received_at).as_secs()))
+}

@@ -1,0 +1,108 @@
+//! What a batch holds, read so that a message which kills its worker is found.
+//!
+//! A worker reads a batch at once and then says that it has. When it dies before it could say so,
+//! a message may be to blame. The next worker has the batch read by a child process first
+//! ([`crate::probe`]): a message on which the child dies, and dies again when it reads that one
+//! alone, is buried. So a deadly message costs one worker, and a worker that is killed for another
+//! reason, as often as may be, puts no message under suspicion.
+
+use std::collections::HashSet;
+
+use pisync_core::{
+    crash::CrashSettings,
+    models::{DeadLetter, EventId, Reason, SyncEvent},
+    queue::{BadEnvelope, Batch, Queue, decode},
+};
+
+use crate::{probe, repeats::Again};
+
+/// The messages of a batch, read.
+#[derive(Debug, Default)]
+pub struct Contents {
+    /// The events, each once.
+    pub rows: Vec<(EventId, SyncEvent)>,
+    /// The place of each in the batch.
+    pub places: Vec<usize>,
+    /// Messages that are no event, or that killed their worker.
+    pub dead: Vec<DeadLetter>,
+    /// Further reports of the same rows that may be repeats.
+    pub again: Vec<Again>,
+    seen: HashSet<EventId>,
+}
+
+/// A batch has a message of a version that is not known here: it is for workers that know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a message has the version {0}, which this worker does not know")]
+pub struct UnknownVersion(pub u32);
+
+/// Reads the messages; of equal events the first is kept.
+///
+/// Fails if one is of another version, before anything is done with any.
+pub async fn read(queue: &Queue, batch: &Batch, crash: &CrashSettings) -> Result<Contents, UnknownVersion> {
+    let deadly = if batch.attempt > 1 && batch.cursor.is_none() { probed(batch, crash).await } else { Vec::new() };
+    let (mut contents, mut malformed) = (Contents::of_up_to(batch.messages.len()), Vec::new());
+    for place in 0..batch.messages.len() {
+        if deadly.contains(&place) {
+            let error = "its worker died, and so did, twice, a process that read this message".to_owned();
+            contents.dead.push(bury(batch, place, Reason::Deadly, error));
+        } else {
+            match decode(&batch.messages[place]) {
+                Ok(event) => contents.take(place, event, crash),
+                Err(BadEnvelope::Version(version)) => return Err(UnknownVersion(version)),
+                Err(error @ BadEnvelope::Malformed(_)) => malformed.push((place, error)),
+            }
+        }
+    }
+    let buried = malformed.into_iter().map(|(place, error)| bury(batch, place, Reason::Malformed, error.to_string()));
+    contents.dead.extend(buried);
+    note_all_read(queue.clone(), batch);
+    Ok(contents)
+}
+
+/// The places of the messages that kill; none where no child can be started.
+async fn probed(batch: &Batch, crash: &CrashSettings) -> Vec<usize> {
+    log::info!(batch:% = batch.lease.batch, attempt = batch.attempt; "its worker died while it read: probing");
+    probe::deadly(&batch.messages, crash).await.unwrap_or_else(|error| {
+        log::warn!(batch:% = batch.lease.batch, error:% = error; "the batch cannot be probed");
+        Vec::new()
+    })
+}
+
+impl Contents {
+    fn of_up_to(messages: usize) -> Self {
+        Self {
+            rows: Vec::with_capacity(messages),
+            places: Vec::with_capacity(messages),
+            seen: HashSet::with_capacity(messages),
+            ..Self::default()
+        }
+    }
+
+    fn take(&mut self, place: usize, event: SyncEvent, crash: &CrashSettings) {
+        crash.pass_reading(&event.device_id);
+        let id = event.id();
+        if self.seen.insert(id) {
+            self.places.push(place);
+            self.rows.push((id, event));
+        } else if event.may_repeat() {
+            self.again.push(Again { id, device_id: event.device_id, received_at: event.received_at });
+        }
+    }
+}
+
+/// Not waited for: where the word does not arrive, the batch is probed for nothing.
+fn note_all_read(queue: Queue, batch: &Batch) {
+    let (lease, all) = (batch.lease.clone(), batch.messages.len());
+    tokio::spawn(async move {
+        if let Err(error) = queue.note_cursor(&lease, all).await {
+            log::debug!(batch:% = lease.batch, error:% = error; "the word that all is read did not arrive");
+        }
+    });
+}
+
+/// The dead letter of a message of this batch.
+pub fn bury(batch: &Batch, place: usize, reason: Reason, error: String) -> DeadLetter {
+    let id = format!("{}-{place}", batch.lease.batch);
+    log::warn!(dead_letter = id.as_str(), reason:% = reason, error = error.as_str(); "message buried");
+    DeadLetter::new(id, reason, error, batch.attempt, batch.messages[place].clone())
+}
