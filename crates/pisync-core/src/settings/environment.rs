@@ -14,11 +14,9 @@ const PREFIX: &str = "PISYNC_";
 /// The variables of all programs and scripts: one file of settings may serve them all.
 pub const KNOWN_VARIABLES: &[&str] = &[
     "PISYNC_ALERT_CONFIG",
-    "PISYNC_ALERT_LEASE_MS",
     "PISYNC_ALERT_LOG",
     "PISYNC_ALERT_SCHEDULE",
     "PISYNC_ALERT_THRESHOLD",
-    "PISYNC_ALERT_TICK_TIMEOUT_MS",
     "PISYNC_ALLOWED_HOSTS",
     "PISYNC_ALLOW_EVICTION",
     "PISYNC_API_KEY",
@@ -27,14 +25,12 @@ pub const KNOWN_VARIABLES: &[&str] = &[
     "PISYNC_BATCH",
     "PISYNC_BIND",
     "PISYNC_CORS_ORIGINS",
-    "PISYNC_CRASH_AT",
     "PISYNC_CURSOR_KEY_FILE",
     "PISYNC_DEVICE_BURST",
     "PISYNC_DEVICE_KEY_FILE",
     "PISYNC_DEVICE_RATE",
     "PISYNC_EXTERNAL_URL",
     "PISYNC_FAILURE_COUNTER_COLLECTION",
-    "PISYNC_FIRST_RECORD_MS",
     "PISYNC_KEEP_ALIVE",
     "PISYNC_KEYS_FILE",
     "PISYNC_KEY_PREFIX",
@@ -48,7 +44,6 @@ pub const KNOWN_VARIABLES: &[&str] = &[
     "PISYNC_MONGO_CA_FILE",
     "PISYNC_MONGO_DB",
     "PISYNC_MONGO_URI",
-    "PISYNC_NO_BOUNDS",
     "PISYNC_OPS_BIND",
     "PISYNC_PARTITIONS",
     "PISYNC_REDIS_CA_FILE",
@@ -62,6 +57,17 @@ pub const KNOWN_VARIABLES: &[&str] = &[
     "PISYNC_TLS_CERT",
     "PISYNC_TLS_KEY",
     "PISYNC_TRUSTED_PROXIES",
+    // Of tests of the system; what is released does not know them.
+    #[cfg(feature = "failpoints")]
+    "PISYNC_ALERT_LEASE_MS",
+    #[cfg(feature = "failpoints")]
+    "PISYNC_ALERT_TICK_TIMEOUT_MS",
+    #[cfg(feature = "failpoints")]
+    "PISYNC_CRASH_AT",
+    #[cfg(feature = "failpoints")]
+    "PISYNC_FIRST_RECORD_MS",
+    #[cfg(feature = "failpoints")]
+    "PISYNC_NO_BOUNDS",
     // Of the scripts and the examples of deploy/.
     "PISYNC_ADDRESS",
     "PISYNC_ALERTS",
