@@ -73,12 +73,12 @@ pub struct Config {
     pub mongo: MongoSettings,
     /// For tests of the system: how long after the start the devices are counted for the first
     /// time, in milliseconds
-    #[cfg(feature = "failpoints")]
-    #[arg(long, env = "PISYNC_FIRST_RECORD_MS", default_value_t = 60_000, hide = true, value_parser = clap::value_parser!(u64).range(0..=86_400_000))]
+    #[cfg_attr(feature = "failpoints", arg(long, env = "PISYNC_FIRST_RECORD_MS", default_value_t = 60_000, hide = true, value_parser = clap::value_parser!(u64).range(0..=86_400_000)))]
+    #[cfg_attr(not(feature = "failpoints"), arg(skip = 60_000_u64))]
     pub first_record_ms: u64,
     /// For tests of the system: serve without bounds on connections, bodies and costly reads
-    #[cfg(feature = "failpoints")]
-    #[arg(long, env = "PISYNC_NO_BOUNDS", hide = true)]
+    #[cfg_attr(feature = "failpoints", arg(long, env = "PISYNC_NO_BOUNDS", hide = true))]
+    #[cfg_attr(not(feature = "failpoints"), arg(skip))]
     pub no_bounds: bool,
     /// Where to die, in tests of the system.
     #[command(flatten)]
@@ -167,22 +167,14 @@ pub enum KeysCommand {
 }
 
 impl Config {
-    /// Whether connections, bodies and costly reads are bounded: always but in controls of tests.
+    /// Returns whether connections, bodies and costly reads are bounded: always but in controls of tests.
     pub(crate) fn has_bounds(&self) -> bool {
-        #[cfg(feature = "failpoints")]
-        let has_bounds = !self.no_bounds;
-        #[cfg(not(feature = "failpoints"))]
-        let has_bounds = true;
-        has_bounds
+        !self.no_bounds
     }
 
-    /// How long after the start the devices are counted for the first time: a minute, but in tests.
+    /// Returns how long after the start the devices are counted for the first time.
     pub(crate) fn first_record(&self) -> Duration {
-        #[cfg(feature = "failpoints")]
-        let first_record = Duration::from_millis(self.first_record_ms);
-        #[cfg(not(feature = "failpoints"))]
-        let first_record = Duration::from_mins(1);
-        first_record
+        Duration::from_millis(self.first_record_ms)
     }
 
     /// Ends the process where the API would be open to a network and nobody has said that it may.

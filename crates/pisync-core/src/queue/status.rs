@@ -2,7 +2,9 @@
 
 use std::{collections::HashMap, sync::LazyLock, time::Duration};
 
-use deadpool_redis::redis::{self, Script};
+#[cfg(feature = "testing")]
+use deadpool_redis::redis;
+use deadpool_redis::redis::Script;
 use futures_util::future::{join_all, try_join_all};
 use jiff::Timestamp;
 use tokio::time::timeout;
