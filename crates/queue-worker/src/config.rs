@@ -8,6 +8,7 @@ use pisync_core::{
     healthcheck::Healthcheck,
     models::{DeviceId, InvalidDeviceId},
     ops::OpsSettings,
+    queue::LONGEST_LEASE_MS,
     settings::{LogSettings, MongoSettings, RedisSettings},
 };
 
@@ -49,7 +50,7 @@ pub struct WorkSettings {
     #[arg(long, env = "PISYNC_BATCH", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub batch: u16,
     /// How long a worker that has died keeps its batch, in milliseconds, 100 to 600000
-    #[arg(long, env = "PISYNC_LEASE_MS", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(100..=600_000))]
+    #[arg(long, env = "PISYNC_LEASE_MS", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(100..=LONGEST_LEASE_MS))]
     pub lease_ms: u64,
     /// Batches worked on at the same time, each of another partition, 1 to 64
     #[arg(long, env = "PISYNC_LANES", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]

@@ -1,11 +1,11 @@
 //! From the queue to the store: claims batches, writes rows, keeps the failure counters.
 //!
-//! In reading order: [`config`], [`worker`] (the loop), [`away`] (partitions that do not answer), [`decode`] (what a batch holds),
-//! [`probe`] (which message kills), [`batch`] (its rows), [`counters`] (of its devices), `receipt` and [`repeats`] (what it tells beside),
-//! [`keeper`] (holding a lease meanwhile), [`audit`] (the slow look around), [`retention`] (old rows
+//! In reading order: [`config`], [`worker`] (the loop), [`away`] (partitions that do not answer),
+//! [`decode`] (what a batch holds), [`probe`] (which message kills), [`batch`] (its rows),
+//! [`counters`] (of its devices), `receipt` and [`repeats`] (what it tells beside), [`keeper`]
+//! (holding a lease meanwhile), [`overflow`] (dead letters over the bound), [`retention`] (old rows
 //! go), [`metrics`] (what is counted), [`commands`] (the operator's verbs).
 
-pub mod audit;
 pub mod away;
 pub mod batch;
 pub mod commands;
@@ -15,6 +15,7 @@ pub mod decode;
 pub mod keeper;
 mod left_alone;
 pub mod metrics;
+pub mod overflow;
 pub mod probe;
 mod receipt;
 pub mod repeats;
@@ -67,14 +68,14 @@ async fn work(queue: Queue, store: Store, config: Config) -> anyhow::Result<()> 
         () = stop.cancelled() => return Ok(()),
     }
     let pulse = tokio::spawn(Pulse::new(queue.clone()).keep(Process::Worker));
-    let auditor = tokio::spawn(audit::keep(queue.clone(), store.clone()));
+    let overflow = tokio::spawn(overflow::keep(queue.clone(), store.clone()));
     let retention =
         retain_days.map(|days| Retention::new(queue, store, worker.owner(), days, worker.metrics().clone()));
     let remover = retention.map(|retention| tokio::spawn(retention.keep(stop.clone())));
     log::info!(owner = worker.owner(); "working");
     worker::run(worker, stop).await;
     // What these ask of the store goes on in tasks of its own to the end of the process.
-    auditor.abort();
+    overflow.abort();
     pulse.abort();
     if let Some(remover) = remover {
         remover.abort();

@@ -66,7 +66,7 @@ impl Drop for Recovery {
 /// The batches that a process holds. A worker's name begins with its process id.
 pub(crate) fn batches_of(status: &[PartitionStatus], pid: u32) -> impl Iterator<Item = String> {
     let owner = format!("{pid}-");
-    let batches = status.iter().flat_map(|partition| &partition.batches);
+    let batches = status.iter().filter_map(|partition| partition.batch.as_ref());
     batches.filter(move |batch| batch.owner.starts_with(&owner)).map(|batch| batch.batch.clone())
 }
 
@@ -84,7 +84,8 @@ impl Seen {
     /// Batches that are not in the queue any more were acknowledged; those that were noted down
     /// after the question may be missing in the answer for another reason.
     fn compare(&mut self, status: &[PartitionStatus], asked: Instant) {
-        let is_there = |batch: &String| status.iter().any(|p| p.batches.iter().any(|there| there.batch == *batch));
+        let is_there =
+            |batch: &String| status.iter().any(|p| p.batch.as_ref().is_some_and(|there| there.batch == *batch));
         let done = self.orphans.extract_if(|batch, when| *when < asked && !is_there(batch));
         self.times.extend(done.map(|(_, when)| when.elapsed()));
     }

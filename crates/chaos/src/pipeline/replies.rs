@@ -19,8 +19,8 @@ impl Reply {
     fn marker(self) -> Marker {
         match self {
             Self::Push => Marker { with: &[":wake", ":ready"], without: &[":dead"], percent: 3 },
-            Self::Claim => Marker { with: &[":paused", ":leases"], without: &[":dead"], percent: 5 },
-            Self::Ack => Marker { with: &[":dead", ":leases"], without: &[":paused"], percent: 10 },
+            Self::Claim => Marker { with: &[":paused", ":lease"], without: &[":dead"], percent: 5 },
+            Self::Ack => Marker { with: &[":dead", ":lease"], without: &[":paused"], percent: 10 },
         }
     }
 }

@@ -120,7 +120,7 @@ async fn the_oldest_of_too_many_are_moved_to_the_store() {
     assert_eq!(pushed.accepted, messages.len());
     let _worker = env.worker("worker.log", &[]).await;
     env.drained().await;
-    queue_worker::audit::look_around(&queue, &env.store().await).await.unwrap();
+    queue_worker::overflow::move_out_all(&queue, &env.store().await).await.unwrap();
     let status = queue.status(partition).await.unwrap();
     assert_eq!(status.dead, KEPT_DEAD as u64);
     assert_eq!((status.total("dead"), status.total("moved_out")), (KEPT_DEAD as u64 + 5, 5));

@@ -321,8 +321,8 @@ async fn a_message_of_an_unknown_version_is_left_to_newer_workers_and_holds_up_n
     testkit::pass(Duration::from_secs(6)).await;
     let status = queue.status(future).await.unwrap();
     assert_eq!((status.ready + status.in_flight(), status.dead), (1, 0), "{status:?}");
-    let (attempt, epoch) = (status.batches[0].attempt, status.batches[0].epoch);
-    assert!(attempt <= 1 && epoch <= 8, "{status:?}");
+    let batch = status.batch.as_ref().unwrap();
+    assert!(batch.attempt <= 1 && batch.epoch <= 8, "{status:?}");
     assert_eq!(status.total("redelivered"), 0);
     let log = worker.log();
     assert_eq!(log.matches("is of a version that this worker does not know").count(), 1, "{log}");

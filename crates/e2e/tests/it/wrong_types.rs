@@ -99,7 +99,7 @@ async fn refused(api: &Api) -> Value {
 async fn a_queue_of_another_type_stops_its_partition_alone() {
     let env = TestEnv::new();
     let (api, mut worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
-    for name in ["ready", "leases"] {
+    for name in ["ready", "batch", "lease"] {
         env.redis(&["SET", &key(3, name), "a person's edit"]).await;
         let devices = devices(&env);
         for device in &devices[..3] {

@@ -4,7 +4,7 @@ use std::{fmt, sync::LazyLock, time::Duration};
 
 use deadpool_redis::redis::Script;
 
-use super::{Lease, Partition, Queue, QueueError};
+use super::{LONGEST_LEASE_MS, Lease, Partition, Queue, QueueError};
 
 static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/claim.lua")));
 
@@ -66,7 +66,8 @@ impl Queue {
     ///
     /// Idempotent by `batch` and `owner` while the lease lasts. A batch whose lease has ended is
     /// handed out again before anything new, under its old name, with its epoch and attempt
-    /// raised and nothing moved.
+    /// raised and nothing moved. Without a lease, since a person removed it, it is handed out
+    /// under the new name.
     pub async fn claim(
         &self,
         partition: Partition,
@@ -76,10 +77,11 @@ impl Queue {
         lease: Duration,
     ) -> Result<Claim, QueueError> {
         let mut script = CLAIM.key(self.keys.of(partition, "ready"));
-        script.key(self.keys.of(partition, "leases")).key(self.keys.of(partition, "paused"));
-        script.key(self.keys.of(partition, "stats")).key(self.keys.of(partition, "count"));
-        script.arg(self.keys.base(partition)).arg(&batch.0);
-        script.arg(max).arg(duration_ms(lease)).arg(owner).arg(self.keys.count());
+        for name in ["batch", "lease", "paused", "stats", "count"] {
+            script.key(self.keys.of(partition, name));
+        }
+        script.arg(&batch.0).arg(max).arg(duration_ms(lease)).arg(owner).arg(self.keys.count());
+        script.arg(LONGEST_LEASE_MS);
         let (found, batch, epoch, attempt, cursor, messages): (String, String, u64, u32, i64, Vec<Vec<u8>>) =
             self.redis.run_at(partition, &script).await?;
         match found.as_str() {

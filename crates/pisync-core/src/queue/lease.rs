@@ -12,6 +12,9 @@ static ACK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("script
 static NOTE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/note.lua")));
 static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/release.lua")));
 
+/// The longest lease that a worker may ask for. One that ends later was never given.
+pub const LONGEST_LEASE_MS: u64 = 600_000;
+
 /// The right to work on a batch. It ends by time, and it is void once another worker has taken
 /// the batch over: then the epoch has risen and every call answers [`Fenced::Lost`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +40,7 @@ pub enum Fenced {
 impl Queue {
     /// Lets `lease` last for `time` from now.
     pub async fn extend(&self, lease: &Lease, time: Duration) -> Result<Fenced, QueueError> {
-        let mut script = EXTEND.key(self.keys.of(lease.partition, "leases"));
-        script.key(self.keys.meta(lease.partition, &lease.batch));
+        let mut script = EXTEND.key(self.keys.of(lease.partition, "lease"));
         script.arg(&lease.batch.0).arg(lease.epoch).arg(duration_ms(time));
         self.fenced(lease, &script).await
     }
@@ -46,8 +48,8 @@ impl Queue {
     /// Writes down how many messages of the batch are read: should the worker die now, it did not
     /// die of reading them.
     pub async fn note_cursor(&self, lease: &Lease, cursor: usize) -> Result<Fenced, QueueError> {
-        let mut script = NOTE.key(self.keys.meta(lease.partition, &lease.batch));
-        script.arg(lease.epoch).arg(cursor);
+        let mut script = NOTE.key(self.keys.of(lease.partition, "lease"));
+        script.arg(&lease.batch.0).arg(lease.epoch).arg(cursor);
         self.fenced(lease, &script).await
     }
 
@@ -56,10 +58,11 @@ impl Queue {
     ///
     /// [`Fenced::Lost`] is also the answer to an ack that is repeated.
     pub async fn ack(&self, lease: &Lease, dead: &[DeadLetter]) -> Result<Fenced, QueueError> {
-        let mut script = ACK.key(self.keys.of(lease.partition, "leases"));
-        script.key(self.keys.meta(lease.partition, &lease.batch));
-        script.key(self.keys.payload(lease.partition, &lease.batch)).key(self.keys.of(lease.partition, "stats"));
-        script.key(self.keys.of(lease.partition, "dead")).arg(&lease.batch.0).arg(lease.epoch);
+        let mut script = ACK.key(self.keys.of(lease.partition, "batch"));
+        for name in ["lease", "stats", "dead"] {
+            script.key(self.keys.of(lease.partition, name));
+        }
+        script.arg(&lease.batch.0).arg(lease.epoch);
         for letter in dead {
             script.arg(serde_json::to_vec(letter).unwrap_or_default());
         }
@@ -69,8 +72,7 @@ impl Queue {
     /// Gives the batch back untouched, for the next claim to take at once. Its attempt stays as
     /// it was: a deploy is not a crash.
     pub async fn release(&self, lease: &Lease) -> Result<Fenced, QueueError> {
-        let mut script = RELEASE.key(self.keys.of(lease.partition, "leases"));
-        script.key(self.keys.meta(lease.partition, &lease.batch));
+        let mut script = RELEASE.key(self.keys.of(lease.partition, "lease"));
         script.arg(&lease.batch.0).arg(lease.epoch).arg(self.keys.shared("wake")).arg(lease.partition.number());
         self.fenced(lease, &script).await
     }

@@ -8,9 +8,8 @@
 //! | key | type | what |
 //! | --- | --- | --- |
 //! | `pisync:{q:07}:ready` | list | envelopes that wait, oldest first |
-//! | `pisync:{q:07}:leases` | sorted set | the batch in flight → when its lease ends, ms by Redis' clock |
-//! | `pisync:{q:07}:p:<batch>` | list | the envelopes of a claimed batch |
-//! | `pisync:{q:07}:m:<batch>` | hash | of a claimed batch: `epoch`, `attempt`, `owner`, `cursor` |
+//! | `pisync:{q:07}:batch` | list | the envelopes of the batch in flight |
+//! | `pisync:{q:07}:lease` | hash | of that batch: `id`, `epoch`, `attempt`, `owner`, `cursor`; `ends`, ms by Redis' clock |
 //! | `pisync:{q:07}:dead` | list | dead letters, newest first |
 //! | `pisync:{q:07}:stats` | hash | totals: `pushed`, `acked`, `redelivered`, `dead`, `requeued`, `purged`, `moved_out` |
 //! | `pisync:{q:07}:seen` | sorted set | device → when it was last heard of, ms of receipt |
@@ -24,11 +23,11 @@
 //! | `pisync:pulse` | hash | `ingest`, `worker` → when any such process was last alive; `alerter` → when any last completed a tick, `due:<alerter>` → when its next one is due, `receivers` → how many it has besides the log; `gap:<from>` → until when no API was; ms by Redis' clock |
 //! | `pisync:wake` | channel | the number of a partition that was empty and got its first event |
 //!
-//! A message is in exactly one of `ready`, `p:<batch>`, `dead`, or acknowledged. A batch is
-//! claimed under a lease that its worker extends; when the worker dies, the next claim takes the
-//! batch over where it lies. The epoch rises with each takeover and fences the former owner.
+//! A message is in exactly one of `ready`, `batch`, `dead`, or acknowledged. A batch is claimed under
+//! a lease that its worker extends. When the worker dies, the next claim takes the batch over where
+//! it lies. The epoch rises with each takeover and fences the former owner. What lies in `batch`
+//! without a lease is handed out by the next claim, so nothing has to look for it.
 
-mod audit;
 mod claim;
 mod dead_letters;
 mod envelope;
@@ -49,7 +48,7 @@ pub use claim::{Batch, BatchId, Claim};
 pub use dead_letters::{BuriedLetter, KEPT_DEAD};
 pub use envelope::{BadEnvelope, decode, encode};
 pub use hints::Hints;
-pub use lease::{Fenced, Lease};
+pub use lease::{Fenced, LONGEST_LEASE_MS, Lease};
 pub use producer::{Producer, PushError};
 pub use push::Pushed;
 pub use readiness::{Readiness, Refused};

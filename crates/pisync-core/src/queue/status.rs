@@ -17,7 +17,7 @@ const EACH_TIMEOUT: Duration = Duration::from_millis(1_500);
 static STATUS: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/status.lua")));
 
 /// The answer of the script.
-type Answer = (u64, Vec<(Bytes, u64, Bytes, u64, i64)>, u64, bool, Bytes, HashMap<Bytes, Bytes>);
+type Answer = (u64, u64, (Bytes, Bytes, u64, i64), u64, bool, Bytes, HashMap<Bytes, Bytes>);
 
 /// Text that a person may have edited: not to be text must not hide everything else.
 type Bytes = Vec<u8>;
@@ -51,8 +51,8 @@ pub struct PartitionStatus {
     pub partition: Partition,
     /// Messages that wait.
     pub ready: u64,
-    /// The batches in flight: one, or none.
-    pub batches: Vec<BatchStatus>,
+    /// The batch in flight.
+    pub batch: Option<BatchStatus>,
     /// Dead letters.
     pub dead: u64,
     /// Whether it hands out nothing.
@@ -75,7 +75,7 @@ pub struct Each<T> {
 impl PartitionStatus {
     /// Messages in claimed batches.
     pub fn in_flight(&self) -> u64 {
-        self.batches.iter().map(|batch| batch.messages).sum()
+        self.batch.as_ref().map_or(0, |batch| batch.messages)
     }
 
     /// One of the totals since the queue was made.
@@ -88,24 +88,19 @@ impl Queue {
     /// The state of one partition.
     pub async fn status(&self, partition: Partition) -> Result<PartitionStatus, QueueError> {
         let mut script = STATUS.key(self.keys.of(partition, "ready"));
-        for name in ["leases", "dead", "paused", "stats"] {
+        for name in ["batch", "lease", "dead", "paused", "stats"] {
             script.key(self.keys.of(partition, name));
         }
-        script.arg(self.keys.base(partition));
-        let (ready, batches, dead, paused, oldest, totals): Answer = self.redis.run_at(partition, &script).await?;
+        let (ready, messages, lease, dead, paused, oldest, totals): Answer =
+            self.redis.run_at(partition, &script).await?;
         let text = |bytes: Bytes| String::from_utf8_lossy(&bytes).into_owned();
-        let batch = |(batch, messages, owner, epoch, attempt)| BatchStatus {
-            batch: text(batch),
-            messages,
-            owner: text(owner),
-            epoch,
-            attempt,
-        };
-        let batches = batches.into_iter().map(batch).collect();
+        let (batch, owner, epoch, attempt) = lease;
+        let batch =
+            (messages > 0).then(|| BatchStatus { batch: text(batch), messages, owner: text(owner), epoch, attempt });
         let total = |(name, total): (Bytes, Bytes)| Some((text(name), text(total).parse().ok()?));
         let totals = totals.into_iter().filter_map(total).collect();
         let oldest = received_at(&oldest).map(|received_at| Oldest { received_at });
-        Ok(PartitionStatus { partition, ready, batches, dead, paused, oldest, totals })
+        Ok(PartitionStatus { partition, ready, batch, dead, paused, oldest, totals })
     }
 
     /// The state of every partition, in order; all are asked at once.

@@ -232,8 +232,7 @@ impl Redis {
 
     /// Lets an error about the type of a key name the key: every answer goes through here.
     ///
-    /// Redis itself does not say which one it was. It is asked for the type of each `keys`, and of what
-    /// belongs to the batches of a partition.
+    /// Redis itself does not say which one it was: it is asked for the type of each of `keys`.
     async fn named<T>(
         &self,
         link: &mut Link,
@@ -241,12 +240,7 @@ impl Redis {
         keys: impl FnOnce() -> Vec<String>,
     ) -> Result<T, QueueError> {
         let Err(QueueError::WrongType(said)) = answer else { return answer };
-        let keys = keys();
-        let mut misfit = self.misfit(link, &keys).await;
-        if misfit.is_none() {
-            let of_batches = batch_keys(link, &keys).await;
-            misfit = self.misfit(link, &of_batches).await;
-        }
+        let misfit = self.misfit(link, &keys()).await;
         Err(QueueError::WrongType(misfit.map_or(said, |misfit| format!("{}: {misfit}", self.place()))))
     }
 
@@ -394,18 +388,6 @@ impl Redis {
     fn read<T: FromRedisValue>(&self, answer: redis::Value) -> Result<T, QueueError> {
         from_redis_value(answer).map_err(|error| QueueError::at(self.place(), &RedisError::from(error)))
     }
-}
-
-/// The keys of the batches of the partitions that these keys belong to.
-async fn batch_keys(link: &mut Link, keys: &[String]) -> Vec<String> {
-    let mut found = Vec::new();
-    for leases in keys.iter().filter(|key| key.ends_with("}:leases")) {
-        let base = leases.trim_end_matches("leases");
-        let ask = redis::cmd("ZRANGE").arg(leases).arg(0).arg(-1).clone();
-        let batches: Vec<String> = ask.query_async(link).await.unwrap_or_default();
-        found.extend(batches.iter().flat_map(|batch| [format!("{base}m:{batch}"), format!("{base}p:{batch}")]));
-    }
-    found
 }
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,7 +1,5 @@
 //! The names of the keys; their table is in the documentation of `queue`.
 
-use std::fmt::Display;
-
 use sha2::{Digest, Sha256};
 
 use crate::models::DeviceId;
@@ -18,9 +16,10 @@ impl Partition {
 }
 
 /// The keys of a partition and the type of each, as the table of `queue` has them.
-const OF_PARTITION: [(&str, &str); 8] = [
+const OF_PARTITION: [(&str, &str); 9] = [
     ("ready", "list"),
-    ("leases", "zset"),
+    ("batch", "list"),
+    ("lease", "hash"),
     ("dead", "list"),
     ("stats", "hash"),
     ("seen", "zset"),
@@ -68,15 +67,7 @@ impl Keys {
         self.base(partition) + name
     }
 
-    pub(crate) fn payload(&self, partition: Partition, batch: &impl Display) -> String {
-        self.of(partition, &format!("p:{batch}"))
-    }
-
-    pub(crate) fn meta(&self, partition: Partition, batch: &impl Display) -> String {
-        self.of(partition, &format!("m:{batch}"))
-    }
-
-    /// The keys of a partition that have a fixed name.
+    /// The keys of a partition.
     pub(crate) fn all_of(&self, partition: Partition) -> Vec<String> {
         OF_PARTITION.iter().map(|(name, _)| self.of(partition, name)).collect()
     }
@@ -88,8 +79,6 @@ impl Keys {
             table.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind)
         };
         match name.strip_prefix("{q:").and_then(|rest| rest.split_once("}:")) {
-            Some((_, name)) if name.starts_with("p:") => Some("list"),
-            Some((_, name)) if name.starts_with("m:") => Some("hash"),
             Some((_, name)) => find(&OF_PARTITION, name),
             None if name.starts_with("ended:") => Some("string"),
             None => find(&SHARED, name),
@@ -130,7 +119,7 @@ mod tests {
             assert_eq!(keys.type_of(&format!("fleet:{name}")), Some(kind), "{name}");
             checked += 1;
         }
-        assert_eq!(checked, 15);
+        assert_eq!(checked, 14);
         assert_eq!(keys.type_of("other:alerts"), None);
     }
 

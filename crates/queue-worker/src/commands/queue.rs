@@ -21,7 +21,7 @@ pub(super) async fn status(queue: &Queue, output: Output) -> anyhow::Result<()> 
     }
     let mut rows = table(["partition", "waiting", "oldest", "in flight", "held by", "attempt", "dead", "acked", ""]);
     for status in &all {
-        let batch = status.batches.first();
+        let batch = status.batch.as_ref();
         rows.add_row([
             status.partition.number().to_string(),
             status.ready.to_string(),
@@ -75,7 +75,7 @@ pub(super) async fn resume(queue: &Queue) -> anyhow::Result<()> {
 }
 
 fn as_json(status: &PartitionStatus) -> serde_json::Value {
-    let batches = status.batches.iter().map(|batch| {
+    let batches = status.batch.iter().map(|batch| {
         json!({
             "batch": batch.batch, "messages": batch.messages, "owner": batch.owner,
             "epoch": batch.epoch, "attempt": batch.attempt,

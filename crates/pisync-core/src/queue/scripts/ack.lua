@@ -1,24 +1,25 @@
 #!lua flags=allow-oom
 -- Buries dead letters and forgets a finished batch.
--- KEYS: leases, meta, payload, stats, dead. ARGV: batch, epoch, dead letter...
+-- KEYS: batch, lease, stats, dead. ARGV: batch id, epoch, dead letter...
 -- Returns: 1, or 0 if lost.
-if redis.call('HGET', KEYS[2], 'epoch') ~= ARGV[2] then
+local batch, lease, stats, dead = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local held = redis.call('HMGET', lease, 'id', 'epoch')
+if held[1] ~= ARGV[1] or held[2] ~= ARGV[2] then
   return 0
 end
 -- What a person has put in the place of the dead letters is put aside: it must not hold up the batch.
 if #ARGV > 2 then
-  local kind = redis.call('TYPE', KEYS[5]).ok
+  local kind = redis.call('TYPE', dead).ok
   if kind ~= 'list' and kind ~= 'none' then
-    redis.call('RENAME', KEYS[5], KEYS[5] .. ':unreadable')
+    redis.call('RENAME', dead, dead .. ':unreadable')
   end
 end
 -- Written first, removed last: Lua has no rollback. unpack breaks near 8,000 values.
 for from = 3, #ARGV, 1000 do
-  redis.call('LPUSH', KEYS[5], unpack(ARGV, from, math.min(from + 999, #ARGV)))
+  redis.call('LPUSH', dead, unpack(ARGV, from, math.min(from + 999, #ARGV)))
 end
 -- Totals are for people: without them the batch is done all the same.
-redis.pcall('HINCRBY', KEYS[4], 'dead', #ARGV - 2)
-redis.pcall('HINCRBY', KEYS[4], 'acked', redis.call('LLEN', KEYS[3]) - (#ARGV - 2))
-redis.call('ZREM', KEYS[1], ARGV[1])
-redis.call('UNLINK', KEYS[2], KEYS[3])
+redis.pcall('HINCRBY', stats, 'dead', #ARGV - 2)
+redis.pcall('HINCRBY', stats, 'acked', redis.call('LLEN', batch) - (#ARGV - 2))
+redis.call('UNLINK', batch, lease)
 return 1

@@ -1,7 +1,9 @@
 #!lua flags=allow-oom
--- Writes down how far a batch is read. KEYS: meta. ARGV: epoch, cursor. Returns: 1, or 0 if lost.
-if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then
+-- Writes down how far a batch is read. KEYS: lease. ARGV: batch id, epoch, cursor. Returns: 1, or 0
+-- if lost.
+local held = redis.call('HMGET', KEYS[1], 'id', 'epoch')
+if held[1] ~= ARGV[1] or held[2] ~= ARGV[2] then
   return 0
 end
-redis.call('HSET', KEYS[1], 'cursor', ARGV[2])
+redis.call('HSET', KEYS[1], 'cursor', ARGV[3])
 return 1

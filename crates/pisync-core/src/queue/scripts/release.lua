@@ -1,13 +1,12 @@
 #!lua flags=allow-oom
 -- Gives a batch back: the lease ends now, and the takeover will not count as an attempt. The epoch
 -- rises, so that the giver has no say in the batch any more.
--- KEYS: leases, meta. ARGV: batch, epoch, wake channel, partition. Returns: 1, or 0 if lost.
-if redis.call('HGET', KEYS[2], 'epoch') ~= ARGV[2] then
+-- KEYS: lease. ARGV: batch id, epoch, wake channel, partition. Returns: 1, or 0 if lost.
+local held = redis.call('HMGET', KEYS[1], 'id', 'epoch', 'attempt')
+if held[1] ~= ARGV[1] or held[2] ~= ARGV[2] then
   return 0
 end
-redis.call('HINCRBY', KEYS[2], 'epoch', 1)
-redis.call('HINCRBY', KEYS[2], 'attempt', -1)
-redis.call('ZADD', KEYS[1], 0, ARGV[1])
+redis.call('HSET', KEYS[1], 'epoch', held[2] + 1, 'attempt', (tonumber(held[3]) or 1) - 1, 'ends', 0)
 -- Only a notice: workers look by themselves.
 redis.pcall('PUBLISH', ARGV[3], ARGV[4])
 return 1

@@ -1,19 +1,17 @@
 #!lua flags=no-writes,allow-oom
--- What lies where. KEYS: ready, leases, dead, paused, stats. ARGV: key base.
--- Returns: ready, batches (name, size, owner, epoch, attempt), dead, paused, oldest message, totals.
-local batches = {}
-for _, batch in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
-  local meta = redis.call('HMGET', ARGV[1] .. 'm:' .. batch, 'owner', 'epoch', 'attempt')
-  local size = redis.call('LLEN', ARGV[1] .. 'p:' .. batch)
-  table.insert(batches, {batch, size, meta[1] or '', tonumber(meta[2]) or 0, tonumber(meta[3]) or 0})
-end
+-- What lies where. KEYS: ready, batch, lease, dead, paused, stats.
+-- Returns: ready, messages in flight, their lease (id, owner, epoch, attempt), dead, paused, oldest
+-- message, totals.
+local held = redis.call('HMGET', KEYS[3], 'id', 'owner', 'epoch', 'attempt')
+local lease = {held[1] or '', held[2] or '', tonumber(held[3]) or 0, tonumber(held[4]) or 0}
 -- Totals are for people: without them the rest is told.
-local totals = redis.pcall('HGETALL', KEYS[5])
+local totals = redis.pcall('HGETALL', KEYS[6])
 return {
   redis.call('LLEN', KEYS[1]),
-  batches,
-  redis.call('LLEN', KEYS[3]),
-  redis.call('EXISTS', KEYS[4]),
+  redis.call('LLEN', KEYS[2]),
+  lease,
+  redis.call('LLEN', KEYS[4]),
+  redis.call('EXISTS', KEYS[5]),
   redis.call('LINDEX', KEYS[1], 0) or '',
   totals.err and {} or totals,
 }

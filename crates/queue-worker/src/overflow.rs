@@ -1,4 +1,4 @@
-//! The slow look around: batches that have lost their lease, and dead letters that are too many.
+//! Moves the dead letters over the bound of a partition to the store.
 
 use std::time::Duration;
 
@@ -18,32 +18,28 @@ const TIMEOUT: Duration = Duration::from_mins(5);
 /// How many dead letters are moved out in one step.
 const AT_ONCE: usize = 1_000;
 
-/// Looks around for ever.
+/// Looks for ever.
 pub async fn keep(queue: Queue, store: Store) {
     loop {
         sleep(EVERY.mul_f64(fastrand::f64().mul_add(0.5, 0.75))).await;
         let (queue, store) = (queue.clone(), store.clone());
-        match detached(TIMEOUT, async move { look_around(&queue, &store).await }).await {
+        match detached(TIMEOUT, async move { move_out_all(&queue, &store).await }).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => log::debug!(error:% = error; "the audit failed, the next one comes"),
-            Err(undone) => log::debug!(error:% = undone; "the audit failed, the next one comes"),
+            Ok(Err(error)) => log::debug!(error:% = error; "dead letters could not be moved, the next look comes"),
+            Err(undone) => log::debug!(error:% = undone; "dead letters could not be moved, the next look comes"),
         }
     }
 }
 
-/// Looks at every partition once.
+/// Moves out what is over the bound in every partition.
 ///
-/// A partition that fails holds up no other; the last failure is told.
-pub async fn look_around(queue: &Queue, store: &Store) -> Result<()> {
-    let mut looked = Ok(());
+/// A partition that fails holds up no other; the last error is returned.
+pub async fn move_out_all(queue: &Queue, store: &Store) -> Result<()> {
+    let mut moved = Ok(());
     for partition in queue.partitions() {
-        let one = async {
-            queue.audit(partition).await?;
-            move_out(queue, store, partition).await
-        };
-        looked = one.await.and(looked);
+        moved = move_out(queue, store, partition).await.and(moved);
     }
-    looked
+    moved
 }
 
 /// Copies the oldest dead letters over the bound to the store, then takes them out.
