@@ -1,7 +1,7 @@
 //! What devices and browsers send.
 
 use jiff::Timestamp;
-use reqwest::{RequestBuilder, Url};
+use reqwest::{Client, RequestBuilder, Response, Url, redirect::Policy};
 use serde_json::{Value, json};
 
 /// A report as a device sends it; a failed one has one error.
@@ -13,6 +13,16 @@ pub fn body(device_id: &str, timestamp: Timestamp, failed: bool) -> Value {
         "totalErrors": i32::from(failed),
         "internetSpeed": 97.540_860_556_406_43,
     })
+}
+
+/// A client that follows nothing, as a browser without its cookies.
+pub fn client() -> Client {
+    Client::builder().redirect(Policy::none()).build().expect("a client")
+}
+
+/// Returns a header of an answer; nothing if it has none.
+pub fn header<'a>(answer: &'a Response, name: &str) -> &'a str {
+    answer.headers().get(name).map_or("", |value| value.to_str().expect("text"))
 }
 
 /// The members of a form or a query, encoded.

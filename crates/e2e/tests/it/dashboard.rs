@@ -3,23 +3,18 @@
 
 use jiff::SignedDuration;
 use pisync_core::models::{AlertState, Incident, hour_of};
-use reqwest::{Client, Response, redirect::Policy};
+use reqwest::Client;
 use serde_json::{Value, json};
-use testkit::{Answer, Api, FakeReceiver, TestEnv, body, hours_ago, setting, workspace_root};
-use tokio::process::Command;
-
-use crate::{
+use testkit::{
+    Answer, Api, FakeReceiver, TestEnv, body, client, header, hours_ago,
     keys::{api, key},
+    setting, workspace_root,
     world::{alerter_ticked, device, failing, save},
 };
+use tokio::process::Command;
 
 /// A device with a name that has to be escaped wherever it stands.
 const DEVICE: &str = "école / 7";
-
-/// A client that follows nothing, as a browser without its cookies.
-pub(crate) fn client() -> Client {
-    Client::builder().redirect(Policy::none()).build().unwrap()
-}
 
 /// A device with a name as long as names may be.
 const LONG: &str = "a-name-that-is-as-long-as-a-name-may-be";
@@ -109,10 +104,6 @@ async fn the_dashboard_is_looked_at_in_a_browser() {
     env.finish().await;
 }
 
-pub(crate) fn header<'a>(answer: &'a Response, name: &str) -> &'a str {
-    answer.headers().get(name).map_or("", |value| value.to_str().unwrap())
-}
-
 #[tokio::test]
 async fn a_session_ends_with_its_key_and_a_form_of_another_site_does_nothing() {
     let env = TestEnv::new();
@@ -147,7 +138,7 @@ async fn a_session_ends_with_its_key_and_a_form_of_another_site_does_nothing() {
     let answer = post.body("token=x&action=purge&partition=0&id=x").send().await.unwrap();
     assert_eq!(answer.status().as_u16(), 403);
 
-    crate::keys::keys(&env, &["revoke", operate.split('_').nth(2).unwrap()]).await;
+    testkit::keys::keys(&env, &["revoke", operate.split('_').nth(2).unwrap()]).await;
     api.service.signal(nix::sys::signal::Signal::SIGHUP);
     api.service.says("read again what=keys").await;
     let answer = get("/devices?q=a", &cookie).await;

@@ -4,9 +4,10 @@
 use pisync_core::models::Incident;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use testkit::{Api, Service, TestEnv, body, hours_ago, mongo_command, mongo_find};
-
-use crate::world::{counter, event, failing, incident, save, silence, store_counters, store_events};
+use testkit::{
+    Api, Service, TestEnv, body, hours_ago, mongo_command, mongo_find,
+    world::{counter, event, failing, incident, save, silence, store_counters, store_events},
+};
 
 async fn insert(env: &TestEnv, collection: &str, documents: Value) {
     mongo_command(env, "insert", collection, json!({ "documents": documents })).await;

@@ -11,9 +11,10 @@ use pisync_core::{
     store::StoredEvent,
 };
 use serde_json::{Value, json};
-use testkit::{Service, TestEnv, body, hours_ago, mongo_command};
-
-use crate::world::{all, column, push, store_events};
+use testkit::{
+    Service, TestEnv, body, hours_ago, mongo_command,
+    world::{all, column, push, store_events},
+};
 
 /// A report of a clock without a battery, one minute after its start.
 fn of_1970(device: &str, errors: i32) -> Value {

@@ -4,9 +4,7 @@
 use jiff::SignedDuration;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use testkit::{Api, MongoServer, RedisServer, TestEnv, body, hours_ago, mongo_admin};
-
-use crate::world::alerter_ticked;
+use testkit::{Api, MongoServer, RedisServer, TestEnv, body, hours_ago, mongo_admin, world::alerter_ticked};
 
 /// Whether reports are refused for this cause, as `/readyz` says, and a report as well.
 async fn refuses(env: &TestEnv, api: &Api, cause: &str) {

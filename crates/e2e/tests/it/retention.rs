@@ -13,10 +13,11 @@ use queue_worker::{
     retention::{Retention, Walked},
 };
 use serde_json::{Value, json};
-use testkit::{TestEnv, body, hours_ago, mongo_command};
+use testkit::{
+    TestEnv, body, hours_ago, mongo_command,
+    world::{event, store_events},
+};
 use tokio_util::sync::CancellationToken;
-
-use crate::world::{event, store_events};
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 

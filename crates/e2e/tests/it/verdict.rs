@@ -5,15 +5,15 @@ use std::process::Stdio;
 
 use jiff::SignedDuration;
 use pisync_core::models::{Alert, AlertName, Cause, Finding, Incident, Subject};
-use testkit::{TestEnv, setting, workspace_root};
+use testkit::{
+    TestEnv,
+    keys::{api, key},
+    setting, workspace_root,
+    world::{alerter_ticked, counter, failing, heard_of, save, store_counters},
+};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     process::Command,
-};
-
-use crate::{
-    keys::{api, key},
-    world::{alerter_ticked, counter, failing, heard_of, save, store_counters},
 };
 
 const DEVICE: &str = "pibook-1";

@@ -17,7 +17,7 @@ use tokio::process::Command;
 
 pub use self::{
     api::Api,
-    mongo::{mongo_command, mongo_find},
+    mongo::{asked_by, mongo_command, mongo_find, profile},
 };
 use crate::{
     clock::wait_until,

@@ -1,6 +1,6 @@
 //! What the database of a test holds beyond what our store reads and writes.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::TestEnv;
 use crate::{environment::python, servers::mongo_run};
@@ -24,4 +24,21 @@ print(json_util.dumps(list(found), json_options=json_util.RELAXED_JSON_OPTIONS))
     let output = command.output().await.expect("python3");
     assert!(output.status.success(), "{collection}: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+/// Lets the database note from now on what it is asked.
+pub async fn profile(env: &TestEnv) {
+    mongo_command(env, "create", "system.profile", json!({ "capped": true, "size": 64 * 1024 * 1024 })).await;
+    mongo_command(env, "profile", 2, json!({})).await;
+}
+
+/// What a process has asked of the database since the profiler was turned on.
+pub async fn asked_by(env: &TestEnv, process: &str) -> Vec<Value> {
+    let by_process = json!({ "appName": process, "op": { "$in": ["query", "command", "getmore"] } });
+    let all = mongo_find(env, "system.profile", by_process).await;
+    let is_read = |entry: &Value| {
+        let command = &entry["command"];
+        ["find", "aggregate", "count", "getMore", "distinct"].iter().any(|name| command.get(name).is_some())
+    };
+    all.into_iter().filter(is_read).collect()
 }

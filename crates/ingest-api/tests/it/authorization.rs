@@ -10,11 +10,12 @@ use ingest_api::{
     routes::all,
 };
 use reqwest::{Client, Method, RequestBuilder, Response, redirect::Policy};
-use testkit::{Api, Form, TestEnv};
+use testkit::{
+    Api, Form, TestEnv, client,
+    keys::{api_with, key, keys},
+};
 
 use crate::{
-    dashboard::client,
-    keys::{api_with, key, keys},
     sessions::{after, cookie, signed_in},
     signing::signing_key,
 };

@@ -14,20 +14,22 @@ use pisync_core::{
 };
 use reqwest::StatusCode;
 use serde_json::Value;
-use testkit::{Api, TestEnv, body, hours_ago};
 
-pub(crate) fn device(id: &str) -> DeviceId {
+use crate::{Api, TestEnv, body, hours_ago};
+
+/// The id of a device.
+pub fn device(id: &str) -> DeviceId {
     DeviceId::parse(id).unwrap()
 }
 
 /// An event of a device, received at the time it has.
-pub(crate) fn event(device_id: &str, at: Timestamp, failed: bool) -> (EventId, SyncEvent) {
+pub fn event(device_id: &str, at: Timestamp, failed: bool) -> (EventId, SyncEvent) {
     let event = SyncEvent::from_json(body(device_id, at, failed).to_string().as_bytes(), at).unwrap();
     (event.id(), event)
 }
 
 /// Events of a device that all have the time of their receipt, since its clock is not believed.
-pub(crate) fn tied(device_id: &str, at: Timestamp, count: i64) -> Vec<(EventId, SyncEvent)> {
+pub fn tied(device_id: &str, at: Timestamp, count: i64) -> Vec<(EventId, SyncEvent)> {
     let event = |i| {
         let bad_clock = Timestamp::from_second(at.as_second() / 3_600 % 10_000 * 10_000 + i).unwrap();
         SyncEvent::from_json(body(device_id, bad_clock, false).to_string().as_bytes(), at).unwrap()
@@ -36,7 +38,7 @@ pub(crate) fn tied(device_id: &str, at: Timestamp, count: i64) -> Vec<(EventId, 
 }
 
 /// Puts reports into the queue as if they had come at these times.
-pub(crate) async fn push(env: &TestEnv, reports: &[(Value, Timestamp)]) {
+pub async fn push(env: &TestEnv, reports: &[(Value, Timestamp)]) {
     let queue = env.queue();
     for (report, received_at) in reports {
         let event = SyncEvent::from_json(report.to_string().as_bytes(), *received_at).unwrap();
@@ -45,7 +47,8 @@ pub(crate) async fn push(env: &TestEnv, reports: &[(Value, Timestamp)]) {
     }
 }
 
-pub(crate) async fn store_events(env: &TestEnv, events: &[(EventId, SyncEvent)]) {
+/// Stores rows.
+pub async fn store_events(env: &TestEnv, events: &[(EventId, SyncEvent)]) {
     let store = env.store().await;
     store.ensure_indexes().await.unwrap();
     for some in events.chunks(5_000) {
@@ -54,7 +57,7 @@ pub(crate) async fn store_events(env: &TestEnv, events: &[(EventId, SyncEvent)])
 }
 
 /// A counter with so many failed syncs, the first of them so many hours ago.
-pub(crate) fn counter(device_id: &str, failures: i32) -> FailureCounter {
+pub fn counter(device_id: &str, failures: i32) -> FailureCounter {
     let run = FailureRun { count: failures, since: hours_ago(30), last_at: hours_ago(1), last_speed: 0.2 };
     FailureCounter {
         run: (failures > 0).then_some(run),
@@ -64,7 +67,8 @@ pub(crate) fn counter(device_id: &str, failures: i32) -> FailureCounter {
     }
 }
 
-pub(crate) async fn store_counters(env: &TestEnv, counters: Vec<FailureCounter>) {
+/// Stores counters of devices that have none.
+pub async fn store_counters(env: &TestEnv, counters: Vec<FailureCounter>) {
     let store = env.store().await;
     store.ensure_indexes().await.unwrap();
     let counters: Vec<_> = counters.into_iter().map(|counter| (counter, Revision::Unset)).collect();
@@ -73,24 +77,25 @@ pub(crate) async fn store_counters(env: &TestEnv, counters: Vec<FailureCounter>)
     }
 }
 
-pub(crate) async fn heard_of(env: &TestEnv, devices: &[(&str, Timestamp)]) {
+/// Says when devices were last heard of.
+pub async fn heard_of(env: &TestEnv, devices: &[(&str, Timestamp)]) {
     let devices: Vec<_> = devices.iter().map(|(id, at)| (device(id), *at)).collect();
     LastSeen::new(env.queue()).restore(&devices).await.unwrap();
 }
 
 /// An alerter completed a tick so long ago, and its next one is due so long after now; others are gone.
-pub(crate) async fn alerter_ticked(env: &TestEnv, ago: SignedDuration, due_in: SignedDuration) {
+pub async fn alerter_ticked(env: &TestEnv, ago: SignedDuration, due_in: SignedDuration) {
     for field in env.redis(&["HKEYS", "{}:pulse"]).await.lines().filter(|field| field.starts_with("due:")) {
         env.redis(&["HDEL", "{}:pulse", field]).await;
     }
     let millis = |at: Timestamp| at.as_millisecond().to_string();
-    let now = testkit::clock();
+    let now = crate::clock();
     let (last, due) = (millis(now - ago), millis(now + due_in));
     env.redis(&["HSET", "{}:pulse", "alerter", &last, "due:test", &due]).await;
 }
 
 /// An incident of a device that fails, as it begins.
-pub(crate) fn failing(device_id: &str) -> Incident {
+pub fn failing(device_id: &str) -> Incident {
     let (since, last_speed) = (hours_ago(2), 0.2);
     let run = FailureRun { count: 3, since, last_at: since, last_speed };
     Incident::new(Alert::device_sync_failing(device(device_id), &run), since)
@@ -98,7 +103,7 @@ pub(crate) fn failing(device_id: &str) -> Incident {
 
 /// Opens an incident of a device that began at a time, of which the log still has to be told;
 /// ends it again in silence if asked.
-pub(crate) async fn incident(env: &TestEnv, device_id: &str, since: Timestamp, is_over: bool) -> Alert {
+pub async fn incident(env: &TestEnv, device_id: &str, since: Timestamp, is_over: bool) -> Alert {
     let run = FailureRun { count: 3, since, last_at: since, last_speed: 0.2 };
     let alert = Alert::device_sync_failing(device(device_id), &run);
     let mut incident = Incident::new(alert.clone(), since);
@@ -118,13 +123,13 @@ fn firing_to_the_log(queued_at: Timestamp) -> Entry {
 }
 
 /// Stores an incident that is not there yet.
-pub(crate) async fn save(env: &TestEnv, incident: Incident) {
+pub async fn save(env: &TestEnv, incident: Incident) {
     let new = KeptIncident { incident, revision: Revision::Unset };
     assert_eq!(env.store().await.alerts().save(&[new]).await.unwrap(), Saved::All);
 }
 
 /// A silence without an end yet.
-pub(crate) async fn silence(env: &TestEnv, matcher: &str) {
+pub async fn silence(env: &TestEnv, matcher: &str) {
     let silences = env.store().await.silences();
     let silence = Silence {
         id: silences.new_id(),
@@ -139,7 +144,7 @@ pub(crate) async fn silence(env: &TestEnv, matcher: &str) {
 }
 
 /// All items of a list, by its cursors; none may come twice.
-pub(crate) async fn all(api: &Api, path: &str, id: &str) -> Vec<Value> {
+pub async fn all(api: &Api, path: &str, id: &str) -> Vec<Value> {
     let (mut items, mut seen, mut cursor) = (Vec::new(), HashSet::new(), String::new());
     for _ in 0..1_000 {
         let (status, page) = api.get(&format!("{path}{cursor}")).await;
@@ -156,12 +161,13 @@ pub(crate) async fn all(api: &Api, path: &str, id: &str) -> Vec<Value> {
     panic!("the list {path} has no end")
 }
 
-pub(crate) fn column<'a>(items: &'a [Value], name: &str) -> Vec<&'a str> {
+/// What the items of a list have in one member.
+pub fn column<'a>(items: &'a [Value], name: &str) -> Vec<&'a str> {
     items.iter().map(|item| item[name].as_str().unwrap()).collect()
 }
 
 /// A bad request: the status, and what it points to.
-pub(crate) async fn pointed_at(api: &Api, path: &str) -> (u16, String) {
+pub async fn pointed_at(api: &Api, path: &str) -> (u16, String) {
     let (status, problem) = api.get(path).await;
     assert_eq!(problem["success"], false, "{path}: {problem}");
     (status.as_u16(), problem["errors"][0]["pointer"].as_str().unwrap_or("none").to_owned())

@@ -3,9 +3,10 @@
 use nix::sys::signal::Signal;
 use reqwest::{Client, Method, Response, header::HeaderMap};
 use serde_json::Value;
-use testkit::{Api, TestEnv, body, hours_ago};
-
-use crate::keys::{api, key, keys};
+use testkit::{
+    Api, TestEnv, body, hours_ago,
+    keys::{api, key, keys},
+};
 
 const EVENT: &str = "/api/sync-event";
 const LISTS: [&str; 3] = ["/api/device/pibook-1/sync-history", "/api/devices/repeated-failures", SILENCES];

@@ -6,13 +6,12 @@ use alerter::{metrics::Metrics, outbox::Outbox, summary::Summaries};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{crash::CrashSettings, models::Incident};
 use serde_json::{Value, json};
-use testkit::{FakeReceiver, TestEnv, mongo_command, mongo_find};
-
-use crate::{
-    mail,
-    receivers::receivers,
+use testkit::{
+    FakeReceiver, TestEnv, mongo_command, mongo_find,
     world::{counter, failing, heard_of, save, store_counters},
 };
+
+use crate::{mail, receivers::receivers};
 
 const LEASE: Duration = Duration::from_secs(30);
 

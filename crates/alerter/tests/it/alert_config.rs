@@ -1,10 +1,11 @@
 //! The alert config as an operator meets it: checked, tried out, read again.
 
 use nix::sys::signal::Signal;
-use testkit::{FakeReceiver, TestEnv, body, hours_ago, workspace_root};
+use testkit::{
+    FakeReceiver, TestEnv, body, hours_ago, workspace_root,
+    world::{counter, store_counters},
+};
 use tokio::process::Command;
-
-use crate::world::{counter, store_counters};
 
 /// The status of a process that ends, and what it said.
 async fn ends(mut command: Command) -> (Option<i32>, String) {

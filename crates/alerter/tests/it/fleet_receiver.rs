@@ -9,9 +9,10 @@ use pisync_core::{
     store::{Revision, Saved},
 };
 use serde_json::json;
-use testkit::{AlerterHarness, Answer, FakeReceiver, TestEnv, mongo_command};
-
-use crate::world::{counter, device, store_counters};
+use testkit::{
+    AlerterHarness, Answer, FakeReceiver, TestEnv, mongo_command,
+    world::{counter, device, store_counters},
+};
 
 fn name(number: usize) -> String {
     format!("pibook-{number:02}")

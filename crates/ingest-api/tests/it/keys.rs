@@ -1,36 +1,10 @@
 //! Keys as an operator makes them, and what they bring about for all routes and for a fleet.
 
 use reqwest::Client;
-use testkit::{Api, TestEnv, body, hours_ago};
-
-/// An operator's verb, with the files of this world and no server; what it prints.
-pub(crate) async fn keys(env: &TestEnv, args: &[&str]) -> String {
-    let mut command = env.command("ingest-api", &[&["keys"], args].concat());
-    command.env("PISYNC_KEYS_FILE", env.path("keys.toml")).env("PISYNC_DEVICE_KEY_FILE", env.path("device-keys.toml"));
-    command.env("PISYNC_REDIS_URL", "redis://127.0.0.1:1").env("PISYNC_MONGO_URI", "mongodb://127.0.0.1:1");
-    let output = command.output().await.unwrap();
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
-/// A new key.
-pub(crate) async fn key(env: &TestEnv, scope: &str) -> String {
-    keys(env, &["new", "--scope", scope, "--note", "a test"]).await
-}
-
-/// An API that looks at callers by the files of this world.
-pub(crate) async fn api(env: &TestEnv, mode: &str) -> Api {
-    api_with(env, mode, &[]).await
-}
-
-pub(crate) async fn api_with(env: &TestEnv, mode: &str, limits: &[&str]) -> Api {
-    let (keys, device_keys) = (env.path("keys.toml"), env.path("device-keys.toml"));
-    let mut args = vec!["--auth", mode, "--keys-file", keys.to_str().unwrap()];
-    if device_keys.exists() {
-        args.extend(["--device-key-file", device_keys.to_str().unwrap()]);
-    }
-    env.api(&[&args, limits].concat()).await
-}
+use testkit::{
+    TestEnv, body, hours_ago,
+    keys::{api, api_with, key},
+};
 
 #[tokio::test]
 async fn a_key_that_sends_too_much_is_told_when_to_come_back_and_another_one_passes() {

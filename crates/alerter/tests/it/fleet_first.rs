@@ -7,9 +7,8 @@ use pisync_core::models::SyncEvent;
 use testkit::{
     AlerterHarness, TestEnv, body,
     fleet_first::{self, ContentRelease, Settings, content_release, push},
+    world::device,
 };
-
-use crate::world::device;
 
 async fn one_message_and_a_digest(is_herd: bool) {
     let (env, release) = (TestEnv::new(), ContentRelease::of(2_000, is_herd));

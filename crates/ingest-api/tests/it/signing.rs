@@ -4,12 +4,12 @@ use std::{io::Write, os::unix::fs::OpenOptionsExt};
 
 use nix::sys::signal::Signal;
 use reqwest::StatusCode;
-use testkit::TestEnv;
-
-use crate::{
+use testkit::{
+    TestEnv,
     keys::{api_with, key},
-    sessions::{get, post, signed_in},
 };
+
+use crate::sessions::{get, post, signed_in};
 
 /// Writes a file with one key of this letter, for the owner alone; its path.
 pub(crate) fn signing_key(env: &TestEnv, name: &str, letter: char) -> String {

@@ -2,9 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use testkit::{TestEnv, body, hours_ago};
-
-use crate::world::heard_of;
+use testkit::{TestEnv, body, hours_ago, world::heard_of};
 
 #[tokio::test]
 async fn a_batch_of_one_device_is_told_when_to_come_again_and_each_device_its_own_time() {

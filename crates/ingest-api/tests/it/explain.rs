@@ -4,9 +4,10 @@
 use jiff::SignedDuration;
 use pisync_core::models::Incident;
 use serde_json::{Value, json};
-use testkit::{Api, TestEnv, hours_ago, mongo_command, mongo_find};
-
-use crate::world::{counter, event, failing, heard_of, incident, save, silence, store_counters, store_events, tied};
+use testkit::{
+    Api, TestEnv, asked_by, hours_ago, mongo_command, profile,
+    world::{counter, event, failing, heard_of, incident, save, silence, store_counters, store_events, tied},
+};
 
 /// The most documents that one command may look at, whatever the collections hold: a step of a
 /// walk, or a batch of a list that is streamed.
@@ -123,17 +124,6 @@ async fn asked(env: &TestEnv) -> Vec<Value> {
     asked_by(env, "ingest-api").await
 }
 
-/// What a process has asked of the database since the profiler was turned on.
-pub(crate) async fn asked_by(env: &TestEnv, process: &str) -> Vec<Value> {
-    let by_process = json!({ "appName": process, "op": { "$in": ["query", "command", "getmore"] } });
-    let all = mongo_find(env, "system.profile", by_process).await;
-    let is_read = |entry: &Value| {
-        let command = &entry["command"];
-        ["find", "aggregate", "count", "getMore", "distinct"].iter().any(|name| command.get(name).is_some())
-    };
-    all.into_iter().filter(is_read).collect()
-}
-
 /// Whether an answer took a look at more than what it needed.
 fn is_unbounded(entry: &Value) -> bool {
     let plan = entry["planSummary"].as_str().unwrap_or_default();
@@ -148,12 +138,6 @@ fn adds_up_an_hour(entry: &Value) -> bool {
     let command = &entry["command"];
     let command = if command.get("getMore").is_some() { &entry["originatingCommand"] } else { command };
     command["pipeline"].to_string().contains("$bucket") && entry["planSummary"] == "IXSCAN { _id: 1 }"
-}
-
-/// Lets the database note from now on what it is asked.
-pub(crate) async fn profile(env: &TestEnv) {
-    mongo_command(env, "create", "system.profile", json!({ "capped": true, "size": 64 * 1024 * 1024 })).await;
-    mongo_command(env, "profile", 2, json!({})).await;
 }
 
 #[tokio::test]

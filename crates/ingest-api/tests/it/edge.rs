@@ -5,17 +5,17 @@ use std::{io::Write, time::Duration};
 use futures_util::future::join_all;
 use reqwest::{Client, StatusCode, redirect::Policy};
 use serde_json::{Value, json};
-use testkit::{Api, Form, TestEnv, body, hours_ago};
+use testkit::{
+    Api, Form, TestEnv, body, hours_ago,
+    keys::{api_with, key, keys},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::timeout,
 };
 
-use crate::{
-    keys::{api_with, key, keys},
-    tls::{certify, connect, start},
-};
+use crate::tls::{certify, connect, start};
 
 const HEAD: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 

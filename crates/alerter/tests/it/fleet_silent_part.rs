@@ -12,9 +12,8 @@ use serde_json::json;
 use testkit::{
     AlerterHarness, TestEnv, body,
     fleet_first::{counted, told},
+    world::{device, store_events},
 };
-
-use crate::world::{device, store_events};
 
 const BY_REGION: &str = "[rules]\nfleet_by = [\"region\"]\n";
 

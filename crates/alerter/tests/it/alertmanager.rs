@@ -13,13 +13,13 @@ use pisync_core::{
     store::{Saved, Store},
 };
 use serde_json::Value;
-use testkit::{AlertmanagerServer, Answer, FakeReceiver, TestEnv, hours_ago};
-use tokio::sync::Notify;
-
-use crate::{
-    receivers::{message, notice, receivers},
+use testkit::{
+    AlertmanagerServer, Answer, FakeReceiver, TestEnv, hours_ago,
     world::{counter, incident, store_counters},
 };
+use tokio::sync::Notify;
+
+use crate::receivers::{message, notice, receivers};
 
 /// One there that gets what is firing again every second.
 fn pushing(env: &TestEnv, server: &AlertmanagerServer, more: &str) -> Routing {

@@ -6,9 +6,10 @@ use pisync_core::{
     store::{KeptIncident, Revision, Saved},
 };
 use serde_json::{Value, json};
-use testkit::{AlerterHarness, Api, TestEnv, body, hours_ago, mongo_command};
-
-use crate::world::{device, incident};
+use testkit::{
+    AlerterHarness, Api, TestEnv, body, hours_ago, mongo_command,
+    world::{device, incident},
+};
 
 /// A schedule that does not come: what happens, happens by hints.
 const NEVER: [&str; 2] = ["--schedule", "0 0 29 2 1"];

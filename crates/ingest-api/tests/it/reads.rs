@@ -4,10 +4,9 @@ use std::{io::Write, os::unix::fs::OpenOptionsExt};
 
 use jiff::SignedDuration;
 use reqwest::Client;
-use testkit::{TestEnv, hours_ago};
-
-use crate::world::{
-    all, column, counter, device, event, heard_of, incident, pointed_at, store_counters, store_events, tied,
+use testkit::{
+    TestEnv, hours_ago,
+    world::{all, column, counter, device, event, heard_of, incident, pointed_at, store_counters, store_events, tied},
 };
 
 #[tokio::test]

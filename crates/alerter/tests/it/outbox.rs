@@ -6,10 +6,8 @@ use alerter::device_context::{self, DeviceContext};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::{Alert, FailureRun, Telling};
 use serde_json::{Value, json};
-use testkit::{Answer, FakeReceiver, MongoServer, Service, TestEnv, hours_ago, mongo_admin, mongo_find};
-
-use crate::{
-    explain::{asked_by, profile},
+use testkit::{
+    Answer, FakeReceiver, MongoServer, Service, TestEnv, asked_by, hours_ago, mongo_admin, mongo_find, profile,
     world::{counter, device, event, store_counters, store_events},
 };
 

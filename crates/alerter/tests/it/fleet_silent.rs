@@ -11,9 +11,8 @@ use testkit::{
     AlerterHarness, TestEnv, body,
     fleet_first::{counted, push, told},
     mongo_command,
+    world::device,
 };
-
-use crate::world::device;
 
 struct Story {
     env: TestEnv,

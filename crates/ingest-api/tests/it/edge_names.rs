@@ -1,11 +1,12 @@
 //! By which names the server is reached, what it believes of proxies, and what every refusal bears.
 
 use reqwest::{Client, StatusCode};
-use testkit::{RedisServer, TestEnv};
+use testkit::{
+    RedisServer, TestEnv, client, header,
+    keys::{api_with, key},
+};
 
 use crate::{
-    dashboard::{client, header},
-    keys::{api_with, key},
     sessions::{after, get, post, signed_in},
     signing::signing_key,
 };

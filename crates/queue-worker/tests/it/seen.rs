@@ -10,9 +10,10 @@ use pisync_core::{
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 use serde_json::json;
-use testkit::{RedisServer, TestEnv, body, hours_ago, mongo_command};
-
-use crate::world::{device, push};
+use testkit::{
+    RedisServer, TestEnv, body, hours_ago, mongo_command,
+    world::{device, push},
+};
 
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millisecond(millis).unwrap()

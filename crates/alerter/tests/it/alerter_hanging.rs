@@ -5,10 +5,11 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use testkit::TestEnv;
+use testkit::{
+    TestEnv,
+    world::{counter, store_counters},
+};
 use tokio::net::{TcpListener, TcpStream};
-
-use crate::world::{counter, store_counters};
 
 /// A way to a server that can swallow what is sent on the connections that there are, for ever.
 struct HangingWay {

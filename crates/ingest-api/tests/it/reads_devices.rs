@@ -2,9 +2,10 @@
 
 use reqwest::Client;
 use serde_json::Value;
-use testkit::{TestEnv, hours_ago};
-
-use crate::world::{all, column, counter, device, event, heard_of, incident, pointed_at, store_counters, store_events};
+use testkit::{
+    TestEnv, hours_ago,
+    world::{all, column, counter, device, event, heard_of, incident, pointed_at, store_counters, store_events},
+};
 
 /// Three that fail, two silent, one whose clock is not believed, and the rest.
 async fn fleet(env: &TestEnv) {

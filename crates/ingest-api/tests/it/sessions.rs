@@ -1,10 +1,8 @@
 //! Who may look at the pages, and for how long: sessions and shared links that nobody can make up.
 
 use reqwest::{Response, StatusCode};
-use testkit::{Api, TestEnv};
-
-use crate::{
-    dashboard::{client, header},
+use testkit::{
+    Api, TestEnv, client, header,
     keys::{api, key, keys},
 };
 
