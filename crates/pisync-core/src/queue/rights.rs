@@ -153,7 +153,7 @@ const ALERTER: &[Right] = &[
 
 /// What the operator's verbs run beside it, and what puts aside a key that a person has given another
 /// type: it is part of the rule, and missed where it is used.
-const VERBS: [&str; 4] = ["set", "del", "zscan", "rename"];
+const VERBS: [&str; 5] = ["set", "del", "zrem", "zscan", "rename"];
 
 /// What the driver runs, and what a script needs to be run; a probe cannot ask for these.
 const DRIVER: [&str; 4] = ["evalsha", "script|load", "info", "ping"];
