@@ -74,7 +74,7 @@ pub(super) async fn get(_: Viewer, state: Data<State>) -> Result<HttpResponse, P
         columns.connectivity.push(hour.connectivity);
         columns.content.push(hour.content);
         columns.unknown.push(hour.unknown());
-        columns.late.push(hour.late.unwrap_or_default());
+        columns.late.push(hour.late);
         columns.incidents.push(begun.get(&hour.hour).copied().unwrap_or(0));
     }
     Ok(HttpResponse::Ok().json(columns))

@@ -31,9 +31,8 @@ pub struct SyncHour {
     pub speeds: Speeds,
     /// How fast those of failed syncs were.
     pub failed_speeds: Speeds,
-    /// Those of all these that were received late; none where a version has added them up that did
-    /// not tell.
-    pub late: Option<Late>,
+    /// Those of all these that were received late.
+    pub late: Late,
     /// A time before the rows were read, by Redis' clock: later rows may be missing.
     pub computed_at: Timestamp,
     /// Whether rows may have been removed for their age since, so that the sums stay as they are.
