@@ -3,8 +3,9 @@
 use ingest_api::fleet::Hours;
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    models::{Late, Speeds, SyncHour, hour_of},
+    models::{Late, Speeds, SyncHour},
     presence::LastSeen,
+    time::hour_of,
 };
 use serde_json::{Value, json};
 use testkit::{TestEnv, body, hours_ago};
@@ -109,7 +110,7 @@ async fn an_hour_that_nothing_touched_is_computed_once_and_one_that_was_is_compu
 async fn an_older_computation_does_not_replace_a_newer_one() {
     let env = TestEnv::new();
     let hours = env.store().await.sync_hours();
-    let (hour, now) = (hour_of(hours_ago(2)), Timestamp::from_millisecond(hours_ago(0).as_millisecond()).unwrap());
+    let (hour, now) = (hour_of(hours_ago(2)), hours_ago(0));
     for (computed_at, kept) in [(now, now), (now - HOUR, now), (now + HOUR, now + HOUR)] {
         assert_eq!(hours.compute(hour, computed_at).await.unwrap().computed_at, kept);
         assert_eq!(hours.hours(hour, hour + HOUR).await.unwrap()[0].computed_at, kept);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use alerter::{metrics::Metrics, outbox::Outbox, summary::Summaries};
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::{crash::CrashSettings, models::Incident};
+use pisync_core::{crash::CrashSettings, models::Incident, time::day_of};
 use serde_json::{Value, json};
 use testkit::{FakeReceiver, TestEnv, mongo_command, mongo_find};
 
@@ -226,7 +226,7 @@ async fn an_alerter_that_dies_after_it_took_the_summary_on_leaves_it_to_another(
 async fn dies_at(point: &str, messages: usize) {
     let (env, chat, web) = (TestEnv::new(), FakeReceiver::start().await, FakeReceiver::start().await);
     std::fs::write(env.path("alerts.toml"), of_webs(&chat, &web, &env) + &now_due("\"web\"")).unwrap();
-    let day = Timestamp::from_second(testkit::now().as_second().div_euclid(86_400) * 86_400).unwrap();
+    let day = day_of(testkit::now());
     counted_at(&env, day, day - SignedDuration::from_hours(1)).await;
     let (config, log) = (env.path("alerts.toml").display().to_string(), env.path("alerts.log").display().to_string());
     let args = ["--config", &config, "--alert-log", &log, "--lease-ms", "1000"];

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use actix_web::{HttpResponse, web::Data};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    models::{Late, SyncHour, hour_of},
+    models::{Late, SyncHour},
     store::AlertFilter,
+    time::hour_of,
 };
 use serde::Serialize;
 

@@ -12,12 +12,7 @@ use std::{
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::{
-    models::{SyncHour, hour_of},
-    presence::LastSeen,
-    queue::Queue,
-    store::Store,
-};
+use pisync_core::{models::SyncHour, presence::LastSeen, queue::Queue, store::Store, time::hour_of};
 use tokio::time::Instant;
 
 use super::refresh::{OneAtATime, PATIENCE};

@@ -14,7 +14,10 @@ use super::{
     documents::{self, Amount, Moment, Unreadable, Whole},
     object_id,
 };
-use crate::models::{Cause, EventId, LATE_AFTER, Late, Speeds, SyncHour, hour_of};
+use crate::{
+    models::{Cause, EventId, LATE_AFTER, Late, Speeds, SyncHour},
+    time::hour_of,
+};
 
 /// The server's code for an hour that has its document already.
 const DUPLICATE_KEY: i32 = 11000;

@@ -4,6 +4,7 @@ use std::{collections::HashMap, path::Path};
 
 use anyhow::{Context, bail, ensure};
 use jiff::Timestamp;
+use pisync_core::time::in_seconds;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -117,8 +118,7 @@ impl KeysFile {
 
 /// To the second.
 fn now() -> Timestamp {
-    let now = Timestamp::now();
-    Timestamp::from_second(now.as_second()).unwrap_or(now)
+    in_seconds(Timestamp::now())
 }
 
 #[cfg(test)]

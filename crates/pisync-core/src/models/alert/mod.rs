@@ -16,7 +16,10 @@ pub use incident::{Ack, Incident};
 pub use outbox::{Dead, Entry, MessageId, Telling, Told};
 pub use silence::{InvalidMatcher, Matcher, MatcherKind, Silence, SilenceEnd, SilenceId};
 
-use crate::models::{DeviceId, FailureRun, Labels, Scope};
+use crate::{
+    models::{DeviceId, FailureRun, Labels, Scope},
+    time::id_seconds,
+};
 
 /// The label that names the rule.
 pub const ALERTNAME: &str = "alertname";
@@ -195,10 +198,9 @@ impl AlertId {
     /// milliseconds in decimal.
     pub fn derive(fingerprint: &str, starts_at: Timestamp) -> Self {
         let millis = starts_at.as_millisecond();
-        let seconds = u32::try_from(millis.div_euclid(1_000).max(0)).unwrap_or(u32::MAX);
         let hash = Sha256::digest(format!("{fingerprint}\0{millis}"));
         let mut bytes = [0; 12];
-        bytes[..4].copy_from_slice(&seconds.to_be_bytes());
+        bytes[..4].copy_from_slice(&id_seconds(starts_at));
         bytes[4..].copy_from_slice(&hash[..8]);
         Self(bytes)
     }

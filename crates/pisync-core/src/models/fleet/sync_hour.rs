@@ -4,12 +4,6 @@ use std::ops::AddAssign;
 
 use jiff::Timestamp;
 
-/// The start of the hour in which a moment lies, in UTC.
-pub fn hour_of(at: Timestamp) -> Timestamp {
-    let second = at.as_second();
-    Timestamp::from_second(second - second.rem_euclid(3_600)).unwrap_or(Timestamp::MIN)
-}
-
 /// What was synced in one hour of the devices' own clocks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyncHour {
@@ -171,17 +165,6 @@ mod tests {
             speeds.0[Speeds::bucket(*speed)] += 1;
         }
         speeds
-    }
-
-    #[test]
-    fn an_hour_begins_where_the_clock_says() {
-        for (at, hour) in [
-            ("2026-11-23T12:00:00Z", "2026-11-23T12:00:00Z"),
-            ("2026-11-23T12:59:59.999Z", "2026-11-23T12:00:00Z"),
-            ("1969-12-31T23:30:00Z", "1969-12-31T23:00:00Z"),
-        ] {
-            assert_eq!(hour_of(at.parse().unwrap()).to_string(), hour);
-        }
     }
 
     #[test]
