@@ -73,7 +73,7 @@ impl Keys {
         let mut keys = HashMap::new();
         for entry in file.keys {
             let kept = Kept::new(&entry.id, entry.scope, &entry.sha256);
-            let kept = kept.context("a [[key]] without an id, or whose sha256 is not 64 lower-case hex digits")?;
+            let kept = kept.context("a [[key]] without an id, or whose sha256 is not 64 hex digits")?;
             let twice = keys.insert(entry.id.into_boxed_str(), (kept, entry.revoked.is_some())).is_some();
             ensure!(!twice, "two [[key]] have the same id");
         }

@@ -217,18 +217,15 @@ impl AlertId {
 
     /// An id as it is shown: 24 hexadecimal digits.
     pub fn parse(text: &str) -> Option<Self> {
-        let is_hex = text.len() == 24 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
         let mut bytes = [0; 12];
-        for (byte, at) in bytes.iter_mut().zip((0..24).step_by(2)).take_while(|_| is_hex) {
-            *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
-        }
-        is_hex.then_some(Self(bytes))
+        hex::decode_to_slice(text, &mut bytes).ok()?;
+        Some(Self(bytes))
     }
 }
 
 impl fmt::Display for AlertId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex::encode(self.0))
     }
 }
 
