@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::models::{InvalidEvent, SyncEvent};
+use pisync_core::{
+    models::{InvalidEvent, SyncEvent},
+    time::{in_millis, rfc3339},
+};
 use serde::Serialize;
 
 use crate::{
@@ -75,7 +78,7 @@ impl Fleet {
         let start = settings.start.unwrap_or_else(|| {
             now.checked_sub(SignedDuration::from_hours(i64::from(settings.rounds) - 1)).unwrap_or(now)
         });
-        let start = Timestamp::from_millisecond(start.as_millisecond()).unwrap_or(start);
+        let start = in_millis(start);
         let device_prefix = settings.device_prefix.clone().unwrap_or_else(|| format!("sim-{}", run_id(seed, start)));
         Self {
             recipe: Recipe { seed, device_prefix, start },
@@ -113,7 +116,7 @@ impl Fleet {
         let failed = self.fails(device, round);
         let body = Body {
             device_id: format!("{}-{device:06}", self.recipe.device_prefix),
-            timestamp: format!("{:.3}", self.time(device, round)),
+            timestamp: rfc3339(self.time(device, round)),
             total_files_synced: rng.u32(0..60),
             total_errors: if failed { rng.u32(1..10) } else { 0 },
             internet_speed: speed(&mut rng, failed),

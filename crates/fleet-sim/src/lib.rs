@@ -8,11 +8,10 @@
 //! - [`lanes`]: many bodies at once; their [`tally`] and the [`ledger`] of what was acknowledged.
 //! - [`simulate`], [`replay`], [`verify`]: the verbs.
 //! - [`fill`], [`load`], [`latency`]: the verbs of the benchmark.
-//! - [`capacity`], [`sizes`]: what fleets need.
+//! - [`sizes`]: bytes of rows and indexes.
 //! - [`scenario`]: stories on a simulated clock, which another program plays.
 //! - [`report`]: the closing table.
 
-pub mod capacity;
 pub mod config;
 pub mod courier;
 pub mod fill;
@@ -46,7 +45,6 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Fill(settings) => fill::run(settings).await?,
         Command::Load(settings) => load::run(settings).await?,
         Command::Latency(settings) => latency::run(settings).await?,
-        Command::Capacity(settings) => capacity::run(&settings)?,
         Command::Scenario(settings) => scenario::run(settings).await?,
         Command::Sizes(settings) => sizes::run(settings).await?,
     };

@@ -26,7 +26,7 @@ pub(crate) struct Front {
     /// Who may call.
     pub authenticator: Data<Authenticator>,
     /// Pages of which origins may read.
-    pub origins: Data<Origins>,
+    pub origins: Origins,
     /// How the server is reached.
     pub site: Data<Site>,
     /// What sessions and links are sealed with.
@@ -46,7 +46,7 @@ impl Front {
             |path: &PathBuf| reject_string(SigningKeys::open(path), "--cursor-key-file (PISYNC_CURSOR_KEY_FILE)");
         Self {
             authenticator: Data::new(authenticator(config)),
-            origins: Data::new(Origins(config.front.cors_origins.clone())),
+            origins: Origins(config.front.cors_origins.clone()),
             site: Data::new(Site::new(&config.site, config.bind, certificate.is_some(), config.has_bounds())),
             cursor_keys: config.cursor_key_file.as_ref().map_or_else(|| signing_keys.clone(), open),
             signing_keys,

@@ -44,7 +44,7 @@ pub(crate) async fn serve(
             .app_data(sessions.clone());
         let app = app.app_data(summaries.clone()).app_data(pace.clone());
         let app = app.app_data(budget.clone()).app_data(front.site.clone()).app_data(front.authenticator.clone());
-        let app = app.app_data(front.origins.clone()).configure(routes::table);
+        let app = app.configure(|config| routes::table(config, &front.origins));
         // Outermost last.
         let app = app.wrap(from_fn(http::perimeter));
         let app = app.wrap(headers::security_headers(front.certificate.is_some()));

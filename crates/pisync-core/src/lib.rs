@@ -9,7 +9,7 @@
 //! - [`refusal_log`]: refusals are logged when they begin and when they are over.
 //! - [`settings`], [`signing_keys`], [`logging`], [`shutdown`], [`exit`], [`backoff`]: what every program needs
 //!   to run; [`process`]: which one it is; [`crash`] for tests of the whole.
-//! - [`text`]: numbers and times as everything writes them.
+//! - [`time`]: times as text, hours and minutes; [`text`]: numbers as everything writes them.
 //! - [`metrics`], [`ops`], [`healthcheck`]: what operators see of a process, the port for it, and
 //!   how a process asks itself.
 //!
@@ -36,4 +36,5 @@ pub mod settings;
 pub mod shutdown;
 pub mod signing_keys;
 pub mod text;
+pub mod time;
 mod unreadable;

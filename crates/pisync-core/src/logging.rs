@@ -4,10 +4,13 @@ use std::io::Write;
 
 use clap::ValueEnum;
 use env_logger::{Builder, Env};
+use jiff::Timestamp;
 use log::{
     LevelFilter,
     kv::{self, Key, Value, VisitSource},
 };
+
+use crate::time::rfc3339;
 
 /// How log lines are written, on standard error.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -31,7 +34,7 @@ pub fn init(format: LogFormat) {
     if format == LogFormat::Json {
         builder.format(|out, record| {
             let mut line = serde_json::Map::new();
-            line.insert("time".into(), jiff::Timestamp::now().to_string().into());
+            line.insert("time".into(), rfc3339(Timestamp::now()).into());
             line.insert("level".into(), record.level().as_str().into());
             line.insert("target".into(), record.target().into());
             line.insert("message".into(), record.args().to_string().into());

@@ -1,11 +1,4 @@
-//! Numbers and times as text, the same in every answer, page, message and file.
-
-use jiff::Timestamp;
-
-/// Returns a time as RFC 3339 in UTC, with exactly three digits of a second, as JavaScript writes it.
-pub fn rfc3339(at: Timestamp) -> String {
-    format!("{at:.3}")
-}
+//! Numbers as text, the same on every page and in every message.
 
 /// Returns a number with its digits in groups of three.
 pub fn grouped(number: u64) -> String {

@@ -5,8 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use pisync_core::{
-    models::{DeviceId, FailureCounter, Observation, hour_of},
+    models::{DeviceId, FailureCounter, Observation},
     store::{Kept, Revision},
+    time::hour_of,
 };
 
 use crate::batch::{ByDevice, Rested};

@@ -12,10 +12,11 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    models::{BEHIND, DeviceId, EventId, hour_of},
+    models::{BEHIND, DeviceId, EventId},
     presence::LastSeen,
     queue::Queue,
     store::{AgedRow, Kept, NewestRow, Progress, Saved, Store, StoreError, detached},
+    time::hour_of,
 };
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;

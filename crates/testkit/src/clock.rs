@@ -9,6 +9,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
+use pisync_core::time::in_millis;
 
 /// Lets time pass in a test that is about it: that something does not happen, or a client that is slow.
 pub async fn pass(time: Duration) {
@@ -42,9 +43,7 @@ thread_local! {
 /// The clock of a test, read once, in whole milliseconds: whatever times a test makes of it fit each
 /// other, also when the second or the hour ends meanwhile. Each test has a thread of its own.
 pub fn now() -> Timestamp {
-    NOW.with(|now| {
-        *now.get_or_init(|| Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap_or_default())
-    })
+    NOW.with(|now| *now.get_or_init(|| in_millis(Timestamp::now())))
 }
 
 /// A time so many hours before [`now`]; the same in each call of a test.

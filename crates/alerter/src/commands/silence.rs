@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{Matcher, Silence, SilenceEnd, SilenceId},
     store::Store,
-    text::rfc3339,
+    time::rfc3339,
 };
 use serde_json::{Value, json};
 

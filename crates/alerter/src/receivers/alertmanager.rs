@@ -12,7 +12,7 @@ use pisync_core::{
     models::{Alert, AlertState, Incident, Telling},
     settings::Secret,
     store::{KeptIncident, Store},
-    text::rfc3339,
+    time::rfc3339,
 };
 use reqwest::Url;
 use serde::Deserialize;

@@ -12,7 +12,7 @@ use std::{
 use jiff::Timestamp;
 use pisync_core::{
     models::{Alert, DeviceId, Summary, Telling},
-    text::rfc3339,
+    time::rfc3339,
 };
 use serde::Serialize;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pisync_core::{models::Telling, settings::Secret, text::rfc3339};
+use pisync_core::{models::Telling, settings::Secret, time::rfc3339};
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use pisync_core::{
     models::{ALERTNAME, Summary, Telling},
-    text::rfc3339,
+    time::rfc3339,
 };
 use serde::Serialize;
 

@@ -8,7 +8,7 @@ use jiff::{
     fmt::strtime::BrokenDownTime,
     tz::TimeZone,
 };
-use pisync_core::models::hour_of;
+use pisync_core::time::hour_of;
 use serde::{Deserialize, Deserializer};
 
 use super::{Names, Receiver};

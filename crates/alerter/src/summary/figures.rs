@@ -146,7 +146,7 @@ impl Syncs {
             connectivity: sum(|hour| hour.connectivity),
             content: sum(|hour| hour.content),
             unknown: sum(SyncHour::unknown),
-            late: sum(|hour| hour.late.map_or(0, |late| late.all())),
+            late: sum(|hour| hour.late.all()),
         }
     }
 }

@@ -143,41 +143,6 @@ async fn a_month_of_failures_that_comes_late_pages_nobody() {
     env.finish().await;
 }
 
-/// As the first release has left it: one incident of which the log knows, and one with a message
-/// that still has to leave.
-#[tokio::test]
-async fn incidents_of_the_first_release_go_on() {
-    let env = TestEnv::new();
-    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
-    env.store().await.ensure_indexes().await.unwrap();
-    let date = |minutes| json!({ "$date": { "$numberLong": minutes_ago(minutes).as_millisecond().to_string() } });
-    let old = |device_id: &str, byte: &str, more: Value| {
-        let mut document = json!({
-            "_id": { "$oid": byte.repeat(24) }, "fingerprint": format!("DeviceSyncFailing/{device_id}"), "open": true,
-            "alertname": "DeviceSyncFailing", "deviceId": device_id, "state": "firing", "failureCount": 3,
-            "cause": "content", "startsAt": date(50), "createdAt": date(20), "updatedAt": date(20), "outbox": [],
-        });
-        document.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        document
-    };
-    let waiting = json!({ "outbox": [{ "seq": 1, "reason": "firing", "attempts": 0 }], "outboxDueAt": date(20) });
-    let documents = [old("told", "a", json!({})), old("waits", "b", waiting)];
-    mongo_command(&env, "insert", "Alert", json!({ "documents": documents })).await;
-    for device_id in ["told", "waits"] {
-        fails(&api, device_id, &[50, 40, 30]).await;
-    }
-    env.drained().await;
-    once(&env).await;
-    once(&env).await;
-    let lines = env.alerts();
-    assert_eq!((lines.len(), &lines[0]["deviceId"]), (1, &"waits".into()));
-    api.accepts(&[body("told", minutes_ago(1), false), body("waits", minutes_ago(1), false)]).await;
-    env.drained().await;
-    once(&env).await;
-    assert_eq!(of(&env.alerts(), "resolved").len(), 2);
-    env.finish().await;
-}
-
 #[tokio::test]
 async fn an_incident_is_taken_on_with_a_name_and_a_comment() {
     let env = TestEnv::new();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use alerter::{metrics::Metrics, outbox::Outbox, summary::Summaries};
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::{crash::CrashSettings, models::Incident};
+use pisync_core::{crash::CrashSettings, models::Incident, time::day_of};
 use serde_json::{Value, json};
 use testkit::{
     FakeReceiver, TestEnv, mongo_command, mongo_find,
@@ -23,7 +23,7 @@ fn at(text: &str) -> Timestamp {
 async fn hours(env: &TestEnv, to: Timestamp, count: i64, good: u64) {
     let hour = |back| {
         let at = json!({ "$date": (to - SignedDuration::from_hours(back)).to_string() });
-        let late = json!({ "good": 0, "connectivity": 1, "content": 0, "unknown": 0, "computedAt": at });
+        let late = json!({ "good": 0, "connectivity": 1, "content": 0, "unknown": 0 });
         json!({
             "_id": at, "good": good, "failed": 2, "files": 0, "errors": 0, "connectivity": 1, "content": 1,
             "speeds": [], "failedSpeeds": [], "late": late, "computedAt": at, "closed": false,
@@ -225,7 +225,7 @@ async fn an_alerter_that_dies_after_it_took_the_summary_on_leaves_it_to_another(
 async fn dies_at(point: &str, messages: usize) {
     let (env, chat, web) = (TestEnv::new(), FakeReceiver::start().await, FakeReceiver::start().await);
     std::fs::write(env.path("alerts.toml"), of_webs(&chat, &web, &env) + &now_due("\"web\"")).unwrap();
-    let day = Timestamp::from_second(testkit::now().as_second().div_euclid(86_400) * 86_400).unwrap();
+    let day = day_of(testkit::now());
     counted_at(&env, day, day - SignedDuration::from_hours(1)).await;
     let (config, log) = (env.path("alerts.toml").display().to_string(), env.path("alerts.log").display().to_string());
     let args = ["--config", &config, "--alert-log", &log, "--lease-ms", "1000"];

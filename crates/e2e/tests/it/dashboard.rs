@@ -2,7 +2,10 @@
 //! needs no browser.
 
 use jiff::SignedDuration;
-use pisync_core::models::{AlertState, Incident, hour_of};
+use pisync_core::{
+    models::{AlertState, Incident},
+    time::hour_of,
+};
 use reqwest::Client;
 use serde_json::{Value, json};
 use testkit::{

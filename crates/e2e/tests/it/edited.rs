@@ -275,7 +275,7 @@ async fn silences_hours_and_other_records_that_were_edited_stop_nothing() {
         json!([{ "_id": "SyncEvent", "owner": 7, "until": far, "finishedAt": "never", "after": "x" }]),
     )
     .await;
-    let hour = pisync_core::models::hour_of(hours_ago(2)).to_string();
+    let hour = pisync_core::time::hour_of(hours_ago(2)).to_string();
     insert(&env, "SyncHour", json!([{ "_id": { "$date": hour }, "failedSpeeds": [1], "good": "many" }])).await;
     insert(&env, "StatusHour", json!([{ "_id": { "$date": hour }, "ok": -1 }])).await;
     insert(&env, "Summary", json!([{ "_id": "2026-W01", "lines": 3 }])).await;

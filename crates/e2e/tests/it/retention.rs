@@ -4,10 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use ingest_api::fleet::Hours;
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::{
-    models::{SyncEvent, hour_of},
-    presence::LastSeen,
-};
+use pisync_core::{models::SyncEvent, presence::LastSeen, time::hour_of};
 use queue_worker::{
     metrics::Metrics,
     retention::{Retention, Walked},

@@ -87,3 +87,17 @@ pub struct LatencySettings {
     #[command(flatten)]
     pub mongo: MongoSettings,
 }
+
+/// Which database to measure.
+#[derive(Debug, Clone, Args)]
+pub struct SizesSettings {
+    /// Days for which rows are kept, one for each device and hour: 1 to 3650
+    #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=3_650))]
+    pub days: u32,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Where events rest.
+    #[command(flatten)]
+    pub mongo: MongoSettings,
+}

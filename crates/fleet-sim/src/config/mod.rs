@@ -1,7 +1,6 @@
 //! The settings of `fleet-sim`: a verb, and the flags of each.
 
 mod bench;
-mod capacity;
 mod scenario;
 
 use std::{convert::Infallible, path::PathBuf, time::Duration};
@@ -15,8 +14,7 @@ use pisync_core::{
 use reqwest::Url;
 
 pub use self::{
-    bench::{Counters, FillSettings, LatencySettings, LoadSettings},
-    capacity::{CapacitySettings, SizesSettings},
+    bench::{Counters, FillSettings, LatencySettings, LoadSettings, SizesSettings},
     scenario::ScenarioSettings,
 };
 use crate::labels::{BadLabel, LabelChoice};
@@ -54,8 +52,6 @@ pub enum Command {
     Load(LoadSettings),
     /// Post at a steady rate and measure how long it takes from the 202 to the row
     Latency(LatencySettings),
-    /// Tell what fleets of any size need, by a model of the measured times
-    Capacity(CapacitySettings),
     /// Play a story of a fleet on a simulated clock, and print what people would have been told
     Scenario(ScenarioSettings),
     /// Tell how many bytes a row and its indexes take in `MongoDB`, and what that makes in 90 days
@@ -232,7 +228,6 @@ mod tests {
             "verify --ledger f --mongo-uri mongodb://h:1 --mongo-db d --wait 30 --json",
             "fill --devices 9 --rounds 2 --redis-url redis://h:1 --key-prefix p --json",
             "load --devices 9 --counters last --batch 10 --tasks 2 --mongo-uri mongodb://h:1 --json",
-            "capacity --devices 100000 --devices 5 --within 10s --drained-after 1m --busy 0.5 --shard-cores 4 --json",
             "scenario content-release --devices 2000 --herd",
             "sizes --mongo-uri mongodb://h:1 --days 30 --json",
             "latency --api http://h:1 --rate 100 --seconds 5 --devices 9 --mongo-uri mongodb://h:1 --json",

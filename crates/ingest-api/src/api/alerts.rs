@@ -10,7 +10,7 @@ use actix_web::{
 use pisync_core::{
     models::{AlertId, AlertState, DeviceId, Entry, Finding, Incident},
     store::{AlertFilter, Held},
-    text::rfc3339,
+    time::rfc3339,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

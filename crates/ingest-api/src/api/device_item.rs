@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use pisync_core::{models::Cause, text::rfc3339};
+use pisync_core::{models::Cause, time::rfc3339};
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -14,8 +14,8 @@ use actix_web::{
 };
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    models::{Speeds, SyncHour, hour_of},
-    text::rfc3339,
+    models::{Speeds, SyncHour},
+    time::{hour_of, rfc3339},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};

@@ -24,7 +24,7 @@ pub(crate) struct ListPage<T> {
 /// Where the list of `scope` is to go on, by the cursor of the query.
 pub(crate) fn place(state: &State, scope: &Scope, cursor: Option<&str>) -> Result<Option<Position>, ApiError> {
     let Some(cursor) = cursor else { return Ok(None) };
-    Ok(Some(state.cursor_keys.key().open(scope, cursor)?))
+    Ok(Some(Position::open(&state.cursor_keys.key(), scope, cursor)?))
 }
 
 /// The answer with these items; more follow behind `next`.
@@ -34,6 +34,6 @@ pub(crate) fn answer<T: Serialize>(
     items: Vec<T>,
     next: Option<Position>,
 ) -> HttpResponse {
-    let next_cursor = next.map(|next| state.cursor_keys.key().seal(scope, &next));
+    let next_cursor = next.map(|next| next.seal(&state.cursor_keys.key(), scope));
     HttpResponse::Ok().json(ListPage { items, next_cursor })
 }

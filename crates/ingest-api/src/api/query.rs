@@ -1,7 +1,7 @@
 //! The members that queries have in common.
 
 use jiff::Timestamp;
-use pisync_core::models::{DeviceId, parse_time};
+use pisync_core::{models::DeviceId, time::parse_time};
 
 use crate::http::error::ApiError;
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use pisync_core::{
     models::{Matcher, Silence},
     store::Reach,
-    text::rfc3339,
+    time::rfc3339,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

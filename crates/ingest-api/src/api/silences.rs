@@ -6,7 +6,10 @@ use actix_web::{
     web::{Data, Path, Payload, Query},
 };
 use jiff::Timestamp;
-use pisync_core::models::{Silence, SilenceEnd, SilenceId, parse_time};
+use pisync_core::{
+    models::{Silence, SilenceEnd, SilenceId},
+    time::parse_time,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};

@@ -6,7 +6,7 @@ use actix_web::{
     HttpResponse,
     web::{Data, Path, Query},
 };
-use pisync_core::{models::DeviceId, store::StoredEvent, text::rfc3339};
+use pisync_core::{models::DeviceId, store::StoredEvent, time::rfc3339};
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -7,7 +7,7 @@ use actix_web::{
 };
 use pisync_core::{
     models::{Contrast, Mark},
-    text::rfc3339,
+    time::rfc3339,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};

@@ -149,7 +149,7 @@ async fn page(
     let next = match step.found.last().filter(|_| step.more) {
         Some(last) => {
             let position = Position::Document { at: last.alert.starts_at, id: last.alert.id.bytes() };
-            Some(next_page(request, &state.cursor_keys.key().seal(&scope, &position)))
+            Some(next_page(request, &position.seal(&state.cursor_keys.key(), &scope)))
         }
         None => None,
     };

@@ -47,7 +47,7 @@ impl Assets {
         };
         let asset = |(name, media_type, plain): (&'static str, &'static str, &'static [u8])| {
             let digest = Sha256::digest(plain);
-            let etag = format!("\"{:02x}{:02x}{:02x}{:02x}\"", digest[0], digest[1], digest[2], digest[3]);
+            let etag = format!("\"{}\"", hex::encode(&digest[..4]));
             Ok((name, Asset { media_type, plain: Bytes::from_static(plain), packed: pack(plain)?.into(), etag }))
         };
         FILES.into_iter().map(asset).collect::<std::io::Result<_>>().map(Self)

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use actix_web::{HttpResponse, web::Data};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    models::{Late, SyncHour, hour_of},
+    models::{Late, SyncHour},
     store::AlertFilter,
+    time::hour_of,
 };
 use serde::Serialize;
 
@@ -74,7 +75,7 @@ pub(super) async fn get(_: Viewer, state: Data<State>) -> Result<HttpResponse, P
         columns.connectivity.push(hour.connectivity);
         columns.content.push(hour.content);
         columns.unknown.push(hour.unknown());
-        columns.late.push(hour.late.unwrap_or_default());
+        columns.late.push(hour.late);
         columns.incidents.push(begun.get(&hour.hour).copied().unwrap_or(0));
     }
     Ok(HttpResponse::Ok().json(columns))

@@ -112,7 +112,7 @@ pub(super) async fn get(
     let next = match next {
         Some(next) => {
             let key = state.cursor_keys.key();
-            Some(next_page(&request, &key.seal(&scope, &next)))
+            Some(next_page(&request, &next.seal(&key, &scope)))
         }
         None => None,
     };

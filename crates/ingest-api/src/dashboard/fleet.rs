@@ -237,7 +237,7 @@ impl Day {
             good: grouped(good),
             failed: grouped(failed),
             share: percent(failed, good + failed),
-            late: grouped(day.iter().filter_map(|hour| hour.late).map(|late| late.all()).sum()),
+            late: grouped(day.iter().map(|hour| hour.late.all()).sum()),
             median: speeds.median().map_or_else(|| "no syncs".into(), |median| format!("{median:.2} Mbps")),
             change,
         }
@@ -252,7 +252,7 @@ impl HourRow {
             connectivity: grouped(hour.connectivity),
             content: grouped(hour.content),
             unknown: grouped(hour.unknown()),
-            late: hour.late.map_or_else(|| "not known".into(), |late| grouped(late.all())),
+            late: grouped(hour.late.all()),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 pub(super) use pisync_core::text::grouped;
-use pisync_core::text::rfc3339;
+use pisync_core::time::rfc3339;
 
 /// A time on a page.
 #[derive(Debug, Clone)]

@@ -5,11 +5,11 @@ use jiff::Timestamp;
 
 use crate::http::{
     auth::{Authenticator, Scope},
-    cursor::SigningKey,
     session::{
         cookie,
         seal::{Purpose, open},
     },
+    signing::SigningKey,
 };
 
 /// The name of the cookie that a link leaves.

@@ -2,8 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    models::{DeviceStatus, StatusHour, hour_of},
+    models::{DeviceStatus, StatusHour},
     store::Store,
+    time::hour_of,
 };
 
 use super::{

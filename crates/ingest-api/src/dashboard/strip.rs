@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use pisync_core::{models::hour_of, store::StoredEvent};
+use pisync_core::{
+    store::StoredEvent,
+    time::{day_of, hour_of},
+};
 
 /// How many days are shown, today included.
 pub(super) const DAYS: i64 = 30;
@@ -44,8 +47,7 @@ const HEIGHT: i64 = 8;
 
 /// The start of the first day that is shown.
 pub(super) fn start(now: Timestamp) -> Timestamp {
-    let today = Timestamp::from_second(now.as_second() - now.as_second().rem_euclid(86_400)).unwrap_or(now);
-    today.checked_sub(SignedDuration::from_hours(24 * (DAYS - 1))).unwrap_or(Timestamp::MIN)
+    day_of(now).checked_sub(SignedDuration::from_hours(24 * (DAYS - 1))).unwrap_or(Timestamp::MIN)
 }
 
 impl Strip {

@@ -1,7 +1,7 @@
 //! The last full hour against the same hour of the day before: what changed.
 
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::models::{SyncHour, hour_of};
+use pisync_core::{models::SyncHour, time::hour_of};
 
 use super::moment::{Moment, grouped, percent};
 

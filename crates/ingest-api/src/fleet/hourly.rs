@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::models::{StatusHour, hour_of};
+use pisync_core::{models::StatusHour, time::hour_of};
 use tokio::time::sleep;
 
 use super::{

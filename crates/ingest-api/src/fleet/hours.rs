@@ -12,12 +12,7 @@ use std::{
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::{
-    models::{SyncHour, hour_of},
-    presence::LastSeen,
-    queue::Queue,
-    store::Store,
-};
+use pisync_core::{models::SyncHour, presence::LastSeen, queue::Queue, store::Store, time::hour_of};
 use tokio::time::Instant;
 
 use super::refresh::{OneAtATime, PATIENCE};
@@ -35,7 +30,7 @@ const RUNNING_EVERY: SignedDuration = SignedDuration::from_secs(5);
 /// none any more: an hour that was touched so shortly before it was computed is computed again.
 const SLACK: SignedDuration = SignedDuration::from_secs(5);
 
-/// How many hours are computed at the same time: the first question after an upgrade computes all.
+/// How many hours are computed at the same time: the first question of all computes all.
 const AT_ONCE: usize = 4;
 
 /// After computing for longer than [`BRIEF`], so many times as long passes before stale hours are
@@ -63,8 +58,8 @@ impl Hours {
     /// to 5 s, and all do while late reports keep changing many. Older ones are as they were last
     /// computed, and left out where they never were.
     ///
-    /// After an upgrade all rows of the range have to be read: then, as while the store hangs, this
-    /// fails within 3 s, and what was computed is there for the next call.
+    /// The first call has to read all rows of the range: then, as while the store hangs, this fails
+    /// within 3 s, and what was computed is there for the next call.
     pub async fn of(&self, from: Timestamp, to: Timestamp) -> Result<Vec<SyncHour>, ApiError> {
         self.within(from, to, PATIENCE).await
     }
@@ -90,10 +85,7 @@ impl Hours {
             None => true,
             Some(stored) => !resting && is_stale(stored, touched.get(hour).copied(), now),
         };
-        let (mut due, others): (Vec<_>, Vec<_>) = within(from, to, now).partition(is_due);
-        let is_told_too_little = |hour: &Timestamp| !resting && hours.get(hour).is_some_and(tells_too_little);
-        // A few at each question, the newest first: after an upgrade it is all of them.
-        due.extend(others.into_iter().rev().filter(is_told_too_little).take(AT_ONCE));
+        let due: Vec<_> = within(from, to, now).filter(is_due).collect();
         let store = self.store.sync_hours();
         let computed = stream::iter(due).map(async |hour| store.compute(hour, now).await);
         let computed: Vec<_> = computed.buffer_unordered(AT_ONCE).try_collect().await?;
@@ -124,16 +116,8 @@ fn is_stale(stored: &SyncHour, touched: Option<Timestamp>, now: Timestamp) -> bo
     !stored.closed && rested && touched.is_some_and(|touched| touched + SLACK >= stored.computed_at)
 }
 
-/// Whether a version has computed an hour that does not tell what was late. Its other sums are
-/// right, so that it is no hurry.
-fn tells_too_little(stored: &SyncHour) -> bool {
-    !stored.closed && stored.late.is_none()
-}
-
 #[cfg(test)]
 mod tests {
-    use pisync_core::models::Late;
-
     use super::*;
 
     fn at(time: &str) -> Timestamp {
@@ -141,7 +125,7 @@ mod tests {
     }
 
     fn computed(computed_at: &str) -> SyncHour {
-        SyncHour { late: Some(Late::default()), ..SyncHour::empty(at("12:00:00"), at(computed_at)) }
+        SyncHour::empty(at("12:00:00"), at(computed_at))
     }
 
     #[test]
@@ -151,10 +135,7 @@ mod tests {
             assert_eq!(is_stale(&hour, Some(at(touched)), at("14:00:00")), stale, "{touched}");
         }
         assert!(!is_stale(&hour, None, at("14:00:00")));
-        let untold = SyncHour { late: None, ..hour.clone() };
-        assert_eq!([&hour, &untold].map(tells_too_little), [false, true]);
-        let closed = SyncHour { closed: true, late: None, ..hour };
-        assert!(!tells_too_little(&closed));
+        let closed = SyncHour { closed: true, ..hour };
         assert!(!is_stale(&closed, Some(at("14:00:00")), at("14:00:00")), "its rows may be gone");
     }
 

@@ -1,25 +1,21 @@
 //! Pages of other origins that may read: an exact list, `GET` alone, no credentials of the browser.
 
-use std::{
-    future::{Ready, ready},
-    str::FromStr,
+use std::str::FromStr;
+
+use actix_cors::{Cors, CorsError};
+use actix_web::{
+    Error,
+    body::{EitherBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::{Uri, header},
+    middleware::Next,
 };
 
-use actix_web::{
-    Error, HttpResponse,
-    body::{EitherBody, MessageBody},
-    dev::{Service, ServiceRequest, ServiceResponse, Transform},
-    http::{
-        Method,
-        header::{self, HeaderMap, HeaderValue},
-    },
-    web::Data,
-};
-use futures_util::future::{Either, LocalBoxFuture};
+use super::error::ApiError;
 
 /// An origin as a browser writes it: `https://fleet.example:8443`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin(HeaderValue);
+pub struct Origin(String);
 
 /// The origins whose pages may read.
 #[derive(Debug, Clone, Default)]
@@ -31,97 +27,34 @@ impl FromStr for Origin {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
         let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.:[]_".contains(&b);
-        if host.is_empty() || !host.bytes().all(fits) {
+        if host.is_empty() || !host.bytes().all(fits) || text.parse::<Uri>().is_err() {
             return Err("an origin is scheme://host[:port] in lower case, with nothing behind it and no '*'");
         }
-        HeaderValue::from_str(text).map(Self).map_err(|_| "not an origin")
+        Ok(Self(text.to_owned()))
     }
 }
 
 impl Origins {
-    /// The origin of the request, if it is one of these.
-    fn of(&self, headers: &HeaderMap) -> Option<HeaderValue> {
-        let origin = headers.get(header::ORIGIN)?;
-        self.0.iter().any(|allowed| allowed.0 == origin).then(|| origin.clone())
+    /// Returns the layer of a route that pages of these origins may read.
+    pub(crate) fn layer(&self) -> Cors {
+        let layer = Cors::default().allowed_methods(["GET"]).allowed_header(header::AUTHORIZATION).max_age(600);
+        self.0.iter().fold(layer.block_on_origin_mismatch(false), |layer, origin| layer.allowed_origin(&origin.0))
     }
 }
 
-/// The middleware of a route that pages of the [`Origins`] may read.
-#[derive(Debug, Clone, Copy)]
-pub struct Cors;
-
-/// The service behind [`Cors`].
-#[derive(Debug)]
-pub struct Crossing<S>(S);
-
-type Answer<B> = Result<ServiceResponse<EitherBody<B>>, Error>;
-
-impl<S, B> Transform<S, ServiceRequest> for Cors
-where
-    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
-    S::Future: 'static,
-    B: MessageBody,
-{
-    type Response = ServiceResponse<EitherBody<B>>;
-    type Error = Error;
-    type InitError = ();
-    type Transform = Crossing<S>;
-    type Future = Ready<Result<Self::Transform, ()>>;
-
-    fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(Crossing(service)))
+/// Makes a refused preflight the problem that every refusal is: a method that is not there.
+pub(crate) async fn refusals_as_problems<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+    allow: String,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    let answer = next.call(request).await?;
+    let is_refused = answer.response().error().is_some_and(|error| error.as_error::<CorsError>().is_some());
+    if !is_refused {
+        return Ok(answer.map_into_left_body());
     }
-}
-
-impl<S, B> Service<ServiceRequest> for Crossing<S>
-where
-    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
-    S::Future: 'static,
-    B: MessageBody,
-{
-    type Response = ServiceResponse<EitherBody<B>>;
-    type Error = Error;
-    type Future = Either<Ready<Answer<B>>, LocalBoxFuture<'static, Answer<B>>>;
-
-    fn poll_ready(&self, context: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Error>> {
-        self.0.poll_ready(context)
-    }
-
-    fn call(&self, request: ServiceRequest) -> Self::Future {
-        let origins = request.app_data::<Data<Origins>>().filter(|origins| !origins.0.is_empty());
-        let (listed, origin) = (origins.is_some(), origins.and_then(|origins| origins.of(request.headers())));
-        if let Some(origin) = origin.clone().filter(|_| is_preflight(&request)) {
-            return Either::Left(ready(Ok(request.into_response(preflight(origin)).map_into_right_body())));
-        }
-        let answer = self.0.call(request);
-        Either::Right(Box::pin(async move {
-            let mut answer = answer.await?.map_into_left_body();
-            if listed {
-                // Also without an origin: a cache must not hand this answer to a page.
-                answer.headers_mut().append(header::VARY, HeaderValue::from_static("Origin"));
-            }
-            if let Some(origin) = origin {
-                answer.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-            }
-            Ok(answer)
-        }))
-    }
-}
-
-/// A browser asks whether a page may send a `GET`.
-fn is_preflight(request: &ServiceRequest) -> bool {
-    let asked = request.headers().get(header::ACCESS_CONTROL_REQUEST_METHOD);
-    request.method() == Method::OPTIONS && asked.is_some_and(|method| method == "GET")
-}
-
-fn preflight(origin: HeaderValue) -> HttpResponse {
-    HttpResponse::NoContent()
-        .insert_header((header::VARY, "Origin"))
-        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, origin))
-        .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "GET"))
-        .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, "Authorization"))
-        .insert_header((header::ACCESS_CONTROL_MAX_AGE, "600"))
-        .finish()
+    let (request, _) = answer.into_parts();
+    Ok(ServiceResponse::from_err(ApiError::Method { allow }, request).map_into_right_body())
 }
 
 #[cfg(test)]
@@ -133,7 +66,17 @@ mod tests {
         for good in ["https://fleet.example", "http://localhost:3000", "http://[::1]:80"] {
             assert!(good.parse::<Origin>().is_ok(), "{good}");
         }
-        for bad in ["*", "null", "", "https://", "https://*.example", "https://a/", "https://A.example", "ftp://a"] {
+        for bad in [
+            "*",
+            "null",
+            "",
+            "https://",
+            "https://*.example",
+            "https://a/",
+            "https://A.example",
+            "ftp://a",
+            "http://a:b:c",
+        ] {
             assert!(bad.parse::<Origin>().is_err(), "{bad}");
         }
     }

@@ -6,7 +6,7 @@ use actix_web::{
     web::{Data, Payload},
 };
 use jiff::Timestamp;
-use pisync_core::models::Report as Parsed;
+use pisync_core::{models::Report as Parsed, time::in_millis};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -70,6 +70,5 @@ pub(crate) async fn post(
 
 /// The time of receipt, in milliseconds as everything that is stored.
 pub(super) fn now() -> Timestamp {
-    let now = Timestamp::now();
-    Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+    in_millis(Timestamp::now())
 }

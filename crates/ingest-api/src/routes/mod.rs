@@ -10,7 +10,7 @@ use actix_web::{
 
 use crate::{
     api, dashboard,
-    http::{error::ApiError, route::Resource},
+    http::{cors::Origins, error::ApiError, route::Resource},
     ingest,
 };
 
@@ -19,13 +19,13 @@ pub fn all() -> impl Iterator<Item = &'static Resource> {
     ingest::ROUTES.iter().chain(api::ROUTES).chain(dashboard::ROUTES)
 }
 
-/// Every route with the scope that it demands, and a problem for everything else.
-pub fn table(config: &mut ServiceConfig) {
+/// Every route with the scope that it demands and the origins that may read, and a problem for everything else.
+pub fn table(config: &mut ServiceConfig, origins: &Origins) {
     config
         .app_data(web::QueryConfig::default().error_handler(|error, _| bad_query(&error).into()))
         .app_data(web::PathConfig::default().error_handler(|_, _| bad_path().into()));
     for resource in all() {
-        config.service(resource.service());
+        config.service(resource.service(origins));
     }
     config.default_service(web::to(async |request: HttpRequest| -> Result<&'static str, ApiError> {
         Err(ApiError::NoRoute { hint: hint::of(request.method(), request.path()) })

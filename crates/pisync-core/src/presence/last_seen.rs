@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use crate::{
     models::DeviceId,
     queue::{Partition, Queue, QueueError},
+    time::minute_of,
 };
 
 static SEEN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/seen.lua")));
@@ -108,7 +109,7 @@ impl LastSeen {
     /// How many devices were last heard of in each minute of the last 60, the running one last. Each
     /// is counted once, so in a fleet that reports once an hour this is when it does.
     pub async fn by_minute(&self, now: Timestamp) -> Result<Vec<(Timestamp, u64)>, QueueError> {
-        let running = now.as_millisecond().div_euclid(MINUTE) * MINUTE;
+        let running = minute_of(now).as_millisecond();
         let minutes: Vec<_> = (0..60).rev().map(|back| running - back * MINUTE).collect();
         let keys: Vec<_> = self.0.partitions().map(|partition| self.0.keys.of(partition, "seen")).collect();
         let of_key = |minute: i64, key: &String| {

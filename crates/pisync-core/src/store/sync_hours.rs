@@ -14,7 +14,10 @@ use super::{
     documents::{self, Amount, Moment, Unreadable, Whole},
     object_id,
 };
-use crate::models::{Cause, EventId, LATE_AFTER, Late, Speeds, SyncHour, hour_of};
+use crate::{
+    models::{Cause, EventId, LATE_AFTER, Late, Speeds, SyncHour},
+    time::hour_of,
+};
 
 /// The server's code for an hour that has its document already.
 const DUPLICATE_KEY: i32 = 11000;
@@ -32,10 +35,9 @@ impl SyncHours {
     }
 
     /// The hours that begin at `from` or later and before `to`, as they were last computed, in
-    /// order. Those that never were, or by a version that did not tell causes, are left out.
+    /// order. Those that never were are left out.
     pub async fn hours(&self, from: Timestamp, to: Timestamp) -> Result<Vec<SyncHour>, StoreError> {
-        let mut within = doc! { "_id": { "$gte": DateTime::from(from), "$lt": DateTime::from(to) } };
-        within.insert("failedSpeeds", doc! { "$exists": true });
+        let within = doc! { "_id": { "$gte": DateTime::from(from), "$lt": DateTime::from(to) } };
         let found = self.hours.clone_with_type::<RawDocumentBuf>().find(within).sort(doc! { "_id": 1 }).await?;
         documents::readable("SyncHour", found, read).try_collect().await
     }
@@ -91,7 +93,7 @@ impl SyncHours {
         let buckets = buckets.hint(Hint::Keys(doc! { "_id": 1 })).selection_criteria(primary);
         let buckets = buckets.read_concern(ReadConcern::local()).with_type::<RawDocumentBuf>().await?;
         let buckets: Vec<Bucket> = documents::readable("SyncEvent", buckets, documents::parse).try_collect().await?;
-        let (mut sum, mut late) = (SyncHour::empty(hour, computed_at), Late::default());
+        let mut sum = SyncHour::empty(hour, computed_at);
         for bucket in buckets {
             if !bucket.of.is_readable {
                 let why = Unreadable::new("totalErrors or internetSpeed", "expected a finite number from 0");
@@ -105,17 +107,17 @@ impl SyncHours {
             sum.connectivity += whole(bucket.slow.0);
             sum.content += whole(bucket.fast.0);
             if bucket.of.late {
-                late.good += whole(bucket.syncs.0) - whole(bucket.failed.0);
-                late.connectivity += whole(bucket.slow.0);
-                late.content += whole(bucket.fast.0);
-                late.unknown += whole(bucket.failed.0) - whole(bucket.slow.0) - whole(bucket.fast.0);
+                sum.late.good += whole(bucket.syncs.0) - whole(bucket.failed.0);
+                sum.late.connectivity += whole(bucket.slow.0);
+                sum.late.content += whole(bucket.fast.0);
+                sum.late.unknown += whole(bucket.failed.0) - whole(bucket.slow.0) - whole(bucket.fast.0);
             }
             if let Some(fifths) = bucket.of.fifths {
                 sum.speeds.0[self::bucket(fifths)] += whole(bucket.syncs.0);
                 sum.failed_speeds.0[self::bucket(fifths)] += whole(bucket.failed.0);
             }
         }
-        Ok(SyncHour { late: Some(late), ..sum })
+        Ok(sum)
     }
 }
 
@@ -170,15 +172,12 @@ fn bucket(fifths: f64) -> usize {
 
 fn document(hour: &SyncHour) -> Document {
     let count = |count: u64| Bson::Int64(i64::try_from(count).unwrap_or(i64::MAX));
-    let late = hour.late.map(|late| {
-        doc! {
-            "good": count(late.good),
-            "connectivity": count(late.connectivity),
-            "content": count(late.content),
-            "unknown": count(late.unknown),
-            "computedAt": DateTime::from(hour.computed_at),
-        }
-    });
+    let late = doc! {
+        "good": count(hour.late.good),
+        "connectivity": count(hour.late.connectivity),
+        "content": count(hour.late.content),
+        "unknown": count(hour.late.unknown),
+    };
     doc! {
         "good": count(hour.good),
         "failed": count(hour.failed),
@@ -201,8 +200,6 @@ fn read(found: &RawDocument) -> Result<SyncHour, Unreadable> {
         speeds.0.iter_mut().zip(stored).for_each(|(count, stored)| *count = stored.0);
         speeds
     };
-    // A version that does not know it leaves that of an earlier computation beside its own sums.
-    let late = stored.late.filter(|late| late.computed_at == stored.computed_at);
     Ok(SyncHour {
         hour: stored.id.0,
         good: stored.good.0,
@@ -213,12 +210,12 @@ fn read(found: &RawDocument) -> Result<SyncHour, Unreadable> {
         content: stored.content.0,
         speeds: speeds(stored.speeds),
         failed_speeds: speeds(stored.failed_speeds),
-        late: late.map(|late| Late {
-            good: late.good.0,
-            connectivity: late.connectivity.0,
-            content: late.content.0,
-            unknown: late.unknown.0,
-        }),
+        late: Late {
+            good: stored.late.good.0,
+            connectivity: stored.late.connectivity.0,
+            content: stored.late.content.0,
+            unknown: stored.late.unknown.0,
+        },
         computed_at: stored.computed_at.0,
         closed: stored.closed,
     })
@@ -254,14 +251,11 @@ struct Of {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct StoredLate {
     good: Whole<u64>,
     connectivity: Whole<u64>,
     content: Whole<u64>,
     unknown: Whole<u64>,
-    /// Of which computation these are.
-    computed_at: Moment,
 }
 
 #[derive(Deserialize)]
@@ -277,9 +271,8 @@ struct Stored {
     content: Whole<u64>,
     speeds: Vec<Whole<u64>>,
     failed_speeds: Vec<Whole<u64>>,
-    late: Option<StoredLate>,
+    late: StoredLate,
     computed_at: Moment,
-    #[serde(default)]
     closed: bool,
 }
 

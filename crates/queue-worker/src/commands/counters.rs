@@ -5,10 +5,11 @@ use std::time::Duration;
 use futures_util::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    models::{DeviceId, hour_of},
+    models::DeviceId,
     presence::LastSeen,
     queue::Queue,
     store::{Store, StoreError, detached},
+    time::hour_of,
 };
 use serde_json::json;
 

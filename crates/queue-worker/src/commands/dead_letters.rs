@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use pisync_core::{
     queue::{BuriedLetter, Each, Queue},
     store::Store,
+    time::rfc3339,
 };
 use serde_json::{Value, json};
 
@@ -54,7 +55,7 @@ async fn list(queue: &Queue, store: &Store, max: u32, output: Output) -> anyhow:
             partition.number().to_string(),
             letter.reason.to_string(),
             letter.attempt.to_string(),
-            format!("{:.3}", letter.died_at),
+            rfc3339(letter.died_at),
             shown(&letter.error),
         ]);
     }
@@ -75,13 +76,13 @@ async fn show(queue: &Queue, id: &str, output: Output) -> anyhow::Result<()> {
         }
         let letter = &buried.letter;
         say(format_args!(
-            "id         {}\npartition  {}\nreason     {}\nerror      {}\nattempt    {}\ndied at    {:.3}\nmessage    {}",
+            "id         {}\npartition  {}\nreason     {}\nerror      {}\nattempt    {}\ndied at    {}\nmessage    {}",
             shown(&letter.id),
             buried.partition.number(),
             letter.reason,
             shown(&letter.error),
             letter.attempt,
-            letter.died_at,
+            rfc3339(letter.died_at),
             letter.message.escape_ascii(),
         ));
     }

@@ -7,10 +7,11 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    models::{DeviceId, SyncEvent, hour_of},
+    models::{DeviceId, SyncEvent},
     presence::LastSeen,
     queue::{BatchId, PushError, Queue, QueueError, encode},
     repartition::Repartition,
+    time::hour_of,
 };
 use reqwest::StatusCode;
 use serde_json::{Value, json};

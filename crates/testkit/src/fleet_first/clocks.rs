@@ -9,6 +9,7 @@ use pisync_core::{
     models::{DeviceId, SyncEvent, next_report_in},
     presence::LastSeen,
     store::StoredEvent,
+    time::minute_of,
 };
 
 use super::{
@@ -77,7 +78,8 @@ pub(super) async fn top_of_hour(env: &TestEnv, devices: u32) -> anyhow::Result<b
     let mut story = Story::new(env, hours(2 * ROUNDS + 1)).await?;
     let _worker = env.worker("worker.log", &[]).await;
     // From the first full minute on.
-    let top = MINUTE - story.at(hours(0)).as_millisecond().rem_euclid(MINUTE);
+    let start = story.at(hours(0)).as_millisecond();
+    let top = MINUTE + minute_of(story.at(hours(0))).as_millisecond() - start;
     let herd = |device: u32| SignedDuration::from_millis(top + i64::from(device) * MINUTE / i64::from(devices));
     let mut due: Vec<_> = (0..devices).map(herd).collect();
     let mut busiest = Vec::new();

@@ -8,7 +8,7 @@ use pisync_core::models::DeviceId;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use super::{file, hex};
+use super::{file, key::random_digits};
 
 /// Bytes of a secret and of a MAC.
 const BYTES: usize = 32;
@@ -50,7 +50,7 @@ impl DeviceKeys {
         let mut file = DeviceKeysFile::read_if_there(path)?;
         let newest = file.device_keys.iter().map(|entry| entry.epoch).max().unwrap_or(0);
         let epoch = newest.checked_add(1).context("there is no epoch after the newest")?;
-        let secret = hex::random::<BYTES>().context("asking for random bytes")?;
+        let secret = random_digits::<BYTES>().context("asking for random bytes")?;
         file.device_keys.push(Entry { epoch, secret });
         file.write(path)?;
         Ok(epoch)
@@ -74,31 +74,33 @@ impl DeviceKeys {
     pub(crate) fn token(&self, device_id: &DeviceId) -> anyhow::Result<String> {
         let epoch = self.0.keys().max().context("the file has no [[device_key]]")?;
         let mac = mac(&self.0[epoch], &epoch.to_string(), device_id.as_str().as_bytes()).finalize().into_bytes();
-        Ok(format!("pdt_{epoch}_{}_{}", hex::encode(device_id.as_str().as_bytes()), hex::encode(&mac)))
+        Ok(format!("pdt_{epoch}_{}_{}", hex::encode(device_id.as_str()), hex::encode(mac)))
     }
 
     /// The device whose token this is; nothing where it is none. Takes the same time whichever
     /// byte of the MAC differs.
     pub(super) fn find(&self, text: &str) -> Option<DeviceId> {
         let (epoch, rest) = text.strip_prefix("pdt_")?.split_once('_')?;
-        let (device_id, given) = rest.split_once('_')?;
+        // A token is written in one way.
+        let (device_id, given) = rest.split_once('_').filter(|_| !rest.bytes().any(|b| b.is_ascii_uppercase()))?;
         let (mut id_room, mut mac_room) = ([0; DEVICE_ID_BYTES], [0; BYTES]);
-        let device_id = hex::decode(device_id, &mut id_room)?;
-        let given = hex::decode(given, &mut mac_room)?;
+        let id = id_room.get_mut(..device_id.len() / 2)?;
+        hex::decode_to_slice(device_id, id).ok()?;
+        hex::decode_to_slice(given, &mut mac_room).ok()?;
         // The MAC is over the epoch as it was written, so there is one way to write it.
         let key = self.0.get(&epoch.parse().ok()?)?;
-        mac(key, epoch, device_id).verify_slice(given).ok()?;
-        DeviceId::parse(std::str::from_utf8(device_id).ok()?).ok()
+        mac(key, epoch, id).verify_slice(&mac_room).ok()?;
+        DeviceId::parse(std::str::from_utf8(id).ok()?).ok()
     }
 
     fn of(file: DeviceKeysFile) -> anyhow::Result<Self> {
         let mut keys = HashMap::new();
         for Entry { epoch, secret } in file.device_keys {
-            let mut room = [0; BYTES];
-            let secret = hex::decode(&secret, &mut room).filter(|secret| secret.len() == BYTES);
-            let secret =
-                secret.with_context(|| format!("the secret of epoch {epoch} is not 64 lower-case hex digits"))?;
-            let twice = keys.insert(epoch, Hmac::new_from_slice(secret)?).is_some();
+            let mut bytes = [0; BYTES];
+            hex::decode_to_slice(&secret, &mut bytes)
+                .ok()
+                .with_context(|| format!("the secret of epoch {epoch} is not 64 hex digits"))?;
+            let twice = keys.insert(epoch, Hmac::new_from_slice(&bytes)?).is_some();
             ensure!(!twice, "two [[device_key]] have the epoch {epoch}");
         }
         Ok(Self(keys))

@@ -7,8 +7,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::hex;
-
 /// Digits of an id and of a secret: 64 and 256 random bits.
 const ID_BYTES: usize = 8;
 const SECRET_BYTES: usize = 32;
@@ -65,11 +63,18 @@ impl NewKey {
     ///
     /// Fails where the operating system gives no random bytes.
     pub(crate) fn random(scope: Scope) -> Result<Self, getrandom::Error> {
-        let id = hex::random::<ID_BYTES>()?;
-        let text = format!("psk_{scope}_{id}_{}", hex::random::<SECRET_BYTES>()?);
-        let sha256 = hex::encode(&Sha256::digest(&text));
+        let id = random_digits::<ID_BYTES>()?;
+        let text = format!("psk_{scope}_{id}_{}", random_digits::<SECRET_BYTES>()?);
+        let sha256 = hex::encode(Sha256::digest(&text));
         Ok(Self { text, id, sha256 })
     }
+}
+
+/// Returns as many random bytes, from the operating system, in hexadecimal digits.
+pub(super) fn random_digits<const N: usize>() -> Result<String, getrandom::Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)?;
+    Ok(hex::encode(bytes))
 }
 
 /// A key as a caller presents it: well-formed, but not looked up yet.
@@ -101,8 +106,8 @@ impl Kept {
     /// Nothing where `sha256` is no such hash in digits.
     pub(super) fn new(id: &str, scope: Scope, sha256: &str) -> Option<Self> {
         let mut hash = [0; 32];
-        let whole = hex::decode(sha256, &mut hash)?.len() == hash.len();
-        (whole && !id.is_empty()).then(|| Self { id: id.into(), scope, sha256: hash })
+        hex::decode_to_slice(sha256, &mut hash).ok()?;
+        (!id.is_empty()).then(|| Self { id: id.into(), scope, sha256: hash })
     }
 
     /// Whether this is the very key; takes the same time whichever byte differs.

@@ -4,6 +4,7 @@ use std::{collections::HashMap, path::Path};
 
 use anyhow::{Context, bail, ensure};
 use jiff::Timestamp;
+use pisync_core::time::in_seconds;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -72,7 +73,7 @@ impl Keys {
         let mut keys = HashMap::new();
         for entry in file.keys {
             let kept = Kept::new(&entry.id, entry.scope, &entry.sha256);
-            let kept = kept.context("a [[key]] without an id, or whose sha256 is not 64 lower-case hex digits")?;
+            let kept = kept.context("a [[key]] without an id, or whose sha256 is not 64 hex digits")?;
             let twice = keys.insert(entry.id.into_boxed_str(), (kept, entry.revoked.is_some())).is_some();
             ensure!(!twice, "two [[key]] have the same id");
         }
@@ -117,8 +118,7 @@ impl KeysFile {
 
 /// To the second.
 fn now() -> Timestamp {
-    let now = Timestamp::now();
-    Timestamp::from_second(now.as_second()).unwrap_or(now)
+    in_seconds(Timestamp::now())
 }
 
 #[cfg(test)]

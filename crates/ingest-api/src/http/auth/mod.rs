@@ -7,7 +7,6 @@ mod authenticator;
 mod caller;
 pub(crate) mod device_token;
 mod file;
-mod hex;
 pub(crate) mod key;
 pub(crate) mod keys_file;
 mod observe_log;

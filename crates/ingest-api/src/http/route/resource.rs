@@ -4,12 +4,15 @@ use actix_web::{
     HttpResponse,
     dev::HttpServiceFactory,
     http::Method,
-    middleware::Condition,
+    middleware::{Condition, from_fn},
     web::{self, resource},
 };
 
 use super::{endpoint::Endpoint, require_scope::RequireScope};
-use crate::http::{cors::Cors, error::ApiError};
+use crate::http::{
+    cors::{Origins, refusals_as_problems},
+    error::ApiError,
+};
 
 /// A path with all its methods.
 #[derive(Debug, Clone, Copy)]
@@ -45,13 +48,16 @@ impl Resource {
     }
 
     /// What the framework needs of it.
-    pub(crate) fn service(&'static self) -> impl HttpServiceFactory + 'static {
-        let allow = self.allow();
+    pub(crate) fn service(&'static self, origins: &Origins) -> impl HttpServiceFactory + 'static {
+        let is_shared = self.cors && !origins.0.is_empty();
+        let (allow, allowed) = (self.allow(), self.allow());
         let other = web::to(move || {
             let allow = allow.clone();
             async move { Err::<HttpResponse, _>(ApiError::Method { allow }) }
         });
         let resource = self.endpoints.iter().fold(resource(self.path), |resource, one| resource.route(one.route()));
-        resource.default_service(other).wrap(RequireScope(self.endpoints)).wrap(Condition::new(self.cors, Cors))
+        let problems = from_fn(move |request, next| refusals_as_problems(request, next, allowed.clone()));
+        let resource = resource.default_service(other).wrap(RequireScope(self.endpoints));
+        resource.wrap(Condition::new(is_shared, origins.layer())).wrap(Condition::new(is_shared, problems))
     }
 }

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use pisync_core::queue::{Queue, QueueError};
 
 use self::seal::{Purpose, open, seal};
-use super::cursor::SigningKey;
+use super::signing::SigningKey;
 
 pub(crate) use self::by_session::{Sessions, caller_by_session, may_be_by_session};
 

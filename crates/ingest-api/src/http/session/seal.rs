@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::http::cursor::SigningKey;
+use crate::http::signing::SigningKey;
 
 /// What a signature is for, so that it is good for nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,7 +16,10 @@ pub use incident::{Ack, Incident};
 pub use outbox::{Dead, Entry, MessageId, Telling, Told};
 pub use silence::{InvalidMatcher, Matcher, MatcherKind, Silence, SilenceEnd, SilenceId};
 
-use crate::models::{DeviceId, FailureRun, Labels, Scope};
+use crate::{
+    models::{DeviceId, FailureRun, Labels, Scope},
+    time::id_seconds,
+};
 
 /// The label that names the rule.
 pub const ALERTNAME: &str = "alertname";
@@ -195,10 +198,9 @@ impl AlertId {
     /// milliseconds in decimal.
     pub fn derive(fingerprint: &str, starts_at: Timestamp) -> Self {
         let millis = starts_at.as_millisecond();
-        let seconds = u32::try_from(millis.div_euclid(1_000).max(0)).unwrap_or(u32::MAX);
         let hash = Sha256::digest(format!("{fingerprint}\0{millis}"));
         let mut bytes = [0; 12];
-        bytes[..4].copy_from_slice(&seconds.to_be_bytes());
+        bytes[..4].copy_from_slice(&id_seconds(starts_at));
         bytes[4..].copy_from_slice(&hash[..8]);
         Self(bytes)
     }
@@ -215,18 +217,15 @@ impl AlertId {
 
     /// An id as it is shown: 24 hexadecimal digits.
     pub fn parse(text: &str) -> Option<Self> {
-        let is_hex = text.len() == 24 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
         let mut bytes = [0; 12];
-        for (byte, at) in bytes.iter_mut().zip((0..24).step_by(2)).take_while(|_| is_hex) {
-            *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
-        }
-        is_hex.then_some(Self(bytes))
+        hex::decode_to_slice(text, &mut bytes).ok()?;
+        Some(Self(bytes))
     }
 }
 
 impl fmt::Display for AlertId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex::encode(self.0))
     }
 }
 

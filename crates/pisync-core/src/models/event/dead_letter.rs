@@ -76,25 +76,16 @@ mod original {
     pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
         match std::str::from_utf8(bytes) {
             Ok(text) => Original::Text(text.into()),
-            Err(_) => Original::Bytes { hex: hex(bytes) },
+            Err(_) => Original::Bytes { hex: hex::encode(bytes) },
         }
         .serialize(serializer)
     }
 
-    fn hex(bytes: &[u8]) -> String {
-        let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
-        bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
-    }
-
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-        let hex = match Original::deserialize(deserializer)? {
-            Original::Text(text) => return Ok(text.into_owned().into_bytes()),
-            Original::Bytes { hex } => hex,
-        };
-        let digits: Option<Vec<u8>> =
-            hex.chars().map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
-        let digits = digits.filter(|digits| digits.len() % 2 == 0).ok_or_else(|| D::Error::custom("not hex"))?;
-        Ok(digits.chunks_exact(2).map(|pair| pair[0] * 16 + pair[1]).collect())
+        match Original::deserialize(deserializer)? {
+            Original::Text(text) => Ok(text.into_owned().into_bytes()),
+            Original::Bytes { hex } => hex::decode(hex).map_err(D::Error::custom),
+        }
     }
 }
 

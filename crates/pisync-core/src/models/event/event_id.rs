@@ -5,7 +5,7 @@ use std::{fmt, io::Write};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use crate::models::DeviceId;
+use crate::{models::DeviceId, time::id_seconds};
 
 /// The twelve bytes of a row's `_id`: the same report is the same row, however often it arrives.
 ///
@@ -51,9 +51,8 @@ impl EventId {
 
     /// Below the id of every event at `at` or later, and above those of earlier seconds.
     pub fn lowest(at: Timestamp) -> Self {
-        let seconds = at.as_millisecond().div_euclid(1_000).max(0);
         let mut bytes = [0; 12];
-        bytes[..4].copy_from_slice(&u32::try_from(seconds).unwrap_or(u32::MAX).to_be_bytes());
+        bytes[..4].copy_from_slice(&id_seconds(at));
         Self(bytes)
     }
 
@@ -94,7 +93,7 @@ impl Identity<'_> {
 
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex::encode(self.0))
     }
 }
 

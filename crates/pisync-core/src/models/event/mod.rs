@@ -19,5 +19,5 @@ pub use decoration::{Ignored, InvalidDecoration, ReportError, ReportId};
 pub use event_id::{EventId, Identity};
 pub use report_slot::next_report_in;
 pub use splitter::{Broken, Open, SentAt, Split, names_of_object, split_batch};
-pub use sync_event::{FieldError, InvalidEvent, Report, SyncEvent, parse_time};
+pub use sync_event::{FieldError, InvalidEvent, Report, SyncEvent};
 pub use visible::Unseen;

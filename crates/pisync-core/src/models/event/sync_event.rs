@@ -13,7 +13,10 @@ use super::{
     decoration::{self, LeftOut},
     json::{Raw, Text, broken_members, string, without_mark},
 };
-use crate::models::{DeviceId, DeviceTime, EventId, Identity, Ignored, Labels, ReportError, ReportId};
+use crate::{
+    models::{DeviceId, DeviceTime, EventId, Identity, Ignored, Labels, ReportError, ReportId},
+    time::parse_rfc3339,
+};
 
 /// The code of what is no JSON.
 const MALFORMED: &str = "malformed";
@@ -304,12 +307,10 @@ fn device_id(json: &str) -> Result<DeviceId, Cow<'static, str>> {
 pub(super) fn timestamp(json: &str) -> Result<Timestamp, Cow<'static, str>> {
     const EXPECTED: &str = "must be RFC 3339 with an offset, or integer milliseconds since 1970";
     let parsed = match string(json) {
-        Some(text) if is_rfc3339_shaped(text.as_bytes()) => text.parse().ok(),
-        Some(_) => None,
+        Some(text) => parse_rfc3339(&text),
         None => integer(json).and_then(|millis| Timestamp::from_millisecond(millis).ok()),
     };
-    let timestamp: Timestamp = parsed.ok_or(EXPECTED)?;
-    Timestamp::from_millisecond(timestamp.as_millisecond()).map_err(|_| EXPECTED.into())
+    parsed.ok_or(EXPECTED.into())
 }
 
 fn count(json: &str) -> Result<i32, Cow<'static, str>> {
@@ -322,28 +323,6 @@ fn speed(json: &str) -> Result<f64, Cow<'static, str>> {
     value
         .filter(|value| (0.0..=SyncEvent::MAX_SPEED).contains(value))
         .ok_or("must be a number from 0 to 1000000".into())
-}
-
-/// A time as people write it: RFC 3339 with an offset, or integer milliseconds since 1970.
-pub fn parse_time(text: &str) -> Option<Timestamp> {
-    let parsed: Option<Timestamp> = match text.parse() {
-        Ok(millis) => Timestamp::from_millisecond(millis).ok(),
-        Err(_) if is_rfc3339_shaped(text.as_bytes()) => text.parse().ok(),
-        Err(_) => None,
-    };
-    Timestamp::from_millisecond(parsed?.as_millisecond()).ok()
-}
-
-/// The ISO 8601 forms that RFC 3339 leaves out (basic format, bracketed zones) are refused.
-fn is_rfc3339_shaped(text: &[u8]) -> bool {
-    text.len() >= 20
-        && text[..19].iter().enumerate().all(|(i, byte)| match i {
-            4 | 7 => *byte == b'-',
-            10 => matches!(byte, b'T' | b't' | b' '),
-            13 | 16 => *byte == b':',
-            _ => byte.is_ascii_digit(),
-        })
-        && text[19..].iter().all(|byte| matches!(byte, b'.' | b'0'..=b'9' | b'Z' | b'z' | b'+' | b'-' | b':'))
 }
 
 /// A whole number, also where it is written `8.0` or `1e3`.

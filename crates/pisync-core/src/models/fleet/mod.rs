@@ -16,6 +16,6 @@ pub use listening::{Gap, Listening};
 pub use scope::Scope;
 pub use status_hour::StatusHour;
 pub use summary::Summary;
-pub use sync_hour::{Late, Speeds, SyncHour, hour_of};
+pub use sync_hour::{Late, Speeds, SyncHour};
 pub use what_changed::{Contrast, Mark, Share, SpeedBand, WhatChanged};
 pub use what_changed_fold::WhatChangedFold;

@@ -4,12 +4,6 @@ use std::ops::AddAssign;
 
 use jiff::Timestamp;
 
-/// The start of the hour in which a moment lies, in UTC.
-pub fn hour_of(at: Timestamp) -> Timestamp {
-    let second = at.as_second();
-    Timestamp::from_second(second - second.rem_euclid(3_600)).unwrap_or(Timestamp::MIN)
-}
-
 /// What was synced in one hour of the devices' own clocks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyncHour {
@@ -31,9 +25,8 @@ pub struct SyncHour {
     pub speeds: Speeds,
     /// How fast those of failed syncs were.
     pub failed_speeds: Speeds,
-    /// Those of all these that were received late; none where a version has added them up that did
-    /// not tell.
-    pub late: Option<Late>,
+    /// Those of all these that were received late.
+    pub late: Late,
     /// A time before the rows were read, by Redis' clock: later rows may be missing.
     pub computed_at: Timestamp,
     /// Whether rows may have been removed for their age since, so that the sums stay as they are.
@@ -172,17 +165,6 @@ mod tests {
             speeds.0[Speeds::bucket(*speed)] += 1;
         }
         speeds
-    }
-
-    #[test]
-    fn an_hour_begins_where_the_clock_says() {
-        for (at, hour) in [
-            ("2026-11-23T12:00:00Z", "2026-11-23T12:00:00Z"),
-            ("2026-11-23T12:59:59.999Z", "2026-11-23T12:00:00Z"),
-            ("1969-12-31T23:30:00Z", "1969-12-31T23:00:00Z"),
-        ] {
-            assert_eq!(hour_of(at.parse().unwrap()).to_string(), hour);
-        }
     }
 
     #[test]

@@ -1,5 +1,4 @@
-//! The BSON shape of an incident. Documents of the first release have no receivers in their outbox
-//! and do not say what was told; they are read as what they meant.
+//! The BSON shape of an incident.
 
 use std::collections::BTreeMap;
 
@@ -20,9 +19,6 @@ use crate::{
         object_id, update,
     },
 };
-
-/// The only receiver that the first release had.
-const FIRST_RECEIVER: &str = "log";
 
 /// The statement that saves an incident, whole.
 pub(super) fn statement(kept: &KeptIncident) -> Option<Document> {
@@ -113,28 +109,23 @@ pub(super) fn read(document: &RawDocument) -> Result<KeptIncident, Unreadable> {
         ends_at: time(stored.ends_at),
         finding: stored.finding.into_iter().next().map(Finding::from),
     };
-    let updated_at = stored.updated_at.unwrap_or(stored.starts_at).0;
     let entries = |entries: Vec<StoredEntry>| -> Result<Vec<_>, Unreadable> {
         let read = |entry: StoredEntry| {
             let reason = entry.reason.clone();
-            entry.read(updated_at).ok_or_else(|| unknown("outbox.reason", &reason))
+            entry.read().ok_or_else(|| unknown("outbox.reason", &reason))
         };
         entries.into_iter().map(read).collect()
     };
-    let outbox = entries(stored.outbox)?;
-    let told = stored
-        .told
-        .map_or_else(|| told_before(&alert, &outbox, updated_at), |told| told.into_iter().map(Told::from).collect());
     let incident = Incident {
-        state_since: time(stored.state_since).unwrap_or(updated_at),
+        state_since: stored.state_since.0,
         well_since: time(stored.well_since),
         acked: stored.acked.map(Ack::from),
         silenced_by: stored.silenced_by.iter().map(|id| AlertId::from_bytes(id.bytes())).collect(),
         inhibited_by: stored.inhibited_by.map(|id| AlertId::from_bytes(id.bytes())),
         flapping: stored.flapping,
-        told,
-        last_seq: stored.last_seq.map_or(0, |seq| seq.0).max(outbox.iter().map(|entry| entry.seq).max().unwrap_or(0)),
-        outbox,
+        told: stored.told.into_iter().map(Told::from).collect(),
+        last_seq: stored.last_seq.0,
+        outbox: entries(stored.outbox)?,
         dead: entries(stored.dead)?,
         alert,
     };
@@ -160,15 +151,6 @@ struct StoredScope {
     value: String,
 }
 
-/// What the first release had told: what is no more in its outbox.
-fn told_before(alert: &Alert, outbox: &[Entry], at: Timestamp) -> Vec<Told> {
-    if outbox.iter().any(|entry| entry.telling == Telling::Firing) {
-        return Vec::new();
-    }
-    let is_resolved = alert.state == AlertState::Resolved && outbox.is_empty();
-    vec![Told { receiver: FIRST_RECEIVER.into(), group: BTreeMap::new(), at, is_resolved }]
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Stored {
@@ -189,20 +171,18 @@ struct Stored {
     usual_speed: Option<f64>,
     starts_at: Moment,
     ends_at: Option<Moment>,
-    state_since: Option<Moment>,
-    updated_at: Option<Moment>,
+    state_since: Moment,
     acked: Option<StoredAck>,
     #[serde(default)]
     silenced_by: Vec<ObjectId>,
     inhibited_by: Option<ObjectId>,
     #[serde(default)]
     flapping: bool,
-    told: Option<Vec<StoredTold>>,
-    #[serde(default)]
+    told: Vec<StoredTold>,
     outbox: Vec<StoredEntry>,
     #[serde(default)]
     dead: Vec<StoredEntry>,
-    last_seq: Option<Whole<i32>>,
+    last_seq: Whole<i32>,
     revision: Option<Whole>,
 }
 
@@ -288,13 +268,12 @@ struct StoredEntry {
     seq: i32,
     reason: String,
     attempts: i32,
-    receiver: Option<String>,
-    #[serde(default)]
+    receiver: String,
     group: BTreeMap<String, String>,
     /// What entries are found by.
-    group_key: Option<String>,
-    queued_at: Option<DateTime>,
-    next_at: Option<DateTime>,
+    group_key: String,
+    queued_at: DateTime,
+    next_at: DateTime,
     #[serde(skip_serializing_if = "Option::is_none")]
     message_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -312,11 +291,11 @@ impl From<&Entry> for StoredEntry {
             seq: entry.seq,
             reason: entry.telling.as_str().into(),
             attempts: entry.attempts,
-            receiver: Some(entry.receiver.clone()),
+            receiver: entry.receiver.clone(),
             group: entry.group.clone(),
-            group_key: Some(entry.group_key()),
-            queued_at: Some(entry.queued_at.into()),
-            next_at: Some(entry.next_at.into()),
+            group_key: entry.group_key(),
+            queued_at: entry.queued_at.into(),
+            next_at: entry.next_at.into(),
             message_id: entry.message.as_ref().map(|message| message.as_str().to_owned()),
             lease_until: entry.lease_until.map(DateTime::from),
             dead_at: entry.dead.as_ref().map(|dead| dead.at.into()),
@@ -327,15 +306,14 @@ impl From<&Entry> for StoredEntry {
 
 impl StoredEntry {
     /// The entry; `None` where it tells something unknown.
-    fn read(self, updated_at: Timestamp) -> Option<Entry> {
-        let queued_at = self.queued_at.map_or(updated_at, Timestamp::from);
+    fn read(self) -> Option<Entry> {
         Some(Entry {
             seq: self.seq,
             telling: Telling::parse(&self.reason)?,
-            receiver: self.receiver.unwrap_or_else(|| FIRST_RECEIVER.into()),
+            receiver: self.receiver,
             group: self.group,
-            queued_at,
-            next_at: self.next_at.map_or(queued_at, Timestamp::from),
+            queued_at: self.queued_at.into(),
+            next_at: self.next_at.into(),
             attempts: self.attempts,
             message: self.message_id.map(MessageId::from_stored),
             lease_until: self.lease_until.map(Timestamp::from),

@@ -12,7 +12,7 @@ use super::{Alerts, KeptIncident, NAME, document};
 use crate::{
     models::MessageId,
     store::{
-        Saved, StoreError,
+        StoreError,
         documents::{self, Along},
         index,
     },
@@ -47,22 +47,7 @@ impl Alerts {
             doc! { "$group": { "_id": "$outbox.groupKey" } },
         ];
         let found: Vec<_> = self.collection.aggregate(stages).await?.try_collect().await?;
-        let keys: Vec<_> = found.iter().map(|group| group.get_str("_id").ok().map(str::to_owned)).collect();
-        if keys.contains(&None) {
-            self.adopt_first_release().await?;
-        }
-        Ok(keys.into_iter().flatten().collect())
-    }
-
-    /// Incidents of the first release get the shape of now, in which their messages are found.
-    async fn adopt_first_release(&self) -> Result<(), StoreError> {
-        let old = doc! { "outboxDueAt": { "$exists": true }, "outbox": { "$elemMatch": { "groupKey": null } } };
-        let old: Vec<_> = self.waiting(old, LOOK).await?;
-        for some in old.chunks(Self::BATCH_SIZE) {
-            // Who was outrun is adopted by the other, or by the next look.
-            let (Saved::All | Saved::Outrun | Saved::Refused) = self.save(some).await?;
-        }
-        Ok(())
+        Ok(found.iter().filter_map(|group| group.get_str("_id").ok().map(str::to_owned)).collect())
     }
 
     /// Up to `most` incidents with something of this group that is in no message yet.

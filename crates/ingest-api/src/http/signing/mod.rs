@@ -1,5 +1,7 @@
 //! The keys that sessions, links and cursors are sealed with: of a file, or of this process alone.
 
+mod key;
+
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
@@ -8,7 +10,8 @@ use std::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use pisync_core::{settings::Secret, signing_keys};
 
-use super::cursor::SigningKey;
+pub(crate) use self::key::SEAL;
+pub use self::key::SigningKey;
 
 /// How many keys are held that the file has no more: they still open what they have sealed, until
 /// that ends.
