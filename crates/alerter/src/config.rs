@@ -2,21 +2,18 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use clap::Parser;
 #[cfg(feature = "failpoints")]
 use clap::builder::TypedValueParser;
-use clap::{Parser, Subcommand};
 use croner::Cron;
-use jiff::SignedDuration;
 use pisync_core::{
     crash::CrashSettings,
-    healthcheck::Healthcheck,
-    models::{Matcher, SilenceId},
     ops::OpsSettings,
-    settings::{self, LogSettings, MongoSettings, RedisSettings},
+    settings::{LogSettings, MongoSettings, RedisSettings},
 };
 use reqwest::Url;
 
-use crate::tables::values;
+use crate::{commands::Command, tables::values};
 
 /// Turns failure counters into alerts, one message per incident; with a command, does that instead
 #[derive(Debug, Clone, Parser)]
@@ -76,75 +73,8 @@ impl AsRef<LogSettings> for Config {
     }
 }
 
-/// The operator's commands.
-#[derive(Debug, Clone, Subcommand)]
-pub enum Command {
-    /// Say whether a config file is right: 0 if it is, 2 with lines and keys if not
-    CheckConfig {
-        /// The file
-        file: PathBuf,
-    },
-    /// Send the two messages of a made-up incident to a receiver of the config
-    Test {
-        /// The name of the receiver
-        receiver: String,
-    },
-    /// Ask the process at --ops-bind of this machine whether it is well: 0 if so, 1 if not
-    Healthcheck(Healthcheck),
-    /// Manage silences
-    #[command(subcommand)]
-    Silence(SilenceCommand),
-}
-
-/// Silences.
-#[derive(Debug, Clone, Subcommand)]
-pub enum SilenceCommand {
-    /// Adds a silence, and says how many devices and open alerts it matches
-    Add {
-        /// What it is about: label=value, label^=beginning or label=~regular-expression, all of
-        /// which have to fit; the labels are alertname, deviceId, and those of devices
-        #[arg(required = true)]
-        matchers: Vec<Matcher>,
-        /// How long, as in "2h" or "3d", up to ten years; without it until its alerts are resolved
-        #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
-        lasts: Option<SignedDuration>,
-        /// Why
-        #[arg(long)]
-        comment: String,
-        /// Who
-        #[arg(long, env = "USER", default_value = "operator")]
-        by: String,
-    },
-    /// Lists the silences that are not over
-    List {
-        /// Also those that are over
-        #[arg(long)]
-        all: bool,
-        /// As one line of JSON each
-        #[arg(long)]
-        json: bool,
-    },
-    /// Ends a silence now
-    Expire {
-        /// Its id
-        #[arg(value_parser = silence_id)]
-        id: SilenceId,
-    },
-}
-
 /// Reads milliseconds.
 #[cfg(feature = "failpoints")]
 fn millis(range: std::ops::RangeInclusive<u64>) -> impl TypedValueParser<Value = Duration> {
     clap::value_parser!(u64).range(range).map(Duration::from_millis)
-}
-
-fn duration(text: &str) -> Result<SignedDuration, String> {
-    let whole = settings::duration(text)?;
-    let longest = SignedDuration::from_hours(24 * 3_660);
-    let fits = whole > SignedDuration::ZERO && whole <= longest;
-    fits.then_some(whole).ok_or_else(|| "must be longer than nothing, and up to ten years".into())
-}
-
-fn silence_id(text: &str) -> Result<SilenceId, String> {
-    SilenceId::parse(text).ok_or_else(|| "an id has 24 hexadecimal digits".into())
 }

@@ -5,10 +5,10 @@
 //! (what they read), [`evaluation`] (what they find), `inhibition` (which suppresses which), `reconcile` (what
 //! is written), [`incident`] (its states), [`outbox`] (what is to leave), [`notification`] (one message),
 //! [`device_context`] (what people want to know), [`messages`] (what it says), [`receivers`] (where to),
-//! [`summary`] (how the week was), [`metrics`] (what is counted); `commands` for the operator, and `tables`
+//! [`summary`] (how the week was), [`metrics`] (what is counted); [`commands`] for the operator, and `tables`
 //! (reading TOML).
 
-mod commands;
+pub mod commands;
 pub mod config;
 pub mod daemon;
 pub mod device_context;
@@ -43,14 +43,8 @@ use pisync_core::{
 };
 
 use crate::{
-    config::{Command, Config},
-    heartbeat::Heartbeat,
-    messages::Links,
-    outbox::Outbox,
-    receivers::log::AlertLog,
-    routing::Routing,
-    summary::Summaries,
-    tick::Alerter,
+    config::Config, heartbeat::Heartbeat, messages::Links, outbox::Outbox, receivers::log::AlertLog, routing::Routing,
+    summary::Summaries, tick::Alerter,
 };
 
 /// Why an alerter that ticks too seldom is not ready.
@@ -62,14 +56,8 @@ const LATE: (&str, &str) = ("ticks_late", "the rules were not evaluated on sched
 /// Fails where the settings are wrong or the alert log cannot be opened; `--once` also where
 /// `MongoDB` is away or a message could not be delivered.
 pub async fn run(config: Config) -> anyhow::Result<()> {
-    match &config.command {
-        Some(Command::CheckConfig { file }) => {
-            commands::check_config(file);
-            Ok(())
-        }
-        Some(Command::Test { receiver }) => commands::test(&open_routing(&config)?, receiver).await,
-        Some(Command::Silence(verb)) => commands::silence(verb.clone(), &open_store(&config).await?).await,
-        Some(Command::Healthcheck(healthcheck)) => Ok(config.ops.ask(*healthcheck)?),
+    match config.command.clone() {
+        Some(command) => command.run(&config.mongo, &config.ops, || open_routing(&config)).await,
         None => Box::pin(watch(config)).await,
     }
 }
@@ -77,7 +65,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 async fn watch(config: Config) -> anyhow::Result<()> {
     let routing = open_routing(&config)?;
     let stop = shutdown::on_signal().context("listening for signals")?;
-    let store = open_store(&config).await?;
+    let store = Store::open(&config.mongo, "alerter").await.context("opening the store")?;
     let queue = Queue::new(&config.redis)?;
     let crash = &config.crash;
     let alerter = Alerter::new(store.clone(), queue.clone(), config.threshold, routing.clone(), crash.clone());
@@ -118,10 +106,6 @@ async fn once(alerter: &Alerter, heartbeat: Heartbeat, summaries: &Summaries) ->
     receivers.keep_alive(store).await;
     ensure!(failed == 0, "{failed} messages could not be delivered");
     Ok(())
-}
-
-async fn open_store(config: &Config) -> anyhow::Result<Store> {
-    Store::open(&config.mongo, "alerter").await.context("opening the store")
 }
 
 fn open_routing(config: &Config) -> anyhow::Result<Routing> {

@@ -84,7 +84,7 @@ impl Alerter {
             let mut planned = look.plan(rule, page.to_vec()).await?;
             let opens = planned.iter().filter(|kept| kept.revision == Revision::Unset).count();
             if opens >= MANY && !look.snapshot.inhibition.has_open_episode() {
-                for rule in RULES.iter().filter(|rule| matches!(rule.about, About::Fleet)) {
+                for rule in RULES.iter().filter(|rule| matches!(rule.about, About::Fleet { .. })) {
                     look.evaluate(rule).await?;
                 }
                 planned = look.plan(rule, page.to_vec()).await?;
@@ -106,7 +106,7 @@ impl Look<'_> {
     /// read, leaves the rule's incidents as they are; without `MongoDB` no rule can go on.
     async fn evaluate(&mut self, rule: &Rule) -> Result<(), ReadError> {
         let outcome = match rule.about {
-            About::Fleet => Box::pin(self.evaluate_fleet(rule)).await,
+            About::Fleet { .. } => Box::pin(self.evaluate_fleet(rule)).await,
             About::Devices(candidates) => Box::pin(self.evaluate_devices(rule, candidates)).await,
         };
         match outcome {

@@ -1,21 +1,22 @@
-//! The settings of `ingest-api`, and the operator's verbs.
+//! The settings of `ingest-api`.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, Parser};
 use jiff::SignedDuration;
 use pisync_core::{
     crash::CrashSettings,
-    healthcheck::Healthcheck,
-    models::{DeviceId, InvalidDeviceId},
     settings::{self, LogSettings, MongoSettings, RedisSettings},
 };
 
-use crate::http::{
-    SiteSettings,
-    auth::{Auth, Scope},
-    cors::Origin,
-    limits::LimitSettings,
+use crate::{
+    commands::Command,
+    http::{
+        SiteSettings,
+        auth::{Auth, KeySettings},
+        cors::Origin,
+        limits::LimitSettings,
+    },
 };
 
 /// Accepts sync events over HTTP and queues them in Redis; serves history and fleet views; with a
@@ -111,61 +112,6 @@ pub struct FrontSettings {
     pub cors_origins: Vec<Origin>,
 }
 
-/// Where keys are.
-#[derive(Debug, Clone, Args)]
-pub struct KeySettings {
-    /// File with the hashes of the keys
-    #[arg(long, global = true, env = "PISYNC_KEYS_FILE")]
-    pub keys_file: Option<PathBuf>,
-    /// File with the master keys of the device tokens
-    #[arg(long, global = true, env = "PISYNC_DEVICE_KEY_FILE")]
-    pub device_key_file: Option<PathBuf>,
-}
-
-/// The operator's verbs.
-#[derive(Debug, Clone, Subcommand)]
-pub enum Command {
-    /// Make, show and revoke keys
-    #[command(subcommand)]
-    Keys(KeysCommand),
-    /// Ask the process at --bind of this machine whether it is well: 0 if so, 1 if not
-    Healthcheck(Healthcheck),
-}
-
-/// Verbs for keys.
-#[derive(Debug, Clone, Subcommand)]
-pub enum KeysCommand {
-    /// Add a key to the keys file and print it, this once
-    New {
-        /// What it may
-        #[arg(long, value_enum)]
-        scope: Scope,
-        /// Whose it is, or what for
-        #[arg(long)]
-        note: Option<String>,
-    },
-    /// The keys of the keys file, without secrets
-    List,
-    /// Mark a key as revoked
-    Revoke {
-        /// Its id: the third part of the key
-        id: String,
-    },
-    /// Add a master key to the device key file; tokens of older ones stay good
-    NewDeviceKey,
-    /// Take the master key of an epoch out of the device key file: its tokens end
-    RevokeDeviceKey {
-        /// The number that its tokens begin with, behind pdt_: 0 to 4294967295
-        epoch: u32,
-    },
-    /// Print the token of a device
-    DeviceToken {
-        /// The device id
-        #[arg(value_parser = device_id)]
-        device_id: DeviceId,
-    },
-}
-
 impl Config {
     /// Returns whether connections, bodies and costly reads are bounded: always but in controls of tests.
     pub(crate) fn has_bounds(&self) -> bool {
@@ -185,14 +131,9 @@ impl Config {
                  a key, or --auth off to let everyone in who reaches it, for example where a gateway checks callers",
                 self.bind
             );
-            settings::reject(&mut Self::command(), message);
+            settings::reject(message);
         }
     }
-}
-
-/// The device of a token: in the form that its reports will have.
-fn device_id(text: &str) -> Result<DeviceId, InvalidDeviceId> {
-    DeviceId::of_report(text)
 }
 
 /// From a minute to a day.

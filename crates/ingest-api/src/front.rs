@@ -81,7 +81,7 @@ fn authenticator(config: &Config) -> Authenticator {
     match &config.keys.keys_file {
         Some(path) => authenticator = or_reject(authenticator.with_keys(path), "--keys-file (PISYNC_KEYS_FILE)"),
         None if mode == Auth::Enforce => {
-            reject("--auth enforce (PISYNC_AUTH) needs --keys-file (PISYNC_KEYS_FILE); `keys new` makes one")
+            settings::reject("--auth enforce (PISYNC_AUTH) needs --keys-file (PISYNC_KEYS_FILE); `keys new` makes one")
         }
         None => {}
     }
@@ -109,18 +109,14 @@ fn certificate(config: &Config) -> Option<Arc<Certificate>> {
     match (&config.front.tls_cert, &config.front.tls_key) {
         (Some(chain), Some(key)) => Some(open(chain, key)),
         (None, None) => None,
-        _ => reject("--tls-cert (PISYNC_TLS_CERT) and --tls-key (PISYNC_TLS_KEY) need each other"),
+        _ => settings::reject("--tls-cert (PISYNC_TLS_CERT) and --tls-key (PISYNC_TLS_KEY) need each other"),
     }
 }
 
 fn reject_string<T>(opened: Result<T, String>, setting: &str) -> T {
-    opened.unwrap_or_else(|error| reject(&format!("{setting}: {error}")))
+    opened.unwrap_or_else(|error| settings::reject(format_args!("{setting}: {error}")))
 }
 
 fn or_reject<T>(opened: anyhow::Result<T>, setting: &str) -> T {
-    opened.unwrap_or_else(|error| reject(&format!("{setting}: {error:#}")))
-}
-
-fn reject(message: &str) -> ! {
-    settings::reject(&mut <Config as clap::CommandFactory>::command(), message)
+    opened.unwrap_or_else(|error| settings::reject(format_args!("{setting}: {error:#}")))
 }

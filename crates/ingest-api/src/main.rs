@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use ingest_api::{commands, config::Config};
+use ingest_api::config::Config;
 use pisync_core::{exit, settings};
 
 // It is faster at the many short-lived pieces that each request takes.
@@ -16,7 +16,7 @@ fn main() -> ExitCode {
 
 fn run(config: Config) -> anyhow::Result<()> {
     if let Some(command) = &config.command {
-        return commands::run(command, &config);
+        return command.run(&config.keys, config.bind, config.front.tls_cert.is_some());
     }
     config.require_explicit_auth();
     actix_web::rt::System::new().block_on(ingest_api::run(config))

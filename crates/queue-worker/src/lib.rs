@@ -29,11 +29,7 @@ use pisync_core::{
     ops::OpsSettings, presence::Pulse, process::Process, queue::Queue, settings::CannotBind, shutdown, store::Store,
 };
 
-use crate::{
-    config::{Command, Config},
-    retention::Retention,
-    worker::Worker,
-};
+use crate::{commands::Command, config::Config, retention::Retention, worker::Worker};
 
 /// Works until a signal to stop comes, then gives back what it holds; or does what the operator
 /// asks.

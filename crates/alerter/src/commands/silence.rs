@@ -1,29 +1,65 @@
 //! The operator's verbs about silences: they show and change what nobody wants to hear of.
 
 use anyhow::ensure;
+use clap::Subcommand;
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{Matcher, Silence, SilenceEnd, SilenceId},
+    settings,
     store::Store,
     time::rfc3339,
 };
 use serde_json::{Value, json};
 
 use super::say;
-use crate::config::SilenceCommand;
 
 /// The most silences in a list.
 const LISTED: u32 = 1_000;
 
-/// Does what the operator asks.
-///
-/// Fails where the store does not answer or what was named is not there.
-pub(crate) async fn silence(command: SilenceCommand, store: &Store) -> anyhow::Result<()> {
-    match command {
-        SilenceCommand::Add { matchers, lasts, comment, by } => add(store, matchers, lasts, comment, by).await,
-        SilenceCommand::List { all, json } => list(store, all, json).await,
-        SilenceCommand::Expire { id } => expire(store, id).await,
+/// Silences.
+#[derive(Debug, Clone, Subcommand)]
+pub enum SilenceCommand {
+    /// Adds a silence, and says how many devices and open alerts it matches
+    Add {
+        /// What it is about: label=value, label^=beginning or label=~regular-expression, all of
+        /// which have to fit; the labels are alertname, deviceId, and those of devices
+        #[arg(required = true)]
+        matchers: Vec<Matcher>,
+        /// How long, as in "2h" or "3d", up to ten years; without it until its alerts are resolved
+        #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+        lasts: Option<SignedDuration>,
+        /// Why
+        #[arg(long)]
+        comment: String,
+        /// Who
+        #[arg(long, env = "USER", default_value = "operator")]
+        by: String,
+    },
+    /// Lists the silences that are not over
+    List {
+        /// Also those that are over
+        #[arg(long)]
+        all: bool,
+        /// As one line of JSON each
+        #[arg(long)]
+        json: bool,
+    },
+    /// Ends a silence now
+    Expire {
+        /// Its id
+        #[arg(value_parser = silence_id)]
+        id: SilenceId,
+    },
+}
+
+impl SilenceCommand {
+    pub(super) async fn run(self, store: &Store) -> anyhow::Result<()> {
+        match self {
+            Self::Add { matchers, lasts, comment, by } => add(store, matchers, lasts, comment, by).await,
+            Self::List { all, json } => list(store, all, json).await,
+            Self::Expire { id } => expire(store, id).await,
+        }
     }
 }
 
@@ -90,4 +126,15 @@ fn as_json(silence: &Silence, now: Timestamp) -> Value {
 
 fn matchers(silence: &Silence) -> Vec<String> {
     silence.matchers.iter().map(Matcher::to_string).collect()
+}
+
+fn duration(text: &str) -> Result<SignedDuration, String> {
+    let whole = settings::duration(text)?;
+    let longest = SignedDuration::from_hours(24 * 3_660);
+    let fits = whole > SignedDuration::ZERO && whole <= longest;
+    fits.then_some(whole).ok_or_else(|| "must be longer than nothing, and up to ten years".into())
+}
+
+fn silence_id(text: &str) -> Result<SilenceId, String> {
+    SilenceId::parse(text).ok_or_else(|| "an id has 24 hexadecimal digits".into())
 }

@@ -1,5 +1,5 @@
-//! What messages say to people. Each rule has a template, `en/<rule>.txt`, which log, mail, chats, pages
-//! and webhooks use; the weekly summary has `en/summary.txt`.
+//! What messages say to people. Each rule has a template, which log, mail, chats, pages and webhooks use;
+//! what is no rule's own is here.
 
 mod context;
 mod escape;
@@ -8,7 +8,6 @@ mod words;
 
 use std::sync::Arc;
 
-use heck::ToSnakeCase;
 use minijinja::{AutoEscape, Environment, Value};
 use pisync_core::{models::Summary, text::grouped};
 
@@ -17,7 +16,17 @@ pub(crate) use self::{
     escape::Format,
     words::{in_words, minute, subject},
 };
-use crate::notification::{AlertNotification, Notification};
+use crate::{
+    notification::{AlertNotification, Notification},
+    rules::RULES,
+};
+
+/// The templates that are no rule's own, by their names; that of a rule has the rule's.
+const SHARED: [(&str, &str); 3] = [
+    ("base.txt", include_str!("en/base.txt")),
+    ("message", include_str!("en/message.txt")),
+    ("summary", include_str!("en/summary.txt")),
+];
 
 /// Renders messages. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -65,12 +74,11 @@ impl Messages {
     /// lost by it.
     pub(crate) fn alert(&self, notice: &AlertNotification, format: Format) -> AlertText {
         let AlertNotification { kind, alert, .. } = notice;
-        // The name of its rule's file.
-        let template = alert.name.as_str().to_snake_case();
+        let template = alert.name.as_str();
         let context = context::of_alert(notice, self.floor_mbps);
         let surely = || format!("{} {}: {}", alert.name, kind.status(), escape::text(format, &subject(alert)));
-        let headline = self.block(format, &template, &context, "headline").unwrap_or_else(surely);
-        let details = self.block(format, &template, &context, "details").unwrap_or_default();
+        let headline = self.block(format, template, &context, "headline").unwrap_or_else(surely);
+        let details = self.block(format, template, &context, "details").unwrap_or_default();
         AlertText {
             headline: format!("{}{}", self.mark, one_line(&headline)),
             details: lines(&details).map(str::to_owned).collect(),
@@ -118,7 +126,7 @@ impl Messages {
             Format::Plain => &self.plain,
             Format::Chat => &self.chat,
         };
-        let template = environment.get_template(&format!("{template}.txt"));
+        let template = environment.get_template(template);
         let rendered = template.and_then(|template| {
             let mut captured = template.render_captured(context.clone())?;
             captured.with_state_mut(|state| state.render_block(block))
@@ -127,10 +135,13 @@ impl Messages {
     }
 }
 
-#[expect(unused_qualifications, reason = "in what is generated")]
 fn environment(format: Format) -> Environment<'static> {
     let mut environment = Environment::new();
-    minijinja_embed::load_templates!(&mut environment);
+    for (name, text) in SHARED.into_iter().chain(RULES.iter().map(|rule| (rule.name.as_str(), rule.message))) {
+        if let Err(error) = environment.add_template(name, text) {
+            log::error!(template = name, error:% = error; "what it says is no template");
+        }
+    }
     environment.set_auto_escape_callback(|_| AutoEscape::Custom("people".into()));
     environment.set_formatter(move |out, state, value| escape::value(format, out, state, value));
     environment.add_filter("grouped", grouped);

@@ -8,7 +8,7 @@ use pisync_core::{
 };
 
 use super::{LISTED, Outbox, entry_of, receiver_of};
-use crate::routing::Receiver;
+use crate::receivers::Receiver;
 
 /// The most incidents in one message, listed and counted.
 const MOST: usize = 10_000;

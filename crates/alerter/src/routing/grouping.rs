@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use pisync_core::models::{ALERTNAME, Alert, DEVICE_ID};
 
+use crate::receivers::Reader;
+
 /// The labels that an alert can have in any case; those of the rules' `fleet_by` come to these.
 pub(super) const LABELS: [&str; 2] = [ALERTNAME, DEVICE_ID];
 
@@ -49,27 +51,17 @@ pub(crate) struct Grouping {
 }
 
 impl Grouping {
-    /// For receivers that people read.
-    pub(crate) fn for_people() -> Self {
-        let by = vec![ALERTNAME.to_owned()];
-        Self { by, wait: WAIT_PEOPLE, interval: INTERVAL, repeat_interval: None }
-    }
-
-    /// For receivers that a program reads.
-    pub(crate) fn for_programs() -> Self {
-        Self { wait: WAIT_PROGRAMS, ..Self::for_people() }
-    }
-
-    /// For receivers that take no more than one alert at a time, or put them together by
-    /// themselves: nothing waits, and none is only counted.
-    pub(crate) fn each_alone() -> Self {
-        let by = LABELS.map(str::to_owned).to_vec();
-        Self { by, wait: Duration::ZERO, interval: Duration::ZERO, repeat_interval: None }
-    }
-
-    /// For the log: nothing waits, and lines of any alerts go together.
-    pub(crate) fn all_at_once() -> Self {
-        Self { by: Vec::new(), ..Self::each_alone() }
+    /// Returns how messages for this reader are grouped where no route says otherwise.
+    pub(crate) fn usual(reader: Reader) -> Self {
+        let (by, wait, interval): (&[&str], _, _) = match reader {
+            Reader::People => (&[ALERTNAME], WAIT_PEOPLE, INTERVAL),
+            Reader::Program => (&[ALERTNAME], WAIT_PROGRAMS, INTERVAL),
+            // It puts alerts together by itself: nothing waits, and none is only counted.
+            Reader::StateKeeper => (&LABELS, Duration::ZERO, Duration::ZERO),
+            // Lines of any alerts go together.
+            Reader::Log => (&[], Duration::ZERO, Duration::ZERO),
+        };
+        Self { by: by.iter().map(ToString::to_string).collect(), wait, interval, repeat_interval: None }
     }
 
     /// Whether each alert is a group of its own.
@@ -111,9 +103,12 @@ mod tests {
             [(AlertName::DEVICE_SYNC_FAILING, device, 24), (AlertName::FLEET_SYNC_FAILING, Subject::Fleet, 4)]
         {
             let alert = Alert::new(name, subject, Timestamp::UNIX_EPOCH);
-            assert_eq!(Grouping::all_at_once().route("log", &alert).repeat_interval, Duration::from_hours(hours));
-            assert_eq!(Grouping::for_people().route("chat", &alert).repeat_interval, Duration::from_hours(hours));
-            let set = Grouping { repeat_interval: Some(Duration::from_hours(24)), ..Grouping::for_people() };
+            assert_eq!(Grouping::usual(Reader::Log).route("log", &alert).repeat_interval, Duration::from_hours(hours));
+            assert_eq!(
+                Grouping::usual(Reader::People).route("chat", &alert).repeat_interval,
+                Duration::from_hours(hours)
+            );
+            let set = Grouping { repeat_interval: Some(Duration::from_hours(24)), ..Grouping::usual(Reader::People) };
             assert_eq!(set.route("chat", &alert).repeat_interval, Duration::from_hours(24), "what is set is done");
         }
     }

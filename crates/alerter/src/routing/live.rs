@@ -10,11 +10,11 @@ use pisync_core::{
     store::Store,
 };
 
-use super::{Receiver, Route, RoutingFile, receiver::Kind};
+use super::{Grouping, Route, RoutingFile};
 use crate::{
     messages::{Links, Messages},
     notification::{Delivery, Notification},
-    receivers::log::AlertLog,
+    receivers::{Kind, Receiver, log::AlertLog},
 };
 
 /// The receivers, and the routes that lead to them. Cheap to clone; all clones get what
@@ -126,7 +126,8 @@ impl Current {
         let every = if rules.is_empty() { receivers.len() } else { 1 };
         let mut routes: Vec<Route> = Vec::new();
         for receiver in &receivers[..every] {
-            routes.extend(receiver.addresses().iter().map(|address| receiver.grouping().route(address, alert)));
+            let usual = Grouping::usual(receiver.reader());
+            routes.extend(receiver.addresses().iter().map(|address| usual.route(address, alert)));
         }
         for rule in rules.iter().filter(|rule| rule.takes(alert)) {
             let is_new = |route: &Route| routes.iter().all(|known| known.receiver != route.receiver);

@@ -6,7 +6,6 @@
 
 mod grouping;
 mod live;
-mod receiver;
 mod route;
 mod source;
 pub mod summary;
@@ -19,13 +18,12 @@ pub(crate) use self::grouping::Grouping;
 pub use self::{
     grouping::Route,
     live::Routing,
-    receiver::Receiver,
     route::RouteRule,
     source::{open, read_again_on_hangup},
     summary::Plan,
 };
 use crate::{
-    receivers::{Ping, log},
+    receivers::{Ping, Receiver, log},
     rules::Rules,
     tables::{Problem, Table, listed},
 };

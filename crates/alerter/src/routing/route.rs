@@ -4,9 +4,9 @@ use pisync_core::models::{ALERTNAME, Alert};
 use regex::Regex;
 use serde::{Deserialize, Deserializer};
 
-use super::{Grouping, Names, Receiver, Route};
+use super::{Grouping, Names, Route};
 use crate::{
-    receivers::log,
+    receivers::{Reader, Receiver, log},
     rules::RULES,
     tables::{Length, Table, Text, Texts, YEAR, values},
 };
@@ -52,7 +52,7 @@ impl RouteRule {
             table.fault("receiver", "is no receiver of this file");
         }
         matches.extend(settings.alertname.clone().map(|name| (ALERTNAME.to_owned(), name)));
-        let usual = names.find(&receiver).map_or_else(Grouping::for_people, Receiver::grouping);
+        let usual = Grouping::usual(names.find(&receiver).map_or(Reader::People, Receiver::reader));
         let grouping = grouping(settings, table, usual, labels);
         Some(Self { receiver, matches, grouping, goes_on })
     }

@@ -6,17 +6,13 @@ use pisync_core::settings;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Routing, RoutingFile};
-use crate::config::Config;
 
 /// The config of the file that the settings name; that of no file where they name none. A bad one
 /// ends the process with status 2.
 pub fn open(path: Option<&PathBuf>) -> RoutingFile {
     let Some(path) = path else { return RoutingFile::default() };
-    let reject = |problems: anyhow::Error| {
-        let mut command = <Config as clap::CommandFactory>::command();
-        settings::reject(&mut command, format_args!("--config (PISYNC_ALERT_CONFIG):\n{problems:#}"))
-    };
-    RoutingFile::read(path).unwrap_or_else(reject)
+    RoutingFile::read(path)
+        .unwrap_or_else(|problems| settings::reject(format_args!("--config (PISYNC_ALERT_CONFIG):\n{problems:#}")))
 }
 
 /// At each SIGHUP opens the alert log anew and reads the file again: what is not right leaves the old one

@@ -11,9 +11,9 @@ use jiff::{
 use pisync_core::time::hour_of;
 use serde::{Deserialize, Deserializer};
 
-use super::{Names, Receiver};
+use super::Names;
 use crate::{
-    receivers::log,
+    receivers::{Reader, log},
     tables::{Table, Texts, values},
 };
 
@@ -110,7 +110,7 @@ impl Plan {
 
 /// Returns why this receiver gets no summary, if it does not.
 fn refusal(name: &str, names: &Names<'_>) -> Option<&'static str> {
-    if names.find(name).is_some_and(Receiver::keeps_state) {
+    if names.find(name).is_some_and(|receiver| receiver.reader() == Reader::StateKeeper) {
         return Some("gets no summary: it keeps the state of alerts, and a summary is none");
     }
     (name != log::NAME && !names.has(name)).then_some("is no receiver of this file")

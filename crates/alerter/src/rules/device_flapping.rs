@@ -26,9 +26,9 @@ use crate::{
 pub(super) const RULE: Rule = Rule {
     name: AlertName::DEVICE_FLAPPING,
     inhibited_by: &[AlertName::FLEET_SYNC_FAILING],
-    digest_of: None,
     about: About::Devices(|snapshot, _| candidates(snapshot).boxed()),
     evaluate: |snapshot, rules| evaluate(snapshot, rules).boxed(),
+    message: include_str!("device_flapping.txt"),
 };
 
 /// Shares of all changes that could be.

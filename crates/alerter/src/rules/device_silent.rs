@@ -16,9 +16,12 @@ use crate::{
 pub(super) const RULE: Rule = Rule {
     name: AlertName::DEVICE_SILENT,
     inhibited_by: &[AlertName::PIPELINE_STALLED, AlertName::FLEET_SILENT],
-    digest_of: None,
     about: About::Devices(|snapshot, rules| candidates(snapshot, rules).boxed()),
     evaluate: |snapshot, rules| evaluate(snapshot, rules).boxed(),
+    message: r#"{% extends "base.txt" %}{% block headline %}
+        {% if kind == "resolved" %}{{ who }} reports again{% if lasted %} after {{ lasted }}{% endif %}
+        {% else %}{{ who }}: {{ "still " if kind == "repeat" }}silent since {{ starts_at }}{% endif %}
+        {% endblock %}"#,
 };
 
 /// How long ago its time may have run out to open an incident: who was silent before that is shown,

@@ -17,9 +17,9 @@ use crate::{
 pub(crate) const RULE: Rule = Rule {
     name: AlertName::DEVICE_SYNC_FAILING,
     inhibited_by: &[AlertName::FLEET_SYNC_FAILING],
-    digest_of: None,
     about: About::Devices(|snapshot, _| candidates(snapshot).boxed()),
     evaluate: |snapshot, rules| evaluate(snapshot, rules).boxed(),
+    message: include_str!("device_sync_failing.txt"),
 };
 
 /// Returns the devices that fail.

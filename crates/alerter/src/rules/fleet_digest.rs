@@ -16,9 +16,9 @@ use crate::{
 pub(super) const RULE: Rule = Rule {
     name: AlertName::FLEET_DIGEST,
     inhibited_by: &[],
-    digest_of: None,
-    about: About::Fleet,
+    about: About::Fleet { digest_of: None },
     evaluate: |snapshot, _| evaluate(snapshot).boxed(),
+    message: include_str!("fleet_digest.txt"),
 };
 
 /// How many devices a digest names; the rest is counted.

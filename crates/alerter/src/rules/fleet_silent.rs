@@ -19,9 +19,9 @@ pub(super) const RULE: Rule = Rule {
     name: AlertName::FLEET_SILENT,
     // The alert of the whole inhibits those of the parts.
     inhibited_by: &[AlertName::PIPELINE_STALLED, AlertName::FLEET_SILENT],
-    digest_of: Some(AlertName::DEVICE_SILENT),
-    about: About::Fleet,
+    about: About::Fleet { digest_of: Some(AlertName::DEVICE_SILENT) },
     evaluate: |snapshot, rules| evaluate(snapshot, rules).boxed(),
+    message: include_str!("fleet_silent.txt"),
 };
 
 /// When too many are absent.

@@ -19,9 +19,9 @@ pub(super) const RULE: Rule = Rule {
     name: AlertName::FLEET_SYNC_FAILING,
     // The alert of the whole inhibits those of the parts.
     inhibited_by: &[AlertName::FLEET_SYNC_FAILING],
-    digest_of: Some(AlertName::DEVICE_SYNC_FAILING),
-    about: About::Fleet,
+    about: About::Fleet { digest_of: Some(AlertName::DEVICE_SYNC_FAILING) },
     evaluate: |snapshot, rules| evaluate(snapshot, rules).boxed(),
+    message: include_str!("fleet_sync_failing.txt"),
 };
 
 /// When too many of the fleet fail, or of a part of it.

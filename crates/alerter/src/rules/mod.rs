@@ -1,5 +1,5 @@
-//! The rules, a file for each: its name and settings, what inhibits it, what it reads, and when its alert
-//! opens and closes. What it says is its template, `messages/en/<rule>.txt`.
+//! The rules, a file for each: its name and settings, what inhibits it, what it reads, when its alert opens
+//! and closes, and what it says.
 
 pub(crate) mod common;
 mod device_flapping;
@@ -28,19 +28,19 @@ pub(crate) struct Rule {
     pub(crate) name: AlertName,
     /// The rules whose open alerts suppress the messages of this one: the surest reason first.
     pub(crate) inhibited_by: &'static [AlertName],
-    /// The rule about single devices of which a digest names those that are left when this alert is over;
-    /// without it, an alert inhibits others only as long as it is open.
-    pub(crate) digest_of: Option<AlertName>,
     pub(crate) about: About,
     /// Evaluates the fleet, or the devices of the snapshot's page.
     pub(crate) evaluate: Ask<Vec<Evaluation>>,
+    /// What it says: a template that fills the blocks of `messages/en/base.txt`. A long one is a file beside the rule's.
+    pub(crate) message: &'static str,
 }
 
 /// What the alerts of a rule are about.
 #[derive(Debug)]
 pub(crate) enum About {
-    /// The fleet, or parts of it.
-    Fleet,
+    /// The fleet, or parts of it; and the rule about single devices of which a digest names those that are
+    /// left when the alert is over. Without it, an alert inhibits others only as long as it is open.
+    Fleet { digest_of: Option<AlertName> },
     /// Single devices, and those for which an incident may open.
     Devices(Ask<Candidates>),
 }
@@ -89,6 +89,7 @@ rules! {
 /// Returns the rules whose alerts inhibit others.
 pub(crate) fn inhibitors() -> Vec<Inhibitor> {
     let inhibits = |rule: &&Rule| RULES.iter().any(|other| other.inhibited_by.contains(&rule.name));
-    let inhibitor = |rule: &Rule| Inhibitor { rule: rule.name, digest_of: rule.digest_of };
+    let digest_of = |rule: &Rule| if let About::Fleet { digest_of } = rule.about { digest_of } else { None };
+    let inhibitor = |rule: &Rule| Inhibitor { rule: rule.name, digest_of: digest_of(rule) };
     RULES.iter().filter(inhibits).map(inhibitor).collect()
 }

@@ -18,9 +18,9 @@ use crate::{
 pub(super) const RULE: Rule = Rule {
     name: AlertName::PIPELINE_STALLED,
     inhibited_by: &[],
-    digest_of: None,
-    about: About::Fleet,
+    about: About::Fleet { digest_of: None },
     evaluate: |snapshot, rules| evaluate(snapshot, &rules.pipeline_stalled).boxed(),
+    message: include_str!("pipeline_stalled.txt"),
 };
 
 /// How long is too long.

@@ -11,7 +11,6 @@ pub mod fold;
 use std::{fs::File, io::BufReader, time::Duration};
 
 use anyhow::{Context, ensure};
-use clap::CommandFactory;
 use futures_util::{StreamExt, TryStreamExt};
 use pisync_core::{
     settings,
@@ -20,10 +19,7 @@ use pisync_core::{
 use tokio::time::{Instant, sleep};
 
 use self::{compare::Comparison, expect::Expectations, finding::Findings};
-use crate::{
-    config::{Config, VerifySettings},
-    ledger, report,
-};
+use crate::{config::VerifySettings, ledger, report};
 
 /// The shortest rest before looking again.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -43,8 +39,8 @@ pub async fn run(settings: VerifySettings) -> anyhow::Result<bool> {
 
 fn read_ledger(settings: &VerifySettings) -> anyhow::Result<Expectations> {
     let path = settings.ledger.display();
-    let file = File::open(&settings.ledger)
-        .unwrap_or_else(|error| settings::reject(&mut Config::command(), format!("--ledger {path}: {error}")));
+    let file =
+        File::open(&settings.ledger).unwrap_or_else(|error| settings::reject(format_args!("--ledger {path}: {error}")));
     let mut expectations = Expectations::default();
     ledger::read(BufReader::new(file), |entry| expectations.add(&entry)).with_context(|| path.to_string())?;
     // A comparison with nothing would always succeed, and prove nothing.

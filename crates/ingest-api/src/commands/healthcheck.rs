@@ -10,14 +10,9 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-use crate::config::FrontSettings;
-
-/// Asks the process that listens on `address` with these settings whether it is well.
-pub(super) fn run(healthcheck: Healthcheck, address: SocketAddr, front: &FrontSettings) -> Result<(), Unwell> {
-    match front.tls_cert {
-        Some(_) => healthcheck.ask_over(encrypted(connect(address)?)?),
-        None => healthcheck.ask(address),
-    }
+/// Asks the process that listens on `address`, with or without TLS, whether it is well.
+pub(super) fn run(healthcheck: Healthcheck, address: SocketAddr, speaks_tls: bool) -> Result<(), Unwell> {
+    if speaks_tls { healthcheck.ask_over(encrypted(connect(address)?)?) } else { healthcheck.ask(address) }
 }
 
 fn encrypted(connection: TcpStream) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {

@@ -2,38 +2,72 @@
 
 use std::path::Path;
 
+use clap::Subcommand;
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
-use pisync_core::settings;
-
-use crate::{
-    config::{Config, KeySettings, KeysCommand},
-    http::auth::{DeviceKeys, keys_file::KeysFile},
+use pisync_core::{
+    models::{DeviceId, InvalidDeviceId},
+    settings,
 };
 
-/// Does what the operator asks.
-///
-/// Fails if a file cannot be read or written, or if what was named is not there.
-pub(super) fn run(command: &KeysCommand, settings: &KeySettings) -> anyhow::Result<()> {
-    match command {
-        KeysCommand::New { scope, note } => say(KeysFile::add(keys_file(settings), *scope, note.clone())?),
-        KeysCommand::List => list(&KeysFile::read(keys_file(settings))?),
-        KeysCommand::Revoke { id } => {
-            KeysFile::revoke(keys_file(settings), id)?;
-            say(format_args!("{id} is revoked; send SIGHUP to each ingest-api"));
+use crate::http::auth::{DeviceKeys, KeySettings, Scope, keys_file::KeysFile};
+
+/// Verbs for keys.
+#[derive(Debug, Clone, Subcommand)]
+pub enum KeysCommand {
+    /// Add a key to the keys file and print it, this once
+    New {
+        /// What it may
+        #[arg(long, value_enum)]
+        scope: Scope,
+        /// Whose it is, or what for
+        #[arg(long)]
+        note: Option<String>,
+    },
+    /// The keys of the keys file, without secrets
+    List,
+    /// Mark a key as revoked
+    Revoke {
+        /// Its id: the third part of the key
+        id: String,
+    },
+    /// Add a master key to the device key file; tokens of older ones stay good
+    NewDeviceKey,
+    /// Take the master key of an epoch out of the device key file: its tokens end
+    RevokeDeviceKey {
+        /// The number that its tokens begin with, behind pdt_: 0 to 4294967295
+        epoch: u32,
+    },
+    /// Print the token of a device
+    DeviceToken {
+        /// The device id
+        #[arg(value_parser = device_id)]
+        device_id: DeviceId,
+    },
+}
+
+impl KeysCommand {
+    pub(super) fn run(&self, settings: &KeySettings) -> anyhow::Result<()> {
+        match self {
+            Self::New { scope, note } => say(KeysFile::add(keys_file(settings), *scope, note.clone())?),
+            Self::List => list(&KeysFile::read(keys_file(settings))?),
+            Self::Revoke { id } => {
+                KeysFile::revoke(keys_file(settings), id)?;
+                say(format_args!("{id} is revoked; send SIGHUP to each ingest-api"));
+            }
+            Self::NewDeviceKey => {
+                let epoch = DeviceKeys::add(device_key_file(settings))?;
+                say(format_args!("epoch {epoch} is in the file; send SIGHUP to each ingest-api"));
+            }
+            Self::RevokeDeviceKey { epoch } => {
+                DeviceKeys::remove(device_key_file(settings), *epoch)?;
+                say(format_args!("tokens of epoch {epoch} end; send SIGHUP to each ingest-api"));
+            }
+            Self::DeviceToken { device_id } => {
+                say(DeviceKeys::read(device_key_file(settings))?.token(device_id)?);
+            }
         }
-        KeysCommand::NewDeviceKey => {
-            let epoch = DeviceKeys::add(device_key_file(settings))?;
-            say(format_args!("epoch {epoch} is in the file; send SIGHUP to each ingest-api"));
-        }
-        KeysCommand::RevokeDeviceKey { epoch } => {
-            DeviceKeys::remove(device_key_file(settings), *epoch)?;
-            say(format_args!("tokens of epoch {epoch} end; send SIGHUP to each ingest-api"));
-        }
-        KeysCommand::DeviceToken { device_id } => {
-            say(DeviceKeys::read(device_key_file(settings))?.token(device_id)?);
-        }
+        Ok(())
     }
-    Ok(())
 }
 
 fn list(file: &KeysFile) {
@@ -56,10 +90,15 @@ fn device_key_file(settings: &KeySettings) -> &Path {
 }
 
 fn missing(setting: &str) -> ! {
-    settings::reject(&mut <Config as clap::CommandFactory>::command(), format_args!("{setting} is needed"))
+    settings::reject(format_args!("{setting} is needed"))
 }
 
 #[expect(clippy::print_stdout, reason = "it is what was asked for")]
 fn say(answer: impl std::fmt::Display) {
     println!("{answer}");
+}
+
+/// The device of a token: in the form that its reports will have.
+fn device_id(text: &str) -> Result<DeviceId, InvalidDeviceId> {
+    DeviceId::of_report(text)
 }

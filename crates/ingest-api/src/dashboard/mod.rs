@@ -45,12 +45,12 @@ use crate::http::{
     route::{Access, Endpoint, Resource, get},
 };
 
-/// Every page. Who takes a [`viewer::Viewer`] is for people who have signed in alone; the others
+/// Every page, those of the navigation in its order. Who takes a [`viewer::Viewer`] is for people who have signed in alone; the others
 /// show nothing of the fleet.
 pub(crate) const ROUTES: &[Resource] = &[
-    Resource::new("/", &[Endpoint::get(Access::Page, || get().to(fleet::get))]),
+    Resource::new("/", &[Endpoint::get(Access::Page, || get().to(fleet::get))]).in_navigation("Fleet"),
     Resource::new("/chart/hours.json", &[Endpoint::get(Access::Page, || get().to(chart::get))]),
-    Resource::new("/devices", &[Endpoint::get(Access::Page, || get().to(devices::get))]),
+    Resource::new("/devices", &[Endpoint::get(Access::Page, || get().to(devices::get))]).in_navigation("Devices"),
     Resource::new("/device", &[Endpoint::get(Access::Page, || get().to(device::get))]),
     Resource::new(
         "/alerts",
@@ -58,7 +58,8 @@ pub(crate) const ROUTES: &[Resource] = &[
             Endpoint::get(Access::Page, || get().to(alerts::get)),
             Endpoint::post(Access::OperatorForm, || post().to(alerts::post)),
         ],
-    ),
+    )
+    .in_navigation("Alerts"),
     Resource::new(
         "/silences",
         &[
@@ -72,7 +73,8 @@ pub(crate) const ROUTES: &[Resource] = &[
             Endpoint::get(Access::OperatorPage, || get().to(dead_letters::get)),
             Endpoint::post(Access::OperatorForm, || post().to(dead_letters::post)),
         ],
-    ),
+    )
+    .in_navigation("Dead letters"),
     Resource::new(
         "/share",
         &[

@@ -11,7 +11,7 @@ use actix_web::{
 };
 use askama::{Template, filters::urlencode_strict};
 
-use super::moment::Moment;
+use super::{ROUTES, moment::Moment};
 use crate::http::{error::ApiError, root};
 
 /// What pages need: files of this server, and nothing else.
@@ -27,7 +27,7 @@ pub(super) struct Frame {
     pub(super) here: &'static str,
     /// Whether somebody looks who may see the fleet at all.
     pub(super) is_open: bool,
-    /// Whether dead letters are in the navigation.
+    /// Whether pages for operators are in the navigation.
     pub(super) may_operate: bool,
     /// Whether there is a session to be ended.
     pub(super) is_signed_in: bool,
@@ -38,6 +38,12 @@ pub(super) struct Frame {
 }
 
 impl Frame {
+    /// Returns the path and the word of each page in the navigation.
+    pub(super) fn navigation(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let shown = ROUTES.iter().filter(|page| self.may_operate || !page.is_for_operators());
+        shown.filter_map(|page| Some((page.path, page.word?)))
+    }
+
     /// Whether the page has forms that do something.
     pub(super) fn may_act(&self) -> bool {
         self.may_operate && !self.form_token.is_empty()
@@ -166,5 +172,20 @@ impl ResponseError for PageError {
 impl From<ApiError> for PageError {
     fn from(error: ApiError) -> Self {
         Self::Api(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_navigation_leaves_out_pages_that_are_not_for_the_viewer() {
+        let words = |may_operate| {
+            let frame = Frame { may_operate, ..Frame::default() };
+            frame.navigation().map(|(_, word)| word).collect::<Vec<_>>()
+        };
+        assert_eq!(words(false)[..3], ["Fleet", "Devices", "Alerts"]);
+        assert!(words(true).contains(&"Dead letters") && !words(false).contains(&"Dead letters"));
     }
 }

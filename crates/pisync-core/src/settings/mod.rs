@@ -54,8 +54,8 @@ pub fn parse<T: Parser + AsRef<LogSettings>>() -> T {
 }
 
 /// Ends the process as [`parse`] does, for a setting that only shows to be wrong in use.
-pub fn reject(command: &mut clap::Command, message: impl fmt::Display) -> ! {
-    command.error(ErrorKind::ValueValidation, message).exit()
+pub fn reject(message: impl fmt::Display) -> ! {
+    refused(&format!("{message}\n\nFor more information, try '--help'.")).exit()
 }
 
 fn refused(why: &str) -> clap::Error {

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use clap::Subcommand;
 use futures_util::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    models::DeviceId,
+    models::{DeviceId, InvalidDeviceId},
     presence::LastSeen,
     queue::Queue,
     store::{Store, StoreError, detached},
@@ -13,8 +14,8 @@ use pisync_core::{
 };
 use serde_json::json;
 
-use super::{say, say_json};
-use crate::{config::CountersCommand, counters};
+use super::{Output, say, say_json};
+use crate::counters;
 
 /// How long one step may take.
 const TIMEOUT: Duration = Duration::from_mins(5);
@@ -25,8 +26,29 @@ const AT_ONCE: usize = 500;
 /// How many hours back Redis knows which have got rows.
 const KEPT_HOURS: i64 = 24 * 8;
 
-pub(super) async fn run(command: CountersCommand, queue: &Queue, store: &Store) -> anyhow::Result<()> {
-    let CountersCommand::Rebuild { device, output } = command;
+/// Verbs for the counters.
+#[derive(Debug, Clone, Subcommand)]
+pub enum CountersCommand {
+    /// Count each device's rows again and mend what differs, while workers run
+    Rebuild {
+        /// This device only
+        #[arg(long, value_parser = device_id)]
+        device: Option<DeviceId>,
+        /// The form of the answer.
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+impl CountersCommand {
+    pub(super) async fn run(self, queue: &Queue, store: &Store) -> anyhow::Result<()> {
+        match self {
+            Self::Rebuild { device, output } => rebuild(device, output, queue, store).await,
+        }
+    }
+}
+
+async fn rebuild(device: Option<DeviceId>, output: Output, queue: &Queue, store: &Store) -> anyhow::Result<()> {
     let (mut counted, mut mended) = (0, 0);
     let seen = LastSeen::new(queue.clone());
     let counters = store.failure_counters();
@@ -34,7 +56,7 @@ pub(super) async fn run(command: CountersCommand, queue: &Queue, store: &Store) 
     if let Some(device) = device {
         removed = counters.remove_unreadable(Some(std::slice::from_ref(&device))).await?;
         counted = 1;
-        mended = rebuild(&[device], &seen, store).await?;
+        mended = rebuild_some(&[device], &seen, store).await?;
     } else {
         removed = counters.remove_unreadable(None).await?;
         let devices = store.sync_events().devices().await?;
@@ -42,7 +64,7 @@ pub(super) async fn run(command: CountersCommand, queue: &Queue, store: &Store) 
         while let Some(some) = groups.try_next().await.map_err(|error| error.1)? {
             let some: Vec<DeviceId> = some;
             counted += some.len();
-            mended += rebuild(&some, &seen, store).await?;
+            mended += rebuild_some(&some, &seen, store).await?;
         }
         touch_hours(queue, &seen).await?;
     }
@@ -58,7 +80,7 @@ pub(super) async fn run(command: CountersCommand, queue: &Queue, store: &Store) 
 }
 
 /// Counts some devices, and says when they were last heard of where that got lost with Redis.
-async fn rebuild(devices: &[DeviceId], seen: &LastSeen, store: &Store) -> anyhow::Result<usize> {
+async fn rebuild_some(devices: &[DeviceId], seen: &LastSeen, store: &Store) -> anyhow::Result<usize> {
     let (devices, store) = (devices.to_vec(), store.clone());
     let counted = async move {
         let mended = counters::recount_devices(&store, &devices).await?;
@@ -77,4 +99,8 @@ async fn touch_hours(queue: &Queue, seen: &LastSeen) -> anyhow::Result<()> {
         seen.note(partition, &[], &hours, u64::MAX).await?;
     }
     Ok(())
+}
+
+fn device_id(text: &str) -> Result<DeviceId, InvalidDeviceId> {
+    DeviceId::parse(text)
 }

@@ -1,8 +1,13 @@
 //! `dead-letters list|show|requeue|purge|export`.
 
-use std::{fs::File, io::Write, path::Path};
+use std::{
+    fs::File,
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
 use pisync_core::{
     queue::{BuriedLetter, Each, Queue},
     store::Store,
@@ -10,32 +15,76 @@ use pisync_core::{
 };
 use serde_json::{Value, json};
 
-use super::{say, say_json, shown, table, told_all};
-use crate::config::{DeadLettersCommand, Output, Which};
+use super::{Output, say, say_json, shown, table, told_all};
 
-pub(super) async fn run(command: DeadLettersCommand, queue: &Queue, store: &Store) -> anyhow::Result<()> {
-    match command {
-        DeadLettersCommand::List { max, output } => list(queue, store, max, output).await,
-        DeadLettersCommand::Show { id, output } => show(queue, &id, output).await,
-        DeadLettersCommand::Requeue(which) => {
-            let mut moved = 0;
-            let chosen = chosen(queue, &which).await?;
-            for buried in chosen.told {
-                moved += usize::from(queue.requeue(&buried).await?);
+/// Verbs for the dead letters.
+#[derive(Debug, Clone, Subcommand)]
+pub enum DeadLettersCommand {
+    /// The newest dead letters of every partition
+    List {
+        /// The most that are shown, 1 to 1000000
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        max: u32,
+        /// The form of the answer.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// One dead letter with its original bytes
+    Show {
+        /// Its id
+        id: String,
+        /// The form of the answer.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Put messages back to the end of the queue, as if they had just come
+    Requeue(Which),
+    /// Throw dead letters away
+    Purge(Which),
+    /// Write all dead letters as JSON, one per line
+    Export {
+        /// The file; standard output if it is left out
+        #[arg(long)]
+        file: Option<PathBuf>,
+    },
+}
+
+/// Which dead letters.
+#[derive(Debug, Clone, Args)]
+#[group(required = true, multiple = false)]
+pub struct Which {
+    /// Ids of dead letters
+    pub ids: Vec<String>,
+    /// All of them
+    #[arg(long)]
+    pub all: bool,
+}
+
+impl DeadLettersCommand {
+    pub(super) async fn run(self, queue: &Queue, store: &Store) -> anyhow::Result<()> {
+        match self {
+            Self::List { max, output } => list(queue, store, max, output).await,
+            Self::Show { id, output } => show(queue, &id, output).await,
+            Self::Requeue(which) => {
+                let mut moved = 0;
+                let chosen = chosen(queue, &which).await?;
+                for buried in chosen.told {
+                    moved += usize::from(queue.requeue(&buried).await?);
+                }
+                say(format_args!("{moved} put back to the end of the queue"));
+                told_all(chosen.untold)
             }
-            say(format_args!("{moved} put back to the end of the queue"));
-            told_all(chosen.untold)
-        }
-        DeadLettersCommand::Purge(which) => {
-            let mut gone = 0;
-            let chosen = chosen(queue, &which).await?;
-            for buried in chosen.told {
-                gone += usize::from(queue.purge(&buried).await?);
+            Self::Purge(which) => {
+                let mut gone = 0;
+                let chosen = chosen(queue, &which).await?;
+                for buried in chosen.told {
+                    gone += usize::from(queue.purge(&buried).await?);
+                }
+                say(format_args!("{gone} thrown away"));
+                told_all(chosen.untold)
             }
-            say(format_args!("{gone} thrown away"));
-            told_all(chosen.untold)
+            Self::Export { file } => export(queue, file.as_deref()).await,
         }
-        DeadLettersCommand::Export { file } => export(queue, file.as_deref()).await,
     }
 }
 

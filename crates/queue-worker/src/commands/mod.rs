@@ -5,27 +5,53 @@ mod dead_letters;
 mod queue;
 mod repartition;
 
+use clap::{Args, Subcommand};
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use pisync_core::{
+    healthcheck::Healthcheck,
     queue::{Partition, Queue, QueueError},
     settings::RedisSettings,
     store::Store,
 };
 use serde_json::Value;
 
-use crate::config::{Command, QueueCommand};
+use self::{counters::CountersCommand, dead_letters::DeadLettersCommand, queue::QueueCommand};
+
+/// The operator's verbs.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Show the queue, or stop and start the handing out of batches
+    #[command(subcommand)]
+    Queue(QueueCommand),
+    /// Show and treat messages that cannot have their effect
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
+    /// Make failure counters from the rows again
+    #[command(subcommand)]
+    Counters(CountersCommand),
+    /// Ask the process at --ops-bind of this machine whether it is well: 0 if so, 1 if not
+    Healthcheck(Healthcheck),
+    /// Read messages from standard input: what a worker has a child do
+    #[command(hide = true)]
+    Probe,
+}
+
+/// The form of an answer.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Output {
+    /// JSON for scripts instead of a table for people
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Does what the operator asks.
 ///
 /// Fails where a server does not answer or what was named is not there.
 pub async fn run(command: Command, redis: &RedisSettings, of: &Queue, store: &Store) -> anyhow::Result<()> {
     match command {
-        Command::Queue(QueueCommand::Status(output)) => queue::status(of, output).await,
-        Command::Queue(QueueCommand::Pause) => queue::pause(of).await,
-        Command::Queue(QueueCommand::Resume) => queue::resume(of).await,
-        Command::Queue(QueueCommand::Repartition { number, wait }) => repartition::run(redis, number, wait).await,
-        Command::DeadLetters(command) => dead_letters::run(command, of, store).await,
-        Command::Counters(command) => counters::run(command, of, store).await,
+        Command::Queue(command) => command.run(redis, of).await,
+        Command::DeadLetters(command) => command.run(of, store).await,
+        Command::Counters(command) => command.run(of, store).await,
         // They need no server, and were done before one was looked for.
         Command::Probe | Command::Healthcheck(_) => Ok(()),
     }

@@ -1,16 +1,49 @@
-//! `queue status|pause|resume`.
+//! `queue status|pause|resume|repartition`.
 
+use clap::Subcommand;
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     presence::Pulse,
     queue::{Each, PartitionStatus, Queue},
+    settings::RedisSettings,
 };
 use serde_json::json;
 
-use super::{say, say_json, shown, table, told_all};
-use crate::config::Output;
+use super::{Output, repartition, say, say_json, shown, table, told_all};
 
-pub(super) async fn status(queue: &Queue, output: Output) -> anyhow::Result<()> {
+/// Verbs for the queue.
+#[derive(Debug, Clone, Subcommand)]
+pub enum QueueCommand {
+    /// What waits, what is in flight and with whom, what is dead
+    Status(Output),
+    /// Take events, hand out none; batches in flight are finished
+    Pause,
+    /// Hand out batches again
+    Resume,
+    /// Change the number of partitions: refuse events, drain, switch. All processes are started
+    /// anew with the new number afterwards, and refuse to start with the old one
+    Repartition {
+        /// The new number, 1 to 1024
+        #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
+        number: u16,
+        /// How long draining may take, in seconds, 0 to 604800, before all is left as it was
+        #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(0..=604_800))]
+        wait: u64,
+    },
+}
+
+impl QueueCommand {
+    pub(super) async fn run(self, redis: &RedisSettings, queue: &Queue) -> anyhow::Result<()> {
+        match self {
+            Self::Status(output) => status(queue, output).await,
+            Self::Pause => pause(queue).await,
+            Self::Resume => resume(queue).await,
+            Self::Repartition { number, wait } => repartition::run(redis, number, wait).await,
+        }
+    }
+}
+
+async fn status(queue: &Queue, output: Output) -> anyhow::Result<()> {
     let Each { told: all, untold } = queue.status_of_each().await?;
     if output.json {
         let untold_json = untold
@@ -62,13 +95,13 @@ async fn alerter(queue: &Queue) -> String {
     }
 }
 
-pub(super) async fn pause(queue: &Queue) -> anyhow::Result<()> {
+async fn pause(queue: &Queue) -> anyhow::Result<()> {
     queue.pause().await?;
     say("paused: events are taken and wait; batches in flight are finished");
     Ok(())
 }
 
-pub(super) async fn resume(queue: &Queue) -> anyhow::Result<()> {
+async fn resume(queue: &Queue) -> anyhow::Result<()> {
     queue.resume().await?;
     say("resumed");
     Ok(())

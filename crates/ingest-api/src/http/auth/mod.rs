@@ -19,7 +19,9 @@ pub use key::Scope;
 pub use keys_file::Keys;
 pub use refusal::Refusal;
 
-use clap::ValueEnum;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
 
 /// Who may call the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -30,4 +32,15 @@ pub enum Auth {
     Observe,
     /// Who has a key or a device token
     Enforce,
+}
+
+/// Where keys are.
+#[derive(Debug, Clone, Args)]
+pub struct KeySettings {
+    /// File with the hashes of the keys
+    #[arg(long, global = true, env = "PISYNC_KEYS_FILE")]
+    pub keys_file: Option<PathBuf>,
+    /// File with the master keys of the device tokens
+    #[arg(long, global = true, env = "PISYNC_DEVICE_KEY_FILE")]
+    pub device_key_file: Option<PathBuf>,
 }

@@ -8,7 +8,10 @@ use actix_web::{
     web::{self, resource},
 };
 
-use super::{endpoint::Endpoint, require_scope::RequireScope};
+use super::{
+    endpoint::{Access, Endpoint},
+    require_scope::RequireScope,
+};
 use crate::http::{
     cors::{Origins, refusals_as_problems},
     error::ApiError,
@@ -21,18 +24,30 @@ pub struct Resource {
     pub path: &'static str,
     /// What can be done there.
     pub endpoints: &'static [Endpoint],
+    /// What the navigation of pages calls it, if it is there.
+    pub word: Option<&'static str>,
     /// Whether pages of other origins may read it, if the settings name them.
     cors: bool,
 }
 
 impl Resource {
     pub(crate) const fn new(path: &'static str, endpoints: &'static [Endpoint]) -> Self {
-        Self { path, endpoints, cors: false }
+        Self { path, endpoints, word: None, cors: false }
     }
 
     /// A path that pages of other origins may read.
     pub(crate) const fn with_cors(self) -> Self {
         Self { cors: true, ..self }
+    }
+
+    /// A page that is in the navigation by this word, of those who may see it.
+    pub(crate) const fn in_navigation(self, word: &'static str) -> Self {
+        Self { word: Some(word), ..self }
+    }
+
+    /// Returns whether it is a page that operators alone see.
+    pub(crate) fn is_for_operators(&self) -> bool {
+        self.endpoints.iter().any(|endpoint| endpoint.access == Access::OperatorPage)
     }
 
     /// The methods that are answered: `HEAD` wherever `GET` is.
