@@ -26,7 +26,7 @@ const WAITING: usize = 4;
 
 /// One line.
 #[derive(Debug, Default)]
-pub(super) struct Line(String);
+pub(super) struct Line(pub(super) String);
 
 /// The rest of a list could not be read; the client sees that the answer ends too early.
 #[derive(Debug, thiserror::Error)]
@@ -109,7 +109,7 @@ pub(super) fn is_asked_for(request: &HttpRequest) -> bool {
 pub(super) fn answer<E: Display + Send + 'static>(
     file_name: &'static str,
     beginning: &'static str,
-    head: &'static str,
+    head: &str,
     lines: impl Stream<Item = Result<Line, E>> + Send + Unpin + 'static,
 ) -> HttpResponse {
     let (sender, receiver) = mpsc::channel(WAITING);
