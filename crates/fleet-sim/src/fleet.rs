@@ -297,15 +297,15 @@ mod tests {
         let labels = ["contentVersion=41,42", "group=a,b,c"].map(|label| LabelChoice::parse(label).unwrap()).to_vec();
         let bad_label = Some(BadLabel::parse("contentVersion=42").unwrap());
         let events = events(&fleet(&FleetSettings { labels, bad_label, ..settings() }));
-        let of_first: HashSet<_> = events.iter().step_by(200).map(|event| event.labels.clone()).collect();
+        let of_first: HashSet<_> = events.iter().step_by(200).map(|event| event.details.labels.clone()).collect();
         assert_eq!(of_first.len(), 1, "in each round the same");
         for (name, value, expected) in [("contentVersion", "42", 0.5), ("group", "a", 0.33)] {
-            let with = events.iter().filter(|event| event.labels.get(name) == Some(value)).count();
+            let with = events.iter().filter(|event| event.details.labels.get(name) == Some(value)).count();
             assert!((expected - 0.1..expected + 0.1).contains(&share(with, events.len())), "{name}={value}");
         }
         let failing = |value: &str| {
             let with: Vec<_> =
-                events.iter().filter(|event| event.labels.get("contentVersion") == Some(value)).collect();
+                events.iter().filter(|event| event.details.labels.get("contentVersion") == Some(value)).collect();
             share(with.iter().filter(|event| event.failed()).count(), with.len())
         };
         assert!(failing("42") > 0.8 && failing("41") < 0.3, "{} {}", failing("42"), failing("41"));

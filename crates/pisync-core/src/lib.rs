@@ -2,6 +2,7 @@
 //!
 //! In reading order:
 //! - [`models`]: events, devices, alerts and the fleet as plain values; no server is known here.
+//! - `codec`: the two forms of an event, in Redis and in `MongoDB`.
 //! - [`queue`]: the partitioned Redis lists between the API and the workers; `redis`: the way there.
 //! - [`presence`]: what Redis knows beside the queue, such as when devices were last heard of.
 //! - [`repartition`]: changing the number of partitions of both.
@@ -13,8 +14,10 @@
 //! - [`metrics`], [`ops`], [`healthcheck`]: what operators see of a process, the port for it, and
 //!   how a process asks itself.
 //!
-//! `models` ← `store`, `redis` ← `queue` ← `presence`; `queue` and `store` do not know each other.
+//! `models` ← `codec` ← `store`, `queue`; `redis` ← `queue` ← `presence`. `queue` and `store` do not know each
+//! other.
 
+mod codec;
 pub mod models;
 
 pub mod presence;

@@ -123,6 +123,6 @@ impl Report {
             return None;
         }
         let failed = (newest.total_errors > 0).then(|| Cause::with_floor(newest.internet_speed, floor));
-        Some(Self { at: lag.corrected(newest.timestamp), lag, failed, labels: newest.labels.clone() })
+        Some(Self { at: lag.corrected(newest.timestamp), lag, failed, labels: newest.details.labels.clone() })
     }
 }

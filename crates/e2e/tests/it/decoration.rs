@@ -30,7 +30,8 @@ async fn a_report_id_and_an_error_are_stored_and_shown() {
     let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
     let error = json!({ "code": "E_DISK", "message": "disk full, \"really\"" });
     api.accepts(&[with("a", 1, &json!({ "reportId": "b5-é", "error": error }))]).await;
-    api.accepts(&[with("b", 1, &json!({ "report_id": "=1+1", "error": { "code": "E" } }))]).await;
+    let labels = json!({ "region": "a;b", "group": "=1+1" });
+    api.accepts(&[with("b", 1, &json!({ "report_id": "=1+1", "error": { "code": "E" }, "labels": labels }))]).await;
     api.accepts(&[body("c", hours_ago(1), true)]).await;
     env.drained().await;
     let stored = mongo_find(&env, "SyncEvent", json!({ "reportId": "b5-é" })).await;
@@ -48,9 +49,9 @@ async fn a_report_id_and_an_error_are_stored_and_shown() {
         reqwest::get(url).await.unwrap().text().await.unwrap()
     };
     let text = csv("a").await;
-    assert!(text.lines().next().unwrap().ends_with(",reportId,errorCode,errorMessage"), "{text}");
-    assert!(text.lines().nth(1).unwrap().ends_with(r#",b5-é,E_DISK,"disk full, ""really""""#), "{text}");
-    assert!(csv("b").await.lines().nth(1).unwrap().ends_with(",'=1+1,E,"));
+    assert!(text.lines().next().unwrap().ends_with(",reportId,errorCode,errorMessage,labels"), "{text}");
+    assert!(text.lines().nth(1).unwrap().ends_with(r#",b5-é,E_DISK,"disk full, ""really""","#), "{text}");
+    assert!(csv("b").await.lines().nth(1).unwrap().ends_with(r#",'=1+1,E,,"group==1+1;region=a\;b""#));
     env.finish().await;
 }
 

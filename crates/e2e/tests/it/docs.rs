@@ -1,4 +1,4 @@
-//! The examples of docs/DEVICES.md, run as they stand.
+//! The pages for people: the examples of docs/DEVICES.md run as they stand, and no member of a report is missing.
 
 use std::process::Output;
 
@@ -45,5 +45,27 @@ async fn every_example_for_devices_runs_as_it_stands_and_is_stored() {
     let mut devices: Vec<_> = env.rows().await.into_iter().map(|row| row.device_id).collect();
     devices.sort();
     assert_eq!(devices, ["pibook-1", "pibook-2", "pibook-2", "pibook-3"]);
+    env.finish().await;
+}
+
+/// The first words in the rows of the tables of a page.
+fn rows(page: &str) -> String {
+    let text = std::fs::read_to_string(workspace_root().join(page)).unwrap();
+    text.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next()).collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn every_member_of_a_report_is_in_the_tables() {
+    let env = TestEnv::new();
+    let api = env.api(&[]).await;
+    let document = api.get("/openapi.json").await.1;
+    for (schema, page) in [("Report", "docs/DEVICES.md"), ("HistoryEntry", "README.md")] {
+        let rows = rows(page);
+        let members = document["components"]["schemas"][schema]["properties"].as_object().unwrap();
+        assert!(members.len() >= 8, "{schema}: {members:?}");
+        for name in members.keys() {
+            assert!(rows.contains(&format!("`{name}`")), "{page} does not name {name}");
+        }
+    }
     env.finish().await;
 }

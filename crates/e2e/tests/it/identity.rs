@@ -138,7 +138,7 @@ async fn of_many_newest_rows_of_one_time_the_one_with_the_highest_id_is_the_newe
     for (device, row) in of_each {
         let event = newest[&device];
         assert_eq!((row.failed, row.timestamp), (event.failed(), event.time.timestamp), "{device}");
-        assert_eq!(labels[&device], event.labels, "{device}");
+        assert_eq!(labels[&device], event.details.labels, "{device}");
         assert_eq!(good.contains(&(device.to_string(), row.timestamp)), !event.failed(), "{device}");
     }
     // The windows of the fleet look at the newest report of each device too.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
-use pisync_core::models::{DeviceId, EventId, Labels, ReportError, ReportId, SyncEvent};
+use pisync_core::models::{Details, DeviceId, EventId, SyncEvent};
 
 use crate::ledger::{Entry, State};
 
@@ -38,12 +38,8 @@ pub struct Values {
     pub errors: i64,
     /// Speed in Mbps.
     pub speed: f64,
-    /// Its report id.
-    pub report_id: Option<ReportId>,
-    /// What went wrong.
-    pub error: Option<ReportError>,
-    /// Labels.
-    pub labels: Labels,
+    /// The optional members.
+    pub details: Details,
 }
 
 impl Expectations {
@@ -100,17 +96,13 @@ impl Expectations {
 impl Values {
     /// The names of the fields in which the two differ; speeds bit by bit.
     pub fn differ(&self, other: &Self) -> Vec<&'static str> {
-        [
+        let differ = [
             ("totalFilesSynced", self.files != other.files),
             ("totalErrors", self.errors != other.errors),
             ("internetSpeed", self.speed.to_bits() != other.speed.to_bits()),
-            ("reportId", self.report_id != other.report_id),
-            ("error", self.error != other.error),
-            ("labels", self.labels != other.labels),
-        ]
-        .into_iter()
-        .filter_map(|(field, differs)| differs.then_some(field))
-        .collect()
+        ];
+        let differ = differ.into_iter().filter_map(|(field, differs)| differs.then_some(field));
+        differ.chain(self.details.differ(&other.details)).collect()
     }
 }
 
@@ -120,9 +112,7 @@ impl From<&SyncEvent> for Values {
             files: event.total_files_synced.into(),
             errors: event.total_errors.into(),
             speed: event.internet_speed,
-            report_id: event.report_id.clone(),
-            error: event.error.clone(),
-            labels: event.labels.clone(),
+            details: event.details.clone(),
         }
     }
 }

@@ -18,12 +18,15 @@ use crate::http::{error::ApiError, reads};
 /// How many bytes are sent together.
 const CHUNK: usize = 16 * 1024;
 
+/// What splits a text that is not in quotes. Some spreadsheets also take `;` and tabs for ends of cells.
+const SEPARATORS: [char; 6] = ['"', ',', ';', '\t', '\r', '\n'];
+
 /// How many chunks may wait for a slow client.
 const WAITING: usize = 4;
 
 /// One line.
 #[derive(Debug, Default)]
-pub(super) struct Line(String);
+pub(super) struct Line(pub(super) String);
 
 /// The rest of a list could not be read; the client sees that the answer ends too early.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +63,7 @@ impl Line {
         self.separate();
         let is_defused = value.starts_with('\'') || spreadsheet::is_reinterpreted(value);
         let defused = if is_defused { "'" } else { "" };
-        if value.contains(['"', ',', '\r', '\n']) {
+        if value.contains(SEPARATORS) {
             let _ = write!(self.0, "\"{defused}{}\"", value.replace('"', "\"\""));
         } else {
             let _ = write!(self.0, "{defused}{value}");
@@ -106,7 +109,7 @@ pub(super) fn is_asked_for(request: &HttpRequest) -> bool {
 pub(super) fn answer<E: Display + Send + 'static>(
     file_name: &'static str,
     beginning: &'static str,
-    head: &'static str,
+    head: &str,
     lines: impl Stream<Item = Result<Line, E>> + Send + Unpin + 'static,
 ) -> HttpResponse {
     let (sender, receiver) = mpsc::channel(WAITING);
@@ -152,9 +155,11 @@ mod tests {
         let line =
             Line::default().text("a").text("a,b").text("say \"a\"").text("two\nlines").plain(-1).maybe(None::<i32>);
         assert_eq!(line.0, "a,\"a,b\",\"say \"\"a\"\"\",\"two\nlines\",-1,");
-        for formula in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1"] {
+        for formula in ["=1+1", "+1", "-1", "@SUM(A1)"] {
             assert_eq!(Line::default().text(formula).0, format!("'{formula}"));
         }
+        assert_eq!(Line::default().text("\t=1").0, "\"'\t=1\"");
+        assert_eq!(Line::default().text("x;=1+1").text("x\t=1+1").0, "\"x;=1+1\",\"x\t=1+1\"", "no cell begins within");
         assert_eq!(Line::default().text("=HYPERLINK(\"x\",1)").0, "\"'=HYPERLINK(\"\"x\"\",1)\"");
     }
 

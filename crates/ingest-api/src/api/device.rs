@@ -11,9 +11,9 @@ use utoipa::ToSchema;
 
 use super::{
     alerts::AlertItem,
+    columns::HistoryEntry,
     device_item::{DeviceItem, items},
     query,
-    sync_history::HistoryEntry,
 };
 use crate::{
     http::{error::ApiError, schema::DeviceName},
@@ -56,6 +56,6 @@ pub(super) async fn get(id: Path<String>, state: Data<State>) -> Result<HttpResp
     let is_heard_of = is_counted || !events.is_empty() || known.iter().any(|known| known.last_seen_at.is_some());
     let device = items(&state, known).await?.pop().filter(|_| is_heard_of).ok_or(ApiError::Unknown("device"))?;
     let open_alert = state.store.alerts().open_of(&device_id).await?.map(AlertItem::from);
-    let last_events = events.into_iter().map(HistoryEntry::from).collect();
+    let last_events = events.into_iter().map(HistoryEntry).collect();
     Ok(HttpResponse::Ok().json(DeviceAnswer { device, last_events, open_alert }))
 }

@@ -1,13 +1,13 @@
 //! The query of a list of devices, for programs and for the page.
 
-use pisync_core::models::DeviceStatus;
+use pisync_core::models::{DeviceStatus, schema::moment};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::query;
 use crate::{
     fleet::{DeviceFilter, Sort},
-    http::{error::ApiError, schema::moment},
+    http::error::ApiError,
 };
 
 /// The query, as it came.

@@ -2,6 +2,7 @@
 
 pub(crate) mod ack;
 pub(crate) mod alerts;
+mod columns;
 mod csv;
 mod device;
 mod device_item;

@@ -2,14 +2,14 @@
 
 use jiff::Timestamp;
 use pisync_core::{
-    models::{Matcher, Silence},
+    models::{Matcher, Silence, schema::moment},
     store::Reach,
     time::rfc3339,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::http::{error::ApiError, schema::moment};
+use crate::http::error::ApiError;
 
 /// The most matchers of a silence.
 const MATCHERS: usize = 20;

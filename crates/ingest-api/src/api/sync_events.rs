@@ -10,27 +10,24 @@ use actix_web::{
 };
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
-use pisync_core::{models::DeviceId, models::EventId, store::StoredEvent};
+use pisync_core::models::{DeviceId, EventId, schema::moment};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{
-    csv::{self, CsvQuery, Line},
+    columns::{self, HistoryCsv, HistoryEntry},
+    csv::{self, CsvQuery},
     list::{self, ListPage},
     query,
-    sync_history::HistoryEntry,
 };
 use crate::{
     http::{
         cursor::{BadCursor, Position, Scope},
         error::ApiError,
-        schema::{DeviceName, moment},
+        schema::DeviceName,
     },
     state::State,
 };
-
-const HEAD: &str = "_id,deviceId,timestamp,totalFilesSynced,totalErrors,internetSpeed,deviceTimestamp,clockSuspect,\
-                    createdAt,updatedAt,reportId,errorCode,errorMessage";
 
 /// The bounds of the query, as they came.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -78,7 +75,7 @@ impl RangeQuery {
     params(("id" = inline(DeviceName), Path, description = "The device"), RangeQuery, PlaceQuery, CsvQuery),
     responses((status = 200, description = "A page, or all of it as CSV where that is preferred", content(
         (ListPage<HistoryEntry> = "application/json"),
-        (String = "text/csv"),
+        (inline(HistoryCsv) = "text/csv"),
     )))
 )]
 pub(super) async fn get(
@@ -104,7 +101,7 @@ pub(super) async fn get(
     let step = state.store.sync_events().history_step(&device_id, range, after, limit).await?;
     let last = step.found.last().filter(|_| step.more);
     let next = last.map(|row| Position::Document { at: row.timestamp, id: row.id.bytes() });
-    Ok(list::answer(&state, &scope, step.found.into_iter().map(HistoryEntry::from).collect(), next))
+    Ok(list::answer(&state, &scope, step.found.into_iter().map(HistoryEntry).collect(), next))
 }
 
 /// The whole history as CSV.
@@ -119,7 +116,7 @@ pub(super) async fn get(
         RangeQuery,
         CsvQuery,
     ),
-    responses((status = 200, description = "All of it, streamed", body = String, content_type = "text/csv"))
+    responses((status = 200, description = "All of it, streamed", body = inline(HistoryCsv), content_type = "text/csv"))
 )]
 pub(super) async fn get_csv(
     id: Path<String>,
@@ -137,15 +134,5 @@ async fn whole(
     state: &State,
 ) -> Result<HttpResponse, ApiError> {
     let rows = state.store.sync_events().whole_history(device_id, range).await?;
-    Ok(csv::answer("sync-events.csv", beginning, HEAD, rows.map_ok(line)))
-}
-
-fn line(row: StoredEvent) -> Line {
-    let row = HistoryEntry::from(row);
-    let line = Line::default().plain(row.id).text(&row.device_id).plain(row.timestamp);
-    let line = line.plain(row.total_files_synced).plain(row.total_errors).plain(row.internet_speed);
-    let line = line.maybe(row.device_timestamp).plain(row.clock_suspect).plain(row.created_at).plain(row.updated_at);
-    let (code, message) = row.error.map_or((None, None), |error| (Some(error.code), error.message));
-    let text = |text: Option<String>| text.unwrap_or_default();
-    line.text(&text(row.report_id)).text(&text(code)).text(&text(message))
+    Ok(csv::answer("sync-events.csv", beginning, &columns::head(), rows.map_ok(|row| columns::line(&row))))
 }

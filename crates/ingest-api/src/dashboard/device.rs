@@ -77,7 +77,7 @@ pub(super) async fn get(
     let known = known.into_iter().next().filter(is_heard_of).ok_or(ApiError::Unknown("device"))?;
     let of_device = AlertFilter { device_id: Some(device_id.clone()), ..AlertFilter::default() };
     let incidents = state.store.alerts().list(&of_device, None, INCIDENTS).await.map_err(ApiError::from)?.found;
-    let labels = rows.first().map(|row| row.labels.clone()).unwrap_or_default();
+    let labels = rows.first().map(|row| row.details.labels.clone()).unwrap_or_default();
     let silences = state.store.silences().all(SILENCES).await.map_err(ApiError::from)?;
     let silences: Vec<_> =
         silences.into_iter().filter(|silence| timeline::is_about(silence, &device_id, &labels)).collect();

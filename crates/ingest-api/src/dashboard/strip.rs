@@ -99,7 +99,7 @@ impl Hour {
 
 #[cfg(test)]
 mod tests {
-    use pisync_core::models::{EventId, Labels};
+    use pisync_core::models::{Details, EventId};
 
     use super::*;
 
@@ -112,9 +112,7 @@ mod tests {
             total_files_synced: 1,
             total_errors: errors,
             internet_speed: 1.0,
-            report_id: None,
-            error: None,
-            labels: Labels::default(),
+            details: Details::default(),
             device_timestamp: None,
             clock_agrees: false,
             created_at: at,

@@ -14,7 +14,7 @@ use pisync_core::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{ignored::Ignored, report_body, schema::Reports, sync_event::now};
+use super::{bodies, ignored::Ignored, schema::Reports, sync_event::now};
 use crate::{
     http::{auth::Caller, body::Form, error::ApiError},
     state::State,
@@ -86,7 +86,7 @@ pub(crate) async fn post(
 ) -> Result<HttpResponse, ApiError> {
     state.limits.has_room(caller.device_id(), caller.key_id())?;
     // Held to the end: what is made of it is in memory until Redis has it.
-    let (form, body) = report_body::many(&request, payload).await?;
+    let (form, body) = bodies::many(&request, payload).await?;
     let batch = read(form, &body)?;
     let has_unread = batch.has_unread();
     if !has_unread && batch.reports.iter().all(Result::is_err) {

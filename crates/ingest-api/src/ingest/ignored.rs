@@ -1,6 +1,6 @@
 //! What was left out of the reports that were taken, as the answers say it.
 
-use pisync_core::models;
+use pisync_core::models::{self, Details};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -26,13 +26,9 @@ impl Ignored {
 
     /// The member of the report that it is, or is in.
     pub(super) fn member(&self) -> &'static str {
-        match self.pointer.split('/').nth(1) {
-            Some("labels") => "labels",
-            Some("error") => "error",
-            Some("reportId") => "reportId",
-            Some("sentAt") => "sentAt",
-            _ => "more",
-        }
+        let member = self.pointer.split('/').nth(1);
+        let mut known = Details::NAMES.into_iter().chain(["sentAt"]);
+        known.find(|name| Some(*name) == member).unwrap_or("more")
     }
 
     /// These, as many as an answer names, the last of which says how many more there are.

@@ -1,8 +1,8 @@
 //! The two routes that devices report to: one report, and many at once.
 
 pub(crate) mod batch;
+mod bodies;
 mod ignored;
-mod report_body;
 mod schema;
 pub(crate) mod sync_event;
 

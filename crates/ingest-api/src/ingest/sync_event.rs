@@ -6,11 +6,14 @@ use actix_web::{
     web::{Data, Payload},
 };
 use jiff::Timestamp;
-use pisync_core::{models::Report as Parsed, time::in_millis};
+use pisync_core::{
+    models::{Report, ReportBody},
+    time::in_millis,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{ignored::Ignored, report_body, schema::Report};
+use super::{bodies, ignored::Ignored};
 use crate::{
     http::{auth::Caller, error::ApiError},
     state::State,
@@ -39,7 +42,7 @@ struct Queued {
     tag = "devices",
     operation_id = "reportSync",
     summary = "Report one sync attempt",
-    request_body = Report,
+    request_body = ReportBody,
     responses((status = 202, description = "Queued; the device may forget the report", body = Queued))
 )]
 pub(crate) async fn post(
@@ -49,8 +52,8 @@ pub(crate) async fn post(
     state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     state.limits.has_room(caller.device_id(), caller.key_id())?;
-    let body = report_body::one(&request, payload).await?;
-    let Parsed { event, ignored } = Parsed::from_json(&body, now(), None)?;
+    let body = bodies::one(&request, payload).await?;
+    let Report { event, ignored } = Report::from_json(&body, now(), None)?;
     caller.may_post_as(&event.device_id)?;
     state.limits.admit(&event.device_id, caller.key_id())?;
     state.crash.pass("before_push");

@@ -30,7 +30,6 @@
 
 mod claim;
 mod dead_letters;
-mod envelope;
 mod hints;
 mod lease;
 mod pause;
@@ -46,7 +45,6 @@ use std::sync::Arc;
 
 pub use claim::{Batch, BatchId, Claim};
 pub use dead_letters::{BuriedLetter, KEPT_DEAD};
-pub use envelope::{BadEnvelope, decode, encode};
 pub use hints::Hints;
 pub use lease::{Fenced, LONGEST_LEASE_MS, Lease};
 pub use producer::{Producer, PushError};
@@ -56,7 +54,10 @@ pub use rights::acl_rule;
 pub use status::{BatchStatus, Each, Oldest, PartitionStatus};
 pub use wake::Wake;
 
-pub use crate::redis::{Partition, QueueError};
+pub use crate::{
+    codec::envelope::{BadEnvelope, decode, encode},
+    redis::{Partition, QueueError},
+};
 use crate::{
     redis::{Keys, Redis},
     settings::RedisSettings,

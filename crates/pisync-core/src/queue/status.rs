@@ -9,7 +9,8 @@ use futures_util::future::{join_all, try_join_all};
 use jiff::Timestamp;
 use tokio::time::timeout;
 
-use super::{Partition, Queue, QueueError, envelope::received_at};
+use super::{Partition, Queue, QueueError};
+use crate::codec::envelope::received_at;
 
 /// How long one partition may hold up what is told of the others.
 const EACH_TIMEOUT: Duration = Duration::from_millis(1_500);

@@ -39,12 +39,13 @@ pub use silences::{Reach, Silences};
 pub use sizes::CollectionSize;
 pub use status_hours::StatusHours;
 pub use summaries::Summaries;
-pub use sync_events::{AgedRow, Inserted, NewestRow, Step, StoredEvent, SyncEvents};
+pub use sync_events::{AgedRow, Inserted, NewestRow, Step, SyncEvents};
 pub use sync_hours::SyncHours;
 
 use jiff::Timestamp;
 use serde::Deserialize;
 
+pub use crate::codec::StoredEvent;
 use crate::{backoff::Backoff, process::Process, refusal_log::RefusalLog, settings::MongoSettings};
 
 /// How long an operation looks for a server before it fails.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use pisync_core::{
-    models::{DeviceId, DeviceTime, EventId, FailureCounter, Identity},
+    models::{DeviceId, DeviceTime, EventId, FailureCounter},
     store::StoredEvent,
 };
 
@@ -63,7 +63,8 @@ impl<'a> Comparison<'a> {
     fn explain(&self, device_id: Option<&DeviceId>, row: &StoredEvent) -> Option<(EventId, &'a Expectation)> {
         let events = self.expectations.events();
         let device_time = row.device_timestamp.unwrap_or(row.timestamp);
-        let derived = device_id.map(|device_id| EventId::derive(device_id, device_time, &identity(row)));
+        let identity = row.details.identity(row.total_files_synced, row.total_errors, row.internet_speed);
+        let derived = device_id.map(|device_id| EventId::derive(device_id, device_time, &identity));
         derived.into_iter().chain([row.id]).find_map(|id| Some((id, events.get(&id)?)))
     }
 
@@ -106,19 +107,6 @@ impl<'a> Comparison<'a> {
     }
 }
 
-/// What tells a row from others of its device and time.
-fn identity(row: &StoredEvent) -> Identity<'_> {
-    match &row.report_id {
-        Some(report_id) => Identity::ReportId(report_id.as_str()),
-        None => Identity::Content {
-            total_files_synced: row.total_files_synced,
-            total_errors: row.total_errors,
-            internet_speed: row.internet_speed,
-            error_code: row.error.as_ref().map_or("", |error| error.code()),
-        },
-    }
-}
-
 /// The names of the fields that are not as the event says.
 ///
 /// Whether a device's clock was to be believed depends on the time of receipt, which is the row's
@@ -138,9 +126,7 @@ fn wrong_fields(id: EventId, event: &Expectation, row: &StoredEvent) -> Vec<&'st
         files: row.total_files_synced,
         errors: row.total_errors,
         speed: row.internet_speed,
-        report_id: row.report_id.clone(),
-        error: row.error.clone(),
-        labels: row.labels.clone(),
+        details: row.details.clone(),
     };
     let nearest = event.values.iter().map(|said| said.differ(&stored)).min_by_key(Vec::len);
     wrong.extend(nearest.into_iter().flatten());

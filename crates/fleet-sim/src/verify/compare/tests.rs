@@ -1,7 +1,7 @@
 //! Each kind of fault is seen, and nothing else is taken for one.
 
 use jiff::Timestamp;
-use pisync_core::models::{Labels, Observation, SyncEvent, recount};
+use pisync_core::models::{Details, Labels, Observation, SyncEvent, recount};
 
 use super::*;
 use crate::ledger::{Entry, State};
@@ -29,9 +29,7 @@ fn row(event: &SyncEvent) -> StoredEvent {
         total_files_synced: event.total_files_synced.into(),
         total_errors: event.total_errors.into(),
         internet_speed: event.internet_speed,
-        report_id: event.report_id.clone(),
-        error: event.error.clone(),
-        labels: event.labels.clone(),
+        details: event.details.clone(),
         created_at: event.received_at,
         updated_at: event.received_at,
     }
@@ -126,7 +124,7 @@ fn each_wrong_field_is_named() {
         ("totalFilesSynced", |row| row.total_files_synced += 1),
         ("totalErrors", |row| row.total_errors = i64::from(row.total_errors == 0)),
         ("internetSpeed", |row| row.internet_speed = row.internet_speed.next_up()),
-        ("labels", |row| row.labels = Labels::new([("group".into(), "a".into())]).unwrap()),
+        ("labels", |row| row.details.labels = Labels::new([("group".into(), "a".into())]).unwrap()),
     ];
     for (field, spoil) in spoils {
         let findings = World::after(|world| spoil(&mut world.rows[0]));
@@ -180,7 +178,8 @@ fn lines_of_the_same_event_are_one_event_and_either_of_two_versions_is_right() {
     for stored in [0, 1] {
         let findings = World::after(|world| {
             let labels = Labels::new([("group".into(), "a".into())]).unwrap();
-            let versions = [event("b", 5, 0), SyncEvent { labels, ..event("b", 5, 0) }];
+            let versions =
+                [event("b", 5, 0), SyncEvent { details: Details { labels, ..Details::default() }, ..event("b", 5, 0) }];
             world.rows.push(row(&versions[stored]));
             world.ledger.extend(versions.iter().chain(&versions).map(|event| (State::Acked, event.clone())));
         });

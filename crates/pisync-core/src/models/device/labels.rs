@@ -4,7 +4,10 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use crate::models::event::{
-    decoration::{LeftOut, label_pointer, label_value},
+    details::{
+        LeftOut,
+        labels::{label_pointer, label_value},
+    },
     json::Raw,
     visible::is_printable,
 };

@@ -119,7 +119,7 @@ fn sent_at(sent_at: SentAt<'_>) -> Result<Option<Timestamp>, Ignored> {
     let SentAt::Once(raw) = sent_at else { return Err(ignored("is there more than once".into())) };
     match std::str::from_utf8(raw).unwrap_or_default() {
         "null" => Ok(None),
-        raw => super::sync_event::timestamp(raw).map(Some).map_err(ignored),
+        raw => super::report_body::timestamp(raw).map(Some).map_err(ignored),
     }
 }
 
@@ -223,7 +223,7 @@ mod tests {
         let is_one = |body: &str| super::super::names_of_object(body.as_bytes()).is_some();
         assert!(is_one(&report));
         let batch = Batch::of_one(report.as_bytes(), received());
-        assert_eq!(batch.reports[0].as_ref().unwrap().event.error.as_ref().unwrap().message(), Some("1 2"));
+        assert_eq!(batch.reports[0].as_ref().unwrap().event.details.error.as_ref().unwrap().message(), Some("1 2"));
         for several in [format!("{report}\n{report}"), format!("{report}\n"), "{\"a\":\"x}\n{\"b\":\"y}".into()] {
             assert_eq!(is_one(&several), several.ends_with('\n'), "{several}");
         }

@@ -1,25 +1,9 @@
 //! One report of one device, parsed once at the edge; what lies inside cannot be invalid.
 
-use std::{borrow::Cow, fmt};
-
 use jiff::Timestamp;
-use serde::{
-    Deserialize, Deserializer,
-    de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor},
-};
-use serde_json::value::RawValue;
 
-use super::{
-    decoration::{self, LeftOut},
-    json::{Raw, Text, broken_members, string, without_mark},
-};
-use crate::{
-    models::{DeviceId, DeviceTime, EventId, Identity, Ignored, Labels, ReportError, ReportId},
-    time::parse_rfc3339,
-};
-
-/// The code of what is no JSON.
-const MALFORMED: &str = "malformed";
+use super::{json::without_mark, report_body::ReportBody};
+use crate::models::{Details, DeviceId, DeviceTime, EventId, Ignored, InvalidEvent};
 
 /// One sync attempt as a device reported it.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,12 +18,8 @@ pub struct SyncEvent {
     pub total_errors: i32,
     /// Speed of the connection in Mbps, 0 to 1,000,000.
     pub internet_speed: f64,
-    /// The name that the device gave the report, if it did.
-    pub report_id: Option<ReportId>,
-    /// What went wrong, if the device said so.
-    pub error: Option<ReportError>,
-    /// What the device says of itself beside its name; no part of what makes it the same event.
-    pub labels: Labels,
+    /// The optional members.
+    pub details: Details,
     /// When the report reached us, by the server's clock.
     pub received_at: Timestamp,
 }
@@ -54,49 +34,30 @@ pub struct Report {
 }
 
 impl Report {
-    /// Reads a device's JSON object: `deviceId`, `timestamp` (RFC 3339 or integer milliseconds
-    /// since 1970), `totalFilesSynced`, `totalErrors`, `internetSpeed`, or the same names in
-    /// `snake_case`; and, if it has them, `reportId`, `error` and `labels`. Unknown members are
-    /// ignored, and a byte order mark before it.
+    /// Reads a device's JSON object (see [`ReportBody`]). Unknown members are ignored, and a byte order mark
+    /// before it.
     ///
     /// `sent_at` is the device's clock while it sent, if it said so. Fails with every member that
-    /// is wrong, not only with the first. What cannot be kept of `reportId`, `error` and `labels`
-    /// is left out, and never an error, also if it is no JSON or no UTF-8.
+    /// is wrong, not only with the first. What cannot be kept of the optional members is left out, and never
+    /// an error, also if it is no JSON or no UTF-8.
     pub fn from_json(json: &[u8], received_at: Timestamp, sent_at: Option<Timestamp>) -> Result<Self, InvalidEvent> {
-        let body = Body::from_json(without_mark(json))?;
-        let mut errors = Vec::new();
-        let device_id = body.device_id.read("/deviceId", device_id, &mut errors);
-        let device_timestamp = body.timestamp.read("/timestamp", timestamp, &mut errors);
-        let files = body.total_files_synced.read("/totalFilesSynced", count, &mut errors);
-        let total_errors = body.total_errors.read("/totalErrors", count, &mut errors);
-        let speed = body.internet_speed.read("/internetSpeed", speed, &mut errors);
-        let (Some(device_id), Some(at), Some(files), Some(total_errors), Some(speed)) =
-            (device_id, device_timestamp, files, total_errors, speed)
-        else {
-            // What is no JSON comes first: it is the cause where another member is missing.
-            errors.sort_by_key(|error: &FieldError| error.code != MALFORMED);
-            return Err(InvalidEvent { errors });
-        };
-        let mut left_out = body.left_out;
+        let body = ReportBody::from_json(without_mark(json))?;
+        let substance = body.substance()?;
+        let (details, ignored) = body.details();
         let event = SyncEvent {
-            device_id,
-            time: DeviceTime::judge(at, received_at, sent_at),
-            total_files_synced: files,
-            total_errors,
-            internet_speed: speed,
-            report_id: body.report_id.decoration().and_then(|raw| decoration::report_id(raw, &mut left_out)),
-            error: body.error.decoration().and_then(|raw| decoration::error(raw, &mut left_out)),
-            labels: body.labels.decoration().map(|raw| Labels::of_report(raw, &mut left_out)).unwrap_or_default(),
+            device_id: substance.device_id,
+            time: DeviceTime::judge(substance.timestamp, received_at, sent_at),
+            total_files_synced: substance.total_files_synced,
+            total_errors: substance.total_errors,
+            internet_speed: substance.internet_speed,
+            details,
             received_at,
         };
-        Ok(Self { event, ignored: left_out.into_ignored() })
+        Ok(Self { event, ignored })
     }
 }
 
 impl SyncEvent {
-    /// The highest speed that is believed, in Mbps.
-    pub const MAX_SPEED: f64 = 1_000_000.0;
-
     /// Returns the event of a report (see [`Report::from_json`]), without what was left out of it.
     pub fn from_json(json: &[u8], received_at: Timestamp) -> Result<Self, InvalidEvent> {
         Report::from_json(json, received_at, None).map(|report| report.event)
@@ -104,24 +65,14 @@ impl SyncEvent {
 
     /// The id of this event's row, derived from what the device said.
     pub fn id(&self) -> EventId {
-        EventId::derive(&self.device_id, self.device_time(), &self.identity())
+        let (files, errors) = (self.total_files_synced.into(), self.total_errors.into());
+        let identity = self.details.identity(files, errors, self.internet_speed);
+        EventId::derive(&self.device_id, self.device_time(), &identity)
     }
 
     /// When the sync happened, by the device's own clock.
     pub fn device_time(&self) -> Timestamp {
         self.time.device_timestamp.unwrap_or(self.time.timestamp)
-    }
-
-    fn identity(&self) -> Identity<'_> {
-        match &self.report_id {
-            Some(report_id) => Identity::ReportId(report_id.as_str()),
-            None => Identity::Content {
-                total_files_synced: self.total_files_synced.into(),
-                total_errors: self.total_errors.into(),
-                internet_speed: self.internet_speed,
-                error_code: self.error.as_ref().map_or("", ReportError::code),
-            },
-        }
     }
 
     /// Whether the sync failed: it did when there were errors, however many files came through.
@@ -132,216 +83,16 @@ impl SyncEvent {
     /// Returns whether the report can be a repeat of an earlier one: with a report id it is told apart from
     /// others, and the same time of a clock that is believed is the same report.
     pub fn may_repeat(&self) -> bool {
-        self.time.device_timestamp.is_some() && self.report_id.is_none()
+        self.time.device_timestamp.is_some() && self.details.report_id.is_none()
     }
-}
-
-/// What is wrong with a body that is not a sync event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InvalidEvent {
-    /// Each fault; never empty.
-    pub errors: Vec<FieldError>,
-}
-
-/// One fault of one member of a body.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FieldError {
-    /// JSON pointer (RFC 6901) to the member; empty for the whole body.
-    pub pointer: Cow<'static, str>,
-    /// A short stable word: `malformed`, `missing`, `invalid`.
-    pub code: &'static str,
-    /// What is expected, for people.
-    pub detail: String,
-}
-
-impl InvalidEvent {
-    fn malformed(detail: String) -> Self {
-        Self { errors: vec![FieldError { pointer: "".into(), code: MALFORMED, detail }] }
-    }
-}
-
-impl fmt::Display for InvalidEvent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, FieldError { pointer, detail, .. }) in self.errors.iter().enumerate() {
-            let separator = if i == 0 { "" } else { "; " };
-            let space = if pointer.is_empty() { "" } else { " " };
-            write!(f, "{separator}{}{space}{detail}", pointer.trim_start_matches('/'))?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for InvalidEvent {}
-
-/// The members as they stand in the body, not yet looked at.
-#[derive(Default)]
-struct Body<'a> {
-    device_id: Member<'a>,
-    timestamp: Member<'a>,
-    total_files_synced: Member<'a>,
-    total_errors: Member<'a>,
-    internet_speed: Member<'a>,
-    report_id: Member<'a>,
-    error: Member<'a>,
-    labels: Member<'a>,
-    left_out: LeftOut,
-}
-
-impl<'a> Body<'a> {
-    fn from_json(json: &'a [u8]) -> Result<Self, InvalidEvent> {
-        match serde_json::from_slice(json) {
-            Ok(body) => Ok(body),
-            Err(error) if error.is_data() => Err(InvalidEvent::malformed("must be a JSON object".into())),
-            Err(error) => Self::from_broken(json).ok_or_else(|| InvalidEvent::malformed(format!("not JSON: {error}"))),
-        }
-    }
-
-    /// Reads an object that holds something broken: what cannot be read of it matters by where it stands.
-    fn from_broken(json: &'a [u8]) -> Option<Self> {
-        let mut body = Self::default();
-        for (name, value) in broken_members(json)? {
-            body.add(&name, value);
-        }
-        Some(body)
-    }
-
-    /// Adds a member; of one that is there already the value is dropped.
-    fn add(&mut self, name: &str, value: Raw<'a>) {
-        let Some((member, decoration)) = self.member(name) else { return };
-        match (&member.raw, decoration) {
-            (None, _) => member.raw = Some(value),
-            (Some(_), None) => member.again = Some(name.into()),
-            (Some(_), Some(pointer)) => self.left_out.name(pointer, "is there more than once; the first was kept"),
-        }
-    }
-
-    /// Where a member goes, and its pointer if it is a decoration.
-    fn member(&mut self, name: &str) -> Option<(&mut Member<'a>, Option<&'static str>)> {
-        Some(match name {
-            "deviceId" | "device_id" => (&mut self.device_id, None),
-            "timestamp" => (&mut self.timestamp, None),
-            "totalFilesSynced" | "total_files_synced" => (&mut self.total_files_synced, None),
-            "totalErrors" | "total_errors" => (&mut self.total_errors, None),
-            "internetSpeed" | "internet_speed" => (&mut self.internet_speed, None),
-            "reportId" | "report_id" => (&mut self.report_id, Some("/reportId")),
-            "error" => (&mut self.error, Some("/error")),
-            "labels" => (&mut self.labels, Some("/labels")),
-            _ => return None,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for Body<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Members)
-    }
-}
-
-/// Reads a [`Body`]. By hand, since of two members of one name the second is an error in the
-/// substance of a report and is left out of its decoration.
-struct Members;
-
-impl<'de> Visitor<'de> for Members {
-    type Value = Body<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-        let mut body = Body::default();
-        while let Some(Text(name)) = map.next_key()? {
-            if body.member(&name).is_some() {
-                let value: &RawValue = map.next_value()?;
-                body.add(&name, Raw::Json(value.get()));
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(body)
-    }
-}
-
-/// One member: what stands in the body, or nothing where it is missing.
-#[derive(Default)]
-struct Member<'a> {
-    raw: Option<Raw<'a>>,
-    /// The name by which it came a second time.
-    again: Option<Box<str>>,
-}
-
-impl<'a> Member<'a> {
-    /// Reads the member, or notes under `pointer` why it cannot be read.
-    fn read<T>(
-        &self,
-        pointer: &'static str,
-        parse: impl FnOnce(&str) -> Result<T, Cow<'static, str>>,
-        errors: &mut Vec<FieldError>,
-    ) -> Option<T> {
-        let (code, detail) = match (&self.again, self.raw.map(Raw::exact)) {
-            (Some(name), _) if pointer.get(1..) == Some(name) => (MALFORMED, "is given twice: send it once".into()),
-            (Some(name), _) => (MALFORMED, format!("is given twice, also as {name}: send it once").into()),
-            (None, Some(Ok(json))) => match parse(&json) {
-                Ok(value) => return Some(value),
-                Err(detail) if matches!(json, Cow::Borrowed(_)) => ("invalid", detail),
-                Err(detail) => (MALFORMED, detail),
-            },
-            (None, Some(Err(detail))) => (MALFORMED, detail),
-            (None, None) => ("missing", "is required".into()),
-        };
-        errors.push(FieldError { pointer: pointer.into(), code, detail: detail.into_owned() });
-        None
-    }
-
-    /// A member that may be missing or null.
-    fn decoration(&self) -> Option<Raw<'a>> {
-        self.raw.filter(|raw| !matches!(raw, Raw::Json("null")))
-    }
-}
-
-fn device_id(json: &str) -> Result<DeviceId, Cow<'static, str>> {
-    let text: Cow<'_, str> = string(json).ok_or("must be a string")?;
-    DeviceId::of_report(&text).map_err(|error| error.to_string().into())
-}
-
-pub(super) fn timestamp(json: &str) -> Result<Timestamp, Cow<'static, str>> {
-    const EXPECTED: &str = "must be RFC 3339 with an offset, or integer milliseconds since 1970";
-    let parsed = match string(json) {
-        Some(text) => parse_rfc3339(&text),
-        None => integer(json).and_then(|millis| Timestamp::from_millisecond(millis).ok()),
-    };
-    parsed.ok_or(EXPECTED.into())
-}
-
-fn count(json: &str) -> Result<i32, Cow<'static, str>> {
-    let value = integer(json).and_then(|value| i32::try_from(value).ok());
-    value.filter(|&value| value >= 0).ok_or("must be an integer from 0 to 2147483647".into())
-}
-
-fn speed(json: &str) -> Result<f64, Cow<'static, str>> {
-    let value: Option<f64> = number(json);
-    value
-        .filter(|value| (0.0..=SyncEvent::MAX_SPEED).contains(value))
-        .ok_or("must be a number from 0 to 1000000".into())
-}
-
-/// A whole number, also where it is written `8.0` or `1e3`.
-fn integer(json: &str) -> Option<i64> {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    number(json).or_else(|| {
-        let value: f64 = number(json)?;
-        #[expect(clippy::cast_possible_truncation, reason = "whole and within 2^53")]
-        (value.fract() == 0.0 && value.abs() <= EXACT).then_some(value as i64)
-    })
-}
-
-fn number<T: DeserializeOwned>(json: &str) -> Option<T> {
-    serde_json::from_str(json).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
+    use crate::models::FieldError;
 
     const RECEIVED: &str = "2026-11-23T12:00:00Z";
 
@@ -442,12 +193,12 @@ mod tests {
             ))
         };
         let plain = body("").unwrap();
-        assert!(plain.labels.is_empty());
+        assert!(plain.details.labels.is_empty());
         for none in [r#","labels":null"#, r#","labels":{}"#] {
             assert_eq!(body(none).unwrap(), plain);
         }
         let labelled = body(r#","labels":{"region":"nord"}"#).unwrap();
-        assert_eq!((labelled.labels.get("region"), labelled.id()), (Some("nord"), plain.id()));
+        assert_eq!((labelled.details.labels.get("region"), labelled.id()), (Some("nord"), plain.id()));
     }
 
     fn decorated(members: &str) -> (SyncEvent, Vec<String>) {
@@ -477,7 +228,7 @@ mod tests {
             assert_eq!(decorated(none), (plain.clone(), Vec::new()), "{none}");
         }
         let (event, named) = decorated(r#","reportId":"1","report_id":"2","error":{"code":"E"},"error":7"#);
-        assert_eq!((event.report_id.unwrap().as_str(), event.error.unwrap().code()), ("1", "E"));
+        assert_eq!((event.details.report_id.unwrap().as_str(), event.details.error.unwrap().code()), ("1", "E"));
         assert_eq!(named, ["/reportId", "/error"]);
     }
 
@@ -525,7 +276,7 @@ mod tests {
         let read = |value: &[u8]| {
             let Report { event, ignored } = bytes("error", value).unwrap();
             let pointers: Vec<_> = ignored.into_iter().map(|one| one.pointer).collect();
-            (event.error.unwrap().message().unwrap_or_default().to_owned(), pointers)
+            (event.details.error.unwrap().message().unwrap_or_default().to_owned(), pointers)
         };
         let none = Vec::<Cow<'_, str>>::new();
         assert_eq!(
@@ -536,7 +287,7 @@ mod tests {
         let replaced = (String::from("disque d\u{fffd}connect\u{fffd}"), vec![Cow::from("/error/message")]);
         assert_eq!(read(b"{\"code\":\"E\",\"message\":\"disque d\xe9connect\xe9\"}"), replaced);
         assert_eq!(read(b"{\"code\":\"E\",\"message\":\"a\x1b[0m\"}"), (String::new(), vec!["/error/message".into()]));
-        let labels = bytes("labels", b"{\"a\":\"K\xf6ln\",\"b\":\"\tnord\n\",\"c\":7}").unwrap().event.labels;
+        let labels = bytes("labels", b"{\"a\":\"K\xf6ln\",\"b\":\"\tnord\n\",\"c\":7}").unwrap().event.details.labels;
         assert_eq!(labels.iter().collect::<Vec<_>>(), [("b", "nord"), ("c", "7")]);
     }
 

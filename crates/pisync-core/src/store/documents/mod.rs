@@ -8,8 +8,6 @@
 //! judged by a value that stands in for it. A reader looks at the fields that it needs. What only
 //! decorates (labels, an error, the number of files) is left out alone.
 
-mod types;
-
 use bson::{
     Document,
     raw::{RawBsonRef, RawDocument, RawDocumentBuf},
@@ -21,8 +19,8 @@ use mongodb::{
 };
 use serde::de::DeserializeOwned;
 
-pub(super) use self::types::{Amount, Moment, Whole, moment};
 use super::{Raw, StoreError};
+pub(super) use crate::codec::{Amount, Moment, Unreadable, Whole, moment, parse};
 use crate::unreadable;
 
 /// What makes a value of a document. A pointer, since the compiler cannot tell of a closure that a
@@ -34,40 +32,6 @@ pub(super) struct Along {
     pub(super) filter: Document,
     pub(super) sort: Option<Document>,
     pub(super) index: Document,
-}
-
-/// Why a document cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Unreadable {
-    /// The field at fault, with dots between its parts.
-    pub(super) field: String,
-    /// What is wrong with it, and what was expected.
-    pub(super) problem: String,
-}
-
-impl Unreadable {
-    pub(super) fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self { field: field.into(), problem: problem.into() }
-    }
-}
-
-/// Returns the document as a value, or the field that is at fault.
-pub(super) fn parse<T: DeserializeOwned>(document: &RawDocument) -> Result<T, Unreadable> {
-    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
-    let parsed = bson::deserialize_from_slice(document.as_bytes());
-    // Most can be read: only for the others it is worth while to keep track of the field.
-    parsed.or_else(|error: bson::error::Error| {
-        let problem = |error: &bson::error::Error| match &error.message {
-            Some(message) => message.clone(),
-            None => error.to_string(),
-        };
-        let Ok(deserializer) = bson::RawDeserializer::new(document.as_bytes()) else {
-            return Err(Unreadable::new("", problem(&error)));
-        };
-        serde_path_to_error::deserialize(deserializer).map_err(|error: serde_path_to_error::Error<_>| {
-            Unreadable::new(error.path().to_string(), problem(error.inner()))
-        })
-    })
 }
 
 /// Returns what `read` makes of a document; nothing, counted and named, if it cannot be read.

@@ -4,8 +4,9 @@ use bson::{DateTime, RawDocumentBuf, doc};
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
 
-use super::{NAME, StoreError, StoredEvent, SyncEvents, newest::timestamp, read};
+use super::{NAME, StoreError, SyncEvents, newest::timestamp};
 use crate::{
+    codec::{StoredEvent, row},
     models::DeviceId,
     store::{Page, documents},
 };
@@ -26,7 +27,7 @@ impl SyncEvents {
         let mut rows: Vec<RawDocumentBuf> = find.await?.try_collect().await?;
         let before = if has_before && !rows.is_empty() { timestamp(&rows.remove(0)) } else { None };
         let behind = if rows.len() > limit as usize { rows.pop().as_ref().and_then(timestamp) } else { None };
-        let mut rows: Vec<_> = rows.iter().filter_map(|row| documents::read(NAME, row, read)).collect();
+        let mut rows: Vec<_> = rows.iter().filter_map(|row| documents::read(NAME, row, row::decode)).collect();
         rows.sort_by_key(|row| std::cmp::Reverse((row.timestamp, row.id)));
         let (first, last) = (rows.first().map(|row| row.timestamp), rows.last().map(|row| row.timestamp));
         if let Some(at) = last.filter(|last| behind == Some(*last) && first != Some(*last)) {
@@ -54,7 +55,7 @@ impl SyncEvents {
         let tied = doc! { "deviceId": device_id.as_str(), "timestamp": DateTime::from(at) };
         let find = self.0.find(tied).sort(doc! { "_id": -1 }).skip(skipped);
         let find = find.limit(i64::try_from(end - start).unwrap_or(i64::MAX));
-        let tied: Vec<_> = documents::readable(NAME, find.await?, read).try_collect().await?;
+        let tied: Vec<_> = documents::readable(NAME, find.await?, row::decode).try_collect().await?;
         rows.splice(start..end, tied);
         Ok(())
     }

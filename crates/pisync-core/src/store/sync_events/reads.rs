@@ -13,8 +13,9 @@ use futures_util::{
 use jiff::Timestamp;
 use mongodb::options::ReadConcern;
 
-use super::{NAME, StoreError, StoredEvent, SyncEvents, by_time, by_time_keys, newest::newest_row, read};
+use super::{NAME, StoreError, SyncEvents, by_time, by_time_keys, newest::newest_row};
 use crate::{
+    codec::{StoredEvent, row},
     models::{DeviceId, EventId, Labels},
     store::documents::{self, Along},
 };
@@ -91,7 +92,7 @@ impl SyncEvents {
     ) -> Result<Vec<StoredEvent>, StoreError> {
         let (filter, sort) = (in_range(device_id, &range), Some(doc! { "timestamp": -1 }));
         let along = Along { filter, sort, index: by_time_keys() };
-        let mut rows = documents::up_to(NAME, &self.0, along, most, read).await?;
+        let mut rows = documents::up_to(NAME, &self.0, along, most, row::decode).await?;
         rows.sort_by_key(|row| Reverse((row.timestamp, row.id)));
         Ok(rows)
     }
@@ -109,7 +110,7 @@ impl SyncEvents {
             tied.insert("_id", doc! { "$lt": super::object_id(id.bytes()) });
         }
         let along = Along { filter: tied, sort: Some(doc! { "_id": -1 }), index: by_time_keys() };
-        documents::up_to(NAME, &self.0, along, most, read).await
+        documents::up_to(NAME, &self.0, along, most, row::decode).await
     }
 
     /// All rows of a device with a time in `range`, newest first, ties by id.
@@ -119,7 +120,7 @@ impl SyncEvents {
         range: Range<Timestamp>,
     ) -> Result<impl Stream<Item = Result<StoredEvent, StoreError>> + Send + Unpin + use<>, StoreError> {
         let find = self.0.find(in_range(device_id, &range)).sort(doc! { "timestamp": -1 });
-        let rows = documents::readable(NAME, find.hint(by_time()).batch_size(AT_ONCE).await?, read);
+        let rows = documents::readable(NAME, find.hint(by_time()).batch_size(AT_ONCE).await?, row::decode);
         let ties = rows.boxed().peekable();
         Ok(Box::pin(stream::try_unfold(ties, next_tie).map_ok(|tie| stream::iter(tie).map(Ok)).try_flatten()))
     }
@@ -140,7 +141,7 @@ impl SyncEvents {
         let all = u32::try_from(devices.len()).unwrap_or(u32::MAX).saturating_mul(asked);
         // One more than there are, so that the first batch is known to be the last.
         let rows = self.0.aggregate(stages).hint(by_time()).batch_size(all.saturating_add(1));
-        let rows = documents::readable(NAME, rows.with_type::<RawDocumentBuf>().await?, read);
+        let rows = documents::readable(NAME, rows.with_type::<RawDocumentBuf>().await?, row::decode);
         let rows: Vec<_> = rows.try_collect().await?;
         let mut newest = Vec::with_capacity(rows.len());
         for of_device in rows.chunk_by(|one, next| one.device_id == next.device_id) {
@@ -180,7 +181,7 @@ impl SyncEvents {
         let newest = self.newest_of(&ids, &fields, ReadConcern::local()).await?;
         let labelled = |row: RawDocumentBuf| {
             let labels = Bson::try_from(row.get("labels").ok()??).ok();
-            let labels = super::labels_of(labels);
+            let labels = row::labels(labels);
             let device = DeviceId::parse(row.get_str("deviceId").ok()?).ok()?;
             (!labels.is_empty()).then_some((device, labels))
         };

@@ -12,7 +12,7 @@ use serde::{
     de::{Error, MapAccess, Unexpected, Visitor, value::MapAccessDeserializer},
 };
 
-use super::Unreadable;
+use super::document::Unreadable;
 
 /// The last whole number up to which a double tells all of them apart.
 const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -24,11 +24,11 @@ const DATES: [i64; 2] = [-377_000_000_000_000, 253_000_000_000_000];
 ///
 /// Digits in a text are no number: the server's own queries would not find them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::store) struct Whole<T = i64>(pub(in crate::store) T);
+pub(crate) struct Whole<T = i64>(pub(crate) T);
 
 /// A date that a clock can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::store) struct Moment(pub(in crate::store) Timestamp);
+pub(crate) struct Moment(pub(crate) Timestamp);
 
 impl<'de, T: TryFrom<i64>> Deserialize<'de> for Whole<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -53,13 +53,13 @@ impl<'de> Deserialize<'de> for Moment {
 }
 
 /// Returns the time of a date, if it is one that is read.
-pub(in crate::store) fn moment(date: DateTime) -> Option<Timestamp> {
+pub(crate) fn moment(date: DateTime) -> Option<Timestamp> {
     (DATES[0]..DATES[1]).contains(&date.timestamp_millis()).then(|| date.to_jiff())
 }
 
 /// A finite number from 0 of any BSON type, as a count or a speed is.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(in crate::store) struct Amount(pub(in crate::store) f64);
+pub(crate) struct Amount(pub(crate) f64);
 
 impl Amount {
     const EXPECTED: &str = "a finite number from 0";
@@ -69,14 +69,14 @@ impl Amount {
     }
 
     /// Returns the amount in a field that has to be there, without a look at the others.
-    pub(in crate::store) fn in_field(row: &RawDocument, field: &'static str) -> Result<f64, Unreadable> {
+    pub(crate) fn in_field(row: &RawDocument, field: &'static str) -> Result<f64, Unreadable> {
         let missing = || Unreadable::new(field, format!("missing: expected {}", Self::EXPECTED));
         Self::in_field_if_any(row, field)?.ok_or_else(missing)
     }
 
     /// The same of a field that may be missing or null.
     #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
-    pub(in crate::store) fn in_field_if_any(row: &RawDocument, field: &'static str) -> Result<Option<f64>, Unreadable> {
+    pub(crate) fn in_field_if_any(row: &RawDocument, field: &'static str) -> Result<Option<f64>, Unreadable> {
         let number = match row.get(field) {
             Ok(Some(RawBsonRef::Int32(whole))) => Some(f64::from(whole)),
             Ok(Some(RawBsonRef::Int64(whole))) => Some(whole as f64),

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::models::{DeviceId, DeviceTime, InvalidLabels, Labels, ReportError, ReportId, SyncEvent};
+use crate::models::{Details, DeviceId, DeviceTime, InvalidLabels, Labels, ReportError, ReportId, SyncEvent};
 
 /// The version that [`encode`] writes. A change that alters what an event means raises it: a worker
 /// that does not know it leaves the message to those that do.
@@ -61,6 +61,7 @@ pub enum BadEnvelope {
 
 /// The event as one compact JSON object.
 pub fn encode(event: &SyncEvent) -> Vec<u8> {
+    let details = &event.details;
     let envelope = Envelope {
         v: VERSION,
         d: Cow::Borrowed(event.device_id.as_str()),
@@ -71,10 +72,10 @@ pub fn encode(event: &SyncEvent) -> Vec<u8> {
         e: event.total_errors,
         s: event.internet_speed,
         r: event.received_at.as_millisecond(),
-        i: event.report_id.as_ref().map(|report_id| report_id.as_str().into()),
-        c: event.error.as_ref().map(|error| error.code().into()),
-        m: event.error.as_ref().and_then(ReportError::message).map(Into::into),
-        l: event.labels.iter().map(|(name, value)| (name.into(), value.into())).collect(),
+        i: details.report_id.as_ref().map(|report_id| report_id.as_str().into()),
+        c: details.error.as_ref().map(|error| error.code().into()),
+        m: details.error.as_ref().and_then(ReportError::message).map(Into::into),
+        l: details.labels.iter().map(|(name, value)| (name.into(), value.into())).collect(),
     };
     serde_json::to_vec(&envelope).unwrap_or_default()
 }
@@ -88,6 +89,11 @@ pub fn decode(message: &[u8]) -> Result<SyncEvent, BadEnvelope> {
     let malformed = |what: &dyn std::fmt::Display| BadEnvelope::Malformed(what.to_string());
     let error = |code: Cow<'_, str>| ReportError::new(&code, envelope.m.as_deref());
     let time = |millis| Timestamp::from_millisecond(millis).map_err(|error| malformed(&error));
+    let details = Details {
+        report_id: envelope.i.map(|id| ReportId::parse(&id)).transpose().map_err(|error| malformed(&error))?,
+        error: envelope.c.map(error).transpose().map_err(|error| malformed(&error))?,
+        labels: labels(envelope.l).map_err(|error| malformed(&error))?,
+    };
     Ok(SyncEvent {
         device_id: DeviceId::parse(&envelope.d).map_err(|error| malformed(&error))?,
         time: DeviceTime {
@@ -98,15 +104,13 @@ pub fn decode(message: &[u8]) -> Result<SyncEvent, BadEnvelope> {
         total_files_synced: envelope.f,
         total_errors: envelope.e,
         internet_speed: envelope.s,
-        report_id: envelope.i.map(|id| ReportId::parse(&id)).transpose().map_err(|error| malformed(&error))?,
-        error: envelope.c.map(error).transpose().map_err(|error| malformed(&error))?,
-        labels: labels(envelope.l).map_err(|error| malformed(&error))?,
+        details,
         received_at: time(envelope.r)?,
     })
 }
 
 /// Returns when the event of a message was received, whatever the version of the message.
-pub(super) fn received_at(message: &[u8]) -> Option<Timestamp> {
+pub(crate) fn received_at(message: &[u8]) -> Option<Timestamp> {
     #[derive(Deserialize)]
     struct Receipt {
         r: i64,
@@ -188,7 +192,10 @@ mod tests {
     fn labels_leave_as_they_came_and_without_them_nothing_is_said_of_them() {
         let plain = event("2026-11-23T08:57:43.469Z");
         let pairs = [("region", "nord"), ("contentVersion", "4\"2")].map(|(name, value)| (name.into(), value.into()));
-        let labelled = SyncEvent { labels: Labels::new(pairs).unwrap(), ..plain.clone() };
+        let labelled = SyncEvent {
+            details: Details { labels: Labels::new(pairs).unwrap(), ..Details::default() },
+            ..plain.clone()
+        };
         assert_eq!(decode(&encode(&labelled)), Ok(labelled));
         let text = String::from_utf8(encode(&plain)).unwrap();
         assert!(text.ends_with(r#","s":97.54086055640643,"r":1795424264001}"#), "{text}");
@@ -199,9 +206,11 @@ mod tests {
     #[test]
     fn a_report_id_and_an_error_leave_as_they_came() {
         let plain = event("2026-11-23T08:57:43.469Z");
-        let named = SyncEvent { report_id: Some(ReportId::parse("b5\"5").unwrap()), ..plain.clone() };
+        let details = Details { report_id: Some(ReportId::parse("b5\"5").unwrap()), ..Details::default() };
+        let named = SyncEvent { details, ..plain.clone() };
         for message in [None, Some("disk \"full\"")] {
-            let event = SyncEvent { error: Some(ReportError::new("E_DISK", message).unwrap()), ..named.clone() };
+            let mut event = named.clone();
+            event.details.error = Some(ReportError::new("E_DISK", message).unwrap());
             let read = decode(&encode(&event)).unwrap();
             assert_eq!((&read, read.id()), (&event, named.id()));
         }
