@@ -224,9 +224,9 @@ async fn the_naive_client_of_before_loses_reports() {
 
 #[test]
 fn the_page_for_makers_of_devices_shows_the_clients_that_are_tested() {
-    let page = std::fs::read_to_string(workspace_root().join("docs/DEVICES.md")).unwrap();
+    let page = std::fs::read_to_string(workspace_root().join("docs/devices/clients.md")).unwrap();
     for (language, name) in [("sh", "report.sh"), ("python", "report.py"), ("js", "report.js")] {
         let client = std::fs::read_to_string(workspace_root().join("docs/devices/examples").join(name)).unwrap();
-        assert!(page.contains(&format!("```{language}\n{client}```")), "docs/DEVICES.md has another {name}");
+        assert!(page.contains(&format!("```{language}\n{client}```")), "docs/devices/clients.md has another {name}");
     }
 }

@@ -1,15 +1,19 @@
-//! The pages for people: the examples of docs/DEVICES.md run as they stand, and no member of a report is missing.
+//! The pages for people: the examples of docs/devices run as they stand, and no member of a report is missing.
 
 use std::process::Output;
 
 use testkit::{Api, TestEnv, workspace_root};
 use tokio::process::Command;
 
+/// The pages for makers of devices, in the order in which they are read.
+const PAGES: [&str; 5] = ["README.md", "answers.md", "offline.md", "clocks.md", "clients.md"];
+
 /// The fenced examples in a language.
 fn examples(language: &str) -> Vec<String> {
-    let page = std::fs::read_to_string(workspace_root().join("docs/DEVICES.md")).unwrap();
+    let pages = workspace_root().join("docs/devices");
+    let text: String = PAGES.iter().map(|page| std::fs::read_to_string(pages.join(page)).unwrap()).collect();
     let opening = format!("```{language}\n");
-    page.split(&opening).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+    text.split(&opening).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
 }
 
 async fn run(env: &TestEnv, api: &Api, program: &str, args: &[&str], example: &str) -> Output {
@@ -59,7 +63,7 @@ async fn every_member_of_a_report_is_in_the_tables() {
     let env = TestEnv::new();
     let api = env.api(&[]).await;
     let document = api.get("/openapi.json").await.1;
-    for (schema, page) in [("Report", "docs/DEVICES.md"), ("HistoryEntry", "README.md")] {
+    for (schema, page) in [("Report", "docs/devices/README.md"), ("HistoryEntry", "docs/reference/schema.md")] {
         let rows = rows(page);
         let members = document["components"]["schemas"][schema]["properties"].as_object().unwrap();
         assert!(members.len() >= 8, "{schema}: {members:?}");

@@ -1,4 +1,4 @@
-"""What DEVICES.md once showed: it forgets a report on all that is no 429, 502, 503 or 504. A control
+"""What docs/devices once showed: it forgets a report on all that is no 429, 502, 503 or 504. A control
 for the test of the documented clients, which has to fail with it."""
 import json, os, pathlib, random, sys, time, urllib.error, urllib.request, uuid
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use pisync_core::{models::Labels, store::StoredEvent, text::rfc3339};
+use pisync_core::{models::Labels, store::StoredEvent, time::rfc3339};
 
 use super::{COLUMNS, Column, Value};
 use crate::api::csv::Line;

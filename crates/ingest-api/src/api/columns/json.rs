@@ -1,6 +1,6 @@
 //! A row in JSON.
 
-use pisync_core::{store::StoredEvent, text::rfc3339};
+use pisync_core::{store::StoredEvent, time::rfc3339};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{COLUMNS, Column, ErrorEntry, HistoryEntry, Value};
