@@ -19,20 +19,20 @@ use crate::{Api, TestEnv, body, hours_ago};
 
 /// The id of a device.
 pub fn device(id: &str) -> DeviceId {
-    DeviceId::parse(id).unwrap()
+    DeviceId::parse(id).expect("a name")
 }
 
 /// An event of a device, received at the time it has.
 pub fn event(device_id: &str, at: Timestamp, failed: bool) -> (EventId, SyncEvent) {
-    let event = SyncEvent::from_json(body(device_id, at, failed).to_string().as_bytes(), at).unwrap();
+    let event = SyncEvent::from_json(body(device_id, at, failed).to_string().as_bytes(), at).expect("a report");
     (event.id(), event)
 }
 
 /// Events of a device that all have the time of their receipt, since its clock is not believed.
 pub fn tied(device_id: &str, at: Timestamp, count: i64) -> Vec<(EventId, SyncEvent)> {
     let event = |i| {
-        let bad_clock = Timestamp::from_second(at.as_second() / 3_600 % 10_000 * 10_000 + i).unwrap();
-        SyncEvent::from_json(body(device_id, bad_clock, false).to_string().as_bytes(), at).unwrap()
+        let bad_clock = Timestamp::from_second(at.as_second() / 3_600 % 10_000 * 10_000 + i).expect("a time");
+        SyncEvent::from_json(body(device_id, bad_clock, false).to_string().as_bytes(), at).expect("a report")
     };
     (0..count).map(event).map(|event| (event.id(), event)).collect()
 }
@@ -41,8 +41,8 @@ pub fn tied(device_id: &str, at: Timestamp, count: i64) -> Vec<(EventId, SyncEve
 pub async fn push(env: &TestEnv, reports: &[(Value, Timestamp)]) {
     let queue = env.queue();
     for (report, received_at) in reports {
-        let event = SyncEvent::from_json(report.to_string().as_bytes(), *received_at).unwrap();
-        let pushed = queue.push(queue.partition_of(&event.device_id), &[encode(&event)], 10_000).await.unwrap();
+        let event = SyncEvent::from_json(report.to_string().as_bytes(), *received_at).expect("a report");
+        let pushed = queue.push(queue.partition_of(&event.device_id), &[encode(&event)], 10_000).await.expect("Redis");
         assert_eq!(pushed.accepted, 1);
     }
 }
@@ -50,9 +50,9 @@ pub async fn push(env: &TestEnv, reports: &[(Value, Timestamp)]) {
 /// Stores rows.
 pub async fn store_events(env: &TestEnv, events: &[(EventId, SyncEvent)]) {
     let store = env.store().await;
-    store.ensure_indexes().await.unwrap();
+    store.ensure_indexes().await.expect("MongoDB");
     for some in events.chunks(5_000) {
-        store.sync_events().insert(some).await.unwrap();
+        store.sync_events().insert(some).await.expect("MongoDB");
     }
 }
 
@@ -70,17 +70,17 @@ pub fn counter(device_id: &str, failures: i32) -> FailureCounter {
 /// Stores counters of devices that have none.
 pub async fn store_counters(env: &TestEnv, counters: Vec<FailureCounter>) {
     let store = env.store().await;
-    store.ensure_indexes().await.unwrap();
+    store.ensure_indexes().await.expect("MongoDB");
     let counters: Vec<_> = counters.into_iter().map(|counter| (counter, Revision::Unset)).collect();
     for some in counters.chunks(1_000) {
-        assert_eq!(store.failure_counters().save(some).await.unwrap(), Saved::All);
+        assert_eq!(store.failure_counters().save(some).await.expect("MongoDB"), Saved::All);
     }
 }
 
 /// Says when devices were last heard of.
 pub async fn heard_of(env: &TestEnv, devices: &[(&str, Timestamp)]) {
     let devices: Vec<_> = devices.iter().map(|(id, at)| (device(id), *at)).collect();
-    LastSeen::new(env.queue()).restore(&devices).await.unwrap();
+    LastSeen::new(env.queue()).restore(&devices).await.expect("Redis");
 }
 
 /// An alerter completed a tick so long ago, and its next one is due so long after now; others are gone.
@@ -125,7 +125,7 @@ fn firing_to_the_log(queued_at: Timestamp) -> Entry {
 /// Stores an incident that is not there yet.
 pub async fn save(env: &TestEnv, incident: Incident) {
     let new = KeptIncident { incident, revision: Revision::Unset };
-    assert_eq!(env.store().await.alerts().save(&[new]).await.unwrap(), Saved::All);
+    assert_eq!(env.store().await.alerts().save(&[new]).await.expect("MongoDB"), Saved::All);
 }
 
 /// A silence without an end yet.
@@ -133,14 +133,14 @@ pub async fn silence(env: &TestEnv, matcher: &str) {
     let silences = env.store().await.silences();
     let silence = Silence {
         id: silences.new_id(),
-        matchers: vec![matcher.parse().unwrap()],
+        matchers: vec![matcher.parse().expect("a matcher")],
         starts_at: hours_ago(1),
         end: SilenceEnd::Resolved { has_matched: false },
         by: "me".into(),
         comment: "a test".into(),
         created_at: hours_ago(1),
     };
-    silences.add(&silence).await.unwrap();
+    silences.add(&silence).await.expect("MongoDB");
 }
 
 /// All items of a list, by its cursors; none may come twice.
@@ -149,7 +149,7 @@ pub async fn all(api: &Api, path: &str, id: &str) -> Vec<Value> {
     for _ in 0..1_000 {
         let (status, page) = api.get(&format!("{path}{cursor}")).await;
         assert_eq!(status, StatusCode::OK, "{page}");
-        for item in page["items"].as_array().unwrap() {
+        for item in page["items"].as_array().expect("items") {
             assert!(seen.insert(item[id].to_string()), "{item} came twice");
             items.push(item.clone());
         }
@@ -163,7 +163,7 @@ pub async fn all(api: &Api, path: &str, id: &str) -> Vec<Value> {
 
 /// What the items of a list have in one member.
 pub fn column<'a>(items: &'a [Value], name: &str) -> Vec<&'a str> {
-    items.iter().map(|item| item[name].as_str().unwrap()).collect()
+    items.iter().map(|item| item[name].as_str().expect("a text")).collect()
 }
 
 /// A bad request: the status, and what it points to.
