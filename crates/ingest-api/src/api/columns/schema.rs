@@ -45,8 +45,12 @@ impl Column {
         let text = || ObjectBuilder::new().schema_type(Type::String);
         match self.value {
             Value::Id(_) | Value::Text(_) | Value::Time(_) => self.plain(Type::String).into(),
-            Value::Count(_) => self.plain(Type::Integer).format(known(KnownFormat::Int64)).into(),
-            Value::Speed(_) => self.plain(Type::Number).format(known(KnownFormat::Double)).into(),
+            Value::Count(_) => {
+                self.plain(Type::Integer).format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64))).into()
+            }
+            Value::Speed(_) => {
+                self.plain(Type::Number).format(Some(SchemaFormat::KnownFormat(KnownFormat::Double))).into()
+            }
             Value::Flag(_) => ObjectBuilder::new().schema_type(Type::Boolean).into(),
             Value::Error(_) => {
                 let mut error = Ref::from_schema_name(ErrorEntry::name());
@@ -66,8 +70,4 @@ impl Column {
         let about = Some(self.about).filter(|about| !about.is_empty());
         ObjectBuilder::new().schema_type(types).description(about)
     }
-}
-
-fn known(format: KnownFormat) -> Option<SchemaFormat> {
-    Some(SchemaFormat::KnownFormat(format))
 }
