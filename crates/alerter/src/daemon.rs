@@ -9,11 +9,11 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    heartbeat::{Heartbeat, following},
     outbox::{Outbox, Sending},
     routing::Routing,
     summary::Summaries,
     tick::Alerter,
+    tick_reporter::{TickReporter, following},
 };
 
 /// How often hints are taken and the outbox is read.
@@ -36,28 +36,28 @@ const HINTS: usize = 10_000;
 /// summaries do not wait for each other.
 pub async fn watch(
     alerter: &Alerter,
-    heartbeat: &Heartbeat,
+    reporter: &TickReporter,
     summaries: &Summaries,
     hints: &Hints,
     timeout: Duration,
     stop: &CancellationToken,
 ) {
-    let ticks = tick(alerter, heartbeat, hints, timeout, stop);
+    let ticks = tick(alerter, reporter, hints, timeout, stop);
     tokio::join!(ticks, send(&summaries.outbox, timeout, stop), sum_up(summaries, timeout, stop));
 }
 
-async fn tick(alerter: &Alerter, heartbeat: &Heartbeat, hints: &Hints, timeout: Duration, stop: &CancellationToken) {
+async fn tick(alerter: &Alerter, reporter: &TickReporter, hints: &Hints, timeout: Duration, stop: &CancellationToken) {
     let mut troubles = Troubles::default();
     // At once, then by the schedule.
     let mut next_tick = Some(Timestamp::now());
     while !stop.is_cancelled() {
         if next_tick.is_some_and(|at| at <= Timestamp::now()) {
-            next_tick = following(&heartbeat.schedule, Timestamp::now());
+            next_tick = following(&reporter.schedule, Timestamp::now());
             let looking = alerter.clone();
             let ticked = in_time(timeout, async move { looking.tick().await }).await;
             if ticked.is_ok() {
                 // Nobody waits for the answer: hints do not, and no tick comes so soon.
-                tokio::spawn(heartbeat.clone().ticked());
+                tokio::spawn(reporter.clone().ticked());
             }
             troubles.note("tick", ticked);
         }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    models::{Alert, AlertName, DeviceId, Telling},
+    models::{Alert, AlertName, DeviceId, NotificationKind},
     store::{Store, StoreError, StoredEvent, detached},
 };
 use serde::Serialize;
@@ -51,11 +51,11 @@ pub struct FailedSync {
 /// out, since a message that waits for it helps nobody.
 ///
 /// The end of an incident is told with the good sync that ended it, for which nothing is read.
-pub async fn read(store: &Store, told: &[(Telling, Alert)]) -> Vec<DeviceContext> {
-    let wrong = told.iter().filter(|(reason, _)| *reason != Telling::Resolved);
+pub async fn read(store: &Store, told: &[(NotificationKind, Alert)]) -> Vec<DeviceContext> {
+    let wrong = told.iter().filter(|(reason, _)| *reason != NotificationKind::Resolved);
     let known = in_time(store, wrong.filter_map(|(_, alert)| syncing(alert).cloned()).collect()).await;
-    let of = |(reason, alert): &(Telling, Alert)| match reason {
-        Telling::Resolved => {
+    let of = |(reason, alert): &(NotificationKind, Alert)| match reason {
+        NotificationKind::Resolved => {
             let last_good_sync = alert.ends_at.filter(|_| alert.name == AlertName::DEVICE_SYNC_FAILING);
             DeviceContext { last_good_sync, ..DeviceContext::default() }
         }

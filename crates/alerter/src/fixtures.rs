@@ -1,7 +1,7 @@
 //! What tests of several files need: times, alerts, and messages about them.
 
 use jiff::Timestamp;
-use pisync_core::models::{Alert, DeviceId, FailureRun, Telling};
+use pisync_core::models::{Alert, DeviceId, FailureRun, NotificationKind};
 
 use crate::{
     device_context::DeviceContext,
@@ -26,8 +26,8 @@ pub(crate) fn failing(device: &str, since: Timestamp) -> Alert {
 }
 
 /// Returns what is told of an alert, which has ended at 11:30 if it is resolved.
-pub(crate) fn notice(kind: Telling, alert: Alert) -> AlertNotification {
-    let ends_at = (kind == Telling::Resolved).then(|| at("11:30"));
+pub(crate) fn notice(kind: NotificationKind, alert: Alert) -> AlertNotification {
+    let ends_at = (kind == NotificationKind::Resolved).then(|| at("11:30"));
     AlertNotification { kind, alert: Alert { ends_at, ..alert }, context: DeviceContext::default() }
 }
 

@@ -1,6 +1,6 @@
 //! Compares what is failing with the open incidents, and notifies people of the difference.
 //!
-//! In reading order: [`config`] (flags), [`routing`] (the file), [`daemon`] (when), [`heartbeat`] (that it
+//! In reading order: [`config`] (flags), [`routing`] (the file), [`daemon`] (when), [`tick_reporter`] (that it
 //! ticked), [`tick`] (the rules one after the other), [`rules`] (a file for each, and their list), `snapshot`
 //! (what they read), [`evaluation`] (what they find), `inhibition` (which suppresses which), `reconcile` (what
 //! is written), [`incident`] (its states), [`outbox`] (what is to leave), [`notification`] (one message),
@@ -15,7 +15,6 @@ pub mod device_context;
 pub mod evaluation;
 #[cfg(test)]
 mod fixtures;
-pub mod heartbeat;
 pub mod incident;
 mod inhibition;
 pub mod messages;
@@ -30,6 +29,7 @@ mod snapshot;
 pub mod summary;
 pub mod tables;
 pub mod tick;
+pub mod tick_reporter;
 
 use anyhow::{Context, ensure};
 use jiff::Timestamp;
@@ -43,8 +43,8 @@ use pisync_core::{
 };
 
 use crate::{
-    config::Config, heartbeat::Heartbeat, messages::Links, outbox::Outbox, receivers::log::AlertLog, routing::Routing,
-    summary::Summaries, tick::Alerter,
+    config::Config, messages::Links, outbox::Outbox, receivers::log::AlertLog, routing::Routing, summary::Summaries,
+    tick::Alerter, tick_reporter::TickReporter,
 };
 
 /// Why an alerter that ticks too seldom is not ready.
@@ -72,9 +72,9 @@ async fn watch(config: Config) -> anyhow::Result<()> {
     let metrics = alerter.metrics.clone();
     let outbox = Outbox::new(store.clone(), routing.clone(), config.lease, crash.clone(), metrics)?;
     let summaries = Summaries::new(outbox, queue.clone());
-    let heartbeat = Heartbeat::new(queue.clone(), config.schedule.clone(), routing.clone());
+    let reporter = TickReporter::new(queue.clone(), config.schedule.clone(), routing.clone());
     if config.once {
-        return once(&alerter, heartbeat, &summaries).await;
+        return once(&alerter, reporter, &summaries).await;
     }
     routing::read_again_on_hangup(config.config.clone(), routing.clone()).context("listening for SIGHUP")?;
     queue.open(Process::Alerter).await?;
@@ -85,14 +85,14 @@ async fn watch(config: Config) -> anyhow::Result<()> {
     }
     log::info!(schedule:% = config.schedule, threshold = config.threshold; "watching");
     let keeper = tokio::spawn(daemon::keep_alive(routing, store, config.tick_timeout));
-    daemon::watch(&alerter, &heartbeat, &summaries, &Hints::new(queue), config.tick_timeout, &stop).await;
+    daemon::watch(&alerter, &reporter, &summaries, &Hints::new(queue), config.tick_timeout, &stop).await;
     keeper.abort();
     log::info!("stopped");
     Ok(())
 }
 
 /// One tick, and the delivery of what is due.
-async fn once(alerter: &Alerter, heartbeat: Heartbeat, summaries: &Summaries) -> anyhow::Result<()> {
+async fn once(alerter: &Alerter, reporter: TickReporter, summaries: &Summaries) -> anyhow::Result<()> {
     let Outbox { store, receivers, .. } = &summaries.outbox;
     match store.ensure_indexes().await {
         // Reads are served without it; what to do is in the error.
@@ -100,7 +100,7 @@ async fn once(alerter: &Alerter, heartbeat: Heartbeat, summaries: &Summaries) ->
         made => made?,
     }
     alerter.tick().await?;
-    heartbeat.ticked().await;
+    reporter.ticked().await;
     let outcome = summaries.outbox.deliver().await?;
     let failed = outcome.failed + Box::pin(summaries.send()).await?.failed;
     receivers.keep_alive(store).await;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use pisync_core::models::{Alert, AlertName, Telling};
+use pisync_core::models::{Alert, AlertName, NotificationKind};
 
 use crate::device_context::DeviceContext;
 
@@ -26,7 +26,7 @@ pub struct Notification {
 #[derive(Debug, Clone)]
 pub struct AlertNotification {
     /// Why people are notified.
-    pub kind: Telling,
+    pub kind: NotificationKind,
     /// What is wrong, or was.
     pub alert: Alert,
     /// What else is known, for people.

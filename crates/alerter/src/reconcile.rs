@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use pisync_core::{
     crash::CrashSettings,
     models::{Alert, AlertName, DeviceId, Incident, Labels, Silence, SilenceEnd, SilenceId},
-    store::{Alerts, KeptIncident, Revision, Saved, Store, StoreError},
+    store::{Alerts, Revision, Saved, Store, StoreError, VersionedIncident},
 };
 
 use crate::{
@@ -23,7 +23,7 @@ struct Context<'a> {
     rule: &'a Rule,
     snapshot: &'a Snapshot,
     /// The last incident of each fingerprint that has no open one.
-    before: HashMap<String, KeptIncident>,
+    before: HashMap<String, VersionedIncident>,
     /// The labels of devices, where silences or inhibition ask for them.
     labels: HashMap<DeviceId, Labels>,
     /// The fingerprints of devices that flap.
@@ -36,13 +36,13 @@ pub(crate) async fn plan(
     snapshot: &Snapshot,
     routing: &Routing,
     evaluations: &[Evaluation],
-) -> Result<Vec<KeptIncident>, StoreError> {
+) -> Result<Vec<VersionedIncident>, StoreError> {
     let matter = |found: &&Evaluation| found.may_open() || snapshot.open(&found.alert).is_some();
     let evaluations: Vec<_> = evaluations.iter().filter(matter).collect();
     let (context, current) = (Context::read(rule, snapshot, &evaluations).await?, routing.current());
     let next = |found: &Evaluation| context.next(found, &current.routes(&found.alert));
     let mut changes: Vec<_> = evaluations.into_iter().filter_map(next).collect();
-    let opens = |kept: &&mut KeptIncident| {
+    let opens = |kept: &&mut VersionedIncident| {
         rule.name == device_sync_failing::RULE.name && kept.revision == Revision::Unset && !kept.incident.is_held_back()
     };
     let mut opened: Vec<_> = changes.iter_mut().filter(opens).map(|kept| &mut kept.incident.alert).collect();
@@ -55,15 +55,15 @@ pub(crate) async fn plan(
 pub(crate) async fn write(
     store: &Store,
     crash: &CrashSettings,
-    all: &[KeptIncident],
+    all: &[VersionedIncident],
 ) -> Result<Vec<DeviceId>, StoreError> {
     let mut conflicts = Vec::new();
     for some in all.chunks(Alerts::BATCH_SIZE) {
         match store.alerts().save(some).await? {
             // What the server refuses as it is was named: another try does not help.
             Saved::All | Saved::Refused => {}
-            Saved::Outrun => {
-                let device = |kept: &KeptIncident| kept.incident.alert.device_id().cloned();
+            Saved::Conflict => {
+                let device = |kept: &VersionedIncident| kept.incident.alert.device_id().cloned();
                 conflicts.extend(some.iter().filter_map(device));
             }
         }
@@ -109,7 +109,7 @@ impl<'a> Context<'a> {
         Ok(Self { rule, snapshot, before: before(snapshot, evaluations).await?, labels, flapping })
     }
 
-    fn next(&self, found: &Evaluation, routes: &[Route]) -> Option<KeptIncident> {
+    fn next(&self, found: &Evaluation, routes: &[Route]) -> Option<VersionedIncident> {
         let fingerprint = found.alert.own_fingerprint();
         let before = self.snapshot.open.get(&fingerprint).or_else(|| self.before.get(&fingerprint));
         let known = before.map(|kept| &kept.incident);
@@ -119,7 +119,7 @@ impl<'a> Context<'a> {
             log::info!(alert:% = alert.id, alertname:% = alert.name, state = state; "an alert of the fleet");
         }
         let is_same = before.filter(|kept| kept.incident.alert.id == incident.alert.id);
-        Some(KeptIncident { incident, revision: is_same.map_or(Revision::Unset, |kept| kept.revision) })
+        Some(VersionedIncident { incident, revision: is_same.map_or(Revision::Unset, |kept| kept.revision) })
     }
 
     /// Returns what suppresses the messages about what was found.
@@ -142,7 +142,10 @@ impl<'a> Context<'a> {
 }
 
 /// Returns the last incidents of what may open.
-async fn before(snapshot: &Snapshot, evaluations: &[&Evaluation]) -> Result<HashMap<String, KeptIncident>, StoreError> {
+async fn before(
+    snapshot: &Snapshot,
+    evaluations: &[&Evaluation],
+) -> Result<HashMap<String, VersionedIncident>, StoreError> {
     let new = evaluations.iter().filter(|found| snapshot.open(&found.alert).is_none());
     let (fingerprints, ids): (Vec<_>, Vec<_>) =
         new.map(|found| (found.alert.own_fingerprint(), found.alert.id)).unzip();

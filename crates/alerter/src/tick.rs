@@ -8,7 +8,7 @@ use pisync_core::{
     crash::CrashSettings,
     models::{Alert, DeviceId, Subject},
     queue::Queue,
-    store::{KeptIncident, Revision, Store, StoreError},
+    store::{Revision, Store, StoreError, VersionedIncident},
 };
 
 use crate::{
@@ -169,7 +169,7 @@ impl Look<'_> {
 
     /// Writes what was planned. The devices of incidents that others changed meanwhile are evaluated
     /// again.
-    async fn write(&mut self, rule: &Rule, mut planned: Vec<KeptIncident>) -> Result<(), ReadError> {
+    async fn write(&mut self, rule: &Rule, mut planned: Vec<VersionedIncident>) -> Result<(), ReadError> {
         for _ in 0..ROUNDS {
             let conflicts = reconcile::write(&self.snapshot.source.store, &self.alerter.crash, &planned).await?;
             if conflicts.is_empty() {
@@ -182,14 +182,14 @@ impl Look<'_> {
         Ok(())
     }
 
-    async fn plan(&mut self, rule: &Rule, devices: Vec<DeviceId>) -> Result<Vec<KeptIncident>, ReadError> {
+    async fn plan(&mut self, rule: &Rule, devices: Vec<DeviceId>) -> Result<Vec<VersionedIncident>, ReadError> {
         let open = self.snapshot.source.store.alerts().open_by_fingerprint(&fingerprints(rule, &devices)).await?;
         self.snapshot.open_page(open);
         self.snapshot.devices = devices;
         self.plan_page(rule).await
     }
 
-    async fn plan_page(&self, rule: &Rule) -> Result<Vec<KeptIncident>, ReadError> {
+    async fn plan_page(&self, rule: &Rule) -> Result<Vec<VersionedIncident>, ReadError> {
         if self.snapshot.devices.is_empty() {
             return Ok(Vec::new());
         }

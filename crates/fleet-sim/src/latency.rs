@@ -15,9 +15,9 @@ use tokio::{
 use crate::{
     config::{FleetSettings, LatencySettings},
     fleet::Fleet,
-    lanes::{self, Job, Watch},
     report,
-    tally::{Figures, Latency},
+    stats::{Figures, Latency},
+    workers::{self, Job, Watch},
 };
 
 /// How long the store is left alone after a look, at least.
@@ -27,7 +27,7 @@ const REST: Duration = Duration::from_millis(1);
 const RESTS: u32 = 9;
 
 /// How many rows are looked for at once, the oldest first.
-const AT_ONCE: usize = 200;
+const BATCH_SIZE: usize = 200;
 
 /// Share of the syncs that fail.
 const FAILURE_RATE: f64 = 0.1;
@@ -53,10 +53,10 @@ pub async fn run(settings: LatencySettings) -> anyhow::Result<bool> {
     store.ping().await.context("opening the store")?;
     let (accepted, arrivals) = mpsc::unbounded_channel();
     let watching = tokio::spawn(watch(store, arrivals, settings.patience));
-    let lanes = lanes(&settings, &accepted);
+    let workers = workers(&settings, &accepted);
     drop(accepted);
     let expected = u64::from(settings.rate) * u64::from(settings.seconds);
-    let driven = lanes::drive(&settings.posting, lanes, Some(expected)).await?;
+    let driven = workers::drive(&settings.posting, workers, Some(expected)).await?;
     let (latencies, missing) = watching.await.context("the watch broke down")??;
 
     let row_latency_ms = Latency::of(&latencies);
@@ -69,8 +69,8 @@ pub async fn run(settings: LatencySettings) -> anyhow::Result<bool> {
     Ok(driven.figures.all_accepted() && missing == 0 && !driven.stopped)
 }
 
-/// The events in the order of their time, dealt to the lanes one after the other.
-fn lanes(
+/// The events in the order of their time, dealt to the workers one after the other.
+fn workers(
     settings: &LatencySettings,
     accepted: &UnboundedSender<(EventId, Instant)>,
 ) -> Vec<impl Iterator<Item = anyhow::Result<Job>> + Send + use<>> {
@@ -78,10 +78,10 @@ fn lanes(
     let count = rate * settings.seconds;
     let fleet = Arc::new(Fleet::new(&fleet(settings, count.div_ceil(devices)), Timestamp::now()));
     let every = rate.div_ceil(settings.sample);
-    let lanes = settings.posting.concurrency;
-    let lane = |number: u32| {
+    let workers = settings.posting.concurrency;
+    let worker = |number: u32| {
         let (fleet, accepted) = (fleet.clone(), accepted.clone());
-        (number..count).step_by(usize::try_from(lanes).unwrap_or(usize::MAX)).map(move |place| {
+        (number..count).step_by(usize::try_from(workers).unwrap_or(usize::MAX)).map(move |place| {
             let (device, turn) = (place % devices, place / devices);
             let watch = if place % every == 0 {
                 Some(Watch { id: fleet.event(device, turn)?.id(), accepted: accepted.clone() })
@@ -92,7 +92,7 @@ fn lanes(
             Ok(Job { body: fleet.report(device, turn).body, due, again: false, watch })
         })
     };
-    (0..lanes).map(lane).collect()
+    (0..workers).map(worker).collect()
 }
 
 fn fleet(settings: &LatencySettings, rounds: u32) -> FleetSettings {
@@ -142,5 +142,5 @@ async fn watch(
 fn oldest(pending: &HashMap<EventId, Instant>) -> Vec<EventId> {
     let mut by_age: Vec<_> = pending.iter().map(|(id, since)| (*since, *id)).collect();
     by_age.sort_unstable();
-    by_age.into_iter().take(AT_ONCE).map(|(_, id)| id).collect()
+    by_age.into_iter().take(BATCH_SIZE).map(|(_, id)| id).collect()
 }

@@ -4,20 +4,19 @@
 //! In reading order:
 //! - [`config`]: the verbs and their flags.
 //! - [`fleet`]: what each device reports, by the seed; its [`labels`].
-//! - [`courier`]: one body, from the device into the API, with its retries.
-//! - [`lanes`]: many bodies at once; their [`tally`] and the [`ledger`] of what was acknowledged.
+//! - [`client`]: one body, from the device into the API, with its retries.
+//! - [`workers`]: many bodies at once; their [`stats`] and the [`ledger`] of what was acknowledged.
 //! - [`simulate`], [`replay`], [`verify`]: the verbs.
 //! - [`fill`], [`load`], [`latency`]: the verbs of the benchmark.
 //! - [`sizes`]: bytes of rows and indexes.
 //! - [`scenario`]: stories on a simulated clock, which another program plays.
 //! - [`report`]: the closing table.
 
+pub mod client;
 pub mod config;
-pub mod courier;
 pub mod fill;
 pub mod fleet;
 pub mod labels;
-pub mod lanes;
 pub mod latency;
 pub mod ledger;
 pub mod load;
@@ -26,8 +25,9 @@ pub mod report;
 pub mod scenario;
 pub mod simulate;
 pub mod sizes;
-pub mod tally;
+pub mod stats;
 pub mod verify;
+pub mod workers;
 
 use std::process::ExitCode;
 

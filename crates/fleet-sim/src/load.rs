@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use jiff::Timestamp;
 use pisync_core::{
     models::{DeviceId, EventId, Observation, SyncEvent, recount},
-    store::{Inserted, Kept, Revision, Saved, Store},
+    store::{Inserted, Revision, Saved, Store, VersionedCounter},
 };
 use serde::Serialize;
 use tokio::{task::JoinSet, time::Instant};
@@ -39,7 +39,7 @@ struct Loaded {
 /// Every so many-th device of the fleet, and the counters of these with the rows they count from.
 struct Share {
     places: Box<dyn Iterator<Item = (u32, u32)> + Send>,
-    counters: HashMap<DeviceId, (Kept, Vec<Observation>)>,
+    counters: HashMap<DeviceId, (VersionedCounter, Vec<Observation>)>,
     ready: Vec<Vec<Event>>,
 }
 
@@ -121,9 +121,9 @@ impl Share {
     }
 
     /// The counter of the event's device after it.
-    fn count(&mut self, (_, event): &Event) -> Kept {
+    fn count(&mut self, (_, event): &Event) -> VersionedCounter {
         let (kept, tail) = self.counters.entry(event.device_id.clone()).or_insert_with(|| {
-            let none = Kept::none(event.device_id.clone());
+            let none = VersionedCounter::none(event.device_id.clone());
             (none, Vec::new())
         });
         if !event.failed() {
@@ -137,7 +137,7 @@ impl Share {
 
 /// Writes counters that nobody else writes; answers with their next revision, which is therefore
 /// known without reading them.
-async fn save(store: &Store, counters: Vec<Kept>) -> anyhow::Result<Vec<Kept>> {
+async fn save(store: &Store, counters: Vec<VersionedCounter>) -> anyhow::Result<Vec<VersionedCounter>> {
     for part in counters.chunks(SAVE) {
         let part: Vec<_> = part.iter().map(|kept| (kept.counter.clone(), kept.revision)).collect();
         let saved = store.failure_counters().save(&part).await.context("saving counters")?;
@@ -148,7 +148,7 @@ async fn save(store: &Store, counters: Vec<Kept>) -> anyhow::Result<Vec<Kept>> {
         Revision::At(revision) => Revision::At(revision + 1),
         Revision::Unreadable => Revision::Unreadable,
     };
-    Ok(counters.into_iter().map(|kept| Kept { revision: next(kept.revision), ..kept }).collect())
+    Ok(counters.into_iter().map(|kept| VersionedCounter { revision: next(kept.revision), ..kept }).collect())
 }
 
 impl Loaded {

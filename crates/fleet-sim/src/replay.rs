@@ -11,21 +11,21 @@ use anyhow::Context;
 
 use crate::{
     config::ReplaySettings,
-    lanes::{self, Job},
     report,
+    workers::{self, Job},
 };
 
 /// Sends all lines of the file and prints the figures; whether every one was accepted.
 pub async fn run(settings: ReplaySettings) -> anyhow::Result<bool> {
     let recording = Recording::open(&settings.file)?;
-    let lanes = (0..settings.posting.concurrency).map(|_| recording.clone()).collect();
-    let driven = lanes::drive(&settings.posting, lanes, None).await?;
+    let workers = (0..settings.posting.concurrency).map(|_| recording.clone()).collect();
+    let driven = workers::drive(&settings.posting, workers, None).await?;
     report::print(settings.posting.json, &driven.figures, driven.figures.rows())?;
     Ok(driven.figures.all_accepted() && !driven.stopped)
 }
 
 /// The lines of a file; clones share them, each line goes to whoever asks first. So with more
-/// than one lane, lines may arrive in another order than they were recorded in.
+/// than one worker, lines may arrive in another order than they were recorded in.
 #[derive(Clone)]
 struct Recording {
     lines: Arc<Mutex<Lines<BufReader<File>>>>,
@@ -61,9 +61,9 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), format!("{}\n\n{}\n{}", recorded[0], recorded[1], recorded[2])).unwrap();
         let first = Recording::open(file.path()).unwrap();
-        let mut lanes = [first.clone(), first];
+        let mut workers = [first.clone(), first];
         let mut bodies = Vec::new();
-        while let Some(job) = lanes[bodies.len() % 2].next() {
+        while let Some(job) = workers[bodies.len() % 2].next() {
             bodies.push(job.unwrap().body);
         }
         assert_eq!(bodies, recorded);

@@ -8,9 +8,9 @@ use serde::Serialize;
 use crate::{
     config::{Pattern, RunSettings},
     fleet::{Fleet, Recipe, Report},
-    lanes::{self, Job},
     report,
-    tally::Figures,
+    stats::Figures,
+    workers::{self, Job},
 };
 
 /// The pace of a fleet that is not told another, in events per second.
@@ -34,9 +34,9 @@ pub async fn run(settings: RunSettings) -> anyhow::Result<bool> {
     );
     let over = over(&settings, &fleet);
     let count = settings.posting.concurrency.min(fleet.devices());
-    let lanes = (0..count).map(|number| lane(Arc::clone(&fleet), number, count, over)).collect();
+    let workers = (0..count).map(|number| worker(Arc::clone(&fleet), number, count, over)).collect();
     let expected = u64::from(fleet.devices()) * u64::from(fleet.rounds());
-    let driven = lanes::drive(&settings.posting, lanes, Some(expected)).await?;
+    let driven = workers::drive(&settings.posting, workers, Some(expected)).await?;
 
     let mut rows = driven.figures.rows();
     let Recipe { seed, device_prefix, start } = recipe;
@@ -52,7 +52,7 @@ fn over(settings: &RunSettings, fleet: &Fleet) -> Option<Duration> {
 }
 
 /// Every `of`-th device of the fleet, all of them round by round.
-fn lane(
+fn worker(
     fleet: Arc<Fleet>,
     number: u32,
     of: u32,
@@ -83,25 +83,28 @@ mod tests {
         settings
     }
 
-    fn jobs(settings: &RunSettings, lanes: u32) -> Vec<Vec<Job>> {
+    fn jobs(settings: &RunSettings, workers: u32) -> Vec<Vec<Job>> {
         let fleet = Arc::new(Fleet::new(&settings.fleet, Timestamp::now()));
         let over = over(settings, &fleet);
-        (0..lanes).map(|number| lane(Arc::clone(&fleet), number, lanes, over).map(Result::unwrap).collect()).collect()
+        (0..workers)
+            .map(|number| worker(Arc::clone(&fleet), number, workers, over).map(Result::unwrap).collect())
+            .collect()
     }
 
     #[test]
     fn the_lanes_together_send_every_report_once() {
-        let lanes = jobs(&settings("--devices 11 --rounds 7"), 4);
-        let bodies: HashSet<_> = lanes.iter().flatten().map(|job| &job.body).collect();
-        assert_eq!((bodies.len(), lanes.iter().flatten().count()), (77, 77));
+        let workers = jobs(&settings("--devices 11 --rounds 7"), 4);
+        let bodies: HashSet<_> = workers.iter().flatten().map(|job| &job.body).collect();
+        assert_eq!((bodies.len(), workers.iter().flatten().count()), (77, 77));
     }
 
     #[test]
     fn a_spread_run_is_even_and_a_burst_waits_for_nothing() {
-        let lanes = jobs(&settings("--devices 4 --rounds 5 --over 20s"), 2);
-        let seconds = |lane: &[Job]| lane.iter().map(|job| job.due.unwrap().as_secs_f64().round()).collect::<Vec<_>>();
-        assert_eq!(format!("{:?}", seconds(&lanes[0])), "[0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0, 16.0, 18.0]");
-        assert!(seconds(&lanes[1]).iter().zip(seconds(&lanes[0])).all(|(second, first)| *second > first));
+        let workers = jobs(&settings("--devices 4 --rounds 5 --over 20s"), 2);
+        let seconds =
+            |worker: &[Job]| worker.iter().map(|job| job.due.unwrap().as_secs_f64().round()).collect::<Vec<_>>();
+        assert_eq!(format!("{:?}", seconds(&workers[0])), "[0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0, 16.0, 18.0]");
+        assert!(seconds(&workers[1]).iter().zip(seconds(&workers[0])).all(|(second, first)| *second > first));
         let burst = jobs(&settings("--devices 4 --pattern burst"), 2);
         assert!(burst.iter().flatten().all(|job| job.due.is_none()));
     }

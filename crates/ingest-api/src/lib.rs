@@ -21,7 +21,7 @@ use std::{net::TcpListener, sync::Arc, time::Duration};
 use actix_web::web::Data;
 use anyhow::Context;
 use pisync_core::{
-    presence::Pulse,
+    presence::Heartbeat,
     process::Process,
     queue::{Producer, Queue},
     settings::CannotBind,
@@ -61,7 +61,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let indexes = store.clone();
     tokio::spawn(async move { indexes.keep_indexes(Process::Ingest).await });
 
-    tokio::spawn(Pulse::new(queue.clone()).keep(Process::Ingest));
+    tokio::spawn(Heartbeat::new(queue.clone()).keep(Process::Ingest));
     let producer = Producer::start(queue.clone(), config.max_queue);
     let state = State {
         limits: Arc::new(Limits::new(&config.limits)),

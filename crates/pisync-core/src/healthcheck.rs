@@ -10,7 +10,7 @@ use std::{
 use clap::Args;
 
 /// How long a connection, and then an answer, may take.
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The most bytes of an answer that are looked at: its first line is shorter.
 const LONGEST: u64 = 1024;
@@ -58,9 +58,9 @@ impl Healthcheck {
 
 /// A connection to a process that listens on `address`; over loopback if it listens everywhere.
 pub fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let connection = TcpStream::connect_timeout(&reachable(address), PATIENCE)?;
-    connection.set_read_timeout(Some(PATIENCE))?;
-    connection.set_write_timeout(Some(PATIENCE))?;
+    let connection = TcpStream::connect_timeout(&reachable(address), TIMEOUT)?;
+    connection.set_read_timeout(Some(TIMEOUT))?;
+    connection.set_write_timeout(Some(TIMEOUT))?;
     Ok(connection)
 }
 

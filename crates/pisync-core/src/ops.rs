@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How long the head of a request may take.
-const HEAD_PATIENCE: Duration = Duration::from_secs(10);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long to wait before the next connection when none can be taken, as without free files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -131,7 +131,7 @@ where
         async move { Ok::<_, Infallible>(answer(&request, &registry, needs).await) }
     });
     let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE);
+    server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     if let Err(error) = server.serve_connection(TokioIo::new(connection), answer).await {
         log::debug!(error:% = error; "a connection of an operator broke");
     }

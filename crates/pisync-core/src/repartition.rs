@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How many entries are moved in one step, as the server counts.
-const AT_ONCE: usize = 1_000;
+const BATCH_SIZE: usize = 1_000;
 
 /// A change of the number of partitions, to be done in the order of its methods.
 #[derive(Debug)]
@@ -122,7 +122,7 @@ impl Repartition {
         let (mut cursor, mut moved) = (0_u64, 0);
         loop {
             let mut scan = redis::cmd("ZSCAN");
-            scan.arg(&key).arg(cursor).arg("COUNT").arg(AT_ONCE);
+            scan.arg(&key).arg(cursor).arg("COUNT").arg(BATCH_SIZE);
             let (next, found): (u64, Vec<(Vec<u8>, f64)>) = self.query(&scan).await?;
             let there = |(device, score): (Vec<u8>, f64)| Some((read(&device)?, timestamp(score)?));
             let mut moving: Vec<(DeviceId, Timestamp)> = found.into_iter().filter_map(there).collect();

@@ -12,7 +12,7 @@ use pisync_core::{
 
 /// An event that has its row.
 #[derive(Debug, Clone)]
-pub struct Rested {
+pub struct WrittenEvent {
     /// Whose it is.
     pub device_id: DeviceId,
     /// What a counter needs of it.
@@ -35,7 +35,7 @@ pub(crate) type ByDevice = BTreeMap<DeviceId, Vec<(Observation, bool)>>;
 pub async fn write_rows(
     store: &Store,
     events: &[(EventId, SyncEvent)],
-) -> Result<(Vec<Rested>, Vec<(usize, i32)>), StoreError> {
+) -> Result<(Vec<WrittenEvent>, Vec<(usize, i32)>), StoreError> {
     let outcome = store.sync_events().insert(events).await?;
     let (mut rested, mut refused) = (Vec::with_capacity(events.len()), Vec::new());
     for (index, ((id, event), inserted)) in events.iter().zip(outcome).enumerate() {
@@ -46,7 +46,7 @@ pub async fn write_rows(
             }
             inserted => inserted == Inserted::New,
         };
-        rested.push(Rested {
+        rested.push(WrittenEvent {
             device_id: event.device_id.clone(),
             observation: observe(*id, event),
             is_new,

@@ -12,12 +12,12 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use pisync_core::{
     models::{DeviceId, FailureCounter, Fold, Observation, recount},
-    store::{Kept, Revision, Saved, Store, StoreError},
+    store::{Revision, Saved, Store, StoreError, VersionedCounter},
 };
 
 use crate::{
-    batch::{ByDevice, Rested},
-    receipt::{judge_clocks, note_changes, receipts},
+    batch::{ByDevice, WrittenEvent},
+    batch_summary::{judge_clocks, note_changes, receipts},
     repeats::{Repeats, count_repeats},
 };
 
@@ -45,7 +45,7 @@ pub struct Counted {
 /// been counted by then is late in the next round and answered by the rows.
 pub async fn keep_counters(
     store: &Store,
-    rested: &[Rested],
+    rested: &[WrittenEvent],
     repeats: &Repeats,
     threshold: i32,
 ) -> Result<Counted, StoreError> {
@@ -71,7 +71,7 @@ pub async fn keep_counters(
         match store.failure_counters().save(&changes).await? {
             // What the server refuses is named; the other counters are saved.
             Saved::All | Saved::Refused => return Ok(counted),
-            Saved::Outrun => after_a_moment().await,
+            Saved::Conflict => after_a_moment().await,
         }
     }
     // The rows are stored, and what else waits in the partition must not wait for these counters.
@@ -85,7 +85,7 @@ pub async fn keep_counters(
 /// How many new events are older than what was counted of their device, or than one before them
 /// in the batch. A counter of a device that is well does not follow its good syncs, so what is
 /// late against these alone is not seen.
-fn late(rested: &[Rested], kept: &HashMap<DeviceId, Kept>) -> usize {
+fn late(rested: &[WrittenEvent], kept: &HashMap<DeviceId, VersionedCounter>) -> usize {
     let (mut newest, mut late) = (HashMap::new(), 0);
     for event in rested {
         let counted = || kept.get(&event.device_id).and_then(|kept| kept.counter.watermark);
@@ -98,7 +98,7 @@ fn late(rested: &[Rested], kept: &HashMap<DeviceId, Kept>) -> usize {
 }
 
 /// Each device's events in order of time, ties by id.
-fn in_order(rested: &[Rested]) -> ByDevice {
+fn in_order(rested: &[WrittenEvent]) -> ByDevice {
     let mut by_device = ByDevice::new();
     for event in rested {
         by_device.entry(event.device_id.clone()).or_default().push((event.observation, event.is_new));
@@ -114,12 +114,12 @@ fn in_order(rested: &[Rested]) -> ByDevice {
 async fn changes(
     store: &Store,
     by_device: &ByDevice,
-    kept: &HashMap<DeviceId, Kept>,
+    kept: &HashMap<DeviceId, VersionedCounter>,
 ) -> Result<(Vec<(FailureCounter, Revision)>, usize), StoreError> {
     let (mut changes, mut beginnings) = (Vec::new(), Vec::new());
     let (mut recounts, mut newcomers) = (Vec::new(), Vec::new());
     for (device_id, events) in by_device {
-        let kept = kept.get(device_id).cloned().unwrap_or_else(|| Kept::none(device_id.clone()));
+        let kept = kept.get(device_id).cloned().unwrap_or_else(|| VersionedCounter::none(device_id.clone()));
         if !kept.is_readable() {
             // It stays as it is until a person has it made again from the rows, which are stored.
             continue;
@@ -158,7 +158,7 @@ async fn changes(
 /// one question for all in place of one for each device of a fleet that is seen the first time.
 async fn have_no_other_rows(
     store: &Store,
-    newcomers: &[(Kept, &Vec<(Observation, bool)>)],
+    newcomers: &[(VersionedCounter, &Vec<(Observation, bool)>)],
 ) -> Result<bool, StoreError> {
     let events = || newcomers.iter().flat_map(|(_, events)| events.iter());
     if newcomers.is_empty() || events().any(|(_, is_new)| !is_new) {
@@ -179,7 +179,8 @@ pub async fn recount_devices(store: &Store, devices: &[DeviceId]) -> Result<usiz
     let mut mended = HashSet::new();
     loop {
         let mut kept = store.failure_counters().find(devices).await?;
-        let kept = devices.iter().map(|device| kept.remove(device).unwrap_or_else(|| Kept::none(device.clone())));
+        let kept =
+            devices.iter().map(|device| kept.remove(device).unwrap_or_else(|| VersionedCounter::none(device.clone())));
         let kept: Vec<_> = kept.collect();
         let stands: HashMap<_, _> = kept
             .iter()
@@ -194,7 +195,7 @@ pub async fn recount_devices(store: &Store, devices: &[DeviceId]) -> Result<usiz
         mended.extend(changes.iter().map(|(counter, _)| counter.device_id.clone()));
         match store.failure_counters().save(&changes).await? {
             Saved::All => {}
-            Saved::Outrun => after_a_moment().await,
+            Saved::Conflict => after_a_moment().await,
             // To look again would find the same difference for ever; it is named in the log.
             Saved::Refused => return Ok(mended.len()),
         }
@@ -213,7 +214,7 @@ pub async fn last_receipts(store: &Store, devices: &[DeviceId]) -> Result<Vec<(D
 }
 
 /// The counters, made from the rows, that differ from what is kept.
-async fn recounted(store: &Store, kept: Vec<Kept>) -> Result<Vec<(FailureCounter, Revision)>, StoreError> {
+async fn recounted(store: &Store, kept: Vec<VersionedCounter>) -> Result<Vec<(FailureCounter, Revision)>, StoreError> {
     let recounted: Vec<_> = stream::iter(kept)
         .map(async |kept| {
             let rows = store.sync_events().since_last_success(&kept.counter.device_id).await?;

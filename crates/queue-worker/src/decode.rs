@@ -2,7 +2,7 @@
 //!
 //! A worker reads a batch at once and then says that it has. When it dies before it could say so,
 //! a message may be to blame. The next worker has the batch read by a child process first
-//! ([`crate::probe`]): a message on which the child dies, and dies again when it reads that one
+//! ([`crate::poison_check`]): a message on which the child dies, and dies again when it reads that one
 //! alone, is buried. So a deadly message costs one worker, and a worker that is killed for another
 //! reason, as often as may be, puts no message under suspicion.
 
@@ -14,7 +14,7 @@ use pisync_core::{
     queue::{BadEnvelope, Batch, Queue, decode},
 };
 
-use crate::{probe, repeats::Again};
+use crate::{poison_check, repeats::Again};
 
 /// The messages of a batch, read.
 #[derive(Debug, Default)]
@@ -39,7 +39,8 @@ pub struct UnknownVersion(pub u32);
 ///
 /// Fails if one is of another version, before anything is done with any.
 pub async fn read(queue: &Queue, batch: &Batch, crash: &CrashSettings) -> Result<Contents, UnknownVersion> {
-    let deadly = if batch.attempt > 1 && batch.cursor.is_none() { probed(batch, crash).await } else { Vec::new() };
+    let deadly =
+        if batch.attempt > 1 && batch.cursor.is_none() { check_for_poison(batch, crash).await } else { Vec::new() };
     let (mut contents, mut malformed) = (Contents::of_up_to(batch.messages.len()), Vec::new());
     for place in 0..batch.messages.len() {
         if deadly.contains(&place) {
@@ -60,10 +61,10 @@ pub async fn read(queue: &Queue, batch: &Batch, crash: &CrashSettings) -> Result
 }
 
 /// The places of the messages that kill; none where no child can be started.
-async fn probed(batch: &Batch, crash: &CrashSettings) -> Vec<usize> {
+async fn check_for_poison(batch: &Batch, crash: &CrashSettings) -> Vec<usize> {
     log::info!(batch:% = batch.lease.batch, attempt = batch.attempt; "its worker died while it read: probing");
-    probe::deadly(&batch.messages, crash).await.unwrap_or_else(|error| {
-        log::warn!(batch:% = batch.lease.batch, error:% = error; "the batch cannot be probed");
+    poison_check::deadly(&batch.messages, crash).await.unwrap_or_else(|error| {
+        log::warn!(batch:% = batch.lease.batch, error:% = error; "the batch cannot be checked for a message that kills");
         Vec::new()
     })
 }
@@ -90,7 +91,7 @@ impl Contents {
     }
 }
 
-/// Not waited for: where the word does not arrive, the batch is probed for nothing.
+/// Not waited for: where the word does not arrive, the batch is checked for nothing.
 fn note_all_read(queue: Queue, batch: &Batch) {
     let (lease, all) = (batch.lease.clone(), batch.messages.len());
     tokio::spawn(async move {

@@ -1,23 +1,23 @@
 //! From the queue to the store: claims batches, writes rows, keeps the failure counters.
 //!
 //! In reading order: [`config`], [`worker`] (the loop), [`away`] (partitions that do not answer),
-//! [`decode`] (what a batch holds), [`probe`] (which message kills), [`batch`] (its rows),
-//! [`counters`] (of its devices), `receipt` and [`repeats`] (what it tells beside), [`keeper`]
+//! [`decode`] (what a batch holds), [`poison_check`] (which message kills), [`batch`] (its rows),
+//! [`counters`] (of its devices), `batch_summary` and [`repeats`] (what it tells beside), [`lease_keeper`]
 //! (holding a lease meanwhile), [`overflow`] (dead letters over the bound), [`retention`] (old rows
 //! go), [`metrics`] (what is counted), [`commands`] (the operator's verbs).
 
 pub mod away;
 pub mod batch;
+mod batch_summary;
 pub mod commands;
 pub mod config;
 pub mod counters;
 pub mod decode;
-pub mod keeper;
+pub mod lease_keeper;
 mod left_alone;
 pub mod metrics;
 pub mod overflow;
-pub mod probe;
-mod receipt;
+pub mod poison_check;
 pub mod repeats;
 pub mod retention;
 pub mod worker;
@@ -26,7 +26,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use pisync_core::{
-    ops::OpsSettings, presence::Pulse, process::Process, queue::Queue, settings::CannotBind, shutdown, store::Store,
+    ops::OpsSettings, presence::Heartbeat, process::Process, queue::Queue, settings::CannotBind, shutdown, store::Store,
 };
 
 use crate::{commands::Command, config::Config, retention::Retention, worker::Worker};
@@ -38,7 +38,7 @@ use crate::{commands::Command, config::Config, retention::Retention, worker::Wor
 /// `MongoDB` to come.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     match config.command {
-        Some(Command::Probe) => return Ok(probe::run(&config.work.crash)?),
+        Some(Command::Probe) => return Ok(poison_check::run(&config.work.crash)?),
         Some(Command::Healthcheck(healthcheck)) => return Ok(config.ops.ask(healthcheck)?),
         _ => {}
     }
@@ -63,7 +63,7 @@ async fn work(queue: Queue, store: Store, config: Config) -> anyhow::Result<()> 
         prepared = store.ensure_indexes_in_time(Process::Worker) => prepared?,
         () = stop.cancelled() => return Ok(()),
     }
-    let pulse = tokio::spawn(Pulse::new(queue.clone()).keep(Process::Worker));
+    let heartbeat = tokio::spawn(Heartbeat::new(queue.clone()).keep(Process::Worker));
     let overflow = tokio::spawn(overflow::keep(queue.clone(), store.clone()));
     let retention =
         retain_days.map(|days| Retention::new(queue, store, worker.owner(), days, worker.metrics().clone()));
@@ -72,7 +72,7 @@ async fn work(queue: Queue, store: Store, config: Config) -> anyhow::Result<()> 
     worker::run(worker, stop).await;
     // What these ask of the store goes on in tasks of its own to the end of the process.
     overflow.abort();
-    pulse.abort();
+    heartbeat.abort();
     if let Some(remover) = remover {
         remover.abort();
     }

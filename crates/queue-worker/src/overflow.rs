@@ -10,18 +10,18 @@ use pisync_core::{
 use tokio::time::sleep;
 
 /// How often a worker looks; varied, so that workers do not look together.
-const EVERY: Duration = Duration::from_secs(10);
+const INTERVAL: Duration = Duration::from_secs(10);
 
 /// How long one look may take; a longer one goes on beside the next.
 const TIMEOUT: Duration = Duration::from_mins(5);
 
 /// How many dead letters are moved out in one step.
-const AT_ONCE: usize = 1_000;
+const BATCH_SIZE: usize = 1_000;
 
 /// Looks for ever.
 pub async fn keep(queue: Queue, store: Store) {
     loop {
-        sleep(EVERY.mul_f64(fastrand::f64().mul_add(0.5, 0.75))).await;
+        sleep(INTERVAL.mul_f64(fastrand::f64().mul_add(0.5, 0.75))).await;
         let (queue, store) = (queue.clone(), store.clone());
         match detached(TIMEOUT, async move { move_out_all(&queue, &store).await }).await {
             Ok(Ok(())) => {}
@@ -45,7 +45,7 @@ pub async fn move_out_all(queue: &Queue, store: &Store) -> Result<()> {
 /// Copies the oldest dead letters over the bound to the store, then takes them out.
 async fn move_out(queue: &Queue, store: &Store, partition: Partition) -> Result<()> {
     loop {
-        let over = queue.dead_letters(partition, KEPT_DEAD, AT_ONCE).await?;
+        let over = queue.dead_letters(partition, KEPT_DEAD, BATCH_SIZE).await?;
         if over.is_empty() {
             return Ok(());
         }

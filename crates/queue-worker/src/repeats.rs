@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{DeviceId, EventId, FailureCounter},
-    store::{Kept, Revision, Store, StoreError},
+    store::{Revision, Store, StoreError, VersionedCounter},
 };
 
-use crate::batch::Rested;
+use crate::batch::WrittenEvent;
 
 /// How long after its row a report must be received to be a repeat; what comes sooner is the same
 /// report, sent again.
@@ -30,7 +30,7 @@ pub struct Again {
 pub type Repeats = HashMap<DeviceId, Vec<Timestamp>>;
 
 /// The reports of a batch that may be repeats: `within` it, or of rows that were there already.
-pub(crate) fn asked(rested: &[Rested], within: Vec<Again>) -> Vec<Again> {
+pub(crate) fn asked(rested: &[WrittenEvent], within: Vec<Again>) -> Vec<Again> {
     let resent = rested.iter().filter(|event| !event.is_new && event.may_repeat).map(|event| Again {
         id: event.observation.id,
         device_id: event.device_id.clone(),
@@ -56,10 +56,10 @@ pub(crate) async fn confirmed(store: &Store, asked: &[Again]) -> Result<Repeats,
 pub(crate) fn count_repeats(
     changes: &mut Vec<(FailureCounter, Revision)>,
     repeats: &Repeats,
-    kept: &HashMap<DeviceId, Kept>,
+    kept: &HashMap<DeviceId, VersionedCounter>,
 ) {
     for (device_id, received_at) in repeats {
-        let kept = kept.get(device_id).cloned().unwrap_or_else(|| Kept::none(device_id.clone()));
+        let kept = kept.get(device_id).cloned().unwrap_or_else(|| VersionedCounter::none(device_id.clone()));
         let counted = kept.counter.with_repeats(received_at).clock_repeats;
         if let Some((counter, _)) = changes.iter_mut().find(|(counter, _)| counter.device_id == *device_id) {
             counter.clock_repeats = counted;
@@ -89,8 +89,9 @@ mod tests {
         assert_eq!(changes.len(), 2);
         let counts: Vec<_> = changes.iter().map(|(counter, _)| counter.clock_repeats.unwrap().count).collect();
         assert_eq!((counts, changes[0].1, changes[1].1), (vec![1, 2], Revision::At(3), Revision::Unset));
-        let kept =
-            changes.into_iter().map(|(counter, revision)| (counter.device_id.clone(), Kept { counter, revision }));
+        let kept = changes
+            .into_iter()
+            .map(|(counter, revision)| (counter.device_id.clone(), VersionedCounter { counter, revision }));
         let (kept, mut again) = (kept.collect(), Vec::new());
         count_repeats(&mut again, &repeats, &kept);
         assert_eq!(again, []);

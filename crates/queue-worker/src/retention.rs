@@ -15,7 +15,7 @@ use pisync_core::{
     models::{BEHIND, DeviceId, EventId},
     presence::LastSeen,
     queue::Queue,
-    store::{AgedRow, Kept, NewestRow, Progress, Saved, Store, StoreError, detached},
+    store::{AgedRow, NewestRow, Progress, Saved, Store, StoreError, VersionedCounter, detached},
     time::hour_of,
 };
 use tokio::time::{Instant, sleep};
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::metrics::Metrics;
 
 /// How many rows are looked at in one step.
-const AT_ONCE: u32 = 1_000;
+const BATCH_SIZE: u32 = 1_000;
 
 /// How long a worker that has died keeps the removal from the others.
 const LEASE: Duration = Duration::from_mins(2);
@@ -33,7 +33,7 @@ const LEASE: Duration = Duration::from_mins(2);
 const STEP_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How long after a removal the next one begins.
-const EVERY: Duration = Duration::from_mins(10);
+const INTERVAL: Duration = Duration::from_mins(10);
 
 /// How often a worker asks whether it may begin; varied, so that workers do not ask together.
 const ASK: Duration = Duration::from_mins(1);
@@ -72,13 +72,13 @@ impl Retention {
     /// Removes, under the name `owner`, rows of syncs that are older than `days` days.
     pub fn new(queue: Queue, store: Store, owner: &str, days: u16, metrics: Arc<Metrics>) -> Self {
         let kept = SignedDuration::from_hours(24 * i64::from(days));
-        Self { store, seen: LastSeen::new(queue), owner: owner.to_owned(), kept, every: EVERY, metrics }
+        Self { store, seen: LastSeen::new(queue), owner: owner.to_owned(), kept, every: INTERVAL, metrics }
     }
 
     /// Removes what is due, again and again, until `stop`.
     pub async fn keep(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            match self.walk(AT_ONCE, &stop).await {
+            match self.walk(BATCH_SIZE, &stop).await {
                 Ok(Walked::Through(rows)) => log::info!(rows = rows; "old rows removed"),
                 Ok(Walked::NotNow | Walked::Interrupted) => {}
                 Err(error) => log::warn!(error:% = error; "old rows were not removed, trying again later"),
@@ -198,14 +198,15 @@ impl Retention {
         let counters = self.store.failure_counters();
         let stored = match counters.save(&settled).await? {
             Saved::All => None,
-            Saved::Outrun | Saved::Refused => {
+            Saved::Conflict | Saved::Refused => {
                 let devices: Vec<_> = settled.iter().map(|(counter, _)| counter.device_id.clone()).collect();
                 Some(counters.find(&devices).await?)
             }
         };
         for (counter, _) in settled {
-            let is_stored =
-                |stored: &HashMap<_, Kept>| stored.get(&counter.device_id).is_some_and(|kept| kept.counter == counter);
+            let is_stored = |stored: &HashMap<_, VersionedCounter>| {
+                stored.get(&counter.device_id).is_some_and(|kept| kept.counter == counter)
+            };
             if stored.as_ref().is_none_or(is_stored) {
                 limits.insert(counter.device_id, before);
             }

@@ -12,7 +12,7 @@ use pisync_core::{
     backoff::Backoff,
     models::Reason,
     presence::LastSeen,
-    queue::{Batch, BatchId, Claim, Fenced, Hints, Lease, Partition, Queue, QueueError, Wake},
+    queue::{Batch, BatchId, Claim, Hints, Lease, LeaseState, Partition, Queue, QueueError, Wake},
     refusal_log::RefusalLog,
     store::{Store, StoreError, detached},
 };
@@ -21,29 +21,29 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     away::Away,
-    batch::{self, Rested},
+    batch::{self, WrittenEvent},
+    batch_summary::{hours, receipts},
     config::WorkSettings,
     counters,
     decode::{self, Contents, UnknownVersion},
-    keeper::Keeper,
+    lease_keeper::LeaseKeeper,
     left_alone::LeftAlone,
     metrics::{Effect, Metrics},
-    receipt::{hours, receipts},
     repeats::{self, Again, Repeats},
 };
 
 /// How long a worker waits for a notice before it looks by itself: for batches whose worker died,
 /// and for notices that were lost.
-const LOOK_AROUND: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long after the end of a lease its batch is claimed: until the end has surely come.
 const LEASE_OVER: Duration = Duration::from_millis(5);
 
 /// How long one step on the store may take before it is tried again.
-const STORE_PATIENCE: Duration = Duration::from_mins(1);
+const STORE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How long the store may still take once the worker is to stop.
-const STOP_PATIENCE: Duration = Duration::from_secs(5);
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often a claim whose answer was lost is asked again at once.
 const CLAIM_TRIES: u32 = 3;
@@ -200,12 +200,12 @@ impl Worker {
             self.metrics.redelivered(batch.messages.len());
         }
         self.settings.crash.pass("after_claim");
-        let keeper = Keeper::hold(self.queue.clone(), batch.lease.clone(), self.settings.lease());
+        let keeper = LeaseKeeper::hold(self.queue.clone(), batch.lease.clone(), self.settings.lease());
         let fenced = match self.effect(&batch, keeper.lost(), stop).await {
             Ok(effect) => {
                 let fenced = self.queue.ack(&batch.lease, &effect.dead).await?;
                 self.left_alone.forget(batch.lease.partition);
-                if fenced != Fenced::Lost {
+                if fenced != LeaseState::Lost {
                     self.metrics.finished(batch.messages.len(), &effect, start.elapsed());
                 }
                 fenced
@@ -216,13 +216,13 @@ impl Worker {
                 self.queue.release(&batch.lease).await?
             }
             Err(Unfinished::Stopping) => self.queue.release(&batch.lease).await?,
-            Err(Unfinished::LeaseLost) => Fenced::Lost,
+            Err(Unfinished::LeaseLost) => LeaseState::Lost,
             // As with an ack that fails: the lease ends, the batch comes again, and so does the note.
             Err(Unfinished::NotNoted(error)) => return Err(error),
         };
         self.settings.crash.pass("after_ack");
         let Lease { partition, batch: name, epoch } = &batch.lease;
-        if fenced == Fenced::Lost {
+        if fenced == LeaseState::Lost {
             log::warn!(batch:% = name, epoch = epoch; "batch was taken over");
         } else {
             log::debug!(batch:% = name, partition = partition.number(), size = batch.messages.len(); "batch done");
@@ -283,7 +283,7 @@ impl Worker {
     /// The repeats of a batch; most have none, and nothing is asked for.
     async fn repeats(
         &self,
-        rested: &[Rested],
+        rested: &[WrittenEvent],
         again: Vec<Again>,
         lost: &CancellationToken,
         stop: &CancellationToken,
@@ -302,7 +302,7 @@ impl Worker {
     /// Says which devices were heard of and which hours have got rows: after the rows are stored,
     /// so that who adds up an hour meanwhile will do so again, and before the ack, so that it is
     /// said in the end, whoever dies. Answers with how many devices there was no room for.
-    async fn note(&self, batch: &Batch, rested: &[Rested]) -> Result<usize, QueueError> {
+    async fn note(&self, batch: &Batch, rested: &[WrittenEvent]) -> Result<usize, QueueError> {
         let seen: Vec<_> = receipts(rested).into_iter().map(|(device, receipt)| (device, receipt.last_at)).collect();
         if seen.is_empty() {
             return Ok(0);
@@ -333,9 +333,9 @@ impl Worker {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
         loop {
             let outcome = tokio::select! {
-                outcome = detached(STORE_PATIENCE, action(self.store.clone())) => outcome,
+                outcome = detached(STORE_TIMEOUT, action(self.store.clone())) => outcome,
                 () = lost.cancelled() => return Err(Unfinished::LeaseLost),
-                () = stopped_for(stop, STOP_PATIENCE) => return Err(Unfinished::Stopping),
+                () = stopped_for(stop, STOP_TIMEOUT) => return Err(Unfinished::Stopping),
             };
             match outcome.map_err(StoreError::from).and_then(|done| done) {
                 Ok(done) => {
@@ -385,7 +385,7 @@ async fn lane(worker: Arc<Worker>, mut wake: Wake, stop: CancellationToken) {
                 continue;
             }
             Ok(Outcome::Idle(soonest)) => {
-                let look_around = LOOK_AROUND.mul_f64(fastrand::f64().mul_add(0.5, 0.75));
+                let look_around = POLL_INTERVAL.mul_f64(fastrand::f64().mul_add(0.5, 0.75));
                 soonest.map_or(look_around, |soonest| look_around.min(soonest + LEASE_OVER))
             }
             Err(_) => {

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use alerter::{
-    heartbeat::Heartbeat,
     messages::Links,
     outbox::Outbox,
     receivers::log::AlertLog,
     routing::{Routing, RoutingFile},
     tick::Alerter,
+    tick_reporter::TickReporter,
 };
 use anyhow::ensure;
 use jiff::Timestamp;
@@ -23,7 +23,7 @@ const LEASE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct AlerterHarness {
     alerter: Alerter,
-    heartbeat: Heartbeat,
+    reporter: TickReporter,
     outbox: Outbox,
 }
 
@@ -41,15 +41,15 @@ impl AlerterHarness {
         let config = RoutingFile::read(&env.path("alerts.toml"))?;
         let receivers = Routing::new(AlertLog::open(&env.path("alerts.log"))?, Links::default(), config);
         let alerter = Alerter::new(store.clone(), env.queue(), 3, receivers.clone(), crash.clone());
-        let heartbeat = Heartbeat::new(env.queue(), "* * * * *".parse()?, receivers.clone());
+        let reporter = TickReporter::new(env.queue(), "* * * * *".parse()?, receivers.clone());
         let outbox = Outbox::new(store, receivers, LEASE, crash, alerter.metrics.clone())?;
-        Ok(Self { alerter, heartbeat, outbox })
+        Ok(Self { alerter, reporter, outbox })
     }
 
     /// Looks at everything at a time.
     pub async fn tick_at(&self, now: Timestamp) -> anyhow::Result<()> {
         self.alerter.tick_at(now).await?;
-        self.heartbeat.clone().ticked().await;
+        self.reporter.clone().ticked().await;
         Ok(())
     }
 

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{
-        Alert, AlertState, DeviceId, Entry, EventId, FailureCounter, FailureRun, Incident, Silence, SilenceEnd,
-        SyncEvent, Telling,
+        Alert, AlertState, DeviceId, Entry, EventId, FailureCounter, FailureRun, Incident, NotificationKind, Silence,
+        SilenceEnd, SyncEvent,
     },
     presence::LastSeen,
     queue::encode,
-    store::{KeptIncident, Revision, Saved},
+    store::{Revision, Saved, VersionedIncident},
 };
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -85,13 +85,13 @@ pub async fn heard_of(env: &TestEnv, devices: &[(&str, Timestamp)]) {
 
 /// An alerter completed a tick so long ago, and its next one is due so long after now; others are gone.
 pub async fn alerter_ticked(env: &TestEnv, ago: SignedDuration, due_in: SignedDuration) {
-    for field in env.redis(&["HKEYS", "{}:pulse"]).await.lines().filter(|field| field.starts_with("due:")) {
-        env.redis(&["HDEL", "{}:pulse", field]).await;
+    for field in env.redis(&["HKEYS", "{}:heartbeat"]).await.lines().filter(|field| field.starts_with("due:")) {
+        env.redis(&["HDEL", "{}:heartbeat", field]).await;
     }
     let millis = |at: Timestamp| at.as_millisecond().to_string();
     let now = crate::clock();
     let (last, due) = (millis(now - ago), millis(now + due_in));
-    env.redis(&["HSET", "{}:pulse", "alerter", &last, "due:test", &due]).await;
+    env.redis(&["HSET", "{}:heartbeat", "alerter", &last, "due:test", &due]).await;
 }
 
 /// An incident of a device that fails, as it begins.
@@ -119,12 +119,12 @@ pub async fn incident(env: &TestEnv, device_id: &str, since: Timestamp, is_over:
 }
 
 fn firing_to_the_log(queued_at: Timestamp) -> Entry {
-    Entry::new(1, Telling::Firing, "log".into(), BTreeMap::new(), queued_at)
+    Entry::new(1, NotificationKind::Firing, "log".into(), BTreeMap::new(), queued_at)
 }
 
 /// Stores an incident that is not there yet.
 pub async fn save(env: &TestEnv, incident: Incident) {
-    let new = KeptIncident { incident, revision: Revision::Unset };
+    let new = VersionedIncident { incident, revision: Revision::Unset };
     assert_eq!(env.store().await.alerts().save(&[new]).await.expect("MongoDB"), Saved::All);
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, bail};
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::models::{Alert, DeviceId, FailureRun, Telling};
+use pisync_core::models::{Alert, DeviceId, FailureRun, NotificationKind};
 
 use crate::{
     device_context::{DeviceContext, FailedSync},
@@ -28,7 +28,7 @@ pub(crate) async fn run(receivers: &Routing, name: &str) -> anyhow::Result<Strin
     let receiver = receiver.with_context(|| format!("there is no receiver {name:?} in the config"))?;
     // One time for all, or they would be of two incidents.
     let now = Timestamp::now();
-    let kinds = [Telling::Firing, Telling::Resolved];
+    let kinds = [NotificationKind::Firing, NotificationKind::Resolved];
     for (name, kind) in receiver.addresses().iter().flat_map(|name| kinds.map(|kind| (name, kind))) {
         let notification = notification(name, kind, now)?;
         match receiver.send(&notification, &messages).await {
@@ -40,11 +40,11 @@ pub(crate) async fn run(receivers: &Routing, name: &str) -> anyhow::Result<Strin
     Ok(format!("{name} has taken the two messages of a made-up incident of the device {DEVICE}"))
 }
 
-fn notification(receiver: &str, kind: Telling, now: Timestamp) -> anyhow::Result<Notification> {
+fn notification(receiver: &str, kind: NotificationKind, now: Timestamp) -> anyhow::Result<Notification> {
     let ago = |hours| now.checked_sub(SignedDuration::from_hours(hours));
     let run = FailureRun { count: 3, since: ago(3)?, last_at: ago(1)?, last_speed: SPEED };
     let mut alert = Alert::device_sync_failing(DeviceId::parse(DEVICE)?, &run);
-    alert.ends_at = (kind == Telling::Resolved).then_some(now);
+    alert.ends_at = (kind == NotificationKind::Resolved).then_some(now);
     let failed = |hours| Ok::<_, jiff::Error>(FailedSync { at: ago(hours)?, errors: 5, files: 8, speed: SPEED });
     let context = DeviceContext {
         last_errors: vec![failed(1)?, failed(2)?, failed(3)?],

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::models::{AlertState, Dead, Entry, Incident, MessageId, Telling, Told};
+use pisync_core::models::{AlertState, Dead, Entry, Incident, MessageId, NotificationKind, SentNotification};
 
 use crate::{notification::Delivery, routing::Route};
 
@@ -46,7 +46,7 @@ pub(super) fn plan(incident: &mut Incident, routes: &[Route], now: Timestamp) {
 
 fn plan_firing(incident: &mut Incident, routes: &[Route], now: Timestamp) {
     let is_held_back = incident.is_held_back();
-    let stays = |entry: &Entry| entry.is_in_flight() || (entry.telling != Telling::Resolved && !is_held_back);
+    let stays = |entry: &Entry| entry.is_in_flight() || (entry.telling != NotificationKind::Resolved && !is_held_back);
     incident.outbox.retain(stays);
     if is_held_back || incident.acked.is_some() {
         return;
@@ -60,29 +60,29 @@ fn plan_firing(incident: &mut Incident, routes: &[Route], now: Timestamp) {
 }
 
 /// Returns what a receiver has to be notified of while the incident is firing.
-fn due(incident: &Incident, route: &Route, now: Timestamp) -> Option<Telling> {
+fn due(incident: &Incident, route: &Route, now: Timestamp) -> Option<NotificationKind> {
     let repeat = SignedDuration::try_from(route.repeat_interval).unwrap_or(SignedDuration::MAX);
     let is_long_after = |at: Timestamp| now.duration_since(at) >= repeat;
     if let Some(told) = incident.told(&route.receiver) {
         // What came back was no news; it is only when it has lasted.
         let at = if told.is_resolved { told.at.max(incident.state_since) } else { told.at };
-        return is_long_after(at).then_some(Telling::Repeat);
+        return is_long_after(at).then_some(NotificationKind::Repeat);
     }
     let given_up = incident.dead.iter().filter(|entry| entry.receiver == route.receiver);
     let given_up = given_up.filter_map(|entry| entry.dead.as_ref()).map(|dead| dead.at).max();
-    given_up.is_none_or(is_long_after).then_some(Telling::Firing)
+    given_up.is_none_or(is_long_after).then_some(NotificationKind::Firing)
 }
 
 /// Who was notified that it is firing, or may be just now, is notified that it is resolved. Nobody else
 /// is.
 fn plan_resolved(incident: &mut Incident, routes: &[Route], now: Timestamp) {
-    incident.outbox.retain(|entry| entry.is_in_flight() || entry.telling == Telling::Resolved);
+    incident.outbox.retain(|entry| entry.is_in_flight() || entry.telling == NotificationKind::Resolved);
     for (receiver, group) in informed(incident) {
-        let is_to_know = |entry: &Entry| entry.receiver == receiver && entry.telling == Telling::Resolved;
+        let is_to_know = |entry: &Entry| entry.receiver == receiver && entry.telling == NotificationKind::Resolved;
         if !incident.outbox.iter().any(is_to_know) {
             let route = routes.iter().find(|route| route.receiver == receiver);
             let (group, wait) = route.map_or((group, Duration::ZERO), |route| (route.group.clone(), route.group_wait));
-            queue(incident, Telling::Resolved, receiver, group, wait, now);
+            queue(incident, NotificationKind::Resolved, receiver, group, wait, now);
         }
     }
 }
@@ -90,12 +90,19 @@ fn plan_resolved(incident: &mut Incident, routes: &[Route], now: Timestamp) {
 /// Returns who knows, or learns just now, that it is firing, and in which group.
 fn informed(incident: &Incident) -> Vec<(String, Group)> {
     let knows = incident.told.iter().filter(|told| !told.is_resolved);
-    let learns = incident.outbox.iter().filter(|entry| entry.telling != Telling::Resolved);
+    let learns = incident.outbox.iter().filter(|entry| entry.telling != NotificationKind::Resolved);
     let knows = knows.map(|told| (told.receiver.clone(), told.group.clone()));
     knows.chain(learns.map(|entry| (entry.receiver.clone(), entry.group.clone()))).collect()
 }
 
-fn queue(incident: &mut Incident, telling: Telling, receiver: String, group: Group, wait: Duration, now: Timestamp) {
+fn queue(
+    incident: &mut Incident,
+    telling: NotificationKind,
+    receiver: String,
+    group: Group,
+    wait: Duration,
+    now: Timestamp,
+) {
     incident.last_seq += 1;
     let next_at = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
     incident.outbox.push(Entry { next_at, ..Entry::new(incident.last_seq, telling, receiver, group, now) });
@@ -125,7 +132,7 @@ fn conclude(incident: &mut Incident, entry: Entry, trigger: &Trigger<'_>) {
         }
         Delivery::Again { why, .. } => {
             let is_over = incident.alert.state == AlertState::Resolved;
-            let is_still_so = is_over == (entry.telling == Telling::Resolved);
+            let is_still_so = is_over == (entry.telling == NotificationKind::Resolved);
             // What was over before anyone heard of it is not worth another try, nor the reverse.
             if is_still_so && (is_over || !incident.is_held_back()) {
                 let last_error = Some(why.clone());
@@ -136,11 +143,13 @@ fn conclude(incident: &mut Incident, entry: Entry, trigger: &Trigger<'_>) {
 }
 
 fn remember(incident: &mut Incident, entry: Entry, now: Timestamp) {
-    let is_resolved = entry.telling == Telling::Resolved;
+    let is_resolved = entry.telling == NotificationKind::Resolved;
     match incident.told.iter_mut().find(|told| told.receiver == entry.receiver) {
         Some(told) if is_resolved => told.is_resolved = true,
-        Some(told) => *told = Told { receiver: entry.receiver, group: entry.group, at: now, is_resolved },
-        None => incident.told.push(Told { receiver: entry.receiver, group: entry.group, at: now, is_resolved }),
+        Some(told) => *told = SentNotification { receiver: entry.receiver, group: entry.group, at: now, is_resolved },
+        None => {
+            incident.told.push(SentNotification { receiver: entry.receiver, group: entry.group, at: now, is_resolved });
+        }
     }
 }
 
@@ -155,7 +164,7 @@ fn bury(incident: &mut Incident, entry: Entry, why: &str, now: Timestamp) {
 fn drop_unfounded(incident: &mut Incident) {
     let informed = informed(incident);
     let is_informed = |entry: &Entry| informed.iter().any(|(receiver, _)| *receiver == entry.receiver);
-    incident.outbox.retain(|entry| entry.telling != Telling::Resolved || is_informed(entry));
+    incident.outbox.retain(|entry| entry.telling != NotificationKind::Resolved || is_informed(entry));
 }
 
 /// How long to leave a receiver alone after `attempts` in vain: 5 s, twice that and so on up to 15

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use pisync_core::models::{Ack, Cause, Entry, Finding, MessageId, Telling};
+use pisync_core::models::{Ack, Cause, Entry, FleetStats, MessageId, NotificationKind};
 
 use super::*;
 use crate::{
@@ -75,7 +75,7 @@ struct World {
     earlier: Vec<Incident>,
     routes: Vec<Route>,
     answer: Delivery,
-    delivered: Vec<(i64, Telling)>,
+    delivered: Vec<(i64, NotificationKind)>,
     messages: i32,
 }
 
@@ -135,17 +135,17 @@ impl World {
         self.look(seen, second).send(second)
     }
 
-    fn tellings(&self) -> Vec<Telling> {
+    fn tellings(&self) -> Vec<NotificationKind> {
         self.delivered.iter().map(|(_, telling)| *telling).collect()
     }
 
-    fn waiting(&self) -> Vec<Telling> {
+    fn waiting(&self) -> Vec<NotificationKind> {
         self.incident().outbox.iter().map(|entry| entry.telling).collect()
     }
 }
 
 use AlertState::{Firing, Resolved};
-use Telling::{Firing as Began, Repeat, Resolved as Ended};
+use NotificationKind::{Firing as Began, Repeat, Resolved as Ended};
 
 /// A step of a story, at a minute.
 enum Step<'a> {
@@ -168,7 +168,7 @@ fn story(steps: &[Step<'_>]) -> World {
 }
 
 /// What is sent, by the minute.
-fn sent(world: &World) -> Vec<(i64, Telling)> {
+fn sent(world: &World) -> Vec<(i64, NotificationKind)> {
     world.delivered.iter().map(|(second, telling)| (second / MINUTE, *telling)).collect()
 }
 
@@ -435,7 +435,7 @@ fn what_is_healthy_is_resolved_at_once_or_after_a_while_and_since_it_was_healthy
 
 #[test]
 fn what_is_found_of_many_devices_follows_them_and_stays_while_nothing_is_known() {
-    let of = |part, health| found(health, Alert { finding: Some(Finding::new(part, 100)), ..alert(0) });
+    let of = |part, health| found(health, Alert { finding: Some(FleetStats::new(part, 100)), ..alert(0) });
     let incident = step(None, &of(5, Health::Unhealthy), &[], 0).unwrap();
     let later = step(Some(&incident), &of(20, Health::Unhealthy), &[], 60).unwrap();
     assert_eq!(later.alert.finding.as_ref().unwrap().part, 20);

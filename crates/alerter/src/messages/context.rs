@@ -5,7 +5,7 @@ use minijinja::{
     Value, context,
     value::{Serde, merge_maps},
 };
-use pisync_core::models::{ALERTNAME, DeviceId, Telling};
+use pisync_core::models::{ALERTNAME, DeviceId, NotificationKind};
 
 use super::words::{in_words, minute, round, short, subject};
 use crate::notification::{AlertNotification, Notification};
@@ -45,7 +45,7 @@ pub(super) fn of_alert(notice: &AlertNotification, floor_mbps: f64) -> Value {
         // What else the rule found, by name.
         facts => finding.map(|finding| Value::from(Serde(&finding.facts))),
         // What those that fail have in common.
-        changed => changed.filter(|_| *kind != Telling::Resolved),
+        changed => changed.filter(|_| *kind != NotificationKind::Resolved),
         // Some of the devices by name, and how many more there are.
         more => part.saturating_sub(named.len() as u64),
         named => named.join(", "),
@@ -63,7 +63,7 @@ pub(super) fn of_alert(notice: &AlertNotification, floor_mbps: f64) -> Value {
 
 /// Returns what the template of a whole message may use; `headline` is that of its only alert.
 pub(super) fn of_message(notification: &Notification, headline: Option<String>) -> Value {
-    let resolved = notification.notices.iter().filter(|notice| notice.kind == Telling::Resolved).count();
+    let resolved = notification.notices.iter().filter(|notice| notice.kind == NotificationKind::Resolved).count();
     context! {
         headline,
         // The rule that all its alerts have in common.

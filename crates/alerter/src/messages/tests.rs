@@ -1,6 +1,8 @@
 //! What each message says, and that each rule has a template for each kind of message.
 
-use pisync_core::models::{Alert, AlertName, Cause, DeviceId, Evidence, Finding, Scope, Subject, Telling};
+use pisync_core::models::{
+    Alert, AlertName, Cause, CauseInputs, DeviceId, FleetStats, NotificationKind, Scope, Subject,
+};
 
 use super::*;
 use crate::{
@@ -9,7 +11,7 @@ use crate::{
     rules::RULES,
 };
 
-const KINDS: [Telling; 3] = [Telling::Firing, Telling::Repeat, Telling::Resolved];
+const KINDS: [NotificationKind; 3] = [NotificationKind::Firing, NotificationKind::Repeat, NotificationKind::Resolved];
 
 /// What fits a phone, in characters.
 const FITS: usize = 79;
@@ -32,7 +34,7 @@ fn alert(name: AlertName, subject: Subject, part: u64, whole: u64) -> Alert {
     let changed = vec!["region=nord: 90 % failing".to_owned()];
     let facts =
         [("content", 3), ("connectivity", 5), ("unknown", 0), ("noWorkerMinutes", 6), ("oldestWaitsMinutes", 7)];
-    alert.finding = Some(Finding { changed, named, ..Finding::new(part, whole).with(facts) });
+    alert.finding = Some(FleetStats { changed, named, ..FleetStats::new(part, whole).with(facts) });
     (alert.failure_count, alert.cause) = (4, Cause::Content);
     alert
 }
@@ -91,7 +93,7 @@ fn each_rule_says_what_happened_and_what_is_behind_it() {
             said.extend([&text.headline, "\n"]);
             let details =
                 text.details.iter().filter(|line| !line.starts_with("since") && !line.starts_with("what changed"));
-            said.extend(details.filter(|_| kind == Telling::Firing).map(|line| format!("  {line}\n")));
+            said.extend(details.filter(|_| kind == NotificationKind::Firing).map(|line| format!("  {line}\n")));
         }
     }
     assert_eq!(said, SAID);
@@ -125,7 +127,7 @@ fn every_subject_and_first_line_fits_a_phone() {
                 assert!(text.details.iter().all(|detail| detail.contains(": ")), "{:?}", text.details);
                 let line = messages().log(&notice);
                 let says_what_changed = line.contains("; what changed: region=nord: 90 % failing");
-                assert_eq!(says_what_changed, kind != Telling::Resolved, "{line}");
+                assert_eq!(says_what_changed, kind != NotificationKind::Resolved, "{line}");
                 let chat = messages().alert(&notice, Format::Chat).headline;
                 assert_eq!(chat.contains("&lt;a&gt;"), subject == device("<a>"), "{chat}");
                 let one = Notification { id: "1".into(), receiver: "r".into(), group, notices: vec![notice], more: 0 };
@@ -149,10 +151,10 @@ fn a_failing_device_is_explained_by_its_speeds_and_syncs() {
     let mut alert = alert(AlertName::DEVICE_SYNC_FAILING, device("a"), 0, 0);
     (alert.finding, alert.cause) = (None, Cause::Connectivity);
     // A newer sync than the one that it was judged by has failed since.
-    alert.evidence = Some(Evidence { speed: 0.4, usual: None });
+    alert.evidence = Some(CauseInputs { speed: 0.4, usual: None });
     let of = |kind, alert: &Alert| AlertNotification { context: context.clone(), ..notice(kind, alert.clone()) };
     assert_eq!(
-        messages().alert(&of(Telling::Firing, &alert), Format::Plain).lines()[1..],
+        messages().alert(&of(NotificationKind::Firing, &alert), Format::Plain).lines()[1..],
         [
             "since: 2026-11-24 08:00 UTC",
             "cause: connectivity: the connection was slow at the last one (0.4 Mbps), below 0.5 Mbps; typically 12 Mbps",
@@ -163,14 +165,14 @@ fn a_failing_device_is_explained_by_its_speeds_and_syncs() {
         ]
     );
     assert_eq!(
-        messages().alert(&of(Telling::Resolved, &alert), Format::Plain).lines()[1..],
+        messages().alert(&of(NotificationKind::Resolved, &alert), Format::Plain).lines()[1..],
         [
             "lasted: 3 h 30 min, from 2026-11-24 08:00 UTC to 2026-11-24 11:30 UTC",
             "device: https://example.org/pisync/device?id=a",
         ]
     );
-    alert.evidence = Some(Evidence { speed: 2.0, usual: Some(12.0) });
-    let log = messages().log(&of(Telling::Firing, &alert));
+    alert.evidence = Some(CauseInputs { speed: 2.0, usual: Some(12.0) });
+    let log = messages().log(&of(NotificationKind::Firing, &alert));
     assert!(
         log.contains(
             "; cause: connectivity: the connection was slow at the last one (2 Mbps), below a quarter of the 12 Mbps"
@@ -182,7 +184,7 @@ fn a_failing_device_is_explained_by_its_speeds_and_syncs() {
 #[test]
 fn what_is_said_of_syncs_says_that_the_clock_is_behind() {
     for name in [AlertName::DEVICE_SYNC_FAILING, AlertName::DEVICE_FLAPPING] {
-        let mut notice = notice(Telling::Firing, alert(name, device("a"), 9, 20));
+        let mut notice = notice(NotificationKind::Firing, alert(name, device("a"), 9, 20));
         notice.context.clock_behind = Some(jiff::SignedDuration::from_hours(5));
         let clock = "; clock: 5 h 0 min behind ours, and so are the times of its syncs";
         assert!(messages().log(&notice).contains(clock), "{name}");
@@ -191,7 +193,7 @@ fn what_is_said_of_syncs_says_that_the_clock_is_behind() {
 
 #[test]
 fn a_message_says_how_many_alerts_it_has() {
-    let notices = [Telling::Firing, Telling::Firing, Telling::Resolved];
+    let notices = [NotificationKind::Firing, NotificationKind::Firing, NotificationKind::Resolved];
     let notices = notices.map(|kind| notice(kind, alert(AlertName::DEVICE_SILENT, device("a"), 0, 0)));
     let group = [("alertname".to_owned(), "DeviceSilent".to_owned())].into();
     let many = Notification { id: "1".into(), receiver: "r".into(), group, notices: notices.into(), more: 9 };

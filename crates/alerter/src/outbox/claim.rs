@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use pisync_core::{
     models::{Entry, Incident, MessageId},
-    store::{Alerts, HeldGroup, KeptIncident, Saved, StoreError},
+    store::{Alerts, HeldGroup, Saved, StoreError, VersionedIncident},
 };
 
 use super::{LISTED, Outbox, entry_of, receiver_of};
@@ -19,7 +19,7 @@ pub(super) struct Claimed {
     pub(super) receiver: String,
     pub(super) group: BTreeMap<String, String>,
     /// The incidents with an entry that is part of it.
-    pub(super) entries: Vec<KeptIncident>,
+    pub(super) entries: Vec<VersionedIncident>,
     /// How often its delivery was begun, this time included.
     pub(super) attempts: i32,
     /// How long after it the next of its group may leave.
@@ -37,14 +37,14 @@ impl Outbox {
         if !waiting.iter().any(|kept| first_of(&kept.incident, group).is_some_and(|entry| entry.next_at <= now)) {
             return Ok(None);
         }
-        if self.claim_each(&mut waiting, group, &message, held).await? == Saved::Outrun {
+        if self.claim_each(&mut waiting, group, &message, held).await? == Saved::Conflict {
             waiting = self.claim_rest(group, again.as_ref(), &message, held).await?;
         }
         Ok(self.claimed(message, waiting))
     }
 
     /// What may be part of a message: all that was in it, or what is in none yet.
-    async fn waiting(&self, group: &str, again: Option<&MessageId>) -> Result<Vec<KeptIncident>, StoreError> {
+    async fn waiting(&self, group: &str, again: Option<&MessageId>) -> Result<Vec<VersionedIncident>, StoreError> {
         let alerts = self.store.alerts();
         let mut waiting = match again {
             Some(message) => alerts.of_message(group, message).await?,
@@ -62,9 +62,9 @@ impl Outbox {
         again: Option<&MessageId>,
         message: &MessageId,
         held: &HeldGroup,
-    ) -> Result<Vec<KeptIncident>, StoreError> {
+    ) -> Result<Vec<VersionedIncident>, StoreError> {
         let alerts = self.store.alerts();
-        let is_ours = |kept: &KeptIncident| {
+        let is_ours = |kept: &VersionedIncident| {
             entry_of(&kept.incident, message).is_some_and(|entry| entry.lease_until == Some(held.lease_until))
         };
         loop {
@@ -79,7 +79,7 @@ impl Outbox {
                 return Ok(claimed);
             }
             // Read again, whether or not all of it was saved.
-            let (Saved::All | Saved::Outrun | Saved::Refused) =
+            let (Saved::All | Saved::Conflict | Saved::Refused) =
                 self.claim_each(&mut waiting, group, message, held).await?;
         }
     }
@@ -88,7 +88,7 @@ impl Outbox {
     /// stands.
     async fn claim_each(
         &self,
-        waiting: &mut [KeptIncident],
+        waiting: &mut [VersionedIncident],
         group: &str,
         message: &MessageId,
         held: &HeldGroup,
@@ -100,7 +100,7 @@ impl Outbox {
             }
             match self.store.alerts().save(some).await? {
                 Saved::All => {}
-                Saved::Outrun => all = Saved::Outrun,
+                Saved::Conflict => all = Saved::Conflict,
                 // Sent without its claim, it would be sent again and again.
                 Saved::Refused => return Err(unclaimable(group)),
             }
@@ -117,7 +117,7 @@ impl Outbox {
         if lists_all { LISTED } else { MOST }
     }
 
-    fn claimed(&self, message: MessageId, entries: Vec<KeptIncident>) -> Option<Claimed> {
+    fn claimed(&self, message: MessageId, entries: Vec<VersionedIncident>) -> Option<Claimed> {
         let first = entries.first()?;
         let entry = entry_of(&first.incident, &message)?.clone();
         let attempts = entries.iter().filter_map(|kept| entry_of(&kept.incident, &message)).map(|entry| entry.attempts);

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use pisync_core::{
     crash::CrashSettings,
     models::{Entry, Incident, MessageId},
-    store::{Alerts, HeldGroup, KeptIncident, Saved, Store, StoreError, detached},
+    store::{Alerts, HeldGroup, Saved, Store, StoreError, VersionedIncident, detached},
 };
 use tokio::{sync::Semaphore, time::sleep};
 
@@ -195,19 +195,24 @@ impl Outbox {
     }
 
     /// Writes down what became of a message, for each incident that is part of it.
-    async fn mark(&self, group: &str, claimed: Vec<KeptIncident>, trigger: &Trigger<'_>) -> Result<(), StoreError> {
+    async fn mark(
+        &self,
+        group: &str,
+        claimed: Vec<VersionedIncident>,
+        trigger: &Trigger<'_>,
+    ) -> Result<(), StoreError> {
         let alerts = self.store.alerts();
         let mut rest = claimed;
         while !rest.is_empty() {
-            let mut is_outrun = false;
+            let mut is_conflict = false;
             for some in rest.chunks(Alerts::BATCH_SIZE) {
-                let incident = |kept: &KeptIncident| incident::delivered(&kept.incident, trigger);
-                let mark = |kept| KeptIncident { incident: incident(kept), revision: kept.revision };
+                let incident = |kept: &VersionedIncident| incident::delivered(&kept.incident, trigger);
+                let mark = |kept| VersionedIncident { incident: incident(kept), revision: kept.revision };
                 let marked: Vec<_> = some.iter().map(mark).collect();
-                is_outrun |= alerts.save(&marked).await? == Saved::Outrun;
+                is_conflict |= alerts.save(&marked).await? == Saved::Conflict;
                 self.crash.pass("during_mark");
             }
-            if !is_outrun {
+            if !is_conflict {
                 break;
             }
             // A look came between: what it wrote stands, and this is written on top of it.

@@ -9,9 +9,9 @@ use std::{collections::HashSet, time::Duration};
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use pisync_core::{
-    models::{Alert, AlertState, Incident, Telling},
+    models::{Alert, AlertState, Incident, NotificationKind},
     settings::Secret,
-    store::{KeptIncident, Store},
+    store::{Store, VersionedIncident},
     time::rfc3339,
 };
 use reqwest::Url;
@@ -36,7 +36,7 @@ const RESOLVE_AFTER: Duration = Duration::from_mins(15);
 const RESEND: Duration = Duration::from_mins(1);
 
 /// How many alerts are read and pushed at a time.
-const AT_ONCE: usize = 500;
+const BATCH_SIZE: usize = 500;
 
 /// The keys of the file.
 #[derive(Debug, Deserialize)]
@@ -88,23 +88,23 @@ impl Alertmanager {
     /// now; and corrects what has ended meanwhile: what was read before it ended and is pushed
     /// after would else fire there for [`RESOLVE_AFTER`].
     pub(crate) async fn keep_alive(&self, store: &Store, name: &str, messages: &Messages) -> anyhow::Result<()> {
-        let mut pages = store.alerts().open(AT_ONCE).await?;
+        let mut pages = store.alerts().open(BATCH_SIZE).await?;
         while let Some(page) = pages.try_next().await? {
             let firing = firing_there(page, name);
             let fingerprints: Vec<_> = firing.iter().map(Alert::own_fingerprint).collect();
-            self.push_all(&firing, Telling::Firing, messages).await?;
+            self.push_all(&firing, NotificationKind::Firing, messages).await?;
             let still = firing_there(store.alerts().open_by_fingerprint(&fingerprints).await?, name);
             let still: HashSet<_> = still.into_iter().map(|alert| alert.id).collect();
             let mut ended: Vec<_> = firing.into_iter().filter(|alert| !still.contains(&alert.id)).collect();
             for alert in &mut ended {
                 alert.ends_at = Some(Timestamp::now());
             }
-            self.push_all(&ended, Telling::Resolved, messages).await?;
+            self.push_all(&ended, NotificationKind::Resolved, messages).await?;
         }
         Ok(())
     }
 
-    async fn push_all(&self, alerts: &[Alert], kind: Telling, messages: &Messages) -> anyhow::Result<()> {
+    async fn push_all(&self, alerts: &[Alert], kind: NotificationKind, messages: &Messages) -> anyhow::Result<()> {
         if alerts.is_empty() {
             return Ok(());
         }
@@ -137,7 +137,7 @@ impl Alertmanager {
 }
 
 /// Returns what of these fires at the receiver of this name.
-fn firing_there(open: Vec<KeptIncident>, name: &str) -> Vec<Alert> {
+fn firing_there(open: Vec<VersionedIncident>, name: &str) -> Vec<Alert> {
     let is_firing_there = |incident: &Incident| {
         let is_told = incident.told(name).is_some_and(|told| !told.is_resolved);
         incident.alert.state == AlertState::Firing && is_told && !incident.is_held_back()

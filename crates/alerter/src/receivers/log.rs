@@ -11,7 +11,7 @@ use std::{
 
 use jiff::Timestamp;
 use pisync_core::{
-    models::{Alert, DeviceId, Summary, Telling},
+    models::{Alert, DeviceId, NotificationKind, Summary},
     time::rfc3339,
 };
 use serde::Serialize;
@@ -147,7 +147,7 @@ fn line<'a>(notice: &'a AlertNotification, messages: &Messages, now: Timestamp) 
         failure_count: notice.failures().map(|(count, _)| count),
         cause: notice.failures().map(|(_, cause)| cause),
         starts_at: rfc3339(alert.starts_at),
-        ends_at: alert.ends_at.filter(|_| notice.kind == Telling::Resolved).map(rfc3339),
+        ends_at: alert.ends_at.filter(|_| notice.kind == NotificationKind::Resolved).map(rfc3339),
         message: messages.log(notice),
     }
 }
@@ -162,7 +162,7 @@ mod tests {
         receivers::payload::AlertItem,
     };
 
-    fn notice(kind: Telling) -> AlertNotification {
+    fn notice(kind: NotificationKind) -> AlertNotification {
         fixtures::notice(kind, failing("pibook-1", at("08:00")))
     }
 
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn what_is_not_about_failed_syncs_has_no_count_of_them_and_no_cause() {
-        let mut silent = notice(Telling::Firing);
+        let mut silent = notice(NotificationKind::Firing);
         silent.alert.name = AlertName::DEVICE_SILENT;
         let line = written(&silent);
         assert_eq!((line.get("failureCount"), line.get("cause")), (None, None), "{line}");
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn a_line_has_the_members_of_the_contract_and_an_end_once_there_is_one() {
         // As an incident has it that came back: its message has no end.
-        let mut firing = notice(Telling::Firing);
+        let mut firing = notice(NotificationKind::Firing);
         firing.alert.ends_at = Some(at("11:00"));
         let line = written(&firing);
         let members: Vec<_> = line.as_object().unwrap().keys().map(String::as_str).collect();
@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(line["status"], "firing");
         assert_eq!(line["time"], "2026-11-24T10:00:01.500Z");
         assert_eq!(line["failureCount"], 3);
-        let resolved = written(&notice(Telling::Resolved));
+        let resolved = written(&notice(NotificationKind::Resolved));
         assert_eq!(line["id"], resolved["id"]);
         assert_eq!(resolved["endsAt"], "2026-11-24T11:30:00.000Z");
     }
@@ -205,7 +205,7 @@ mod tests {
         let path = folder.path().join("alerts.log");
         std::fs::write(&path, "{\"time\":\"20").unwrap();
         let log = AlertLog::open(&path).unwrap();
-        let notices = vec![notice(Telling::Firing), notice(Telling::Resolved)];
+        let notices = vec![notice(NotificationKind::Firing), notice(NotificationKind::Resolved)];
         let group = std::collections::BTreeMap::new();
         let notification = Notification { id: "1".into(), receiver: NAME.into(), group, notices, more: 0 };
         for _ in 0..2 {

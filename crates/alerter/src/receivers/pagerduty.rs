@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pisync_core::{models::Telling, settings::Secret, time::rfc3339};
+use pisync_core::{models::NotificationKind, settings::Secret, time::rfc3339};
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -77,7 +77,7 @@ impl PagerDuty {
         let details = text.details.iter().filter_map(|detail| detail.split_once(": "));
         let mut event = json!({
             "routing_key": self.routing_key.expose(),
-            "event_action": if notice.kind == Telling::Resolved { "resolve" } else { "trigger" },
+            "event_action": if notice.kind == NotificationKind::Resolved { "resolve" } else { "trigger" },
             "dedup_key": alert.id.to_string(),
             "client": "PiSync",
             "payload": {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use pisync_core::{
-    models::{ALERTNAME, Summary, Telling},
+    models::{ALERTNAME, NotificationKind, Summary},
     time::rfc3339,
 };
 use serde::Serialize;
@@ -71,7 +71,7 @@ impl AlertItem {
 
 /// When it was over, if it is; never before it began, which Alertmanager refuses.
 pub(super) fn ends_at(notice: &AlertNotification) -> Option<Timestamp> {
-    let ends_at = notice.alert.ends_at.filter(|_| notice.kind == Telling::Resolved);
+    let ends_at = notice.alert.ends_at.filter(|_| notice.kind == NotificationKind::Resolved);
     ends_at.map(|at| at.max(notice.alert.starts_at))
 }
 

@@ -1,7 +1,7 @@
 //! Slack, by an incoming webhook (and what speaks the same: Mattermost, Rocket.Chat).
 
 use pisync_core::{
-    models::{Summary, Telling},
+    models::{NotificationKind, Summary},
     settings::Secret,
 };
 use serde::Deserialize;
@@ -55,7 +55,8 @@ fn message(notification: &Notification, messages: &Messages) -> Value {
     let is_short = notification.notices.len() <= IN_DETAIL;
     let mut attachments = Vec::new();
     for (is_resolved, color) in [(false, "danger"), (true, "good")] {
-        let some = notification.notices.iter().filter(|notice| (notice.kind == Telling::Resolved) == is_resolved);
+        let some =
+            notification.notices.iter().filter(|notice| (notice.kind == NotificationKind::Resolved) == is_resolved);
         let texts: Vec<_> = some.map(|notice| text(notice, messages, is_short)).collect();
         let attachment = |texts: &[String]| json!({ "color": color, "text": texts.join("\n") });
         attachments.extend(texts.chunks(if is_short { 1 } else { LINES }).map(attachment));

@@ -11,7 +11,7 @@
 use futures_util::{FutureExt, StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    models::{Alert, AlertName, DeviceId, Finding, Subject},
+    models::{Alert, AlertName, DeviceId, FleetStats, Subject},
     store::StoredEvent,
 };
 use serde::{Deserialize, Serialize};
@@ -117,7 +117,7 @@ fn evaluation(snapshot: &Snapshot, rules: &Rules, device: DeviceId, reports: &[S
     let is_recent = changes_at(reports).next().is_some_and(|newest| lag.is_live(newest, snapshot.now));
     let mut alert = Alert::new(RULE.name, Subject::Device(device), since);
     alert.failure_count = i32::try_from(failed.iter().filter(|failed| **failed).count()).unwrap_or(i32::MAX);
-    alert.finding = Some(Finding::new(changes_at(reports).count() as u64, (REPORTS - 1) as u64));
+    alert.finding = Some(FleetStats::new(changes_at(reports).count() as u64, (REPORTS - 1) as u64));
     let newest = reports.first().map_or(snapshot.now, |report| lag.corrected(report.timestamp));
     Some(Evaluation { is_recent, ..Evaluation::new(alert, health, newest) })
 }

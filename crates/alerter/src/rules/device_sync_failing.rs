@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use jiff::Timestamp;
-use pisync_core::models::{Alert, AlertName, ClockLag, DeviceId, Evidence, FailureCounter, Subject};
+use pisync_core::models::{Alert, AlertName, CauseInputs, ClockLag, DeviceId, FailureCounter, Subject};
 
 pub(super) use super::NoSettings as Settings;
 use super::{About, Rule, Rules};
@@ -78,7 +78,7 @@ fn evaluation(
         let alert = Alert::new(RULE.name, Subject::Device(device.clone()), now);
         return Evaluation::new(alert, Health::Healthy, healthy_since);
     };
-    let evidence = Evidence { speed: run.last_speed, usual };
+    let evidence = CauseInputs { speed: run.last_speed, usual };
     let alert = Alert::device_sync_failing(device.clone(), &run);
     // Its id stays that of the device's own time, which does not depend on what the lag is taken for.
     let starts_at = lag.corrected(run.since);
@@ -92,8 +92,8 @@ pub(crate) async fn compare_with_usual(snapshot: &Snapshot, alerts: &mut [&mut A
     let usual = usual_speeds(snapshot, &devices).await;
     for alert in alerts {
         let usual = alert.device_id().and_then(|device| usual.get(device)).copied();
-        alert.evidence = alert.evidence.map(|evidence| Evidence { usual, ..evidence });
-        let cause = |evidence: Evidence| evidence.cause(snapshot.common.connectivity_floor_mbps);
+        alert.evidence = alert.evidence.map(|evidence| CauseInputs { usual, ..evidence });
+        let cause = |evidence: CauseInputs| evidence.cause(snapshot.common.connectivity_floor_mbps);
         alert.cause = alert.evidence.map_or(alert.cause, cause);
     }
 }

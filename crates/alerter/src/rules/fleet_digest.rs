@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use futures_util::{FutureExt, TryStreamExt};
-use pisync_core::models::{Alert, AlertName, DeviceId, Finding, Subject};
+use pisync_core::models::{Alert, AlertName, DeviceId, FleetStats, Subject};
 
 pub(super) use super::NoSettings as Settings;
 use super::{About, Rule};
@@ -62,7 +62,7 @@ async fn evaluation(
     let (count, named) = still_failing(snapshot, episode, devices, over).await?;
     alert.failure_count = i32::try_from(count).unwrap_or(i32::MAX);
     let scope = episode.scope.as_ref().map(|scope| ("scope", scope.to_string()));
-    alert.finding = Some(Finding { named, ..Finding::new(count, count).with(scope) });
+    alert.finding = Some(FleetStats { named, ..FleetStats::new(count, count).with(scope) });
     let found = Evaluation::new(alert, Health::unhealthy_if(count > 0), snapshot.now);
     Ok(Some(Evaluation { follows: episode.scope.clone(), ..found }))
 }

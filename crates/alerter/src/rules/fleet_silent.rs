@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::models::{Alert, AlertName, Finding, Listening, Subject};
+use pisync_core::models::{Alert, AlertName, FleetStats, Listening, Subject};
 use serde::{Deserialize, Serialize};
 
 use super::{About, Rule, Rules};
@@ -77,7 +77,7 @@ fn evaluation(snapshot: &Snapshot, rules: &Rules, mut alert: Alert, presence: Op
         (_, Some(Presence { expected, absent })) => rules.fleet_silent.limits.health(is_open, absent, expected),
     };
     let since = format!("{:.0}", alert.starts_at);
-    let finding = |of: Presence| Finding::new(of.absent, of.expected).with([("silentSince", since)]);
+    let finding = |of: Presence| FleetStats::new(of.absent, of.expected).with([("silentSince", since)]);
     alert.finding = presence.map(finding);
     Evaluation::new(alert, health, snapshot.now)
 }

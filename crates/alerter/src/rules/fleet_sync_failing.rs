@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, ops::Range};
 
 use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::models::{AHEAD, Alert, AlertName, Finding, FleetWindow, FleetWindows, Scope, Subject};
+use pisync_core::models::{AHEAD, Alert, AlertName, FleetStats, FleetWindow, FleetWindows, Scope, Subject};
 use serde::{Deserialize, Serialize};
 
 use super::{About, Rule, Rules};
@@ -73,7 +73,8 @@ async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>,
     if found.iter().any(is_unhealthy) {
         let changed = what_changed(snapshot, before(window.start, lag)..before(window.end, lag)).await;
         for found in found.iter_mut().filter(|found| is_unhealthy(found)) {
-            found.alert.finding = found.alert.finding.take().map(|stats| Finding { changed: changed.clone(), ..stats });
+            found.alert.finding =
+                found.alert.finding.take().map(|stats| FleetStats { changed: changed.clone(), ..stats });
             if snapshot.open(&found.alert).is_none() {
                 found.alert.starts_at = failing_since(snapshot, rules, found.alert.scope(), fleet, lag).await?;
                 found.alert = found.alert.clone().with_own_id();
@@ -158,7 +159,7 @@ fn with_stats(mut alert: Alert, window: &FleetWindow) -> Alert {
     alert.failure_count = i32::try_from(window.failing()).unwrap_or(i32::MAX);
     let facts = [("content", window.content), ("connectivity", window.connectivity), ("unknown", window.unknown)];
     let clock_off = (window.clock_off > 0).then_some(("clock_off", window.clock_off));
-    alert.finding = Some(Finding::new(window.failing(), window.reporting).with(facts).with(clock_off));
+    alert.finding = Some(FleetStats::new(window.failing(), window.reporting).with(facts).with(clock_off));
     alert
 }
 

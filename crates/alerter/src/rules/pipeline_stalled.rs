@@ -3,8 +3,8 @@
 use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    models::{Alert, AlertName, Finding, Subject},
-    presence::Signs,
+    models::{Alert, AlertName, FleetStats, Subject},
+    presence::Liveness,
 };
 use serde::{Deserialize, Serialize};
 
@@ -48,7 +48,7 @@ impl Default for Settings {
 impl Settings {
     /// Returns what is wrong and for how many minutes, by the name of the fact. The event that waits longest was
     /// received at `oldest`.
-    fn stalls(&self, oldest: Option<Timestamp>, liveness: &Signs, now: Timestamp) -> Vec<(&'static str, i64)> {
+    fn stalls(&self, oldest: Option<Timestamp>, liveness: &Liveness, now: Timestamp) -> Vec<(&'static str, i64)> {
         let too_long = |(fact, at, longest): (_, Option<Timestamp>, _)| {
             let length = now.duration_since(at?);
             (length > longest).then_some((fact, length.as_mins()))
@@ -71,7 +71,7 @@ async fn evaluate(snapshot: &Snapshot, rule: &Settings) -> Result<Vec<Evaluation
     let waiting = partitions.iter().map(|partition| partition.ready).sum();
     let mut alert = Alert::new(RULE.name, Subject::Fleet, now);
     let health = Health::unhealthy_if(!stalls.is_empty());
-    alert.finding = Some(Finding::new(waiting, waiting).with(stalls));
+    alert.finding = Some(FleetStats::new(waiting, waiting).with(stalls));
     Ok(vec![Evaluation { clears_after: rule.clears_after, ..Evaluation::new(alert, health, now) }])
 }
 
@@ -94,7 +94,7 @@ mod tests {
             (None, None, None, vec![]),
             (at(9_000), None, None, vec![("oldestWaitsMinutes", 16)]),
         ] {
-            let liveness = Signs { worker, ingest, ..Signs::default() };
+            let liveness = Liveness { worker, ingest, ..Liveness::default() };
             let found = settings.stalls(oldest, &liveness, at(10_000).unwrap());
             assert_eq!(found, stalls, "{oldest:?} {worker:?} {ingest:?}");
         }

@@ -13,7 +13,7 @@ use super::{PAGE, ReadError, Snapshot};
 use crate::device_context::{self, Rows};
 
 /// Of how many devices the newest rows are read at a time.
-const AT_ONCE: usize = 100;
+const BATCH_SIZE: usize = 100;
 
 /// How many such reads there are at the same time.
 const READERS: usize = 8;
@@ -109,7 +109,7 @@ impl Snapshot {
                 device_context::rows_of(&store, &newest, most).await
             }
         };
-        let chunks: Vec<_> = devices.chunks(AT_ONCE).map(<[DeviceId]>::to_vec).collect();
+        let chunks: Vec<_> = devices.chunks(BATCH_SIZE).map(<[DeviceId]>::to_vec).collect();
         let found: Vec<_> = stream::iter(chunks).map(some).buffer_unordered(READERS).try_collect().await?;
         Ok(found.into_iter().flatten().collect())
     }

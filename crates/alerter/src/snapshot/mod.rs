@@ -15,9 +15,9 @@ use futures_util::{TryStreamExt, stream::BoxStream};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{Alert, AlertName, DeviceId, FleetWindowsFold, Incident, Listening, Scope, Silence},
-    presence::{LastSeen, Pulse, Signs},
+    presence::{Heartbeat, LastSeen, Liveness},
     queue::{Queue, QueueError},
-    store::{KeptIncident, Store, StoreError},
+    store::{Store, StoreError, VersionedIncident},
 };
 use tokio::sync::OnceCell;
 
@@ -60,8 +60,8 @@ pub(crate) struct Snapshot {
     pub(crate) devices: Vec<DeviceId>,
     /// The open incidents of the rule that is evaluated, of these devices or of the fleet, by their
     /// fingerprints.
-    pub(crate) open: HashMap<String, KeptIncident>,
-    liveness: OnceCell<Signs>,
+    pub(crate) open: HashMap<String, VersionedIncident>,
+    liveness: OnceCell<Liveness>,
 }
 
 /// Where snapshots are read from: the servers, and what is remembered from one to the next. Cheap to clone.
@@ -126,7 +126,7 @@ impl Snapshot {
     }
 
     /// Puts the open incidents of a rule in; their devices are the page.
-    pub(crate) fn open_page(&mut self, open: Vec<KeptIncident>) {
+    pub(crate) fn open_page(&mut self, open: Vec<VersionedIncident>) {
         self.devices = open.iter().filter_map(|kept| kept.incident.alert.device_id().cloned()).collect();
         self.open = open.into_iter().map(|kept| (kept.incident.alert.own_fingerprint(), kept)).collect();
     }
@@ -147,8 +147,8 @@ impl Snapshot {
     }
 
     /// Returns when an API and a worker were last alive, and when no API was.
-    pub(crate) async fn liveness(&self) -> Result<&Signs, ReadError> {
-        let read = || async { Pulse::new(self.source.queue.clone()).signs().await };
+    pub(crate) async fn liveness(&self) -> Result<&Liveness, ReadError> {
+        let read = || async { Heartbeat::new(self.source.queue.clone()).liveness().await };
         Ok(self.liveness.get_or_try_init(read).await?)
     }
 

@@ -23,7 +23,7 @@ use crate::{
 const SETTLED: SignedDuration = SignedDuration::from_mins(10);
 
 /// How long that is waited for.
-const PATIENCE: SignedDuration = SignedDuration::from_hours(2);
+const TIMEOUT: SignedDuration = SignedDuration::from_hours(2);
 
 /// Sends summaries, by what the outbox sends by. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -67,7 +67,7 @@ impl Summaries {
         }
         let counted = store.status_hours().find(due.to).await?;
         let is_settled = counted.is_some_and(|counted| counted.taken_at + SETTLED <= now);
-        if !is_settled && now < due.at + PATIENCE {
+        if !is_settled && now < due.at + TIMEOUT {
             return Ok(None);
         }
         let figures = Figures::of(store, &self.seen, due, now).await?;

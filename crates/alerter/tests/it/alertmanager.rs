@@ -9,7 +9,7 @@ use alerter::{
 };
 use jiff::Timestamp;
 use pisync_core::{
-    models::{Alert, AlertState, Incident, Telling, Told},
+    models::{Alert, AlertState, Incident, NotificationKind, SentNotification},
     store::{Saved, Store},
 };
 use serde_json::Value;
@@ -64,8 +64,8 @@ async fn what_is_pushed_fires_there_and_is_resolved_and_our_webhook_says_what_it
     let server = AlertmanagerServer::start(env.path("alertmanager"), fake_receiver.url()).await;
     let webhook = format!("[[receiver]]\nname = \"people\"\ntype = \"webhook\"\nurl = \"{}\"\n", fake_receiver.url());
     let receivers = pushing(&env, &server, &webhook);
-    let firing = notice("école 7 \"x\"", Telling::Firing);
-    let mut resolved = AlertNotification { kind: Telling::Resolved, ..firing.clone() };
+    let firing = notice("école 7 \"x\"", NotificationKind::Firing);
+    let mut resolved = AlertNotification { kind: NotificationKind::Resolved, ..firing.clone() };
     resolved.alert.ends_at = Some(hours_ago(1));
     for (seen, notice) in [firing, resolved].into_iter().enumerate() {
         assert_eq!(receivers.send(&message(vec![notice.clone()])).await, Delivery::Sent);
@@ -88,8 +88,8 @@ async fn what_is_pushed_fires_there_and_is_resolved_and_our_webhook_says_what_it
     env.remove().await;
 }
 
-fn told() -> Told {
-    Told { receiver: "there".into(), group: BTreeMap::new(), at: hours_ago(2), is_resolved: false }
+fn told() -> SentNotification {
+    SentNotification { receiver: "there".into(), group: BTreeMap::new(), at: hours_ago(2), is_resolved: false }
 }
 
 async fn change(store: &Store, alert: &Alert, change: impl FnOnce(&mut Incident)) {

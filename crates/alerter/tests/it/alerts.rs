@@ -2,8 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    models::{Alert, AlertName, Entry, FailureRun, Incident, Subject, Telling},
-    store::{KeptIncident, Revision, Saved},
+    models::{Alert, AlertName, Entry, FailureRun, Incident, NotificationKind, Subject},
+    store::{Revision, Saved, VersionedIncident},
 };
 use serde_json::{Value, json};
 use testkit::{
@@ -81,10 +81,10 @@ async fn one_incident_of_a_device_is_open_whenever_it_is_said_to_have_begun() {
     let new = |hours| {
         let run = FailureRun { count: 3, since: hours_ago(hours), last_at: hours_ago(1), last_speed: 1.0 };
         let incident = Incident::new(Alert::device_sync_failing(device("a"), &run), hours_ago(1));
-        [KeptIncident { incident, revision: Revision::Unset }]
+        [VersionedIncident { incident, revision: Revision::Unset }]
     };
     assert_eq!(store.alerts().save(&new(5)).await.unwrap(), Saved::All);
-    assert_eq!(store.alerts().save(&new(6)).await.unwrap(), Saved::Outrun);
+    assert_eq!(store.alerts().save(&new(6)).await.unwrap(), Saved::Conflict);
     env.finish().await;
 }
 
@@ -169,7 +169,7 @@ async fn an_incident_is_taken_on_with_a_name_and_a_comment() {
 async fn a_rule_that_only_the_alerter_knows_can_be_silenced_by_the_form() {
     let (env, now) = (TestEnv::new(), testkit::now());
     let alert = Alert::new(AlertName::parse("QueueNearLimit").unwrap(), Subject::Fleet, now);
-    let kept = KeptIncident { incident: Incident::new(alert, now), revision: Revision::Unset };
+    let kept = VersionedIncident { incident: Incident::new(alert, now), revision: Revision::Unset };
     assert_eq!(env.store().await.alerts().save(&[kept]).await.unwrap(), Saved::All);
     let api = env.api(&[]).await;
     let page = reqwest::get(format!("{}/silences", api.url)).await.unwrap().text().await.unwrap();
@@ -333,8 +333,8 @@ async fn a_rule_that_fails_alone_stops_no_other() {
     env.drained().await;
     worker.kill().await;
     drop(api);
-    env.redis(&["DEL", "{}:pulse"]).await;
-    env.redis(&["SET", "{}:pulse", "no hash"]).await;
+    env.redis(&["DEL", "{}:heartbeat"]).await;
+    env.redis(&["SET", "{}:heartbeat", "no hash"]).await;
     once(&env).await;
     let lines = env.alerts();
     assert_eq!((lines.len(), &lines[0]["alertname"]), (1, &"DeviceSyncFailing".into()));
@@ -354,8 +354,8 @@ async fn an_incident_of_an_unknown_rule_is_read_and_told_and_stays_open() {
     let (now, name) = (testkit::now(), AlertName::new("OfAnotherVersion"));
     let alert = Alert::new(name, Subject::Fleet, now);
     let mut incident = Incident::new(alert.clone(), now);
-    incident.outbox.push(Entry::new(1, Telling::Firing, "log".into(), [].into(), now));
-    let saved = store.alerts().save(&[KeptIncident { incident, revision: Revision::Unset }]).await.unwrap();
+    incident.outbox.push(Entry::new(1, NotificationKind::Firing, "log".into(), [].into(), now));
+    let saved = store.alerts().save(&[VersionedIncident { incident, revision: Revision::Unset }]).await.unwrap();
     assert_eq!(saved, Saved::All);
     harness.tick_at(now).await.unwrap();
     harness.deliver().await.unwrap();

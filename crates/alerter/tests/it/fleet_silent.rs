@@ -132,9 +132,9 @@ async fn away_for_six_hours(gap_is_known: bool) -> BTreeMap<String, usize> {
     story.heard(1..200, 0).await;
     let millis = |minutes| story.at(minutes).as_millisecond().to_string();
     let back = 6 * HOUR;
-    story.env.redis(&["HSET", "{}:pulse", "ingest", &millis(back)]).await;
+    story.env.redis(&["HSET", "{}:heartbeat", "ingest", &millis(back)]).await;
     if gap_is_known {
-        story.env.redis(&["HSET", "{}:pulse", &format!("gap:{}", millis(0)), &millis(back)]).await;
+        story.env.redis(&["HSET", "{}:heartbeat", &format!("gap:{}", millis(0)), &millis(back)]).await;
     }
     story.looks(back).await;
     story.looks(back + 1).await;
@@ -155,7 +155,7 @@ async fn while_nobody_listened_nobody_was_silent() {
 async fn while_no_api_is_alive_that_is_said_and_of_the_devices_nothing() {
     let story = Story::new(40).await;
     story.heard(0..200, 0).await;
-    story.env.redis(&["HSET", "{}:pulse", "ingest", &story.at(0).as_millisecond().to_string()]).await;
+    story.env.redis(&["HSET", "{}:heartbeat", "ingest", &story.at(0).as_millisecond().to_string()]).await;
     for hour in 1..=30 {
         story.looks(hour * HOUR).await;
     }

@@ -182,7 +182,7 @@ async fn while_no_api_is_alive_no_part_is_silent_and_one_that_is_stays_so() {
     let story = Story::new(BY_REGION).await;
     let alive = async |hour| {
         let heard = story.at(hour).as_millisecond().to_string();
-        story.env.redis(&["HSET", "{}:pulse", "ingest", &heard]).await;
+        story.env.redis(&["HSET", "{}:heartbeat", "ingest", &heard]).await;
     };
     let open = async || {
         let open = story.env.store().await.alerts().open_of_rule(AlertName::FLEET_SILENT).await.unwrap();

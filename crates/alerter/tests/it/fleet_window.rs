@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{FleetWindow, SyncEvent},
-    presence::Pulse,
+    presence::Heartbeat,
     process::Process,
     store::Store,
 };
@@ -80,30 +80,30 @@ async fn a_clock_that_is_not_believed_does_not_count() {
 #[tokio::test]
 async fn who_is_alive_says_so_and_when_no_api_was_is_written_down_by_the_next() {
     let env = TestEnv::new();
-    let pulse = Pulse::new(env.queue());
-    assert_eq!(pulse.signs().await.unwrap(), pisync_core::presence::Signs::default());
+    let heartbeat = Heartbeat::new(env.queue());
+    assert_eq!(heartbeat.liveness().await.unwrap(), pisync_core::presence::Liveness::default());
     {
         let (_api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
-        env.until("signs of life", async || {
-            let signs = pulse.signs().await.unwrap();
-            signs.ingest.is_some() && signs.worker.is_some()
+        env.until("liveness of life", async || {
+            let liveness = heartbeat.liveness().await.unwrap();
+            liveness.ingest.is_some() && liveness.worker.is_some()
         })
         .await;
     }
-    let signs = pulse.signs().await.unwrap();
-    let (ingest, worker) = (signs.ingest.unwrap(), signs.worker.unwrap());
+    let liveness = heartbeat.liveness().await.unwrap();
+    let (ingest, worker) = (liveness.ingest.unwrap(), liveness.worker.unwrap());
     for at in [ingest, worker] {
         assert!(testkit::clock().duration_since(at).abs() < minutes(1), "{at}");
     }
-    assert_eq!(signs.listening.gaps, []);
+    assert_eq!(liveness.listening.gaps, []);
 
     let long_ago = (ingest - minutes(360)).as_millisecond().to_string();
-    env.redis(&["HSET", "{}:pulse", "ingest", &long_ago, "worker", &long_ago]).await;
-    pulse.beat(Process::Worker).await.unwrap();
-    assert_eq!(pulse.signs().await.unwrap().listening.gaps, [], "an API tells whether anyone listened");
-    pulse.beat(Process::Ingest).await.unwrap();
-    pulse.beat(Process::Ingest).await.unwrap();
-    let gaps = pulse.signs().await.unwrap().listening.gaps;
+    env.redis(&["HSET", "{}:heartbeat", "ingest", &long_ago, "worker", &long_ago]).await;
+    heartbeat.send(Process::Worker).await.unwrap();
+    assert_eq!(heartbeat.liveness().await.unwrap().listening.gaps, [], "an API tells whether anyone listened");
+    heartbeat.send(Process::Ingest).await.unwrap();
+    heartbeat.send(Process::Ingest).await.unwrap();
+    let gaps = heartbeat.liveness().await.unwrap().listening.gaps;
     assert_eq!(gaps.len(), 1);
     assert_eq!(gaps[0].from, ingest - minutes(360));
     assert!(testkit::clock().duration_since(gaps[0].to).abs() < minutes(1));

@@ -2,7 +2,7 @@
 
 use alerter::notification::{AlertNotification, Delivery, Notification};
 use jiff::SignedDuration;
-use pisync_core::models::{AlertName, Telling};
+use pisync_core::models::{AlertName, NotificationKind};
 use serde_json::json;
 use testkit::{AlerterHarness, MailServer, TestEnv, body};
 
@@ -37,7 +37,7 @@ async fn a_mail_arrives_over_starttls_with_all_that_people_need() {
     let env = TestEnv::new();
     let server = server(&env).await;
     let receivers = receivers(&env, &config(&env, server.port, "people@example.org", ""));
-    for (id, reason) in [("msg_1", Telling::Firing), ("msg_2", Telling::Resolved)] {
+    for (id, reason) in [("msg_1", NotificationKind::Firing), ("msg_2", NotificationKind::Resolved)] {
         let message = Notification { id: id.into(), ..to("people", vec![notice("école-7", reason)]) };
         assert_eq!(receivers.send(&message).await, Delivery::Sent);
     }
@@ -92,7 +92,7 @@ async fn a_full_mailbox_is_tried_again_and_one_that_is_not_there_is_not() {
     let port = server.port;
     let send = async |name: &str| {
         let receivers = receivers(&env, &config(&env, port, &format!("{name}@example.org"), ""));
-        receivers.send(&to(name, vec![notice("a", Telling::Firing)])).await
+        receivers.send(&to(name, vec![notice("a", NotificationKind::Firing)])).await
     };
     let full = send("full").await;
     assert!(matches!(&full, Delivery::Again { why, .. } if why.contains("full")), "{full:?}");
@@ -147,7 +147,7 @@ async fn no_password_is_given_to_a_server_that_cannot_show_who_it_is() {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     std::fs::write(env.path("cert.pem"), made.cert.pem()).unwrap();
     let receivers = receivers(&env, &config(&env, server.port, "people@example.org", ""));
-    let delivery = receivers.send(&to("people", vec![notice("a", Telling::Firing)])).await;
+    let delivery = receivers.send(&to("people", vec![notice("a", NotificationKind::Firing)])).await;
     assert!(matches!(delivery, Delivery::Again { .. }), "{delivery:?}");
     assert!(server.mails().is_empty());
     env.remove().await;

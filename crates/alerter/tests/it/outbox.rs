@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use alerter::device_context::{self, DeviceContext};
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::models::{Alert, FailureRun, Telling};
+use pisync_core::models::{Alert, FailureRun, NotificationKind};
 use serde_json::{Value, json};
 use testkit::{
     Answer, FakeReceiver, MongoServer, Service, TestEnv, asked_by, hours_ago, mongo_admin, mongo_find, profile,
@@ -24,7 +24,7 @@ fn before(now: Timestamp, hours: i64) -> Timestamp {
 
 /// Fifty devices that have failed every hour until now, and what is told of them. Of three, one
 /// has not had a good sync yet; the others many, of which a message needs the newest alone.
-async fn failing(env: &TestEnv, now: Timestamp) -> Vec<(Telling, Alert)> {
+async fn failing(env: &TestEnv, now: Timestamp) -> Vec<(NotificationKind, Alert)> {
     let (mut events, mut counters, mut told) = (Vec::new(), Vec::new(), Vec::new());
     for (i, failed) in (0..50).zip(FAILED.into_iter().cycle()) {
         let id = format!("pibook-{i:02}");
@@ -36,7 +36,7 @@ async fn failing(env: &TestEnv, now: Timestamp) -> Vec<(Telling, Alert)> {
             events.extend((1..=100).map(|hours| event(&id, before(now, failed + hours), false)));
         }
         counters.push(counter);
-        told.push((Telling::Firing, Alert::device_sync_failing(device(&id), &run)));
+        told.push((NotificationKind::Firing, Alert::device_sync_failing(device(&id), &run)));
     }
     store_events(env, &events).await;
     store_counters(env, counters).await;
@@ -56,7 +56,7 @@ async fn what_people_want_to_know_of_fifty_alerts_is_asked_for_three_times_and_o
 
     let mut over = told[0].1.clone();
     over.ends_at = Some(now);
-    let facts = device_context::read(&store, &[(Telling::Resolved, over)]).await;
+    let facts = device_context::read(&store, &[(NotificationKind::Resolved, over)]).await;
     assert_eq!(facts, [DeviceContext { last_good_sync: Some(now), ..DeviceContext::default() }]);
     assert_eq!(asked_by(&env, "e2e").await, [Value::Null; 0]);
 

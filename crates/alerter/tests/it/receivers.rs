@@ -10,7 +10,7 @@ use alerter::{
     routing::{Routing, RoutingFile},
 };
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::models::{Alert, DeviceId, FailureRun, Telling};
+use pisync_core::models::{Alert, DeviceId, FailureRun, NotificationKind};
 use serde_json::json;
 use testkit::{Answer, FakeReceiver, TestEnv, hours_ago};
 
@@ -30,10 +30,10 @@ pub(crate) fn receivers(env: &TestEnv, config: &str) -> Routing {
 static SINCE: LazyLock<Timestamp> = LazyLock::new(|| hours_ago(4));
 
 /// What is told of a device that began to fail four hours ago and, if resolved, is well since one.
-pub(crate) fn notice(device_id: &str, reason: Telling) -> AlertNotification {
+pub(crate) fn notice(device_id: &str, reason: NotificationKind) -> AlertNotification {
     let run = FailureRun { count: 3, since: *SINCE, last_at: hours_ago(2), last_speed: 0.2 };
     let mut alert = Alert::device_sync_failing(DeviceId::parse(device_id).unwrap(), &run);
-    alert.ends_at = (reason == Telling::Resolved).then(|| hours_ago(1));
+    alert.ends_at = (reason == NotificationKind::Resolved).then(|| hours_ago(1));
     let last_errors = vec![FailedSync { at: hours_ago(2), errors: 5, files: 8, speed: 0.2 }];
     let facts =
         DeviceContext { last_errors, last_good_sync: Some(hours_ago(5)), usual_speed: Some(12.0), clock_behind: None };
@@ -52,7 +52,7 @@ pub(crate) fn message(notices: Vec<AlertNotification>) -> Notification {
 }
 
 fn firing() -> Notification {
-    message(vec![notice("pibook-1", Telling::Firing)])
+    message(vec![notice("pibook-1", NotificationKind::Firing)])
 }
 
 fn says(status: u16, headers: &str, body: &str) -> Answer {
@@ -148,7 +148,7 @@ async fn slack_gets_what_people_need_and_no_name_of_a_device_is_a_command() {
     let url = env.path("url").display().to_string();
     let receivers =
         receivers(&env, &format!("[[receiver]]\nname = \"there\"\ntype = \"slack\"\nurl_file = \"{url}\"\n"));
-    assert_eq!(receivers.send(&message(vec![notice("<!channel>", Telling::Firing)])).await, Delivery::Sent);
+    assert_eq!(receivers.send(&message(vec![notice("<!channel>", NotificationKind::Firing)])).await, Delivery::Sent);
     let sent = fake_receiver.received().remove(0).json();
     let text = sent["attachments"][0]["text"].as_str().unwrap();
     for part in [
@@ -165,13 +165,13 @@ async fn slack_gets_what_people_need_and_no_name_of_a_device_is_a_command() {
     }
     assert!(!sent.to_string().contains("<!channel>"), "{sent}");
     for command in ["@all", "[x](https://example.net)", "*bold*", "`code`"] {
-        assert_eq!(receivers.send(&message(vec![notice(command, Telling::Firing)])).await, Delivery::Sent);
+        assert_eq!(receivers.send(&message(vec![notice(command, NotificationKind::Firing)])).await, Delivery::Sent);
         let sent = fake_receiver.received().pop().unwrap().json().to_string();
         assert!(!sent.contains(command), "{sent}");
     }
 
-    let mut many: Vec<_> = (0..50).map(|i| notice(&format!("pibook-{i}"), Telling::Firing)).collect();
-    many.push(notice("pibook-well", Telling::Resolved));
+    let mut many: Vec<_> = (0..50).map(|i| notice(&format!("pibook-{i}"), NotificationKind::Firing)).collect();
+    many.push(notice("pibook-well", NotificationKind::Resolved));
     let message = Notification { more: 9, ..message(many) };
     assert_eq!(receivers.send(&message).await, Delivery::Sent);
     let sent = fake_receiver.received().pop().unwrap().json();
@@ -197,7 +197,7 @@ async fn pagerduty_gets_one_incident_that_begins_and_ends() {
     let keys =
         format!("name = \"there\"\ntype = \"pagerduty\"\nurl = \"{url}/v2/enqueue\"\nrouting_key_file = \"{key}\"\n");
     let receivers = receivers(&env, &format!("[[receiver]]\n{keys}severity = \"warning\"\n"));
-    for reason in [Telling::Firing, Telling::Repeat, Telling::Resolved] {
+    for reason in [NotificationKind::Firing, NotificationKind::Repeat, NotificationKind::Resolved] {
         assert_eq!(receivers.send(&message(vec![notice("pibook-1", reason)])).await, Delivery::Sent);
     }
     let events: Vec<_> = fake_receiver.received().iter().map(testkit::Received::json).collect();
@@ -226,7 +226,7 @@ async fn pagerduty_gets_one_incident_that_begins_and_ends() {
 async fn the_log_gets_a_line_for_each_alert_of_a_message() {
     let env = TestEnv::new();
     let receivers = receivers(&env, "");
-    let notices = (0..3).map(|i| notice(&format!("pibook-{i}"), Telling::Firing)).collect();
+    let notices = (0..3).map(|i| notice(&format!("pibook-{i}"), NotificationKind::Firing)).collect();
     assert_eq!(receivers.send(&Notification { receiver: "log".into(), ..message(notices) }).await, Delivery::Sent);
     let devices: Vec<_> = env.alerts().iter().map(|line| line["deviceId"].as_str().unwrap().to_owned()).collect();
     assert_eq!(devices, ["pibook-0", "pibook-1", "pibook-2"]);

@@ -11,7 +11,7 @@ const fn row(name: &'static str, fault: Fault, expect: Expect) -> AlerterRow {
 }
 
 const fn killed_at(name: &'static str, point: &'static str) -> AlerterRow {
-    row(name, Fault::KilledAt(point), Expect::Told)
+    row(name, Fault::KilledAt(point), Expect::SentNotification)
 }
 
 /// The rows, after those of the pipeline.
@@ -23,7 +23,7 @@ pub(crate) const ALL: &[AlerterRow] = &[
     killed_at("alerters killed after_send", "after_send"),
     killed_at("alerters killed during_mark", "during_mark"),
     killed_at("alerters killed after_mark", "after_mark"),
-    row("alerters killed at random", Fault::KilledAtRandom, Expect::Told),
+    row("alerters killed at random", Fault::KilledAtRandom, Expect::SentNotification),
     row("control: alerter marks before it sends", Fault::NaiveMark, Expect::Losses),
     row("control: alerters send before they claim", Fault::NaiveSend, Expect::Duplicates),
 ];

@@ -11,7 +11,7 @@ use crate::table::{Columns, KillColumns};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expect {
     /// Everything told, nothing unfounded, and nothing twice but what was on its way at a kill.
-    Told,
+    SentNotification,
     /// The same without any kill: nothing twice.
     ToldOnce,
     /// A control: incidents of which nobody is told.
@@ -118,17 +118,19 @@ pub(super) fn verdict(expect: Expect, outcome: &Outcome) -> Option<String> {
     let Outcome { findings, kills, .. } = outcome;
     let Findings { faults, torn, unsettled, posts, owed, .. } = findings;
     let Faults { lost, duplicates, unfounded } = *faults;
-    if *kills == 0 && matches!(expect, Expect::Told | Expect::Losses) {
+    if *kills == 0 && matches!(expect, Expect::SentNotification | Expect::Losses) {
         return Some("nothing was done to the alerters".into());
     }
     match expect {
-        Expect::Told | Expect::ToldOnce if lost + unfounded + unsettled > 0 || *torn > *kills as u64 => {
+        Expect::SentNotification | Expect::ToldOnce if lost + unfounded + unsettled > 0 || *torn > *kills as u64 => {
             Some(format!("{lost} lost, {unfounded} unfounded, {torn} torn lines, {unsettled} unsettled"))
         }
-        Expect::Told | Expect::ToldOnce if posts.changed > 0 || posts.told != *owed => {
+        Expect::SentNotification | Expect::ToldOnce if posts.changed > 0 || posts.told != *owed => {
             Some(format!("the webhook was told of {} alerts instead of {owed}: {posts:?}", posts.told))
         }
-        Expect::Told | Expect::ToldOnce if duplicates.max(ON_ITS_WAY * posts.repeated) > ON_ITS_WAY * *kills as u64 => {
+        Expect::SentNotification | Expect::ToldOnce
+            if duplicates.max(ON_ITS_WAY * posts.repeated) > ON_ITS_WAY * *kills as u64 =>
+        {
             Some(format!(
                 "{duplicates} lines and {} messages more than once: {kills} kills cannot do that",
                 posts.repeated
@@ -147,12 +149,12 @@ mod tests {
     #[test]
     fn a_row_passes_with_what_kills_can_make_and_a_control_with_its_own_damage() {
         for (expect, [lost, duplicates, unfounded], kills, is_right) in [
-            (Expect::Told, [0, 0, 0], 1, true),
-            (Expect::Told, [0, 50, 0], 1, true),
-            (Expect::Told, [0, 51, 0], 1, false),
-            (Expect::Told, [0, 0, 0], 0, false),
-            (Expect::Told, [1, 0, 0], 1, false),
-            (Expect::Told, [0, 0, 1], 1, false),
+            (Expect::SentNotification, [0, 0, 0], 1, true),
+            (Expect::SentNotification, [0, 50, 0], 1, true),
+            (Expect::SentNotification, [0, 51, 0], 1, false),
+            (Expect::SentNotification, [0, 0, 0], 0, false),
+            (Expect::SentNotification, [1, 0, 0], 1, false),
+            (Expect::SentNotification, [0, 0, 1], 1, false),
             (Expect::ToldOnce, [0, 0, 0], 0, true),
             (Expect::ToldOnce, [0, 1, 0], 0, false),
             (Expect::Losses, [1, 0, 0], 1, true),
@@ -167,6 +169,9 @@ mod tests {
         }
         let torn =
             |torn| Outcome { findings: Findings { torn, ..Findings::default() }, kills: 1, ..Outcome::default() };
-        assert!(verdict(Expect::Told, &torn(1)).is_none() && verdict(Expect::Told, &torn(2)).is_some());
+        assert!(
+            verdict(Expect::SentNotification, &torn(1)).is_none()
+                && verdict(Expect::SentNotification, &torn(2)).is_some()
+        );
     }
 }

@@ -22,7 +22,7 @@ use pisync_core::{
     queue::Queue,
     settings::{self, LogSettings},
     shutdown,
-    store::{KeptIncident, Saved, Store},
+    store::{Saved, Store, VersionedIncident},
 };
 
 /// The threshold of the counters.
@@ -108,7 +108,7 @@ async fn deliver(config: &Config, store: &Store, receivers: &Routing, group: &st
     Ok(true)
 }
 
-fn notification(message: &MessageId, waiting: &[KeptIncident]) -> Notification {
+fn notification(message: &MessageId, waiting: &[VersionedIncident]) -> Notification {
     let notices = waiting.iter().filter_map(|kept| {
         let kind = kept.incident.outbox.first()?.telling;
         Some(AlertNotification { kind, alert: kept.incident.alert.clone(), context: DeviceContext::default() })
@@ -123,12 +123,13 @@ fn notification(message: &MessageId, waiting: &[KeptIncident]) -> Notification {
     }
 }
 
-async fn mark(store: &Store, message: &MessageId, sent: Vec<KeptIncident>) -> anyhow::Result<()> {
+async fn mark(store: &Store, message: &MessageId, sent: Vec<VersionedIncident>) -> anyhow::Result<()> {
     let now = Timestamp::now();
     let trigger = Trigger { message, delivery: &Delivery::Sent, now, next_at: now };
-    let mark = |kept: KeptIncident| KeptIncident { incident: incident::delivered(&kept.incident, &trigger), ..kept };
+    let mark =
+        |kept: VersionedIncident| VersionedIncident { incident: incident::delivered(&kept.incident, &trigger), ..kept };
     let marked: Vec<_> = sent.into_iter().map(mark).collect();
     // What another has changed meanwhile is found as it is at the next look.
-    let (Saved::All | Saved::Outrun | Saved::Refused) = store.alerts().save(&marked).await?;
+    let (Saved::All | Saved::Conflict | Saved::Refused) = store.alerts().save(&marked).await?;
     Ok(())
 }

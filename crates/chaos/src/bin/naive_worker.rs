@@ -11,10 +11,10 @@ use pisync_core::{
     queue::{Batch, BatchId, Claim, Queue},
     settings::{self, LogSettings},
     shutdown,
-    store::{Kept, Saved, Store},
+    store::{Saved, Store, VersionedCounter},
 };
 use queue_worker::{
-    batch::{Rested, write_rows},
+    batch::{WrittenEvent, write_rows},
     counters::keep_counters,
     decode,
     repeats::Repeats,
@@ -112,13 +112,13 @@ async fn work(config: &Config, queue: &Queue, store: &Store, batch: &Batch) -> a
 
 /// One more for a failure, zero for a success, in the order of arrival: wrong for what comes late,
 /// and for rows whose worker died before it counted them.
-async fn count_what_is_new(store: &Store, rested: &[Rested]) -> anyhow::Result<()> {
+async fn count_what_is_new(store: &Store, rested: &[WrittenEvent]) -> anyhow::Result<()> {
     let devices: Vec<_> = rested.iter().map(|event| event.device_id.clone()).collect();
     loop {
         let mut counters = store.failure_counters().find(&devices).await?;
         for event in rested.iter().filter(|event| event.is_new) {
             let device_id = event.device_id.clone();
-            let kept = counters.entry(device_id.clone()).or_insert_with(|| Kept::none(device_id));
+            let kept = counters.entry(device_id.clone()).or_insert_with(|| VersionedCounter::none(device_id));
             count(&mut kept.counter, event);
         }
         let counters: Vec<_> = counters.into_values().map(|kept| (kept.counter, kept.revision)).collect();
@@ -128,7 +128,7 @@ async fn count_what_is_new(store: &Store, rested: &[Rested]) -> anyhow::Result<(
     }
 }
 
-fn count(counter: &mut FailureCounter, event: &Rested) {
+fn count(counter: &mut FailureCounter, event: &WrittenEvent) {
     let at = event.observation.timestamp;
     counter.run = event.observation.failed.then(|| FailureRun {
         count: counter.failure_count() + 1,

@@ -304,7 +304,7 @@ async fn what_a_person_puts_into_redis_stops_nothing() {
     env.redis(&["ZADD", &key("seen"), "-inf", "never"]).await;
     env.redis(&["HSET", &key("stats"), "acked", "many"]).await;
     env.redis(&["LPUSH", &key("dead"), "no letter"]).await;
-    env.redis(&["HSET", "{}:pulse", "ingest", "today", "gap:x", "1"]).await;
+    env.redis(&["HSET", "{}:heartbeat", "ingest", "today", "gap:x", "1"]).await;
     env.redis(&["RPUSH", "{}:alerts", ""]).await;
     let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
     let base = hours_ago(3);

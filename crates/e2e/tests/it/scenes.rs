@@ -94,9 +94,9 @@ async fn an_outage_of_ours_is_seen_on_the_first_page() {
     env.drained().await;
     // The API that comes back writes down since when none was.
     let last = story.at(hours(NOW - 6)).as_millisecond().to_string();
-    env.redis(&["HSET", "{}:pulse", "ingest", &last]).await;
+    env.redis(&["HSET", "{}:heartbeat", "ingest", &last]).await;
     let back = env.api_named("back.log", &[]).await;
-    env.until("the gap", async || env.redis(&["HKEYS", "{}:pulse"]).await.contains("gap:")).await;
+    env.until("the gap", async || env.redis(&["HKEYS", "{}:heartbeat"]).await.contains("gap:")).await;
     story.tick(hours(NOW)).await.unwrap();
     drop(back);
     look(&env, "own-outage", "PiSync was away for 6 h Nobody listened until .* ago").await;

@@ -4,7 +4,7 @@
 use std::process::Stdio;
 
 use jiff::SignedDuration;
-use pisync_core::models::{Alert, AlertName, Cause, Finding, Incident, Subject};
+use pisync_core::models::{Alert, AlertName, Cause, FleetStats, Incident, Subject};
 use testkit::{
     TestEnv,
     keys::{api, key},
@@ -112,7 +112,7 @@ async fn a_paused_queue_hides_no_open_incident() {
     devices(&env, &[(DEVICE, 69)]).await;
     let began = testkit::now() - SignedDuration::from_mins(30);
     let fleet = Alert::new(AlertName::FLEET_SYNC_FAILING, Subject::Fleet, began);
-    let finding = Some(Finding::new(200, 1_000));
+    let finding = Some(FleetStats::new(200, 1_000));
     let fleet = Alert { cause: Cause::Content, failure_count: 200, finding, ..fleet };
     save(&env, Incident::new(fleet, began)).await;
     let mut device = failing(DEVICE);

@@ -77,7 +77,7 @@ pub(crate) async fn set(state: &State, id: &str, acked: Option<Ack>) -> Result<I
         kept.incident.acked.clone_from(&acked);
         match state.store.alerts().save(std::slice::from_ref(&kept)).await? {
             Saved::All => return Ok(kept.incident),
-            Saved::Outrun => {}
+            Saved::Conflict => {}
             Saved::Refused => {
                 let name = "the incident cannot be saved as it is; the log says why".into();
                 return Err(StoreError::Refused { code: 121, name }.into());

@@ -8,7 +8,7 @@ use actix_web::{
     web::{Data, Query},
 };
 use pisync_core::{
-    models::{AlertId, AlertState, DeviceId, Entry, Finding, Incident},
+    models::{AlertId, AlertState, DeviceId, Entry, FleetStats, Incident},
     store::{AlertFilter, Held},
     time::rfc3339,
 };
@@ -244,8 +244,8 @@ impl From<Incident> for AlertItem {
     }
 }
 
-impl From<&Finding> for FindingItem {
-    fn from(finding: &Finding) -> Self {
+impl From<&FleetStats> for FindingItem {
+    fn from(finding: &FleetStats) -> Self {
         Self {
             part: finding.part,
             whole: finding.whole,

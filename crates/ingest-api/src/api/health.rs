@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use jiff::Timestamp;
 use pisync_core::{
-    presence::{Contact, Signs},
+    presence::{Contact, Liveness},
     queue::{QueueError, Readiness},
 };
 use serde_json::{Value, json};
@@ -33,8 +33,8 @@ pub(super) async fn ready(
     authenticator: Data<Authenticator>,
     state: Data<State>,
 ) -> HttpResponse {
-    let (pushes, mongodb, signs) =
-        tokio::join!(state.producer.readiness(), state.store.answers(), state.fleet.liveness.signs());
+    let (pushes, mongodb, liveness) =
+        tokio::join!(state.producer.readiness(), state.store.answers(), state.fleet.liveness.liveness());
     let status = match (pushes.is_ready(), pushes.refused.is_empty() && mongodb) {
         (false, _) => "unavailable",
         (true, true) => "ready",
@@ -44,7 +44,7 @@ pub(super) async fn ready(
     if authenticator.mode() != Auth::Enforce || authenticator.admit(&request, Scope::Read).is_ok() {
         body["redis"] = redis(&pushes).into();
         body["mongodb"] = if mongodb { "up" } else { "down" }.into();
-        alerter(&mut body, &signs);
+        alerter(&mut body, &liveness);
         if !pushes.refused.is_empty() {
             body["refused"] = pushes.refused.iter().map(refused).collect();
         }
@@ -52,8 +52,8 @@ pub(super) async fn ready(
     if pushes.is_ready() { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
 }
 
-fn alerter(body: &mut Value, signs: &Result<Signs, QueueError>) {
-    let contact = signs.as_ref().map(|signs| signs.alerter_at(Timestamp::now()));
+fn alerter(body: &mut Value, liveness: &Result<Liveness, QueueError>) {
+    let contact = liveness.as_ref().map(|liveness| liveness.alerter_at(Timestamp::now()));
     body["alerter"] = match contact {
         Ok(contact) if contact.is_alive() => "ok",
         Ok(_) => "absent",

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use pisync_core::{
     metrics::{CONTENT_TYPE, registry, render},
     models::DeviceStatus,
-    presence::Signs,
+    presence::Liveness,
     queue::{Each, PartitionStatus, QueueError},
 };
 use prometheus_client::{
@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use crate::{http::metrics::Metrics, state::State};
 
 /// How long Redis and `MongoDB` may take: less than a scrape.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Place {
@@ -29,13 +29,13 @@ struct Place {
 
 /// Everything in the text format of Prometheus; without what a server knows while it is away.
 pub(super) async fn get(state: Data<State>, metrics: Data<Metrics>) -> HttpResponse {
-    let status = timeout(PATIENCE, state.queue.status_of_each());
-    let (status, devices, signs) =
-        tokio::join!(status, timeout(PATIENCE, state.fleet.device_counts()), state.fleet.liveness.signs());
+    let status = timeout(TIMEOUT, state.queue.status_of_each());
+    let (status, devices, liveness) =
+        tokio::join!(status, timeout(TIMEOUT, state.fleet.device_counts()), state.fleet.liveness.liveness());
     let status = status.unwrap_or_else(|_| Err(QueueError::Unavailable("no state of the queue in time".into())));
     let queue = queue_registry(&status, state.producer.max_queue());
     let devices = devices.ok().and_then(Result::ok).map(|counts| devices_registry(counts.by_status()));
-    let alerter = signs.ok().map(|signs| alerter_registry(&signs, Timestamp::now()));
+    let alerter = liveness.ok().map(|liveness| alerter_registry(&liveness, Timestamp::now()));
     let registries = [Some(metrics.registry()), Some(queue), devices, alerter];
     match registries.iter().flatten().map(render).collect::<Result<String, _>>() {
         Ok(text) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(text),
@@ -85,11 +85,11 @@ fn devices_registry(counts: [(DeviceStatus, u64); 4]) -> Registry {
 }
 
 /// Whether anybody is being alerted, by what alerters wrote down in Redis.
-fn alerter_registry(signs: &Signs, now: Timestamp) -> Registry {
+fn alerter_registry(liveness: &Liveness, now: Timestamp) -> Registry {
     let mut registry = registry();
     let (up, last_tick) = (Gauge::<i64>::default(), Gauge::<i64>::default());
-    up.set(i64::from(signs.alerter_at(now).is_alive()));
-    last_tick.set(signs.alerter.map_or(0, Timestamp::as_second));
+    up.set(i64::from(liveness.alerter_at(now).is_alive()));
+    last_tick.set(liveness.alerter.map_or(0, Timestamp::as_second));
     let help = "1 while an alerter ticks by its schedule, 0 while nobody is being alerted";
     registry.register("alerter_up", help, up);
     let help = "When an alerter last completed a tick; 0 before the first";

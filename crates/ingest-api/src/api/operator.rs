@@ -1,4 +1,4 @@
-//! What a person says with a deed: who they are, and why.
+//! What a person says with a action: who they are, and why.
 
 use actix_web::{HttpMessage, HttpRequest, web::Payload};
 use serde::de::DeserializeOwned;

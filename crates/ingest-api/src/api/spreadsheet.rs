@@ -81,7 +81,7 @@ const MONTHS: &[&str] = &[
 const TRUTHS: &[&str] =
     &["true", "false", "vrai", "faux", "wahr", "falsch", "verdadero", "falso", "verdadeiro", "vero"];
 
-/// Signs of currencies, of which amounts are made.
+/// Liveness of currencies, of which amounts are made.
 const CURRENCIES: &str = "$€£¥₹₽₩₦₱₫₴₺₪₵¢";
 
 /// Whether a spreadsheet would make something else of the text.

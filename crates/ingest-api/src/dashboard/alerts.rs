@@ -15,8 +15,8 @@ use serde::Deserialize;
 use super::{
     devices::next_page,
     form::PageForm,
-    held::{self, HeldBack},
     incidents::{Counts, Group, grouped},
+    inhibited::{self, HeldBack},
     page::{Frame, PageError, go_to, render_with},
     sign_in::begin_for_forms,
     verdict,
@@ -88,10 +88,10 @@ pub(super) async fn get(
     let now = Timestamp::now();
     let counts = Counts::of(&state.store, &step).await?;
     let is_first = is_plain && query.cursor.is_none() && only != Some(AlertState::Resolved);
-    let held = if is_first { held::all(&state, now).await? } else { Vec::new() };
+    let held = if is_first { inhibited::all(&state, now).await? } else { Vec::new() };
     let silences = state.store.silences().not_over(now, LIMIT).await.map_err(ApiError::from)?.len();
     // Without an answer of Redis nothing is said of it here; the first page says so.
-    let signs = state.fleet.liveness.signs().await.ok();
+    let liveness = state.fleet.liveness.liveness().await.ok();
     // Without a key for it there are no forms, and the list is there all the same.
     let cookie = if viewer.may_operate { begin_for_forms(&request, &mut viewer, &state) } else { None };
     let page = AlertsPage {
@@ -102,7 +102,7 @@ pub(super) async fn get(
         groups: grouped(&step, &counts, now),
         held,
         silences,
-        nobody: signs.and_then(|signs| verdict::nobody(signs.alerter_at(now))),
+        nobody: liveness.and_then(|liveness| verdict::nobody(liveness.alerter_at(now))),
         next,
         back: without_done(request.query_string()),
         done: done(request.query_string()),

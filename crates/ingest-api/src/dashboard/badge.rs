@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web::Data};
 use jiff::Timestamp;
 use pisync_core::models::DeviceStatus;
 
-use super::{moment::grouped, page::PageError, viewer::Viewer};
+use super::{page::PageError, relative_time::grouped, viewer::Viewer};
 use crate::{http::error::ApiError, state::State};
 
 /// Pixels of a character, at the most, and around a text.
@@ -13,7 +13,7 @@ const AROUND: usize = 12;
 
 /// The picture.
 pub(super) async fn get(_: Viewer, state: Data<State>) -> Result<HttpResponse, PageError> {
-    let alerter = state.fleet.liveness.signs().await.map_err(ApiError::from)?.alerter_at(Timestamp::now());
+    let alerter = state.fleet.liveness.liveness().await.map_err(ApiError::from)?.alerter_at(Timestamp::now());
     let counts = state.fleet.device_counts().await?.by_status();
     let of = |status| counts.iter().find(|(found, _)| *found == status).map_or(0, |(_, count)| *count);
     let known: u64 = counts.iter().map(|(_, count)| count).sum();

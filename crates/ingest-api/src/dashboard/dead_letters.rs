@@ -10,8 +10,8 @@ use serde::Deserialize;
 
 use super::{
     form::PageForm,
-    moment::{Moment, grouped},
     page::{Frame, PageError, go_to, render_with},
+    relative_time::{Moment, grouped},
     sign_in::begin_for_forms,
     viewer::Viewer,
 };

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use pisync_core::models::{Entry, Incident};
 
-use super::moment::Moment;
+use super::relative_time::Moment;
 
 /// How it stands with one receiver.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl Delivery {
 mod tests {
     use std::collections::BTreeMap;
 
-    use pisync_core::models::{Alert, Dead, DeviceId, FailureRun, Telling, Told};
+    use pisync_core::models::{Alert, Dead, DeviceId, FailureRun, NotificationKind, SentNotification};
 
     use super::*;
 
@@ -101,12 +101,12 @@ mod tests {
 
     fn entry(receiver: &str, attempts: i32) -> Entry {
         let last_error = (attempts > 0).then(|| "503 no".into());
-        let entry = Entry::new(1, Telling::Firing, receiver.into(), BTreeMap::new(), at(0));
+        let entry = Entry::new(1, NotificationKind::Firing, receiver.into(), BTreeMap::new(), at(0));
         Entry { next_at: at(1_300), attempts, last_error, ..entry }
     }
 
-    fn told(receiver: &str, second: i64, is_resolved: bool) -> Told {
-        Told { receiver: receiver.into(), group: BTreeMap::new(), at: at(second), is_resolved }
+    fn told(receiver: &str, second: i64, is_resolved: bool) -> SentNotification {
+        SentNotification { receiver: receiver.into(), group: BTreeMap::new(), at: at(second), is_resolved }
     }
 
     #[test]

@@ -14,9 +14,9 @@ use serde::Deserialize;
 
 use super::{
     devices::look,
-    moment::{Moment, Span},
+    heatmap::{self, Strip},
     page::{Frame, PageError, escaped, render},
-    strip::{self, Strip},
+    relative_time::{Moment, Span},
     timeline::{self, Line},
     viewer::Viewer,
 };
@@ -103,7 +103,7 @@ pub(super) async fn get(
 /// The rows of the strip; where it has none, the newest there are.
 async fn rows(state: &State, device_id: &DeviceId, now: Timestamp) -> Result<Vec<StoredEvent>, ApiError> {
     let events = state.store.sync_events();
-    let shown = events.history_step(device_id, strip::start(now)..Timestamp::MAX, None, ROWS).await?.found;
+    let shown = events.history_step(device_id, heatmap::start(now)..Timestamp::MAX, None, ROWS).await?.found;
     if !shown.is_empty() {
         return Ok(shown);
     }

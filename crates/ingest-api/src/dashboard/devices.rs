@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use pisync_core::models::{Cause, DeviceStatus};
 
 use super::{
-    moment::Moment,
     page::{Frame, PageError, escaped, render},
+    relative_time::Moment,
     viewer::Viewer,
 };
 use crate::{

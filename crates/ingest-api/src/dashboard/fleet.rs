@@ -7,23 +7,23 @@ use askama::Template;
 use jiff::Timestamp;
 use pisync_core::{
     models::{AlertState, DeviceStatus, Speeds, SyncHour},
-    presence::Signs,
+    presence::Liveness,
     store::{AlertFilter, Held},
 };
 use tokio::time::timeout;
 
 use super::{
     chart::{self, WEEK},
+    day_over_day::Yesterday,
     devices::Row,
-    moment::{Moment, Span, grouped, percent},
     page::{Frame, PageError, render},
     pipeline::{Pace, Pipeline},
+    relative_time::{Moment, Span, grouped, percent},
     setup::Setup,
-    states::{self, States},
+    status_counts::{self, States},
     verdict::{Alive, Away, DeviceTotals, Incidents, QueueState, Situation, Verdict},
     viewer::Viewer,
     what_changed::{self, Changed},
-    yesterday::Yesterday,
 };
 use crate::{
     fleet::Known,
@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// How long a part may take before the page goes without it.
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How many incidents are counted by their cause.
 const COUNTED: u32 = 200;
@@ -103,14 +103,14 @@ pub(super) async fn get(
     state: Data<State>,
 ) -> Result<HttpResponse, PageError> {
     let now = Timestamp::now();
-    let (queue, signs, counts, before, incidents, hours, worst, changed) = tokio::join!(
+    let (queue, liveness, counts, before, incidents, hours, worst, changed) = tokio::join!(
         in_time(&state, async |state: State| Ok(Pipeline::of(
             &state.queue.status_of_each().await?.told,
             Timestamp::now()
         ))),
-        in_time(&state, async |state: State| Ok(state.fleet.liveness.signs().await?)),
+        in_time(&state, async |state: State| Ok(state.fleet.liveness.liveness().await?)),
         in_time(&state, async |state: State| state.fleet.device_counts().await),
-        in_time(&state, async move |state: State| states::of_yesterday(&state.store, now).await),
+        in_time(&state, async move |state: State| status_counts::of_yesterday(&state.store, now).await),
         in_time(&state, open_incidents),
         in_time(&state, async |state: State| chart::hours(&state, WEEK).await),
         in_time(&state, worst),
@@ -120,16 +120,18 @@ pub(super) async fn get(
     let devices = counts.as_ref().map(|counts| device_totals(counts));
     let setup = Setup::of(
         &request,
-        signs.as_ref(),
+        liveness.as_ref(),
         queue.as_ref().map_or(0, |queue| queue.accepted),
         devices.map(|devices| devices.known),
     );
     let situation = Situation {
         queue: queue.as_ref().map(QueueState::from),
-        alive: signs.as_ref().map(|signs| Alive { worker: signs.worker_at(now), alerter: signs.alerter_at(now) }),
+        alive: liveness
+            .as_ref()
+            .map(|liveness| Alive { worker: liveness.worker_at(now), alerter: liveness.alerter_at(now) }),
         incidents,
         devices,
-        away: signs.as_ref().and_then(|signs: &Signs| Away::last(&signs.listening.gaps, now)),
+        away: liveness.as_ref().and_then(|liveness: &Liveness| Away::last(&liveness.listening.gaps, now)),
     };
     let hours = hours.unwrap_or_default();
     let day = &hours[hours.len().saturating_sub(24)..];
@@ -170,7 +172,7 @@ where
     F: Future<Output = Result<T, ApiError>> + Send + 'static,
 {
     // Spawned, since a driver's future must not be dropped half way.
-    match timeout(PATIENCE, reads::spawn(ask(state.clone()))).await {
+    match timeout(TIMEOUT, reads::spawn(ask(state.clone()))).await {
         Ok(Ok(Ok(found))) => Some(found),
         Ok(Ok(Err(error))) => {
             error.log("dashboard");

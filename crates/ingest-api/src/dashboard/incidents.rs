@@ -11,8 +11,8 @@ use pisync_core::{
 use super::{
     delivery::{self, Delivery},
     devices::href,
-    moment::{self, Moment, Span},
     page::escaped,
+    relative_time::{self, Moment, Span},
     whole_fleet,
 };
 use crate::http::error::ApiError;
@@ -72,7 +72,10 @@ impl Counts {
     }
 
     fn evidence(&self, alert: &Alert) -> String {
-        let stats = alert.finding.as_ref().map(|stats| (moment::grouped(stats.part), moment::grouped(stats.whole)));
+        let stats = alert
+            .finding
+            .as_ref()
+            .map(|stats| (relative_time::grouped(stats.part), relative_time::grouped(stats.whole)));
         match (alert.name, stats) {
             (AlertName::DEVICE_SYNC_FAILING, _) => match alert.device_id().and_then(|device| self.0.get(device)) {
                 Some(count) if *count > 0 => format!("{count} failed in a row"),

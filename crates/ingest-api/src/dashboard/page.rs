@@ -11,7 +11,7 @@ use actix_web::{
 };
 use askama::{Template, filters::urlencode_strict};
 
-use super::{ROUTES, moment::Moment};
+use super::{ROUTES, relative_time::Moment};
 use crate::http::{error::ApiError, root};
 
 /// What pages need: files of this server, and nothing else.

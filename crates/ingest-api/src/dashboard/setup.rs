@@ -2,9 +2,9 @@
 
 use actix_web::{HttpRequest, web::Data};
 use jiff::Timestamp;
-use pisync_core::presence::{Contact, Signs};
+use pisync_core::presence::{Contact, Liveness};
 
-use super::moment::Span;
+use super::relative_time::Span;
 use crate::http::{
     Site,
     auth::{Auth, Authenticator},
@@ -34,12 +34,12 @@ impl Setup {
     /// after that, or while that is not known.
     pub(super) fn of(
         request: &HttpRequest,
-        signs: Option<&Signs>,
+        liveness: Option<&Liveness>,
         accepted: u64,
         devices: Option<u64>,
     ) -> Option<Self> {
-        let (signs, devices, now) = (signs?, devices?, Timestamp::now());
-        let (worker, alerter) = (signs.worker_at(now), signs.alerter_at(now));
+        let (liveness, devices, now) = (liveness?, devices?, Timestamp::now());
+        let (worker, alerter) = (liveness.worker_at(now), liveness.alerter_at(now));
         if devices > 0 && worker != Contact::Never && alerter != Contact::Never {
             return None;
         }
@@ -54,9 +54,9 @@ impl Setup {
             Step::process("An alerter watches", alerter, "Start `alerter`."),
             Step::new(
                 "People are told",
-                signs.receivers > 0,
-                if signs.receivers > 0 {
-                    format!("Alerts go to {} receiver{} and the log.", signs.receivers, s(signs.receivers))
+                liveness.receivers > 0,
+                if liveness.receivers > 0 {
+                    format!("Alerts go to {} receiver{} and the log.", liveness.receivers, s(liveness.receivers))
                 } else {
                     "Name receivers in the file of `alerter --config`. Until then alerts go to the alerter's log alone."
                         .into()

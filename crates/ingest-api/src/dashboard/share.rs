@@ -13,8 +13,8 @@ use serde::Deserialize;
 
 use super::{
     form::PageForm,
-    moment::Moment,
     page::{Frame, PageError, go_to, render},
+    relative_time::Moment,
     shared_link::Shared,
     viewer::Viewer,
 };

@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// How often who fails may try: ten times at once, then every ten seconds.
-const AT_ONCE: NonZeroU32 = NonZeroU32::new(10).expect("not zero");
+const BATCH_SIZE: NonZeroU32 = NonZeroU32::new(10).expect("not zero");
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// How many keys and clients are told apart; beyond, some share a limit.
@@ -42,7 +42,7 @@ pub struct Attempts(Cells);
 impl Attempts {
     /// Nobody has tried yet. Without a limit only in the controls of tests.
     pub fn new(has_limit: bool) -> Self {
-        Self(Cells::new(PLACES, PAUSE, if has_limit { AT_ONCE } else { NonZeroU32::MAX }))
+        Self(Cells::new(PLACES, PAUSE, if has_limit { BATCH_SIZE } else { NonZeroU32::MAX }))
     }
 }
 

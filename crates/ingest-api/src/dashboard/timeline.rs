@@ -8,7 +8,7 @@ use pisync_core::{
     store::StoredEvent,
 };
 
-use super::{incidents, moment::Moment};
+use super::{incidents, relative_time::Moment};
 
 /// How many of the newest lines are shown.
 const LINES: usize = 60;
@@ -18,7 +18,7 @@ const LINES: usize = 60;
 pub(super) struct Line {
     at: Timestamp,
     pub(super) moment: Moment,
-    /// The word for its look: `good`, `failed`, `alert` or `deed`.
+    /// The word for its look: `good`, `failed`, `alert` or `action`.
     pub(super) class: &'static str,
     pub(super) sign: &'static str,
     pub(super) said: String,
@@ -36,7 +36,7 @@ pub(super) fn is_about(silence: &Silence, device_id: &DeviceId, labels: &Labels)
 pub(super) fn of(rows: &[StoredEvent], incidents: &[Incident], silences: &[Silence], now: Timestamp) -> Vec<Line> {
     let line = |(at, class, sign, said)| Line { at, moment: Moment::new(at, now), class, sign, said };
     let said = rows.iter().map(sync).chain(incidents.iter().flat_map(incident));
-    let said = said.chain(silences.iter().flat_map(|silence| hush(silence, now)));
+    let said = said.chain(silences.iter().flat_map(|silence| silence_entries(silence, now)));
     let mut lines: Vec<_> = said.map(line).collect();
     lines.sort_by_key(|line| Reverse(line.at));
     lines.truncate(LINES);
@@ -66,13 +66,13 @@ fn incident(listed: &Incident) -> impl Iterator<Item = Said> {
     let began = (alert.starts_at, "alert", "!", format!("incident began: {name}{cause}"));
     let taken = listed.acked.as_ref().map(|ack| {
         let said = format!("incident taken on by {}{}", ack.by, reason(&ack.comment));
-        (ack.at, "deed", "\u{2611}", said)
+        (ack.at, "action", "\u{2611}", said)
     });
     let ended = alert.ends_at.map(|end| (end, "alert", "\u{2713}", format!("incident ended: {name}")));
     [Some(began), taken, ended].into_iter().flatten()
 }
 
-fn hush(silence: &Silence, now: Timestamp) -> impl Iterator<Item = Said> {
+fn silence_entries(silence: &Silence, now: Timestamp) -> impl Iterator<Item = Said> {
     let until = match silence.end {
         SilenceEnd::At(end) if end > now => format!(" until {}", Moment::new(end, now).utc),
         SilenceEnd::At(_) => String::new(),
@@ -81,10 +81,10 @@ fn hush(silence: &Silence, now: Timestamp) -> impl Iterator<Item = Said> {
     let what = if silence.starts_at > now { "silence planned" } else { "silenced" };
     let said = format!("{what} by {}{until}{}", silence.by, reason(&silence.comment));
     let ended = match silence.end {
-        SilenceEnd::At(end) if end <= now => Some((end, "deed", "\u{2016}", "silence over".to_owned())),
+        SilenceEnd::At(end) if end <= now => Some((end, "action", "\u{2016}", "silence over".to_owned())),
         _ => None,
     };
-    [Some((silence.starts_at.min(now), "deed", "\u{2016}", said)), ended].into_iter().flatten()
+    [Some((silence.starts_at.min(now), "action", "\u{2016}", said)), ended].into_iter().flatten()
 }
 
 fn reason(comment: &str) -> String {

@@ -10,7 +10,7 @@ use pisync_core::{
 };
 
 use super::{
-    moment::{Span, grouped},
+    relative_time::{Span, grouped},
     whole_fleet,
 };
 
@@ -374,7 +374,7 @@ fn no_device(situation: &Situation) -> Vec<Condition> {
 
 #[cfg(test)]
 mod tests {
-    use pisync_core::models::{Finding, Subject};
+    use pisync_core::models::{FleetStats, Subject};
     use serde_json::Value;
 
     use super::*;
@@ -391,7 +391,7 @@ mod tests {
     }
 
     fn many(name: AlertName, cause: Cause, facts: [(&'static str, Value); 1]) -> Alert {
-        let finding = Some(Finding::new(200, 1_000).with(facts));
+        let finding = Some(FleetStats::new(200, 1_000).with(facts));
         Alert { cause, finding, ..Alert::new(name, Subject::Fleet, Timestamp::UNIX_EPOCH) }
     }
 

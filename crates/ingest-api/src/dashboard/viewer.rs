@@ -5,8 +5,8 @@ use futures_util::future::LocalBoxFuture;
 use jiff::Timestamp;
 
 use super::{
-    moment::Moment,
     page::{Frame, PageError},
+    relative_time::Moment,
     shared_link::Shared,
 };
 use crate::{

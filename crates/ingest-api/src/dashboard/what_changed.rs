@@ -6,14 +6,14 @@ use actix_web::HttpRequest;
 use jiff::Timestamp;
 use pisync_core::models::{Contrast, Share};
 
-use super::moment::{Moment, grouped};
+use super::relative_time::{Moment, grouped};
 use crate::{fleet::Found, state::State};
 
 /// The window, in minutes: each device of a fleet that reports every hour is in it.
 const MINUTES: u32 = 60;
 
 /// How long the page waits where nothing is known yet.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How many lines it has.
 const LINES: usize = 5;
@@ -45,7 +45,7 @@ pub(super) async fn of(request: &HttpRequest, state: &State) -> Option<Changed> 
     if request.headers().contains_key("hx-request") {
         return None;
     }
-    let found = state.fleet.changes.recent(MINUTES, PATIENCE).await;
+    let found = state.fleet.changes.recent(MINUTES, TIMEOUT).await;
     let found = found.inspect_err(|error| error.log("dashboard")).ok()?;
     (!found.what.contrasts.is_empty()).then(|| Changed::new(&found, Timestamp::now()))
 }

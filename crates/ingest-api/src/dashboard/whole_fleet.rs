@@ -1,10 +1,10 @@
 //! Alerts of many devices in plain words: what is the matter, and where to look.
 
 use jiff::Timestamp;
-use pisync_core::models::{Alert, AlertName, Cause, Finding};
+use pisync_core::models::{Alert, AlertName, Cause, FleetStats};
 use serde_json::Value;
 
-use super::moment::grouped;
+use super::relative_time::grouped;
 
 /// What is the matter, in a few words.
 pub(super) fn headline(alert: &Alert) -> String {
@@ -54,7 +54,7 @@ pub(super) fn advice(alert: &Alert) -> String {
 }
 
 /// Returns the facts that a rule found, in words.
-pub(super) fn known(rule: AlertName, finding: &Finding) -> String {
+pub(super) fn known(rule: AlertName, finding: &FleetStats) -> String {
     let number = |fact: &str| finding.facts.get(fact).and_then(Value::as_i64);
     let said = |fact: &str, before: &str, after: &str| Some(format!("{before}{}{after}", number(fact)?));
     let said = match rule {

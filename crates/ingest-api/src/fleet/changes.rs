@@ -16,7 +16,7 @@ use pisync_core::{
 };
 use tokio::time::Instant;
 
-use super::refresh::{OneAtATime, PATIENCE};
+use super::refresh::{OneAtATime, TIMEOUT};
 use crate::http::{error::ApiError, reads};
 
 /// How old an answer may be in any case.
@@ -59,7 +59,7 @@ impl Changes {
 
     /// What stands out among the devices that reported in the last `minutes` by their own clocks.
     pub(crate) async fn of(&self, minutes: u32) -> Result<Found, ApiError> {
-        match self.wait(minutes, PATIENCE).await {
+        match self.wait(minutes, TIMEOUT).await {
             Ok(found) => Ok(found),
             Err(error) => self.answer(minutes, STALE).map(|answer| answer.found).ok_or(error),
         }

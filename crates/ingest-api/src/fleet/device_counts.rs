@@ -12,7 +12,7 @@ use pisync_core::models::{DeviceId, DeviceStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Fleet, refresh::PATIENCE};
+use super::{Fleet, refresh::TIMEOUT};
 use crate::http::error::ApiError;
 
 /// How many devices are asked after together.
@@ -54,7 +54,7 @@ impl DeviceCounts {
 impl Fleet {
     /// Returns how many devices have which status, as it was a few seconds ago: whoever asks first counts for all.
     pub(crate) async fn device_counts(&self) -> Result<DeviceCounts, ApiError> {
-        self.device_counts_within(PATIENCE).await
+        self.device_counts_within(TIMEOUT).await
     }
 
     /// The same for who can wait.
@@ -69,7 +69,7 @@ impl Fleet {
     pub(crate) async fn failing_total(&self) -> Result<u64, ApiError> {
         let counters = self.store.failure_counters();
         let count = || async move { Ok(counters.count_failing(DeviceStatus::REPEATED).await?) };
-        self.failing_total.get(TOTAL_LAGS, PATIENCE, "the counts of the failing devices", count).await
+        self.failing_total.get(TOTAL_LAGS, TIMEOUT, "the counts of the failing devices", count).await
     }
 
     /// The devices now. Counts that are taken one after the other may differ by what comes

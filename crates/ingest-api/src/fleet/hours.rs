@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use pisync_core::{models::SyncHour, presence::LastSeen, queue::Queue, store::Store, time::hour_of};
 use tokio::time::Instant;
 
-use super::refresh::{OneAtATime, PATIENCE};
+use super::refresh::{OneAtATime, TIMEOUT};
 use crate::http::error::ApiError;
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
@@ -31,7 +31,7 @@ const RUNNING_EVERY: SignedDuration = SignedDuration::from_secs(5);
 const SLACK: SignedDuration = SignedDuration::from_secs(5);
 
 /// How many hours are computed at the same time: the first question of all computes all.
-const AT_ONCE: usize = 4;
+const BATCH_SIZE: usize = 4;
 
 /// After computing for longer than [`BRIEF`], so many times as long passes before stale hours are
 /// computed again: a tenth of the time is spent on it, however many reports come late.
@@ -61,7 +61,7 @@ impl Hours {
     /// The first call has to read all rows of the range: then, as while the store hangs, this fails
     /// within 3 s, and what was computed is there for the next call.
     pub async fn of(&self, from: Timestamp, to: Timestamp) -> Result<Vec<SyncHour>, ApiError> {
-        self.within(from, to, PATIENCE).await
+        self.within(from, to, TIMEOUT).await
     }
 
     /// The same for who can wait.
@@ -88,7 +88,7 @@ impl Hours {
         let due: Vec<_> = within(from, to, now).filter(is_due).collect();
         let store = self.store.sync_hours();
         let computed = stream::iter(due).map(async |hour| store.compute(hour, now).await);
-        let computed: Vec<_> = computed.buffer_unordered(AT_ONCE).try_collect().await?;
+        let computed: Vec<_> = computed.buffer_unordered(BATCH_SIZE).try_collect().await?;
         hours.extend(computed.into_iter().map(|hour| (hour.hour, hour)));
         if began.elapsed() > BRIEF {
             let rested_at = Instant::now() + REST * began.elapsed();

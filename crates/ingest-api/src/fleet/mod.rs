@@ -11,13 +11,13 @@ mod device_walk;
 pub(crate) mod hourly;
 mod hours;
 mod known;
-mod liveness;
+mod liveness_cache;
 mod refresh;
 
 use jiff::SignedDuration;
 use pisync_core::{presence::LastSeen, queue::Queue, store::Store};
 
-use self::{changes::Changes, liveness::Liveness, refresh::Latest};
+use self::{changes::Changes, liveness_cache::LivenessCache, refresh::Latest};
 
 pub use self::hours::Hours;
 pub(crate) use self::{
@@ -35,7 +35,7 @@ pub struct Fleet {
     /// When devices were last heard of.
     pub(crate) last_seen: LastSeen,
     /// Who is alive beside this process.
-    pub(crate) liveness: Liveness,
+    pub(crate) liveness: LivenessCache,
     /// The hours, added up.
     pub(crate) hours: Hours,
     /// What those that fail have in common.
@@ -51,7 +51,7 @@ impl Fleet {
     pub(crate) fn new(queue: &Queue, store: Store, silent_after: SignedDuration) -> Self {
         Self {
             last_seen: LastSeen::new(queue.clone()),
-            liveness: Liveness::new(queue.clone()),
+            liveness: LivenessCache::new(queue.clone()),
             hours: Hours::new(queue.clone(), store.clone()),
             changes: Changes::new(store.clone()),
             silent_after,

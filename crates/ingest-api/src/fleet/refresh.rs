@@ -1,7 +1,7 @@
 //! What is computed for all who ask: once at a time, and nobody waits for long.
 //!
 //! A `MongoDB` that hangs answers nothing and refuses nothing. So whoever asks waits for
-//! [`PATIENCE`], a computation is given up after [`DEADLINE`], and no second one is begun before
+//! [`TIMEOUT`], a computation is given up after [`DEADLINE`], and no second one is begun before
 //! that: questions do not pile up, and the first after the server is back is answered.
 
 use std::{
@@ -18,7 +18,7 @@ use tokio::{
 use crate::http::{error::ApiError, reads};
 
 /// How long who asks waits at the most; what is computed meanwhile is there for the next.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(2_500);
+pub(crate) const TIMEOUT: Duration = Duration::from_millis(2_500);
 
 /// How long a computation may take before another one may begin.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
@@ -139,33 +139,33 @@ mod tests {
         };
         for _ in 0..5 {
             let asked_at = Instant::now();
-            assert!(latest.get(FRESH, PATIENCE, "counts", hang).await.is_err());
+            assert!(latest.get(FRESH, TIMEOUT, "counts", hang).await.is_err());
             assert!(asked_at.elapsed() <= Duration::from_secs(3), "{:?}", asked_at.elapsed());
         }
         assert_eq!(begun.load(Ordering::Relaxed), 1);
         tokio::time::sleep(DEADLINE).await;
-        assert_eq!(latest.get(FRESH, PATIENCE, "counts", async || Ok(7)).await.unwrap(), 7);
+        assert_eq!(latest.get(FRESH, TIMEOUT, "counts", async || Ok(7)).await.unwrap(), 7);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_last_value_serves_while_the_next_one_hangs() {
         let latest = Latest::<u32>::default();
-        assert_eq!(latest.get(FRESH, PATIENCE, "counts", async || Ok(1)).await.unwrap(), 1);
-        assert_eq!(latest.get(FRESH, PATIENCE, "counts", async || Ok(2)).await.unwrap(), 1);
+        assert_eq!(latest.get(FRESH, TIMEOUT, "counts", async || Ok(1)).await.unwrap(), 1);
+        assert_eq!(latest.get(FRESH, TIMEOUT, "counts", async || Ok(2)).await.unwrap(), 1);
         tokio::time::sleep(FRESH[0]).await;
-        assert_eq!(latest.get(FRESH, PATIENCE, "counts", pending).await.unwrap(), 1);
+        assert_eq!(latest.get(FRESH, TIMEOUT, "counts", pending).await.unwrap(), 1);
         tokio::time::sleep(FRESH[1]).await;
-        assert!(latest.get(FRESH, PATIENCE, "counts", pending).await.is_err());
+        assert!(latest.get(FRESH, TIMEOUT, "counts", pending).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_computation_that_nobody_waits_for_is_there_for_the_next() {
         let latest = Latest::<u32>::default();
         let slow = async || {
-            tokio::time::sleep(PATIENCE + Duration::from_secs(1)).await;
+            tokio::time::sleep(TIMEOUT + Duration::from_secs(1)).await;
             Ok(3)
         };
-        assert!(latest.get(FRESH, PATIENCE, "counts", slow).await.is_err());
-        assert_eq!(latest.get(FRESH, PATIENCE, "counts", pending).await.unwrap(), 3);
+        assert!(latest.get(FRESH, TIMEOUT, "counts", slow).await.is_err());
+        assert_eq!(latest.get(FRESH, TIMEOUT, "counts", pending).await.unwrap(), 3);
     }
 }

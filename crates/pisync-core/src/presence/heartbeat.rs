@@ -17,10 +17,10 @@ use crate::{
     redis::unreadable,
 };
 
-static PULSE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/pulse.lua")));
+static HEARTBEAT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/heartbeat.lua")));
 
 /// How often a process says that it is alive.
-const EVERY: Duration = Duration::from_secs(10);
+const INTERVAL: Duration = Duration::from_secs(10);
 
 /// What the name of a field begins with that holds the end of a gap.
 const GAP: &str = "gap:";
@@ -28,7 +28,7 @@ const GAP: &str = "gap:";
 /// What the name of a field begins with that holds when the next tick of an alerter is due.
 const DUE: &str = "due:";
 
-/// How long nothing may be heard of an API or a worker, which give a sign every [`EVERY`].
+/// How long nothing may be heard of an API or a worker, which give a sign every [`INTERVAL`].
 const ABSENT: SignedDuration = SignedDuration::from_mins(2);
 
 /// How late the tick of an alerter may be: it takes its time.
@@ -56,13 +56,13 @@ pub enum Contact {
     Alive(SignedDuration),
 }
 
-/// The signs of life that go with a queue. Cheap to clone.
+/// The liveness of life that go with a queue. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Pulse(Queue);
+pub struct Heartbeat(Queue);
 
 /// What is known of who is alive.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Signs {
+pub struct Liveness {
     /// When any API was last alive; none where there never was one.
     pub ingest: Option<Timestamp>,
     /// When any worker was last alive; none where there never was one.
@@ -98,7 +98,7 @@ impl Contact {
     }
 }
 
-impl Signs {
+impl Liveness {
     /// Returns whether a worker is alive.
     pub fn worker_at(&self, now: Timestamp) -> Contact {
         Contact::until(self.worker, self.worker.and_then(|last| last.checked_add(ABSENT).ok()), now)
@@ -110,40 +110,40 @@ impl Signs {
     }
 }
 
-impl Pulse {
-    /// The signs of life that go with a queue.
+impl Heartbeat {
+    /// The liveness of life that go with a queue.
     pub fn new(queue: Queue) -> Self {
         Self(queue)
     }
 
     /// Says that a process of this kind is alive, also in a Redis that is full.
-    pub async fn beat(&self, role: Process) -> Result<(), QueueError> {
-        let mut script = PULSE.key(self.0.keys.shared("pulse"));
+    pub async fn send(&self, role: Process) -> Result<(), QueueError> {
+        let mut script = HEARTBEAT.key(self.0.keys.shared("heartbeat"));
         script.arg(role.as_str());
-        self.0.redis.run(&self.0.keys.shared("pulse"), &script).await
+        self.0.redis.run(&self.0.keys.shared("heartbeat"), &script).await
     }
 
     /// Says that an alerter has completed a tick, also in a Redis that is full.
     pub async fn ticked(&self, tick: &Tick<'_>) -> Result<(), QueueError> {
-        let mut script = PULSE.key(self.0.keys.shared("pulse"));
+        let mut script = HEARTBEAT.key(self.0.keys.shared("heartbeat"));
         let next = u64::try_from(tick.next.as_millis()).unwrap_or(u64::MAX);
         script.arg(Process::Alerter.as_str()).arg(tick.alerter).arg(next).arg(tick.receivers);
-        self.0.redis.run(&self.0.keys.shared("pulse"), &script).await
+        self.0.redis.run(&self.0.keys.shared("heartbeat"), &script).await
     }
 
     /// Says so for ever; Redis being away is passed over.
     pub async fn keep(self, role: Process) {
         loop {
-            if let Err(error) = self.beat(role).await {
+            if let Err(error) = self.send(role).await {
                 log::debug!(error:% = error; "no sign of life given");
             }
-            tokio::time::sleep(EVERY).await;
+            tokio::time::sleep(INTERVAL).await;
         }
     }
 
     /// Who is alive, and when nobody listened.
-    pub async fn signs(&self) -> Result<Signs, QueueError> {
-        let all = redis::cmd("HGETALL").arg(self.0.keys.shared("pulse")).clone();
+    pub async fn liveness(&self) -> Result<Liveness, QueueError> {
+        let all = redis::cmd("HGETALL").arg(self.0.keys.shared("heartbeat")).clone();
         let fields: HashMap<Vec<u8>, Vec<u8>> = self.0.redis.query(&all).await?;
         let fields: HashMap<String, i64> = fields.iter().filter_map(field).collect();
         let time = |millis: &i64| Timestamp::from_millisecond(*millis).ok();
@@ -156,7 +156,7 @@ impl Pulse {
         gaps.sort_by_key(|gap| gap.from);
         let due = fields.iter().filter(|(field, _)| field.starts_with(DUE)).filter_map(|(_, due)| time(due));
         let receivers = fields.get("receivers").and_then(|count| u64::try_from(*count).ok());
-        Ok(Signs {
+        Ok(Liveness {
             ingest: last(Process::Ingest),
             worker: last(Process::Worker),
             alerter: last(Process::Alerter),
@@ -172,7 +172,7 @@ fn field((name, millis): (&Vec<u8>, &Vec<u8>)) -> Option<(String, i64)> {
     let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(str::to_owned);
     let read = text(name).zip(text(millis).and_then(|millis| millis.parse().ok()));
     if read.is_none() {
-        unreadable("pulse", name, "expected milliseconds");
+        unreadable("heartbeat", name, "expected milliseconds");
     }
     read
 }
@@ -184,20 +184,20 @@ mod tests {
     #[test]
     fn an_alerter_is_alive_until_its_next_tick_is_a_minute_late() {
         let at = |second| Timestamp::from_second(second).unwrap();
-        let hourly = Signs { alerter: Some(at(0)), next_tick: Some(at(3_600)), ..Signs::default() };
+        let hourly = Liveness { alerter: Some(at(0)), next_tick: Some(at(3_600)), ..Liveness::default() };
         let age = SignedDuration::from_secs;
         assert_eq!(hourly.alerter_at(at(3_660)), Contact::Alive(age(3_660)));
         assert_eq!(hourly.alerter_at(at(3_661)), Contact::Lost(age(3_661)));
-        assert_eq!(Signs::default().alerter_at(at(0)), Contact::Never);
-        let without_schedule = Signs { next_tick: None, ..hourly };
+        assert_eq!(Liveness::default().alerter_at(at(0)), Contact::Never);
+        let without_schedule = Liveness { next_tick: None, ..hourly };
         assert_eq!(without_schedule.alerter_at(at(1)), Contact::Lost(age(1)));
     }
 
     #[test]
     fn a_worker_is_alive_for_two_minutes_after_its_last_sign() {
         let at = |second| Timestamp::from_second(second).unwrap();
-        let signs = Signs { worker: Some(at(0)), ..Signs::default() };
-        assert!(signs.worker_at(at(120)).is_alive() && !signs.worker_at(at(121)).is_alive());
-        assert_eq!(Signs::default().worker_at(at(0)), Contact::Never);
+        let liveness = Liveness { worker: Some(at(0)), ..Liveness::default() };
+        assert!(liveness.worker_at(at(120)).is_alive() && !liveness.worker_at(at(121)).is_alive());
+        assert_eq!(Liveness::default().worker_at(at(0)), Contact::Never);
     }
 }

@@ -7,6 +7,6 @@ mod heartbeat;
 mod last_seen;
 mod last_seen_page;
 
-pub use heartbeat::{Contact, Pulse, Signs, Tick};
+pub use heartbeat::{Contact, Heartbeat, Liveness, Tick};
 pub use last_seen::LastSeen;
 pub(crate) use last_seen::timestamp;

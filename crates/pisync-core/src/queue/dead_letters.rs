@@ -17,7 +17,7 @@ static REMOVE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scr
 pub const KEPT_DEAD: usize = 10_000;
 
 /// How many letters are fetched in one round trip.
-const AT_ONCE: usize = 500;
+const BATCH_SIZE: usize = 500;
 
 /// A letter as it lies in its partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Queue {
         let mut letters = Vec::new();
         while letters.len() < max {
             let from = skip + letters.len();
-            let to = from + AT_ONCE.min(max - letters.len()) - 1;
+            let to = from + BATCH_SIZE.min(max - letters.len()) - 1;
             let raws: Vec<Vec<u8>> = self.redis.query(redis::cmd("LRANGE").arg(&key).arg(from).arg(to)).await?;
             if raws.is_empty() {
                 break;

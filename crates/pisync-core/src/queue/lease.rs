@@ -16,7 +16,7 @@ static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("sc
 pub const LONGEST_LEASE_MS: u64 = 600_000;
 
 /// The right to work on a batch. It ends by time, and it is void once another worker has taken
-/// the batch over: then the epoch has risen and every call answers [`Fenced::Lost`].
+/// the batch over: then the epoch has risen and every call answers [`LeaseState::Lost`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     /// The partition of the batch.
@@ -30,7 +30,7 @@ pub struct Lease {
 /// Whether the lease was still ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub enum Fenced {
+pub enum LeaseState {
     /// It was, and what was asked is done.
     Held,
     /// It was not, and nothing was changed.
@@ -39,7 +39,7 @@ pub enum Fenced {
 
 impl Queue {
     /// Lets `lease` last for `time` from now.
-    pub async fn extend(&self, lease: &Lease, time: Duration) -> Result<Fenced, QueueError> {
+    pub async fn extend(&self, lease: &Lease, time: Duration) -> Result<LeaseState, QueueError> {
         let mut script = EXTEND.key(self.keys.of(lease.partition, "lease"));
         script.arg(&lease.batch.0).arg(lease.epoch).arg(duration_ms(time));
         self.fenced(lease, &script).await
@@ -47,7 +47,7 @@ impl Queue {
 
     /// Writes down how many messages of the batch are read: should the worker die now, it did not
     /// die of reading them.
-    pub async fn note_cursor(&self, lease: &Lease, cursor: usize) -> Result<Fenced, QueueError> {
+    pub async fn note_cursor(&self, lease: &Lease, cursor: usize) -> Result<LeaseState, QueueError> {
         let mut script = NOTE.key(self.keys.of(lease.partition, "lease"));
         script.arg(&lease.batch.0).arg(lease.epoch).arg(cursor);
         self.fenced(lease, &script).await
@@ -56,8 +56,8 @@ impl Queue {
     /// Forgets the batch: its messages have had their effect, but for those that are `dead`, which
     /// are buried by the same step. One round trip at any size.
     ///
-    /// [`Fenced::Lost`] is also the answer to an ack that is repeated.
-    pub async fn ack(&self, lease: &Lease, dead: &[DeadLetter]) -> Result<Fenced, QueueError> {
+    /// [`LeaseState::Lost`] is also the answer to an ack that is repeated.
+    pub async fn ack(&self, lease: &Lease, dead: &[DeadLetter]) -> Result<LeaseState, QueueError> {
         let mut script = ACK.key(self.keys.of(lease.partition, "batch"));
         for name in ["lease", "stats", "dead"] {
             script.key(self.keys.of(lease.partition, name));
@@ -71,7 +71,7 @@ impl Queue {
 
     /// Gives the batch back untouched, for the next claim to take at once. Its attempt stays as
     /// it was: a deploy is not a crash.
-    pub async fn release(&self, lease: &Lease) -> Result<Fenced, QueueError> {
+    pub async fn release(&self, lease: &Lease) -> Result<LeaseState, QueueError> {
         let mut script = RELEASE.key(self.keys.of(lease.partition, "lease"));
         script.arg(&lease.batch.0).arg(lease.epoch).arg(self.keys.shared("wake")).arg(lease.partition.number());
         self.fenced(lease, &script).await
@@ -81,8 +81,8 @@ impl Queue {
         &self,
         lease: &Lease,
         script: &deadpool_redis::redis::ScriptInvocation<'_>,
-    ) -> Result<Fenced, QueueError> {
+    ) -> Result<LeaseState, QueueError> {
         let held: bool = self.redis.run_at(lease.partition, script).await?;
-        Ok(if held { Fenced::Held } else { Fenced::Lost })
+        Ok(if held { LeaseState::Held } else { LeaseState::Lost })
     }
 }

@@ -20,7 +20,7 @@
 //! | `pisync:repartition` | string | there while that number changes: how many partitions may hold something |
 //! | `pisync:ended:<session>` | string | a session of the dashboard that was ended before its time; expires when it would have ended |
 //! | `pisync:alerts` | list | hints: ids of devices that an alerter should look at now |
-//! | `pisync:pulse` | hash | `ingest`, `worker` → when any such process was last alive; `alerter` → when any last completed a tick, `due:<alerter>` → when its next one is due, `receivers` → how many it has besides the log; `gap:<from>` → until when no API was; ms by Redis' clock |
+//! | `pisync:heartbeat` | hash | `ingest`, `worker` → when any such process was last alive; `alerter` → when any last completed a tick, `due:<alerter>` → when its next one is due, `receivers` → how many it has besides the log; `gap:<from>` → until when no API was; ms by Redis' clock |
 //! | `pisync:wake` | channel | the number of a partition that was empty and got its first event |
 //!
 //! A message is in exactly one of `ready`, `batch`, `dead`, or acknowledged. A batch is claimed under
@@ -46,7 +46,7 @@ use std::sync::Arc;
 pub use claim::{Batch, BatchId, Claim};
 pub use dead_letters::{BuriedLetter, KEPT_DEAD};
 pub use hints::Hints;
-pub use lease::{Fenced, LONGEST_LEASE_MS, Lease};
+pub use lease::{LONGEST_LEASE_MS, Lease, LeaseState};
 pub use producer::{Producer, PushError};
 pub use push::Pushed;
 pub use readiness::{Readiness, Refused};

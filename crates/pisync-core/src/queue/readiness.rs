@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{
-    BatchId, Fenced, Lease, Partition, Queue, QueueError,
+    BatchId, Lease, LeaseState, Partition, Queue, QueueError,
     push::{Pushed, QUEUE_FULL},
 };
 
@@ -89,7 +89,7 @@ impl Queue {
         let causes = self.partitions().map(async |partition| {
             // A status reads every key that a worker needs.
             let ask = async {
-                let (Fenced::Held | Fenced::Lost) = self.extend(&nothing(partition), Duration::ZERO).await?;
+                let (LeaseState::Held | LeaseState::Lost) = self.extend(&nothing(partition), Duration::ZERO).await?;
                 self.status(partition).await.map(|_| None)
             };
             (partition, cause(timeout(TIMEOUT, ask).await))

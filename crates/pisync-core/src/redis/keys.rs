@@ -30,7 +30,7 @@ const OF_PARTITION: [(&str, &str); 9] = [
 
 /// The same of the queue as a whole.
 const SHARED: [(&str, &str); 4] =
-    [("partitions", "string"), ("repartition", "string"), ("alerts", "list"), ("pulse", "hash")];
+    [("partitions", "string"), ("repartition", "string"), ("alerts", "list"), ("heartbeat", "hash")];
 
 #[derive(Debug)]
 pub(crate) struct Keys {

@@ -23,12 +23,12 @@ mod wrong_uri;
 
 use std::{sync::Arc, time::Duration};
 
-pub use alerts::{AlertFilter, Alerts, Held, HeldCount, HeldGroup, KeptIncident};
+pub use alerts::{AlertFilter, Alerts, Held, HeldCount, HeldGroup, VersionedIncident};
 use bson::{doc, raw::RawDocumentBuf};
 pub use dead_letters::DeadLetters;
 pub use detached::{Undone, detached};
 pub use error::StoreError;
-pub use failure_counters::{FailureCounters, Kept, ListedCounter, Revision, Walked};
+pub use failure_counters::{FailureCounters, ListedCounter, Revision, VersionedCounter, Walked};
 use mongodb::{
     Client, Database, IndexModel,
     options::{Acknowledgment, ClientOptions, IndexOptions, Tls, TlsOptions, WriteConcern},
@@ -67,7 +67,7 @@ const MAJORITY: Duration = Duration::from_secs(5);
 const INDEXES_EVERY: Duration = Duration::from_mins(1);
 
 /// How long the server may take to say that it is there.
-const PING_PATIENCE: Duration = Duration::from_secs(1);
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a write that changes nothing may take.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -92,7 +92,7 @@ pub enum Saved {
     /// All is as it was given.
     All,
     /// Someone else was there first with at least one of them: read, decide and save again.
-    Outrun,
+    Conflict,
     /// The server takes at least one of them never as it is, and that one is named in the log: another
     /// try does not help. The others are as they were given.
     Refused,
@@ -217,7 +217,7 @@ impl Store {
     /// Whether the server answers now, and soon.
     pub async fn answers(&self) -> bool {
         let store = self.clone();
-        matches!(detached(PING_PATIENCE, async move { store.ping().await }).await, Ok(Ok(())))
+        matches!(detached(PING_TIMEOUT, async move { store.ping().await }).await, Ok(Ok(())))
     }
 
     /// Whether the server takes a write of `process` now, and soon: one that changes nothing.

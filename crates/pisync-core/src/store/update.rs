@@ -47,10 +47,10 @@ pub(super) async fn save(
     };
     let reply = database.run_command(command).await?;
     let reply: Reply = documents::reply("a reply to update", reply)?;
-    let (mut refused, mut is_outrun) = (0, false);
+    let (mut refused, mut is_conflict) = (0, false);
     for error in &reply.write_errors {
         match error.code {
-            DUPLICATE_KEY => is_outrun = true,
+            DUPLICATE_KEY => is_conflict = true,
             code if is_about_the_document(code) => {
                 let id = names.get(error.index).map_or("unknown", String::as_str);
                 let problem = format!("the server refuses what is to be saved (code {code}): {}", error.errmsg);
@@ -63,9 +63,9 @@ pub(super) async fn save(
     if let Some(error) = reply.write_concern_error {
         return Err(StoreError::Unavailable(format!("write concern failed: code {}", error.code)));
     }
-    let is_outrun = is_outrun || usize::try_from(reply.n) != Ok(names.len() - refused);
-    Ok(match (is_outrun, refused) {
-        (true, _) => Saved::Outrun,
+    let is_conflict = is_conflict || usize::try_from(reply.n) != Ok(names.len() - refused);
+    Ok(match (is_conflict, refused) {
+        (true, _) => Saved::Conflict,
         (false, 0) => Saved::All,
         (false, _) => Saved::Refused,
     })

@@ -8,7 +8,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use pisync_core::{
     models::{DeadLetter, Reason},
-    queue::{BatchId, Claim, Fenced, Lease, Partition, Queue},
+    queue::{BatchId, Claim, Lease, LeaseState, Partition, Queue},
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 use testkit::TestEnv;
@@ -160,16 +160,16 @@ impl Case {
     }
 
     /// What a worker holds, and whether the queue must agree.
-    fn holding(&self, worker: usize) -> Option<(Lease, Fenced)> {
+    fn holding(&self, worker: usize) -> Option<(Lease, LeaseState)> {
         let (lease, _) = self.model.held[worker].clone()?;
         let held = self.model.batch.as_ref().is_some_and(|batch| batch.lease == lease);
-        Some((lease, if held { Fenced::Held } else { Fenced::Lost }))
+        Some((lease, if held { LeaseState::Held } else { LeaseState::Lost }))
     }
 
     async fn extend(&mut self, worker: usize) {
         let Some((lease, expected)) = self.holding(worker) else { return };
         assert_eq!(self.queue.extend(&lease, LEASES[0]).await.unwrap(), expected);
-        if expected == Fenced::Held {
+        if expected == LeaseState::Held {
             self.model.batch.as_mut().unwrap().live = true;
         }
     }
@@ -180,7 +180,7 @@ impl Case {
         let size = self.model.batch.as_ref().map_or(0, |batch| batch.messages.len());
         let letters: Vec<_> = (0..dead.min(size)).map(letter).collect();
         assert_eq!(self.queue.ack(&lease, &letters).await.unwrap(), expected);
-        if expected == Fenced::Held {
+        if expected == LeaseState::Held {
             self.model.batch = None;
             self.model.dead += letters.len();
             self.model.acked += size - letters.len();
@@ -190,7 +190,7 @@ impl Case {
     async fn release(&mut self, worker: usize) {
         let Some((lease, expected)) = self.holding(worker) else { return };
         assert_eq!(self.queue.release(&lease).await.unwrap(), expected);
-        if let (Fenced::Held, Some(batch)) = (expected, self.model.batch.as_mut()) {
+        if let (LeaseState::Held, Some(batch)) = (expected, self.model.batch.as_mut()) {
             batch.live = false;
             batch.attempt -= 1;
             batch.lease.epoch += 1;
@@ -200,7 +200,7 @@ impl Case {
     async fn note(&mut self, worker: usize, cursor: usize) {
         let Some((lease, expected)) = self.holding(worker) else { return };
         assert_eq!(self.queue.note_cursor(&lease, cursor).await.unwrap(), expected);
-        if expected == Fenced::Held {
+        if expected == LeaseState::Held {
             self.model.batch.as_mut().unwrap().cursor = Some(cursor);
         }
     }
@@ -263,10 +263,10 @@ async fn a_lease_that_no_worker_was_given_holds_nothing_up() {
         let claim = queue.claim(partition, &BatchId::new(), "b", 10, LEASES[0]).await.unwrap();
         let Claim::Batch(found) = claim else { panic!("{field}: {claim:?}") };
         assert_eq!(found.messages, held.messages, "{field}");
-        assert_eq!(queue.extend(&held.lease, LEASES[0]).await.unwrap(), Fenced::Lost, "{field}");
+        assert_eq!(queue.extend(&held.lease, LEASES[0]).await.unwrap(), LeaseState::Lost, "{field}");
         held = found;
     }
-    assert_eq!(queue.ack(&held.lease, &[]).await.unwrap(), Fenced::Held);
+    assert_eq!(queue.ack(&held.lease, &[]).await.unwrap(), LeaseState::Held);
     env.finish().await;
 }
 
@@ -290,6 +290,6 @@ async fn twenty_workers_race_for_one_expired_batch_and_one_gets_it() {
     }
     assert_eq!(got.len(), 1);
     assert_eq!((got[0].lease.epoch, got[0].attempt), (2, 2));
-    assert_eq!(queue.ack(&got[0].lease, &[]).await.unwrap(), Fenced::Held);
+    assert_eq!(queue.ack(&got[0].lease, &[]).await.unwrap(), LeaseState::Held);
     env.finish().await;
 }

@@ -21,7 +21,7 @@ use crate::counters;
 const TIMEOUT: Duration = Duration::from_mins(5);
 
 /// How many devices are counted in one step.
-const AT_ONCE: usize = 500;
+const BATCH_SIZE: usize = 500;
 
 /// How many hours back Redis knows which have got rows.
 const KEPT_HOURS: i64 = 24 * 8;
@@ -60,7 +60,7 @@ async fn rebuild(device: Option<DeviceId>, output: Output, queue: &Queue, store:
     } else {
         removed = counters.remove_unreadable(None).await?;
         let devices = store.sync_events().devices().await?;
-        let mut groups = devices.try_chunks(AT_ONCE);
+        let mut groups = devices.try_chunks(BATCH_SIZE);
         while let Some(some) = groups.try_next().await.map_err(|error| error.1)? {
             let some: Vec<DeviceId> = some;
             counted += some.len();

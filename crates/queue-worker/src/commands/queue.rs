@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    presence::Pulse,
+    presence::Heartbeat,
     queue::{Each, PartitionStatus, Queue},
     settings::RedisSettings,
 };
@@ -83,8 +83,8 @@ async fn status(queue: &Queue, output: Output) -> anyhow::Result<()> {
 
 /// Whether anybody is being alerted.
 async fn alerter(queue: &Queue) -> String {
-    let contact = match Pulse::new(queue.clone()).signs().await {
-        Ok(signs) => signs.alerter_at(Timestamp::now()),
+    let contact = match Heartbeat::new(queue.clone()).liveness().await {
+        Ok(liveness) => liveness.alerter_at(Timestamp::now()),
         Err(error) => return format!("it is not known whether an alerter runs: {error}"),
     };
     let age = contact.age().map(|age| format!("{:#}", SignedDuration::from_secs(age.as_secs())));

@@ -105,11 +105,11 @@ async fn a_counter_that_has_changed_since_it_was_read_is_not_overwritten() {
     };
     // Two that saw no counter, and two that saw the same one.
     assert_eq!(counters.save(&[(of(9), Revision::Unset)]).await.unwrap(), Saved::All);
-    assert_eq!(counters.save(&[(of(8), Revision::Unset)]).await.unwrap(), Saved::Outrun);
+    assert_eq!(counters.save(&[(of(8), Revision::Unset)]).await.unwrap(), Saved::Conflict);
     let read = counters.find(std::slice::from_ref(&device)).await.unwrap()[&device].revision;
     let (newer, zombie) = (of(2), of(5));
     assert_eq!(counters.save(&[(newer.clone(), read)]).await.unwrap(), Saved::All);
-    assert_eq!(counters.save(&[(zombie, read)]).await.unwrap(), Saved::Outrun);
+    assert_eq!(counters.save(&[(zombie, read)]).await.unwrap(), Saved::Conflict);
     let kept = counters.find(std::slice::from_ref(&device)).await.unwrap();
     let millis = |counter: &FailureCounter| counter.last_success_at.map(jiff::Timestamp::as_millisecond);
     assert_eq!(millis(&kept[&device].counter), millis(&newer));

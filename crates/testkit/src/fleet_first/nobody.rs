@@ -64,8 +64,8 @@ pub(super) async fn nobody_alerts(env: &TestEnv, devices: u32) -> anyhow::Result
     env.until("a heartbeat", async || Said::by(&api).await.is_ok_and(|said| said.alerter != "absent")).await;
     let runs = Said::by(&api).await?;
     let millis = |ago| (Timestamp::now() - SignedDuration::from_mins(ago)).as_millisecond().to_string();
-    for field in env.redis(&["HKEYS", "{}:pulse"]).await.lines().filter(|field| field.starts_with("due:")) {
-        env.redis(&["HSET", "{}:pulse", "alerter", &millis(4), field, &millis(3)]).await;
+    for field in env.redis(&["HKEYS", "{}:heartbeat"]).await.lines().filter(|field| field.starts_with("due:")) {
+        env.redis(&["HSET", "{}:heartbeat", "alerter", &millis(4), field, &millis(3)]).await;
     }
     env.until("its absence", async || Said::by(&api).await.is_ok_and(|said| said.alerter == "absent")).await;
     let gone = Said::by(&api).await?;

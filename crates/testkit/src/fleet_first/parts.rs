@@ -19,7 +19,7 @@ use crate::{alerter_harness::AlerterHarness, requests::body, test_env::TestEnv};
 const TIMES: usize = 5;
 
 /// How many rows are stored at once.
-const AT_ONCE: usize = 5_000;
+const BATCH_SIZE: usize = 5_000;
 
 /// How many devices' labels are looked up.
 const LOOKED_UP: u32 = 20_000;
@@ -82,7 +82,7 @@ async fn report(env: &TestEnv, fleet: u32, devices: std::ops::Range<u32>, at: Ti
         Ok((event.id(), event))
     };
     let rows = devices.map(event).collect::<anyhow::Result<Vec<_>>>()?;
-    for some in rows.chunks(AT_ONCE) {
+    for some in rows.chunks(BATCH_SIZE) {
         env.store().await.sync_events().insert(some).await?;
     }
     Ok(())

@@ -13,7 +13,7 @@ use super::{
 use crate::test_env::TestEnv;
 
 /// How many events of a backlog are made at once.
-const AT_ONCE: usize = 50_000;
+const BATCH_SIZE: usize = 50_000;
 
 /// The hours of which devices kept failed syncs: older than two hours, as they come late.
 const KEPT: std::ops::Range<i64> = 4..76;
@@ -56,7 +56,7 @@ pub(super) async fn own_outage(env: &TestEnv, devices: u32) -> anyhow::Result<bo
         let now = hours(6) + SignedDuration::from_mins(minute);
         // The API says every few seconds that it listens.
         let heard = story.at(now).as_millisecond().to_string();
-        env.redis(&["HSET", "{}:pulse", "ingest", &heard, &from, &to]).await;
+        env.redis(&["HSET", "{}:heartbeat", "ingest", &heard, &from, &to]).await;
         story.tick(now).await?;
     }
     let is_right = story.told.is_empty() && story.incidents_of_devices().await? == 0;
@@ -74,7 +74,7 @@ pub(super) async fn backfill(env: &TestEnv, devices: u32) -> anyhow::Result<bool
     let mut all: Vec<_> = (0..devices).flat_map(|device| KEPT.chain([0]).map(move |hour| (device, hour))).collect();
     fastrand::Rng::with_seed(7).shuffle(&mut all);
     let now = story.at(hours(0));
-    for some in all.chunks(AT_ONCE) {
+    for some in all.chunks(BATCH_SIZE) {
         let report = |(device, hour): &(u32, i64)| report_of(*device, now - hours(*hour), *hour > 0, now);
         push(&env.queue(), &some.iter().map(report).collect::<anyhow::Result<Vec<_>>>()?).await?;
     }

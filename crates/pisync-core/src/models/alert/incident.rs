@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use crate::models::{Alert, AlertId, AlertState, Entry, SilenceId, Told};
+use crate::models::{Alert, AlertId, AlertState, Entry, SentNotification, SilenceId};
 
 /// An incident as it is kept.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,7 +23,7 @@ pub struct Incident {
     /// Whether its device goes up and down too often to be told of each time.
     pub flapping: bool,
     /// What each receiver was told last.
-    pub told: Vec<Told>,
+    pub told: Vec<SentNotification>,
     /// What is to leave, in its order.
     pub outbox: Vec<Entry>,
     /// What could not be delivered.
@@ -77,7 +77,7 @@ impl Incident {
     }
 
     /// What this receiver was told last.
-    pub fn told(&self, receiver: &str) -> Option<&Told> {
+    pub fn told(&self, receiver: &str) -> Option<&SentNotification> {
         self.told.iter().find(|told| told.receiver == receiver)
     }
 }

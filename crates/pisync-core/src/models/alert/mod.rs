@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 pub use alert_name::AlertName;
 pub use incident::{Ack, Incident};
-pub use outbox::{Dead, Entry, MessageId, Telling, Told};
+pub use outbox::{Dead, Entry, MessageId, NotificationKind, SentNotification};
 pub use silence::{InvalidMatcher, Matcher, MatcherKind, Silence, SilenceEnd, SilenceId};
 
 use crate::{
@@ -43,18 +43,18 @@ pub struct Alert {
     /// What the newest failed sync points to.
     pub cause: Cause,
     /// The speeds that say so, where it is about failed syncs of one device.
-    pub evidence: Option<Evidence>,
+    pub evidence: Option<CauseInputs>,
     /// Time of the first failed sync.
     pub starts_at: Timestamp,
     /// When the device was found well again.
     pub ends_at: Option<Timestamp>,
     /// What was found, where it is about more than one sync after the other.
-    pub finding: Option<Finding>,
+    pub finding: Option<FleetStats>,
 }
 
 /// What a rule found out about many devices, or about many syncs of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub struct FleetStats {
     /// How many of them it is about; of a device that flaps, how often it changed.
     pub part: u64,
     /// How many there are; of a device that flaps, how often it could have changed.
@@ -67,7 +67,7 @@ pub struct Finding {
     pub named: Vec<DeviceId>,
 }
 
-impl Finding {
+impl FleetStats {
     /// Returns that it is about `part` of `whole`.
     pub fn new(part: u64, whole: u64) -> Self {
         Self { part, whole, facts: BTreeMap::new(), changed: Vec::new(), named: Vec::new() }
@@ -101,7 +101,7 @@ impl Alert {
     /// A new incident of [`AlertName::DEVICE_SYNC_FAILING`].
     pub fn device_sync_failing(device_id: DeviceId, run: &FailureRun) -> Self {
         let alert = Self::new(AlertName::DEVICE_SYNC_FAILING, Subject::Device(device_id), run.since);
-        let evidence = Evidence { speed: run.last_speed, usual: None };
+        let evidence = CauseInputs { speed: run.last_speed, usual: None };
         Self {
             failure_count: run.count,
             cause: evidence.cause(Cause::CONNECTIVITY_FLOOR),
@@ -261,14 +261,14 @@ impl AlertState {
 
 /// What speaks for a cause: speeds in Mbps.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Evidence {
+pub struct CauseInputs {
     /// That of the newest failed sync; 0 where none was measured.
     pub speed: f64,
     /// What its good syncs usually have, where that is known.
     pub usual: Option<f64>,
 }
 
-impl Evidence {
+impl CauseInputs {
     /// Below this share of what is usual for the device, its connection is taken for slow.
     pub const SLOW_SHARE: f64 = 0.25;
 
@@ -351,7 +351,7 @@ mod tests {
             (0.6, Some(0.7), Cause::Content),
             (0.4, Some(0.4), Cause::Connectivity),
         ] {
-            assert_eq!(Evidence { speed, usual }.cause(0.5), cause, "{speed} {usual:?}");
+            assert_eq!(CauseInputs { speed, usual }.cause(0.5), cause, "{speed} {usual:?}");
         }
     }
 }

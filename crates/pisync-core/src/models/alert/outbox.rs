@@ -10,7 +10,7 @@ pub struct Entry {
     /// Its number within the incident, from 1.
     pub seq: i32,
     /// What it tells.
-    pub telling: Telling,
+    pub telling: NotificationKind,
     /// To whom.
     pub receiver: String,
     /// The labels that it may share a message by.
@@ -33,7 +33,7 @@ pub struct Entry {
 
 /// What an entry tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Telling {
+pub enum NotificationKind {
     /// It began.
     Firing,
     /// It is still so.
@@ -53,7 +53,7 @@ pub struct Dead {
 
 /// What a receiver has been told of an incident.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct SentNotification {
     /// The receiver.
     pub receiver: String,
     /// The labels by which that message was grouped.
@@ -73,7 +73,13 @@ impl Entry {
     pub const LABELS_BEGIN: char = '{';
 
     /// Returns an entry that may leave at once.
-    pub fn new(seq: i32, telling: Telling, receiver: String, group: BTreeMap<String, String>, now: Timestamp) -> Self {
+    pub fn new(
+        seq: i32,
+        telling: NotificationKind,
+        receiver: String,
+        group: BTreeMap<String, String>,
+        now: Timestamp,
+    ) -> Self {
         Self {
             seq,
             telling,
@@ -102,7 +108,7 @@ impl Entry {
     }
 }
 
-impl Telling {
+impl NotificationKind {
     /// The word in the store and in lists.
     pub fn as_str(self) -> &'static str {
         match self {

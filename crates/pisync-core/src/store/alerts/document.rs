@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::KeptIncident;
+use super::VersionedIncident;
 use crate::{
     models::{
-        Ack, Alert, AlertId, AlertName, AlertState, Cause, Dead, DeviceId, Entry, Evidence, Finding, Incident,
-        MessageId, Scope, Subject, Telling, Told,
+        Ack, Alert, AlertId, AlertName, AlertState, Cause, CauseInputs, Dead, DeviceId, Entry, FleetStats, Incident,
+        MessageId, NotificationKind, Scope, SentNotification, Subject,
     },
     store::{
         Revision,
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The statement that saves an incident, whole.
-pub(super) fn statement(kept: &KeptIncident) -> Option<Document> {
+pub(super) fn statement(kept: &VersionedIncident) -> Option<Document> {
     let (at, next) = update::revisions(kept.revision)?;
     let id = object_id(kept.incident.alert.id.bytes());
     let upsert = kept.revision == Revision::Unset;
@@ -91,7 +91,7 @@ fn date(timestamp: Timestamp) -> Bson {
 
 /// Returns what a document says. A name, a state or a reason that is not known was written by a later
 /// version.
-pub(super) fn read(document: &RawDocument) -> Result<KeptIncident, Unreadable> {
+pub(super) fn read(document: &RawDocument) -> Result<VersionedIncident, Unreadable> {
     let unknown = |field: &str, word: &str| Unreadable::new(field, format!("{word:?} is not known to this version"));
     let stored: Stored = documents::parse(document)?;
     let state = AlertState::parse(&stored.state).ok_or_else(|| unknown("state", &stored.state))?;
@@ -104,10 +104,10 @@ pub(super) fn read(document: &RawDocument) -> Result<KeptIncident, Unreadable> {
         state,
         failure_count: stored.failure_count.0,
         cause: Cause::parse(&stored.cause),
-        evidence: stored.speed.map(|speed| Evidence { speed, usual: stored.usual_speed }),
+        evidence: stored.speed.map(|speed| CauseInputs { speed, usual: stored.usual_speed }),
         starts_at: stored.starts_at.0,
         ends_at: time(stored.ends_at),
-        finding: stored.finding.into_iter().next().map(Finding::from),
+        finding: stored.finding.into_iter().next().map(FleetStats::from),
     };
     let entries = |entries: Vec<StoredEntry>| -> Result<Vec<_>, Unreadable> {
         let read = |entry: StoredEntry| {
@@ -123,13 +123,13 @@ pub(super) fn read(document: &RawDocument) -> Result<KeptIncident, Unreadable> {
         silenced_by: stored.silenced_by.iter().map(|id| AlertId::from_bytes(id.bytes())).collect(),
         inhibited_by: stored.inhibited_by.map(|id| AlertId::from_bytes(id.bytes())),
         flapping: stored.flapping,
-        told: stored.told.into_iter().map(Told::from).collect(),
+        told: stored.told.into_iter().map(SentNotification::from).collect(),
         last_seq: stored.last_seq.0,
         outbox: entries(stored.outbox)?,
         dead: entries(stored.dead)?,
         alert,
     };
-    Ok(KeptIncident { incident, revision })
+    Ok(VersionedIncident { incident, revision })
 }
 
 fn time(moment: Option<Moment>) -> Option<Timestamp> {
@@ -207,8 +207,8 @@ struct StoredFinding {
     named: Vec<String>,
 }
 
-impl From<&Finding> for StoredFinding {
-    fn from(finding: &Finding) -> Self {
+impl From<&FleetStats> for StoredFinding {
+    fn from(finding: &FleetStats) -> Self {
         let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         Self {
             part: count(finding.part),
@@ -220,7 +220,7 @@ impl From<&Finding> for StoredFinding {
     }
 }
 
-impl From<StoredFinding> for Finding {
+impl From<StoredFinding> for FleetStats {
     fn from(StoredFinding { part, whole, facts, changed, named }: StoredFinding) -> Self {
         let count = |count: i64| u64::try_from(count).unwrap_or_default();
         let named = named.iter().filter_map(|device_id| DeviceId::parse(device_id).ok()).collect();
@@ -249,14 +249,14 @@ struct StoredTold {
     resolved: bool,
 }
 
-impl From<&Told> for StoredTold {
-    fn from(told: &Told) -> Self {
-        let Told { receiver, group, at, is_resolved } = told.clone();
+impl From<&SentNotification> for StoredTold {
+    fn from(told: &SentNotification) -> Self {
+        let SentNotification { receiver, group, at, is_resolved } = told.clone();
         Self { receiver, group, at: at.into(), resolved: is_resolved }
     }
 }
 
-impl From<StoredTold> for Told {
+impl From<StoredTold> for SentNotification {
     fn from(StoredTold { receiver, group, at, resolved }: StoredTold) -> Self {
         Self { receiver, group, at: at.into(), is_resolved: resolved }
     }
@@ -309,7 +309,7 @@ impl StoredEntry {
     fn read(self) -> Option<Entry> {
         Some(Entry {
             seq: self.seq,
-            telling: Telling::parse(&self.reason)?,
+            telling: NotificationKind::parse(&self.reason)?,
             receiver: self.receiver,
             group: self.group,
             queued_at: self.queued_at.into(),

@@ -5,7 +5,7 @@ use futures_util::{Stream, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use mongodb::options::Hint;
 
-use super::{Alerts, KeptIncident, NAME, last_keys};
+use super::{Alerts, NAME, VersionedIncident, last_keys};
 use crate::{
     models::{AlertName, AlertState, DeviceId},
     store::{
@@ -16,17 +16,17 @@ use crate::{
 
 impl Alerts {
     /// The open incidents of these fingerprints.
-    pub async fn open_by_fingerprint(&self, fingerprints: &[String]) -> Result<Vec<KeptIncident>, StoreError> {
+    pub async fn open_by_fingerprint(&self, fingerprints: &[String]) -> Result<Vec<VersionedIncident>, StoreError> {
         self.found_open(doc! { "fingerprint": { "$in": fingerprints }, "open": true }).await
     }
 
     /// All open incidents of a rule.
-    pub async fn open_of_rule(&self, name: AlertName) -> Result<Vec<KeptIncident>, StoreError> {
+    pub async fn open_of_rule(&self, name: AlertName) -> Result<Vec<VersionedIncident>, StoreError> {
         self.found_open(doc! { "fingerprint": of_rule(name), "open": true }).await
     }
 
     /// The incidents of a rule that changed their state after a time, also those that are open.
-    pub async fn ended_of_rule(&self, name: AlertName, after: Timestamp) -> Result<Vec<KeptIncident>, StoreError> {
+    pub async fn ended_of_rule(&self, name: AlertName, after: Timestamp) -> Result<Vec<VersionedIncident>, StoreError> {
         let filter = doc! { "fingerprint": of_rule(name), "stateSince": { "$gt": DateTime::from(after) } };
         self.found(filter, Hint::Keys(last_keys())).await
     }

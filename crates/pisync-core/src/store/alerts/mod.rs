@@ -41,7 +41,7 @@ pub struct Alerts {
 
 /// An incident as it stands, and the revision to compare when it is saved.
 #[derive(Debug, Clone, PartialEq)]
-pub struct KeptIncident {
+pub struct VersionedIncident {
     /// The incident.
     pub incident: Incident,
     /// Which version of it this is.
@@ -75,7 +75,7 @@ impl Alerts {
     pub async fn open(
         &self,
         most: usize,
-    ) -> Result<impl Stream<Item = Result<Vec<KeptIncident>, StoreError>> + Send + Unpin + use<>, StoreError> {
+    ) -> Result<impl Stream<Item = Result<Vec<VersionedIncident>, StoreError>> + Send + Unpin + use<>, StoreError> {
         let found = self.collection.find(doc! { "open": true }).hint(open_keys()).batch_size(1_000).await?;
         Ok(documents::readable(NAME, found, document::read).try_chunks(most).map_err(|error| error.1).boxed())
     }
@@ -87,7 +87,7 @@ impl Alerts {
         fingerprints: &[String],
         after: Timestamp,
         ids: &[AlertId],
-    ) -> Result<Vec<KeptIncident>, StoreError> {
+    ) -> Result<Vec<VersionedIncident>, StoreError> {
         let after = doc! { "$gt": bson::DateTime::from(after) };
         let filter = doc! { "fingerprint": { "$in": fingerprints }, "stateSince": after };
         let mut ended = self.found(filter, Hint::Keys(last_keys())).await?;
@@ -97,22 +97,22 @@ impl Alerts {
     }
 
     /// One incident, if there is one that can be read.
-    pub async fn find(&self, id: AlertId) -> Result<Option<KeptIncident>, StoreError> {
+    pub async fn find(&self, id: AlertId) -> Result<Option<VersionedIncident>, StoreError> {
         let found = self.collection.find_one(doc! { "_id": object_id(id.bytes()) }).await?;
         Ok(found.and_then(|found| documents::read(NAME, &found, document::read)))
     }
 
     /// Saves incidents where their documents are still at the given revision; with
     /// [`Revision::Unset`] also where there is none. All or some are saved; after
-    /// [`Saved::Outrun`] or an error, read and decide again.
+    /// [`Saved::Conflict`] or an error, read and decide again.
     ///
     /// At most one incident of a fingerprint is open, whoever opens it (unique partial index).
-    pub async fn save(&self, incidents: &[KeptIncident]) -> Result<Saved, StoreError> {
+    pub async fn save(&self, incidents: &[VersionedIncident]) -> Result<Saved, StoreError> {
         let statements = incidents.iter().filter_map(document::statement).collect();
         update::save(&self.database, NAME, self.collection.name(), statements).await
     }
 
-    async fn found(&self, filter: Document, hint: Hint) -> Result<Vec<KeptIncident>, StoreError> {
+    async fn found(&self, filter: Document, hint: Hint) -> Result<Vec<VersionedIncident>, StoreError> {
         let found = self.collection.find(filter).hint(hint).batch_size(1_000).await?;
         documents::readable(NAME, found, document::read).try_collect().await
     }

@@ -8,7 +8,7 @@ use mongodb::{
     options::{Hint, IndexOptions},
 };
 
-use super::{Alerts, KeptIncident, NAME, document};
+use super::{Alerts, NAME, VersionedIncident, document};
 use crate::{
     models::MessageId,
     store::{
@@ -51,18 +51,18 @@ impl Alerts {
     }
 
     /// Up to `most` incidents with something of this group that is in no message yet.
-    pub async fn unclaimed(&self, group: &str, most: usize) -> Result<Vec<KeptIncident>, StoreError> {
+    pub async fn unclaimed(&self, group: &str, most: usize) -> Result<Vec<VersionedIncident>, StoreError> {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         self.waiting(of_group(group, doc! { "messageId": null }), most).await
     }
 
     /// The incidents with something of this group that is part of any message already.
-    pub async fn claimed(&self, group: &str) -> Result<Vec<KeptIncident>, StoreError> {
+    pub async fn claimed(&self, group: &str) -> Result<Vec<VersionedIncident>, StoreError> {
         self.waiting(of_group(group, doc! { "messageId": { "$type": "string" } }), LOOK).await
     }
 
     /// The incidents that this message tells of.
-    pub async fn of_message(&self, group: &str, message: &MessageId) -> Result<Vec<KeptIncident>, StoreError> {
+    pub async fn of_message(&self, group: &str, message: &MessageId) -> Result<Vec<VersionedIncident>, StoreError> {
         self.waiting(of_group(group, doc! { "messageId": message.as_str() }), LOOK).await
     }
 
@@ -86,7 +86,7 @@ impl Alerts {
         Ok(())
     }
 
-    async fn waiting(&self, filter: Document, most: i64) -> Result<Vec<KeptIncident>, StoreError> {
+    async fn waiting(&self, filter: Document, most: i64) -> Result<Vec<VersionedIncident>, StoreError> {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let along = Along { filter, sort: None, index: group_keys() };
         documents::up_to(NAME, &self.collection, along, most, document::read).await

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use bson::{doc, raw::RawDocument};
 use futures_util::TryStreamExt;
 
-use super::{Alerts, KeptIncident, NAME, fleet::of_rule, open_keys};
+use super::{Alerts, NAME, VersionedIncident, fleet::of_rule, open_keys};
 use crate::{
     models::AlertName,
     store::{
@@ -22,7 +22,7 @@ impl Alerts {
         name: AlertName,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<(Vec<KeptIncident>, Option<String>), StoreError> {
+    ) -> Result<(Vec<VersionedIncident>, Option<String>), StoreError> {
         let mut range = of_rule(name);
         if let Some(after) = after {
             range.remove("$gte");

@@ -6,12 +6,12 @@
 use bson::{DateTime, Document, RawDocumentBuf, doc, oid::ObjectId, rawdoc};
 use futures_util::TryStreamExt;
 
-use super::{Alerts, KeptIncident, NAME, document, open_keys};
+use super::{Alerts, NAME, VersionedIncident, document, open_keys};
 use crate::store::{StoreError, documents};
 
 impl Alerts {
     /// Returns those of these open incidents that can be read; the others are set aside.
-    pub(super) async fn open_readable(&self, found: Vec<RawDocumentBuf>) -> Vec<KeptIncident> {
+    pub(super) async fn open_readable(&self, found: Vec<RawDocumentBuf>) -> Vec<VersionedIncident> {
         let mut kept = Vec::with_capacity(found.len());
         for found in found {
             match documents::read(NAME, &found, document::read) {
@@ -23,7 +23,7 @@ impl Alerts {
     }
 
     /// The open incidents that a filter finds, along the index of the open ones.
-    pub(super) async fn found_open(&self, filter: Document) -> Result<Vec<KeptIncident>, StoreError> {
+    pub(super) async fn found_open(&self, filter: Document) -> Result<Vec<VersionedIncident>, StoreError> {
         let found = self.collection.find(filter).hint(open_keys()).batch_size(1_000).await?;
         Ok(self.open_readable(found.try_collect().await?).await)
     }

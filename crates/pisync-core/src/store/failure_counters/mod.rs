@@ -34,7 +34,7 @@ pub struct FailureCounters {
 
 /// A counter as it stands, and the revision to compare when it is set.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Kept {
+pub struct VersionedCounter {
     /// The counter.
     pub counter: FailureCounter,
     /// Which version of it this is.
@@ -75,7 +75,7 @@ impl Revision {
     }
 }
 
-impl Kept {
+impl VersionedCounter {
     /// The state of a device that has no document.
     pub fn none(device_id: DeviceId) -> Self {
         Self { counter: FailureCounter::new(device_id), revision: Revision::Unset }
@@ -115,8 +115,8 @@ impl FailureCounters {
     }
 
     /// The counters of these devices, those that have one; of one that cannot be read
-    /// [`Kept::unreadable`]. Of two documents of one device the one that was saved more often counts.
-    pub async fn find(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, Kept>, StoreError> {
+    /// [`VersionedCounter::unreadable`]. Of two documents of one device the one that was saved more often counts.
+    pub async fn find(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, VersionedCounter>, StoreError> {
         let ids: Vec<_> = devices.iter().map(DeviceId::as_str).collect();
         let mut found = self.collection.find(doc! { "deviceId": { "$in": ids } }).await?;
         let mut kept = HashMap::with_capacity(devices.len());
@@ -124,7 +124,7 @@ impl FailureCounters {
             match documents::read(NAME, &document, read) {
                 Some(counter) => keep(&mut kept, counter, &document),
                 None => named(&document).into_iter().for_each(|device_id| {
-                    kept.entry(device_id.clone()).or_insert_with(|| Kept::unreadable(device_id));
+                    kept.entry(device_id.clone()).or_insert_with(|| VersionedCounter::unreadable(device_id));
                 }),
             }
         }
@@ -132,7 +132,7 @@ impl FailureCounters {
     }
 
     /// Saves counters where their documents are still at the given revision. All or some are
-    /// saved; after [`Saved::Outrun`] or an error, read and fold again. Those whose document cannot be
+    /// saved; after [`Saved::Conflict`] or an error, read and fold again. Those whose document cannot be
     /// read are passed over.
     pub async fn save(&self, counters: &[(FailureCounter, Revision)]) -> Result<Saved, StoreError> {
         let statements = counters.iter().filter_map(|(counter, revision)| statement(counter, *revision)).collect();
@@ -158,7 +158,11 @@ impl FailureCounters {
     }
 
     /// Up to `limit` counters of devices whose clock is not believed, by device, those `after` one.
-    pub async fn clock_suspect_page(&self, after: Option<&DeviceId>, limit: u32) -> Result<Vec<Kept>, StoreError> {
+    pub async fn clock_suspect_page(
+        &self,
+        after: Option<&DeviceId>,
+        limit: u32,
+    ) -> Result<Vec<VersionedCounter>, StoreError> {
         let mut suspect = doc! { "clockSuspectSince": { "$exists": true } };
         if let Some(after) = after {
             suspect.insert("deviceId", doc! { "$gt": after.as_str() });
@@ -176,7 +180,9 @@ impl FailureCounters {
     }
 
     /// All counters that can be read, in no order.
-    pub async fn all(&self) -> Result<impl Stream<Item = Result<Kept, StoreError>> + Unpin + use<>, StoreError> {
+    pub async fn all(
+        &self,
+    ) -> Result<impl Stream<Item = Result<VersionedCounter, StoreError>> + Unpin + use<>, StoreError> {
         Ok(documents::readable(NAME, self.collection.find(doc! {}).batch_size(10_000).await?, read))
     }
 }
@@ -221,8 +227,8 @@ fn statement(counter: &FailureCounter, revision: Revision) -> Option<Document> {
 }
 
 /// Of two documents of one device keeps the one that workers have saved more often.
-fn keep(kept: &mut HashMap<DeviceId, Kept>, counter: Kept, document: &RawDocument) {
-    let saved = |kept: &Kept| match kept.revision {
+fn keep(kept: &mut HashMap<DeviceId, VersionedCounter>, counter: VersionedCounter, document: &RawDocument) {
+    let saved = |kept: &VersionedCounter| match kept.revision {
         Revision::At(revision) => revision,
         Revision::Unset => 0,
         Revision::Unreadable => -1,
@@ -266,7 +272,7 @@ fn stored(document: &RawDocument) -> Result<Stored, Unreadable> {
     documents::parse(document)
 }
 
-fn read(document: &RawDocument) -> Result<Kept, Unreadable> {
+fn read(document: &RawDocument) -> Result<VersionedCounter, Unreadable> {
     let stored = stored(document)?;
     let device_id =
         DeviceId::parse(&stored.device_id).map_err(|error| Unreadable::new("deviceId", error.to_string()))?;
@@ -291,7 +297,7 @@ fn read(document: &RawDocument) -> Result<Kept, Unreadable> {
         clock_repeats: stored.clock_repeats.map(ClockRepeats::from),
         last_change_at: date(stored.last_change_at),
     };
-    Ok(Kept { counter, revision })
+    Ok(VersionedCounter { counter, revision })
 }
 
 #[derive(Deserialize)]

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use mongodb::options::Hint;
 use serde::Deserialize;
 
-use super::{FailureCounters, Kept, NAME, read};
+use super::{FailureCounters, NAME, VersionedCounter, read};
 use crate::{
     models::{DeviceId, FailureCounter},
     store::{
@@ -194,7 +194,7 @@ impl Named {
 
 fn readable(found: Vec<RawDocumentBuf>) -> Vec<FailureCounter> {
     let kept = found.into_iter().filter_map(|document| documents::read(NAME, &document, read));
-    kept.map(|Kept { counter, .. }| counter).collect()
+    kept.map(|VersionedCounter { counter, .. }| counter).collect()
 }
 
 /// Where a list goes on behind a document: the id, or that behind which all texts stand that stand behind

@@ -9,7 +9,7 @@ use tokio::task::coop::consume_budget;
 use super::Silences;
 use crate::{
     models::{AHEAD, ALERTNAME, AlertName, Matcher, MatcherKind},
-    store::{KeptIncident, StoreError},
+    store::{StoreError, VersionedIncident},
 };
 
 /// How long ago a device may have reported to be counted by its labels: twice as long as the usual
@@ -17,7 +17,7 @@ use crate::{
 const REPORTED: SignedDuration = SignedDuration::from_hours(2);
 
 /// How many open alerts are read at a time.
-const AT_ONCE: usize = 1_000;
+const BATCH_SIZE: usize = 1_000;
 
 /// How much a silence would be about.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -52,19 +52,19 @@ impl Silences {
     ) -> Result<impl Stream<Item = Result<Vec<BTreeMap<String, String>>, StoreError>> + Send + Unpin + use<>, StoreError>
     {
         let events = self.store.sync_events();
-        let labels = move |open: Vec<KeptIncident>| {
+        let labels = move |open: Vec<VersionedIncident>| {
             let events = events.clone();
             async move {
                 let devices = open.iter().filter(|_| of_devices).filter_map(|kept| kept.incident.alert.device_id());
                 let labels = events.newest_labels(&devices.collect::<Vec<_>>()).await?;
-                let with_labels = |kept: &KeptIncident| {
+                let with_labels = |kept: &VersionedIncident| {
                     let alert = &kept.incident.alert;
                     alert.labels_with(alert.device_id().and_then(|device| labels.get(device)))
                 };
                 Ok(open.iter().map(with_labels).collect())
             }
         };
-        Ok(self.alerts().open(AT_ONCE).await?.and_then(labels).boxed())
+        Ok(self.alerts().open(BATCH_SIZE).await?.and_then(labels).boxed())
     }
 
     async fn devices(&self, matchers: &[Matcher], rules: &BTreeSet<String>) -> Result<u64, StoreError> {

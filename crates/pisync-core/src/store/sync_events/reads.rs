@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How many rows of a whole history the server sends at a time.
-const AT_ONCE: u32 = 500;
+const BATCH_SIZE: u32 = 500;
 
 /// How many rows of one time are put in order of their ids; more come in portions of so many.
 const TIED: usize = 10_000;
@@ -120,7 +120,7 @@ impl SyncEvents {
         range: Range<Timestamp>,
     ) -> Result<impl Stream<Item = Result<StoredEvent, StoreError>> + Send + Unpin + use<>, StoreError> {
         let find = self.0.find(in_range(device_id, &range)).sort(doc! { "timestamp": -1 });
-        let rows = documents::readable(NAME, find.hint(by_time()).batch_size(AT_ONCE).await?, row::decode);
+        let rows = documents::readable(NAME, find.hint(by_time()).batch_size(BATCH_SIZE).await?, row::decode);
         let ties = rows.boxed().peekable();
         Ok(Box::pin(stream::try_unfold(ties, next_tie).map_ok(|tie| stream::iter(tie).map(Ok)).try_flatten()))
     }

@@ -31,13 +31,13 @@ use crate::{
 };
 
 /// How many rows the server sends at a time.
-const AT_ONCE: u32 = 20_000;
+const BATCH_SIZE: u32 = 20_000;
 
 /// How many reports of one second are put in order; more come in portions of so many.
 const OF_SECOND: usize = 20_000;
 
 /// How long the server may work on what changed, in all.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What a window needs of a row.
 struct Report<'a> {
@@ -78,7 +78,7 @@ impl SyncEvents {
         let mut fold = WhatChangedFold::default();
         let add =
             |report: Report<'_>| fold.add(report.device_id, report.failed, report.internet_speed, labels(report.row));
-        self.each_report(range, fields, Some(PATIENCE), add).await?;
+        self.each_report(range, fields, Some(TIMEOUT), add).await?;
         Ok(fold.what_changed())
     }
 
@@ -96,7 +96,7 @@ impl SyncEvents {
             let fits = |matcher: &&Matcher| of(matcher).is_some_and(|value| matcher.fits(value));
             newest.insert(hasher.hash_one(report.device_id), matchers.iter().all(fits));
         };
-        self.each_report(range, fields, Some(PATIENCE), add).await?;
+        self.each_report(range, fields, Some(TIMEOUT), add).await?;
         Ok(newest.values().filter(|fits| **fits).count() as u64)
     }
 
@@ -119,7 +119,7 @@ impl SyncEvents {
         fields.extend(doc! { "_id": 0, "deviceId": 1, "timestamp": 1, "totalErrors": 1, "internetSpeed": 1 });
         let by_id = doc! { "_id": 1 };
         let find = self.0.find(filter).projection(fields).sort(by_id.clone()).hint(Hint::Keys(by_id));
-        let find = find.batch_size(AT_ONCE).optional(patience, Find::max_time);
+        let find = find.batch_size(BATCH_SIZE).optional(patience, Find::max_time);
         let mut rows = find.await?;
         let mut of_second: Vec<(Option<i64>, RawDocumentBuf)> = Vec::new();
         while let Some(row) = rows.try_next().await? {

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Says that a process is alive, at Redis' own time, and how long no API was before that.
--- KEYS: pulse. ARGV: the kind of process; and of an alerter its name, in how many ms its next tick is
+-- KEYS: heartbeat. ARGV: the kind of process; and of an alerter its name, in how many ms its next tick is
 -- due, and how many receivers it has besides the log.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)

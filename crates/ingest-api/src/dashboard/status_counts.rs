@@ -9,7 +9,7 @@ use pisync_core::{
 
 use super::{
     devices::look,
-    moment::{Moment, Span, grouped, percent},
+    relative_time::{Moment, Span, grouped, percent},
 };
 use crate::http::error::ApiError;
 

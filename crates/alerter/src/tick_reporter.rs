@@ -1,30 +1,30 @@
-//! The heartbeat: each completed tick is noted in Redis, so that pages can say if nobody is being alerted.
+//! Reports each completed tick: to Redis, so that pages can say if nobody is being alerted, and by pings.
 
 use std::time::Duration;
 
 use croner::Cron;
 use jiff::{Timestamp, tz::TimeZone};
 use pisync_core::{
-    presence::{Pulse, Tick},
+    presence::{Heartbeat, Tick},
     queue::Queue,
 };
 
 use crate::routing::Routing;
 
-/// The heartbeat of one process. Cheap to clone.
+/// Reports the ticks of one process. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Heartbeat {
-    pulse: Pulse,
+pub struct TickReporter {
+    heartbeat: Heartbeat,
     alerter: String,
     pub(crate) schedule: Cron,
     routing: Routing,
 }
 
-impl Heartbeat {
-    /// Returns the heartbeat of a process that ticks by this schedule.
+impl TickReporter {
+    /// Returns the reporter of a process that ticks by this schedule.
     pub fn new(queue: Queue, schedule: Cron, routing: Routing) -> Self {
         let alerter = format!("{}-{:08x}", std::process::id(), fastrand::u32(..));
-        Self { pulse: Pulse::new(queue), alerter, schedule, routing }
+        Self { heartbeat: Heartbeat::new(queue), alerter, schedule, routing }
     }
 
     /// Tells those who wait for it that a tick was completed just now: pages, and who is pinged. What goes
@@ -39,7 +39,7 @@ impl Heartbeat {
         // Besides the log, which is one of them.
         let receivers = self.routing.current().file.receivers.len() - 1;
         let tick = Tick { alerter: &self.alerter, next: next.unwrap_or_default(), receivers };
-        if let Err(error) = self.pulse.ticked(&tick).await {
+        if let Err(error) = self.heartbeat.ticked(&tick).await {
             log::warn!(error:% = error; "the heartbeat was not written: pages say that no alerter runs");
         }
     }

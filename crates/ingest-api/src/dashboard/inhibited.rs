@@ -8,7 +8,7 @@ use pisync_core::{
 
 use super::{
     incidents::{Counts, Row, in_words},
-    moment,
+    relative_time,
 };
 use crate::{http::error::ApiError, state::State};
 
@@ -47,7 +47,7 @@ async fn one(state: &State, HeldCount { by, count }: HeldCount, now: Timestamp) 
     Ok(HeldBack {
         by: by.to_string(),
         because: holding.unwrap_or_else(|| "an alert that is gone".into()),
-        count: moment::grouped(count),
+        count: relative_time::grouped(count),
         and_more: newest.more,
         newest: newest.found.iter().map(|incident| Row::new(incident, &counts, now)).collect(),
     })

@@ -6,11 +6,11 @@ use std::collections::{BTreeSet, HashMap};
 use jiff::Timestamp;
 use pisync_core::{
     models::{DeviceId, FailureCounter, Observation},
-    store::{Kept, Revision},
+    store::{Revision, VersionedCounter},
     time::hour_of,
 };
 
-use crate::batch::{ByDevice, Rested};
+use crate::batch::{ByDevice, WrittenEvent};
 
 /// What the events of one device in a batch tell, in the order in which they were accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(crate) struct Receipt {
 pub(crate) type Receipts = HashMap<DeviceId, Receipt>;
 
 /// The receipts of a batch.
-pub(crate) fn receipts(rested: &[Rested]) -> Receipts {
+pub(crate) fn receipts(rested: &[WrittenEvent]) -> Receipts {
     let mut receipts = Receipts::new();
     for event in rested {
         let (at, suspect) = (event.received_at, event.clock_suspect);
@@ -42,7 +42,7 @@ pub(crate) fn receipts(rested: &[Rested]) -> Receipts {
 }
 
 /// The hours in which the rows of a batch lie.
-pub(crate) fn hours(rested: &[Rested]) -> Vec<Timestamp> {
+pub(crate) fn hours(rested: &[WrittenEvent]) -> Vec<Timestamp> {
     let hours: BTreeSet<_> = rested.iter().map(|event| hour_of(event.observation.id.time())).collect();
     hours.into_iter().collect()
 }
@@ -65,7 +65,7 @@ impl Receipt {
 pub(crate) fn judge_clocks(
     changes: &mut Vec<(FailureCounter, Revision)>,
     receipts: &Receipts,
-    kept: &HashMap<DeviceId, Kept>,
+    kept: &HashMap<DeviceId, VersionedCounter>,
 ) {
     let before = |device| kept.get(device).and_then(|kept| kept.counter.clock_suspect_since);
     for (counter, _) in changes.iter_mut() {
@@ -95,7 +95,7 @@ pub(crate) fn note_changes(
     changes: &mut Vec<(FailureCounter, Revision)>,
     by_device: &ByDevice,
     receipts: &Receipts,
-    kept: &HashMap<DeviceId, Kept>,
+    kept: &HashMap<DeviceId, VersionedCounter>,
 ) {
     let last_at = |device: &DeviceId| receipts.get(device).map(|receipt| receipt.last_at);
     let matters = |device: &DeviceId, event: &Observation| {
@@ -134,7 +134,7 @@ mod tests {
             let received_at = at(*second);
             let id = EventId::lowest(received_at);
             let observation = Observation { timestamp: received_at, id, failed: false, internet_speed: 1.0 };
-            Rested {
+            WrittenEvent {
                 device_id: device_id.clone(),
                 observation,
                 is_new: true,
@@ -191,11 +191,11 @@ mod tests {
         };
         let by_device = ByDevice::from([(device.clone(), events.iter().map(observed).collect())]);
         let receipts = Receipts::from([(device.clone(), batch(&[(90, false)]))]);
-        let kept = HashMap::from([(device, Kept { counter: kept, revision: Revision::At(1) })]);
+        let kept = HashMap::from([(device, VersionedCounter { counter: kept, revision: Revision::At(1) })]);
         let mut changes: Vec<_> = after.into_iter().map(|counter| (counter, Revision::At(1))).collect();
         note_changes(&mut changes, &by_device, &receipts, &kept);
         let kept = changes.iter().map(|(counter, revision)| {
-            (counter.device_id.clone(), Kept { counter: counter.clone(), revision: *revision })
+            (counter.device_id.clone(), VersionedCounter { counter: counter.clone(), revision: *revision })
         });
         let mut again = Vec::new();
         note_changes(&mut again, &by_device, &receipts, &kept.collect());

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{models::SyncHour, time::hour_of};
 
-use super::moment::{Moment, grouped, percent};
+use super::relative_time::{Moment, grouped, percent};
 
 /// What is said of the last full hour.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::{
 };
 
 use pisync_core::{
-    presence::{Pulse, Signs},
+    presence::{Heartbeat, Liveness},
     queue::{Queue, QueueError},
 };
 use tokio::{sync::Mutex, time::timeout};
@@ -17,30 +17,31 @@ const FRESH: Duration = Duration::from_millis(900);
 /// How long Redis may take.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The signs of life, shared by all who ask. Cheap to clone.
+/// The liveness of life, shared by all who ask. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Liveness {
-    pulse: Pulse,
-    last: Arc<Mutex<Option<(Instant, Signs)>>>,
+pub(crate) struct LivenessCache {
+    heartbeat: Heartbeat,
+    last: Arc<Mutex<Option<(Instant, Liveness)>>>,
 }
 
-impl Liveness {
+impl LivenessCache {
     /// Nothing asked yet.
     pub(crate) fn new(queue: Queue) -> Self {
-        Self { pulse: Pulse::new(queue), last: Arc::default() }
+        Self { heartbeat: Heartbeat::new(queue), last: Arc::default() }
     }
 
     /// Returns who was alive within the last second. Fails if Redis does not answer in time.
-    pub(crate) async fn signs(&self) -> Result<Signs, QueueError> {
+    pub(crate) async fn liveness(&self) -> Result<Liveness, QueueError> {
         let mut last = self.last.lock().await;
-        if let Some((at, signs)) = &*last
+        if let Some((at, liveness)) = &*last
             && at.elapsed() < FRESH
         {
-            return Ok(signs.clone());
+            return Ok(liveness.clone());
         }
-        let signs = timeout(TIMEOUT, self.pulse.signs()).await;
-        let signs = signs.unwrap_or_else(|_| Err(QueueError::Unavailable("no signs of life in time".into())))?;
-        *last = Some((Instant::now(), signs.clone()));
-        Ok(signs)
+        let liveness = timeout(TIMEOUT, self.heartbeat.liveness()).await;
+        let liveness =
+            liveness.unwrap_or_else(|_| Err(QueueError::Unavailable("no liveness of life in time".into())))?;
+        *last = Some((Instant::now(), liveness.clone()));
+        Ok(liveness)
     }
 }

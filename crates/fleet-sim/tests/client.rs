@@ -11,8 +11,8 @@ use std::{
 };
 
 use fleet_sim::{
+    client::{Delivery, Outcome, ReportClient},
     config::PostSettings,
-    courier::{Courier, Delivery, Outcome},
 };
 use pisync_core::settings::Secret;
 use tokio::{
@@ -95,7 +95,7 @@ fn settings(api: &str) -> PostSettings {
 }
 
 async fn deliver(settings: &PostSettings) -> Delivery {
-    Courier::new(settings, CancellationToken::new()).unwrap().deliver(BODY).await
+    ReportClient::new(settings, CancellationToken::new()).unwrap().deliver(BODY).await
 }
 
 fn gave_up(may_be_stored: bool) -> Delivery {
@@ -156,7 +156,7 @@ async fn a_courier_that_is_stopped_tries_nothing_again() {
     let (settings, seen) = server(&[Answer(503)]).await;
     let stop = CancellationToken::new();
     stop.cancel();
-    let delivery = Courier::new(&settings, stop).unwrap().deliver(BODY).await;
+    let delivery = ReportClient::new(&settings, stop).unwrap().deliver(BODY).await;
     assert_eq!(delivery, Delivery { outcome: Outcome::GaveUp { may_be_stored: true }, retries: 0 });
     assert_eq!(seen.load(Ordering::SeqCst), 1);
 }

@@ -1,4 +1,4 @@
-//! Many bodies at once: each lane sends its own, one after the other, until all lanes are through.
+//! Many bodies at once: each worker sends its own, one after the other, until all workers are through.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -13,13 +13,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    client::{Outcome, ReportClient},
     config::PostSettings,
-    courier::{Courier, Outcome},
     ledger::{Ledger, State},
-    tally::{Figures, Tally},
+    stats::{Figures, Stats},
 };
 
-/// How many other events a lane sends before one that is sent again.
+/// How many other events a worker sends before one that is sent again.
 const AGAIN_AFTER: usize = 16;
 
 /// How long a line of the ledger may stay in memory.
@@ -47,9 +47,9 @@ pub struct Watch {
     pub accepted: UnboundedSender<(EventId, Instant)>,
 }
 
-/// What all lanes share.
+/// What all workers share.
 struct Drive {
-    courier: Courier,
+    client: ReportClient,
     ledger: Option<Ledger>,
     bar: ProgressBar,
     stop: CancellationToken,
@@ -65,30 +65,30 @@ pub struct Driven {
     pub stopped: bool,
 }
 
-/// Sends the jobs of all lanes, lanes at the same time and the jobs of one lane in their order,
-/// so that a device that keeps to its lane reports in order.
+/// Sends the jobs of all workers, workers at the same time and the jobs of one worker in their order,
+/// so that a device that keeps to its worker reports in order.
 ///
-/// Ends early at SIGTERM or SIGINT. Fails where the ledger cannot be written or a lane cannot be
+/// Ends early at SIGTERM or SIGINT. Fails where the ledger cannot be written or a worker cannot be
 /// read. `expected` is the number of jobs, for the progress bar.
-pub async fn drive<L>(settings: &PostSettings, lanes: Vec<L>, expected: Option<u64>) -> anyhow::Result<Driven>
+pub async fn drive<L>(settings: &PostSettings, workers: Vec<L>, expected: Option<u64>) -> anyhow::Result<Driven>
 where
     L: Iterator<Item = anyhow::Result<Job>> + Send + 'static,
 {
     let stop = shutdown::on_signal().context("listening for signals")?;
     let drive = Arc::new(Drive {
-        courier: Courier::new(settings, stop.clone())?,
+        client: ReportClient::new(settings, stop.clone())?,
         ledger: settings.ledger.as_deref().map(Ledger::append_to).transpose()?,
         bar: progress_bar(expected),
         stop,
         started: Instant::now(),
     });
-    let mut running: JoinSet<_> = lanes.into_iter().map(|lane| Arc::clone(&drive).work(lane)).collect();
+    let mut running: JoinSet<_> = workers.into_iter().map(|worker| Arc::clone(&drive).work(worker)).collect();
     let mut flush = interval(FLUSH_EVERY);
-    let mut tally = Tally::default();
+    let mut stats = Stats::default();
     loop {
         tokio::select! {
-            lane = running.join_next() => match lane {
-                Some(lane) => tally.add(lane.context("a lane broke down")??),
+            worker = running.join_next() => match worker {
+                Some(worker) => stats.add(worker.context("a worker broke down")??),
                 None => break,
             },
             _ = flush.tick() => drive.flush()?,
@@ -97,7 +97,7 @@ where
     let elapsed = drive.started.elapsed();
     drive.flush()?;
     drive.bar.finish_and_clear();
-    Ok(Driven { figures: tally.close(elapsed), stopped: drive.stop.is_cancelled() })
+    Ok(Driven { figures: stats.close(elapsed), stopped: drive.stop.is_cancelled() })
 }
 
 /// Drawn on a terminal only, on standard error.
@@ -110,15 +110,15 @@ fn progress_bar(expected: Option<u64>) -> ProgressBar {
 }
 
 impl Drive {
-    async fn work(self: Arc<Self>, jobs: impl Iterator<Item = anyhow::Result<Job>>) -> anyhow::Result<Tally> {
-        let mut tally = Tally::default();
+    async fn work(self: Arc<Self>, jobs: impl Iterator<Item = anyhow::Result<Job>>) -> anyhow::Result<Stats> {
+        let mut stats = Stats::default();
         let mut once_more = VecDeque::new();
         for job in jobs {
             let job = job?;
             if !self.is_time(job.due).await {
-                return Ok(tally);
+                return Ok(stats);
             }
-            let accepted = self.send(&job.body, &mut tally).await?;
+            let accepted = self.send(&job.body, &mut stats).await?;
             if let (true, Some(watch)) = (accepted, &job.watch) {
                 // Whoever has stopped to wait need not know.
                 let _ = watch.accepted.send((watch.id, Instant::now()));
@@ -129,16 +129,16 @@ impl Drive {
             if once_more.len() > AGAIN_AFTER
                 && let Some(body) = once_more.pop_front()
             {
-                tally.count(self.courier.deliver(&body).await, true);
+                stats.count(self.client.deliver(&body).await, true);
             }
         }
         for body in once_more {
             if self.stop.is_cancelled() {
                 break;
             }
-            tally.count(self.courier.deliver(&body).await, true);
+            stats.count(self.client.deliver(&body).await, true);
         }
-        Ok(tally)
+        Ok(stats)
     }
 
     /// Waits for the time of a job. False: it never comes, everything is to end.
@@ -152,8 +152,8 @@ impl Drive {
         !self.stop.is_cancelled()
     }
 
-    async fn send(&self, body: &str, tally: &mut Tally) -> anyhow::Result<bool> {
-        let delivery = self.courier.deliver(body).await;
+    async fn send(&self, body: &str, stats: &mut Stats) -> anyhow::Result<bool> {
+        let delivery = self.client.deliver(body).await;
         let state = match delivery.outcome {
             Outcome::Accepted { .. } => Some(State::Acked),
             Outcome::Refused { may_be_stored, .. } | Outcome::GaveUp { may_be_stored } => {
@@ -164,7 +164,7 @@ impl Drive {
             ledger.write(state, body)?;
         }
         self.bar.inc(1);
-        tally.count(delivery, false);
+        stats.count(delivery, false);
         Ok(state == Some(State::Acked))
     }
 

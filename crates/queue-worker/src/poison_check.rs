@@ -18,7 +18,7 @@ use tokio::{
 };
 
 /// How long a child may read; a message that takes longer kills its worker too, in its way.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The places of the messages on which a child dies, and dies again when it reads that one alone.
 ///
@@ -58,7 +58,7 @@ async fn survived(messages: &[Vec<u8>], crash: &CrashSettings) -> io::Result<usi
         tokio::join!(write, output.read_to_end(&mut read)).1
     };
     // A child that hangs is killed when it is dropped.
-    let _ = timeout(PATIENCE, talk).await;
+    let _ = timeout(TIMEOUT, talk).await;
     let survived = read.len().checked_sub(1).ok_or_else(|| io::Error::other("the child process did not start"))?;
     Ok(survived.min(messages.len()))
 }

@@ -5,13 +5,13 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::Serialize;
 
 use crate::{
-    courier::{Delivery, Outcome},
+    client::{Delivery, Outcome},
     report::Rows,
 };
 
 /// A running count of deliveries.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct Stats {
     sent: u64,
     resent: u64,
     retries: u64,
@@ -75,7 +75,7 @@ impl Latency {
     }
 }
 
-impl Tally {
+impl Stats {
     /// Counts one delivery; `resent` says that the event had been accepted before.
     pub fn count(&mut self, delivery: Delivery, resent: bool) {
         self.sent += 1;
@@ -175,16 +175,16 @@ mod tests {
 
     #[test]
     fn every_event_sent_is_accepted_refused_or_given_up() {
-        let (mut tally, mut other) = (Tally::default(), Tally::default());
+        let (mut stats, mut other) = (Stats::default(), Stats::default());
         for millis in 1..=200 {
-            tally.count(accepted(millis), millis > 190);
+            stats.count(accepted(millis), millis > 190);
         }
         let refused = Outcome::Refused { status: 400, detail: "no".into(), may_be_stored: false };
         other.count(Delivery { outcome: refused, retries: 2 }, false);
         other.count(Delivery { outcome: Outcome::GaveUp { may_be_stored: true }, retries: 9 }, false);
-        tally.add(other);
+        stats.add(other);
 
-        let figures = tally.close(Duration::from_secs(4));
+        let figures = stats.close(Duration::from_secs(4));
         assert_eq!((figures.sent, figures.resent, figures.accepted), (202, 10, 200));
         assert_eq!((figures.refused[&400].count, figures.gave_up, figures.unknown), (1, 1, 1));
         assert_eq!(figures.retries, 11);
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_run_of_nothing_has_figures_too() {
-        let figures = Tally::default().close(Duration::from_secs(1));
+        let figures = Stats::default().close(Duration::from_secs(1));
         assert_eq!(figures.latency_ms, Latency::default());
         assert!(figures.all_accepted());
     }

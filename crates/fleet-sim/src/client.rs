@@ -24,7 +24,7 @@ const DETAIL: usize = 200;
 
 /// Posts bodies to the API.
 #[derive(Debug)]
-pub struct Courier {
+pub struct ReportClient {
     client: Client,
     route: Url,
     tries: u32,
@@ -73,8 +73,8 @@ enum Answer {
     TryAgain { may_be_stored: bool, after: Option<Duration>, why: String },
 }
 
-impl Courier {
-    /// A courier to the API of these settings; once `stop` is cancelled it tries nothing again.
+impl ReportClient {
+    /// A client to the API of these settings; once `stop` is cancelled it tries nothing again.
     pub fn new(settings: &PostSettings, stop: CancellationToken) -> anyhow::Result<Self> {
         let client = Client::builder()
             .default_headers(authorization(settings)?)

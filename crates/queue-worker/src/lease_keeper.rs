@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pisync_core::queue::{Fenced, Lease, Queue};
+use pisync_core::queue::{Lease, LeaseState, Queue};
 use tokio::{
     task::JoinHandle,
     time::{Instant, sleep},
@@ -11,12 +11,12 @@ use tokio_util::sync::CancellationToken;
 
 /// Extends a lease every third of its time, in a task of its own, until it is dropped.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct LeaseKeeper {
     lost: CancellationToken,
     task: JoinHandle<()>,
 }
 
-impl Keeper {
+impl LeaseKeeper {
     /// Starts to hold `lease`, which was given for `time` just now.
     pub fn hold(queue: Queue, lease: Lease, time: Duration) -> Self {
         let lost = CancellationToken::new();
@@ -30,7 +30,7 @@ impl Keeper {
     }
 }
 
-impl Drop for Keeper {
+impl Drop for LeaseKeeper {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -43,8 +43,8 @@ async fn extend(queue: Queue, lease: Lease, time: Duration, lost: CancellationTo
         sleep(third).await;
         let asked = Instant::now();
         match queue.extend(&lease, time).await {
-            Ok(Fenced::Held) => ends = asked + time,
-            Ok(Fenced::Lost) => break,
+            Ok(LeaseState::Held) => ends = asked + time,
+            Ok(LeaseState::Lost) => break,
             // Redis may be back before the lease ends.
             Err(error) => log::debug!(batch:% = lease.batch, error:% = error; "lease not extended"),
         }
