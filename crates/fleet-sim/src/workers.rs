@@ -23,7 +23,7 @@ use crate::{
 const AGAIN_AFTER: usize = 16;
 
 /// How long a line of the ledger may stay in memory.
-const FLUSH_EVERY: Duration = Duration::from_secs(1);
+const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A body to send.
 #[derive(Debug, Clone)]
@@ -83,7 +83,7 @@ where
         started: Instant::now(),
     });
     let mut running: JoinSet<_> = workers.into_iter().map(|worker| Arc::clone(&drive).work(worker)).collect();
-    let mut flush = interval(FLUSH_EVERY);
+    let mut flush = interval(FLUSH_INTERVAL);
     let mut stats = Stats::default();
     loop {
         tokio::select! {

@@ -36,7 +36,7 @@ use crate::{
 pub const LISTED: usize = 50;
 
 /// The most messages to one receiver at a time.
-const AT_ONCE: usize = 8;
+const SENDS_AT_A_TIME: usize = 8;
 
 /// How long a step of one message may take beside its receiver: `MongoDB` that hangs must not stop a group
 /// for ever.
@@ -260,7 +260,8 @@ impl Sending {
         for group in groups {
             if self.groups.insert(group.clone()) {
                 let receiver = receiver_of(&group).to_owned();
-                let turns = self.turns.entry(receiver).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))).clone();
+                let turns =
+                    self.turns.entry(receiver).or_insert_with(|| Arc::new(Semaphore::new(SENDS_AT_A_TIME))).clone();
                 let outbox = outbox.clone();
                 self.tasks.push(Box::pin(async move {
                     let _turn = turns.acquire().await;

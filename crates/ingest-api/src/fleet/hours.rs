@@ -24,7 +24,7 @@ const HOUR: SignedDuration = SignedDuration::from_hours(1);
 pub(crate) const KEPT: i32 = 24 * 8;
 
 /// How long ago the running hour must have been computed to be computed again.
-const RUNNING_EVERY: SignedDuration = SignedDuration::from_secs(5);
+const RUNNING_INTERVAL: SignedDuration = SignedDuration::from_secs(5);
 
 /// How far the clocks of Redis' nodes may differ, and how long a primary may not know that it is
 /// none any more: an hour that was touched so shortly before it was computed is computed again.
@@ -112,7 +112,7 @@ fn within(from: Timestamp, to: Timestamp, now: Timestamp) -> impl Iterator<Item 
 
 /// Whether an hour has to be computed again.
 fn is_stale(stored: &SyncHour, touched: Option<Timestamp>, now: Timestamp) -> bool {
-    let rested = stored.hour < hour_of(now) || stored.computed_at + RUNNING_EVERY <= now;
+    let rested = stored.hour < hour_of(now) || stored.computed_at + RUNNING_INTERVAL <= now;
     !stored.closed && rested && touched.is_some_and(|touched| touched + SLACK >= stored.computed_at)
 }
 

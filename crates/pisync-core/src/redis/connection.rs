@@ -28,7 +28,7 @@ const RENEW: Duration = Duration::from_secs(5);
 const QUIET: Duration = Duration::from_secs(3);
 
 /// How many keys are asked for their type in one round trip.
-const TYPES_AT_ONCE: usize = 500;
+const TYPES_BATCH_SIZE: usize = 500;
 
 /// The shared connection.
 #[derive(Clone)]
@@ -247,7 +247,7 @@ impl Redis {
     /// The first key that is of another type than it has to be, and what to do.
     async fn misfit(&self, link: &mut Link, keys: &[String]) -> Option<String> {
         let ours = self.inner.compared.as_ref()?;
-        for some in keys.chunks(TYPES_AT_ONCE) {
+        for some in keys.chunks(TYPES_BATCH_SIZE) {
             let ask = some.iter().map(|key| redis::cmd("TYPE").arg(key).clone()).collect::<Vec<_>>();
             let found = link.send_each(&ask).await.ok()?;
             for (key, found) in some.iter().zip(found) {

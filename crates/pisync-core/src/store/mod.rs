@@ -64,7 +64,7 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 const MAJORITY: Duration = Duration::from_secs(5);
 
 /// How often the indexes are looked after: what has lost its index is served again after that.
-const INDEXES_EVERY: Duration = Duration::from_mins(1);
+const INDEXES_INTERVAL: Duration = Duration::from_mins(1);
 
 /// How long the server may take to say that it is there.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
@@ -190,7 +190,7 @@ impl Store {
             return;
         }
         loop {
-            tokio::time::sleep(INDEXES_EVERY).await;
+            tokio::time::sleep(INDEXES_INTERVAL).await;
             if let Err(error) = self.ensure_indexes().await {
                 log::debug!(error:% = error; "the indexes could not be made again");
             }
