@@ -7,14 +7,13 @@ use testkit::workspace_root;
 const FORBIDDEN: [&str; 5] = ["sleep(", "Timestamp::now(", "SystemTime::now(", "Instant::now(", "Zoned::now("];
 
 /// The tests in which time itself has to pass, how often, and why there is nothing to look at.
-const PASSES: [(&str, usize, &str); 12] = [
+const PASSES: [(&str, usize, &str); 11] = [
     ("alerter_hanging.rs", 1, "a proxy looks whether it is to hang"),
     ("alertmanager.rs", 2, "an alert has to outlive its own end"),
     ("auth.rs", 1, "the log is silent for a second"),
     ("bad_input.rs", 2, "clients that are slow"),
     ("edge.rs", 3, "clients that are slow, and one that does not read"),
     ("edge_heads.rs", 2, "a client that is slow"),
-    ("explain.rs", 1, "a client asks again after a 503, as it is told"),
     ("faults.rs", 3, "a worker is stopped at any moment; a store is away for a while"),
     ("hanging.rs", 1, "answers have to be too old to be given again"),
     ("identity.rs", 2, "a worker is killed at any moment; another must not spin"),

@@ -203,7 +203,7 @@ async fn lists_leave_out_what_cannot_be_read_and_go_on() {
         "/api/v1/fleet/summary",
         "/api/v1/fleet/what-changed",
     ] {
-        let (status, answer) = api.get(path).await;
+        let (status, answer) = api.get_computed(path).await;
         assert_eq!(status, StatusCode::OK, "{path}: {answer}");
     }
     let csv = reqwest::get(format!("{}/api/v1/devices.csv?status=failing", api.url)).await.unwrap();
@@ -284,7 +284,7 @@ async fn silences_hours_and_other_records_that_were_edited_stop_nothing() {
     let api = env.api(&["--first-record-ms", "0"]).await;
     let (status, silences) = api.get("/api/v1/silences").await;
     assert_eq!((status, silences["items"].as_array().unwrap().len()), (StatusCode::OK, 2), "{silences}");
-    let (status, summary) = api.get("/api/v1/fleet/summary").await;
+    let (status, summary) = api.get_computed("/api/v1/fleet/summary").await;
     assert_eq!(status, StatusCode::OK, "{summary}");
     let page = reqwest::get(format!("{}/", api.url)).await.unwrap();
     assert_eq!(page.status(), StatusCode::OK);
@@ -311,7 +311,7 @@ async fn what_a_person_puts_into_redis_stops_nothing() {
     api.accepts(&[body("one", base, true)]).await;
     env.drained().await;
     for path in ["/api/v1/fleet/summary", "/api/v1/devices?status=silent", "/readyz"] {
-        let (status, answer) = api.get(path).await;
+        let (status, answer) = api.get_computed(path).await;
         assert_eq!(status, StatusCode::OK, "{path}: {answer}");
     }
     assert!(metrics(&api.url).await.contains("pisync_queue_waiting_events"));
@@ -326,7 +326,7 @@ async fn what_a_person_puts_into_redis_stops_nothing() {
     }
     api.accepts(&[body("two", base, true)]).await;
     env.drained().await;
-    assert_eq!(api.get("/api/v1/fleet/summary").await.0, StatusCode::OK);
+    assert_eq!(api.get_computed("/api/v1/fleet/summary").await.0, StatusCode::OK);
     assert_eq!(env.redis(&["TYPE", &key("seen")]).await, "zset");
     env.redis(&["DEL", &key("dead")]).await;
     env.remove().await;
@@ -375,7 +375,7 @@ async fn a_row_without_a_number_of_errors_is_neither_good_nor_failed() {
         assert_eq!(history["data"]["results"].as_array().unwrap().len(), 3, "{edit}: {history}");
     }
     let rows = u64::try_from(edits.len()).unwrap();
-    let (status, summary) = api.get("/api/v1/fleet/summary?hours=24").await;
+    let (status, summary) = api.get_computed("/api/v1/fleet/summary?hours=24").await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!((&summary["syncs"]["good"], &summary["syncs"]["failed"]), (&json!(0), &json!(3 * rows)), "{summary}");
     let counted = metrics(&api.url).await;

@@ -33,7 +33,7 @@ async fn the_summary_tells_what_share_of_the_fleet_reports_in_each_minute() {
     let minutes_ago = |minutes| testkit::now() - SignedDuration::from_mins(minutes);
     let (herd, between) = (minutes_ago(30), minutes_ago(10));
     heard_of(&env, &[("a", herd), ("b", herd), ("c", herd), ("d", between), ("old", hours_ago(2))]).await;
-    let (_, summary) = api.get("/api/v1/fleet/summary").await;
+    let (_, summary) = api.get_computed("/api/v1/fleet/summary").await;
     let minutes = summary["minutes"].as_array().unwrap();
     assert_eq!(minutes.len(), 60);
     let shares: Vec<_> =

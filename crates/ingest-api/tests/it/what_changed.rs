@@ -29,7 +29,7 @@ async fn a_version_that_fails_is_named_with_its_counts_within_the_window_that_wa
     let env = TestEnv::new();
     let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
     fleet(&env, true).await;
-    let (status, said) = api.get("/api/v1/fleet/what-changed").await;
+    let (status, said) = api.get_computed("/api/v1/fleet/what-changed").await;
     assert_eq!(status.as_u16(), 200, "{said}");
     assert_eq!((&said["reporting"], &said["failing"], &said["minutes"]), (&json!(1_000), &json!(108), &json!(15)));
     let items = said["items"].as_array().unwrap();
@@ -41,9 +41,9 @@ async fn a_version_that_fails_is_named_with_its_counts_within_the_window_that_wa
     assert_eq!((&said["comparedValues"], &said["leftOutDevices"]), (&json!(3), &json!(0)));
 
     // An answer is kept for a while, for its own minutes.
-    let (_, again) = api.get("/api/v1/fleet/what-changed?minutes=15").await;
+    let (_, again) = api.get_computed("/api/v1/fleet/what-changed?minutes=15").await;
     assert_eq!(again["computedAt"], said["computedAt"]);
-    let (_, longer) = api.get("/api/v1/fleet/what-changed?minutes=120").await;
+    let (_, longer) = api.get_computed("/api/v1/fleet/what-changed?minutes=120").await;
     assert_eq!(longer["items"], said["items"], "the newest report of each counts");
     for wrong in ["0", "181", "x", "-1"] {
         let (status, problem) = api.get(&format!("/api/v1/fleet/what-changed?minutes={wrong}")).await;

@@ -1,9 +1,17 @@
 //! A running `ingest-api`, and how it is asked.
 
+use std::time::Duration;
+
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
 
-use crate::process::Service;
+use crate::{clock::wait_until, process::Service};
+
+/// How long a read that is computed may take on a busy machine.
+const COMPUTED_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// The time between two tries.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A running `ingest-api`.
 #[derive(Debug)]
@@ -49,5 +57,21 @@ impl Api {
     pub async fn get(&self, path: &str) -> (StatusCode, Value) {
         let answer = self.client.get(format!("{}{path}", self.url)).send().await.expect("an answer");
         (answer.status(), answer.json().await.expect("JSON"))
+    }
+
+    /// Requests a path and asks again after a 503, as a client should. Reads that are computed answer so on
+    /// a busy machine.
+    ///
+    /// Returns the last answer after a minute.
+    pub async fn get_computed(&self, path: &str) -> (StatusCode, Value) {
+        let mut answer = self.get(path).await;
+        wait_until(COMPUTED_TIMEOUT, RETRY_INTERVAL, async || {
+            if answer.0 == StatusCode::SERVICE_UNAVAILABLE {
+                answer = self.get(path).await;
+            }
+            answer.0 != StatusCode::SERVICE_UNAVAILABLE
+        })
+        .await;
+        answer
     }
 }
