@@ -1,7 +1,7 @@
 //! What was measured: the times that the model is made of, and the runs that it is held against.
 //!
-//! From the table of `scripts/bench` in the README (commit a875be1, 2 cores for clients, services
-//! and servers together).
+//! From a table of `scripts/bench` at commit a875be1, on 2 cores for clients, services and servers
+//! together.
 
 use super::model::{Herd, Machines, Shares, play};
 
