@@ -1,4 +1,4 @@
-"""How much is measured: the quick form in minutes, the full form as the README shows it."""
+"""How much is measured: the quick form in minutes, the full form as docs/evidence/benchmark.md shows it."""
 
 from dataclasses import dataclass
 

@@ -14,7 +14,7 @@ import yaml
 
 # They are no part of Kubernetes; keda.mjs checks them.
 OF_KEDA = "keda.sh/"
-README = Path(__file__).resolve().parents[2] / "README.md"
+METRICS = Path(__file__).resolve().parents[2] / "docs/reference/metrics.md"
 
 
 def name(thing):
@@ -105,10 +105,10 @@ def check_secrets(things, templates):
 
 
 def check_metrics(thing):
-    """What is asked of Prometheus is a metric that the README describes."""
+    """What is asked of Prometheus is a metric that the reference describes."""
     if thing["kind"] != "ScaledObject":
         return
-    known = set(re.findall(r"`(pisync_\w+)", README.read_text()))
+    known = set(re.findall(r"`(pisync_\w+)", METRICS.read_text()))
     for trigger in thing["spec"]["triggers"]:
         for metric in re.findall(r"pisync_\w+", trigger["metadata"]["query"]):
             if metric not in known:

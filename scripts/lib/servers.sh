@@ -8,7 +8,7 @@ MONGOD_SHA256=268063f487a8ba75bf832d1f7938882b8bda1029825bb58d0611725f8fe16ce8
 PYMONGO=pymongo==4.15.5
 
 # Each row dirties a random leaf of both indexes on deviceId. By default WiredTiger begins to write
-# such pages out when they are 5 % of its cache, many of them again and again (README, Settings).
+# such pages out when they are 5 % of its cache, many of them again and again (docs/admins/mongodb.md).
 WIREDTIGER=eviction_dirty_target=20,eviction_dirty_trigger=30
 
 REDIS_COMMANDS=(redis-server redis-cli redis-benchmark redis-sentinel)

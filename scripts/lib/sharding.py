@@ -167,7 +167,7 @@ def say(what, outcome):
 
 def expect(condition):
     if not condition:
-        sys.exit("FAILED: this is not what docs/SCALING.md says of the server")
+        sys.exit("FAILED: this is not what docs/admins/mongodb.md says of the server")
 
 
 def main():

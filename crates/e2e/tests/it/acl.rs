@@ -327,11 +327,11 @@ async fn a_right_that_is_missing_in_mongodb_is_named_with_its_collection() {
 
 #[test]
 fn the_documentation_has_the_rule_and_the_role() {
-    let page = std::fs::read_to_string(workspace_root().join("docs/OPERATIONS.md")).unwrap();
+    let page = std::fs::read_to_string(workspace_root().join("docs/admins/security.md")).unwrap();
     let rule = acl_rule("pisync");
-    assert!(page.contains(&rule), "docs/OPERATIONS.md has not: {rule}");
+    assert!(page.contains(&rule), "docs/admins/security.md has not: {rule}");
     for (collection, actions) in least_role() {
         let line = format!("['{collection}', '{}']", actions.join(" "));
-        assert!(page.contains(&line), "docs/OPERATIONS.md has not: {line}");
+        assert!(page.contains(&line), "docs/admins/security.md has not: {line}");
     }
 }

@@ -1,4 +1,4 @@
-//! A backup as docs/OPERATIONS.md says to make it, while all runs, and what it is worth.
+//! A backup as docs/admins/backup.md says to make it, while all runs, and what it is worth.
 
 use std::{
     collections::BTreeMap,

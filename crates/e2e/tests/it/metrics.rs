@@ -149,6 +149,7 @@ async fn the_metrics_of_all_processes_tell_what_happened() {
     let all = [ingest, stored, told].concat();
     assert!(all.contains("/api/device/{id}/sync-history") && !all.contains("pibook"), "a device in a label:\n{all}");
     every_name_is_exposed(&all);
+    every_metric_is_documented(&all);
     for url in [worker_url, alerter_url] {
         assert_eq!(get(&format!("{url}/readyz")).await.0, StatusCode::OK);
         assert_eq!(get(&format!("{url}/healthz")).await.0, StatusCode::OK);
@@ -173,6 +174,14 @@ fn every_name_is_exposed(metrics: &str) {
             assert!(exposed.contains(name), "{file} names {name}, which is not among {exposed:?}");
         }
     }
+}
+
+/// Holds the reference against what was scraped. A family without a sample is not exposed.
+fn every_metric_is_documented(metrics: &str) {
+    let types = metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    let mut exposed: BTreeSet<_> = types.map(str::to_owned).collect();
+    exposed.insert("pisync_unreadable_documents_total".to_owned());
+    assert_eq!(crate::reference::metric_names(), exposed, "docs/reference/metrics.md");
 }
 
 #[tokio::test]

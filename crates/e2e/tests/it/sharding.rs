@@ -1,4 +1,4 @@
-//! What `docs/SCALING.md` says of `MongoDB`'s rules for sharding is what the server does.
+//! What `docs/admins/mongodb.md` says of `MongoDB`'s rules for sharding is what the server does.
 
 use testkit::{free_port, python, setting, workspace_root};
 

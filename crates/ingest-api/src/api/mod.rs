@@ -31,6 +31,7 @@ use actix_web::{
 };
 use utoipa::OpenApi;
 
+pub use self::openapi::document as openapi_document;
 pub(crate) use self::{fleet_summary::Summaries, openapi::Docs};
 use crate::http::{
     Costly,

@@ -115,8 +115,8 @@ fn for_devices(operation: &Operation, status: u16) -> &'static str {
     }
 }
 
-/// The document, as JSON.
-pub(crate) fn document() -> String {
+/// Returns the `OpenAPI` document of all routes for programs, as JSON.
+pub fn document() -> String {
     let mut document = Document::openapi();
     document.merge(Reads::openapi());
     add_refusals(&mut document);

@@ -68,6 +68,8 @@ pub const KNOWN_VARIABLES: &[&str] = &[
     "PISYNC_FIRST_RECORD_MS",
     #[cfg(feature = "failpoints")]
     "PISYNC_NO_BOUNDS",
+    #[cfg(feature = "failpoints")]
+    "PISYNC_WRITE_DOCS",
     // Of the scripts and the examples of deploy/.
     "PISYNC_ADDRESS",
     "PISYNC_ALERTS",

@@ -119,7 +119,7 @@ mod tests {
         EventId::derive(&DeviceId::parse(device).unwrap(), Timestamp::from_millisecond(millis).unwrap(), &FAILED)
     }
 
-    /// Computed by the program in the README's schema section, which shares no code with this.
+    /// Computed by the program in docs/reference/schema.md, which shares no code with this.
     #[test]
     fn is_the_documented_hash() {
         let content = |total_files_synced, total_errors, internet_speed, error_code| Identity::Content {
