@@ -236,9 +236,9 @@ mod tests {
     fn a_run_is_repeated_by_its_recipe() {
         let first = fleet(&settings());
         let Recipe { seed, device_prefix, start } = first.recipe().clone();
-        let told =
+        let recipe =
             FleetSettings { seed: Some(seed), device_prefix: Some(device_prefix), start: Some(start), ..settings() };
-        let again = Fleet::new(&told, "2027-01-01T00:00:00Z".parse().unwrap());
+        let again = Fleet::new(&recipe, "2027-01-01T00:00:00Z".parse().unwrap());
         assert_eq!(reports(&first), reports(&again));
         assert_ne!(reports(&first), reports(&fleet(&FleetSettings { seed: Some(8), ..settings() })));
     }

@@ -115,8 +115,8 @@ async fn serve(mut connection: TcpStream, state: Arc<Mutex<State>>) -> Option<()
     };
     match answer {
         Answer::Says(status, headers, body) => say(&mut connection, status, &headers, &body).await,
-        Answer::Waits(told) => {
-            told.notified().await;
+        Answer::Waits(signal) => {
+            signal.notified().await;
             say(&mut connection, 200, "", "").await
         }
         Answer::Hangs => std::future::pending().await,

@@ -1,10 +1,10 @@
-//! The stories, as `fleet-sim scenario` plays them.
+//! The scenarios, as `fleet-sim scenario` plays them.
 
 use std::process::Output;
 
 use testkit::TestEnv;
 
-/// Plays a story on the servers of the tests.
+/// Plays a scenario on the servers of the tests.
 async fn play(env: &TestEnv, args: &[&str]) -> Output {
     let mut command = env.command("fleet-sim", &[&["scenario"], args].concat());
     command.output().await.unwrap()

@@ -1,4 +1,4 @@
-//! The maps of the code, ARCHITECTURE.md and CONTRIBUTING.md, show what is there.
+//! The maps of the code, ARCHITECTURE.md and CONTRIBUTING.md, name existing paths only.
 
 use testkit::workspace_root;
 

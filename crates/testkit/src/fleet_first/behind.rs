@@ -77,7 +77,7 @@ pub(super) async fn constant_lag(env: &TestEnv, devices: u32) -> anyhow::Result<
         at.as_hours() == hour
     };
     let says_so = says_so(&story, "clock: 5 h 0 min behind ours");
-    let is_right = story.messages() == expected && story.told.iter().all(is_in_time) && says_so;
+    let is_right = story.messages() == expected && story.sent.iter().all(is_in_time) && says_so;
     let title = format!(
         "the clocks of {} of {devices} devices are {BEHIND} hours behind, and {FAILING} of these fail four times",
         devices.div_ceil(10)
@@ -97,7 +97,7 @@ pub(super) async fn whole_fleet(env: &TestEnv, devices: u32) -> anyhow::Result<b
     }
     let failing = (0..devices).filter(|device| is_failing(*device)).count() as u64;
     let expected = told(&[("FleetSyncFailing firing", 1), ("FleetSyncFailing resolved", 1)]);
-    let first = story.told.first().map(|(at, _)| at.as_hours());
+    let first = story.sent.first().map(|(at, _)| at.as_hours());
     let is_right = story.messages() == expected
         && first == Some(FAILING_SINCE)
         && says_so(&story, "are off, so they count by receipt")
@@ -112,7 +112,7 @@ pub(super) async fn in_order(env: &TestEnv, devices: u32) -> anyhow::Result<bool
     let mut story = Story::new(env, hours(2)).await?;
     let _worker = env.worker("worker.log", &[]).await;
     let kept = send_kept(env, &mut story, devices, hours(1), hours(0)).await?;
-    let is_right = story.told.is_empty() && story.incidents_of_devices().await? == 0;
+    let is_right = story.sent.is_empty() && story.incidents_of_devices().await? == 0;
     table::timeline(&story, &format!("{kept} kept reports of {devices} devices arrive in order"), is_right);
     Ok(is_right)
 }
@@ -126,7 +126,7 @@ pub(super) async fn backfill(env: &TestEnv, devices: u32) -> anyhow::Result<bool
         hour.play(env, &mut story, devices, number).await?;
     }
     let kept = send_kept(env, &mut story, devices, hours(KEPT + AWAY), hours(BEHIND)).await?;
-    let is_right = story.told.is_empty() && story.incidents_of_devices().await? == 0;
+    let is_right = story.sent.is_empty() && story.incidents_of_devices().await? == 0;
     let title = format!("{devices} devices with a clock {BEHIND} hours behind were away, and send {kept} kept reports");
     table::timeline(&story, &title, is_right);
     Ok(is_right)
@@ -159,6 +159,6 @@ async fn send_kept(
 
 /// Returns true if each firing message contains these words.
 fn says_so(story: &Story<'_>, words: &str) -> bool {
-    let mut firing = story.told.iter().filter(|(_, line)| word(line, "status") == "firing");
+    let mut firing = story.sent.iter().filter(|(_, line)| word(line, "status") == "firing");
     firing.all(|(_, line)| word(line, "message").contains(words))
 }

@@ -83,9 +83,9 @@ pub(super) async fn top_of_hour(env: &TestEnv, devices: u32) -> anyhow::Result<b
     let mut due: Vec<_> = (0..devices).map(herd).collect();
     let mut busiest = Vec::new();
     for round in 0..2 * ROUNDS {
-        let told = due.iter().map(|due| story.at(*due)).collect::<Vec<_>>();
-        report_when_due(env, &mut story, &told, hours(round)).await?;
-        busiest.push(busiest_minute(env, *told.iter().max().unwrap_or(&story.at(hours(round)))).await?);
+        let times = due.iter().map(|due| story.at(*due)).collect::<Vec<_>>();
+        report_when_due(env, &mut story, &times, hours(round)).await?;
+        busiest.push(busiest_minute(env, *times.iter().max().unwrap_or(&story.at(hours(round)))).await?);
         for (device, due) in (0..).zip(&mut due) {
             *due = if round + 1 < ROUNDS {
                 *due + hours(1)
@@ -95,7 +95,7 @@ pub(super) async fn top_of_hour(env: &TestEnv, devices: u32) -> anyhow::Result<b
         }
     }
     let (first, last) = (busiest[0], busiest[busiest.len() - 1]);
-    let is_right = first > 0.9 && last < SPREAD && story.told.is_empty();
+    let is_right = first > 0.9 && last < SPREAD && story.sent.is_empty();
     let shares: Vec<_> = busiest.iter().map(|share| format!("{:.1} %", 100.0 * share)).collect();
     let title = format!(
         "{devices} devices report by cron for {ROUNDS} hours, and then at the server's times; in the busiest minute of each \

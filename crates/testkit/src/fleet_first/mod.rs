@@ -28,9 +28,9 @@ pub async fn run(settings: &Settings) -> anyhow::Result<bool> {
     let is_right = match settings.scenario {
         StoryName::ContentRelease => {
             let release = settings.content_release();
-            let told = content_release(&env, &release).await?;
-            table::print(&release, &told);
-            told.is_right(&release)
+            let notified = content_release(&env, &release).await?;
+            table::print(&release, &notified);
+            notified.is_right(&release)
         }
         StoryName::IspOutage => scenarios::isp_outage(&env, devices).await?,
         StoryName::OwnOutage => scenarios::own_outage(&env, devices).await?,

@@ -58,7 +58,7 @@ pub(super) async fn own_outage(env: &TestEnv, devices: u32) -> anyhow::Result<bo
         env.redis(&["HSET", "{}:heartbeat", "ingest", &heard, &from, &to]).await;
         story.tick(now).await?;
     }
-    let is_right = story.told.is_empty() && story.incidents_of_devices().await? == 0;
+    let is_right = story.sent.is_empty() && story.incidents_of_devices().await? == 0;
     table::timeline(
         &story,
         &format!("no report of {devices} devices arrives for six hours, as the API is down"),
@@ -88,7 +88,7 @@ pub(super) async fn backfill(env: &TestEnv, devices: u32) -> anyhow::Result<bool
             break;
         }
     }
-    let is_right = story.told.is_empty() && story.incidents_of_devices().await? == 0;
+    let is_right = story.sent.is_empty() && story.incidents_of_devices().await? == 0;
     let title =
         format!("{} reports of {devices} devices, 72 failed ones and a good one each, and {looks} ticks", all.len());
     table::timeline(&story, &title, is_right);

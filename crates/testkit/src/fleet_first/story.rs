@@ -28,13 +28,13 @@ pub struct Story<'a> {
     alerter: AlerterHarness,
     start: Timestamp,
     /// The messages so far, each with its time since the start.
-    pub told: Vec<(SignedDuration, Value)>,
+    pub sent: Vec<(SignedDuration, Value)>,
 }
 
 impl<'a> Story<'a> {
     /// Starts a scenario so long before now.
     pub async fn new(env: &'a TestEnv, ago: SignedDuration) -> anyhow::Result<Self> {
-        Ok(Self { env, alerter: AlerterHarness::new(env).await?, start: Timestamp::now() - ago, told: Vec::new() })
+        Ok(Self { env, alerter: AlerterHarness::new(env).await?, start: Timestamp::now() - ago, sent: Vec::new() })
     }
 
     /// Returns the time `since` the start of the scenario.
@@ -65,14 +65,14 @@ impl<'a> Story<'a> {
     pub async fn tick(&mut self, since: SignedDuration) -> anyhow::Result<()> {
         self.alerter.tick_at(self.at(since)).await?;
         self.alerter.deliver().await?;
-        let lines = self.env.alerts().into_iter().skip(self.told.len());
-        self.told.extend(lines.map(|line| (since, line)));
+        let lines = self.env.alerts().into_iter().skip(self.sent.len());
+        self.sent.extend(lines.map(|line| (since, line)));
         Ok(())
     }
 
     /// Returns the number of messages by alert name and status, such as `FleetSilent firing`.
     pub fn messages(&self) -> BTreeMap<String, usize> {
-        counted(self.told.iter().map(|(_, line)| line))
+        counted(self.sent.iter().map(|(_, line)| line))
     }
 
     /// Returns the number of incidents of single devices, with a message or without.

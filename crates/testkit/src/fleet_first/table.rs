@@ -12,37 +12,37 @@ const SHOWN: usize = 20;
 
 /// Prints the messages of a content release and the cost of the run.
 #[expect(clippy::print_stdout, reason = "a tool for people")]
-pub(super) fn print(release: &ContentRelease, told: &Notified) {
-    let after = told.after.map_or("never".to_owned(), |after| format!("{} min", after.as_mins()));
-    let [median, longest] = durations(&told.ticks);
+pub(super) fn print(release: &ContentRelease, notified: &Notified) {
+    let after = notified.after.map_or("never".to_owned(), |after| format!("{} min", after.as_mins()));
+    let [median, longest] = durations(&notified.ticks);
     println!(
         "{} devices, {} of them failing, over {} min of the hour",
         release.devices,
         release.failing(),
         release.spread.as_mins()
     );
-    println!("  reports processed           {}", told.reports);
+    println!("  reports processed           {}", notified.reports);
     println!("  first message after         {after}");
-    for (message, count) in &told.messages {
+    for (message, count) in &notified.messages {
         println!("  {message:<27} {count}");
     }
-    println!("  device incidents, inhibited {}", told.held);
-    println!("  a tick: median, longest     {median:.3} s, {longest:.3} s, of {}", told.ticks.len());
-    for (at, line) in told.times.iter().zip(&told.lines) {
+    println!("  device incidents, inhibited {}", notified.held);
+    println!("  a tick: median, longest     {median:.3} s, {longest:.3} s, of {}", notified.ticks.len());
+    for (at, line) in notified.times.iter().zip(&notified.lines) {
         println!("{}", timeline_row(*at, line));
     }
-    println!("{}", verdict(told.is_right(release)));
+    println!("{}", verdict(notified.is_right(release)));
 }
 
 /// Prints the messages with their times.
 #[expect(clippy::print_stdout, reason = "a tool for people")]
 pub(super) fn timeline(story: &Story<'_>, title: &str, is_right: bool) {
-    println!("{title}: {} messages", story.told.len());
-    for (at, line) in story.told.iter().take(SHOWN) {
+    println!("{title}: {} messages", story.sent.len());
+    for (at, line) in story.sent.iter().take(SHOWN) {
         println!("{}", timeline_row(*at, line));
     }
-    if story.told.len() > SHOWN {
-        println!("  and {} more", story.told.len() - SHOWN);
+    if story.sent.len() > SHOWN {
+        println!("  and {} more", story.sent.len() - SHOWN);
     }
     println!("{}", verdict(is_right));
 }
