@@ -1,4 +1,4 @@
-//! How processes die: by us, or by themselves at a named point.
+//! Deaths of processes: by a signal of ours, or by themselves at a named point.
 
 use std::{
     os::unix::process::ExitStatusExt,
@@ -10,10 +10,10 @@ use nix::sys::signal::Signal;
 use testkit::Service;
 use tokio::time::timeout;
 
-/// How long a process that is to die at a named point may take to get there.
+/// The timeout for a process to reach its named point.
 const CRASH_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Kills a process by SIGKILL; it must have been alive. Returns when that was.
+/// Kills a process by SIGKILL and returns the time. Fails if it was dead already.
 pub(crate) async fn kill(service: &mut Service) -> anyhow::Result<Instant> {
     let when = Instant::now();
     service.signal(Signal::SIGKILL);
@@ -22,8 +22,8 @@ pub(crate) async fn kill(service: &mut Service) -> anyhow::Result<Instant> {
     Ok(when)
 }
 
-/// Waits until a process has killed itself at its named point. `None`: it never came there, and
-/// was told to stop.
+/// Waits until a process has killed itself at its named point. Returns `None` if it never got there; then it is
+/// stopped.
 pub(crate) async fn wait_for_crash(service: &mut Service) -> anyhow::Result<Option<Instant>> {
     match timeout(CRASH_TIMEOUT, service.ended()).await {
         Ok(status) if status.signal() == Some(Signal::SIGKILL as i32) => Ok(Some(Instant::now())),

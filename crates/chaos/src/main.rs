@@ -1,4 +1,4 @@
-//! `chaos`: the kill matrix; `scripts/chaos` gets its servers.
+//! `chaos`: the kill matrix; `scripts/chaos` starts its servers.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use pisync_core::settings;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
-    // Whatever speaks TLS uses it; only a second call could fail.
+    // Set the process's provider for TLS; only a second call could fail.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let settings: Settings = settings::parse();
     let is_right = chaos::run(&settings).await?;

@@ -1,4 +1,4 @@
-//! What the naive controls have in common: settings of the servers, and where to die.
+//! The common settings of the naive controls: the servers, and a point to crash at.
 
 use clap::Args;
 use pisync_core::{
@@ -6,10 +6,10 @@ use pisync_core::{
     settings::{LogSettings, MongoSettings, RedisSettings},
 };
 
-/// The settings that both have.
+/// The settings of both controls.
 #[derive(Debug, Args)]
 pub struct NaiveSettings {
-    /// Where to die
+    /// The point at which the process kills itself.
     #[command(flatten)]
     pub crash: CrashSettings,
     /// The queue.
@@ -18,7 +18,7 @@ pub struct NaiveSettings {
     /// The store.
     #[command(flatten)]
     pub mongo: MongoSettings,
-    /// Where the log goes.
+    /// The format and level of the log.
     #[command(flatten)]
     pub log: LogSettings,
 }

@@ -1,4 +1,4 @@
-//! How rows are played: within their time, several at a time, and with the logs of those that fail.
+//! Runs rows: with a timeout, several at a time, and with the logs of failed rows kept.
 
 use std::{panic::AssertUnwindSafe, path::Path, time::Duration};
 
@@ -10,13 +10,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::table::{Columns, Line};
 
-/// How long the system may take to a state that is waited for.
+/// The timeout for a state of the system.
 const TIMEOUT: Duration = Duration::from_secs(100);
 
-/// How often it is looked whether it is there.
+/// The interval between two checks of that state.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Plays `jobs` rows at a time, none of them after a signal. Returns their lines in the order of the rows.
+/// Runs `jobs` rows at a time, none of them after a signal. Returns their lines in the order of the rows.
 pub(crate) async fn several<R, C: Columns>(
     jobs: usize,
     rows: &[&R],
@@ -33,7 +33,7 @@ pub(crate) async fn several<R, C: Columns>(
     played.buffered(jobs).collect().await
 }
 
-/// Returns what comes of an act; an error if it breaks down, takes too long or is stopped by a signal.
+/// Returns the result of `act`. Fails if it panics, exceeds its time or is stopped by a signal.
 pub(crate) async fn bounded<T>(
     act: impl Future<Output = anyhow::Result<T>>,
     limit: Duration,
@@ -42,20 +42,20 @@ pub(crate) async fn bounded<T>(
     tokio::select! {
         played = timeout(limit, AssertUnwindSafe(act).catch_unwind()) => match played {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(anyhow!("a process broke down; its log is above")),
-            Err(_) => Err(anyhow!("not done after {} s", limit.as_secs())),
+            Ok(Err(_)) => Err(anyhow!("the row panicked; its log is above")),
+            Err(_) => Err(anyhow!("timed out after {} s", limit.as_secs())),
         },
         () = stop.cancelled() => Err(anyhow!("stopped by a signal")),
     }
 }
 
-/// Waits until `reached` returns true; fails if that takes too long.
+/// Waits until `reached` returns true. Fails after a timeout.
 pub(crate) async fn until(what: &str, reached: impl AsyncFnMut() -> bool) -> anyhow::Result<()> {
-    ensure!(wait_until(TIMEOUT, POLL_INTERVAL, reached).await, "waited in vain for {what}");
+    ensure!(wait_until(TIMEOUT, POLL_INTERVAL, reached).await, "timed out waiting for {what}");
     Ok(())
 }
 
-/// Copies the files of the world of a row that failed to a folder of its name.
+/// Copies the files of a failed row's environment to a folder named after the row.
 pub(crate) fn keep_logs(from: &Path, to: &Path, row: &str) {
     let to = to.join(row.replace([' ', ',', ':'], "-"));
     let copied = std::fs::create_dir_all(&to).and_then(|()| {

@@ -1,14 +1,14 @@
 //! A row of a matrix.
 
-/// What is done, and what must come of it.
+/// A fault, and its expected result.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Row<F, E> {
-    /// Its name in the table.
+    /// The name in the table.
     pub(crate) name: &'static str,
-    /// What is done.
+    /// The fault.
     pub(crate) fault: F,
-    /// What must come of it.
+    /// The expected result.
     pub(crate) expect: E,
-    /// Whether the small form of the matrix has it.
+    /// True if the small form of the matrix has this row.
     pub(crate) quick: bool,
 }

@@ -1,4 +1,4 @@
-//! The settings of `chaos`, and how large its rows are.
+//! The settings of `chaos`, and the sizes of its rows.
 
 use std::{num::NonZero, path::PathBuf, thread, time::Duration};
 
@@ -7,21 +7,21 @@ use pisync_core::settings::LogSettings;
 
 use crate::row::Row;
 
-/// Kills everything that can be killed while a fleet sends, and counts what was lost, duplicated
-/// or miscounted; the servers to use are in the environment, see `scripts/chaos`
+/// Kills processes and servers while a fleet sends, and counts lost, duplicated and miscounted events; the servers
+/// are in the environment, see `scripts/chaos`
 #[derive(Debug, Clone, Parser)]
 #[command(name = "chaos", version)]
 pub struct Settings {
-    /// The same rows, smaller
+    /// Smaller and fewer rows
     #[arg(long)]
     pub quick: bool,
-    /// Only the rows with this in their name; may be given several times
+    /// Only rows whose name contains this; may be given several times
     #[arg(long, value_name = "NAME")]
     pub only: Vec<String>,
-    /// Rows of the pipeline and the alerters that are played at a time [default: 1, quick two for each core]
+    /// Rows of pipeline and alerters that run at a time [default: 1, quick two for each core]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
-    /// What the random choices follow from [default: random]
+    /// Seed of the random choices [default: random]
     #[arg(long)]
     pub seed: Option<u64>,
     /// Print one line of JSON per row instead of the table
@@ -33,13 +33,13 @@ pub struct Settings {
     /// Devices in each row [default: 2000, quick 200]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub devices: Option<u32>,
-    /// Incidents in each row of the alerters [default: 10000, quick 500]
+    /// Incidents in each row with alerters [default: 10000, quick 500]
     #[arg(long, value_parser = clap::value_parser!(u32).range(10..))]
     pub incidents: Option<u32>,
-    /// Folder to copy the logs of rows that failed to
+    /// Folder for the logs of failed rows
     #[arg(long, value_name = "FOLDER")]
     pub logs: Option<PathBuf>,
-    /// Where the log goes.
+    /// The format and level of the log.
     #[command(flatten)]
     pub log: LogSettings,
 }
@@ -50,45 +50,45 @@ impl AsRef<LogSettings> for Settings {
     }
 }
 
-/// How large a row is.
+/// The size of a row.
 #[derive(Debug, Clone)]
 pub(crate) struct Scale {
-    /// Devices of the fleet.
+    /// The number of devices of the fleet.
     pub(crate) devices: u32,
-    /// Events of each device.
+    /// The number of events of each device.
     pub(crate) rounds: u32,
-    /// How long the fleet takes, where it does not send as fast as it can.
+    /// The time in which the fleet sends, unless it sends as fast as it can.
     pub(crate) over: Duration,
-    /// Events in one batch at the most.
+    /// The maximum number of events in a batch.
     pub(crate) batch: u32,
-    /// How long a dead worker keeps its batch.
+    /// The lease of a batch: time until another worker may claim it.
     pub(crate) lease: Duration,
-    /// How often something is done to a process, in most rows.
+    /// The number of faults in most rows.
     pub(crate) kills: usize,
-    /// How often something is killed at a random time.
+    /// The number of kills at random times.
     pub(crate) random_kills: usize,
-    /// How long `MongoDB` is away.
+    /// The time that `MongoDB` is away.
     pub(crate) away: Duration,
-    /// What a full Redis may hold beyond what it needs when it is empty, in bytes.
+    /// The memory of a full Redis beyond that of an empty one, in bytes.
     pub(crate) room: u64,
-    /// Devices that begin to fail, in the rows of the alerters.
+    /// The number of devices that begin to fail, in rows with alerters.
     pub(crate) incidents: usize,
-    /// How often an alerter is killed.
+    /// The number of kills of alerters.
     pub(crate) alerter_kills: usize,
-    /// How long the messages of a group are left to an alerter that died.
+    /// The lease of a group's messages: time until another alerter may claim them.
     pub(crate) alert_lease: Duration,
-    /// How long a row may take.
+    /// The timeout of a row.
     pub(crate) limit: Duration,
 }
 
 impl Settings {
-    /// Whether a row is to be played.
+    /// Returns true if a row is to be played.
     pub(crate) fn wants<F, E>(&self, row: &Row<F, E>) -> bool {
         let is_named = self.only.iter().any(|only| row.name.contains(only.as_str()));
         is_named || (self.only.is_empty() && (row.quick || !self.quick))
     }
 
-    /// How many rows are played at a time. Small rows mostly wait.
+    /// Returns the number of rows that run at a time. Small rows mostly wait.
     pub(crate) fn jobs(&self) -> usize {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         self.jobs.map_or(if self.quick { 2 * cores } else { 1 }, usize::from)

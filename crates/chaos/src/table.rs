@@ -1,4 +1,4 @@
-//! What comes of rows: a table with a line for each.
+//! The results of rows, as a table or as JSON.
 
 use std::{io::Write, time::Duration};
 
@@ -10,7 +10,7 @@ pub(crate) trait Columns: Serialize {
     /// The heads of all columns.
     const HEADS: &'static [&'static str];
 
-    /// Returns what stands in them.
+    /// Returns the cells of the columns.
     fn cells(&self) -> Vec<String>;
 }
 
@@ -20,12 +20,12 @@ pub(crate) struct Line<C> {
     row: &'static str,
     #[serde(flatten)]
     columns: C,
-    /// Why the row is not as it must be.
+    /// The reason for which the row fails, if it does.
     failure: Option<String>,
 }
 
 impl<C: Columns> Line<C> {
-    /// The line of a row, with its verdict.
+    /// Returns the line of a row, with its verdict.
     pub(crate) fn new<O: Default>(
         row: &'static str,
         outcome: anyhow::Result<O>,
@@ -39,15 +39,15 @@ impl<C: Columns> Line<C> {
         Self { row, columns: columns(outcome.unwrap_or_default()), failure }
     }
 
-    /// Whether the row is not as it must be.
+    /// Returns true if the row fails.
     pub(crate) fn is_failed(&self) -> bool {
         self.failure.is_some()
     }
 
-    /// Says how the row went.
+    /// Logs the result of the row.
     pub(crate) fn log(&self) {
         match &self.failure {
-            None => log::info!(row = self.row; "as it must be"),
+            None => log::info!(row = self.row; "passed"),
             Some(failure) => log::error!(row = self.row; "FAILED: {failure}"),
         }
     }
@@ -86,7 +86,7 @@ fn table<C: Columns>(lines: &[Line<C>]) -> Table {
     table
 }
 
-/// The last columns of rows in which processes are killed; times in seconds.
+/// The last columns of rows with kills; times in seconds.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct KillColumns {
@@ -97,13 +97,13 @@ pub(crate) struct KillColumns {
 }
 
 impl KillColumns {
-    /// Of the times to recovery, shortest first, and how long the row took.
+    /// Returns the columns from the times to recovery, shortest first, and the duration of the row.
     pub(crate) fn new(kills: usize, recovery: &[Duration], took: Duration) -> Self {
         let [recovery_p50, recovery_p99] = [50, 99].map(|percent| percentile(recovery, percent));
         Self { kills, recovery_p50, recovery_p99, seconds: took.as_secs_f64() }
     }
 
-    /// Returns what stands in them.
+    /// Returns the cells of the columns.
     pub(crate) fn cells(&self) -> [String; 4] {
         let [p50, p99] = [self.recovery_p50, self.recovery_p99].map(|seconds| match seconds {
             Some(seconds) => format!("{seconds:.2} s"),
@@ -113,7 +113,7 @@ impl KillColumns {
     }
 }
 
-/// The smallest time that so many percent do not exceed, in seconds.
+/// Returns the smallest time that this percentage of times does not exceed, in seconds.
 pub(crate) fn percentile(sorted: &[Duration], percent: usize) -> Option<f64> {
     let rank = (sorted.len() * percent).div_ceil(100);
     sorted.get(rank.saturating_sub(1)).map(Duration::as_secs_f64)

@@ -1,4 +1,4 @@
-// What is done about alerts, end to end: taking on, giving back, silences; and what is shown of them.
+// Actions on alerts, end to end: acknowledge, undo, silence; and how the pages show them.
 import assert from "node:assert/strict";
 
 import { base, env, withPage } from "./browser.mjs";
@@ -16,7 +16,7 @@ async function timeline(page) {
   return page.locator(".lines").innerText();
 }
 
-// What became of the messages, and what another alert holds back.
+// The state of messages, and alerts inhibited by another one.
 export async function shows(browser, state) {
   await withPage(browser, { storageState: state }, async (page) => {
     await page.goto(`${base}/alerts?state=firing&deviceId=${device}`);
@@ -36,7 +36,7 @@ export async function shows(browser, state) {
     await page.waitForURL(/heldBy=/);
     assert.equal(await page.locator(".incidents > li").count(), 3);
     assert.match(await page.locator(".incidents").innerText(), /held back by another alert/);
-    // What is held back is no incident of its own on the first page either.
+    // An inhibited alert is no incident of its own on the first page either.
     await page.goto(base + "/");
     const open = Number((await page.locator(".headline").innerText()).match(/^(\d+) open/)[1]);
     await page.goto(base + "/alerts");
@@ -64,7 +64,7 @@ export async function takesOn(browser, state) {
     await page.getByRole("button", { name: "Give back" }).click();
     await page.getByText("The incident is given back").waitFor();
     assert.equal(await acked(), undefined);
-    // A form that is none of this session's does nothing.
+    // A form of another session does nothing.
     const [{ id }] = await ofApi(context, `/api/v1/alerts?state=firing&deviceId=${device}`);
     const form = { token: "x", ack: id };
     assert.equal((await context.request.post(base + "/alerts", { form, maxRedirects: 0 })).status(), 403);
@@ -78,7 +78,7 @@ export async function silences(browser, state) {
     await page.getByRole("link", { name: "Silence…" }).click();
     const preview = page.locator("#preview .said");
     assert.match(await preview.innerText(), /deviceId=école \/ 7 matches 1 devices and 1 open alerts now/);
-    // The preview follows what is typed.
+    // The preview follows the input.
     await page.getByLabel("Devices whose id").selectOption("prefix");
     await page.getByLabel("Id (empty").fill(env.DASHBOARD_PREFIX);
     await page.getByText("120 devices").waitFor();

@@ -1,4 +1,4 @@
-// The browser, and what every look at a page has in common.
+// The browser, and checks common to all pages.
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import { createRequire } from "node:module";
@@ -16,10 +16,10 @@ const FLAGS = [
   "--disable-component-update", "--disable-sync",
 ];
 
-// What is not as it should be.
+// The problems found so far.
 export const troubles = [];
 
-// Everything that a page complains of, and every request that would leave the machine.
+// Records every console error of a page, and every request to another host.
 export function watch(page, expected = () => false) {
   page.on("console", (message) => {
     if (["error", "warning"].includes(message.type()) && !expected(message.text())) {
@@ -43,7 +43,7 @@ export async function signIn(page, key) {
   await page.getByRole("button", { name: "Sign in" }).click();
 }
 
-// A page of a context of its own, closed at the end.
+// Opens a page in a context of its own, and closes it at the end.
 export async function withPage(browser, options, look, expected) {
   const context = await browser.newContext(options);
   const page = await context.newPage();
@@ -65,7 +65,7 @@ export async function withBrowser(look) {
   }
 }
 
-// What a page may not have for those who cannot see it well.
+// Checks a page for accessibility by axe.
 export async function isReadable(page, name) {
   await page.evaluate(axe);
   const found = await page.evaluate(() => axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"] }));
@@ -75,7 +75,7 @@ export async function isReadable(page, name) {
   }
 }
 
-// Neither the page nor a table in it is wider than there is room for, also where it can be unfolded.
+// Checks that neither the page nor a table in it is wider than its space, also with details open.
 export async function isWithin(page, name) {
   const wide = await page.evaluate(() => {
     const closed = [...document.querySelectorAll("details:not([open])")];

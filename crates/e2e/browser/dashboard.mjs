@@ -1,5 +1,5 @@
-// The dashboard in a real browser. What it is told is in the environment (see the Rust test beside
-// it); it ends with 1 and says why where anything is not as it should be.
+// Checks the dashboard in a real browser. Its input is in the environment (see the Rust test beside it). It exits
+// with 1 and lists all problems.
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
@@ -14,7 +14,7 @@ const LOOKS = [
   ["phone-light", { viewport: { width: 390, height: 844 }, colorScheme: "light", isMobile: true }],
   ["phone-dark", { viewport: { width: 390, height: 844 }, colorScheme: "dark", isMobile: true }],
 ];
-// Either colour scheme and either width once.
+// Each colour scheme and each width once.
 const AXE = ["desktop-light", "phone-dark"];
 const device = encodeURIComponent(env.DASHBOARD_DEVICE);
 const PAGES = [
@@ -24,7 +24,7 @@ const PAGES = [
 ];
 const OWN_FILES_BELOW = 150_000;
 
-// Each page in each look, with its picture.
+// Each page in each scheme and width, with its screenshot.
 async function everyPage(browser, state) {
   fs.mkdirSync(env.PISYNC_TEST_SCREENSHOTS, { recursive: true });
   for (const [look, options] of LOOKS) {
@@ -44,7 +44,7 @@ async function everyPage(browser, state) {
       if (AXE.includes(look)) {
         await isReadable(page, `${name} ${look}`);
       }
-      // The others are very long.
+      // The other pages are very long.
       const isWhole = name !== "device" && !(name === "alerts" && look.startsWith("phone"));
       await page.screenshot({ path: path.join(env.PISYNC_TEST_SCREENSHOTS, `${name}-${look}.png`), fullPage: isWhole });
       await page.close();
@@ -66,7 +66,7 @@ async function everyLink(browser, state) {
     for (const href of await page.locator("a[href]").evaluateAll((links) => links.map((link) => link.href))) {
       const url = new URL(href);
       assert.equal(url.origin, base, `${where} leads to ${href}`);
-      // Files, and the pages of the API itself, are for programs.
+      // Files and the API's own pages are for programs.
       const isOurs = !url.pathname.startsWith("/api/") && !url.pathname.startsWith("/docs");
       const form = url.pathname + [...url.searchParams.keys()].join();
       const next = url.pathname + url.search;
@@ -169,7 +169,7 @@ async function worksWithoutScript(browser, state) {
   await page.getByRole("button", { name: "Find" }).click();
   assert.match(page.url(), /status=failing/);
   assert.ok((await page.locator("tbody tr").count()) > 0);
-  // An incident is taken on, and a silence made and ended.
+  // An incident is acknowledged, and a silence is created and ended.
   await page.goto(base + "/alerts");
   await page.getByLabel("Comment").fill("without a script");
   await page.getByRole("button", { name: "Take on" }).first().click();
@@ -199,7 +199,7 @@ async function refuses(browser) {
   await page.getByLabel(/Key with the scope/).fill(env.DASHBOARD_INGEST_KEY);
   await page.getByRole("button", { name: "Sign in" }).click();
   await page.getByText("may send reports, and not see them").waitFor();
-  // A key that may read sees the fleet and no dead letters.
+  // A key with the scope read sees the fleet and no dead letters.
   await signIn(page, env.DASHBOARD_READ_KEY);
   await page.getByRole("heading", { name: "Devices" }).waitFor();
   assert.equal(await page.getByRole("link", { name: "Dead letters" }).count(), 0);

@@ -1,5 +1,5 @@
-// The fleet page of one story: whether its first line says what is wrong, and its picture. What it
-// is told is in the environment (see the Rust test of the stories).
+// Checks the headline of the fleet page in one scenario, and takes its screenshot. Its input is in the environment
+// (see the Rust test of the scenarios).
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
@@ -16,7 +16,7 @@ await withBrowser(async (browser) => {
   for (const [look, options] of LOOKS) {
     const context = await browser.newContext(options);
     const page = await context.newPage();
-    // The page asks again for hours that are still computed.
+    // The page asks again for hours that are still being computed.
     watch(page, (text) => text.includes("status of 503"));
     await page.goto(base + "/", { waitUntil: "load" });
     await page.locator(".chart canvas").nth(1).waitFor();

@@ -1,4 +1,4 @@
-// A link by which others look: pages alone, and nothing to be done.
+// A share link gives access to pages alone, without actions.
 import assert from "node:assert/strict";
 
 import { base, env, withPage } from "./browser.mjs";
@@ -33,7 +33,7 @@ export async function shares(browser, state) {
       assert.equal(await status(where, { method: "POST", form: { token: "x", action: "purge" } }), 303, where);
     }
   });
-  // A link with another end is none.
+  // A link with a changed end is invalid.
   const [said, end] = link.match(/\.(\d{9,})\./);
   const longer = link.replace(said, `.${Number(end) + 3_600}.`);
   await withPage(browser, {}, async (page) => {
@@ -43,7 +43,7 @@ export async function shares(browser, state) {
   }, (text) => text.includes("403"));
 }
 
-// Nothing that is shown leads to where one may not go.
+// No shared page has a link to a forbidden one.
 async function everyLink(page, context) {
   const [seen, waiting] = [new Set(["/"]), ["/"]];
   while (waiting.length > 0 && seen.size < 25) {

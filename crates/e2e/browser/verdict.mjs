@@ -1,5 +1,5 @@
-// What the first page says while it must not reassure. The scene and its world are in the environment
-// (see the Rust test beside it); what has to happen meanwhile is asked for on the output.
+// Checks the first page in states that must not reassure. The scene is in the environment (see the Rust test beside
+// it); steps to be done meanwhile are printed to standard output.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
@@ -12,27 +12,27 @@ const answers = readline.createInterface({ input: process.stdin });
 const lines = answers[Symbol.asyncIterator]();
 const device = `/device?id=${env.SCENE_DEVICE}`;
 
-// How long the system may take, by a real clock.
-const PATIENCE = 60_000;
+// The timeout of a state of the system, by a real clock.
+const TIMEOUT = 60_000;
 
-// The page asks again for hours that are still computed.
+// The page asks again for hours that are still being computed.
 const busy = (text) => text.includes("status of 503");
 
-// The test does something to the system, and says when it is done.
+// Asks the test for a step, and waits until it is done.
 async function ask(what) {
   console.log(`ask ${what}`);
   await lines.next();
 }
 
-// Opens a page whose clock can be put forward: it fetches itself again by that clock.
+// Opens a page whose clock can be advanced: it refreshes itself by that clock.
 async function open(page, where) {
   await page.clock.install();
   await page.goto(base + where, { waitUntil: "load" });
 }
 
-// Lets the page's time pass until it says something by itself.
-async function becomes(page, what, is) {
-  const deadline = Date.now() + PATIENCE;
+// Advances the page's clock until it shows a text.
+async function becomes(page, state, is) {
+  const deadline = Date.now() + TIMEOUT;
   while (Date.now() < deadline) {
     if (await is()) {
       return;
@@ -40,20 +40,20 @@ async function becomes(page, what, is) {
     await page.clock.runFor(5_000);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  assert.fail(`the page does not say by itself: ${what}. It says: ${await page.locator("#now").innerText()}`);
+  assert.fail(`the page does not show by itself: ${state}. It says: ${await page.locator("#now").innerText()}`);
 }
 
 async function says(page, words) {
   await becomes(page, words, async () => words.test(await page.locator(".headline").innerText()));
 }
 
-// The four looks of what is shown now.
+// Checks the current page in all schemes and widths.
 async function pictures(page, name) {
   fs.mkdirSync(env.PISYNC_TEST_SCREENSHOTS, { recursive: true });
   for (const width of [1440, 390]) {
     for (const colorScheme of ["light", "dark"]) {
       await page.setViewportSize({ width, height: 900 });
-      // A colour that is on its way would be measured.
+      // A colour in transition would be measured.
       await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
       const look = `verdict-${name}-${width}-${colorScheme}`;
       await isWithin(page, look);
@@ -96,7 +96,7 @@ async function goneServer(browser) {
     }
     assert.match(await page.locator(".headline").innerText(), /All quiet/);
   }, refused);
-  // Who has no script is told when the page was made.
+  // Without a script, the page shows the time of its creation.
   await withPage(browser, { javaScriptEnabled: false }, async (page) => {
     for (const where of ["/", device]) {
       await page.goto(base + where);

@@ -1,4 +1,4 @@
-//! One body, from a device into the API: tried again as a device would.
+//! A client that posts one body to the API, with the retries of a device.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -16,13 +16,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::PostSettings;
 
-/// The first wait before another try where the API names none.
+/// The wait before the first retry, unless the API names one.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
-/// How much of the text of a refusal is kept, in characters.
+/// The maximum length of the kept text of a refusal, in characters.
 const DETAIL: usize = 200;
 
-/// Posts bodies to the API.
+/// A client that posts bodies to the API.
 #[derive(Debug)]
 pub struct ReportClient {
     client: Client,
@@ -33,40 +33,40 @@ pub struct ReportClient {
     has_complained: AtomicBool,
 }
 
-/// What became of a body, and at what cost.
+/// The result of a delivery, and its retries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// What became of it.
+    /// The outcome.
     pub outcome: Outcome,
-    /// Tries beyond the first.
+    /// The number of retries.
     pub retries: u32,
 }
 
-/// What became of a body.
+/// The outcome of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The API answered 202.
     Accepted {
-        /// How long the try that was accepted took.
+        /// The duration of the accepted attempt.
         latency: Duration,
     },
-    /// The API answered what no device tries again on.
+    /// The API answered with a status on which no device retries.
     Refused {
         /// The status.
         status: u16,
-        /// What the answer says.
+        /// The detail of the answer.
         detail: String,
-        /// Whether the event may be stored all the same.
+        /// True if the event may be stored nevertheless.
         may_be_stored: bool,
     },
-    /// No try was answered by 202 or a refusal, and no more were made.
+    /// No attempt was accepted or refused, and no retries are left.
     GaveUp {
-        /// Whether the event may be stored all the same.
+        /// True if the event may be stored nevertheless.
         may_be_stored: bool,
     },
 }
 
-/// The result of one try.
+/// The result of one attempt.
 enum Answer {
     Accepted,
     Refused(StatusCode, String),
@@ -74,7 +74,7 @@ enum Answer {
 }
 
 impl ReportClient {
-    /// A client to the API of these settings; once `stop` is cancelled it tries nothing again.
+    /// Returns a client for the API of these settings; it does not retry once `stop` is cancelled.
     pub fn new(settings: &PostSettings, stop: CancellationToken) -> anyhow::Result<Self> {
         let client = Client::builder()
             .default_headers(authorization(settings)?)
@@ -89,7 +89,7 @@ impl ReportClient {
         Ok(Self { client, route, tries, max_wait, stop, has_complained: AtomicBool::new(false) })
     }
 
-    /// Posts `body` until it is accepted or refused, at most as often as the settings say.
+    /// Posts `body` until it is accepted or refused, up to the number of tries in the settings.
     pub async fn deliver(&self, body: &str) -> Delivery {
         let mut backoff = Backoff::new(FIRST_WAIT, self.max_wait);
         let (mut retries, mut was_perhaps_stored) = (0, false);
@@ -130,22 +130,22 @@ impl ReportClient {
         tokio::time::timeout(wait, self.stop.cancelled()).await.is_ok()
     }
 
-    /// Says once why events have to wait; the closing figures count the rest.
+    /// Logs the reason of the first retry; the closing figures count the rest.
     fn complain(&self, why: &str) {
         if !self.has_complained.swap(true, Ordering::Relaxed) {
-            log::warn!(api:% = self.route; "an event has to be sent again: {why}");
+            log::warn!(api:% = self.route; "retrying an event: {why}");
         }
     }
 }
 
-/// The key of the settings as a header.
+/// Returns the key of the settings as a header.
 fn authorization(settings: &PostSettings) -> anyhow::Result<HeaderMap> {
     let key = match (&settings.api_key, &settings.api_key_file) {
         (Some(key), _) => key.expose().to_owned(),
         (None, Some(path)) => std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?,
         (None, None) => return Ok(HeaderMap::new()),
     };
-    // The key itself is not in the error.
+    // The error does not contain the key.
     let mut value = HeaderValue::from_str(&format!("Bearer {}", key.trim())).context("the key to post with")?;
     value.set_sensitive(true);
     Ok(HeaderMap::from_iter([(AUTHORIZATION, value)]))
@@ -159,17 +159,17 @@ async fn read(response: Response) -> Answer {
     match status {
         StatusCode::ACCEPTED => Answer::Accepted,
         StatusCode::TOO_MANY_REQUESTS => {
-            Answer::TryAgain { may_be_stored: false, after, why: format!("it answers {status}") }
+            Answer::TryAgain { may_be_stored: false, after, why: format!("the API answers {status}") }
         }
-        // A gateway's word, or a push whose reply was lost: the event may be in the queue.
+        // From a gateway, or after a push whose reply was lost: the event may be in the queue.
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
-            Answer::TryAgain { may_be_stored: true, after, why: format!("it answers {status}") }
+            Answer::TryAgain { may_be_stored: true, after, why: format!("the API answers {status}") }
         }
         _ => Answer::Refused(status, detail(&text)),
     }
 }
 
-/// What a problem document says for people, else the beginning of the text.
+/// Returns the detail of a problem document, else the beginning of the text.
 fn detail(text: &str) -> String {
     let problem = serde_json::from_str::<Value>(text).ok();
     let said = problem.as_ref().and_then(|problem| problem["detail"].as_str());
@@ -178,16 +178,16 @@ fn detail(text: &str) -> String {
 
 fn network(error: &reqwest::Error) -> Answer {
     let why = if error.is_connect() {
-        "it cannot be reached"
+        "the API cannot be reached"
     } else if error.is_timeout() {
-        "it does not answer in time"
+        "the API does not answer in time"
     } else {
         "the connection broke"
     };
     Answer::TryAgain { may_be_stored: !error.is_connect(), after: None, why: why.into() }
 }
 
-/// The wait that the API asks for, in its form of whole seconds.
+/// Returns the wait that the API asks for, if it is in whole seconds.
 fn retry_after(response: &Response) -> Option<Duration> {
     let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))

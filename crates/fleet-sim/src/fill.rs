@@ -1,4 +1,4 @@
-//! `fleet-sim fill`: puts the events of a fleet into the queue, past the API.
+//! `fleet-sim fill`: pushes the events of a fleet to the queue, without the API.
 
 use std::{collections::HashMap, time::Instant};
 
@@ -13,10 +13,10 @@ use crate::{
     report::{self, Rows},
 };
 
-/// How many messages go into one push.
+/// The number of messages in one push.
 const PUSH: usize = 500;
 
-/// No limit: who fills a queue knows how much.
+/// No limit: the user of `fill` chooses the number of events.
 const LIMIT: u64 = u32::MAX as u64;
 
 /// The closing figures.

@@ -1,4 +1,4 @@
-//! What each device of a simulated fleet reports: all of it follows from the seed.
+//! The reports of a simulated fleet, all derived from the seed.
 
 use std::collections::BTreeMap;
 
@@ -15,17 +15,17 @@ use crate::{
     labels::{BadLabel, LabelChoice},
 };
 
-/// How likely a device fares as it did the round before. Failures of a real device come in runs,
-/// and without runs nothing would ever raise an alert.
+/// The probability that a device has the same result as in the round before. Failures of a real device come in runs,
+/// and without runs no alert would fire.
 const LINGERING: f64 = 0.5;
 
-/// The share of the syncs that fail of a device with a label that is bad.
+/// The share of failed syncs of a device with the bad label.
 const BAD_RATE: f64 = 0.9;
 
-/// The time over which the reports of one round lie, in milliseconds.
+/// The time over which the reports of one round are spread, in milliseconds.
 const ROUND_SPREAD: i64 = 60_000;
 
-/// A fleet: device `d` reports in round `r` the same thing whenever it is asked, and in any order.
+/// A fleet: the report of device `d` in round `r` is always the same, in any order of calls.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fleet {
     recipe: Recipe,
@@ -38,15 +38,15 @@ pub struct Fleet {
     shuffle: bool,
 }
 
-/// What a run must be told to send the same bodies again.
+/// The settings by which another run sends the same bodies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Recipe {
-    /// What the random choices follow from.
+    /// The seed of the random choices.
     pub seed: u64,
-    /// What the device ids begin with.
+    /// The prefix of the device ids.
     pub device_prefix: String,
-    /// Time of the first round.
+    /// The time of the first round.
     pub start: Timestamp,
 }
 
@@ -55,7 +55,7 @@ pub struct Recipe {
 pub struct Report {
     /// The JSON to post.
     pub body: String,
-    /// Whether the device sends it once more after it was accepted.
+    /// True if the device sends it once more after it was accepted.
     pub again: bool,
 }
 
@@ -72,7 +72,7 @@ struct Body<'a> {
 }
 
 impl Fleet {
-    /// The fleet of these settings, its last round at `now` unless they name a start.
+    /// Returns the fleet of these settings. Its last round is at `now` unless they have a start.
     pub fn new(settings: &FleetSettings, now: Timestamp) -> Self {
         let seed = settings.seed.unwrap_or_else(|| fastrand::u32(..).into());
         let start = settings.start.unwrap_or_else(|| {
@@ -92,23 +92,23 @@ impl Fleet {
         }
     }
 
-    /// What to tell a later run for the same bodies.
+    /// Returns the settings by which another run sends the same bodies.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
     }
 
-    /// How many devices there are.
+    /// Returns the number of devices.
     pub fn devices(&self) -> u32 {
         self.devices
     }
 
-    /// How many reports each device makes.
+    /// Returns the number of reports of each device.
     pub fn rounds(&self) -> u32 {
         self.rounds
     }
 
-    /// What `device` sends at its `turn`, both from 0: the report of that round, or of another
-    /// one in a fleet that shuffles. Over all turns, each round comes once.
+    /// Returns the report of `device` at its `turn`, both from 0. It is the report of that round, or of another one
+    /// in a fleet that shuffles. Over all turns, each round comes once.
     pub fn report(&self, device: u32, turn: u32) -> Report {
         let round = if self.shuffle { self.shuffled(device, turn) } else { turn };
         let mut rng = self.rng(device, round);
@@ -122,17 +122,17 @@ impl Fleet {
             internet_speed: speed(&mut rng, failed),
             labels: self.labels(device).into_iter().collect(),
         };
-        // A struct of strings and finite numbers can always be written.
+        // A struct of strings and finite numbers always serializes.
         Report { body: serde_json::to_string(&body).unwrap_or_default(), again }
     }
 
-    /// What becomes of that report when it is received now.
+    /// Returns the event of that report, received now.
     pub fn event(&self, device: u32, turn: u32) -> Result<SyncEvent, InvalidEvent> {
         SyncEvent::from_json(self.report(device, turn).body.as_bytes(), Timestamp::now())
     }
 
-    /// Whether the sync fails. A device that lingers fares as in the round before: so failures
-    /// come in runs while their share over time is the failure rate.
+    /// Returns true if the sync fails. A device that lingers has the result of the round before. So failures come in
+    /// runs while their share over time is the failure rate.
     fn fails(&self, device: u32, round: u32) -> bool {
         let mut rng = self.rng(device, round).fork();
         let lingers = rng.f64() < LINGERING;
@@ -144,7 +144,7 @@ impl Fleet {
         if is_bad { BAD_RATE } else { self.failure_rate }
     }
 
-    /// The labels of a device, the same in all its rounds.
+    /// Returns the labels of a device, the same in all its rounds.
     fn labels(&self, device: u32) -> Vec<(&str, &str)> {
         let labels = (0..).zip(&self.labels).map(|(index, label)| {
             let at = self.rng(device, u32::MAX - 1 - index).usize(..label.values.len());
@@ -165,26 +165,26 @@ impl Fleet {
         rounds.get(turn as usize).copied().unwrap_or(turn)
     }
 
-    /// The random choices of one device in one round.
+    /// Returns the source of random choices of one device in one round.
     fn rng(&self, device: u32, round: u32) -> Rng {
         let place = u64::from(device) << 32 | u64::from(round);
         Rng::with_seed(mix(self.recipe.seed, place))
     }
 }
 
-/// The speed in Mbps. Half of the failures come with a poor connection, half in spite of a good one.
+/// Returns the speed in Mbps. Half of the failures have a poor connection, and half a good one.
 fn speed(rng: &mut Rng, failed: bool) -> f64 {
     let (least, most) = if failed && rng.bool() { (0.02, 0.5) } else { (0.5, 100.0) };
     rng.f64().mul_add(most - least, least)
 }
 
-/// Another start is another run, with devices of its own.
+/// Returns the id of a run. Another start is another run, with devices of its own.
 fn run_id(seed: u64, start: Timestamp) -> String {
     let mut rng = Rng::with_seed(mix(seed, start.as_millisecond().cast_unsigned()));
     (0..8).map(|_| rng.choice(b"0123456789abcdefghijkmnpqrstuvwxyz").map_or('0', |byte| char::from(*byte))).collect()
 }
 
-/// A seed for each place under another seed; the odd factor is that of the golden ratio.
+/// Returns a seed for a place under another seed; the odd factor is that of the golden ratio.
 fn mix(seed: u64, place: u64) -> u64 {
     Rng::with_seed(seed ^ place.wrapping_mul(0x9e37_79b9_7f4a_7c15)).u64(..)
 }
@@ -236,9 +236,9 @@ mod tests {
     fn a_run_is_repeated_by_its_recipe() {
         let first = fleet(&settings());
         let Recipe { seed, device_prefix, start } = first.recipe().clone();
-        let told =
+        let recipe =
             FleetSettings { seed: Some(seed), device_prefix: Some(device_prefix), start: Some(start), ..settings() };
-        let again = Fleet::new(&told, "2027-01-01T00:00:00Z".parse().unwrap());
+        let again = Fleet::new(&recipe, "2027-01-01T00:00:00Z".parse().unwrap());
         assert_eq!(reports(&first), reports(&again));
         assert_ne!(reports(&first), reports(&fleet(&FleetSettings { seed: Some(8), ..settings() })));
     }

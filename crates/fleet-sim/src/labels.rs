@@ -1,27 +1,27 @@
-//! The labels of a simulated fleet: which values there are, and which of them is bad.
+//! The labels of a simulated fleet: their values, and the bad one.
 
 use pisync_core::models::Labels;
 
-/// A label that every device has, with one of some values.
+/// A label of every device, with one of some values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LabelChoice {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// What a device may have; each about as often as the others.
+    /// The values, each about equally frequent.
     pub values: Vec<String>,
 }
 
 /// A label whose devices fail nearly always.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadLabel {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its value.
+    /// The value.
     pub value: String,
 }
 
 impl LabelChoice {
-    /// Reads `NAME=VALUE,VALUE`, such as `contentVersion=41,42`.
+    /// Parses `NAME=VALUE,VALUE`, such as `contentVersion=41,42`.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (name, values) = text.split_once('=').ok_or("NAME=VALUE,VALUE such as contentVersion=41,42")?;
         let values: Vec<_> = values.split(',').map(str::to_owned).collect();
@@ -33,14 +33,14 @@ impl LabelChoice {
 }
 
 impl BadLabel {
-    /// Reads `NAME=VALUE`.
+    /// Parses `NAME=VALUE`.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (name, value) = text.split_once('=').ok_or("NAME=VALUE such as contentVersion=42")?;
         Labels::new([(name.to_owned(), value.to_owned())]).map_err(|error| error.to_string())?;
         Ok(Self { name: name.to_owned(), value: value.to_owned() })
     }
 
-    /// Whether it is among these.
+    /// Returns true if it is among these labels.
     pub fn is_in(&self, labels: &[(&str, &str)]) -> bool {
         labels.contains(&(&self.name, &self.value))
     }

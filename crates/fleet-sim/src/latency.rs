@@ -1,5 +1,5 @@
-//! `fleet-sim latency`: posts at a steady rate and measures how long it takes from the 202 to the
-//! row. A sample of the events is looked for every few milliseconds, all of them in one query.
+//! `fleet-sim latency`: posts at a steady rate and measures the time from the 202 to the row. It polls for a sample
+//! of the events every few milliseconds, with one query for all of them.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -20,16 +20,16 @@ use crate::{
     workers::{self, Job, Watch},
 };
 
-/// How long the store is left alone after a look, at least.
+/// The minimum pause between two queries.
 const REST: Duration = Duration::from_millis(1);
 
-/// How many times as long as a look took: who only looks must not be what keeps the store busy.
+/// The pause as a multiple of the query's duration: polling must not load the store.
 const RESTS: u32 = 9;
 
-/// How many rows are looked for at once, the oldest first.
+/// The maximum number of rows in one query, the oldest first.
 const BATCH_SIZE: usize = 200;
 
-/// Share of the syncs that fail.
+/// The share of failed syncs.
 const FAILURE_RATE: f64 = 0.1;
 
 /// The closing figures.
@@ -38,16 +38,16 @@ const FAILURE_RATE: f64 = 0.1;
 struct Closing<'a> {
     #[serde(flatten)]
     figures: &'a Figures,
-    /// Rows that were waited for and came.
+    /// The number of rows that were found.
     stored: usize,
-    /// Rows that were waited for in vain.
+    /// The number of rows that were not found in time.
     missing: usize,
-    /// From 202 to row, in milliseconds.
+    /// Time from the 202 to the row, in milliseconds.
     row_latency_ms: Latency,
 }
 
-/// Posts, watches, and prints the figures; whether every event was accepted and every row that was
-/// waited for came.
+/// Posts, polls, and prints the figures. Returns true if every event was accepted and every row of the sample was
+/// found.
 pub async fn run(settings: LatencySettings) -> anyhow::Result<bool> {
     let store = Store::open(&settings.mongo, "fleet-sim").await.context("opening the store")?;
     store.ping().await.context("opening the store")?;
@@ -57,11 +57,11 @@ pub async fn run(settings: LatencySettings) -> anyhow::Result<bool> {
     drop(accepted);
     let expected = u64::from(settings.rate) * u64::from(settings.seconds);
     let driven = workers::drive(&settings.posting, workers, Some(expected)).await?;
-    let (latencies, missing) = watching.await.context("the watch broke down")??;
+    let (latencies, missing) = watching.await.context("the watch panicked")??;
 
     let row_latency_ms = Latency::of(&latencies);
     let mut rows = driven.figures.rows();
-    rows.add("rows waited for", latencies.len()).add("of these never seen", missing);
+    rows.add("rows found", latencies.len()).add("rows not found in time", missing);
     rows.add("202 to row, p50", format!("{:.2} ms", row_latency_ms.p50));
     rows.add("202 to row, p99", format!("{:.2} ms", row_latency_ms.p99));
     let closing = Closing { figures: &driven.figures, stored: latencies.len(), missing, row_latency_ms };
@@ -69,7 +69,7 @@ pub async fn run(settings: LatencySettings) -> anyhow::Result<bool> {
     Ok(driven.figures.all_accepted() && missing == 0 && !driven.stopped)
 }
 
-/// The events in the order of their time, dealt to the workers one after the other.
+/// Returns the events of each worker: all events in the order of their time, dealt in turn.
 fn workers(
     settings: &LatencySettings,
     accepted: &UnboundedSender<(EventId, Instant)>,
@@ -110,8 +110,8 @@ fn fleet(settings: &LatencySettings, rounds: u32) -> FleetSettings {
     }
 }
 
-/// Waits for the row of each event that arrives, until no more come and all are seen or
-/// `patience` is at an end. Answers with the latencies in order, and how many were never seen.
+/// Polls for the row of each event that arrives, until there are no more events and all rows are found, or `patience`
+/// is over. Returns the sorted latencies and the number of missing rows.
 async fn watch(
     store: Store,
     mut arrivals: UnboundedReceiver<(EventId, Instant)>,
@@ -127,13 +127,13 @@ async fn watch(
         if arrivals.is_closed() && last_arrival.elapsed() > patience {
             break;
         }
-        let look = Instant::now();
+        let asked = Instant::now();
         if !pending.is_empty() {
             for id in store.sync_events().present(&oldest(&pending)).await.context("looking for rows")? {
                 latencies.extend(pending.remove(&id).map(|since| since.elapsed()));
             }
         }
-        sleep(REST.max(look.elapsed() * RESTS)).await;
+        sleep(REST.max(asked.elapsed() * RESTS)).await;
     }
     latencies.sort_unstable();
     Ok((latencies, pending.len()))

@@ -1,16 +1,15 @@
-//! The ledger: what the API acknowledged, as NDJSON, to be compared with the database later.
+//! The ledger: acknowledged events as NDJSON, to be compared with the database later.
 //!
-//! One line per event, written after its 202:
+//! There is one line per event, written after its 202:
 //!
 //! ```json
 //! {"state":"acked","ackedAt":"2026-11-23T12:00:00.123Z","body":{"deviceId":"pibook-1", …}}
 //! {"state":"unknown","body":{"deviceId":"pibook-2", …}}
 //! ```
 //!
-//! `body` is the body exactly as it was sent. `unknown` is an event that was never answered by
-//! 202 but may have arrived all the same (the answer was lost, or was a 5xx): its row may be there
-//! or not. Events that the API refused, or that never reached it, have no line. An event that is
-//! sent again has no second line; lines of the same event mean that one event.
+//! `body` is the body exactly as it was sent. `unknown` is an event without a 202 that may have arrived nevertheless:
+//! the answer was lost, or was a 5xx. Its row may exist or not. Events that the API refused, or that never reached
+//! it, have no line. An event that is sent again has no second line. Several lines of the same event mean one event.
 //!
 //! Lines are buffered for up to a second: after `kill -9` of the simulator the newest are missing.
 
@@ -27,13 +26,13 @@ use pisync_core::models::SyncEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// How sure it is that an event was stored.
+/// The state of an event by the answers of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// The API answered 202.
     Acked,
-    /// It may have been stored or not.
+    /// The event may be stored or not.
     Unknown,
 }
 
@@ -44,7 +43,7 @@ pub struct Ledger(Mutex<BufWriter<File>>);
 /// A line of a ledger.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// How sure it is that the event was stored.
+    /// The state of the event.
     pub state: State,
     /// The event of the body.
     pub event: SyncEvent,
@@ -61,9 +60,9 @@ struct Line<'a> {
 }
 
 impl Ledger {
-    /// Opens a ledger; lines are added after those that are there.
+    /// Opens a ledger; lines are appended to the existing ones.
     ///
-    /// Fails where the file cannot be written or ends in the middle of a line.
+    /// Fails if the file cannot be written or ends in the middle of a line.
     pub fn append_to(path: &Path) -> anyhow::Result<Self> {
         let open = || -> std::io::Result<(File, bool)> {
             let mut file = File::options().create(true).read(true).append(true).open(path)?;
@@ -84,7 +83,7 @@ impl Ledger {
         self.file().write_all(&line).context("writing the ledger")
     }
 
-    /// Hands the lines so far to the system.
+    /// Flushes the lines so far to the file.
     pub fn flush(&self) -> anyhow::Result<()> {
         self.file().flush().context("writing the ledger")
     }
@@ -104,8 +103,7 @@ fn ends_a_line(file: &mut File) -> std::io::Result<bool> {
     Ok(last == *b"\n")
 }
 
-/// Reads a ledger, line by line. A last line without its end is left out, with a warning: its
-/// writer was killed.
+/// Reads a ledger, line by line. A last line without its end is skipped with a warning: its writer was killed.
 ///
 /// Fails at the first line that is not of a ledger.
 pub fn read(mut ledger: impl BufRead, mut each: impl FnMut(Entry)) -> anyhow::Result<()> {

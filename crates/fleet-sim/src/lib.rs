@@ -1,15 +1,15 @@
-//! Posts what a fleet of devices would, keeps a ledger of what the API acknowledged, and compares
-//! the ledger with what `MongoDB` holds.
+//! Posts the reports of a fleet of devices, keeps a ledger of the acknowledged events, and compares the ledger with
+//! `MongoDB`.
 //!
 //! In reading order:
-//! - [`config`]: the verbs and their flags.
-//! - [`fleet`]: what each device reports, by the seed; its [`labels`].
-//! - [`client`]: one body, from the device into the API, with its retries.
-//! - [`workers`]: many bodies at once; their [`stats`] and the [`ledger`] of what was acknowledged.
-//! - [`simulate`], [`replay`], [`verify`]: the verbs.
-//! - [`fill`], [`load`], [`latency`]: the verbs of the benchmark.
+//! - [`config`]: the commands and their flags.
+//! - [`fleet`]: the report of each device, by the seed; its [`labels`].
+//! - [`client`]: the delivery of one body, with its retries.
+//! - [`workers`]: many bodies at once; their [`stats`] and the [`ledger`] of acknowledged events.
+//! - [`simulate`], [`replay`], [`verify`]: the commands.
+//! - [`fill`], [`load`], [`latency`]: the commands of the benchmark.
 //! - [`sizes`]: bytes of rows and indexes.
-//! - [`scenario`]: stories on a simulated clock, which another program plays.
+//! - [`scenario`]: scenarios on a simulated clock, which another program plays.
 //! - [`report`]: the closing table.
 
 pub mod client;
@@ -33,10 +33,10 @@ use std::process::ExitCode;
 
 use crate::config::Command;
 
-/// Does what the command says.
+/// Runs a command.
 ///
-/// Succeeds where every event was accepted, or the database is as the ledger says; the exit code
-/// is 1 otherwise. Fails where a file cannot be used or `MongoDB` does not answer.
+/// Returns 0 if every event was accepted, or if the database agrees with the ledger, and 1 otherwise. Fails if a file
+/// cannot be used or `MongoDB` does not answer.
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let good = match command {
         Command::Run(settings) => simulate::run(settings).await?,

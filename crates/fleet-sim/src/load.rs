@@ -1,5 +1,5 @@
-//! `fleet-sim load`: puts the events of a fleet into `MongoDB`, past API and queue. What it reaches
-//! is what the server can do at all with these documents and indexes.
+//! `fleet-sim load`: stores the events of a fleet in `MongoDB`, without API and queue. Its rate is the maximum of the
+//! server with these documents and indexes.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -18,11 +18,11 @@ use crate::{
     report::{self, Rows},
 };
 
-/// How many inserts of each task are made ready before the clock runs: making events must not
-/// count as the server's time.
+/// The number of inserts of each task that are built before the clock starts: building events must not count as the
+/// server's time.
 const AHEAD: usize = 50;
 
-/// How many counters are written at once where they come last.
+/// The number of counters in one save, if they come last.
 const SAVE: usize = 1_000;
 
 type Event = (EventId, SyncEvent);
@@ -36,7 +36,7 @@ struct Loaded {
     rows_per_second: f64,
 }
 
-/// Every so many-th device of the fleet, and the counters of these with the rows they count from.
+/// Every n-th device of the fleet, with its counter and the rows since its last good sync.
 struct Share {
     places: Box<dyn Iterator<Item = (u32, u32)> + Send>,
     counters: HashMap<DeviceId, (VersionedCounter, Vec<Observation>)>,
@@ -45,7 +45,7 @@ struct Share {
 
 /// Stores all reports of the fleet, round by round, and prints the figures.
 ///
-/// Fails where rows or counters of it are there already.
+/// Fails if rows or counters of it exist already.
 pub async fn run(settings: LoadSettings) -> anyhow::Result<bool> {
     let fleet = Fleet::new(&settings.fleet, Timestamp::now());
     let (batch, is_each) = (usize::try_from(settings.batch)?, settings.counters == Counters::Each);
@@ -104,7 +104,7 @@ impl Share {
     async fn store(mut self, store: Store, counters: Counters) -> anyhow::Result<Self> {
         for events in std::mem::take(&mut self.ready) {
             let outcome = store.sync_events().insert(&events).await.context("inserting")?;
-            ensure!(outcome.iter().all(|row| *row == Inserted::New), "some of the rows are there already");
+            ensure!(outcome.iter().all(|row| *row == Inserted::New), "some of the rows exist already");
             if counters == Counters::None {
                 continue;
             }
@@ -120,7 +120,7 @@ impl Share {
         Ok(self)
     }
 
-    /// The counter of the event's device after it.
+    /// Returns the counter of the event's device after the event.
     fn count(&mut self, (_, event): &Event) -> VersionedCounter {
         let (kept, tail) = self.counters.entry(event.device_id.clone()).or_insert_with(|| {
             let none = VersionedCounter::none(event.device_id.clone());
@@ -135,13 +135,13 @@ impl Share {
     }
 }
 
-/// Writes counters that nobody else writes; answers with their next revision, which is therefore
-/// known without reading them.
+/// Saves counters that nothing else writes. Returns them with their next revision, which is therefore known without a
+/// read.
 async fn save(store: &Store, counters: Vec<VersionedCounter>) -> anyhow::Result<Vec<VersionedCounter>> {
     for part in counters.chunks(SAVE) {
         let part: Vec<_> = part.iter().map(|kept| (kept.counter.clone(), kept.revision)).collect();
         let saved = store.failure_counters().save(&part).await.context("saving counters")?;
-        ensure!(saved == Saved::All, "some of the counters are there already");
+        ensure!(saved == Saved::All, "some of the counters exist already");
     }
     let next = |revision| match revision {
         Revision::Unset => Revision::At(1),

@@ -1,4 +1,4 @@
-//! `fleet-sim`: a fleet of devices for tests, demos and benchmarks, and what became of its events.
+//! `fleet-sim`: a simulated fleet of devices for tests, demos and benchmarks, with a check of the stored events.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use pisync_core::settings;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
-    // Whatever speaks TLS uses it; only a second call could fail.
+    // Set the process's provider for TLS; only a second call could fail.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let config: Config = settings::parse();
     fleet_sim::run(config.command).await

@@ -1,4 +1,4 @@
-//! `fleet-sim replay`: posts recorded bodies, one per line, exactly as they are.
+//! `fleet-sim replay`: posts recorded bodies unchanged, one per line.
 
 use std::{
     fs::File,
@@ -15,7 +15,7 @@ use crate::{
     workers::{self, Job},
 };
 
-/// Sends all lines of the file and prints the figures; whether every one was accepted.
+/// Posts all lines of the file and prints the figures. Returns true if every one was accepted.
 pub async fn run(settings: ReplaySettings) -> anyhow::Result<bool> {
     let recording = Recording::open(&settings.file)?;
     let workers = (0..settings.posting.concurrency).map(|_| recording.clone()).collect();
@@ -24,8 +24,8 @@ pub async fn run(settings: ReplaySettings) -> anyhow::Result<bool> {
     Ok(driven.figures.all_accepted() && !driven.stopped)
 }
 
-/// The lines of a file; clones share them, each line goes to whoever asks first. So with more
-/// than one worker, lines may arrive in another order than they were recorded in.
+/// The lines of a file. Clones share them, and each line goes to the first worker that asks. So with several workers,
+/// lines may arrive in another order than in the file.
 #[derive(Clone)]
 struct Recording {
     lines: Arc<Mutex<Lines<BufReader<File>>>>,

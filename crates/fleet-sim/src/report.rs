@@ -1,4 +1,4 @@
-//! The closing table of each verb, or the same as JSON.
+//! The closing table of each command, or the same as JSON.
 
 use std::{
     fmt::Display,
@@ -9,7 +9,7 @@ use anyhow::Context;
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use serde::Serialize;
 
-/// The rows of a table, a name and a figure each, and lines to stand below it.
+/// The rows of a table, each with a name and a figure, and notes below it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rows {
     figures: Vec<[String; 2]>,

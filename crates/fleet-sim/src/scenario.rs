@@ -1,7 +1,8 @@
-//! `fleet-sim scenario`: a story of a fleet on a simulated clock, and what people would have been told.
+//! `fleet-sim scenario`: plays a scenario of a fleet on a simulated clock and prints the messages that people would
+//! get.
 //!
-//! The stories play a whole system, with a worker and an alerter, so they are a program of their
-//! own that is built beside this one; `scripts/fleet-first` builds it and brings servers.
+//! A scenario runs a whole system, with a worker and an alerter. So it is a program of its own beside this one;
+//! `scripts/fleet-first` builds it and starts servers.
 
 use std::{
     env::{self, consts::EXE_SUFFIX},
@@ -13,12 +14,12 @@ use tokio::process::Command;
 
 use crate::config::ScenarioSettings;
 
-/// The program that plays them.
+/// The program that plays scenarios.
 const PLAYER: &str = "fleet_first";
 
-/// Plays the story; whether people were told what they should be.
+/// Plays the scenario. Returns true if the messages were the expected ones.
 pub async fn run(settings: ScenarioSettings) -> anyhow::Result<bool> {
-    let player = beside_us().context("finding the place of this program")?;
+    let player = beside_us().context("finding the path of this program")?;
     ensure!(
         player.is_file(),
         "{} is not there: build it with `cargo build --package testkit --package queue-worker --bins`, or use \

@@ -1,4 +1,4 @@
-//! `fleet-sim run`: posts as a fleet would.
+//! `fleet-sim run`: posts the reports of a fleet.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::{
     workers::{self, Job},
 };
 
-/// The pace of a fleet that is not told another, in events per second.
+/// The default rate, in events per second.
 const PACE: f64 = 500.0;
 
 #[derive(Serialize)]
@@ -24,7 +24,7 @@ struct Closing<'a> {
     figures: &'a Figures,
 }
 
-/// Sends all reports of the fleet and prints the figures; whether every one was accepted.
+/// Posts all reports of the fleet and prints the figures. Returns true if every one was accepted.
 pub async fn run(settings: RunSettings) -> anyhow::Result<bool> {
     let fleet = Arc::new(Fleet::new(&settings.fleet, Timestamp::now()));
     let recipe = fleet.recipe();
@@ -45,13 +45,13 @@ pub async fn run(settings: RunSettings) -> anyhow::Result<bool> {
     Ok(driven.figures.all_accepted() && !driven.stopped)
 }
 
-/// How long the run is to take, unless it goes as fast as it can.
+/// Returns the duration of the run, unless it goes as fast as it can.
 fn over(settings: &RunSettings, fleet: &Fleet) -> Option<Duration> {
     let at_pace = || Duration::from_secs_f64(f64::from(fleet.devices()) * f64::from(fleet.rounds()) / PACE);
     (settings.pattern == Pattern::Spread).then(|| settings.over.unwrap_or_else(at_pace))
 }
 
-/// Every `of`-th device of the fleet, all of them round by round.
+/// Returns the jobs of a worker: every `of`-th device of the fleet, round by round.
 fn worker(
     fleet: Arc<Fleet>,
     number: u32,
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lanes_together_send_every_report_once() {
+    fn the_workers_together_send_every_report_once() {
         let workers = jobs(&settings("--devices 11 --rounds 7"), 4);
         let bodies: HashSet<_> = workers.iter().flatten().map(|job| &job.body).collect();
         assert_eq!((bodies.len(), workers.iter().flatten().count()), (77, 77));
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn unless_told_otherwise_a_fleet_sends_500_events_a_second() {
+    fn by_default_a_fleet_sends_500_events_a_second() {
         let settings = settings("--devices 200 --rounds 5");
         let fleet = Fleet::new(&settings.fleet, Timestamp::now());
         assert_eq!(over(&settings, &fleet), Some(Duration::from_secs(2)));

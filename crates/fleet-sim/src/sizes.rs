@@ -1,4 +1,4 @@
-//! `fleet-sim sizes`: bytes per row and index, measured, and what they make of whole fleets.
+//! `fleet-sim sizes`: measures the bytes per row and index, and computes those of whole fleets.
 
 use anyhow::{Context, ensure};
 use pisync_core::store::{CollectionSize, Store};
@@ -9,10 +9,10 @@ use crate::{
     report::{self, Rows},
 };
 
-/// Fleets that the bytes are told for.
+/// The numbers of devices for which totals are printed.
 const FLEETS: [f64; 3] = [1e5, 1e6, 1e7];
 
-/// Asks the server and prints the figures.
+/// Reads the sizes from the server and prints the figures.
 pub async fn run(settings: SizesSettings) -> anyhow::Result<bool> {
     let store = Store::open(&settings.mongo, "fleet-sim").await.context("opening the store")?;
     let sizes = store.sizes().await?;

@@ -1,4 +1,4 @@
-//! What became of the events of a run, in numbers.
+//! The counts and latencies of the events of a run.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -21,54 +21,54 @@ pub struct Stats {
     latencies: Vec<Duration>,
 }
 
-/// The closing figures. `sent` is what was accepted, refused and given up together.
+/// The closing figures. `sent` is the sum of accepted, refused and given up.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Figures {
-    /// Events sent, each as often as its device sent it anew.
+    /// Events sent; an event that its device sends twice counts twice.
     pub sent: u64,
-    /// Those of them that had been accepted before.
+    /// Sent events that had been accepted before.
     pub resent: u64,
     /// Events answered by 202.
     pub accepted: u64,
     /// Events refused, by status.
     pub refused: BTreeMap<u16, Refused>,
-    /// Events that were given up after all their tries.
+    /// Events given up after all their attempts.
     pub gave_up: u64,
-    /// Those refused or given up that may be stored all the same.
+    /// Refused or given up events that may be stored nevertheless.
     pub unknown: u64,
-    /// Further tries.
+    /// Retries.
     pub retries: u64,
-    /// How long the run took, in seconds.
+    /// The duration of the run, in seconds.
     pub seconds: f64,
     /// Accepted events per second.
     pub events_per_second: f64,
-    /// From request to 202, in milliseconds.
+    /// Time from request to 202, in milliseconds.
     pub latency_ms: Latency,
 }
 
 /// Refusals with one status.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Refused {
-    /// How many.
+    /// The number of refusals.
     pub count: u64,
-    /// What one of them said.
+    /// The detail of one of them.
     pub example: String,
 }
 
-/// Latencies in milliseconds; 0 where nothing was accepted.
+/// Latencies in milliseconds; 0 if nothing was accepted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Latency {
-    /// Half of them are shorter.
+    /// The median.
     pub p50: f64,
-    /// One in a hundred is longer.
+    /// The 99th percentile.
     pub p99: f64,
-    /// The longest.
+    /// The maximum.
     pub max: f64,
 }
 
 impl Latency {
-    /// Of durations from the shortest to the longest.
+    /// Returns the latencies of durations, shortest first.
     pub fn of(sorted: &[Duration]) -> Self {
         let [p50, p99, max] = [50, 99, 100].map(|percent| percentile(sorted, percent));
         Self { p50, p99, max }
@@ -76,7 +76,7 @@ impl Latency {
 }
 
 impl Stats {
-    /// Counts one delivery; `resent` says that the event had been accepted before.
+    /// Counts one delivery; `resent` is true if the event had been accepted before.
     pub fn count(&mut self, delivery: Delivery, resent: bool) {
         self.sent += 1;
         self.resent += u64::from(resent);
@@ -96,7 +96,7 @@ impl Stats {
         }
     }
 
-    /// Adds the counts of another.
+    /// Adds other counts to these.
     pub fn add(&mut self, mut other: Self) {
         self.sent += other.sent;
         self.resent += other.resent;
@@ -111,7 +111,7 @@ impl Stats {
         }
     }
 
-    /// The figures after a run of this length.
+    /// Returns the figures after a run of this duration.
     pub fn close(mut self, elapsed: Duration) -> Figures {
         self.latencies.sort_unstable();
         let accepted = self.latencies.len() as u64;
@@ -133,12 +133,12 @@ impl Stats {
 }
 
 impl Figures {
-    /// Whether every event was accepted.
+    /// Returns true if every event was accepted.
     pub fn all_accepted(&self) -> bool {
         self.accepted == self.sent
     }
 
-    /// The closing table.
+    /// Returns the closing table.
     pub fn rows(&self) -> Rows {
         let mut rows = Rows::default();
         rows.add("sent", self.sent).add_some("of these again", self.resent).add("accepted", self.accepted);
@@ -159,7 +159,7 @@ impl Figures {
     }
 }
 
-/// The smallest value that so many percent do not exceed, in milliseconds.
+/// Returns the smallest value that this percentage of values does not exceed, in milliseconds.
 fn percentile(sorted: &[Duration], percent: usize) -> f64 {
     let rank = (sorted.len() * percent).div_ceil(100);
     sorted.get(rank.saturating_sub(1)).map_or(0.0, |latency| latency.as_secs_f64() * 1000.0)

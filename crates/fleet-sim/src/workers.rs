@@ -1,4 +1,4 @@
-//! Many bodies at once: each worker sends its own, one after the other, until all workers are through.
+//! Concurrent delivery: each worker sends its own bodies, one after the other.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -19,10 +19,10 @@ use crate::{
     stats::{Figures, Stats},
 };
 
-/// How many other events a worker sends before one that is sent again.
+/// The number of other events that a worker sends before it sends one again.
 const AGAIN_AFTER: usize = 16;
 
-/// How long a line of the ledger may stay in memory.
+/// The maximum time that a line of the ledger stays in memory.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A body to send.
@@ -30,24 +30,24 @@ const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Job {
     /// The body.
     pub body: String,
-    /// When to send it, after the beginning; at once where it is none.
+    /// Time of sending since the start of the run; `None` for at once.
     pub due: Option<Duration>,
-    /// Whether to send it once more after it was accepted.
+    /// True to send it once more after it was accepted.
     pub again: bool,
-    /// Who is told once it was accepted.
+    /// The receiver of the acceptance, if any.
     pub watch: Option<Watch>,
 }
 
-/// Tells that an event was accepted, and when.
+/// A notification about the acceptance of an event.
 #[derive(Debug, Clone)]
 pub struct Watch {
     /// The event.
     pub id: EventId,
-    /// Who waits for it.
+    /// The channel for the event and the time of its 202.
     pub accepted: UnboundedSender<(EventId, Instant)>,
 }
 
-/// What all workers share.
+/// The state that all workers share.
 struct Drive {
     client: ReportClient,
     ledger: Option<Ledger>,
@@ -56,20 +56,20 @@ struct Drive {
     started: Instant,
 }
 
-/// What became of all jobs.
+/// The result of all jobs.
 #[derive(Debug)]
 pub struct Driven {
-    /// In numbers.
+    /// The figures.
     pub figures: Figures,
-    /// Whether a signal ended it before all was sent.
+    /// True if a signal ended the run before all was sent.
     pub stopped: bool,
 }
 
-/// Sends the jobs of all workers, workers at the same time and the jobs of one worker in their order,
-/// so that a device that keeps to its worker reports in order.
+/// Sends the jobs of all workers: workers run concurrently, and the jobs of one worker in order. So a device with one
+/// worker reports in order.
 ///
-/// Ends early at SIGTERM or SIGINT. Fails where the ledger cannot be written or a worker cannot be
-/// read. `expected` is the number of jobs, for the progress bar.
+/// Ends early at SIGTERM or SIGINT. Fails if the ledger cannot be written or a job cannot be read. `expected` is the
+/// number of jobs, for the progress bar.
 pub async fn drive<L>(settings: &PostSettings, workers: Vec<L>, expected: Option<u64>) -> anyhow::Result<Driven>
 where
     L: Iterator<Item = anyhow::Result<Job>> + Send + 'static,
@@ -88,7 +88,7 @@ where
     loop {
         tokio::select! {
             worker = running.join_next() => match worker {
-                Some(worker) => stats.add(worker.context("a worker broke down")??),
+                Some(worker) => stats.add(worker.context("a worker panicked")??),
                 None => break,
             },
             _ = flush.tick() => drive.flush()?,
@@ -100,7 +100,7 @@ where
     Ok(Driven { figures: stats.close(elapsed), stopped: drive.stop.is_cancelled() })
 }
 
-/// Drawn on a terminal only, on standard error.
+/// Returns the progress bar, which is drawn on standard error, and only on a terminal.
 fn progress_bar(expected: Option<u64>) -> ProgressBar {
     let (bar, template) = match expected {
         Some(expected) => (ProgressBar::new(expected), "{wide_bar} {pos}/{len} events, {per_sec}, {eta} left"),
@@ -120,7 +120,7 @@ impl Drive {
             }
             let accepted = self.send(&job.body, &mut stats).await?;
             if let (true, Some(watch)) = (accepted, &job.watch) {
-                // Whoever has stopped to wait need not know.
+                // A closed channel is no error: its receiver has stopped waiting.
                 let _ = watch.accepted.send((watch.id, Instant::now()));
             }
             if accepted && job.again {
@@ -141,7 +141,7 @@ impl Drive {
         Ok(stats)
     }
 
-    /// Waits for the time of a job. False: it never comes, everything is to end.
+    /// Waits for the time of a job. Returns false if the run ends before.
     async fn is_time(&self, due: Option<Duration>) -> bool {
         if let Some(due) = due {
             tokio::select! {

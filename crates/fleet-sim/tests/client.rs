@@ -1,4 +1,4 @@
-//! A device tries again on 429, 502, 503, 504 and network errors, and on nothing else.
+//! A device retries on 429, 502, 503, 504 and network errors, and on nothing else.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -24,8 +24,7 @@ use tokio_util::sync::CancellationToken;
 const KEY: &str = "psk_ingest_of-a-test";
 const BODY: &str = r#"{"deviceId":"pibook-1"}"#;
 
-/// What the server does with one request after the other: a status with a `Retry-After`, or a
-/// connection that ends without an answer.
+/// A step of the server: a status with a `Retry-After`, or a connection that ends without an answer.
 #[derive(Clone, Copy)]
 enum Step {
     Answer(u16),
@@ -36,9 +35,9 @@ enum Step {
 
 use Step::{Answer, AnswerLater, Drop, Hang};
 
-/// A server that takes the steps and then accepts everything; how many requests it has seen.
+/// Starts a server that takes the steps and then accepts everything. Returns its settings and its count of requests.
 async fn server(steps: &'static [Step]) -> (PostSettings, Arc<AtomicUsize>) {
-    // Whatever speaks TLS uses it; only a second call could fail.
+    // Set the process's provider for TLS; only a second call could fail.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let settings = settings(&format!("http://{}/", listener.local_addr().unwrap()));

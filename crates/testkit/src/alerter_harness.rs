@@ -1,4 +1,4 @@
-//! An alerter that looks when it is told to, at the time that it is told.
+//! An alerter within the test's process, ticked by the test at a time that the test gives.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use pisync_core::{crash::CrashSettings, models::DeviceId};
 
 use crate::test_env::TestEnv;
 
-/// How long a message is left to a sender that died.
+/// The lease of a claimed message: time until another sender may claim it.
 const LEASE: Duration = Duration::from_secs(30);
 
-/// An alerter with its outbox, within this process; it writes to `alerts.log`.
+/// An alerter with its outbox, within this process. It writes to `alerts.log`.
 #[derive(Debug)]
 pub struct AlerterHarness {
     alerter: Alerter,
@@ -28,12 +28,12 @@ pub struct AlerterHarness {
 }
 
 impl AlerterHarness {
-    /// An alerter on the servers of a world, without a config.
+    /// Returns an alerter on the servers of `env`, without a config.
     pub async fn new(env: &TestEnv) -> anyhow::Result<Self> {
         Self::with(env, "").await
     }
 
-    /// An alerter with an alert config.
+    /// Returns an alerter with this config, in TOML.
     pub async fn with(env: &TestEnv, config: &str) -> anyhow::Result<Self> {
         let (store, crash) = (env.store().await, CrashSettings::default());
         store.ensure_indexes().await?;
@@ -46,26 +46,26 @@ impl AlerterHarness {
         Ok(Self { alerter, reporter, outbox })
     }
 
-    /// Looks at everything at a time.
+    /// Evaluates the whole fleet as of `now`.
     pub async fn tick_at(&self, now: Timestamp) -> anyhow::Result<()> {
         self.alerter.tick_at(now).await?;
         self.reporter.clone().ticked().await;
         Ok(())
     }
 
-    /// Looks at these devices, as after a hint.
+    /// Evaluates these devices, as after a hint.
     pub async fn evaluate(&self, devices: &[DeviceId]) -> anyhow::Result<()> {
         self.alerter.evaluate(devices).await?;
         Ok(())
     }
 
-    /// Sends what is due.
+    /// Sends all due messages. Fails if one of them was not delivered.
     pub async fn deliver(&self) -> anyhow::Result<()> {
         ensure!(self.try_to_deliver().await? == 0, "a message was not delivered");
         Ok(())
     }
 
-    /// Sends what is due, as far as it is taken; how many messages were not.
+    /// Sends all due messages. Returns the number of messages that were not delivered.
     pub async fn try_to_deliver(&self) -> anyhow::Result<usize> {
         Ok(self.outbox.deliver().await?.failed)
     }

@@ -1,7 +1,7 @@
-//! The only ways of tests to the clock; `tests/it/clock.rs` sees to that.
+//! The clock of tests: no test may read the time or sleep by other means, which `tests/it/clock.rs` checks.
 //!
-//! Times of reports come from [`now`], one reading for each test. What can be seen is waited for
-//! by [`crate::TestEnv::until`] or [`wait_until`]. What else is here is for the rest.
+//! A report takes its time from [`now`], which is read once per test. A test waits for a visible state by
+//! [`crate::TestEnv::until`] or [`wait_until`]. The other functions are for the remaining cases.
 
 use std::{
     cell::OnceCell,
@@ -11,22 +11,22 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::time::in_millis;
 
-/// Lets time pass in a test that is about it: that something does not happen, or a client that is slow.
+/// Sleeps, in a test about time itself: that nothing happens, or that a client is slow.
 pub async fn pass(time: Duration) {
     tokio::time::sleep(time).await;
 }
 
-/// Begins to measure: for deadlines, and for what has to take its time. It tells no date.
+/// Returns the current instant, to measure a deadline or a duration.
 pub fn stopwatch() -> Instant {
     Instant::now()
 }
 
-/// The time by one more reading: for what a process has dated just now, and never for a report.
+/// Returns the current time, by a new reading: to compare with a process's own dates, never for a report.
 pub fn clock() -> Timestamp {
     Timestamp::now()
 }
 
-/// Looks every so often whether a condition is true. Returns whether it was within the timeout.
+/// Polls a condition at an interval. Returns true if it became true within the timeout.
 pub async fn wait_until(timeout: Duration, interval: Duration, mut is_true: impl AsyncFnMut() -> bool) -> bool {
     let waited = async {
         while !is_true().await {
@@ -40,13 +40,13 @@ thread_local! {
     static NOW: OnceCell<Timestamp> = const { OnceCell::new() };
 }
 
-/// The clock of a test, read once, in whole milliseconds: whatever times a test makes of it fit each
-/// other, also when the second or the hour ends meanwhile. Each test has a thread of its own.
+/// Returns the time of a test in whole milliseconds. It is read once, so all times of one test agree even across the
+/// end of a second or an hour. Each test has a thread of its own.
 pub fn now() -> Timestamp {
     NOW.with(|now| *now.get_or_init(|| in_millis(Timestamp::now())))
 }
 
-/// A time so many hours before [`now`]; the same in each call of a test.
+/// Returns the time so many hours before [`now`]; the same in each call of a test.
 pub fn hours_ago(hours: i64) -> Timestamp {
     now() - SignedDuration::from_hours(hours)
 }

@@ -1,4 +1,4 @@
-//! A fake receiver of notifications: takes what is posted, and answers as a test says.
+//! A fake receiver of notifications: records each request, and answers as the test configures.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -15,31 +15,31 @@ use tokio::{
 
 use crate::http_request::Request;
 
-/// How a request is answered.
+/// The answer to a request.
 #[derive(Debug, Clone)]
 pub enum Answer {
-    /// With this status, these header lines (each with its end) and this body.
+    /// A response with this status, these header lines (each with its end) and this body.
     Says(u16, String, String),
-    /// With 200, once the test says so.
+    /// A 200, sent when the test notifies.
     Waits(Arc<Notify>),
-    /// Never: the connection stays open.
+    /// No answer; the connection stays open.
     Hangs,
-    /// With the end of the connection.
+    /// No answer; the connection is closed.
     Cuts,
 }
 
-/// A request that came in.
+/// A request that was received.
 #[derive(Debug, Clone)]
 pub struct Received {
-    /// Its path.
+    /// The path.
     pub path: String,
-    /// Its headers; the names are in lower case.
+    /// The headers; the names are in lower case.
     pub headers: HashMap<String, String>,
-    /// Its body.
+    /// The body.
     pub body: Vec<u8>,
 }
 
-/// A server on loopback that says 200 unless it is told otherwise.
+/// A server on loopback that answers 200 unless the test sets other answers.
 #[derive(Debug)]
 pub struct FakeReceiver {
     url: String,
@@ -54,7 +54,7 @@ struct State {
 }
 
 impl FakeReceiver {
-    /// Starts one.
+    /// Starts a receiver on a free port.
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -68,17 +68,17 @@ impl FakeReceiver {
         Self { url, state, task }
     }
 
-    /// Where it is.
+    /// Returns its URL.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Answers the next requests so, in this order.
+    /// Answers the next requests with these, in this order.
     pub fn answers(&self, answers: impl IntoIterator<Item = Answer>) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).answers.extend(answers);
     }
 
-    /// All that came in.
+    /// Returns all requests so far, oldest first.
     pub fn received(&self) -> Vec<Received> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).received.clone()
     }
@@ -99,13 +99,13 @@ impl Received {
         Some(Self { path, headers: lines.filter_map(pair).collect(), body: request.body().to_vec() })
     }
 
-    /// The body as JSON.
+    /// Returns the body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).expect("JSON")
     }
 }
 
-/// One request for each connection.
+/// Serves one connection with one request.
 async fn serve(mut connection: TcpStream, state: Arc<Mutex<State>>) -> Option<()> {
     let received = Received::of(&Request::read(&mut connection).await?)?;
     let answer = {
@@ -115,8 +115,8 @@ async fn serve(mut connection: TcpStream, state: Arc<Mutex<State>>) -> Option<()
     };
     match answer {
         Answer::Says(status, headers, body) => say(&mut connection, status, &headers, &body).await,
-        Answer::Waits(told) => {
-            told.notified().await;
+        Answer::Waits(signal) => {
+            signal.notified().await;
             say(&mut connection, 200, "", "").await
         }
         Answer::Hangs => std::future::pending().await,

@@ -1,4 +1,4 @@
-//! Requests as they come over a connection, for servers that are not what they seem.
+//! HTTP requests read from a connection, for the fake receiver and the portal.
 
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
@@ -8,14 +8,14 @@ const END: &[u8] = b"\r\n\r\n";
 /// A whole request.
 #[derive(Debug)]
 pub(crate) struct Request {
-    /// All of it.
+    /// The head and the body.
     pub(crate) bytes: Vec<u8>,
-    /// Where the body begins.
+    /// The offset of the body.
     body_at: usize,
 }
 
 impl Request {
-    /// Reads a request with as much body as it says. Returns `None` if the connection ends before.
+    /// Reads a request with a body of its content length. Returns `None` if the connection ends before.
     pub(crate) async fn read(connection: &mut TcpStream) -> Option<Self> {
         let mut bytes = Vec::new();
         loop {
@@ -29,12 +29,12 @@ impl Request {
         }
     }
 
-    /// The lines of the head, the first of them with method and path.
+    /// Returns the lines of the head; the first has the method and the path.
     pub(crate) fn head(&self) -> String {
         String::from_utf8_lossy(&self.bytes[..self.body_at - END.len()]).into_owned()
     }
 
-    /// The body.
+    /// Returns the body.
     pub(crate) fn body(&self) -> &[u8] {
         &self.bytes[self.body_at..]
     }

@@ -1,8 +1,8 @@
-//! Keys as an operator makes them, and an API that asks for them.
+//! Keys as an operator makes them, and an API that requires them.
 
 use crate::{Api, TestEnv};
 
-/// An operator's verb, with the files of this world and no server; what it prints.
+/// Runs `ingest-api keys` with the files of `env` and returns its output.
 pub async fn keys(env: &TestEnv, args: &[&str]) -> String {
     let mut command = env.command("ingest-api", &[&["keys"], args].concat());
     command.env("PISYNC_KEYS_FILE", env.path("keys.toml")).env("PISYNC_DEVICE_KEY_FILE", env.path("device-keys.toml"));
@@ -12,17 +12,17 @@ pub async fn keys(env: &TestEnv, args: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// A new key.
+/// Returns a new key of a scope.
 pub async fn key(env: &TestEnv, scope: &str) -> String {
     keys(env, &["new", "--scope", scope, "--note", "a test"]).await
 }
 
-/// An API that looks at callers by the files of this world.
+/// Starts an API with an auth mode and the key files of `env`.
 pub async fn api(env: &TestEnv, mode: &str) -> Api {
     api_with(env, mode, &[]).await
 }
 
-/// The same with limits.
+/// Starts an API as [`api`] does, with further arguments for its limits.
 pub async fn api_with(env: &TestEnv, mode: &str, limits: &[&str]) -> Api {
     let (keys, device_keys) = (env.path("keys.toml"), env.path("device-keys.toml"));
     let mut args = vec!["--auth", mode, "--keys-file", keys.to_str().expect("a path in UTF-8")];

@@ -1,12 +1,12 @@
-//! What tests of the whole system are made of: real processes, a real Redis, a real `MongoDB`.
+//! The harness of tests of the whole system: real processes, a real Redis, a real `MongoDB`.
 //!
-//! `scripts/test` provides the servers and says where they are in the environment. A test takes
-//! a database, a key prefix, ports and a folder of its own, and ends only what it started.
+//! `scripts/test` starts the servers and puts their addresses into the environment. A test has a database, a key
+//! prefix, ports and a folder of its own. It ends only what it started.
 //!
-//! In reading order: `environment` (what the scripts say), `process` (what is started), `test_env` (the world of
-//! a test), `servers` (of a test's own), `proxies` (what stands between), `fake_receiver` (where
-//! notifications go to), `requests` (what is sent), [`world`] (what is stored at once), [`keys`], `clock`, `alerter_harness` (an alerter with a simulated
-//! clock), [`fleet_first`] (the stories that are told with it).
+//! In reading order: `environment` (variables of the scripts), `process` (processes of the system), `test_env`
+//! (database, queue and processes of one test), `servers` (servers of one test), `proxies` (faulty connections),
+//! `fake_receiver` (a target of notifications), `requests` (bodies and clients), [`world`] (stored data), [`keys`],
+//! `clock`, `alerter_harness` (an alerter with a simulated clock), [`fleet_first`] (scenarios with that alerter).
 
 mod alerter_harness;
 mod clock;

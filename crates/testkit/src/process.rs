@@ -1,4 +1,4 @@
-//! Processes of the system, started from what the workspace has built.
+//! Processes of the system, started from the binaries of the workspace.
 
 use std::{
     path::{Path, PathBuf},
@@ -12,20 +12,20 @@ use nix::{
 };
 use tokio::process::{Child, Command};
 
-/// How long a process may take to end after SIGTERM.
+/// The timeout for the end of a process after SIGTERM.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// One running process; killed when it is dropped.
+/// A running process; it is killed when it is dropped.
 #[derive(Debug)]
 pub struct Service {
     child: Child,
     log: PathBuf,
-    /// How long the log was when the process began: a former one may have written to it.
+    /// The length of the log when the process began, in bytes: an earlier process may have written to it.
     before: usize,
 }
 
 impl Service {
-    /// Starts `command` with its output in the file `log`, after what is in there already.
+    /// Starts `command`. Its output is appended to the file `log`.
     pub fn start(mut command: Command, log: &Path) -> Self {
         let file = std::fs::OpenOptions::new().create(true).append(true).open(log).expect("a log file");
         let before = std::fs::read_to_string(log).map_or(0, |log| log.len());
@@ -35,7 +35,7 @@ impl Service {
         Self { child, log: log.to_owned(), before }
     }
 
-    /// A binary of this workspace, which `cargo build --workspace --bins` has made.
+    /// Returns a command for a binary of this workspace, which `cargo build --workspace --bins` has built.
     pub fn binary(name: &str) -> Command {
         let test = std::env::current_exe().expect("the path of this test");
         // A test lies one folder below the binaries, a tool beside them.
@@ -45,7 +45,7 @@ impl Service {
         Command::new(path)
     }
 
-    /// The process id.
+    /// Returns the process id.
     pub fn pid(&self) -> u32 {
         self.child.id().expect("a running process")
     }
@@ -75,12 +75,12 @@ impl Service {
         }
     }
 
-    /// What the process has written so far.
+    /// Returns the log so far, also that of earlier processes with the same file.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Waits until the log says `text`, and answers with the rest of that line.
+    /// Waits until the log contains `text`. Returns the rest of that line.
     pub async fn says(&mut self, text: &str) -> String {
         for _ in 0..600 {
             let log = self.log();

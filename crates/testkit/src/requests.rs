@@ -1,10 +1,10 @@
-//! What devices and browsers send.
+//! Requests of devices and browsers.
 
 use jiff::Timestamp;
 use reqwest::{Client, RequestBuilder, Response, Url, redirect::Policy};
 use serde_json::{Value, json};
 
-/// A report as a device sends it; a failed one has one error.
+/// Returns a report as a device sends it; a failed one has one error.
 pub fn body(device_id: &str, timestamp: Timestamp, failed: bool) -> Value {
     json!({
         "deviceId": device_id,
@@ -15,17 +15,17 @@ pub fn body(device_id: &str, timestamp: Timestamp, failed: bool) -> Value {
     })
 }
 
-/// A client that follows nothing, as a browser without its cookies.
+/// Returns a client that follows no redirects and keeps no cookies.
 pub fn client() -> Client {
     Client::builder().redirect(Policy::none()).build().expect("a client")
 }
 
-/// Returns a header of an answer; nothing if it has none.
+/// Returns a header of an answer; an empty text if it is missing.
 pub fn header<'a>(answer: &'a Response, name: &str) -> &'a str {
     answer.headers().get(name).map_or("", |value| value.to_str().expect("text"))
 }
 
-/// The members of a form or a query, encoded.
+/// Returns the members of a form or a query, encoded.
 pub fn urlencoded(members: &[(&str, &str)]) -> String {
     let url = Url::parse_with_params("http://localhost/", members).expect("a URL");
     url.query().unwrap_or_default().to_owned()

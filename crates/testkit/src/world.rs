@@ -1,4 +1,4 @@
-//! What reads are tested on: put into the stores as the workers would, without waiting for them.
+//! Stored data for tests of reads, written as workers would, without running them.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -17,18 +17,18 @@ use serde_json::Value;
 
 use crate::{Api, TestEnv, body, hours_ago};
 
-/// The id of a device.
+/// Returns the id of a device.
 pub fn device(id: &str) -> DeviceId {
     DeviceId::parse(id).expect("a name")
 }
 
-/// An event of a device, received at the time it has.
+/// Returns an event of a device, received at its own time.
 pub fn event(device_id: &str, at: Timestamp, failed: bool) -> (EventId, SyncEvent) {
     let event = SyncEvent::from_json(body(device_id, at, failed).to_string().as_bytes(), at).expect("a report");
     (event.id(), event)
 }
 
-/// Events of a device that all have the time of their receipt, since its clock is not believed.
+/// Returns events of a device that share their time of receipt, since its clock is wrong.
 pub fn tied(device_id: &str, at: Timestamp, count: i64) -> Vec<(EventId, SyncEvent)> {
     let event = |i| {
         let bad_clock = Timestamp::from_second(at.as_second() / 3_600 % 10_000 * 10_000 + i).expect("a time");
@@ -37,7 +37,7 @@ pub fn tied(device_id: &str, at: Timestamp, count: i64) -> Vec<(EventId, SyncEve
     (0..count).map(event).map(|event| (event.id(), event)).collect()
 }
 
-/// Puts reports into the queue as if they had come at these times.
+/// Pushes reports to the queue with these times of receipt.
 pub async fn push(env: &TestEnv, reports: &[(Value, Timestamp)]) {
     let queue = env.queue();
     for (report, received_at) in reports {
@@ -56,7 +56,7 @@ pub async fn store_events(env: &TestEnv, events: &[(EventId, SyncEvent)]) {
     }
 }
 
-/// A counter with so many failed syncs, the first of them so many hours ago.
+/// Returns a counter with so many failed syncs, the first 30 hours ago; a good one 40 hours ago.
 pub fn counter(device_id: &str, failures: i32) -> FailureCounter {
     let run = FailureRun { count: failures, since: hours_ago(30), last_at: hours_ago(1), last_speed: 0.2 };
     FailureCounter {
@@ -77,13 +77,14 @@ pub async fn store_counters(env: &TestEnv, counters: Vec<FailureCounter>) {
     }
 }
 
-/// Says when devices were last heard of.
+/// Sets the last-seen time of devices.
 pub async fn heard_of(env: &TestEnv, devices: &[(&str, Timestamp)]) {
     let devices: Vec<_> = devices.iter().map(|(id, at)| (device(id), *at)).collect();
     LastSeen::new(env.queue()).restore(&devices).await.expect("Redis");
 }
 
-/// An alerter completed a tick so long ago, and its next one is due so long after now; others are gone.
+/// Sets the heartbeat of one alerter: its last tick so long ago, its next one due so long after now. Removes those of
+/// others.
 pub async fn alerter_ticked(env: &TestEnv, ago: SignedDuration, due_in: SignedDuration) {
     for field in env.redis(&["HKEYS", "{}:heartbeat"]).await.lines().filter(|field| field.starts_with("due:")) {
         env.redis(&["HDEL", "{}:heartbeat", field]).await;
@@ -94,15 +95,15 @@ pub async fn alerter_ticked(env: &TestEnv, ago: SignedDuration, due_in: SignedDu
     env.redis(&["HSET", "{}:heartbeat", "alerter", &last, "due:test", &due]).await;
 }
 
-/// An incident of a device that fails, as it begins.
+/// Returns the incident of a failing device, at its beginning.
 pub fn failing(device_id: &str) -> Incident {
     let (since, last_speed) = (hours_ago(2), 0.2);
     let run = FailureRun { count: 3, since, last_at: since, last_speed };
     Incident::new(Alert::device_sync_failing(device(device_id), &run), since)
 }
 
-/// Opens an incident of a device that began at a time, of which the log still has to be told;
-/// ends it again in silence if asked.
+/// Stores an incident of a device that began at `since`, with a message to the log in its outbox. If `is_over`, it is
+/// resolved and has no message.
 pub async fn incident(env: &TestEnv, device_id: &str, since: Timestamp, is_over: bool) -> Alert {
     let run = FailureRun { count: 3, since, last_at: since, last_speed: 0.2 };
     let alert = Alert::device_sync_failing(device(device_id), &run);
@@ -128,7 +129,7 @@ pub async fn save(env: &TestEnv, incident: Incident) {
     assert_eq!(env.store().await.alerts().save(&[new]).await.expect("MongoDB"), Saved::All);
 }
 
-/// A silence without an end yet.
+/// Stores a silence that lasts until its incident is resolved.
 pub async fn silence(env: &TestEnv, matcher: &str) {
     let silences = env.store().await.silences();
     let silence = Silence {
@@ -143,7 +144,7 @@ pub async fn silence(env: &TestEnv, matcher: &str) {
     silences.add(&silence).await.expect("MongoDB");
 }
 
-/// All items of a list, by its cursors; none may come twice.
+/// Returns all items of a list, by its cursors. Panics if an item comes twice.
 pub async fn all(api: &Api, path: &str, id: &str) -> Vec<Value> {
     let (mut items, mut seen, mut cursor) = (Vec::new(), HashSet::new(), String::new());
     for _ in 0..1_000 {
@@ -161,12 +162,12 @@ pub async fn all(api: &Api, path: &str, id: &str) -> Vec<Value> {
     panic!("the list {path} has no end")
 }
 
-/// What the items of a list have in one member.
+/// Returns one member of each item of a list.
 pub fn column<'a>(items: &'a [Value], name: &str) -> Vec<&'a str> {
     items.iter().map(|item| item[name].as_str().expect("a text")).collect()
 }
 
-/// A bad request: the status, and what it points to.
+/// Makes a bad request. Returns the status and the pointer of the first error.
 pub async fn pointed_at(api: &Api, path: &str) -> (u16, String) {
     let (status, problem) = api.get(path).await;
     assert_eq!(problem["success"], false, "{path}: {problem}");

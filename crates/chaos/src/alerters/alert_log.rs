@@ -1,4 +1,4 @@
-//! What the alert log tells of each device, and what it has to.
+//! The alert log of a row: its lines by device, compared with the expected ones.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -9,50 +9,50 @@ use std::{
 
 use serde::Deserialize;
 
-/// What becomes of a device that has failed.
+/// The course of a device after its first failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DeviceOutcome {
     /// It goes on failing.
     Fails,
-    /// It is well again once people were told.
+    /// It recovers after its firing line.
     Recovers,
-    /// It is well again at once, perhaps before people were told.
+    /// It recovers at once, perhaps before its firing line.
     Flickers,
 }
 
-/// What a line says.
+/// The status in a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Status {
-    /// It began.
+    /// The incident began.
     Firing,
-    /// It is over.
+    /// The incident is over.
     Resolved,
 }
 
-/// What was told of one device, in its order: which incident, and what.
+/// The lines of one device in order: id of the incident, and status.
 pub(super) type Lines = Vec<(String, Status)>;
 
-/// What of a device, or of all, is not as it must be.
+/// The wrong lines of one device, or of all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Faults {
-    /// Lines that had to be there and are not.
+    /// The number of missing lines.
     pub(super) lost: u64,
-    /// Lines that repeat an earlier one: of the same incident, saying the same.
+    /// The number of lines that repeat an earlier one, with the same incident and status.
     pub(super) duplicates: u64,
-    /// Lines that must not be there: of something over that nobody was told of, that is not over
-    /// or that was over before, or of a second incident.
+    /// The number of unexpected lines: resolved without firing, resolved while failing, firing after resolved, or of
+    /// a second incident.
     pub(super) unfounded: u64,
 }
 
-/// Reads the alert log as it grows.
+/// A reader of the alert log as it grows.
 #[derive(Debug)]
 pub(super) struct AlertLog {
     path: PathBuf,
     read: u64,
-    /// What was told of each device.
-    pub(super) told: HashMap<String, Lines>,
-    /// Lines that are no JSON.
+    /// The lines of each device.
+    pub(super) lines: HashMap<String, Lines>,
+    /// The number of lines that are not JSON.
     pub(super) torn: u64,
 }
 
@@ -65,12 +65,12 @@ struct Line {
 }
 
 impl AlertLog {
-    /// The log in this file, which may not be there yet.
+    /// Returns a reader of the log in this file, which may not exist yet.
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, read: 0, told: HashMap::new(), torn: 0 }
+        Self { path, read: 0, lines: HashMap::new(), torn: 0 }
     }
 
-    /// Reads the lines that have come since; answers with how many.
+    /// Reads the new whole lines. Returns their number.
     pub(super) fn read_on(&mut self) -> std::io::Result<usize> {
         let Ok(mut file) = File::open(&self.path) else { return Ok(0) };
         file.seek(SeekFrom::Start(self.read))?;
@@ -82,26 +82,25 @@ impl AlertLog {
         for line in bytes[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             lines += 1;
             match serde_json::from_slice::<Line>(line) {
-                Ok(line) => self.told.entry(line.device_id).or_default().push((line.id, line.status)),
+                Ok(line) => self.lines.entry(line.device_id).or_default().push((line.id, line.status)),
                 Err(_) => self.torn += 1,
             }
         }
         Ok(lines)
     }
 
-    /// Whether people were told that this device fails.
-    pub(super) fn has_told(&self, device: &str) -> bool {
-        self.told.contains_key(device)
+    /// Returns true if this device has a line.
+    pub(super) fn has_line_of(&self, device: &str) -> bool {
+        self.lines.contains_key(device)
     }
 
-    /// What was told of a device.
+    /// Returns the lines of a device.
     pub(super) fn of(&self, device: &str) -> &[(String, Status)] {
-        self.told.get(device).map_or(&[], Vec::as_slice)
+        self.lines.get(device).map_or(&[], Vec::as_slice)
     }
 }
 
-/// What is wrong with the lines of a device. Whether it `is_well` now is up to its outcome and to
-/// whether people were told.
+/// Compares the lines of a device with its course. A device that recovers `is_well` once it has a line.
 pub(super) fn faults_of(lines: &[(String, Status)], outcome: DeviceOutcome, is_well: bool) -> Faults {
     let mut faults = Faults::default();
     let (mut seen, mut last): (HashSet<&(String, Status)>, Option<Status>) = (HashSet::new(), None);
@@ -119,10 +118,10 @@ pub(super) fn faults_of(lines: &[(String, Status)], outcome: DeviceOutcome, is_w
         }
         last = Some(*status);
     }
-    let has = |status| lines.iter().any(|(_, said)| *said == status);
-    let (is_told, is_told_over) = (has(Status::Firing), has(Status::Resolved));
-    faults.lost += u64::from(!is_told && outcome != DeviceOutcome::Flickers);
-    faults.lost += u64::from(is_told && is_well && !is_told_over);
+    let has = |status| lines.iter().any(|(_, found)| *found == status);
+    let (has_firing, has_resolved) = (has(Status::Firing), has(Status::Resolved));
+    faults.lost += u64::from(!has_firing && outcome != DeviceOutcome::Flickers);
+    faults.lost += u64::from(has_firing && is_well && !has_resolved);
     faults
 }
 
@@ -140,7 +139,7 @@ mod tests {
 
     use super::{DeviceOutcome::*, *};
 
-    /// One letter a line: f and r of the first incident, F and R of another.
+    /// Each letter is a line: f and r of the first incident, F and R of another.
     fn faults(lines: &str, outcome: DeviceOutcome, is_well: bool) -> [u64; 3] {
         let line = |letter: char| {
             let status = if letter.eq_ignore_ascii_case(&'f') { Status::Firing } else { Status::Resolved };
@@ -152,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_to_be_told_is_told_once_and_in_its_order() {
+    fn each_status_has_one_line_in_order() {
         for (lines, outcome, is_well, expected) in [
             ("f", Fails, false, [0, 0, 0]),
             ("", Fails, false, [1, 0, 0]),
@@ -183,7 +182,7 @@ mod tests {
         let mut file = File::create(path).unwrap();
         let firing = r#"{"id":"1","deviceId":"a","status":"firing"}"#;
         write!(file, "{firing}\n{{\"id\":\"1\",\"dev").unwrap();
-        assert_eq!((log.read_on().unwrap(), log.has_told("a")), (1, true));
+        assert_eq!((log.read_on().unwrap(), log.has_line_of("a")), (1, true));
         write!(file, "iceId\":\"b\",\"status\":\"resolved\"}}\n{{\"id\":{firing}\n").unwrap();
         assert_eq!((log.read_on().unwrap(), log.torn), (2, 1));
         assert_eq!(log.of("b"), [("1".to_owned(), Status::Resolved)]);

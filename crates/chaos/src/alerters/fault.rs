@@ -1,4 +1,4 @@
-//! What is done to the alerters while device after device begins to fail.
+//! The faults of alerters, injected while device after device begins to fail.
 
 use std::{os::unix::process::ExitStatusExt, time::Duration};
 
@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::world::World;
 use crate::crash::{kill, wait_for_crash};
 
-/// What is done.
+/// A fault.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fault {
     Nothing,
@@ -19,14 +19,14 @@ pub(crate) enum Fault {
     NaiveSend,
 }
 
-/// How long one of two alerters that are to die at a named point may take to get there.
+/// The timeout for one of two alerters to die at its named point.
 const CRASH_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// How often an alerter passes its point until it dies there, in turn.
+/// The number of passes of its point until an alerter dies there, in turn.
 const PASSES: [usize; 5] = [1, 2, 1, 3, 1];
 
 impl Fault {
-    /// Does it, and answers with how often something was killed.
+    /// Injects the fault. Returns the number of kills.
     pub(super) async fn inject(self, world: &mut World) -> anyhow::Result<usize> {
         match self {
             Self::Nothing => nothing(world).await,
@@ -38,7 +38,7 @@ impl Fault {
     }
 }
 
-/// Two alerters watch, and nothing happens to them.
+/// Two alerters run without a fault.
 async fn nothing(world: &mut World) -> anyhow::Result<usize> {
     for _ in 0..2 {
         world.start_alerter(&[]).await;
@@ -47,7 +47,7 @@ async fn nothing(world: &mut World) -> anyhow::Result<usize> {
     Ok(0)
 }
 
-/// Of two alerters the first to come there dies at `point`, and is replaced by another that will.
+/// Two alerters run, and the first to reach `point` dies there. It is replaced by one with the same end.
 async fn killed_at(world: &mut World, point: &str) -> anyhow::Result<usize> {
     let lease = world.scale.alert_lease.as_millis().to_string();
     let (mut kills, slices) = (0, world.scale.alerter_kills);
@@ -58,7 +58,7 @@ async fn killed_at(world: &mut World, point: &str) -> anyhow::Result<usize> {
         }
         world.fail_a_slice(slices).await?;
         kills += usize::from(one_dies(world).await?);
-        world.recover_told().await?;
+        world.recover_notified().await?;
     }
     world.stop_alerters().await;
     for _ in 0..2 {
@@ -67,7 +67,7 @@ async fn killed_at(world: &mut World, point: &str) -> anyhow::Result<usize> {
     Ok(kills)
 }
 
-/// Waits until one of the two has killed itself; whether it did.
+/// Waits until one of the two has killed itself. Returns false if none did in time.
 async fn one_dies(world: &mut World) -> anyhow::Result<bool> {
     let [one, other] = &mut world.alerters[..] else { bail!("there are not two alerters") };
     let (which, status) = tokio::select! {
@@ -81,7 +81,7 @@ async fn one_dies(world: &mut World) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// One of two alerters is killed at some moment, and replaced.
+/// One of two alerters is killed at a random time, and replaced.
 async fn killed_at_random(world: &mut World) -> anyhow::Result<usize> {
     let lease = world.scale.alert_lease.as_millis().to_string();
     let slices = world.scale.alerter_kills;
@@ -94,13 +94,13 @@ async fn killed_at_random(world: &mut World) -> anyhow::Result<usize> {
         let one = world.rng.usize(..2);
         kill(&mut world.alerters.remove(one)).await?;
         world.recovery.killed();
-        world.recover_told().await?;
+        world.recover_notified().await?;
     }
     world.start_alerter(&["--lease-ms", &lease]).await;
     Ok(slices)
 }
 
-/// An alerter that writes down that a message was sent, and sends it then, dies between.
+/// An alerter marks a message as sent before it sends it, and dies in between.
 async fn naive_mark(world: &mut World) -> anyhow::Result<usize> {
     let (mut kills, slices) = (0, world.scale.alerter_kills);
     for _ in 0..slices {
@@ -114,7 +114,7 @@ async fn naive_mark(world: &mut World) -> anyhow::Result<usize> {
     Ok(kills)
 }
 
-/// Two alerters send what is not marked as sent, and mark it then.
+/// Two alerters send unmarked messages without a claim, and mark them afterwards.
 async fn naive_send(world: &mut World) -> anyhow::Result<usize> {
     for _ in 0..2 {
         world.start("naive_alerter", &["--mode", "send"]).await;
@@ -127,7 +127,7 @@ async fn feed(world: &mut World) -> anyhow::Result<()> {
     let slices = world.scale.alerter_kills;
     for _ in 0..slices {
         world.fail_a_slice(slices).await?;
-        world.recover_told().await?;
+        world.recover_notified().await?;
     }
     Ok(())
 }

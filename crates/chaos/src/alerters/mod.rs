@@ -1,9 +1,9 @@
-//! The rows of the alerters: two of them watch a fleet in which device after device begins to
-//! fail, they are killed, and afterwards the alert log is compared with what had to be told.
+//! Rows with alerters: two alerters run while device after device begins to fail, and are killed. At the end the
+//! alert log is compared with the expected lines.
 //!
-//! In reading order: `rows`, `fault` (what is done), `world` (the devices and the alerters of one row),
-//! `alert_log` and `webhook` (what the log and a webhook have and must have), `recovery` (how long the log stands
-//! still), `verdict` (what came of it).
+//! In reading order: `rows`, `fault` (the injected faults), `world` (the devices and the alerters of one row),
+//! `alert_log` and `webhook` (received and expected messages), `recovery` (time without a sender), `verdict` (the
+//! result).
 
 mod alert_log;
 mod fault;
@@ -24,7 +24,7 @@ use self::{
 };
 use crate::{play::bounded, settings::Settings, table::Line};
 
-/// One row from an empty world to its line. Whatever happens in it, its world is taken down.
+/// Plays one row in a new environment and returns its line. The environment is removed even after an error.
 pub(crate) async fn play(
     row: &AlerterRow,
     settings: &Settings,
@@ -33,7 +33,7 @@ pub(crate) async fn play(
 ) -> Line<AlerterColumns> {
     log::info!(row = row.name; "playing");
     let (scale, started) = (settings.scale(), Instant::now());
-    // Messages to the log leave one after the other: ten thousand take their time.
+    // Messages to the log leave one after the other, so ten thousand take long.
     let limit = 2 * scale.limit;
     let mut world = None;
     let act = async {

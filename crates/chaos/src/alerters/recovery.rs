@@ -1,4 +1,4 @@
-//! How long the alert log stands still after a kill.
+//! The time after a kill until the alert log grows again.
 
 use std::{
     path::{Path, PathBuf},
@@ -8,11 +8,11 @@ use std::{
 
 use tokio::task::JoinHandle;
 
-/// How often the log is looked at.
+/// The interval between two checks of the log.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Watches the length of the log. Something waits to be told at every kill, so the time from a
-/// kill to the next line is the time without a sender.
+/// A watch of the log's length. At every kill a message is due, so the time from a kill to the next line is the time
+/// without a sender.
 #[derive(Debug)]
 pub(super) struct Recovery {
     log: PathBuf,
@@ -22,25 +22,25 @@ pub(super) struct Recovery {
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// When something was killed, and how long the log was then.
+    /// The time of each kill, and the length of the log then, in bytes.
     kills: Vec<(Instant, u64)>,
     times: Vec<Duration>,
 }
 
 impl Recovery {
-    /// Starts watching.
+    /// Starts the watch.
     pub(super) fn watch(log: PathBuf) -> Self {
         let seen = Arc::default();
-        let task = tokio::spawn(look(log.clone(), Arc::clone(&seen)));
+        let task = tokio::spawn(poll(log.clone(), Arc::clone(&seen)));
         Self { log, seen, task }
     }
 
-    /// Takes note that an alerter was killed just now.
+    /// Records the kill of an alerter at the current time.
     pub(super) fn killed(&self) {
         with(&self.seen, |seen| seen.kills.push((Instant::now(), length(&self.log))));
     }
 
-    /// The times to recovery so far, shortest first.
+    /// Returns the times to recovery so far, shortest first.
     pub(super) fn times(&self) -> Vec<Duration> {
         let mut times = with(&self.seen, |seen| seen.times.clone());
         times.sort_unstable();
@@ -54,7 +54,7 @@ impl Drop for Recovery {
     }
 }
 
-async fn look(log: PathBuf, seen: Arc<Mutex<Seen>>) {
+async fn poll(log: PathBuf, seen: Arc<Mutex<Seen>>) {
     loop {
         tokio::time::sleep(POLL_INTERVAL).await;
         let length = length(&log);

@@ -1,9 +1,9 @@
-//! The rows of the alerters.
+//! The rows with alerters.
 
 use super::{fault::Fault, verdict::Expect};
 use crate::row::Row;
 
-/// A row of the alerters.
+/// A row with alerters.
 pub(crate) type AlerterRow = Row<Fault, Expect>;
 
 const fn row(name: &'static str, fault: Fault, expect: Expect) -> AlerterRow {
@@ -11,19 +11,19 @@ const fn row(name: &'static str, fault: Fault, expect: Expect) -> AlerterRow {
 }
 
 const fn killed_at(name: &'static str, point: &'static str) -> AlerterRow {
-    row(name, Fault::KilledAt(point), Expect::SentNotification)
+    row(name, Fault::KilledAt(point), Expect::Delivered)
 }
 
 /// The rows, after those of the pipeline.
 pub(crate) const ALL: &[AlerterRow] = &[
-    row("two alerters, no kills", Fault::Nothing, Expect::ToldOnce),
+    row("two alerters, no kills", Fault::Nothing, Expect::DeliveredOnce),
     killed_at("alerters killed after_open", "after_open"),
     killed_at("alerters killed during_message_claim", "during_message_claim"),
     killed_at("alerters killed after_message_claim", "after_message_claim"),
     killed_at("alerters killed after_send", "after_send"),
     killed_at("alerters killed during_mark", "during_mark"),
     killed_at("alerters killed after_mark", "after_mark"),
-    row("alerters killed at random", Fault::KilledAtRandom, Expect::SentNotification),
+    row("alerters killed at random", Fault::KilledAtRandom, Expect::Delivered),
     row("control: alerter marks before it sends", Fault::NaiveMark, Expect::Losses),
     row("control: alerters send before they claim", Fault::NaiveSend, Expect::Duplicates),
 ];

@@ -1,4 +1,4 @@
-//! What came of a row of the alerters, and whether it is what must.
+//! The result of a row with alerters, and its check.
 
 use std::time::Duration;
 
@@ -7,45 +7,45 @@ use serde::Serialize;
 use super::{alert_log::Faults, webhook::Posts};
 use crate::table::{Columns, KillColumns};
 
-/// What must come of a row.
+/// The expected result of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expect {
-    /// Everything told, nothing unfounded, and nothing twice but what was on its way at a kill.
-    SentNotification,
-    /// The same without any kill: nothing twice.
-    ToldOnce,
-    /// A control: incidents of which nobody is told.
+    /// All messages are delivered, none is unfounded, and only messages in flight at a kill are repeated.
+    Delivered,
+    /// The same without a kill, so no message is repeated.
+    DeliveredOnce,
+    /// A control: some incidents have no message.
     Losses,
-    /// A control: messages that come twice without any kill.
+    /// A control: messages are repeated without a kill.
     Duplicates,
 }
 
-/// The most lines of one message to the log: what may be on its way at a kill.
+/// The maximum number of lines in one message to the log, and so of lines in flight at a kill.
 const ON_ITS_WAY: u64 = alerter::outbox::LISTED as u64;
 
-/// The alert log and the store against what had to be told.
+/// The alert log and the store, compared with the expected messages.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Findings {
-    /// Devices that failed.
+    /// The number of devices that failed.
     pub(super) incidents: u64,
-    /// What is wrong with what was told of them.
+    /// The wrong lines of their incidents.
     pub(super) faults: Faults,
-    /// Lines that cannot be read.
+    /// The number of unreadable lines.
     pub(super) torn: u64,
-    /// Incidents that the store does not know as they are.
+    /// The number of incidents with another state in the store than expected.
     pub(super) unsettled: u64,
-    /// What came to the webhook.
+    /// The messages that the webhook received.
     pub(super) posts: Posts,
-    /// Of how many alerts that must have told.
+    /// The number of alerts that these messages should have.
     pub(super) owed: u64,
 }
 
-/// What was found at the end of a row.
+/// The result of a row.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
-    /// What was told.
+    /// The messages, compared with the expected ones.
     pub(super) findings: Findings,
-    /// How many alerters were killed.
+    /// The number of killed alerters.
     pub(super) kills: usize,
     /// The times to recovery, shortest first.
     pub(super) recovery: Vec<Duration>,
@@ -112,32 +112,29 @@ impl Columns for AlerterColumns {
     }
 }
 
-/// Why this is not what must come of the row. A kill may make one message come again and leave half
-/// a line behind; nothing else may.
+/// Returns the reason for which a row fails, if it does. A kill may repeat one message and leave half a line behind;
+/// nothing else is allowed.
 pub(super) fn verdict(expect: Expect, outcome: &Outcome) -> Option<String> {
     let Outcome { findings, kills, .. } = outcome;
     let Findings { faults, torn, unsettled, posts, owed, .. } = findings;
     let Faults { lost, duplicates, unfounded } = *faults;
-    if *kills == 0 && matches!(expect, Expect::SentNotification | Expect::Losses) {
-        return Some("nothing was done to the alerters".into());
+    if *kills == 0 && matches!(expect, Expect::Delivered | Expect::Losses) {
+        return Some("no alerter was killed".into());
     }
     match expect {
-        Expect::SentNotification | Expect::ToldOnce if lost + unfounded + unsettled > 0 || *torn > *kills as u64 => {
+        Expect::Delivered | Expect::DeliveredOnce if lost + unfounded + unsettled > 0 || *torn > *kills as u64 => {
             Some(format!("{lost} lost, {unfounded} unfounded, {torn} torn lines, {unsettled} unsettled"))
         }
-        Expect::SentNotification | Expect::ToldOnce if posts.changed > 0 || posts.told != *owed => {
-            Some(format!("the webhook was told of {} alerts instead of {owed}: {posts:?}", posts.told))
+        Expect::Delivered | Expect::DeliveredOnce if posts.changed > 0 || posts.alerts != *owed => {
+            Some(format!("the webhook got {} alerts instead of {owed}: {posts:?}", posts.alerts))
         }
-        Expect::SentNotification | Expect::ToldOnce
+        Expect::Delivered | Expect::DeliveredOnce
             if duplicates.max(ON_ITS_WAY * posts.repeated) > ON_ITS_WAY * *kills as u64 =>
         {
-            Some(format!(
-                "{duplicates} lines and {} messages more than once: {kills} kills cannot do that",
-                posts.repeated
-            ))
+            Some(format!("{duplicates} lines and {} messages are repeated: too many for {kills} kills", posts.repeated))
         }
         Expect::Losses if lost == 0 => Some("the control lost nothing".into()),
-        Expect::Duplicates if duplicates == 0 => Some("the control told nothing twice".into()),
+        Expect::Duplicates if duplicates == 0 => Some("the control repeated no message".into()),
         _ => None,
     }
 }
@@ -149,14 +146,14 @@ mod tests {
     #[test]
     fn a_row_passes_with_what_kills_can_make_and_a_control_with_its_own_damage() {
         for (expect, [lost, duplicates, unfounded], kills, is_right) in [
-            (Expect::SentNotification, [0, 0, 0], 1, true),
-            (Expect::SentNotification, [0, 50, 0], 1, true),
-            (Expect::SentNotification, [0, 51, 0], 1, false),
-            (Expect::SentNotification, [0, 0, 0], 0, false),
-            (Expect::SentNotification, [1, 0, 0], 1, false),
-            (Expect::SentNotification, [0, 0, 1], 1, false),
-            (Expect::ToldOnce, [0, 0, 0], 0, true),
-            (Expect::ToldOnce, [0, 1, 0], 0, false),
+            (Expect::Delivered, [0, 0, 0], 1, true),
+            (Expect::Delivered, [0, 50, 0], 1, true),
+            (Expect::Delivered, [0, 51, 0], 1, false),
+            (Expect::Delivered, [0, 0, 0], 0, false),
+            (Expect::Delivered, [1, 0, 0], 1, false),
+            (Expect::Delivered, [0, 0, 1], 1, false),
+            (Expect::DeliveredOnce, [0, 0, 0], 0, true),
+            (Expect::DeliveredOnce, [0, 1, 0], 0, false),
             (Expect::Losses, [1, 0, 0], 1, true),
             (Expect::Losses, [1, 0, 0], 0, false),
             (Expect::Losses, [0, 1, 0], 1, false),
@@ -169,9 +166,6 @@ mod tests {
         }
         let torn =
             |torn| Outcome { findings: Findings { torn, ..Findings::default() }, kills: 1, ..Outcome::default() };
-        assert!(
-            verdict(Expect::SentNotification, &torn(1)).is_none()
-                && verdict(Expect::SentNotification, &torn(2)).is_some()
-        );
+        assert!(verdict(Expect::Delivered, &torn(1)).is_none() && verdict(Expect::Delivered, &torn(2)).is_some());
     }
 }

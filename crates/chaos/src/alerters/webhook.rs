@@ -1,4 +1,4 @@
-//! What came to a webhook that takes every message.
+//! The messages to a webhook that accepts them all.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -9,20 +9,20 @@ use testkit::{FakeReceiver, Received};
 /// The name of the receiver.
 pub(super) const NAME: &str = "sink";
 
-/// A message as it came: its id, what it lists, and of how many alerts it tells in all.
+/// A message: its id, its listed alerts, and the number of all its alerts.
 type Post = (String, BTreeSet<(String, String)>, usize);
 
-/// What came, by the ids of the messages.
+/// Counts of the received messages, by id.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Posts {
-    /// Messages with an id that was new.
+    /// Messages with a new id.
     pub(super) messages: u64,
-    /// Messages with an id that had come before.
+    /// Messages with the id of an earlier one.
     pub(super) repeated: u64,
-    /// Those of them that told of something that was not in it before.
+    /// Messages with the id of an earlier one and an alert that it did not have.
     pub(super) changed: u64,
-    /// Alerts that all messages tell of, those that were repeated once.
-    pub(super) told: u64,
+    /// Alerts in all messages, without repeated messages.
+    pub(super) alerts: u64,
 }
 
 #[derive(Deserialize)]
@@ -39,14 +39,13 @@ struct Item {
 }
 
 impl Posts {
-    /// What has come to a webhook.
+    /// Counts the messages that a webhook has received.
     pub(super) fn to(webhook: &FakeReceiver) -> anyhow::Result<Self> {
         Ok(summed_up(&webhook.received().iter().map(post).collect::<anyhow::Result<Vec<_>>>()?))
     }
 }
 
-/// Returns the config of alerters that tell a webhook everything, in messages of what comes within half a
-/// second.
+/// Returns the config of alerters: a webhook gets all messages, which group the alerts of half a second.
 pub(super) fn config(webhook: &FakeReceiver) -> String {
     let url = webhook.url();
     format!(
@@ -63,8 +62,8 @@ fn post(received: &Received) -> anyhow::Result<Post> {
     Ok((id, alerts.into_iter().map(item).collect(), all))
 }
 
-/// A message that comes again leaves out what is marked as sent or resolved by then; and one of more
-/// alerts than it lists may list others of them.
+/// Counts messages. A repeated message may leave out alerts that were marked as sent or resolved meanwhile. If it has
+/// more alerts than it lists, it may list others.
 fn summed_up(posts: &[Post]) -> Posts {
     let (mut first, mut sum) = (HashMap::new(), Posts::default());
     for (id, listed, all) in posts {
@@ -74,7 +73,7 @@ fn summed_up(posts: &[Post]) -> Posts {
     }
     sum.messages = first.len() as u64;
     sum.repeated = (posts.len() - first.len()) as u64;
-    sum.told = first.values().map(|(_, all)| *all as u64).sum();
+    sum.alerts = first.values().map(|(_, all)| *all as u64).sum();
     sum
 }
 
@@ -89,7 +88,7 @@ mod tests {
     #[test]
     fn a_message_that_comes_again_tells_nothing_new() {
         let posts = [post("1", &["a", "b"], 2), post("2", &["c"], 3), post("1", &["a", "b"], 2), post("2", &["d"], 3)];
-        assert_eq!(summed_up(&posts), Posts { messages: 2, repeated: 2, changed: 0, told: 5 });
+        assert_eq!(summed_up(&posts), Posts { messages: 2, repeated: 2, changed: 0, alerts: 5 });
         assert_eq!(summed_up(&[posts[0].clone(), post("1", &["a"], 1)]).changed, 0);
         for other in [post("1", &["a", "c"], 2), post("1", &["a", "b"], 3)] {
             assert_eq!(summed_up(&[posts[0].clone(), other]).changed, 1);

@@ -1,5 +1,4 @@
-//! The world of one row: devices whose counters fail and recover, and the alerters that watch
-//! them.
+//! The environment of one row: devices whose counters fail and recover, and alerters.
 
 use std::{collections::HashSet, path::Path, time::Duration};
 
@@ -22,25 +21,25 @@ use super::{
 };
 use crate::{play::keep_logs, settings::Scale};
 
-/// How often it is looked whether all was told.
+/// The interval between two checks for due messages.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How many counters are saved, and hints left, at once.
+/// The number of counters in one save, and of hints in one push.
 const BATCH_SIZE: usize = 1_000;
 
-/// How many looks there are at the end at what must not be told once more.
+/// The number of further ticks at the end, which must repeat no message.
 const LAST_TICKS: usize = 2;
 
-/// The world of one row. All processes in it are killed when it is dropped.
+/// The environment of one row. Its processes are killed when it is dropped.
 #[derive(Debug)]
 pub(super) struct World {
-    /// How large the row is.
+    /// The size of the row.
     pub(super) scale: Scale,
-    /// The random choices of the row.
+    /// The source of the row's random choices.
     pub(super) rng: Rng,
-    /// How long the log stands still.
+    /// The times without a sender.
     pub(super) recovery: Recovery,
-    /// The alerters that watch.
+    /// The running alerters.
     pub(super) alerters: Vec<Service>,
     env: TestEnv,
     store: Store,
@@ -61,7 +60,7 @@ struct Device {
 }
 
 impl World {
-    /// Nobody fails yet, and nobody watches.
+    /// Returns an environment without failing devices and without alerters.
     pub(super) async fn begin(scale: Scale, seed: u64) -> anyhow::Result<Self> {
         let env = TestEnv::new();
         let store = env.store().await;
@@ -74,12 +73,12 @@ impl World {
         Ok(Self { scale, rng, recovery, alerters, env, store, hints, devices, log, webhook, config: None, started: 0 })
     }
 
-    /// A random duration from `least` to `most` milliseconds.
+    /// Returns a random duration from `least` to `most` milliseconds.
     pub(super) fn some_ms(&mut self, least: u64, most: u64) -> Duration {
         Duration::from_millis(self.rng.u64(least..=most))
     }
 
-    /// Starts an alerter that tells the webhook too, and waits until it watches.
+    /// Starts an alerter with the webhook as receiver, and waits until it watches.
     pub(super) async fn start_alerter(&mut self, args: &[&str]) {
         let config = self.env.path("alerts.toml").display().to_string();
         self.start("alerter", &[&["--config", &config], args].concat()).await;
@@ -103,8 +102,8 @@ impl World {
         }
     }
 
-    /// Another slice of the fleet begins to fail, so many in all rows, of which `slices` are the
-    /// whole. Those that flicker are well again at some moment soon.
+    /// Lets the next devices fail: one of `slices` equal parts of the row's incidents. The flickering ones recover
+    /// within a second.
     pub(super) async fn fail_a_slice(&mut self, slices: usize) -> anyhow::Result<()> {
         let first = self.devices.len();
         let count = self.scale.incidents.div_ceil(slices).min(self.scale.incidents - first);
@@ -115,7 +114,7 @@ impl World {
         self.save(&new).await?;
         self.hint(&new).await?;
         sleep(self.some_ms(0, 400)).await;
-        // Each of the alerters may get to look at each device.
+        // Each alerter may evaluate each device.
         self.hint(&new).await?;
         let flickers = |at: &usize| self.devices[*at].outcome == DeviceOutcome::Flickers;
         let flickers: Vec<_> = new.iter().copied().filter(flickers).collect();
@@ -123,12 +122,11 @@ impl World {
         self.recover(&flickers).await
     }
 
-    /// Reads what was told since, and lets devices recover of which it was told; whether there
-    /// are any.
-    pub(super) async fn recover_told(&mut self) -> anyhow::Result<bool> {
+    /// Reads the new lines and lets the devices with a line recover. Returns true if there were any.
+    pub(super) async fn recover_notified(&mut self) -> anyhow::Result<bool> {
         self.log.read_on().context("reading the alert log")?;
         let is_due = |device: &Device| {
-            device.outcome == DeviceOutcome::Recovers && !device.is_well && self.log.has_told(device.id.as_str())
+            device.outcome == DeviceOutcome::Recovers && !device.is_well && self.log.has_line_of(device.id.as_str())
         };
         let due: Vec<_> = (0..self.devices.len()).filter(|at| is_due(&self.devices[*at])).collect();
         self.recover(&due).await?;
@@ -157,10 +155,9 @@ impl World {
         Ok(self.hints.leave(&devices).await?)
     }
 
-    /// Waits until the store knows of nothing that is still to be told, and no incident is as it
-    /// should not be.
+    /// Waits until the store has no message to send, and all incidents have the expected state.
     async fn quiet(&mut self) -> anyhow::Result<()> {
-        while self.recover_told().await? || self.unsettled().await? > 0 {
+        while self.recover_notified().await? || self.unsettled().await? > 0 {
             sleep(POLL_INTERVAL).await;
         }
         Ok(())
@@ -170,15 +167,15 @@ impl World {
         Ok(self.store.alerts().list(&AlertFilter::default(), None, u32::MAX - 1).await?.found)
     }
 
-    /// How many alerts the webhook must have been told of, by what the store knows.
+    /// Returns the number of alerts that the webhook should have received, by the store.
     async fn posted(&self) -> anyhow::Result<u64> {
         let all = self.incidents().await?;
-        let told = all.iter().filter_map(|incident| incident.told(webhook::NAME));
-        Ok(told.map(|told| 1 + u64::from(told.is_resolved)).sum())
+        let sent = all.iter().filter_map(|incident| incident.told(webhook::NAME));
+        Ok(sent.map(|sent| 1 + u64::from(sent.is_resolved)).sum())
     }
 
-    /// How many devices have another state in the store than they should, or a message that still
-    /// has to leave.
+    /// Returns the number of devices with another state in the store than expected, and of incidents with messages to
+    /// send.
     async fn unsettled(&self) -> anyhow::Result<u64> {
         let all = self.incidents().await?;
         let waiting = all.iter().filter(|incident| !incident.outbox.is_empty()).count();
@@ -189,7 +186,7 @@ impl World {
         Ok((waiting + open.symmetric_difference(&failing).count()) as u64)
     }
 
-    /// Ends the row: all was told, nobody has anything to add, and the log is compared.
+    /// Ends the row: waits until all messages are sent, ticks again, and compares the log.
     pub(super) async fn finish(&mut self, kills: usize) -> anyhow::Result<Outcome> {
         ensure!(self.devices.len() == self.scale.incidents, "only {} devices failed", self.devices.len());
         self.quiet().await?;
@@ -217,7 +214,7 @@ impl World {
         Ok(())
     }
 
-    /// Takes everything down; the logs are copied to `keep` first.
+    /// Ends all processes and removes the data; the logs are copied to `keep` first.
     pub(super) async fn teardown(self, row: &str, keep: Option<&Path>) {
         let Self { recovery, alerters, env, .. } = self;
         drop((alerters, recovery));
@@ -229,7 +226,7 @@ impl World {
 }
 
 impl Device {
-    /// Of ten, one flickers and four recover.
+    /// Of ten devices, one flickers and four recover.
     fn new(number: usize) -> anyhow::Result<Self> {
         let outcome = match number % 10 {
             0 => DeviceOutcome::Flickers,
@@ -239,7 +236,7 @@ impl Device {
         Ok(Self { id: DeviceId::parse(&format!("box-{number:06}"))?, outcome, is_well: false })
     }
 
-    /// What its counter is to be, and what it was before. It fails once and recovers once.
+    /// Returns the counter to save and its revision before. A counter fails once and recovers once.
     fn counter(&self) -> (FailureCounter, Revision) {
         let now = Timestamp::now();
         let counter = FailureCounter::new(self.id.clone());

@@ -25,20 +25,20 @@ use pisync_core::{
     store::{Saved, Store, VersionedIncident},
 };
 
-/// The threshold of the counters.
+/// The failure threshold of the counters.
 const THRESHOLD: i32 = 3;
 
-/// How long it waits between two ticks.
+/// The interval between two ticks.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Sends as many outboxes do, and loses or repeats
+/// Sends messages as simple outboxes do: loses or repeats some when it is killed
 #[derive(Debug, Parser)]
 #[command(name = "naive_alerter", version)]
 struct Config {
-    /// What is wrong with it
+    /// Its fault
     #[arg(long, value_enum)]
     mode: Mode,
-    /// File that gets the lines
+    /// File to append the lines to
     #[arg(long)]
     alert_log: PathBuf,
     #[command(flatten)]
@@ -51,12 +51,12 @@ impl AsRef<LogSettings> for Config {
     }
 }
 
-/// What is wrong.
+/// The fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Mode {
-    /// It writes down that a message was sent, and sends it then: at most once.
+    /// Marks a message as sent before it sends it: at most once.
     Mark,
-    /// It sends what it finds without claiming it, and writes that down then.
+    /// Sends messages without a claim, and marks them afterwards.
     Send,
 }
 
@@ -81,7 +81,7 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Delivers one message of a group; whether there was any.
+/// Delivers one message of a group. Returns true if there was one.
 async fn deliver(config: &Config, store: &Store, receivers: &Routing, group: &str) -> anyhow::Result<bool> {
     let mut waiting = store.alerts().unclaimed(group, LISTED).await?;
     if waiting.is_empty() {
@@ -129,7 +129,7 @@ async fn mark(store: &Store, message: &MessageId, sent: Vec<VersionedIncident>) 
     let mark =
         |kept: VersionedIncident| VersionedIncident { incident: incident::delivered(&kept.incident, &trigger), ..kept };
     let marked: Vec<_> = sent.into_iter().map(mark).collect();
-    // What another has changed meanwhile is found as it is at the next look.
+    // The next tick reads whatever another alerter has changed meanwhile.
     let (Saved::All | Saved::Conflict | Saved::Refused) = store.alerts().save(&marked).await?;
     Ok(())
 }

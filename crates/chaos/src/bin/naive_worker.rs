@@ -20,23 +20,23 @@ use queue_worker::{
     repeats::Repeats,
 };
 
-/// The counters' threshold, which matters to alerts alone.
+/// The failure threshold of the counters, which matters to alerts alone.
 const THRESHOLD: i32 = 3;
 
-/// How many events are written together after a pop.
+/// The number of events in one insert after a pop.
 const BATCH_SIZE: usize = 5;
 
-/// Works as many queues do, and loses or miscounts when it is killed
+/// Works as simple queues do: loses or miscounts events when it is killed
 #[derive(Debug, Parser)]
 #[command(name = "naive_worker", version)]
 struct Config {
-    /// What is wrong with it
+    /// Its fault
     #[arg(long, value_enum)]
     mode: Mode,
     /// Events in one batch at the most
     #[arg(long, default_value_t = 100)]
     batch: usize,
-    /// How long a worker that has died keeps its batch, in milliseconds
+    /// Lease of a batch, in milliseconds: time until another worker may claim it
     #[arg(long, default_value_t = 1000)]
     lease_ms: u64,
     #[command(flatten)]
@@ -49,12 +49,12 @@ impl AsRef<LogSettings> for Config {
     }
 }
 
-/// What is wrong.
+/// The fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Mode {
-    /// It acknowledges before it works: at most once.
+    /// Acknowledges before it works: at most once.
     Pop,
-    /// It counts what it has inserted, in the order of arrival.
+    /// Counts the events that it has inserted, in the order of arrival.
     Count,
 }
 
@@ -74,7 +74,7 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Works on a batch of each partition that has one; whether there was any.
+/// Processes a batch of each partition that has one. Returns true if there was any.
 async fn step(config: &Config, queue: &Queue, store: &Store) -> anyhow::Result<bool> {
     let mut has_worked = false;
     for partition in queue.partitions() {
@@ -94,7 +94,7 @@ async fn work(config: &Config, queue: &Queue, store: &Store, batch: &Batch) -> a
     match config.mode {
         Mode::Pop => {
             let _ = queue.ack(&batch.lease, &contents.dead).await?;
-            // A few at a time: what is not sent to MongoDB yet is lost with the process.
+            // A few at a time: events not yet sent to MongoDB are lost with the process.
             for events in events.chunks(BATCH_SIZE) {
                 let (rested, _) = write_rows(store, events).await?;
                 keep_counters(store, &rested, &Repeats::default(), THRESHOLD).await?;
@@ -110,7 +110,7 @@ async fn work(config: &Config, queue: &Queue, store: &Store, batch: &Batch) -> a
     Ok(())
 }
 
-/// One more for a failure, zero for a success, in the order of arrival: wrong for what comes late,
+/// Adds one for a failure and resets to zero for a success, in the order of arrival. That is wrong for late events,
 /// and for rows whose worker died before it counted them.
 async fn count_what_is_new(store: &Store, rested: &[WrittenEvent]) -> anyhow::Result<()> {
     let devices: Vec<_> = rested.iter().map(|event| event.device_id.clone()).collect();

@@ -1,4 +1,4 @@
-//! What strangers do, on loopback, with so many connections and no more.
+//! The attacks, on loopback, each with a fixed number of connections.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-/// How long a stranger waits until it comes again after it was thrown out.
+/// The pause before an attacker connects again after the server closed its connection.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// What is done to the server.
+/// The kinds of attacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Attack {
     UnreadFiles,
@@ -31,7 +31,7 @@ pub(super) enum Attack {
     CrossSite,
 }
 
-/// The keys of a server that asks for them.
+/// The keys of a server that requires them.
 #[derive(Debug, Clone)]
 pub(super) struct Keys {
     file: String,
@@ -39,12 +39,12 @@ pub(super) struct Keys {
     read: String,
 }
 
-/// What came of an attack.
+/// The result of an attack.
 #[derive(Debug, Default)]
 pub(super) struct Done {
-    /// How often something was sent.
+    /// The number of attempts.
     pub(super) acts: usize,
-    /// How often that was refused.
+    /// The number of refused attempts.
     refused: usize,
 }
 
@@ -71,7 +71,7 @@ impl Attack {
         self == Self::Guesses
     }
 
-    /// How many devices have to be there.
+    /// Returns the number of devices that must exist before, if any.
     pub(super) fn devices(self) -> Option<usize> {
         match self {
             Self::UnreadLists => Some(20_000),
@@ -80,8 +80,8 @@ impl Attack {
         }
     }
 
-    /// How many do it at a time.
-    fn strangers(self) -> usize {
+    /// Returns the number of concurrent attackers.
+    fn attackers(self) -> usize {
         match self {
             Self::UnreadFiles => 200,
             Self::UnreadLists => 1_500,
@@ -96,10 +96,10 @@ impl Attack {
 
     pub(super) async fn run(self, url: &str, keys: Option<&Keys>, lasts: Duration) -> Done {
         let end = Instant::now() + lasts;
-        let mut strangers = JoinSet::new();
-        for _ in 0..self.strangers() {
+        let mut attackers = JoinSet::new();
+        for _ in 0..self.attackers() {
             let (url, wrong) = (url.to_owned(), keys.map(|keys| format!("{}0000", &keys.read[..keys.read.len() - 4])));
-            strangers.spawn(async move {
+            attackers.spawn(async move {
                 let mut done = Done::default();
                 while Instant::now() < end {
                     let refused = self.act(&url, wrong.as_deref(), end).await;
@@ -110,11 +110,11 @@ impl Attack {
                 done
             });
         }
-        let all = strangers.join_all().await;
+        let all = attackers.join_all().await;
         Done { acts: all.iter().map(|done| done.acts).sum(), refused: all.iter().map(|done| done.refused).sum() }
     }
 
-    /// Does it once, until the server hangs up or the time is over; whether it was refused.
+    /// Attacks once, until the server closes the connection or the time is over. Returns true if it was refused.
     async fn act(self, url: &str, wrong: Option<&str>, end: Instant) -> bool {
         let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let post = |path: &str, media_type: &str, length: usize| {
@@ -152,39 +152,39 @@ impl Attack {
 }
 
 impl Done {
-    /// What the attack has brought about beyond memory and time, if anything.
+    /// Returns the damage beyond memory and latency, if there is any.
     pub(super) async fn damage(&self, attack: Attack, api: &Api, keys: Option<&Keys>) -> Option<String> {
         match attack {
-            Attack::Guesses if self.refused == 0 => Some("guesses were never slowed down".into()),
+            Attack::Guesses if self.refused == 0 => Some("guesses were never rate limited".into()),
             Attack::Guesses => {
                 let status = sign_in(&api.url, &keys?.read).await;
-                (status != Some(StatusCode::SEE_OTHER)).then(|| format!("the right key was kept out: {status:?}"))
+                (status != Some(StatusCode::SEE_OTHER)).then(|| format!("the right key was refused: {status:?}"))
             }
             Attack::CrossSite => {
                 let answer = client().get(format!("{}/api/v1/silences", api.url)).send().await.ok()?;
                 let silences: Value = answer.json().await.ok()?;
                 let count = silences["items"].as_array().map_or(0, Vec::len);
-                (count > 0).then(|| format!("{count} silences were made by pages of other sites"))
+                (count > 0).then(|| format!("{count} silences were created by pages of other sites"))
             }
             _ => None,
         }
     }
 }
 
-/// Sends what it has to say and holds the connection, at will with a drop now and then.
-async fn hold(url: &str, says: String, drop: Option<&str>, end: Instant) -> bool {
+/// Sends a request and keeps the connection open, with `drop` sent from time to time. Returns true if it was refused.
+async fn hold(url: &str, request: String, drop: Option<&str>, end: Instant) -> bool {
     let address = url.trim_start_matches("http://");
     let held = async {
         let mut stream = TcpStream::connect(address).await?;
-        // What is sent last may be refused: then the connection is at its end.
-        stream.write_all(says.as_bytes()).await?;
+        // The server may refuse the last bytes, which ends the connection.
+        stream.write_all(request.as_bytes()).await?;
         loop {
             sleep(PAUSE).await;
             match drop {
                 Some(drop) => stream.write_all(drop.as_bytes()).await?,
                 None => stream.writable().await?,
             }
-            if says.is_empty() || drop.is_some() || says.ends_with("GET /hea") {
+            if request.is_empty() || drop.is_some() || request.ends_with("GET /hea") {
                 let mut answer = [0; 1024];
                 match stream.try_read(&mut answer) {
                     Ok(0) => return std::io::Result::Ok(()),
@@ -207,7 +207,7 @@ async fn preview(url: &str) -> Option<StatusCode> {
 }
 
 async fn sign_in(url: &str, key: &str) -> Option<StatusCode> {
-    // As a proxy passes it on.
+    // The header of a proxy.
     let request = client().post(format!("{url}/sign-in")).header("x-forwarded-for", "192.0.2.7");
     let request = request.urlencoded(&[("key", key)]);
     Some(request.send().await.ok()?.status())
@@ -218,7 +218,7 @@ fn client() -> Client {
     client.build().unwrap_or_default()
 }
 
-/// Makes devices known: each has failed three times, and is in the list of those that fail.
+/// Makes the server know devices, each with three failed syncs, so that it lists them as failing.
 pub(super) async fn fill(url: &str, devices: usize) -> anyhow::Result<()> {
     let (client, times) = (client(), [2, 3, 4].map(hours_ago));
     let ids: Vec<_> = (0..devices).collect();

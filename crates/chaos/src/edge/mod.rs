@@ -1,8 +1,8 @@
-//! What strangers do to an `ingest-api` that has 256 MB: each attack, with the reports of devices beside
-//! it, and the same without the server's bounds, which must fail.
+//! Attacks on an `ingest-api` with 256 MB, beside the reports of devices. Each is repeated without the server's
+//! bounds, and that must fail.
 //!
-//! In reading order: `rows`, `attack` (what strangers do), `watch` (the process and its memory),
-//! `reports` (the devices beside it), `verdict` (what came of it).
+//! In reading order: `rows`, `attack` (the attacks), `watch` (the process and its memory), `reports` (the devices
+//! beside it), `verdict` (the result).
 
 mod attack;
 mod reports;
@@ -28,14 +28,14 @@ use crate::{
     table::Line,
 };
 
-/// How long an attack goes on.
+/// The duration of an attack.
 const LASTS: Duration = Duration::from_mins(1);
 const QUICK: Duration = Duration::from_secs(4);
 
-/// How long the rest of a row may take.
+/// The timeout for the rest of a row.
 const AROUND: Duration = Duration::from_mins(2);
 
-/// One row from an empty world to its line.
+/// Plays one row in a new environment and returns its line.
 pub(crate) async fn play(row: &EdgeRow, settings: &Settings, stop: &CancellationToken) -> Line<EdgeColumns> {
     log::info!(row = row.name; "playing");
     let lasts = if settings.quick { QUICK } else { LASTS };
@@ -65,7 +65,7 @@ async fn act(row: &EdgeRow, env: &TestEnv, lasts: Duration) -> anyhow::Result<Ou
 }
 
 impl attack::Attack {
-    /// What the attack needs to find.
+    /// Stores the devices that the attack needs.
     async fn prepare(self, env: &TestEnv, api: &Api) -> anyhow::Result<()> {
         let Some(devices) = self.devices() else { return Ok(()) };
         let mut worker = env.worker("worker.log", &[]).await;

@@ -1,4 +1,4 @@
-//! The reports of devices beside an attack: fifty in a second, each with a deadline.
+//! The reports of devices beside an attack: fifty a second, each with a timeout.
 
 use std::{
     thread,
@@ -13,10 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::table::percentile;
 
-/// The time from one report to the next.
+/// The interval between two reports.
 const INTERVAL: Duration = Duration::from_millis(20);
 
-/// How long a report may take.
+/// The timeout of a report.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Devices that report.
@@ -25,22 +25,22 @@ pub(super) struct Reports {
     stop: CancellationToken,
 }
 
-/// What came of the reports.
+/// The results of the reports.
 #[derive(Debug, Default)]
 pub(super) struct Sent {
     pub(super) accepted: usize,
     pub(super) refused: usize,
-    /// Without any answer in time.
+    /// The number of reports without an answer in time.
     pub(super) failed: usize,
-    /// How long each took, whatever came of it, shortest first.
+    /// The duration of each report, whatever its result, shortest first.
     pub(super) times: Vec<Duration>,
 }
 
 impl Reports {
-    /// Starts them on a thread of their own: beside thousands of strangers they would measure how long this
-    /// process lets them wait.
+    /// Starts the devices on a thread of their own. On a shared one they would also measure this process's own delays
+    /// beside thousands of attackers.
     ///
-    /// Fails where there is no further thread.
+    /// Fails if no thread can be started.
     pub(super) fn start(url: &str, key: Option<String>) -> anyhow::Result<Self> {
         let (stop, url) = (CancellationToken::new(), format!("{url}/api/sync-event"));
         let (stopped, (done, sent)) = (stop.clone(), oneshot::channel());
@@ -58,14 +58,14 @@ impl Reports {
 }
 
 impl Sent {
-    /// The time that 99 of 100 reports took at the most, in seconds.
+    /// Returns the 99th percentile of the durations, in seconds; infinity without reports.
     pub(super) fn p99(&self) -> f64 {
         percentile(&self.times, 99).unwrap_or(f64::INFINITY)
     }
 }
 
 async fn send(url: String, key: Option<String>, stop: CancellationToken) -> Sent {
-    // Each report by a connection of its own, as of a device that has none.
+    // Each report has a connection of its own, as of a device that connects anew.
     let client = Client::builder().timeout(TIMEOUT).pool_max_idle_per_host(0).build().unwrap_or_default();
     let (mut sending, mut device) = (JoinSet::new(), 0_u32);
     let mut ticks = tokio::time::interval(INTERVAL);

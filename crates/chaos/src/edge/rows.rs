@@ -1,4 +1,4 @@
-//! The rows: each attack with the bounds and without.
+//! The rows: each attack with the server's bounds and without.
 
 use super::attack::Attack;
 use crate::row::Row;
@@ -6,25 +6,25 @@ use crate::row::Row;
 /// A row of the edge.
 pub(crate) type EdgeRow = Row<Assault, Expect>;
 
-/// What is done, to which server.
+/// An attack, and the server that it meets.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Assault {
     pub(super) attack: Attack,
     /// Further settings of the server.
     pub(super) args: &'static [&'static str],
-    /// Whether the server keeps its bounds; without them the row must fail.
+    /// True if the server keeps its bounds; without them the row must fail.
     pub(super) bounds: bool,
 }
 
-/// What must come of it.
+/// The expected result of a row.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Expect {
-    /// The longest that 99 of 100 reports may take, in seconds.
+    /// The maximum 99th percentile of the reports, in seconds.
     pub(super) p99: f64,
 }
 
-/// The longest that 99 of 100 reports may take: beside strangers who mostly wait, and beside those who
-/// keep the processors busy, which reports have to share with them.
+/// The maximum 99th percentile, in seconds: beside attackers that mostly wait, and beside those that use the
+/// processors, which reports have to share.
 const P99: f64 = 0.1;
 const BUSY_P99: f64 = 0.25;
 

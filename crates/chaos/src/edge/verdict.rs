@@ -1,18 +1,18 @@
-//! What came of a row of the edge, and whether it is what must.
+//! The result of a row of the edge, and its check.
 
 use serde::Serialize;
 
 use super::{reports::Sent, rows::EdgeRow, watch::Memory};
 use crate::table::Columns;
 
-/// The most memory, in kB.
+/// The maximum memory, in kB.
 const MEMORY: u64 = 200 * 1024;
 
-/// The longest that 99 of 100 reports may take in the small form, in seconds: it runs beside other tests,
-/// with a program that is not optimised.
+/// The maximum 99th percentile in the small form, in seconds: it runs beside other tests, with a program that is not
+/// optimised.
 const QUICK_P99: f64 = 2.0;
 
-/// What was found at the end of a row.
+/// The result of a row.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
     pub(super) reports: Sent,
@@ -69,15 +69,15 @@ impl Columns for EdgeColumns {
     }
 }
 
-/// Why this is not what must come of a row in the form that is played.
+/// Returns the reason for which a row fails in the form that is played, if it does.
 pub(super) fn verdict_on(row: &EdgeRow, quick: bool, outcome: &Outcome) -> Option<String> {
     verdict(row.fault.bounds, if quick { QUICK_P99 } else { row.expect.p99 }, outcome)
 }
 
-/// Why this is not what must come of the row; a control must take damage.
+/// Returns the reason for which a row fails, if it does. A control fails without damage.
 fn verdict(bounds: bool, p99: f64, outcome: &Outcome) -> Option<String> {
     if outcome.acts == 0 {
-        return Some("nothing was done to the server".into());
+        return Some("no attack reached the server".into());
     }
     match (bounds, damage(p99, outcome)) {
         (true, damage) => damage,
@@ -86,7 +86,7 @@ fn verdict(bounds: bool, p99: f64, outcome: &Outcome) -> Option<String> {
     }
 }
 
-/// What is not as devices and operators need it.
+/// Returns the damage for devices or operators, if there is any.
 fn damage(p99: f64, outcome: &Outcome) -> Option<String> {
     let Outcome { reports, memory, damage, .. } = outcome;
     let all = reports.times.len();
@@ -132,6 +132,6 @@ mod tests {
             assert_eq!(verdict(true, P99, &outcome).is_some(), is_damaged, "{outcome:?}");
             assert_eq!(verdict(false, P99, &outcome).is_none(), is_damaged, "{outcome:?}");
         }
-        assert!(verdict(false, P99, &Outcome::default()).is_some(), "nothing was done");
+        assert!(verdict(false, P99, &Outcome::default()).is_some(), "no attack");
     }
 }

@@ -1,5 +1,5 @@
-//! The process and its memory: above 256 MB it is killed, as in a group with that limit, for which
-//! one needs no rights here.
+//! A watch of the process and its memory. Above 256 MB it kills the process, like a cgroup with that limit, but
+//! without any rights.
 
 use std::time::Duration;
 
@@ -10,24 +10,24 @@ use nix::{
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// What `deploy/` gives the process, in kB.
+/// The memory limit of the process in `deploy/`, in kB.
 const LIMIT: u64 = 256 * 1024;
 
-/// How often the memory is looked at.
+/// The interval between two readings of the memory.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Looks at a process.
+/// A watch of one process.
 pub(super) struct Watch {
     task: JoinHandle<Memory>,
     stop: CancellationToken,
 }
 
-/// What was seen of it.
+/// The readings of its memory.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Memory {
-    /// The most at any time, in kB.
+    /// The maximum so far, in kB.
     pub(super) peak: u64,
-    /// Whether it lived to the end.
+    /// True if the process lived to the end.
     pub(super) is_alive: bool,
 }
 
@@ -38,7 +38,7 @@ impl Watch {
         let task = tokio::spawn(async move {
             let mut memory = Memory { peak: 0, is_alive: true };
             while !stopped.is_cancelled() && memory.is_alive {
-                memory.look(pid);
+                memory.read(pid);
                 tokio::time::sleep(POLL_INTERVAL).await;
             }
             memory
@@ -46,7 +46,7 @@ impl Watch {
         Self { task, stop }
     }
 
-    /// What was seen until now.
+    /// Ends the watch and returns its readings.
     pub(super) async fn end(self) -> Memory {
         self.stop.cancel();
         self.task.await.unwrap_or_default()
@@ -54,11 +54,11 @@ impl Watch {
 }
 
 impl Memory {
-    fn look(&mut self, pid: u32) {
+    fn read(&mut self, pid: u32) {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let resident = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-        // A process that is dead and not yet waited for has no memory.
+        // A dead process that is not yet waited for has no memory.
         self.is_alive = resident.is_some();
         self.peak = self.peak.max(resident.unwrap_or(0));
         if self.peak > LIMIT {

@@ -1,15 +1,14 @@
-//! The controls: workers that are wrong on purpose. If the matrix does not find their damage, its
-//! zeros mean nothing.
+//! The controls: workers that are wrong on purpose. Unless the matrix finds their damage, its zeros prove nothing.
 
 use testkit::Service;
 
 use super::scenario::Scenario;
 use crate::crash::{kill, wait_for_crash};
 
-/// Workers that acknowledge first and work then are killed at random: what they held is lost.
+/// Workers that acknowledge before they work are killed at random, and their batches are lost.
 pub(crate) async fn naive_pop(scenario: &mut Scenario) -> anyhow::Result<usize> {
     fill(scenario).await?;
-    // Some die between two batches, with nothing to lose: so many that not all of them do.
+    // Some die between two batches and lose nothing, so there are enough kills for others.
     let kills = 2 * scenario.scale.random_kills;
     for _ in 0..kills {
         let mut worker = naive(scenario, &["--mode", "pop"]).await;
@@ -20,7 +19,7 @@ pub(crate) async fn naive_pop(scenario: &mut Scenario) -> anyhow::Result<usize> 
     Ok(kills)
 }
 
-/// Workers that count only what they inserted die between rows and counters.
+/// Workers that count only inserted events die between rows and counters.
 pub(crate) async fn naive_count(scenario: &mut Scenario) -> anyhow::Result<usize> {
     fill(scenario).await?;
     let mut kills = 0;
@@ -33,7 +32,7 @@ pub(crate) async fn naive_count(scenario: &mut Scenario) -> anyhow::Result<usize
     Ok(kills)
 }
 
-/// All events of the fleet, with no worker there: what is killed then has a batch in its hands.
+/// Sends all events of the fleet without a worker, so that each killed worker holds a batch.
 async fn fill(scenario: &mut Scenario) -> anyhow::Result<()> {
     scenario.processes.open_api().await;
     scenario.processes.start_fleet_at_once();
@@ -48,7 +47,7 @@ async fn naive(scenario: &mut Scenario, args: &[&str]) -> Service {
     worker
 }
 
-/// One that is not killed works on what is left.
+/// Processes the rest with a worker that is not killed.
 async fn clear(scenario: &mut Scenario, mode: &str) -> anyhow::Result<()> {
     let worker = naive(scenario, &["--mode", mode]).await;
     scenario.processes.workers.push(worker);

@@ -1,4 +1,4 @@
-//! Servers of a set that die while others take over.
+//! Faults of server sets: a server dies while another takes over.
 
 use std::time::{Duration, Instant};
 
@@ -10,14 +10,14 @@ use tokio::time::sleep;
 use super::scenario::Scenario;
 use crate::{crash::kill, play::until};
 
-/// How long a server that was killed stays away.
+/// The time that a killed server stays away.
 const AWAY: Duration = Duration::from_secs(8);
 
-/// How long the replicas are down before, where the master is to be ahead of them.
+/// The time that the replicas are down before, if the master is to be ahead of them.
 const AHEAD: Duration = Duration::from_secs(4);
 
-/// The master of the first partition dies while the fleet sends, and comes back as a replica. What is
-/// stored already cannot be lost: where something is to be lost, no worker is there before.
+/// Kills the master of the first partition while the fleet sends; it comes back as a replica. Stored events cannot be
+/// lost, so `is_ahead` starts workers only afterwards.
 pub(crate) async fn redis_master_killed(scenario: &mut Scenario, is_ahead: bool) -> anyhow::Result<usize> {
     scenario.processes.open_api().await;
     if !is_ahead {
@@ -29,7 +29,7 @@ pub(crate) async fn redis_master_killed(scenario: &mut Scenario, is_ahead: bool)
     let set = scenario.servers.redis_set.as_mut().context("no servers of its own")?;
     let (master, replicas) = set.holders(&key).await;
     if is_ahead {
-        // Killed and not stopped: a replica that is stopped finds in its socket what its master had sent.
+        // Killed and not stopped: a stopped replica would still find its master's last writes in its socket.
         for replica in &replicas {
             kill(set.server(*replica).service()).await?;
         }
@@ -53,7 +53,7 @@ pub(crate) async fn redis_master_killed(scenario: &mut Scenario, is_ahead: bool)
     Ok(1)
 }
 
-/// How long after `killed` the first partition takes a write again.
+/// Returns the time from `killed` until the first partition accepts a write.
 async fn takes_writes(queue: Queue, killed: Instant) -> anyhow::Result<Duration> {
     let first = queue.partitions().next().context("no partitions")?;
     let mut devices = (0..).filter_map(|i| DeviceId::parse(&format!("probe-{i}")).ok());
@@ -63,7 +63,7 @@ async fn takes_writes(queue: Queue, killed: Instant) -> anyhow::Result<Duration>
     Ok(killed.elapsed())
 }
 
-/// The primary of three dies while the fleet sends, and comes back as a secondary.
+/// Kills the primary of three nodes while the fleet sends; it comes back as a secondary.
 pub(crate) async fn mongo_primary_killed(scenario: &mut Scenario) -> anyhow::Result<usize> {
     scenario.processes.open_api().await;
     scenario.processes.start_workers(2).await;

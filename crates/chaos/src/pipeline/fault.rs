@@ -1,4 +1,4 @@
-//! What is done in a row.
+//! The faults of the pipeline.
 
 use super::{
     controls, failover, ingest, outages,
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::settings::Scale;
 
-/// What is done, and to whom.
+/// A fault.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fault {
     WorkerAt(&'static str),
@@ -29,11 +29,11 @@ pub(crate) enum Fault {
     NaiveCount,
 }
 
-/// How many events it takes at the least to fill a Redis: they must be much more than its buffers.
+/// The minimum number of events to fill a Redis: much more than its buffers hold.
 const FULL: u32 = 10_000;
 
 impl Fault {
-    /// Which servers it takes.
+    /// Returns the servers that the fault needs.
     pub(super) const fn servers(self) -> Servers {
         match self {
             Self::RedisKilled | Self::RedisFull | Self::RepliesDropped(_) => Servers::OwnRedis,
@@ -44,13 +44,13 @@ impl Fault {
         }
     }
 
-    /// How large the row is.
+    /// Returns the size of the row.
     pub(crate) fn sized(self, scale: &Scale) -> Scale {
         let least = if matches!(self, Self::RedisFull) { FULL.div_ceil(scale.devices) } else { 1 };
         Scale { rounds: scale.rounds.max(least), ..scale.clone() }
     }
 
-    /// Does it, and answers with how often it really happened.
+    /// Injects the fault. Returns how often it happened.
     pub(crate) async fn inject(self, scenario: &mut Scenario) -> anyhow::Result<usize> {
         match self {
             Self::WorkerAt(point) => workers::killed_at(scenario, point).await,

@@ -1,14 +1,14 @@
-//! An API that dies while the fleet sends, and comes back at the same address.
+//! Faults of the API: it dies while the fleet sends, and comes back at the same address.
 
 use tokio::time::sleep;
 
 use super::scenario::Scenario;
 use crate::crash::{kill, wait_for_crash};
 
-/// The most often an API passes its point until it dies there.
+/// The maximum number of passes of its point until an API dies there.
 const PASSES: u32 = 40;
 
-/// API after API dies at `point`.
+/// One API after the other dies at `point`.
 pub(crate) async fn killed_at(scenario: &mut Scenario, point: &str) -> anyhow::Result<usize> {
     scenario.processes.start_workers(2).await;
     let mut kills = 0;
@@ -24,7 +24,7 @@ pub(crate) async fn killed_at(scenario: &mut Scenario, point: &str) -> anyhow::R
     Ok(kills)
 }
 
-/// API after API is killed at some moment.
+/// One API after the other is killed at a random time.
 pub(crate) async fn killed_at_random(scenario: &mut Scenario) -> anyhow::Result<usize> {
     scenario.processes.start_workers(2).await;
     let mut api = scenario.processes.start_api(&[]).await;

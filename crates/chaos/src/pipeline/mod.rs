@@ -1,9 +1,8 @@
-//! The rows of the pipeline: what is done to APIs, workers and servers while a fleet sends.
+//! Rows of the pipeline: faults of APIs, workers and servers while a fleet sends.
 //!
-//! In reading order: `rows` (what is done to whom), `fault` (which there are), `scenario` (the world of one
-//! row) with `own_servers` and `processes` (its processes), `workers`, `ingest`, `outages`, `failover`,
-//! `replies` and `controls` (how it is done), `recovery` (how long a batch is without a worker), `verdict`
-//! (what came of it).
+//! In reading order: `rows`, `fault` (the kinds of faults), `scenario` (the environment of one row) with
+//! `own_servers` and `processes`, `workers`, `ingest`, `outages`, `failover`, `replies` and `controls` (how the
+//! faults are injected), `recovery` (time of a batch without a worker), `verdict` (the result).
 
 mod controls;
 mod failover;
@@ -34,7 +33,7 @@ use crate::{
     table::Line,
 };
 
-/// One row from an empty world to its line. Whatever happens in it, its world is taken down.
+/// Plays one row in a new environment and returns its line. The environment is removed even after an error.
 pub(crate) async fn play(
     row: &PipelineRow,
     settings: &Settings,
@@ -61,7 +60,7 @@ pub(crate) async fn play(
 }
 
 async fn act(row: &PipelineRow, scale: Scale, seed: u64, scenario: &mut Option<Scenario>) -> anyhow::Result<Outcome> {
-    // Boxed: the compiler looks only so deep into what is awaited.
+    // Boxed: the compiler's recursion limit for futures is reached otherwise.
     let scenario = scenario.insert(Box::pin(Scenario::start(row.fault.servers(), scale, seed)).await);
     let kills = Box::pin(row.fault.inject(scenario)).await?;
     scenario.finish(kills).await

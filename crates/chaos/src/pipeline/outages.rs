@@ -1,4 +1,4 @@
-//! Redis and `MongoDB` that die, and a Redis that is full.
+//! Outages of Redis and `MongoDB`, and a full Redis.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use super::scenario::Scenario;
 use crate::{crash::kill, play::until};
 
-/// Redis dies again and again while the fleet sends and workers drain.
+/// Kills Redis several times while the fleet sends and workers drain.
 pub(crate) async fn redis_killed(scenario: &mut Scenario) -> anyhow::Result<usize> {
     scenario.processes.open_api().await;
     scenario.processes.start_workers(2).await;
@@ -26,7 +26,7 @@ pub(crate) async fn redis_killed(scenario: &mut Scenario) -> anyhow::Result<usiz
     Ok(scenario.scale.kills)
 }
 
-/// `MongoDB` dies while the fleet sends, and is away for a time.
+/// Kills `MongoDB` while the fleet sends, and restarts it later.
 pub(crate) async fn mongo_away(scenario: &mut Scenario) -> anyhow::Result<usize> {
     scenario.processes.open_api().await;
     scenario.processes.start_workers(2).await;
@@ -39,13 +39,13 @@ pub(crate) async fn mongo_away(scenario: &mut Scenario) -> anyhow::Result<usize>
     Ok(1)
 }
 
-/// Redis gets full, as no worker is there. Then some come, and it takes events again.
+/// Fills Redis while no worker runs. Then workers start, and it accepts events again.
 pub(crate) async fn redis_full(scenario: &mut Scenario) -> anyhow::Result<usize> {
     scenario.processes.open_api().await;
     let redis = scenario.servers.redis.as_ref().context("no Redis of its own")?;
     let memory = redis.cli(&["INFO", "memory"]).await;
     let used = memory.lines().find_map(|line| line.strip_prefix("used_memory:"));
-    let used: u64 = used.context("Redis does not tell its memory")?.trim().parse()?;
+    let used: u64 = used.context("Redis does not report its memory")?.trim().parse()?;
     let most = (used + scenario.scale.room).to_string();
     ensure!(redis.cli(&["CONFIG", "SET", "maxmemory", &most]).await == "OK", "Redis takes no maxmemory");
 

@@ -1,12 +1,12 @@
-//! The servers that a row has for itself: those that it kills or fills.
+//! The servers of one row alone: those that it kills or fills.
 
 use tempfile::TempDir;
 use testkit::{MongoServer, MongoSet, RedisServer, RedisSet, TestEnv};
 
-/// Which they are.
+/// The kinds of servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Servers {
-    /// None.
+    /// No own servers.
     Shared,
     /// A Redis.
     OwnRedis,
@@ -20,7 +20,7 @@ pub(crate) enum Servers {
     OwnMongoSet,
 }
 
-/// They themselves; killed when they are dropped.
+/// The running servers; they are killed when they are dropped.
 #[derive(Debug)]
 pub(crate) struct OwnServers {
     /// A Redis.
@@ -35,14 +35,14 @@ pub(crate) struct OwnServers {
 }
 
 impl Servers {
-    /// Whether they take too long to start for the small form of the matrix.
+    /// Returns true if they take too long to start for the small form of the matrix.
     pub(crate) const fn are_many(self) -> bool {
         matches!(self, Self::OwnCluster(_) | Self::OwnSentinels | Self::OwnMongoSet)
     }
 }
 
 impl OwnServers {
-    /// Starts them. Returns them, and a world on them.
+    /// Starts the servers. Returns them, and an environment on them.
     pub(super) async fn start(servers: Servers) -> (Self, TestEnv) {
         let folder = tempfile::Builder::new().prefix("pisync-chaos-").tempdir().expect("a folder");
         let (mut redis, mut mongo, mut redis_set, mut mongo_set) = (None, None, None, None);
@@ -65,12 +65,12 @@ impl OwnServers {
         (Self { redis, mongo, redis_set, mongo_set, folder }, env)
     }
 
-    /// Whether Redis is among them.
+    /// Returns true if they include Redis.
     pub(super) fn have_redis(&self) -> bool {
         self.redis.is_some() || self.redis_set.is_some()
     }
 
-    /// Whether `MongoDB` is among them.
+    /// Returns true if they include `MongoDB`.
     pub(super) fn have_mongo(&self) -> bool {
         self.mongo.is_some() || self.mongo_set.is_some()
     }

@@ -1,4 +1,4 @@
-//! The processes of a row: the API, at one address for the whole row, the workers, the fleet.
+//! The processes of a row: an API at one address, workers, and the fleet.
 
 use std::{process::ExitStatus, sync::Arc, time::Duration};
 
@@ -9,8 +9,8 @@ use tokio::{process::Command, time::timeout};
 
 use crate::settings::Scale;
 
-/// What a fleet is like in every row: four syncs in ten fail, a fifth is sent again, devices send
-/// in no order, and nobody gives up.
+/// The settings of the fleet in every row: four syncs in ten fail, a fifth is sent again, devices send in random
+/// order, and none gives up.
 const FLEET: &[&str] = &[
     "--failure-rate=0.4",
     "--resend-rate=0.2",
@@ -21,16 +21,16 @@ const FLEET: &[&str] = &[
     "--json",
 ];
 
-/// The processes of a row; killed when they are dropped.
+/// The processes of a row; they are killed when they are dropped.
 #[derive(Debug)]
 pub(crate) struct Processes {
     /// The healthy workers.
     pub(crate) workers: Vec<Service>,
-    /// Where the services find Redis, if not where it is.
+    /// The URL of a proxy to Redis, if the services use one.
     pub(crate) detour: Option<String>,
-    /// How long a dead worker keeps its batch.
+    /// The lease of a batch: time until another worker may claim it.
     pub(crate) lease: Duration,
-    /// Events that fleets send, not counting those that they send again.
+    /// The number of events that fleets send, without repeated ones.
     pub(crate) sent: u64,
     scale: Scale,
     seed: u64,
@@ -42,7 +42,7 @@ pub(crate) struct Processes {
 }
 
 impl Processes {
-    /// Nobody yet.
+    /// Returns the processes of a row, none of which runs yet.
     pub(crate) fn new(env: Arc<TestEnv>, scale: Scale, rng: &mut Rng) -> Self {
         let seed = u64::from(rng.u32(..));
         let address = format!("127.0.0.1:{}", free_port());
@@ -50,12 +50,12 @@ impl Processes {
         Self { workers, detour: None, lease, sent: 0, scale, seed, env, address, api: None, fleet: None, started: 0 }
     }
 
-    /// Where the API is.
+    /// Returns the URL of the API.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Starts a program of the workspace in the world of the row, with a log of its own.
+    /// Starts a program of the workspace in the row's environment, with a log of its own.
     pub(crate) fn start(&mut self, binary: &str, args: &[&str]) -> Service {
         self.started += 1;
         let mut command: Command = self.env.command(binary, args);
@@ -65,7 +65,7 @@ impl Processes {
         Service::start(command, &self.env.path(&format!("{:02}-{binary}.log", self.started)))
     }
 
-    /// Starts an API and waits until it listens; to be killed by the caller.
+    /// Starts an API and waits until it listens. The caller kills it.
     pub(crate) async fn start_api(&mut self, args: &[&str]) -> Service {
         let address = self.address.clone();
         let mut api = self.start("ingest-api", &[&["--bind", &address], args].concat());
@@ -79,12 +79,12 @@ impl Processes {
         self.keep_api(api);
     }
 
-    /// Makes an API that runs the API of the row.
+    /// Makes a running API the API of the row.
     pub(crate) fn keep_api(&mut self, api: Service) {
         self.api = Some(api);
     }
 
-    /// Starts a worker and waits until it works; to be killed by the caller.
+    /// Starts a worker and waits until it works. The caller kills it.
     pub(crate) async fn start_worker(&mut self, args: &[&str]) -> Service {
         let (batch, lease) = (self.scale.batch.to_string(), self.lease.as_millis().to_string());
         let mut worker = self.start("queue-worker", &[&["--batch", &batch, "--lease-ms", &lease], args].concat());
@@ -100,7 +100,7 @@ impl Processes {
         }
     }
 
-    /// Starts the fleet, which takes so long.
+    /// Starts the fleet, which sends its events over this time.
     pub(crate) fn start_fleet(&mut self, over: Duration) {
         let over = format!("--over={}ms", over.as_millis());
         self.launch_fleet(self.scale.devices, &["--pattern=spread", &over]);
@@ -111,7 +111,7 @@ impl Processes {
         self.launch_fleet(self.scale.devices, &["--pattern=burst"]);
     }
 
-    /// Sends the events of one device before all others: they lie in one partition.
+    /// Sends all events of the first device, which lie in one partition. Waits until they are accepted.
     pub(crate) async fn send_first_device(&mut self) -> anyhow::Result<()> {
         self.launch_fleet(1, &["--pattern=burst"]);
         self.wait_for_fleet().await
@@ -134,7 +134,7 @@ impl Processes {
         Ok(())
     }
 
-    /// Stops the healthy workers, and fails if one of them died by itself.
+    /// Stops the healthy workers. Fails if one of them had died by itself.
     pub(crate) async fn stop_workers(&mut self) -> anyhow::Result<()> {
         for mut worker in self.workers.drain(..) {
             let status = worker.terminate().await;
@@ -144,7 +144,7 @@ impl Processes {
     }
 }
 
-/// Waits for the end of a process, as long as the row may take.
+/// Waits for the end of a process, as long as the row's timeout allows.
 async fn end_of(service: &mut Service) -> ExitStatus {
     loop {
         if let Ok(status) = timeout(Duration::from_secs(1), service.ended()).await {

@@ -1,5 +1,4 @@
-//! How long a batch is without a worker: from the end of the one that held it until the next
-//! acknowledgement of its partition.
+//! The time of a batch without a worker: from the end of its worker to the next acknowledgement in its partition.
 
 use std::{
     collections::HashMap,
@@ -10,11 +9,11 @@ use std::{
 use pisync_core::queue::{PartitionStatus, Queue};
 use tokio::task::JoinHandle;
 
-/// How often the queue is looked at.
+/// The interval between two readings of the queue.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Watches the batches of workers that were killed. One batch of a partition is in flight at a
-/// time, so the next acknowledgement of the partition is that of the batch.
+/// A watch of the batches of killed workers. A partition has one batch in flight at a time, so its next
+/// acknowledgement is that of the batch.
 #[derive(Debug)]
 pub(crate) struct Recovery {
     queue: Queue,
@@ -24,32 +23,32 @@ pub(crate) struct Recovery {
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// Batches whose worker was killed, and when. If the next one is killed too, it counts from
-    /// then: what is measured is the system, not how often it is hit.
+    /// Batches of killed workers, and the time of the kill. If the next worker is killed too, the time starts again:
+    /// it measures the system and not the number of kills.
     orphans: HashMap<String, Instant>,
     times: Vec<Duration>,
 }
 
 impl Recovery {
-    /// Starts watching.
+    /// Starts the watch.
     pub(crate) fn watch(queue: Queue) -> Self {
         let seen = Arc::default();
         let task = tokio::spawn(look(queue.clone(), Arc::clone(&seen)));
         Self { queue, seen, task }
     }
 
-    /// Takes note that the process `pid` was killed at `when`, with what it held.
+    /// Records that the process `pid` was killed at `when`, with its batches.
     pub(crate) async fn killed(&self, pid: u32, when: Instant) {
         let Ok(status) = self.queue.status_of_all().await else { return };
         lock(&self.seen).orphans.extend(batches_of(&status, pid).map(|batch| (batch, when)));
     }
 
-    /// Takes note of a time that was measured otherwise.
+    /// Records a time to recovery that was measured elsewhere.
     pub(crate) fn took(&self, time: Duration) {
         lock(&self.seen).times.push(time);
     }
 
-    /// The times to recovery so far, shortest first.
+    /// Returns the times to recovery so far, shortest first.
     pub(crate) fn times(&self) -> Vec<Duration> {
         let mut times = lock(&self.seen).times.clone();
         times.sort_unstable();
@@ -63,7 +62,7 @@ impl Drop for Recovery {
     }
 }
 
-/// The batches that a process holds. A worker's name begins with its process id.
+/// Returns the batches that a process holds. A worker's name begins with its process id.
 pub(crate) fn batches_of(status: &[PartitionStatus], pid: u32) -> impl Iterator<Item = String> {
     let owner = format!("{pid}-");
     let batches = status.iter().filter_map(|partition| partition.batch.as_ref());
@@ -81,8 +80,8 @@ async fn look(queue: Queue, seen: Arc<Mutex<Seen>>) {
 }
 
 impl Seen {
-    /// Batches that are not in the queue any more were acknowledged; those that were noted down
-    /// after the question may be missing in the answer for another reason.
+    /// Ends batches that are no longer in the queue: they were acknowledged. Batches recorded after `asked` may be
+    /// missing for another reason.
     fn compare(&mut self, status: &[PartitionStatus], asked: Instant) {
         let is_there =
             |batch: &String| status.iter().any(|p| p.batch.as_ref().is_some_and(|there| there.batch == *batch));

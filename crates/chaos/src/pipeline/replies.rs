@@ -1,11 +1,11 @@
-//! Replies of Redis that never arrive: the work is done, and who asked for it does not know.
+//! Lost replies of Redis: a command is executed and its caller does not know.
 
 use anyhow::Context;
 use testkit::{Marker, Proxy};
 
 use super::scenario::Scenario;
 
-/// Whose replies are dropped.
+/// The commands whose replies are dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reply {
     Push,
@@ -14,8 +14,8 @@ pub(crate) enum Reply {
 }
 
 impl Reply {
-    /// What only the requests of this script have in them: its keys and arguments. Source: the
-    /// table of keys in `pisync_core::queue`.
+    /// Returns texts that only the requests of this script contain, of its keys and arguments. Source: the table of
+    /// keys in `pisync_core::queue`.
     fn marker(self) -> Marker {
         match self {
             Self::Push => Marker { with: &[":wake", ":ready"], without: &[":dead"], percent: 3 },
@@ -25,7 +25,7 @@ impl Reply {
     }
 }
 
-/// All services reach Redis by a proxy that drops some of the replies and cuts the connection.
+/// All services reach Redis by a proxy that drops some of the replies and closes the connection.
 pub(crate) async fn dropped(scenario: &mut Scenario, reply: Reply) -> anyhow::Result<usize> {
     let url = scenario.servers.redis.as_ref().context("no Redis of its own")?.url();
     let upstream = url.strip_prefix("redis://").context("not a plain address")?.to_owned();

@@ -1,4 +1,4 @@
-//! The rows of the pipeline: what is done to whom, and what must come of it.
+//! The rows of the pipeline: a fault and its expected result.
 
 use super::{fault::Fault, own_servers::Servers, replies::Reply, verdict::Expect};
 use crate::row::Row;
@@ -18,7 +18,7 @@ const fn control(name: &'static str, fault: Fault, expect: Expect) -> PipelineRo
     Row { expect, ..row(name, fault) }
 }
 
-/// The matrix.
+/// All rows.
 pub(crate) const ALL: &[PipelineRow] = {
     use Fault::{
         IngestAt, IngestAtRandom, MongoAway, MongoPrimaryKilled, NaiveCount, NaivePop, RedisFull, RedisKilled,

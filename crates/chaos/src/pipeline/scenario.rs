@@ -1,5 +1,4 @@
-//! The world of one row: its servers, its database, its address, and what is found there at the
-//! end.
+//! The environment of one row: its servers, its database, its API, and the checks at its end.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -20,24 +19,24 @@ use crate::{
     settings::Scale,
 };
 
-/// How long taking down may take.
+/// The timeout for the removal of the environment.
 const TEARDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long processes that were killed may still write.
+/// The time that killed processes may still write.
 const LAST_WRITES: Duration = Duration::from_millis(300);
 
-/// The world of one row. All processes in it are killed when it is dropped.
+/// The environment of one row. Its processes are killed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Scenario {
-    /// How large the row is.
+    /// The size of the row.
     pub(crate) scale: Scale,
-    /// The random choices of the row.
+    /// The source of the row's random choices.
     pub(crate) rng: Rng,
-    /// The queue, by a way of its own.
+    /// A client of the queue for the row itself.
     pub(crate) queue: Queue,
-    /// How long batches are without a worker.
+    /// The times of batches without a worker.
     pub(crate) recovery: Recovery,
-    /// The servers that it has for itself.
+    /// The servers of this row alone.
     pub(crate) servers: OwnServers,
     /// The processes of the system.
     pub(crate) processes: Processes,
@@ -55,17 +54,17 @@ impl Scenario {
         Self { scale, rng, queue, recovery, servers, processes, env }
     }
 
-    /// The prefix of the keys.
+    /// Returns the prefix of the keys.
     pub(crate) fn prefix(&self) -> &str {
         self.env.name()
     }
 
-    /// A random duration from `least` to `most` milliseconds.
+    /// Returns a random duration from `least` to `most` milliseconds.
     pub(crate) fn some_ms(&mut self, least: u64, most: u64) -> Duration {
         Duration::from_millis(self.rng.u64(least..=most))
     }
 
-    /// Ends the row: the fleet has sent all, nothing waits any more, and the ledger is compared.
+    /// Ends the row: the fleet sends its last events, workers drain the queue, and the ledger is compared.
     pub(crate) async fn finish(&mut self, kills: usize) -> anyhow::Result<Outcome> {
         self.processes.wait_for_fleet().await?;
         self.drained().await?;
@@ -77,7 +76,7 @@ impl Scenario {
         Ok(Outcome { findings, redelivered, dead: total("dead"), kills, recovery: self.recovery.times() })
     }
 
-    /// Waits until no message waits or is in flight.
+    /// Waits until no event is ready or in flight.
     pub(crate) async fn drained(&self) -> anyhow::Result<()> {
         let is_empty = |partition: &PartitionStatus| partition.ready + partition.in_flight() == 0;
         until("an empty queue", async || {
@@ -86,8 +85,7 @@ impl Scenario {
         .await
     }
 
-    /// Compares the ledger with what is there now: what was acknowledged to the queue by its
-    /// workers must have its row and count, without further waiting.
+    /// Compares the ledger with the database at once: acknowledged batches must already have their rows and counts.
     async fn verify(&self) -> anyhow::Result<Findings> {
         let ledger = self.env.path("ledger.ndjson").display().to_string();
         let mut command: Command = self.env.command("fleet-sim", &["verify", "--ledger", &ledger, "--json"]);
@@ -99,7 +97,7 @@ impl Scenario {
         Ok(findings)
     }
 
-    /// Takes everything down; the logs are copied to `keep` first.
+    /// Ends all processes and removes the data; the logs are copied to `keep` first.
     pub(crate) async fn teardown(self, row: &str, keep: Option<&Path>) {
         let Self { queue, recovery, servers, processes, env, .. } = self;
         drop((processes, recovery));

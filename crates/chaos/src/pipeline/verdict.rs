@@ -1,4 +1,4 @@
-//! What came of a row, and whether it is what must.
+//! The result of a row of the pipeline, and its check.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use serde_json::Value;
 
 use crate::table::{Columns, KillColumns};
 
-/// What must come of a row.
+/// The expected result of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expect {
-    /// Nothing lost, nothing twice, every counter right, no dead letters.
+    /// No event is lost or duplicated, every counter is right, and there are no dead letters.
     NoDamage,
-    /// It goes on by itself, and what is there is right; what was lost is told by the number.
+    /// The system recovers by itself, and the stored data is right. The number of lost events is in the table.
     Recovery,
     /// A control: events are lost.
     Losses,
@@ -20,13 +20,13 @@ pub(crate) enum Expect {
     WrongCounters,
 }
 
-/// What `fleet-sim verify` says.
+/// The output of `fleet-sim verify`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Findings {
     /// Events answered by 202.
     pub(crate) acknowledged: u64,
-    /// Those of them without a row.
+    /// Acknowledged events without a row.
     pub(crate) lost: u64,
     /// Rows beyond the first of their event.
     pub(crate) duplicated: u64,
@@ -36,16 +36,16 @@ pub(crate) struct Findings {
     pub(crate) faults: Vec<Value>,
 }
 
-/// What was found at the end of a row.
+/// The result of a row.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
-    /// The ledger against the database.
+    /// The comparison of the ledger with the database.
     pub(crate) findings: Findings,
-    /// How often a batch was handed out again.
+    /// The number of batches that were delivered again.
     pub(crate) redelivered: u64,
-    /// Messages that were buried.
+    /// The number of dead letters.
     pub(crate) dead: u64,
-    /// How often what the row does really happened.
+    /// How often the fault happened.
     pub(crate) kills: usize,
     /// The times to recovery, shortest first.
     pub(crate) recovery: Vec<Duration>,
@@ -108,12 +108,12 @@ impl Columns for PipelineColumns {
     }
 }
 
-/// Why this is not what must come of the row. A row in which nothing happened proves nothing, and
-/// neither does a control without damage.
+/// Returns the reason for which a row fails, if it does. A row without a fault proves nothing, nor does a control
+/// without damage.
 pub(super) fn verdict(expect: Expect, outcome: &Outcome) -> Option<String> {
     let Outcome { findings, dead, kills, .. } = outcome;
     if *kills == 0 {
-        return Some("nothing was done to the system".into());
+        return Some("the fault never happened".into());
     }
     match expect {
         Expect::NoDamage if !findings.faults.is_empty() || *dead > 0 => {
@@ -121,10 +121,10 @@ pub(super) fn verdict(expect: Expect, outcome: &Outcome) -> Option<String> {
             Some(format!("{dead} dead letters; faults: {}", faults.join(" ")))
         }
         Expect::Recovery if findings.duplicated + findings.wrong_counters + *dead > 0 => {
-            Some(format!("{dead} dead letters, and what is there is not right: {:?}", findings.faults))
+            Some(format!("{dead} dead letters, and the stored data is wrong: {:?}", findings.faults))
         }
         Expect::Losses if findings.lost == 0 => Some("the control lost nothing".into()),
-        Expect::WrongCounters if findings.wrong_counters == 0 => Some("the control miscounted nothing".into()),
+        Expect::WrongCounters if findings.wrong_counters == 0 => Some("the control has no wrong counter".into()),
         _ => None,
     }
 }

@@ -1,4 +1,4 @@
-//! Workers that die, sleep and race.
+//! Faults of workers: they die, stop for a while, and race.
 
 use std::time::{Duration, Instant};
 
@@ -12,24 +12,24 @@ use crate::{
     play::until,
 };
 
-/// How often a worker passes its point until it dies there, in turn.
+/// The number of passes of its point until a worker dies there, in turn.
 const PASSES: [usize; 6] = [1, 3, 2, 7, 1, 4];
 
-/// How many workers die with the same batch: one more than it takes to suspect a message.
+/// The number of workers that die with the same batch: one more than it takes to suspect a message.
 const SAME_BATCH: usize = 3;
 
-/// How many workers race.
+/// The number of racing workers.
 const RACERS: usize = 20;
 
-/// How long a worker may take to get hold of a batch before it is killed without one.
+/// The timeout for a worker to claim a batch, before it is killed without one.
 const IDLE: Duration = Duration::from_secs(2);
 
-/// Worker after worker dies at `point`: with the same batch at first, then alone with others, then
-/// beside a healthy one.
+/// One worker after the other dies at `point`: first with the same batch, then alone with others, then beside a
+/// healthy worker.
 pub(crate) async fn killed_at(scenario: &mut Scenario, point: &str) -> anyhow::Result<usize> {
     scenario.processes.open_api().await;
     let mut kills = 0;
-    // After the acknowledgement there is no batch left for the next one to die with.
+    // After the acknowledgement no batch is left for the next worker.
     if point != "after_ack" {
         scenario.processes.send_first_device().await?;
         for _ in 0..SAME_BATCH {
@@ -49,13 +49,13 @@ pub(crate) async fn killed_at(scenario: &mut Scenario, point: &str) -> anyhow::R
     Ok(kills)
 }
 
-/// How long a fleet has to send so that there is work in every turn that lasts a lease.
+/// Returns a time for the fleet to send, so that each turn of one lease has events.
 fn time_for_turns(scenario: &Scenario) -> Duration {
     let turns = u32::try_from(scenario.scale.kills).unwrap_or(u32::MAX);
     scenario.scale.over.max(turns * (scenario.processes.lease + Duration::from_secs(1)))
 }
 
-/// Starts a worker and waits for its death; whether it died.
+/// Starts a worker and waits for its death. Returns false if it did not die.
 async fn dies_at(scenario: &mut Scenario, point: &str, args: &[&str]) -> anyhow::Result<bool> {
     let mut worker = scenario.processes.start_worker(&[&["--crash-at", point], args].concat()).await;
     let pid = worker.pid();
@@ -64,8 +64,7 @@ async fn dies_at(scenario: &mut Scenario, point: &str, args: &[&str]) -> anyhow:
     Ok(true)
 }
 
-/// Three workers; one after the other is killed, preferably with a batch in its hands, and
-/// replaced.
+/// Three workers run. One after the other is killed, preferably with a batch, and replaced.
 pub(crate) async fn killed_at_random(scenario: &mut Scenario) -> anyhow::Result<usize> {
     scenario.processes.open_api().await;
     scenario.processes.start_fleet(scenario.scale.over);
@@ -83,7 +82,7 @@ pub(crate) async fn killed_at_random(scenario: &mut Scenario) -> anyhow::Result<
     Ok(scenario.scale.random_kills)
 }
 
-/// Workers are stopped with a batch in their hands until another has it, and go on then.
+/// Workers with a batch are stopped by SIGSTOP until another worker has claimed it, and then continue.
 pub(crate) async fn stopped(scenario: &mut Scenario) -> anyhow::Result<usize> {
     scenario.processes.lease = Duration::from_secs(1);
     scenario.processes.open_api().await;
@@ -104,7 +103,7 @@ pub(crate) async fn stopped(scenario: &mut Scenario) -> anyhow::Result<usize> {
     Ok(scenario.scale.kills)
 }
 
-/// Stops a worker at a moment when it holds batches, and answers with them.
+/// Stops a worker while it holds batches. Returns the batches.
 async fn stop_with_a_batch(scenario: &Scenario, one: usize) -> anyhow::Result<Vec<String>> {
     let (worker, started) = (&scenario.processes.workers[one], Instant::now());
     while started.elapsed() < 10 * IDLE {
@@ -121,7 +120,7 @@ async fn stop_with_a_batch(scenario: &Scenario, one: usize) -> anyhow::Result<Ve
     anyhow::bail!("a worker got no batch to be stopped with")
 }
 
-/// Waits until a process holds a batch; whether it did in time.
+/// Waits until a process holds a batch. Returns false if it did not in time.
 async fn holds_a_batch(scenario: &Scenario, pid: u32, longest: Duration) -> bool {
     let started = Instant::now();
     while started.elapsed() < longest {

@@ -1,5 +1,4 @@
-//! The rights of a user of Redis and of `MongoDB`: exactly those that the documentation names are
-//! enough, and each that is missing is named.
+//! The rights of Redis and `MongoDB` users: the documented rights are enough, and a missing one is named.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +15,7 @@ use tokio::process::Command;
 const USER: &str = "fleet";
 const PASSWORD: &str = "of-a-test";
 
-/// A Redis with a user of its own, and a world that uses it.
+/// Starts a Redis with a user of its own. Returns it, and an environment that uses it.
 async fn guarded(folder: &std::path::Path) -> (RedisServer, TestEnv) {
     let redis = RedisServer::start(folder.join("redis"), &[]).await;
     let env = TestEnv::at(Some(format!("redis://{USER}:{PASSWORD}@{}", redis.address())), None);
@@ -32,7 +31,7 @@ async fn allow(redis: &RedisServer, env: &TestEnv, changes: &[&str]) {
     assert_eq!(redis.cli(&[&words[..], changes].concat()).await, "OK");
 }
 
-/// The status and the standard error of a process that ends.
+/// Returns the status and the standard error of a process that ends.
 async fn ends(mut command: Command) -> (Option<i32>, String) {
     let output = tokio::time::timeout(std::time::Duration::from_mins(1), command.kill_on_drop(true).output()).await;
     let output = output.expect("a process that ends").unwrap();
@@ -181,7 +180,7 @@ async fn a_wrong_password_is_named_with_host_and_setting() {
             assert!(!error.contains(secret), "{error}");
         }
     }
-    // None at all, where one is asked for.
+    // No login at all, although the server requires one.
     redis.cli(&["CONFIG", "SET", "requirepass", "asked-for"]).await;
     let mut command = env.command("queue-worker", &["queue", "status"]);
     let (code, error) = ends({
@@ -215,7 +214,7 @@ async fn a_policy_that_evicts_or_is_not_known_is_refused() {
     assert!(error.contains("not known") && error.contains("ACL SETUSER fleet +info"), "{error}");
     let api = env.api(&["--allow-eviction"]).await;
     api.accepts(&reports(1)).await;
-    // CONFIG alone tells, too.
+    // CONFIG alone answers the question, too.
     allow(&redis, &env, &["-info", "+config|get"]).await;
     env.queue().check().await.unwrap();
 }
@@ -237,7 +236,7 @@ async fn a_policy_that_changes_while_the_process_runs_refuses_reports_until_it_i
     env.finish().await;
 }
 
-/// A `MongoDB` that asks for a user, who has these rights, and a world that uses it.
+/// Starts a `MongoDB` whose user has the documented rights, but for one. Returns it, and an environment that uses it.
 async fn guarded_mongo(folder: &std::path::Path, without: Option<(&str, &str)>) -> (MongoServer, TestEnv) {
     let mut mongo = MongoServer::start(folder.join("mongo")).await;
     let uri = mongo.uri();
@@ -295,7 +294,7 @@ async fn a_right_that_is_missing_in_mongodb_is_named_with_its_collection() {
     assert_eq!(code, Some(2), "{error}");
     let says = format!("may not insert on the collection {}.SyncEvent", env.name());
     assert!(error.contains(&says) && error.contains("--mongo-uri"), "{error}");
-    // An API takes reports all the same, and says what is wrong where it reads.
+    // An API accepts reports nevertheless, and names the missing right on reads.
     let mut api = env.api(&[]).await;
     assert_eq!(api.get("/readyz").await.1["status"], "ready");
     assert!(api.service.terminate().await.success());

@@ -1,4 +1,4 @@
-//! A backup as docs/admins/backup.md says to make it, while all runs, and what it is worth.
+//! A backup by the steps of docs/admins/backup.md, made while the system runs, and its restore.
 
 use std::{
     collections::BTreeMap,
@@ -16,13 +16,13 @@ use testkit::{MongoServer, RedisServer, TestEnv, body, hours_ago, mongo_admin};
 
 const DEVICES: usize = 20;
 
-/// The reports of one device, one a minute, all failed.
+/// Returns a report of one device: one a minute, all failed.
 fn report(device: usize, first: Timestamp, number: usize) -> Value {
     let minutes = SignedDuration::from_mins(i64::try_from(number).unwrap());
     body(&format!("pibook-{device}"), first + minutes, true)
 }
 
-/// Devices that report in turn for ever; how many reports of each were accepted.
+/// Sends reports of devices in turn without end. Counts the accepted reports of each device.
 async fn report_on(url: String, first: Timestamp, accepted: Arc<Vec<AtomicUsize>>) {
     let client = Client::new();
     loop {
@@ -46,7 +46,7 @@ async fn copy(from: &Path, to: &Path) {
     assert!(copied.success());
 }
 
-/// The log, while nothing rewrites it.
+/// Copies the append-only files while Redis rewrites none of them.
 async fn back_up_redis(env: &TestEnv, redis: &RedisServer, from: &Path, to: &Path) {
     redis.cli(&["CONFIG", "SET", "auto-aof-rewrite-percentage", "0"]).await;
     env.until("the end of a rewrite", async || {
@@ -57,7 +57,7 @@ async fn back_up_redis(env: &TestEnv, redis: &RedisServer, from: &Path, to: &Pat
     redis.cli(&["CONFIG", "SET", "auto-aof-rewrite-percentage", "100"]).await;
 }
 
-/// The files, while nothing is written to them.
+/// Copies the files of `MongoDB` while its writes are locked.
 async fn back_up_mongo(mongo: &MongoServer, from: &Path, to: &Path) {
     mongo_admin(&mongo.uri(), "fsync", 1, json!({ "lock": true })).await;
     copy(&from.join("data"), to).await;
@@ -111,7 +111,7 @@ async fn what_was_accepted_before_a_backup_is_there_when_it_is_put_back_and_is_c
         assert_eq!(usize::try_from(counter.failure_count()).unwrap(), stored, "device {device}");
     }
 
-    // Devices that send again what they have, and go on, lack nothing then.
+    // Devices that send their kept reports again and continue have all their rows then.
     let api = env.api_named("new-api.log", &["--device-burst", "100000"]).await;
     for (device, after) in after.iter().enumerate() {
         api.accepts(&(0..=*after).map(|number| report(device, first, number)).collect::<Vec<_>>()).await;

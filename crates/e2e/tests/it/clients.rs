@@ -1,12 +1,12 @@
-//! The documented clients behind a captive portal and a proxy in trouble: nothing is lost that may be
-//! taken later, and what never will be taken is put aside.
+//! The documented clients behind a captive portal and a faulty proxy: no acceptable report is lost, and refused
+//! reports are put aside.
 
 use std::path::PathBuf;
 
 use testkit::{Api, Interference, Portal, TestEnv, workspace_root};
 use tokio::process::Command;
 
-/// A client of the docs, or the naive one of before.
+/// A client of the docs, or the earlier naive one.
 struct Client {
     program: &'static str,
     script: &'static str,
@@ -31,7 +31,7 @@ impl Client {
         output.status.code()
     }
 
-    /// Keeps a report of each device; the errors of one are no number of errors.
+    /// Queues a report of each device in the client, with this number of errors.
     async fn add(&self, devices: &[&str], errors: &str) {
         for device in devices {
             assert_eq!(self.run("http://127.0.0.1:1", device, &["add", "8", errors, "2.5"]).await, Some(0), "{device}");
@@ -49,7 +49,7 @@ fn answers(status: u16, headers: &str, body: &str) -> Interference {
     Interference::Answers(status, headers.collect(), body.to_owned())
 }
 
-/// What a device meets on its way, none of which says that a report was taken or never will be.
+/// The faults on the way of a report. None of them means that it was accepted or refused for good.
 fn bad_day() -> Vec<Interference> {
     let (html, json) = ("Content-Type: text/html", "Content-Type: application/json");
     let problem = "Content-Type: application/problem+json";
@@ -110,7 +110,7 @@ async fn nothing_is_lost(program: &'static str, script: &'static str) {
     devices.sort();
     assert_eq!(devices, ["pibook-1", "pibook-2", "pibook-3", "pibook-4"]);
 
-    // Nobody there: what is kept stays, and the client says so.
+    // The API is unreachable: the client keeps the reports, and its exit code shows it.
     client.add(&["pibook-5"], "0").await;
     let portal = Portal::start(&api.url, std::iter::repeat_n(Interference::Cuts, 200)).await;
     assert_eq!(client.run(portal.url(), "pibook-1", &["send"]).await, Some(75));
@@ -133,8 +133,8 @@ async fn the_documented_client_in_javascript_loses_nothing() {
     nothing_is_lost("node", "docs/devices/examples/report.js").await;
 }
 
-/// Batches: what is rejected for now is sent again, also for a reason that is not known; a batch that is
-/// too large is halved.
+/// A report of a batch that is rejected for now is sent again, also with an unknown code; a batch that is too large
+/// is halved.
 #[tokio::test]
 async fn documented_clients_that_batch_follow_the_codes_and_halve() {
     for (program, script) in
@@ -157,7 +157,7 @@ async fn documented_clients_that_batch_follow_the_codes_and_halve() {
         env.drained().await;
         assert_eq!(env.rows().await.len(), 3, "{script}");
 
-        // One report alone that is too large, and one that is invalid, never will be taken.
+        // A single report that is too large, or one that is invalid, is never accepted.
         client.add(&["pibook-1"], "0").await;
         let too_large = answers(413, "Content-Type: application/problem+json; charset=utf-8", r#"{"status":413}"#);
         let portal = Portal::start(&api.url, [too_large]).await;
@@ -167,15 +167,15 @@ async fn documented_clients_that_batch_follow_the_codes_and_halve() {
     }
 }
 
-/// A report that something on the way, or a fault of `PiSync`, never lets through: it is kept, and all
-/// others are sent. The type of an answer is the same in any case and with any parameters.
+/// A report that a proxy or a fault of `PiSync` never lets through is kept, and all others are sent. The media type
+/// of an answer may have any case and any parameters.
 async fn one_that_is_kept_holds_up_no_other(program: &'static str, script: &'static str) {
     let env = TestEnv::new();
     let (api, _worker) = clear_day(&env).await;
     let client = Client::new(&env, program, script);
     let html = "Content-Type: text/html";
     for (round, fault) in [answers(500, html, ""), answers(403, html, "<h1>Forbidden</h1>")].into_iter().enumerate() {
-        // More in a row than a client takes for a server that is away.
+        // More in a row than a client accepts before it assumes that the server is away.
         client.add(&["held-1", "held-2", "held-3", "held-4", "held-5", "held-6"], "0").await;
         client.add(&["pibook-1", "pibook-2", "pibook-3"], "1").await;
         let portal = Portal::against(&api.url, "held-", fault).await;
@@ -208,7 +208,7 @@ async fn a_report_that_is_kept_holds_up_no_other_in_javascript() {
     one_that_is_kept_holds_up_no_other("node", "docs/devices/examples/report.js").await;
 }
 
-/// The control: the client of before loses reports on the same day, so the test would show it.
+/// The control: the earlier client loses reports on the same day, so the test would find a loss.
 #[tokio::test]
 async fn the_naive_client_of_before_loses_reports() {
     let env = TestEnv::new();

@@ -1,27 +1,27 @@
-//! A test whose times come from several readings of the clock, or that sleeps where it could look, fails
-//! now and then on a busy machine. So tests have no clock but that of `testkit`.
+//! A test that reads the clock several times, or sleeps where it could poll, fails now and then on a busy machine. So
+//! tests use the clock of `testkit` only.
 
 use testkit::workspace_root;
 
-/// What only the helpers in `crates/testkit/src` may call.
+/// Calls that only `crates/testkit/src` may contain.
 const FORBIDDEN: [&str; 5] = ["sleep(", "Timestamp::now(", "SystemTime::now(", "Instant::now(", "Zoned::now("];
 
-/// The tests in which time itself has to pass, how often, and why there is nothing to look at.
+/// The tests in which time must pass: file, number of calls, and the reason against polling.
 const PASSES: [(&str, usize, &str); 11] = [
-    ("alerter_hanging.rs", 1, "a proxy looks whether it is to hang"),
+    ("alerter_hanging.rs", 1, "a proxy polls for the order to hang"),
     ("alertmanager.rs", 2, "an alert has to outlive its own end"),
     ("auth.rs", 1, "the log is silent for a second"),
     ("bad_input.rs", 2, "clients that are slow"),
     ("edge.rs", 3, "clients that are slow, and one that does not read"),
     ("edge_heads.rs", 2, "a client that is slow"),
     ("faults.rs", 3, "a worker is stopped at any moment; a store is away for a while"),
-    ("hanging.rs", 1, "answers have to be too old to be given again"),
+    ("hanging.rs", 1, "cached answers have to expire"),
     ("identity.rs", 2, "a worker is killed at any moment; another must not spin"),
     ("queue_model.rs", 2, "a lease has to end by the clock of Redis"),
-    ("redis_sets.rs", 1, "a client tries again"),
+    ("redis_sets.rs", 1, "a client retries"),
 ];
 
-/// The times that a text has each of these.
+/// Returns the forbidden calls in a text.
 fn found(source: &str) -> Vec<&'static str> {
     FORBIDDEN.into_iter().filter(|word| source.contains(word)).collect()
 }
@@ -51,5 +51,5 @@ fn tests_read_the_clock_and_sleep_by_the_helpers_alone() {
     }
     passes.sort();
     let allowed: Vec<_> = PASSES.iter().map(|(name, count, _)| ((*name).to_owned(), *count)).collect();
-    assert_eq!(passes, allowed, "can it look by TestEnv::until? Else say in PASSES why not");
+    assert_eq!(passes, allowed, "can it poll by TestEnv::until? Otherwise give a reason in PASSES");
 }

@@ -1,5 +1,4 @@
-//! The dashboard: in a real browser over a real system with a simulated fleet, and what of it
-//! needs no browser.
+//! The dashboard: in a real browser over a real system with a simulated fleet, and its parts that need no browser.
 
 use jiff::SignedDuration;
 use pisync_core::{
@@ -16,13 +15,13 @@ use testkit::{
 };
 use tokio::process::Command;
 
-/// A device with a name that has to be escaped wherever it stands.
+/// A device whose name has to be escaped everywhere.
 const DEVICE: &str = "école / 7";
 
-/// A device with a name as long as names may be.
+/// A device with the longest possible name.
 const LONG: &str = "a-name-that-is-as-long-as-a-name-may-be";
 
-/// A fleet of which a part fails for either cause, with its incidents and two dead letters.
+/// Sets up a fleet with failures of both causes, their incidents, and two dead letters.
 async fn fleet(env: &TestEnv, api: &Api, key: &str) {
     let args = ["run", "--api", &api.url, "--devices", "120", "--rounds", "30", "--failure-rate", "0.25"];
     let more = ["--pattern", "burst", "--seed", "7", "--device-prefix", "pibook"];
@@ -39,15 +38,15 @@ async fn fleet(env: &TestEnv, api: &Api, key: &str) {
     queue.push(queue.partitions().next().unwrap(), &letters, 1_000).await.unwrap();
 }
 
-/// Where the alerts of a message lead to.
+/// Returns the links of the alerts in a message.
 fn links(message: &Value) -> Vec<String> {
     let alerts = message["alerts"].as_array().unwrap().iter();
     alerts.map(|alert| alert["generatorURL"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Tells people of the incidents: the log takes it, one webhook is busy and another one gone. Of
-/// three further incidents nobody hears while the first one is open.
-async fn told(env: &TestEnv, url: &str, busy: &FakeReceiver, gone: &FakeReceiver) {
+/// Sends the notifications of the incidents: the log accepts them, one webhook is busy and another one is gone. Three
+/// further incidents are inhibited by the first one.
+async fn send_notifications(env: &TestEnv, url: &str, busy: &FakeReceiver, gone: &FakeReceiver) {
     let says = |status: u16| Answer::Says(status, String::new(), "no".to_owned());
     busy.answers(vec![says(503); 100]);
     gone.answers(vec![says(410); 100]);
@@ -58,14 +57,14 @@ async fn told(env: &TestEnv, url: &str, busy: &FakeReceiver, gone: &FakeReceiver
             fake_receiver.url()
         )
     };
-    // A third of this fleet fails: each is to be told of by itself.
+    // A third of this fleet fails: this rule keeps an incident per device instead of one of the fleet.
     let rules = "[rules.fleet_sync_failing]\nat_least = 1000\n";
     std::fs::write(env.path("alerts.toml"), webhook("busy", busy) + &webhook("gone", gone) + rules).unwrap();
     let (log, config) = (env.path("alerts.log").display().to_string(), env.path("alerts.toml").display().to_string());
     let mut look =
         env.start("once.log", "alerter", &["--once", "--alert-log", &log, "--config", &config, "--external-url", url]);
     assert_eq!(look.ended().await.code(), Some(1), "not all was delivered\n{}", look.log());
-    // Where a message leads to is a page, for which one has to sign in.
+    // A message links to a page that requires a session.
     let links: Vec<_> = busy.received().iter().flat_map(|message| links(&message.json())).collect();
     for link in &links {
         assert!(link.starts_with(url), "{links:?}");
@@ -74,7 +73,7 @@ async fn told(env: &TestEnv, url: &str, busy: &FakeReceiver, gone: &FakeReceiver
     assert!(links.iter().any(|link| link.contains("/device?id=")), "{links:?}");
     let open = env.store().await.alerts().open_of(&device(DEVICE)).await.unwrap().unwrap();
     assert_eq!(open.alert.state, AlertState::Firing);
-    // The browser looks for longer than one tick is good for.
+    // The browser test takes longer than one tick is valid for.
     alerter_ticked(env, SignedDuration::ZERO, SignedDuration::from_hours(1)).await;
     for i in 0..3 {
         save(env, Incident { inhibited_by: Some(open.alert.id), ..failing(&format!("held-{i}")) }).await;
@@ -90,7 +89,7 @@ async fn the_dashboard_is_looked_at_in_a_browser() {
     fleet(&env, &api, &ingest).await;
     env.drained().await;
     let (busy, gone) = (FakeReceiver::start().await, FakeReceiver::start().await);
-    told(&env, &api.url, &busy, &gone).await;
+    send_notifications(&env, &api.url, &busy, &gone).await;
 
     let mut command = Command::new("node");
     command.arg(workspace_root().join("crates/e2e/browser/dashboard.mjs"));
@@ -192,7 +191,7 @@ async fn a_page_says_that_it_is_blind_when_a_server_is_away_and_a_badge_is_a_pic
     env.finish().await;
 }
 
-/// The counts of each hour that are kept, by its start.
+/// Returns the stored status counts of each hour, by its start.
 async fn status_hours(env: &TestEnv) -> Vec<Value> {
     let mut kept = testkit::mongo_find(env, "StatusHour", json!({})).await;
     kept.sort_by_key(|one| one["_id"]["$date"].to_string());
@@ -203,7 +202,7 @@ async fn status_hours(env: &TestEnv) -> Vec<Value> {
 async fn states_are_counted_once_an_hour_and_held_against_yesterday() {
     let env = TestEnv::new();
     let (day, month) = (hour_of(hours_ago(24)), hour_of(hours_ago(24 * 30)));
-    // Of the same hour yesterday, also where the hour ends now; and one that is long gone.
+    // The same hour yesterday, also if the hour ends during the test; and one beyond the retention.
     let counted = [day, day + SignedDuration::from_hours(1), month].map(|hour| {
         let at = json!({ "$date": hour.to_string() });
         json!({ "_id": at, "takenAt": at, "failing": 3, "silent": 0, "clockSuspect": 7, "ok": 1 })
@@ -221,7 +220,11 @@ async fn states_are_counted_once_an_hour_and_held_against_yesterday() {
     ];
     env.until("the hours are added up", async || added_up(&env).await).await;
     let kept = status_hours(&env).await;
-    assert_eq!(kept.iter().filter(|one| one["clockSuspect"] == json!(7)).count(), 2, "what is long gone is forgotten");
+    assert_eq!(
+        kept.iter().filter(|one| one["clockSuspect"] == json!(7)).count(),
+        2,
+        "counts beyond the retention are deleted"
+    );
     let last = kept.last().unwrap();
     assert_eq!([&last["failing"], &last["silent"], &last["ok"]], [&json!(1), &json!(0), &json!(1)], "{last}");
 
@@ -234,7 +237,7 @@ async fn states_are_counted_once_an_hour_and_held_against_yesterday() {
     env.finish().await;
 }
 
-/// Whether the hours of the week are there although nobody has asked for them.
+/// Returns true if the hours of the week are computed although no page has asked for them.
 async fn added_up(env: &TestEnv) -> bool {
     let hours = env.store().await.sync_hours().hours(hours_ago(24 * 7), hours_ago(0)).await.unwrap();
     hours.len() >= 24 * 7 - 1 && hours.iter().map(|hour| hour.failed).sum::<u64>() == 4

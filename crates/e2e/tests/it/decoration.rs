@@ -1,11 +1,10 @@
-//! What a report carries beside its substance never refuses it, and one bad report of a batch never
-//! its neighbours.
+//! An invalid optional member never makes a report invalid, and one bad report never affects the others of its batch.
 
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
 use testkit::{Api, TestEnv, body, hours_ago, mongo_find};
 
-/// A report with further members.
+/// Returns a report with further members.
 fn with(device: &str, hours: i64, members: &Value) -> Value {
     let mut report = body(device, hours_ago(hours), true);
     report.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
@@ -166,7 +165,7 @@ async fn an_item_that_is_no_json_fails_alone() {
     env.finish().await;
 }
 
-/// A report as a program writes it that knows neither UTF-8 nor escapes.
+/// Returns a report as bytes, from a program that knows neither UTF-8 nor escapes.
 fn by_hand(device: &[u8], more: &[u8]) -> Vec<u8> {
     let at = hours_ago(1).as_millisecond();
     let rest = format!("\",\"timestamp\":{at},\"totalFilesSynced\":0,\"totalErrors\":2,\"internetSpeed\":1");
@@ -235,7 +234,7 @@ async fn reports_are_told_apart_though_commas_and_quotes_are_missing() {
     let good = |device: &str| body(device, hours_ago(1), true).to_string();
     let open = good("x").replace("\"totalErrors\"", "\"totalErrors");
     let path = r#"{"deviceId":"x","error":{"code":"E","message":"C:\"}}"#.to_owned();
-    // What a text quotes is no report, though it is one by itself.
+    // A report quoted within a text is no report.
     let quoted =
         format!(r#"{{"deviceId":"x","error":{{"code":"E","message":"sent [{{}},{},{{}}]"}}}}"#, good("quoted"));
     for (broken, other) in [(&open, &path), (&path, &open), (&open, &open), (&quoted, &path)] {
@@ -249,7 +248,7 @@ async fn reports_are_told_apart_though_commas_and_quotes_are_missing() {
     }
     let (status, said) = post(&api, "/api/v1/sync-events", format!("[{} {}]", good("d"), good("e"))).await;
     assert_eq!((status, &said["accepted"], &said["rejected"]), (202, &json!(2), &json!([])), "{said}");
-    // Where nothing can be told for certain, those behind are to be sent again.
+    // If the end of a broken report is not certain, those behind it are to be sent again.
     let lost = open.replace("\"x\"", "\"x{\"");
     for (before, accepted) in [(good("f") + ",", 1), (String::new(), 0)] {
         let sent = format!("[{before}{lost},{},{}]", good("later"), good("later"));

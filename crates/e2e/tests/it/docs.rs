@@ -1,14 +1,14 @@
-//! The pages for people: the examples of docs/devices run as they stand, and no member of a report is missing.
+//! The documentation: the examples of docs/devices run unchanged, and its tables name every member of a report.
 
 use std::process::Output;
 
 use testkit::{Api, TestEnv, workspace_root};
 use tokio::process::Command;
 
-/// The pages for makers of devices, in the order in which they are read.
+/// The pages for makers of devices, in reading order.
 const PAGES: [&str; 5] = ["README.md", "answers.md", "offline.md", "clocks.md", "clients.md"];
 
-/// The fenced examples in a language.
+/// Returns the fenced examples in a language.
 fn examples(language: &str) -> Vec<String> {
     let pages = workspace_root().join("docs/devices");
     let text: String = PAGES.iter().map(|page| std::fs::read_to_string(pages.join(page)).unwrap()).collect();
@@ -29,7 +29,7 @@ async fn run(env: &TestEnv, api: &Api, program: &str, args: &[&str], example: &s
 async fn every_example_for_devices_runs_as_it_stands_and_is_stored() {
     let env = TestEnv::new();
     let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
-    // The last one in shell, and those in other languages, are the clients of `clients.rs`.
+    // The last example in shell, and those in other languages, are the clients of `clients.rs`.
     let shell = examples("sh");
     assert_eq!((shell.len(), examples("python").len(), examples("js").len()), (3, 1, 1));
     for example in &shell[..2] {
@@ -52,7 +52,7 @@ async fn every_example_for_devices_runs_as_it_stands_and_is_stored() {
     env.finish().await;
 }
 
-/// The first words in the rows of the tables of a page.
+/// Returns the first cells in the rows of a page's tables.
 fn rows(page: &str) -> String {
     let text = std::fs::read_to_string(workspace_root().join(page)).unwrap();
     text.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next()).collect::<Vec<_>>().join("\n")

@@ -1,5 +1,5 @@
-//! Documents that a person has edited, or another program has written: one that cannot be read never
-//! stops its neighbours. It is counted, named in the log, and mended by `counters rebuild`.
+//! Documents edited by a person or another program: an unreadable one never stops the others. It is counted, named in
+//! the log, and repaired by `counters rebuild`.
 
 use pisync_core::models::Incident;
 use reqwest::StatusCode;
@@ -35,7 +35,7 @@ async fn worker_with_metrics(env: &TestEnv, name: &str) -> (Service, String) {
     (worker, format!("http://{}", address.trim()))
 }
 
-/// What a person may have made of a counter of the device `edited`.
+/// Returns possible edits of the counter of the device `edited`.
 fn edits() -> Vec<(&'static str, Value)> {
     let far = json!({ "$date": { "$numberLong": "9000000000000000" } });
     vec![
@@ -65,7 +65,7 @@ async fn world_with_worker() -> (TestEnv, Api, Service, String) {
 #[tokio::test]
 async fn a_counter_that_cannot_be_read_stops_nothing_and_is_mended_by_a_rebuild() {
     let (mut env, now) = (TestEnv::new(), hours_ago(0));
-    // One partition: all devices are neighbours.
+    // With one partition, all devices share batches.
     env.set_partitions(1);
     let api = env.api(&[]).await;
     let (_worker, url) = worker_with_metrics(&env, "worker.log").await;
@@ -157,7 +157,7 @@ async fn two_counters_of_one_device_are_made_one_and_the_index_unique() {
     env.finish().await;
 }
 
-/// Every list of people goes on behind what it cannot read.
+/// Every list continues after an unreadable document.
 #[tokio::test]
 async fn lists_leave_out_what_cannot_be_read_and_go_on() {
     let env = TestEnv::new();
@@ -213,7 +213,7 @@ async fn lists_leave_out_what_cannot_be_read_and_go_on() {
         let sample = format!("pisync_unreadable_documents_total{{collection=\"{collection}\"}}");
         assert!(counted.contains(&sample), "{sample}: {counted}");
     }
-    // What names no device is no reason to count nobody.
+    // An unreadable document without a device must not stop the rebuild of the others.
     let rebuilt = rebuild(&env, &[]).await;
     assert_eq!((&rebuilt["counted"], &rebuilt["unreadableRemoved"]), (&json!(1), &json!(5)), "{rebuilt}");
     env.remove().await;
@@ -319,7 +319,7 @@ async fn what_a_person_puts_into_redis_stops_nothing() {
         let output = env.command("queue-worker", args).output().await.unwrap();
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
-    // A key of another type altogether is put aside by whoever writes it next.
+    // A key of another type is moved aside by its next writer.
     for name in ["seen", "hours"] {
         env.redis(&["DEL", &key(name)]).await;
         env.redis(&["SET", &key(name), "text"]).await;
@@ -332,8 +332,8 @@ async fn what_a_person_puts_into_redis_stops_nothing() {
     env.remove().await;
 }
 
-/// A row whose number of errors is none was judged to be a good sync: the device was well, and the alert
-/// never came.
+/// A regression: a row without a valid number of errors counted as a good sync, so the device was healthy and no
+/// alert fired.
 #[tokio::test]
 async fn a_row_without_a_number_of_errors_is_neither_good_nor_failed() {
     let env = TestEnv::new();
@@ -363,7 +363,7 @@ async fn a_row_without_a_number_of_errors_is_neither_good_nor_failed() {
     for (place, edit) in edits.iter().enumerate() {
         assert_eq!(env.failure_count(&device(place)).await, 2, "{edit}");
     }
-    // What comes now is the third in a row.
+    // The next report is the third failure in a row.
     let (_worker, _) = worker_with_metrics(&env, "worker-2.log").await;
     for place in 0..edits.len() {
         api.accepts(&[body(&device(place), at(1), true)]).await;
@@ -384,7 +384,7 @@ async fn a_row_without_a_number_of_errors_is_neither_good_nor_failed() {
     env.remove().await;
 }
 
-/// Other programs' rows may lack the speed: it was not measured.
+/// Rows of other programs may lack the speed: it counts as not measured.
 #[tokio::test]
 async fn a_row_without_a_speed_counts_as_one_that_was_not_measured() {
     let env = TestEnv::new();

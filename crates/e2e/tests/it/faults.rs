@@ -1,4 +1,4 @@
-//! What must hold while something is broken.
+//! The promises that hold during a fault.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ async fn sigterm_in_the_middle_loses_nothing() {
     let env = TestEnv::new();
     let mut api = env.api(&[]).await;
     api.accepts(&devices(300)).await;
-    // Each worker is told to stop while there is work left, and the next goes on.
+    // Each worker is stopped while events are left, and the next one continues.
     for i in 0..6 {
         let mut worker = env.worker(&format!("worker-{i}.log"), &["--batch", "10"]).await;
         testkit::pass(Duration::from_millis(20)).await;
@@ -88,7 +88,7 @@ async fn a_redis_that_hangs_is_503_for_everyone_who_waits() {
     redis.service().signal(Signal::SIGSTOP);
     let reports = devices(300);
     let posts = futures_util::future::join_all(reports.iter().map(|report| api.post(report)));
-    // Each on its own would take a second or more.
+    // One after the other they would each take a second or more.
     let answers = tokio::time::timeout(Duration::from_secs(20), posts).await.unwrap();
     assert!(answers.iter().all(|answer| answer.status().as_u16() == 503));
     redis.service().signal(Signal::SIGCONT);

@@ -1,10 +1,10 @@
-//! The stories, as `fleet-sim scenario` plays them.
+//! The scenarios, as `fleet-sim scenario` plays them.
 
 use std::process::Output;
 
 use testkit::TestEnv;
 
-/// Plays a story on the servers of the tests.
+/// Plays a scenario on the servers of the tests.
 async fn play(env: &TestEnv, args: &[&str]) -> Output {
     let mut command = env.command("fleet-sim", &[&["scenario"], args].concat());
     command.output().await.unwrap()
@@ -16,7 +16,7 @@ async fn clocks_of_1970_page_nobody_but_those_that_fail_and_all_rows_are_kept_an
     let output = play(&env, &["clock-1970", "--devices", "1000"]).await;
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert!(output.status.success(), "{said}");
-    assert!(said.contains("12000 rows, 1200 of them") && said.contains("as it should be"), "{said}");
+    assert!(said.contains("12000 rows, 1200 of them") && said.contains("as expected"), "{said}");
     env.finish().await;
 }
 

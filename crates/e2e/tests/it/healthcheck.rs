@@ -1,22 +1,22 @@
-//! A process asks itself whether it is well, as the images do.
+//! The command `healthcheck`, as the images run it.
 
 use std::net::TcpListener;
 
 use testkit::{Service, TestEnv};
 
-/// An address that nothing listens on.
+/// Returns a free address.
 fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
-/// The exit status of the verb, and what it says.
+/// Runs the command. Returns the exit status and the output.
 async fn healthcheck(env: &TestEnv, binary: &str, settings: &[&str], ready: &[&str]) -> (Option<i32>, String) {
     let args = [settings, &["healthcheck"], ready].concat();
     let output = env.command(binary, &args).output().await.unwrap();
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-/// The process is well and ready; once it has ended, it is neither.
+/// Asserts that the process is healthy and ready, and neither after its end.
 async fn is_well_until_it_ends(env: &TestEnv, mut service: Service, binary: &str, flag: &str, address: &str) {
     for ready in [&[][..], &["--ready"]] {
         let (code, said) = healthcheck(env, binary, &[flag, address], ready).await;

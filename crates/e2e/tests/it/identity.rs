@@ -1,4 +1,4 @@
-//! Which reports are one row and which are not, and in which order rows of one time lie.
+//! The identity of reports, and the order of rows with the same time.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -16,7 +16,7 @@ use testkit::{
     world::{all, column, push, store_events},
 };
 
-/// A report of a clock without a battery, one minute after its start.
+/// Returns a report by a clock without a battery, one minute after its start.
 fn of_1970(device: &str, errors: i32) -> Value {
     json!({
         "deviceId": device, "timestamp": "1970-01-01T00:01:00Z",
@@ -30,7 +30,7 @@ async fn different_reports_of_one_instant_are_rows_of_their_own_and_a_resend_is_
     let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
     let (one, two, three) = (of_1970("pibook-1", 1), of_1970("pibook-1", 2), of_1970("pibook-1", 3));
     api.accepts(&[one.clone(), two.clone(), three, one.clone(), two]).await;
-    // Labels are no part of what makes a report; a report id is all of it.
+    // Labels are not part of a report's identity; a report id is all of it.
     let mut labelled = one.clone();
     labelled["labels"] = json!({ "region": "nord" });
     let named = |id: &str, errors| {
@@ -45,7 +45,7 @@ async fn different_reports_of_one_instant_are_rows_of_their_own_and_a_resend_is_
     let of = |device: &str| rows.iter().filter(|row| row.device_id == device).collect::<Vec<_>>();
     assert_eq!((of("pibook-1").len(), of("pibook-2").len()), (3, 2), "{rows:?}");
     assert_eq!((env.failure_count("pibook-1").await, env.failure_count("pibook-2").await), (3, 2));
-    // The documented vector, made by another program.
+    // The documented vector, computed by another program.
     assert!(rows.iter().any(|row| row.id.to_string() == "0000003cfa66676d4f6b1c99"), "{rows:?}");
     let output = env.command("queue-worker", &["counters", "rebuild"]).output().await.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -53,7 +53,7 @@ async fn different_reports_of_one_instant_are_rows_of_their_own_and_a_resend_is_
     env.finish().await;
 }
 
-/// Rows in the order that is promised: newest first, ties by id.
+/// Returns the ids in the promised order: newest first, ties by id.
 fn in_order(mut rows: Vec<StoredEvent>) -> Vec<String> {
     rows.sort_by_key(|row| std::cmp::Reverse((row.timestamp, row.id)));
     rows.into_iter().map(|row| row.id.to_string()).collect()
@@ -97,7 +97,7 @@ async fn rows_of_one_time_lie_in_order_of_their_ids_on_every_page() {
     let lines: Vec<_> = csv.lines().skip(1).map(|line| line.split(',').next().unwrap()).collect();
     assert_eq!(lines, expected);
 
-    // What is asked of the newest rows of many devices at once keeps to the same order.
+    // A read of the newest rows of many devices has the same order.
     let (store, device) = (env.store().await, DeviceId::parse("a").unwrap());
     for (before, most) in [(now, 1), (now, 5), (hour(1), 4), (hour(1), 13), (hour(3), 30), (hour(4), 3)] {
         let rows = store.sync_events().newest_rows(&[(&device, before)], most).await.unwrap();
@@ -141,7 +141,7 @@ async fn of_many_newest_rows_of_one_time_the_one_with_the_highest_id_is_the_newe
         assert_eq!(labels[&device], event.details.labels, "{device}");
         assert_eq!(good.contains(&(device.to_string(), row.timestamp)), !event.failed(), "{device}");
     }
-    // The windows of the fleet look at the newest report of each device too.
+    // The windows of the fleet use the newest report of each device too.
     let minute = SignedDuration::from_mins(1);
     let window = sync_events.window(at - minute..at + minute, 0.5).await.unwrap();
     let failing = newest.values().filter(|event| event.failed()).count();
@@ -150,8 +150,8 @@ async fn of_many_newest_rows_of_one_time_the_one_with_the_highest_id_is_the_newe
     env.finish().await;
 }
 
-/// Cloned cards: several devices under one name, which report in the same instants and fare
-/// differently. In any order, split and duplication, counters are the fold of the rows.
+/// Cloned cards: several devices with one name report at the same times with different results. In any order, batch
+/// size and repetition, counters are the fold of the rows.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn counters_of_cloned_cards_are_the_fold_of_their_rows() {
     let env = TestEnv::new();
@@ -194,8 +194,7 @@ async fn counters_of_cloned_cards_are_the_fold_of_their_rows() {
     env.finish().await;
 }
 
-/// A device whose clock begins in 1970 at each start, and that sets no report id, says the same
-/// thing again and again.
+/// A device whose clock begins in 1970 at each start, and that sets no report id, repeats the same report.
 #[tokio::test]
 async fn a_clock_that_repeats_is_counted_once_for_each_report_even_if_workers_die() {
     let env = TestEnv::new();
@@ -226,7 +225,7 @@ async fn a_clock_that_repeats_is_counted_once_for_each_report_even_if_workers_di
     assert_eq!(env.failure_count("a").await, 2);
     assert!(worker.terminate().await.success());
 
-    // The next come one by one, and the second batch is worked on twice.
+    // The next ones come one by one, and the second batch is processed twice.
     push(&env, &[(of_1970("a", 1), minutes_ago(180)), (of_1970("a", 1), minutes_ago(120))]).await;
     let args = ["--batch", "1", "--lease-ms", "300", "--crash-at", "after_counter_before_ack:2"];
     ends(&mut env.start("second.log", "queue-worker", &args)).await;
@@ -246,7 +245,7 @@ async fn a_clock_that_repeats_is_counted_once_for_each_report_even_if_workers_di
     env.finish().await;
 }
 
-/// Waits until a process that is to die has done so.
+/// Waits until a process has crashed at its point.
 async fn ends(service: &mut Service) {
     tokio::time::timeout(Duration::from_mins(1), service.ended()).await.expect("it dies");
 }
@@ -283,7 +282,7 @@ async fn what_looks_the_same_is_one_device_and_stored_names_are_found_byte_for_b
         assert!(problem["errors"][0]["detail"].as_str().unwrap().contains(says), "{name:?}: {problem}");
     }
 
-    // Rows that another program wrote under names that no report has here.
+    // Rows of another program, with names that no report may have.
     let at = json!({ "$date": { "$numberLong": now.as_millisecond().to_string() } });
     let odd = [("a\u{200b}b", "a%E2%80%8Bb"), (" b ", "%20b%20"), ("e\u{301}", "e%CC%81"), ("a\nb", "a%0Ab")];
     for (name, path) in odd {
@@ -317,7 +316,7 @@ async fn a_message_of_an_unknown_version_is_left_to_newer_workers_and_holds_up_n
     let reports: Vec<_> = others.iter().filter(elsewhere).map(|name| body(name, hours_ago(1), true)).collect();
     api.accepts(&reports).await;
     env.until("the others' rows", async || env.rows().await.len() == reports.len()).await;
-    // Long enough for a worker that spins to claim it thousands of times.
+    // Long enough for a spinning worker to claim it thousands of times.
     testkit::pass(Duration::from_secs(6)).await;
     let status = queue.status(future).await.unwrap();
     assert_eq!((status.ready + status.in_flight(), status.dead), (1, 0), "{status:?}");

@@ -1,4 +1,4 @@
-//! A queue at its limit: refused with a word when to come back, nothing lost, and it drains.
+//! A full queue: it refuses with a Retry-After, loses nothing, and drains.
 
 use std::collections::HashSet;
 
@@ -31,7 +31,7 @@ async fn a_full_queue_is_503_and_takes_events_again_once_it_has_drained() {
     env.finish().await;
 }
 
-/// Room that a refused report took would be missing when the device sends all that it kept.
+/// A refused report must not use up the rate limit that the device needs to send its kept reports.
 #[tokio::test]
 async fn a_refusal_of_ours_costs_a_device_nothing_of_what_it_may_send() {
     let env = TestEnv::new();
@@ -41,7 +41,7 @@ async fn a_refusal_of_ours_costs_a_device_nothing_of_what_it_may_send() {
         reqwest::Client::new().post(url).json(reports).send().await.unwrap().status().as_u16()
     };
     let reports: Vec<_> = (0..3).map(|hour| body("pibook-1", hours_ago(hour), false)).collect();
-    // One fits into the partition; from then on it is full.
+    // One report fits into the partition, and then it is full.
     api.accepts(&reports[..1]).await;
     for _ in 0..10 {
         assert_eq!(api.post(&reports[1]).await.status().as_u16(), 503);
@@ -68,7 +68,7 @@ async fn a_full_redis_is_503_and_drains_by_itself_even_by_a_worker_that_comes_la
         for partition in queue.partitions() {
             let messages: Vec<_> = (pushed..pushed + 200)
                 .map(|i| {
-                    // A thousand devices: each leaves a little in Redis, and the queue nothing.
+                    // A thousand devices only: each leaves a few bytes in Redis after the drain, and the queue none.
                     let hours = i64::try_from(i / 1_000).unwrap();
                     let report = body(&format!("pibook-{}", i % 1_000), hours_ago(1 + hours), false).to_string();
                     encode(&SyncEvent::from_json(report.as_bytes(), hours_ago(0)).unwrap())
@@ -82,7 +82,7 @@ async fn a_full_redis_is_503_and_drains_by_itself_even_by_a_worker_that_comes_la
         }
     };
     assert!(matches!(full, QueueError::OutOfMemory), "{full}");
-    // What is freed behind a big push leaves room for some small ones.
+    // The memory freed after a big push is enough for some small ones.
     let mut refused = None;
     for i in 0..5_000 {
         let answer = api.post(&body(&format!("late-{i}"), hours_ago(1), false)).await;

@@ -1,4 +1,4 @@
-//! The promises of the system, each as a journey that would fail if it were broken.
+//! The promises of the system, each as a journey that would fail without it.
 #![expect(clippy::unwrap_used, reason = "a test that finds something else than it expects fails")]
 
 mod acl;

@@ -1,4 +1,4 @@
-//! What operators see: metrics, readiness, request ids and the log.
+//! Metrics, readiness, request ids and the log, for operators.
 
 use std::{collections::BTreeSet, process::Stdio, time::Duration};
 
@@ -15,12 +15,12 @@ async fn get(url: &str) -> (StatusCode, String) {
     (answer.status(), answer.text().await.unwrap())
 }
 
-/// The address of the port for operators.
+/// Returns the URL of the port for operators.
 async fn ops(service: &mut Service) -> String {
     format!("http://{}", service.says("the port for operators is open address=").await.trim())
 }
 
-/// The metrics of a process, which `promtool` finds nothing wrong with.
+/// Returns the metrics of a process, after a check by `promtool`.
 async fn scrape(url: &str) -> String {
     let (status, metrics) = get(&format!("{url}/metrics")).await;
     assert_eq!(status, StatusCode::OK);
@@ -37,11 +37,11 @@ async fn promtool(args: &[&str], input: &str) -> (bool, String) {
     child.stdin.take().unwrap().write_all(input.as_bytes()).await.unwrap();
     let output = child.wait_with_output().await.unwrap();
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    // It warns and ends with 0 for some faults.
+    // For some faults it warns and ends with 0.
     (output.status.success() && (args[0] != "check" || args[1] != "metrics" || said.is_empty()), said)
 }
 
-/// The sum of the samples that begin so.
+/// Returns the sum of the samples with this prefix.
 fn sum(metrics: &str, sample: &str) -> f64 {
     let of = |line: &str| {
         let rest = line.strip_prefix(sample)?;
@@ -52,7 +52,7 @@ fn sum(metrics: &str, sample: &str) -> f64 {
     found.iter().sum()
 }
 
-/// Asserts what the samples sum up to.
+/// Asserts the sums of these samples.
 fn has(metrics: &str, expected: &[(&str, f64)]) {
     for (sample, value) in expected {
         let found = sum(metrics, sample);
@@ -60,7 +60,7 @@ fn has(metrics: &str, expected: &[(&str, f64)]) {
     }
 }
 
-/// The metrics of a worker once it has counted so many events: it counts a batch just after the
+/// Returns the metrics of a worker after it has counted so many events. It counts a batch just after the
 /// acknowledgement that empties the queue.
 async fn scrape_after(env: &TestEnv, url: &str, events: f64) -> String {
     let metrics = format!("{url}/metrics");
@@ -68,8 +68,8 @@ async fn scrape_after(env: &TestEnv, url: &str, events: f64) -> String {
     scrape(url).await
 }
 
-/// Four failed syncs of which two are the same, a good one, one with a wrong clock, one refused;
-/// a message that is no event.
+/// Sends four failed syncs of which two are the same, a good one, one with a wrong clock, an invalid one, and a
+/// message that is no event.
 async fn traffic(env: &TestEnv, api: &Api) {
     let mut wrong = body("wrong-clock", hours_ago(1), false);
     wrong["timestamp"] = json!("1999-01-01T00:00:00Z");
@@ -136,9 +136,9 @@ async fn the_metrics_of_all_processes_tell_what_happened() {
             ("pisync_late_total", 0.0),
         ],
     );
-    let told = scrape(&alerter_url).await;
+    let alerted = scrape(&alerter_url).await;
     has(
-        &told,
+        &alerted,
         &[
             ("pisync_devices{status=\"failing\"}", 1.0),
             ("pisync_alerts{state=\"firing\"}", 1.0),
@@ -146,7 +146,7 @@ async fn the_metrics_of_all_processes_tell_what_happened() {
             ("pisync_notifications_total{result=\"retried\"}", 0.0),
         ],
     );
-    let all = [ingest, stored, told].concat();
+    let all = [ingest, stored, alerted].concat();
     assert!(all.contains("/api/device/{id}/sync-history") && !all.contains("pibook"), "a device in a label:\n{all}");
     every_name_is_exposed(&all);
     every_metric_is_documented(&all);
@@ -158,7 +158,7 @@ async fn the_metrics_of_all_processes_tell_what_happened() {
     env.finish().await;
 }
 
-/// Holds the rules and the dashboard against what was scraped.
+/// Asserts that all metrics of the alerting rules and the dashboard were scraped.
 fn every_name_is_exposed(metrics: &str) {
     let exposed: BTreeSet<_> = metrics
         .lines()
@@ -232,7 +232,7 @@ async fn an_event_that_comes_after_a_newer_one_counts_as_late_and_one_that_comes
     env.finish().await;
 }
 
-/// Before a worker is there, all come in one batch: the order within it tells as well.
+/// Without a worker at first, all events come in one batch, so the order within it matters as well.
 #[tokio::test]
 async fn an_event_is_late_within_its_batch_too() {
     let env = TestEnv::new();
@@ -244,7 +244,7 @@ async fn an_event_is_late_within_its_batch_too() {
     env.finish().await;
 }
 
-/// Made-up names cannot fill Redis: beyond the limit the last word of a new device is not noted.
+/// Made-up names cannot fill Redis: beyond the limit the last-seen time of a new device is not stored.
 #[tokio::test]
 async fn beyond_the_most_devices_events_are_stored_and_only_their_last_word_is_left_out() {
     let env = TestEnv::new();
@@ -277,7 +277,7 @@ async fn beyond_the_most_devices_events_are_stored_and_only_their_last_word_is_l
 #[tokio::test]
 async fn an_alerter_that_cannot_look_is_not_ready() {
     let env = TestEnv::new();
-    // It looks once at its start and then, by this schedule, not before the first of January.
+    // It ticks at its start and then, by this schedule, not before the first of January.
     let mut alerter = env.alerter("alerter.log", &["--schedule", "0 0 1 1 *", OPS[0], OPS[1]]).await;
     let url = ops(&mut alerter).await;
     env.until("a tick", async || get(&format!("{url}/readyz")).await.0 == StatusCode::OK).await;

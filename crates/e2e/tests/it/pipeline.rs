@@ -1,11 +1,11 @@
-//! From the route to row and counter.
+//! The path of a report from the route to row and counter.
 
 use std::collections::HashSet;
 
 use serde_json::Value;
 use testkit::{TestEnv, body, hours_ago};
 
-/// A device's reports, one each hour, the last one an hour ago.
+/// Returns a device's reports, one each hour, the last one an hour ago.
 fn reports(device_id: &str, failed: &[bool]) -> Vec<Value> {
     let first = i64::try_from(failed.len()).expect("a small number");
     (1..=first).rev().zip(failed).map(|(hours, failed)| body(device_id, hours_ago(hours), *failed)).collect()
@@ -121,7 +121,7 @@ async fn the_verifier_finds_a_lost_event() {
     env.drained().await;
     worker.terminate().await;
 
-    // The control: what is acknowledged and stays in the queue has no row.
+    // The control: an acknowledged event that stays in the queue has no row.
     api.accepts(&[body("pibook-1", hours_ago(1), false)]).await;
     let line = std::fs::read_to_string(&ledger).unwrap();
     let device = serde_json::from_str::<Value>(line.lines().next().unwrap()).unwrap();

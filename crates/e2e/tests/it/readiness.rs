@@ -1,12 +1,11 @@
-//! Ready means that a report would be taken; each cause of refusals is told, when it begins and when
-//! it is over.
+//! Ready means that a report would be accepted. Each cause of refusals is logged, at its beginning and at its end.
 
 use jiff::SignedDuration;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use testkit::{Api, MongoServer, RedisServer, TestEnv, body, hours_ago, mongo_admin, world::alerter_ticked};
 
-/// Whether reports are refused for this cause, as `/readyz` says, and a report as well.
+/// Waits until `/readyz` names this cause, and asserts that a report is refused.
 async fn refuses(env: &TestEnv, api: &Api, cause: &str) {
     env.until(cause, async || {
         let (status, ready) = api.get("/readyz").await;
@@ -31,15 +30,15 @@ fn report() -> Value {
     body("pibook-1", hours_ago(1), false)
 }
 
-/// The lines of the log with this text and cause.
+/// Returns the lines of the log with this text and cause.
 fn lines(api: &Api, text: &str, cause: &str) -> Vec<String> {
     let log = api.service.log();
     let named = log.lines().filter(|line| line.contains(text) && line.contains(&format!("cause={cause}")));
     named.map(ToOwned::to_owned).collect()
 }
 
-/// The cause has begun once and is over, with how many reports were refused.
-async fn told_once(env: &TestEnv, api: &Api, cause: &str) {
+/// Asserts that the log has one beginning and one end of the cause, with the number of refused reports.
+async fn is_logged_once(env: &TestEnv, api: &Api, cause: &str) {
     env.until("the end in the log", async || lines(api, "reports are taken again", cause).len() == 1).await;
     assert_eq!(lines(api, "reports are refused", cause).len(), 1, "{}", api.service.log());
     let end = lines(api, "reports are taken again", cause).remove(0);
@@ -48,7 +47,7 @@ async fn told_once(env: &TestEnv, api: &Api, cause: &str) {
 }
 
 #[tokio::test]
-async fn each_cause_of_refusals_is_named_and_told_once() {
+async fn each_cause_of_refusals_is_named_and_logged_once() {
     let folder = tempfile::tempdir().unwrap();
     let mut redis = RedisServer::start(folder.path().join("redis"), &[]).await;
     let env = TestEnv::on_redis(&redis);
@@ -68,20 +67,20 @@ async fn each_cause_of_refusals_is_named_and_told_once() {
         refuses(&env, &api, cause).await;
         assert_eq!(redis.cli(end).await, "OK", "{cause}");
         is_ready(&env, &api).await;
-        told_once(&env, &api, cause).await;
+        is_logged_once(&env, &api, cause).await;
     }
     redis.service().signal(Signal::SIGSTOP);
     refuses(&env, &api, "redis_away").await;
     assert_eq!(api.get("/readyz").await.1["redis"], "down");
     redis.service().signal(Signal::SIGCONT);
     is_ready(&env, &api).await;
-    told_once(&env, &api, "redis_away").await;
+    is_logged_once(&env, &api, "redis_away").await;
     let log = api.service.log();
     assert!(log.contains(&redis.address()) && log.contains("--redis-url"), "{log}");
     env.finish().await;
 }
 
-/// The value of a metric of the API, to the second.
+/// Returns the integer part of a metric of the API.
 async fn metric(api: &Api, name: &str) -> i64 {
     let text = reqwest::get(format!("{}/metrics", api.url)).await.unwrap().text().await.unwrap();
     let line = text.lines().find(|line| line.starts_with(&format!("{name} ")));
@@ -115,7 +114,7 @@ async fn readiness_and_metrics_name_an_alerter_that_is_missing() {
     assert_eq!(metric(&api, "pisync_alerter_up").await, 0);
     assert!(queue_status(&env).await.contains("nobody is being alerted: no alerter has run for 4m"));
 
-    // One that is run by cron counts until its schedule says that a run is missing.
+    // An alerter run by cron counts as running until its schedule shows a missing run.
     let log = env.path("alerts.log").display().to_string();
     let args = ["--once", "--schedule", "0 0 1 1 *", "--alert-log", &log];
     assert_eq!(env.start("once.log", "alerter", &args).ended().await.code(), Some(0));
@@ -153,7 +152,7 @@ async fn a_full_partition_degrades_and_a_full_queue_is_not_ready() {
     refuses(&env, &api, "queue_full").await;
     let _worker = env.worker("worker.log", &[]).await;
     is_ready(&env, &api).await;
-    told_once(&env, &api, "queue_full").await;
+    is_logged_once(&env, &api, "queue_full").await;
     env.finish().await;
 }
 
@@ -189,7 +188,7 @@ async fn readiness_that_is_asked_for_all_the_time_asks_redis_once_a_second() {
     let calls = stats
         .lines()
         .find_map(|line| line.strip_prefix("cmdstat_evalsha:calls=")?.split(',').next()?.parse::<u64>().ok());
-    // Four partitions each time; sometimes the process asks by itself, and its sign of life is a script.
+    // Four partitions each time. The process also checks by itself, and its heartbeat is a script.
     let rounds = began.elapsed().as_secs() * 2 + 4;
     assert!(calls.unwrap_or_default() <= rounds * 4 + 4, "{calls:?} in {rounds} rounds");
     env.queue().remove().await.unwrap();
@@ -217,7 +216,7 @@ async fn ready_of(address: &str) -> (u16, Value) {
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
-/// A worker that may read alone can do nothing; it said that it was ready.
+/// A regression: a worker with read access alone was ready and could not work.
 #[tokio::test]
 async fn workers_and_alerters_are_ready_if_what_they_write_is_taken() {
     let folder = tempfile::tempdir().unwrap();

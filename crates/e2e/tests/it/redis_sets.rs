@@ -1,4 +1,4 @@
-//! Redis on several servers: everything works, and it goes on by itself when a master dies.
+//! Redis on several servers: everything works, and the system recovers by itself when a master dies.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use tokio::{
     sync::watch,
 };
 
-/// What a device has to do while another master takes over.
+/// The behaviour of a device while another master takes over.
 #[derive(Clone, Copy)]
 enum Devices {
     SendOnce,
@@ -31,7 +31,7 @@ fn reports(round: i64) -> Vec<Value> {
     (0..30).map(|i| body(&format!("pibook-{i}"), hours_ago(round), true)).collect()
 }
 
-/// Posts until each was accepted, as a device does.
+/// Posts each report until it is accepted, as a device does.
 async fn insist(api: &Api, bodies: &[Value]) {
     for body in bodies {
         let began = testkit::stopwatch();
@@ -46,7 +46,7 @@ async fn insist(api: &Api, bodies: &[Value]) {
     }
 }
 
-/// All that the queue can do, with keys on several servers.
+/// Uses all operations of the queue, with keys on several servers.
 async fn everything(set: &RedisSet, env: &TestEnv, queue: &Queue) {
     let devices: Vec<_> = (0..30).map(device).collect();
     let seen = LastSeen::new(queue.clone());
@@ -60,14 +60,14 @@ async fn everything(set: &RedisSet, env: &TestEnv, queue: &Queue) {
     queue.end_session("a", Duration::from_secs(9)).await.unwrap();
     assert_eq!([queue.is_session_ended("a").await.unwrap(), queue.is_session_ended("b").await.unwrap()], [true, false]);
 
-    // Every partition: a notice, a batch without a lease, the ways of an operator.
+    // In every partition: a notice, a batch without a lease, an operator's commands.
     let mut wake = queue.wake();
-    // The listener is on its way yet.
+    // The subscription is not active yet.
     while wake.wait(Duration::from_millis(200)).await.is_none() {
         queue.pause().await.unwrap();
         queue.resume().await.unwrap();
     }
-    // And so are notices of the last resume, which would be taken for those of the pushes.
+    // Notices of the last resume may also arrive late, and would be taken for those of the pushes.
     while wake.wait(Duration::from_millis(500)).await.is_some() {}
     let mut woken = 0;
     for partition in queue.partitions() {
@@ -85,7 +85,7 @@ async fn everything(set: &RedisSet, env: &TestEnv, queue: &Queue) {
     assert_eq!(queue.status_of_all().await.unwrap().iter().map(|status| status.total("acked")).sum::<u64>(), 60 + 4);
 }
 
-/// The master of the first partition dies, and what was accepted since another took over is there.
+/// Kills the master of the first partition. Events accepted by the next master have their rows.
 async fn survives(env: &TestEnv, set: &mut RedisSet, api: &Api) {
     let (master, replicas) = set.holders(&format!("{}:{{q:00}}:stats", env.name())).await;
     assert!(!replicas.is_empty());
@@ -96,15 +96,15 @@ async fn survives(env: &TestEnv, set: &mut RedisSet, api: &Api) {
     env.drained().await;
     let rows = env.rows().await;
     let newest = rows.iter().filter(|row| row.timestamp > hours_ago(2)).map(|row| row.id).collect::<Vec<EventId>>();
-    // One that was accepted in the moment before the death, and was not on a replica, is lost.
+    // An event accepted in the moment before the death, and not yet on a replica, is lost.
     assert!(newest.len() >= 29, "{} of 30 after {took:?}", newest.len());
     insist(api, &reports(0)).await;
     env.drained().await;
     assert!(env.rows().await.len() >= rows.len() + 30);
 }
 
-/// Another server takes over from the master of the first partition, which lives, and says so: a
-/// node of a cluster also says who it is now, so that no device has to send again.
+/// Another server takes over from the master of the first partition, which stays up. A node of a cluster also names
+/// the new master, so no device has to send again.
 async fn follows(env: &TestEnv, set: &RedisSet, api: &Api, round: i64, devices: Devices) {
     let rows = env.rows().await.len();
     set.hand_over(&format!("{}:{{q:00}}:stats", env.name())).await;
@@ -150,7 +150,7 @@ async fn sentinels_name_another_master_and_it_goes_on() {
     let old = set.holders(&format!("{}:partitions", env.name())).await.0;
     survives(&env, &mut set, &api).await;
 
-    // The old one comes back as a replica, and nobody takes it for the master.
+    // The old master comes back as a replica, and no client takes it for the master.
     set.server(old).restart().await;
     env.until("a replica again", async || set.is_replica(old).await).await;
     insist(&api, &reports(4)).await;
@@ -159,7 +159,7 @@ async fn sentinels_name_another_master_and_it_goes_on() {
     env.finish().await;
 }
 
-/// An address behind which another server may be from now on; connections stay where they are.
+/// Starts a forwarder to a port that may change. Open connections keep their server. Returns its address.
 async fn address_of(at: watch::Receiver<u16>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -236,7 +236,7 @@ async fn a_partition_whose_master_hangs_holds_up_no_other() {
     set.server(hanging).service().signal(nix::sys::signal::Signal::SIGSTOP);
     let round = reports(1);
     for _ in 0..5 {
-        // First those that hang, so that the others would have to wait for them.
+        // Those that hang come first, so that the others would have to wait for them.
         let hang = futures_util::future::join_all(stuck.iter().map(|i| api.post(&round[*i])));
         let go = futures_util::future::join_all(free.iter().map(|i| api.post(&round[*i])));
         let (refused, taken) = tokio::join!(hang, go);
@@ -251,7 +251,7 @@ async fn a_partition_whose_master_hangs_holds_up_no_other() {
     assert_eq!((status.as_u16(), ready["status"].as_str()), (200, Some("degraded")), "{ready}");
     let numbers: Vec<_> = held.iter().map(|partition| partition.number()).collect();
     assert_eq!(ready["refused"][0]["partitions"], serde_json::json!(numbers), "{ready}");
-    // And the others are worked on.
+    // Events of the others are processed.
     env.until("the rows of the others", async || {
         let rows = env.rows().await;
         free.iter().all(|i| rows.iter().any(|row| row.device_id == device(*i).as_str() && row.timestamp > hours_ago(2)))

@@ -1,4 +1,4 @@
-//! Old rows go; counters and hours stay as they were.
+//! Retention: old rows are removed; counters and hourly sums stay as they were.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -18,14 +18,14 @@ use tokio_util::sync::CancellationToken;
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
-/// A worker's part that removes rows, at once whenever it is asked to.
+/// Returns the retention task of a worker, due at once on each call.
 async fn retention(env: &TestEnv, owner: &str, days: u16) -> Retention {
     let mut retention = Retention::new(env.queue(), env.store().await, owner, days, Arc::new(Metrics::new()));
     retention.every = Duration::ZERO;
     retention
 }
 
-/// A whole walk in steps of a few rows; how many it removed.
+/// Runs one walk in steps of a few rows. Returns the number of removed rows.
 async fn remove(env: &TestEnv, days: u16) -> u64 {
     match retention(env, "test", days).await.walk(7, &CancellationToken::new()).await.unwrap() {
         Walked::Through(removed) => removed,
@@ -39,7 +39,7 @@ fn at(device: &str, days_ago: f64, failed: bool) -> Value {
     body(device, hours_ago(hours) + SignedDuration::from_mins(30), failed)
 }
 
-/// How many days old the rows of each device are, rounded, oldest first.
+/// Returns the ages of each device's rows in days, rounded, oldest first.
 async fn ages(env: &TestEnv) -> BTreeMap<String, Vec<i64>> {
     let mut ages = BTreeMap::<_, Vec<_>>::new();
     for row in env.rows().await {
@@ -64,11 +64,11 @@ async fn rows_go_and_counters_stay_and_can_still_be_made_from_the_rest() {
     reports.extend([50.0, 49.0, 48.0].map(|days| at("brief", days, true)));
     reports.push(at("dead", 300.0, false));
     reports.extend((195..=200).rev().map(|days| at("dead", f64::from(days), true)));
-    // It believes to be in 1970, and came today.
+    // Its clock is in 1970, and it came today.
     reports.push(body("suspect", "1970-01-02T00:00:00Z".parse().unwrap(), false));
     reports.push(at("ahead", 2.0, false));
     api.accepts(&reports).await;
-    // One that believed to be in 2040, and came 100 days ago.
+    // Its clock was in 2040, and it came 100 days ago.
     let future: Timestamp = "2040-01-02T00:00:00Z".parse().unwrap();
     let ahead = SyncEvent::from_json(body("ahead", future, false).to_string().as_bytes(), hours_ago(2_400)).unwrap();
     store_events(&env, &[(ahead.id(), ahead)]).await;
@@ -97,7 +97,7 @@ async fn rows_go_and_counters_stay_and_can_still_be_made_from_the_rest() {
     let rebuilt: Value = serde_json::from_slice(&rebuilt.stdout).unwrap();
     assert_eq!(rebuilt["mended"], 0);
 
-    // What comes late makes the run longer or leaves it, and never shorter.
+    // A late report makes a run longer or leaves it, and never shorter.
     api.accepts(&[at("failing", 60.5, true), at("failing", 140.0, true), at("failing", 130.5, true)]).await;
     api.accepts(&[at("silent", 260.0, true), at("dead", 197.5, true), at("dead", 1.0, true)]).await;
     api.accepts(&[at("brief", 130.0, true), at("brief", 49.5, true)]).await;
@@ -114,7 +114,7 @@ async fn rows_go_and_counters_stay_and_can_still_be_made_from_the_rest() {
     env.finish().await;
 }
 
-/// The sums of an hour, as `SyncHour` has them.
+/// Returns the sums of an hour, as `SyncHour` has them.
 async fn sums(env: &TestEnv, hour: Timestamp) -> Vec<(u64, u64, u64, u64, bool)> {
     let hours = env.store().await.sync_hours().hours(hour, hour + HOUR).await.unwrap();
     hours.iter().map(|hour| (hour.good, hour.failed, hour.files, hour.errors, hour.closed)).collect()
@@ -123,7 +123,7 @@ async fn sums(env: &TestEnv, hour: Timestamp) -> Vec<(u64, u64, u64, u64, bool)>
 #[tokio::test]
 async fn an_hour_keeps_its_sums_when_its_rows_are_gone() {
     let env = TestEnv::new();
-    // Long gone and never added up; gone since yesterday, and brought up to date by the API yet.
+    // Two expired hours: one without sums, and one whose sums the API has computed.
     let (long_ago, lately) = (hour_of(hours_ago(24 * 100)), hour_of(hours_ago(24 * 3)));
     let mut events = Vec::new();
     for i in 0..60 {
@@ -144,7 +144,7 @@ async fn an_hour_keeps_its_sums_when_its_rows_are_gone() {
     let recently = [(40, 21, 488, 21, true)];
     assert_eq!(sums(&env, lately).await, recently, "added up once more before");
 
-    // Nothing adds up what is not there any more: not the API, not the next walk.
+    // Neither the API nor the next walk sums up removed rows.
     let queue = env.queue();
     let partition = queue.partitions().next().unwrap();
     LastSeen::new(queue.clone()).note(partition, &[], &[lately, long_ago], u64::MAX).await.unwrap();
@@ -171,7 +171,7 @@ async fn one_worker_removes_at_a_time_and_who_is_interrupted_goes_on_where_it_wa
     assert_eq!(env.rows().await.len(), 21);
     let go_on = CancellationToken::new();
     assert_eq!(second.walk(10, &go_on).await.unwrap(), Walked::NotNow, "the first one has it");
-    // Behind the place: for the next walk.
+    // Behind the position of the walk: for the next walk.
     store_events(&env, &[event("a", hours_ago(24 * 300), false)]).await;
     assert_eq!(first.walk(10, &go_on).await.unwrap(), Walked::Through(20));
     assert_eq!(second.walk(10, &go_on).await.unwrap(), Walked::Through(1));
@@ -179,7 +179,7 @@ async fn one_worker_removes_at_a_time_and_who_is_interrupted_goes_on_where_it_wa
     rested.every = Duration::from_hours(1);
     assert_eq!(rested.walk(10, &go_on).await.unwrap(), Walked::NotNow, "it was done just now");
 
-    // Who died at it has a lease that ends.
+    // The lease of a dead worker ends.
     let lapsed = env.store().await.retention().claim("dead", Duration::ZERO, Duration::ZERO).await.unwrap();
     assert!(lapsed.is_some());
     env.until("the end of the lease", async || second.walk(10, &go_on).await.unwrap() == Walked::Through(0)).await;
@@ -203,8 +203,8 @@ async fn a_worker_that_is_told_how_long_removes_by_itself() {
     env.finish().await;
 }
 
-/// Where the server refuses a counter (a rule of the collection, made by a person), the rows that it would
-/// be made from stay; those of other devices go.
+/// If the server refuses a counter (by a validator of an operator), the rows behind it stay; rows of other devices
+/// are removed.
 #[tokio::test]
 async fn rows_stay_whose_counter_cannot_be_saved() {
     let env = TestEnv::new();

@@ -1,5 +1,5 @@
-//! The fleet page in the stories of `scripts/fleet-first`, while they happen: its first line says
-//! what is wrong, and its pictures lie under `.pisync/screenshots`.
+//! The fleet page during the scenarios of `scripts/fleet-first`: its headline names the problem. Its screenshots lie
+//! under `.pisync/screenshots`.
 
 use jiff::SignedDuration;
 use pisync_core::models::SyncEvent;
@@ -10,17 +10,17 @@ use testkit::{
 };
 use tokio::process::Command;
 
-/// Devices of the fleet, each of which reports once an hour.
+/// The number of devices, each of which reports once an hour.
 const DEVICES: u32 = 400;
 
-/// When the story is now, in hours since it began.
+/// The current time of the scenario, in hours since its start.
 const NOW: i64 = 24;
 
 fn hours(hours: i64) -> SignedDuration {
     SignedDuration::from_hours(hours)
 }
 
-/// Looks at the page of a world as it is now.
+/// Opens the page of an environment and checks its headline.
 async fn look(env: &TestEnv, name: &str, says: &str) {
     let api = env.api(&[]).await;
     let mut command = Command::new("node");
@@ -32,7 +32,7 @@ async fn look(env: &TestEnv, name: &str, says: &str) {
     assert!(output.status.success(), "{said}");
 }
 
-/// Every device reports each hour unless it is away, and fails when it is said to.
+/// Sends a report of every device that is not away; those of failing devices are failed syncs.
 async fn plays(story: &Story<'_>, hour: i64, is_away: impl Fn(u32) -> bool, fails: impl Fn(u32) -> bool) {
     let reports: Vec<_> =
         (0..DEVICES).filter(|device| !is_away(*device)).map(|device| (device, fails(device))).collect();
@@ -77,7 +77,7 @@ async fn devices_that_flap_are_seen_on_the_first_page() {
     env.finish().await;
 }
 
-/// For six hours nobody listened; then the devices report what they kept.
+/// The API is down for six hours; then the devices send their kept reports.
 #[tokio::test]
 async fn an_outage_of_ours_is_seen_on_the_first_page() {
     let env = TestEnv::new();
@@ -92,7 +92,7 @@ async fn an_outage_of_ours_is_seen_on_the_first_page() {
     };
     push(&env.queue(), &kept.map(event).collect::<Vec<_>>()).await.unwrap();
     env.drained().await;
-    // The API that comes back writes down since when none was.
+    // The restarted API records the gap in its heartbeat.
     let last = story.at(hours(NOW - 6)).as_millisecond().to_string();
     env.redis(&["HSET", "{}:heartbeat", "ingest", &last]).await;
     let back = env.api_named("back.log", &[]).await;

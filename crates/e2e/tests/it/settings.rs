@@ -1,4 +1,4 @@
-//! What a process says to settings that cannot be right.
+//! The errors of processes with invalid settings.
 
 use std::any::TypeId;
 
@@ -6,7 +6,7 @@ use clap::{Arg, Command as Clap, CommandFactory};
 use testkit::{TestEnv, body, hours_ago};
 use tokio::process::Command;
 
-/// The status and the standard error of a process that ends at once.
+/// Returns the status and the standard error of a process that ends at once.
 async fn ends(mut command: Command) -> (Option<i32>, String) {
     let output = command.output().await.expect("a process that ends");
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
@@ -91,7 +91,7 @@ async fn a_secret_may_stand_in_a_file() {
     env.finish().await;
 }
 
-/// Starts `queue-worker queue status` with these variables.
+/// Runs `queue-worker queue status` with these variables.
 async fn status(env: &TestEnv, variables: &[(&str, &str)]) -> (Option<i32>, String) {
     let mut command = env.command("queue-worker", &["queue", "status"]);
     command.envs(variables.iter().copied());
@@ -178,7 +178,7 @@ async fn the_database_of_the_uri_is_used_unless_another_is_given() {
     assert!(store.sync_events().last_receipt(&device).await.unwrap().is_some());
     worker.terminate().await;
 
-    // The setting of its own wins.
+    // The database setting wins over the one in the URI.
     let mut worker = env.command("queue-worker", &[]);
     worker.env("PISYNC_MONGO_URI", &named);
     let mut worker = testkit::Service::start(worker, &env.path("worker-2.log"));
@@ -212,14 +212,14 @@ async fn what_a_uri_says_is_honoured_or_refused_with_a_sentence() {
         assert_eq!(code, Some(2), "{value}: {error}");
         assert!(error.contains(says) && error.contains(variable) && !error.contains("hunter2"), "{value}: {error}");
     }
-    // A server that is not there is named.
+    // An unreachable server is named.
     let (code, error) = status(&env, &[("PISYNC_REDIS_URL", "redis://:hunter2@127.0.0.1:1")]).await;
     assert_eq!(code, Some(1), "{error}");
     assert!(error.contains("127.0.0.1:1") && error.contains("--redis-url") && !error.contains("hunter2"), "{error}");
     env.finish().await;
 }
 
-/// The arguments of a program and its verbs whose value is a whole number.
+/// Returns the arguments of a program and its commands whose value is an integer.
 fn numbers(command: &Clap) -> Vec<Arg> {
     let of_verbs = command.get_subcommands().flat_map(numbers);
     command.get_arguments().filter(|arg| is_number(arg)).cloned().chain(of_verbs).collect()
@@ -252,7 +252,7 @@ fn bounds(arg: &Arg) -> (String, i128, i128) {
     (arg.get_long().map_or_else(|| arg.get_id().to_string(), |long| format!("--{long}")), low, high)
 }
 
-/// Whether a command line of this argument alone is understood.
+/// Parses a command line with this argument alone. Returns the error if it is refused.
 fn takes(arg: &Arg, flag: &str, value: i128) -> Result<(), String> {
     let command = Clap::new("test").arg(arg.clone().required(false).global(false));
     let argument = if flag.starts_with("--") { format!("{flag}={value}") } else { value.to_string() };
@@ -281,7 +281,7 @@ fn every_number_in_a_setting_has_bounds_that_help_names_and_that_hold() {
     }
 }
 
-/// At its bounds each setting does what it says: nothing overflows on the way.
+/// The processes run at the bounds of each setting: nothing overflows.
 #[tokio::test]
 async fn programs_run_at_the_bounds_of_their_settings() {
     let env = TestEnv::new();

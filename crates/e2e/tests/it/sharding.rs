@@ -1,4 +1,4 @@
-//! What `docs/admins/mongodb.md` says of `MongoDB`'s rules for sharding is what the server does.
+//! The statements of `docs/admins/mongodb.md` about sharding in `MongoDB` are true of the server.
 
 use testkit::{free_port, python, setting, workspace_root};
 

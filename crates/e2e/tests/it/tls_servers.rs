@@ -5,7 +5,7 @@ use std::path::Path;
 use testkit::{MongoServer, RedisServer, TestEnv, body, free_port, hours_ago};
 use tokio::process::Command;
 
-/// Writes a certificate for this machine with its key, and answers with the files of both.
+/// Writes a certificate and key for this machine. Returns the paths of the CA's file and of a file with both.
 pub(crate) fn certify(folder: &Path) -> (String, String) {
     let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
     let made = rcgen::generate_simple_self_signed(names).unwrap();
@@ -15,7 +15,7 @@ pub(crate) fn certify(folder: &Path) -> (String, String) {
     (cert.display().to_string(), both.display().to_string())
 }
 
-/// A Redis that speaks TLS alone.
+/// Starts a Redis that speaks TLS alone.
 pub(crate) async fn redis(folder: &Path, ca: &str, both: &str) -> RedisServer {
     let port = free_port();
     RedisServer::start_on(port, folder.join("redis"), &tls_on(port, ca, both)).await
@@ -53,7 +53,7 @@ async fn a_private_ca_is_believed_for_redis_and_mongodb() {
     env.until("the row", async || env.rows().await.len() == 1).await;
     assert_eq!(api.get("/readyz").await.1["status"], "ready");
 
-    // Without the CA nobody is believed, and what is wrong is said.
+    // Without the CA no server is trusted, and the error says why.
     let mut status = env.command("queue-worker", &["queue", "status"]);
     status.env("PISYNC_MONGO_CA_FILE", &ca);
     let (code, error) = ends(status).await;

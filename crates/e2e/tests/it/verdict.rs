@@ -1,5 +1,5 @@
-//! The first page does not reassure when it should not: in a real browser, while servers and processes
-//! go away, before anything is set up, and while two things are wrong at once.
+//! The first page does not reassure wrongly: in a real browser, while servers and processes go away, before anything
+//! is set up, and with two problems at once.
 
 use std::process::Stdio;
 
@@ -18,7 +18,7 @@ use tokio::{
 
 const DEVICE: &str = "pibook-1";
 
-/// Plays a scene of `verdict.mjs` in a browser; `act` does what it asks for.
+/// Plays a scene of `verdict.mjs` in a browser; `act` executes the steps that it asks for.
 async fn play(name: &str, url: &str, mut act: impl AsyncFnMut(&str)) {
     let mut command = Command::new("node");
     command.arg(workspace_root().join("crates/e2e/browser/verdict.mjs")).kill_on_drop(true);
@@ -42,7 +42,7 @@ async fn play(name: &str, url: &str, mut act: impl AsyncFnMut(&str)) {
     assert!(status.success(), "{}", errors.await.unwrap().unwrap());
 }
 
-/// Devices as the worker would have left them, heard of just now.
+/// Stores counters of devices as the worker would, with a last-seen time of now.
 async fn devices(env: &TestEnv, failures: &[(&str, i32)]) {
     store_counters(env, failures.iter().map(|(device, count)| counter(device, *count)).collect()).await;
     heard_of(env, &failures.iter().map(|(device, _)| (*device, testkit::now())).collect::<Vec<_>>()).await;

@@ -1,19 +1,18 @@
-//! Settings that can never work end a process at its start, with what to write in their place; a server
-//! that is away is waited for.
+//! Settings that can never work end a process at its start, with a correction; an unreachable server is retried.
 
 use std::{net::TcpListener, time::Duration};
 
 use testkit::{MongoServer, RedisServer, TestEnv, free_port};
 use tokio::process::Command;
 
-/// The status and the standard error of a process that ends by itself.
+/// Returns the status and the standard error of a process that ends by itself.
 async fn ends(mut command: Command) -> (Option<i32>, String) {
     let output = tokio::time::timeout(Duration::from_mins(1), command.kill_on_drop(true).output()).await;
     let output = output.expect("a process that ends").unwrap();
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-/// Each program refuses these settings, and says all of this.
+/// Asserts that each program refuses these settings, with all these texts in its error.
 async fn refused(env: &TestEnv, variables: &[(&str, &str)], says: &[&str], binaries: &[&str]) {
     for binary in binaries {
         let mut command = env.command(binary, &[]);
@@ -68,7 +67,7 @@ async fn a_server_with_tls_is_no_server_without() {
 #[tokio::test]
 async fn a_mongo_uri_that_does_not_fit_the_server_is_refused() {
     let env = TestEnv::new();
-    // An API takes reports without MongoDB, and says so in its log.
+    // An API accepts reports without `MongoDB`, and logs the error.
     let waiting = ["queue-worker", "alerter"];
     let wrong = env.mongo_uri().replace("replicaSet=rs0", "replicaSet=other");
     let says = ["replica set rs0", "replicaSet=other", "PISYNC_MONGO_URI"];

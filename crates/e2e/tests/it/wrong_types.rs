@@ -1,12 +1,12 @@
-//! A key of Redis that a person has given another type stops no more than it has to, and is named with
-//! what to do.
+//! A Redis key of a wrong type, made by a person: it stops only its own use, and the error names the key and a
+//! remedy.
 
 use pisync_core::queue::Partition;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use testkit::{Api, TestEnv, body, hours_ago};
 
-/// A device of each of the four partitions.
+/// Returns a device of each of the four partitions.
 fn devices(env: &TestEnv) -> [String; 4] {
     let queue = env.queue();
     let of = |partition: usize| {
@@ -90,7 +90,7 @@ async fn lists_show_the_other_partitions_and_name_the_broken_key() {
     env.remove().await;
 }
 
-/// What a report gets, and what `/readyz` says of it.
+/// Returns the causes of refusals in `/readyz`.
 async fn refused(api: &Api) -> Value {
     api.get("/readyz").await.1["refused"].clone()
 }

@@ -1,4 +1,4 @@
-//! The flags of the verbs that the benchmark uses.
+//! The flags of the commands of the benchmark.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use pisync_core::settings::{MongoSettings, RedisSettings};
 
 use super::{FleetSettings, PostSettings, device_prefix, duration};
 
-/// Which events to put into the queue, past the API.
+/// The settings of `fill`: the events to push to the queue, without the API.
 #[derive(Debug, Clone, Args)]
 pub struct FillSettings {
-    /// Which fleet.
+    /// The fleet.
     #[command(flatten)]
     pub fleet: FleetSettings,
-    /// Where events wait.
+    /// The queue.
     #[command(flatten)]
     pub redis: RedisSettings,
     /// Print the closing figures as one JSON object
@@ -22,22 +22,22 @@ pub struct FillSettings {
     pub json: bool,
 }
 
-/// Which events to put into `MongoDB`, past API and queue.
+/// The settings of `load`: the events to store in `MongoDB`, without API and queue.
 #[derive(Debug, Clone, Args)]
 pub struct LoadSettings {
-    /// Which fleet.
+    /// The fleet.
     #[command(flatten)]
     pub fleet: FleetSettings,
     /// Rows in one insert, 1 to 10000
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub batch: u32,
-    /// Inserts at the same time, each of other devices, 1 to 64
+    /// Concurrent inserts, each of other devices, 1 to 64
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub tasks: u32,
-    /// When the failure counters are written; there must be none of these devices yet
+    /// Time at which the failure counters are written; there must be none of these devices yet
     #[arg(long, value_enum, default_value = "none")]
     pub counters: Counters,
-    /// Where events rest.
+    /// The database.
     #[command(flatten)]
     pub mongo: MongoSettings,
     /// Print the closing figures as one JSON object
@@ -45,7 +45,7 @@ pub struct LoadSettings {
     pub json: bool,
 }
 
-/// When the failure counters are written.
+/// The time at which the failure counters are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Counters {
     /// Never: rows alone.
@@ -56,48 +56,48 @@ pub enum Counters {
     Last,
 }
 
-/// At which rate to post, and whose row to wait for.
+/// The settings of `latency`: the rate of the events, and the sample whose rows it waits for.
 #[derive(Debug, Clone, Args)]
 pub struct LatencySettings {
     /// Events per second, 1 to 1000000
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub rate: u32,
-    /// For how many seconds, 1 to 3600
+    /// Duration in seconds, 1 to 3600
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3_600))]
     pub seconds: u32,
-    /// How many events of a second are watched until they have their row, 1 to 1000000, at the most
+    /// Maximum number of events per second whose rows are waited for, 1 to 1000000
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub sample: u32,
-    /// How long a row is waited for after the last event
+    /// Timeout for a row, from the last event on
     #[arg(long, default_value = "30s", value_parser = duration)]
     pub patience: Duration,
     /// Devices in the fleet, 1 to 10000000, which report in turn
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub devices: u32,
-    /// What all device ids begin with [default: random]
+    /// Prefix of all device ids [default: random]
     #[arg(long, value_parser = device_prefix)]
     pub device_prefix: Option<String>,
     /// Time of the first round, RFC 3339 [default: so that the last round is now]
     #[arg(long)]
     pub start: Option<Timestamp>,
-    /// Where the events go.
+    /// The API.
     #[command(flatten)]
     pub posting: PostSettings,
-    /// Where events rest.
+    /// The database.
     #[command(flatten)]
     pub mongo: MongoSettings,
 }
 
-/// Which database to measure.
+/// The settings of `sizes`: the database to measure.
 #[derive(Debug, Clone, Args)]
 pub struct SizesSettings {
-    /// Days for which rows are kept, one for each device and hour: 1 to 3650
+    /// Retention of rows in days, with one row for each device and hour: 1 to 3650
     #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=3_650))]
     pub days: u32,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// Where events rest.
+    /// The database.
     #[command(flatten)]
     pub mongo: MongoSettings,
 }

@@ -1,4 +1,4 @@
-//! The settings of `fleet-sim`: a verb, and the flags of each.
+//! The settings of `fleet-sim`: a command, and the flags of each.
 
 mod bench;
 mod scenario;
@@ -19,14 +19,14 @@ pub use self::{
 };
 use crate::labels::{BadLabel, LabelChoice};
 
-/// Simulates a fleet of devices against a running API and verifies what became of its events
+/// Simulates a fleet of devices against a running API and verifies its stored events
 #[derive(Debug, Clone, Parser)]
 #[command(name = "fleet-sim", version)]
 pub struct Config {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
-    /// Where the log goes.
+    /// The format and level of the log.
     #[command(flatten)]
     pub log: LogSettings,
 }
@@ -37,45 +37,45 @@ impl AsRef<LogSettings> for Config {
     }
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// Post as a fleet would; exits 1 unless every event was accepted
+    /// Post the reports of a fleet; exits 1 unless every event was accepted
     Run(RunSettings),
-    /// Post recorded bodies, one per line, exactly as they are; exits 1 unless every one was accepted
+    /// Post recorded bodies unchanged, one per line; exits 1 unless every one was accepted
     Replay(ReplaySettings),
     /// Compare a ledger with `MongoDB`; exits 1 on any fault
     Verify(VerifySettings),
-    /// Put the events of a fleet into the queue, past the API
+    /// Push the events of a fleet to the queue, without the API
     Fill(FillSettings),
-    /// Put the events of a fleet into `MongoDB`, past API and queue: as fast as the server can
+    /// Store the events of a fleet in `MongoDB`, without API and queue: as fast as the server can
     Load(LoadSettings),
-    /// Post at a steady rate and measure how long it takes from the 202 to the row
+    /// Post at a steady rate and measure the time from the 202 to the row
     Latency(LatencySettings),
-    /// Play a story of a fleet on a simulated clock, and print what people would have been told
+    /// Play a scenario of a fleet on a simulated clock, and print the messages that people would get
     Scenario(ScenarioSettings),
-    /// Tell how many bytes a row and its indexes take in `MongoDB`, and what that makes in 90 days
+    /// Print the bytes of a row and its indexes in `MongoDB`, and the total for 90 days
     Sizes(SizesSettings),
 }
 
-/// How to post as a fleet.
+/// The settings of `run`.
 #[derive(Debug, Clone, Args)]
 pub struct RunSettings {
-    /// Which fleet.
+    /// The fleet.
     #[command(flatten)]
     pub fleet: FleetSettings,
-    /// When the events are sent
+    /// Distribution of the events over time
     #[arg(long, value_enum, default_value = "spread")]
     pub pattern: Pattern,
-    /// With `--pattern spread`: how long the whole run takes, such as 10s or 1m30s [default: 500 events/s]
+    /// With `--pattern spread`: duration of the whole run, such as 10s or 1m30s [default: 500 events/s]
     #[arg(long, value_parser = duration)]
     pub over: Option<Duration>,
-    /// Where the events go.
+    /// The API.
     #[command(flatten)]
     pub posting: PostSettings,
 }
 
-/// Which fleet to simulate.
+/// The settings of a simulated fleet.
 #[derive(Debug, Clone, Args)]
 pub struct FleetSettings {
     /// Devices in the fleet, 1 to 10000000
@@ -99,10 +99,10 @@ pub struct FleetSettings {
     /// Send the rounds of each device in a random order, so that some events come late
     #[arg(long)]
     pub shuffle: bool,
-    /// What the random choices follow from, 0 to 18446744073709551615 [default: random]
+    /// Seed of the random choices, 0 to 18446744073709551615 [default: random]
     #[arg(long)]
     pub seed: Option<u64>,
-    /// What all device ids begin with [default: made from seed and start]
+    /// Prefix of all device ids [default: made from seed and start]
     #[arg(long, value_parser = device_prefix)]
     pub device_prefix: Option<String>,
     /// Time of the first round, RFC 3339 [default: so that the last round is now]
@@ -110,7 +110,7 @@ pub struct FleetSettings {
     pub start: Option<Timestamp>,
 }
 
-/// When the events of a run are sent.
+/// The distribution of the events of a run over time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Pattern {
     /// Evenly over the time of `--over`.
@@ -119,20 +119,20 @@ pub enum Pattern {
     Burst,
 }
 
-/// Which recorded bodies to post.
+/// The settings of `replay`.
 #[derive(Debug, Clone, Args)]
 pub struct ReplaySettings {
     /// File of bodies, one per line
     pub file: PathBuf,
-    /// Where the events go.
+    /// The API.
     #[command(flatten)]
     pub posting: PostSettings,
 }
 
-/// Where events go, and how hard to try.
+/// The API, and the limits of requests to it.
 #[derive(Debug, Clone, Args)]
 pub struct PostSettings {
-    /// The API, such as `http://127.0.0.1:8080`
+    /// URL of the API, such as `http://127.0.0.1:8080`
     #[arg(long, default_value = "http://127.0.0.1:8080", value_parser = api)]
     pub api: Url,
     /// The key or device token to post with
@@ -141,19 +141,19 @@ pub struct PostSettings {
     /// File with the key to post with
     #[arg(long, env = "PISYNC_API_KEY_FILE", value_name = "FILE", conflicts_with = "api_key")]
     pub api_key_file: Option<PathBuf>,
-    /// File to append what was acknowledged to, for `verify`
+    /// File to append acknowledged events to, for `verify`
     #[arg(long)]
     pub ledger: Option<PathBuf>,
-    /// Requests at the same time, 1 to 10000
+    /// Concurrent requests, 1 to 10000
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub concurrency: u32,
-    /// How often an event is tried before it is given up, 1 to 1000000
+    /// Maximum attempts for an event, 1 to 1000000
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub tries: u32,
-    /// How long an answer may take
+    /// Timeout of a request
     #[arg(long, default_value = "10s", value_parser = duration)]
     pub timeout: Duration,
-    /// The longest wait before another try, whatever the API asks for
+    /// Maximum wait before a retry, even if the API asks for more
     #[arg(long, default_value = "10s", value_parser = duration)]
     pub max_wait: Duration,
     /// Print the closing figures as one JSON object
@@ -161,19 +161,19 @@ pub struct PostSettings {
     pub json: bool,
 }
 
-/// What to compare with what.
+/// The settings of `verify`.
 #[derive(Debug, Clone, Args)]
 pub struct VerifySettings {
     /// The ledger that `run` or `replay` wrote
     #[arg(long)]
     pub ledger: PathBuf,
-    /// How many seconds, 0 to 604800, the database may take to become as the ledger says
+    /// Seconds, 0 to 604800, in which the database may catch up with the ledger
     #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=604_800))]
     pub wait: u64,
-    /// Print what was found as one JSON object
+    /// Print the findings as one JSON object
     #[arg(long)]
     pub json: bool,
-    /// Where events rest.
+    /// The database.
     #[command(flatten)]
     pub mongo: MongoSettings,
 }
@@ -184,7 +184,7 @@ fn share(text: &str) -> Result<f64, &'static str> {
 
 fn duration(text: &str) -> Result<Duration, &'static str> {
     let positive = settings::duration(text).ok().and_then(|duration| Duration::try_from(duration).ok());
-    // Sums of some of them are still far from what a clock can show.
+    // A sum of several such durations is still a valid time.
     let fits = |duration: &Duration| !duration.is_zero() && *duration <= Duration::from_hours(24 * 366);
     positive.filter(fits).ok_or("a duration such as 10s, 1m30s or 500ms, up to a year")
 }
@@ -195,13 +195,13 @@ fn device_prefix(text: &str) -> Result<String, &'static str> {
     is_kept.then(|| text.to_owned()).ok_or("up to 117 visible characters, without white space around them")
 }
 
-/// Any text, since whether it is a key is for the API to say.
+/// Accepts any text: the API checks the key.
 #[expect(clippy::unnecessary_wraps, reason = "it is what clap wants")]
 fn key(text: &str) -> Result<Secret, Infallible> {
     Ok(Secret::new(text))
 }
 
-/// Plain HTTP only: a simulated fleet stands beside its API, or in front of a local gateway.
+/// Plain HTTP only: a simulated fleet runs beside its API, or behind a local gateway.
 fn api(text: &str) -> Result<Url, &'static str> {
     let url = Url::parse(text).ok().filter(|url| url.scheme() == "http" && url.has_host());
     url.ok_or("an address such as http://127.0.0.1:8080 (https is not spoken here)")

@@ -1,4 +1,4 @@
-//! What the database must and may hold, by the ledger.
+//! The expected rows of the database, by the ledger.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,7 +7,7 @@ use pisync_core::models::{Details, DeviceId, EventId, SyncEvent};
 
 use crate::ledger::{Entry, State};
 
-/// All events of a ledger, each once, by the id that its row must have.
+/// All events of a ledger, each once, by the id of its row.
 #[derive(Debug, Default)]
 pub struct Expectations {
     events: HashMap<EventId, Expectation>,
@@ -18,23 +18,23 @@ pub struct Expectations {
 /// One event of the ledger.
 #[derive(Debug)]
 pub struct Expectation {
-    /// Who sent it.
+    /// The device.
     pub device_id: DeviceId,
-    /// The time that the device said.
+    /// The time by the device's clock.
     pub device_time: Timestamp,
-    /// Whether it was answered by 202, so that its row must be there.
+    /// True if it was answered by 202, so that its row must exist.
     pub is_acknowledged: bool,
-    /// What was sent; more than one where a device said different things of the same report.
-    /// The first to arrive is stored, and which that was cannot be known here.
+    /// The sent values; more than one if a device sent different values for the same report. The first to arrive is
+    /// stored, and the ledger cannot know which one.
     pub values: Vec<Values>,
 }
 
-/// The values of an event, other than whose and when.
+/// The values of an event, besides device and time.
 #[derive(Debug, Clone)]
 pub struct Values {
     /// Files synced.
     pub files: i64,
-    /// Errors met.
+    /// Errors.
     pub errors: i64,
     /// Speed in Mbps.
     pub speed: f64,
@@ -43,7 +43,7 @@ pub struct Values {
 }
 
 impl Expectations {
-    /// Adds a line of the ledger. Lines of the same event are one event.
+    /// Adds a line of the ledger. Several lines of the same event are one event.
     pub fn add(&mut self, entry: &Entry) {
         let event = &entry.event;
         let device_id = self.known(&event.device_id);
@@ -63,7 +63,7 @@ impl Expectations {
         }
     }
 
-    /// The one copy of a device's id that all of its events share.
+    /// Returns the shared copy of a device id.
     fn known(&mut self, device_id: &DeviceId) -> DeviceId {
         if let Some(known) = self.devices.get(device_id) {
             return known.clone();
@@ -72,29 +72,29 @@ impl Expectations {
         device_id.clone()
     }
 
-    /// Whether the ledger was empty.
+    /// Returns true if the ledger was empty.
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
 
-    /// How many events were acknowledged.
+    /// Returns the number of acknowledged events.
     pub fn acknowledged(&self) -> u64 {
         self.acknowledged
     }
 
-    /// All events.
+    /// Returns all events.
     pub fn events(&self) -> &HashMap<EventId, Expectation> {
         &self.events
     }
 
-    /// All devices.
+    /// Returns all devices.
     pub fn devices(&self) -> &HashSet<DeviceId> {
         &self.devices
     }
 }
 
 impl Values {
-    /// The names of the fields in which the two differ; speeds bit by bit.
+    /// Returns the names of the fields that differ; speeds are compared bit by bit.
     pub fn differ(&self, other: &Self) -> Vec<&'static str> {
         let differ = [
             ("totalFilesSynced", self.files != other.files),

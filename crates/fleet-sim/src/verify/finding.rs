@@ -1,4 +1,4 @@
-//! What a comparison found.
+//! The findings of a comparison.
 
 use std::fmt;
 
@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use crate::report::Rows;
 
-/// How many faults are told one by one.
-const TOLD: usize = 10;
+/// The maximum number of listed faults.
+const LISTED: usize = 10;
 
-/// What a comparison found.
+/// The findings of a comparison.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Findings {
@@ -17,21 +17,21 @@ pub struct Findings {
     pub acknowledged: u64,
     /// Events of the ledger that may be stored or not.
     pub unknown: u64,
-    /// Those of them that are stored.
+    /// Such events that are stored.
     pub unknown_stored: u64,
     /// Devices of the ledger.
     pub devices: u64,
     /// Rows of these devices.
     pub rows: u64,
-    /// Rows of other devices, which are not looked at.
+    /// Rows of other devices, which are not compared.
     pub other_rows: u64,
     /// Acknowledged events without a row.
     pub lost: u64,
     /// Rows beyond the first of their event.
     pub duplicated: u64,
-    /// Rows of the ledger's devices that no line of the ledger explains.
+    /// Rows of the ledger's devices without an event in the ledger.
     pub phantom: u64,
-    /// Rows that say something else than their event.
+    /// Rows that differ from their event.
     pub wrong_values: u64,
     /// Devices whose counter is not the fold of their rows.
     pub wrong_counters: u64,
@@ -39,15 +39,15 @@ pub struct Findings {
     pub faults: Vec<Fault>,
 }
 
-/// One thing that is not as it must be.
+/// One fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Fault {
-    /// What kind of fault.
+    /// The kind.
     pub kind: Kind,
-    /// Whose event or counter it is.
+    /// The device of the event or counter.
     pub device_id: String,
-    /// What is wrong.
+    /// A description.
     pub detail: String,
 }
 
@@ -55,11 +55,11 @@ pub struct Fault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Kind {
-    /// Acknowledged, and no row.
+    /// An acknowledged event without a row.
     Lost,
-    /// More than one row for one event.
+    /// A second row of one event.
     Duplicated,
-    /// A row that no event explains.
+    /// A row without an event.
     Phantom,
     /// A row that differs from its event.
     WrongValue,
@@ -77,17 +77,17 @@ impl Findings {
             Kind::WrongValue => &mut self.wrong_values,
             Kind::WrongCounter => &mut self.wrong_counters,
         } += 1;
-        if self.faults.len() < TOLD {
+        if self.faults.len() < LISTED {
             self.faults.push(Fault { kind, device_id: device_id.to_owned(), detail: detail() });
         }
     }
 
-    /// Whether there is no fault.
+    /// Returns true if there is no fault.
     pub fn is_clean(&self) -> bool {
         self.faults.is_empty()
     }
 
-    /// The closing table.
+    /// Returns the closing table.
     pub fn rows(&self) -> Rows {
         let mut rows = Rows::default();
         rows.add("events acknowledged", self.acknowledged)

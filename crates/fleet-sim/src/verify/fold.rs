@@ -1,21 +1,21 @@
-//! The failure count of a device as an auditor would take it from the rows: the failed syncs after
-//! the last good one. It shares no code with the counters that it is to judge.
+//! The failure count of a device by its rows: the failed syncs after the last good one. It shares no code with the
+//! counters that it verifies.
 
 use jiff::Timestamp;
 use pisync_core::{models::EventId, store::StoredEvent};
 
-/// The fold of rows that come in any order.
+/// A fold of rows in any order.
 #[derive(Debug, Default)]
 pub struct Fold {
     last_success: Option<Place>,
     failures_after: Vec<Place>,
 }
 
-/// Where a row lies in the order of its device: by time, ties by id.
+/// The position of a row in the order of its device: by time, then by id.
 type Place = (Timestamp, EventId);
 
 impl Fold {
-    /// Takes a row in.
+    /// Adds a row.
     pub fn add(&mut self, row: &StoredEvent) {
         let place = (row.timestamp, row.id);
         if self.last_success.is_some_and(|success| place < success) {
@@ -29,7 +29,7 @@ impl Fold {
         }
     }
 
-    /// Failed syncs after the last good one.
+    /// Returns the number of failed syncs after the last good one.
     pub fn failure_count(&self) -> usize {
         self.failures_after.len()
     }

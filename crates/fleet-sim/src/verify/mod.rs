@@ -1,7 +1,7 @@
-//! `fleet-sim verify`: compares a ledger with what `MongoDB` holds.
+//! `fleet-sim verify`: compares a ledger with `MongoDB`.
 //!
-//! [`expect`] is what the ledger says, [`compare`] a pure comparison of it with rows and counters,
-//! [`fold`] the failure count as an auditor would take it from the rows, [`finding`] what comes out.
+//! [`expect`] has the expected rows by the ledger, [`compare`] a pure comparison with rows and counters, [`fold`] the
+//! failure count by the rows, [`finding`] the result.
 
 pub mod compare;
 pub mod expect;
@@ -21,18 +21,18 @@ use tokio::time::{Instant, sleep};
 use self::{compare::Comparison, expect::Expectations, finding::Findings};
 use crate::{config::VerifySettings, ledger, report};
 
-/// The shortest rest before looking again.
+/// The minimum pause between two comparisons.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Compares, prints what was found, and says whether all is well.
+/// Compares and prints the findings. Returns true if there is no fault.
 ///
-/// Fails where the ledger cannot be read or holds nothing, or `MongoDB` does not answer in time; a
-/// ledger that is not there ends the process with status 2.
+/// Fails if the ledger cannot be read or is empty, or if `MongoDB` does not answer in time. A missing ledger ends the
+/// process with status 2.
 pub async fn run(settings: VerifySettings) -> anyhow::Result<bool> {
     let deadline = Instant::now() + Duration::from_secs(settings.wait);
     let expectations = read_ledger(&settings)?;
     let store = Store::open(&settings.mongo, "fleet-sim").await.context("opening the store")?;
-    let findings = settle(&store, &expectations, deadline).await.context("reading the store")?;
+    let findings = compare_until(&store, &expectations, deadline).await.context("reading the store")?;
     report::print(settings.json, &findings, findings.rows())?;
     Ok(findings.is_clean())
 }
@@ -48,10 +48,9 @@ fn read_ledger(settings: &VerifySettings) -> anyhow::Result<Expectations> {
     Ok(expectations)
 }
 
-/// Compares until all is well or the time is over: rows come before their counters, and both
-/// some time after the 202. It rests at least as long as it looks, since the services need the
-/// server too.
-async fn settle(store: &Store, expectations: &Expectations, deadline: Instant) -> Result<Findings, StoreError> {
+/// Compares until there is no fault or the deadline is over: rows come before their counters, and both after the 202.
+/// It pauses at least as long as it reads, since the services need the server too.
+async fn compare_until(store: &Store, expectations: &Expectations, deadline: Instant) -> Result<Findings, StoreError> {
     loop {
         let began = Instant::now();
         let is_last = began >= deadline;
@@ -63,7 +62,7 @@ async fn settle(store: &Store, expectations: &Expectations, deadline: Instant) -
     }
 }
 
-/// Compares once, with all rows and all counters as they stream by.
+/// Compares once, with streams of all rows and all counters.
 async fn examine(store: &Store, expectations: &Expectations) -> Result<Findings, StoreError> {
     let mut comparison = Comparison::new(expectations);
     let mut rows = store.sync_events().all().await?;

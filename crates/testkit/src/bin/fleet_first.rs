@@ -1,4 +1,4 @@
-//! `fleet_first`: many devices fail at once; `scripts/fleet-first` gets its servers.
+//! `fleet_first`: plays a scenario of a fleet; `scripts/fleet-first` starts its servers.
 
 use std::process::ExitCode;
 

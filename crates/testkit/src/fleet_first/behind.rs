@@ -1,5 +1,5 @@
-//! The stories of clocks that are five hours behind, as those that write local time with a Z, and of
-//! back-fill, which looks alike and must page nobody.
+//! Scenarios with clocks five hours behind, as of devices that write local time with a Z. Back-fill looks alike and
+//! must alert nobody.
 
 use jiff::SignedDuration;
 use serde_json::Value;
@@ -12,32 +12,32 @@ use super::{
 };
 use crate::test_env::TestEnv;
 
-/// How many hours the clocks are behind.
+/// The lag of the clocks, in hours.
 const BEHIND: i64 = 5;
 
-/// How many hours the stories of a lag have: failed syncs begin in the fourth.
+/// The length of a scenario, in hours; failed syncs begin in the fourth.
 const HOURS: i64 = 10;
 
 /// The hour in which devices begin to fail.
 const FAILING_SINCE: i64 = 4;
 
-/// How many devices fail in the story of single ones.
+/// The number of failing devices in the scenario of single ones.
 const FAILING: u32 = 5;
 
-/// How many hours of syncs devices have kept.
+/// The number of hours for which devices kept their syncs.
 const KEPT: i64 = 24;
 
-/// How many hours ago the newest failed sync was that they have kept: more than two, as it comes late.
+/// The age of the newest kept failed sync, in hours: over two, so it arrives late.
 const AWAY: i64 = 4;
 
-/// What devices report each hour: by their clock, and whether it failed.
+/// The reports of one hour: which devices have a clock that is behind, and which fail.
 struct Hour<'a> {
     is_behind: &'a dyn Fn(u32) -> bool,
     fails: &'a dyn Fn(u32, i64) -> bool,
 }
 
 impl Hour<'_> {
-    /// All report within the hour, and the alerter looks four times.
+    /// Sends a report of each device within the hour, and ticks four times.
     async fn play(&self, env: &TestEnv, story: &mut Story<'_>, devices: u32, hour: i64) -> anyhow::Result<()> {
         for quarter in 0..4 {
             let since = hours(hour) + SignedDuration::from_mins(15 * quarter);
@@ -55,7 +55,7 @@ impl Hour<'_> {
     }
 }
 
-/// A device in ten has a clock that is behind, and a few of these fail until all is well two hours later.
+/// One device in ten has a clock that is behind. A few of these fail for four hours, then recover.
 pub(super) async fn constant_lag(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
     let mut story = Story::new(env, hours(HOURS)).await?;
     let _worker = env.worker("worker.log", &[]).await;
@@ -77,7 +77,7 @@ pub(super) async fn constant_lag(env: &TestEnv, devices: u32) -> anyhow::Result<
         at.as_hours() == hour
     };
     let says_so = says_so(&story, "clock: 5 h 0 min behind ours");
-    let is_right = story.messages() == expected && story.told.iter().all(is_in_time) && says_so;
+    let is_right = story.messages() == expected && story.sent.iter().all(is_in_time) && says_so;
     let title = format!(
         "the clocks of {} of {devices} devices are {BEHIND} hours behind, and {FAILING} of these fail four times",
         devices.div_ceil(10)
@@ -97,7 +97,7 @@ pub(super) async fn whole_fleet(env: &TestEnv, devices: u32) -> anyhow::Result<b
     }
     let failing = (0..devices).filter(|device| is_failing(*device)).count() as u64;
     let expected = told(&[("FleetSyncFailing firing", 1), ("FleetSyncFailing resolved", 1)]);
-    let first = story.told.first().map(|(at, _)| at.as_hours());
+    let first = story.sent.first().map(|(at, _)| at.as_hours());
     let is_right = story.messages() == expected
         && first == Some(FAILING_SINCE)
         && says_so(&story, "are off, so they count by receipt")
@@ -107,18 +107,17 @@ pub(super) async fn whole_fleet(env: &TestEnv, devices: u32) -> anyhow::Result<b
     Ok(is_right)
 }
 
-/// Devices send in order what they kept for a day, a report a minute of each, and then a good one.
+/// Devices send the reports of a day in order, one report a minute each; the last one is good.
 pub(super) async fn in_order(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
     let mut story = Story::new(env, hours(2)).await?;
     let _worker = env.worker("worker.log", &[]).await;
     let kept = send_kept(env, &mut story, devices, hours(1), hours(0)).await?;
-    let is_right = story.told.is_empty() && story.incidents_of_devices().await? == 0;
-    table::timeline(&story, &format!("{kept} reports that {devices} devices kept come in their order"), is_right);
+    let is_right = story.sent.is_empty() && story.incidents_of_devices().await? == 0;
+    table::timeline(&story, &format!("{kept} kept reports of {devices} devices arrive in order"), is_right);
     Ok(is_right)
 }
 
-/// Devices with a clock that is behind, which is known, are away for a day and send in order what they
-/// kept.
+/// Devices with a known clock lag are away for a day, and then send their kept reports in order.
 pub(super) async fn backfill(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
     let mut story = Story::new(env, hours(KEPT + AWAY + 1)).await?;
     let _worker = env.worker("worker.log", &[]).await;
@@ -127,21 +126,19 @@ pub(super) async fn backfill(env: &TestEnv, devices: u32) -> anyhow::Result<bool
         hour.play(env, &mut story, devices, number).await?;
     }
     let kept = send_kept(env, &mut story, devices, hours(KEPT + AWAY), hours(BEHIND)).await?;
-    let is_right = story.told.is_empty() && story.incidents_of_devices().await? == 0;
-    let title = format!(
-        "{devices} devices with a clock that is {BEHIND} hours behind were away, and {kept} reports that they kept come"
-    );
+    let is_right = story.sent.is_empty() && story.incidents_of_devices().await? == 0;
+    let title = format!("{devices} devices with a clock {BEHIND} hours behind were away, and send {kept} kept reports");
     table::timeline(&story, &title, is_right);
     Ok(is_right)
 }
 
-/// One in five of those that report in each quarter of an hour.
+/// Returns true for one in five of the devices of each quarter of an hour.
 fn is_failing(device: u32) -> bool {
     (device / 4).is_multiple_of(5)
 }
 
-/// The failed syncs that devices kept come in their order, those of an hour each minute, and then a good one:
-/// so slowly that their receipts lie apart. Returns how many came.
+/// Sends kept failed syncs in order, those of one hour each minute, then a good one. Their times of receipt lie
+/// apart. Returns the number of reports.
 async fn send_kept(
     env: &TestEnv,
     story: &mut Story<'_>,
@@ -160,8 +157,8 @@ async fn send_kept(
     Ok(u64::from(devices) * u64::try_from(KEPT + 1)?)
 }
 
-/// Whether each message that something is wrong has these words.
+/// Returns true if each firing message contains these words.
 fn says_so(story: &Story<'_>, words: &str) -> bool {
-    let mut firing = story.told.iter().filter(|(_, line)| word(line, "status") == "firing");
+    let mut firing = story.sent.iter().filter(|(_, line)| word(line, "status") == "firing");
     firing.all(|(_, line)| word(line, "message").contains(words))
 }

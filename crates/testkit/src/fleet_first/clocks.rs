@@ -1,5 +1,5 @@
-//! The stories that are about clocks: one that begins in 1970 at each start, and one by which all
-//! report at once.
+//! Scenarios about clocks: one that begins in 1970 at each start, and one by which all devices report at the same
+//! time.
 
 use std::collections::BTreeMap;
 
@@ -20,20 +20,19 @@ use super::{
 };
 use crate::test_env::TestEnv;
 
-/// How many hours the clocks of 1970 are looked at.
+/// The length of the scenario with clocks of 1970, in hours.
 const HOURS: i64 = 12;
 
-/// How many of the devices with such a clock fail their last three syncs.
+/// The number of devices with such a clock whose last three syncs fail.
 const FAILING: u32 = 5;
 
-/// In milliseconds.
+/// The length of a minute, in milliseconds.
 const MINUTE: i64 = 60_000;
 
-/// How many hours a fleet reports at the top of each, and then as it is told.
+/// The number of hours with reports by cron, and then of hours with reports at the server's time.
 const ROUNDS: i64 = 3;
 
-/// The most of a fleet that is spread over the hour that may report in one minute: by chance a
-/// sixtieth, and something more.
+/// The maximum share of a spread fleet that may report in one minute: a sixtieth by chance, and some room.
 const SPREAD: f64 = 0.03;
 
 /// A device in ten has a clock that begins in 1970, and a few of these fail.
@@ -59,13 +58,13 @@ pub(super) async fn clock_1970(env: &TestEnv, devices: u32) -> anyhow::Result<bo
         && story.incidents_of_devices().await? == u64::from(FAILING);
     let title = format!(
         "{wrong} of {devices} devices have a clock of 1970, and {FAILING} of these fail three times: {rows} rows, {suspect} \
-         of them with a clock that is not believed, {flagged} devices flagged"
+         of them with a wrong clock, {flagged} devices flagged"
     );
     table::timeline(&story, &title, is_right);
     Ok(is_right)
 }
 
-/// How many rows there are, and how many of a clock that is not believed.
+/// Returns the number of rows, and the number of rows with a wrong clock.
 async fn rows(env: &TestEnv) -> anyhow::Result<(i64, i64)> {
     let all = env.store().await.sync_events().all().await?;
     let count =
@@ -73,20 +72,20 @@ async fn rows(env: &TestEnv) -> anyhow::Result<(i64, i64)> {
     Ok(all.try_fold((0, 0), count).await?)
 }
 
-/// All report in the first minute of the hour, by cron; then each when it was told to.
+/// All devices report in the first minute of the hour, by cron; then each at the time that the server gave it.
 pub(super) async fn top_of_hour(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
     let mut story = Story::new(env, hours(2 * ROUNDS + 1)).await?;
     let _worker = env.worker("worker.log", &[]).await;
-    // From the first full minute on.
+    // Start at the first full minute.
     let start = story.at(hours(0)).as_millisecond();
     let top = MINUTE + minute_of(story.at(hours(0))).as_millisecond() - start;
     let herd = |device: u32| SignedDuration::from_millis(top + i64::from(device) * MINUTE / i64::from(devices));
     let mut due: Vec<_> = (0..devices).map(herd).collect();
     let mut busiest = Vec::new();
     for round in 0..2 * ROUNDS {
-        let told = due.iter().map(|due| story.at(*due)).collect::<Vec<_>>();
-        report_when_due(env, &mut story, &told, hours(round)).await?;
-        busiest.push(busiest_minute(env, *told.iter().max().unwrap_or(&story.at(hours(round)))).await?);
+        let times = due.iter().map(|due| story.at(*due)).collect::<Vec<_>>();
+        report_when_due(env, &mut story, &times, hours(round)).await?;
+        busiest.push(busiest_minute(env, *times.iter().max().unwrap_or(&story.at(hours(round)))).await?);
         for (device, due) in (0..).zip(&mut due) {
             *due = if round + 1 < ROUNDS {
                 *due + hours(1)
@@ -96,10 +95,10 @@ pub(super) async fn top_of_hour(env: &TestEnv, devices: u32) -> anyhow::Result<b
         }
     }
     let (first, last) = (busiest[0], busiest[busiest.len() - 1]);
-    let is_right = first > 0.9 && last < SPREAD && story.told.is_empty();
+    let is_right = first > 0.9 && last < SPREAD && story.sent.is_empty();
     let shares: Vec<_> = busiest.iter().map(|share| format!("{:.1} %", 100.0 * share)).collect();
     let title = format!(
-        "{devices} devices report by cron for {ROUNDS} hours, and then as they are told; in the busiest minute of each \
+        "{devices} devices report by cron for {ROUNDS} hours, and then at the server's times; in the busiest minute of each \
          hour there were {}",
         shares.join(", ")
     );
@@ -107,7 +106,7 @@ pub(super) async fn top_of_hour(env: &TestEnv, devices: u32) -> anyhow::Result<b
     Ok(is_right)
 }
 
-/// A report of each device at its time, with looks meanwhile.
+/// Sends a report of each device at its due time, with a tick each quarter of an hour.
 async fn report_when_due(
     env: &TestEnv,
     story: &mut Story<'_>,
@@ -127,7 +126,7 @@ async fn report_when_due(
     Ok(())
 }
 
-/// The largest share of the devices heard of within the hour before that were heard of in one minute.
+/// Returns the largest share of devices last seen in one minute, of all devices seen within the hour before `now`.
 #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
 async fn busiest_minute(env: &TestEnv, now: Timestamp) -> anyhow::Result<f64> {
     let minutes = LastSeen::new(env.queue()).by_minute(now).await?;

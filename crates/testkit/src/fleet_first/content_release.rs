@@ -1,4 +1,4 @@
-//! A bad content release: a fifth of the fleet fails for three hours, then all but a few are well.
+//! Scenario: a bad content release. A fifth of the fleet fails for three hours, then all but a few recover.
 
 use std::{
     collections::BTreeMap,
@@ -16,57 +16,57 @@ use super::{
 };
 use crate::{alerter_harness::AlerterHarness, requests::body, test_env::TestEnv};
 
-/// How many hours the story has: one is well, three fail, and three show what comes after.
+/// The length of the scenario, in hours: one is healthy, three fail, the rest is after the end.
 const HOURS: i64 = 8;
 
 /// The hours in which the failing devices fail.
 const BAD: std::ops::Range<i64> = 1..4;
 
-/// The version of the content that fails.
+/// The version of the bad content.
 const RELEASED: &str = "42";
 
-/// What happens.
+/// The parameters of the scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ContentRelease {
-    /// Devices of the fleet, each of which reports once an hour.
+    /// The number of devices, each of which reports once an hour.
     pub devices: u32,
-    /// Over how long of the hour their reports are spread.
+    /// The part of the hour over which the reports are spread.
     pub spread: SignedDuration,
-    /// How many of those that failed never recover.
+    /// The number of failing devices that never recover.
     pub lasting: u32,
-    /// How often the alerter looks while it begins.
+    /// The interval between ticks at the beginning of the failures.
     pub step: SignedDuration,
-    /// How often it looks otherwise.
+    /// The interval between ticks otherwise.
     pub pace: SignedDuration,
 }
 
-/// What people were told, and what it took.
+/// The messages that were sent, and the cost of the run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Notified {
-    /// How long after the first failing report the first message left.
+    /// Time from the first failed report to the first message; `None` if no message was sent.
     pub after: Option<SignedDuration>,
-    /// Messages by what they are about and say, as in `FleetSyncFailing firing`.
+    /// The number of messages by alert name and status, such as `FleetSyncFailing firing`.
     pub messages: BTreeMap<String, usize>,
     /// The lines of the alert log.
     pub lines: Vec<Value>,
-    /// When each was told, since the story began.
+    /// The time of each message, since the start of the scenario.
     pub times: Vec<SignedDuration>,
-    /// Reports that were worked on.
+    /// The number of reports that workers processed.
     pub reports: u64,
-    /// Incidents of single devices, none of which was told.
+    /// The number of incidents of single devices, none of which was sent.
     pub held: u64,
-    /// How long each look took.
-    pub looks: Vec<Duration>,
+    /// The duration of each tick.
+    pub ticks: Vec<Duration>,
 }
 
 impl ContentRelease {
-    /// A fleet of this size that reports over the hour, or as a herd.
+    /// Returns a scenario with this number of devices, which report over the hour or all in one minute.
     pub fn of(devices: u32, is_herd: bool) -> Self {
         let spread = if is_herd { SignedDuration::from_mins(1) } else { SignedDuration::from_hours(1) };
         Self { devices, spread, lasting: 12, step: SignedDuration::from_mins(5), pace: SignedDuration::from_mins(15) }
     }
 
-    /// How many fail.
+    /// Returns the number of failing devices.
     pub fn failing(&self) -> u32 {
         self.devices / 5
     }
@@ -78,18 +78,18 @@ impl ContentRelease {
         (is_failing && BAD.contains(&hour)) || (is_lasting && hour >= BAD.start)
     }
 
-    /// The version of its content: all that fail have the one that was released, and a tenth of as
-    /// many that do not.
+    /// Returns the content version of a device. All failing devices have the bad release, and a tenth as many healthy
+    /// ones.
     fn version(device: u32) -> &'static str {
         if device.is_multiple_of(5) || device % 50 == 1 { RELEASED } else { "41" }
     }
 
-    /// When in the hour a device reports, in milliseconds.
+    /// Returns the offset of a device's report within the hour, in milliseconds.
     fn offset(&self, device: u32) -> i64 {
         i64::from(device) * i64::try_from(self.spread.as_millis()).unwrap_or(i64::MAX) / i64::from(self.devices)
     }
 
-    /// The reports of a time since the start, in milliseconds.
+    /// Returns the reports of a period; `from` and `to` are milliseconds since `start`.
     fn reports(&self, start: Timestamp, from: i64, to: i64) -> anyhow::Result<Vec<SyncEvent>> {
         let hour_ms = 3_600_000;
         let mut reports = Vec::new();
@@ -108,8 +108,8 @@ impl ContentRelease {
 }
 
 impl Notified {
-    /// One message that it began, within ten minutes, which names the release; one that it is over;
-    /// one digest; and of no single device any.
+    /// Returns true if the messages are: one firing within ten minutes that names the release, one resolved, one
+    /// digest, and none of a single device.
     pub fn is_right(&self, release: &ContentRelease) -> bool {
         let is_in_time = self.after.is_some_and(|after| after <= SignedDuration::from_mins(10));
         let expected = ["FleetDigest firing", "FleetSyncFailing firing", "FleetSyncFailing resolved"];
@@ -121,7 +121,7 @@ impl Notified {
     }
 }
 
-/// Tells the story of a bad content release.
+/// Plays the scenario of a bad content release.
 pub async fn content_release(env: &TestEnv, release: &ContentRelease) -> anyhow::Result<Notified> {
     let (queue, alerts, alerter) = (env.queue(), env.store().await.alerts(), AlerterHarness::new(env).await?);
     let _worker = env.worker("worker.log", &[]).await;
@@ -129,7 +129,7 @@ pub async fn content_release(env: &TestEnv, release: &ContentRelease) -> anyhow:
     let hours = |hours| SignedDuration::from_hours(hours);
     let start = Timestamp::now() - hours(HOURS);
     let begins = hours(BAD.start)..hours(BAD.start) + SignedDuration::from_mins(30);
-    let (mut since, mut after, mut reports, mut looks, mut times) =
+    let (mut since, mut after, mut reports, mut ticks, mut times) =
         (SignedDuration::ZERO, None, 0, Vec::new(), Vec::new());
     while since < hours(HOURS) {
         let next = since + if begins.contains(&since) { release.step } else { release.pace };
@@ -141,7 +141,7 @@ pub async fn content_release(env: &TestEnv, release: &ContentRelease) -> anyhow:
         let now = start + since;
         let begun = Instant::now();
         alerter.tick_at(now).await?;
-        looks.push(begun.elapsed());
+        ticks.push(begun.elapsed());
         alerter.deliver().await?;
         times.resize(env.alerts().len(), since);
         if after.is_none() && !times.is_empty() {
@@ -156,6 +156,6 @@ pub async fn content_release(env: &TestEnv, release: &ContentRelease) -> anyhow:
         times,
         reports,
         held: alerts.count_of_devices().await?,
-        looks,
+        ticks,
     })
 }

@@ -1,10 +1,10 @@
-//! How many messages there were by what they are about and say, as in `FleetSilent firing`.
+//! The number of messages by alert name and status, such as `FleetSilent firing`.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// Those of some lines of an alert log.
+/// Counts the messages of these lines of an alert log.
 pub fn counted<'a>(lines: impl IntoIterator<Item = &'a Value>) -> BTreeMap<String, usize> {
     let mut messages = BTreeMap::new();
     for line in lines {
@@ -13,12 +13,12 @@ pub fn counted<'a>(lines: impl IntoIterator<Item = &'a Value>) -> BTreeMap<Strin
     messages
 }
 
-/// Those that there should be.
+/// Returns the expected messages in the form of [`counted`].
 pub fn told(messages: &[(&str, usize)]) -> BTreeMap<String, usize> {
     messages.iter().map(|(message, count)| ((*message).to_owned(), *count)).collect()
 }
 
-/// Returns a member of a line that is text, and nothing if it has none.
+/// Returns a text member of a line; an empty text if it has none.
 pub(super) fn word<'a>(line: &'a Value, member: &str) -> &'a str {
     line[member].as_str().unwrap_or_default()
 }

@@ -1,8 +1,7 @@
-//! Fleet first: what happens to a fleet, hour by hour on a clock of its own, and what people are
-//! told of it.
+//! Fleet first: scenarios of a fleet on a simulated clock, and the notifications they lead to.
 //!
-//! Only the clock is simulated: reports go through the queue and a worker into the store, and a
-//! real alerter looks at them at the times of the story and writes to its alert log.
+//! Only the clock is simulated. Reports go through the queue and a worker into the store. A real alerter evaluates
+//! them at the times of the scenario and writes to its alert log.
 
 mod behind;
 mod clocks;
@@ -23,15 +22,15 @@ pub use story::{Story, push};
 
 use crate::test_env::TestEnv;
 
-/// Tells the story that the settings name; whether people were told what they should.
+/// Plays the scenario of the settings. Returns true if the messages were the expected ones.
 pub async fn run(settings: &Settings) -> anyhow::Result<bool> {
     let (env, devices) = (TestEnv::new(), settings.devices());
     let is_right = match settings.scenario {
         StoryName::ContentRelease => {
             let release = settings.content_release();
-            let told = content_release(&env, &release).await?;
-            table::print(&release, &told);
-            told.is_right(&release)
+            let notified = content_release(&env, &release).await?;
+            table::print(&release, &notified);
+            notified.is_right(&release)
         }
         StoryName::IspOutage => scenarios::isp_outage(&env, devices).await?,
         StoryName::OwnOutage => scenarios::own_outage(&env, devices).await?,

@@ -1,4 +1,4 @@
-//! Devices fail and no alerter runs: what tells people that nobody tells them.
+//! Scenario: devices fail and no alerter runs. Page, `/readyz` and metrics must say so.
 
 use anyhow::Context;
 use jiff::{SignedDuration, Timestamp};
@@ -6,10 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::{scenarios::hours, story::Story, table};
 use crate::test_env::{Api, TestEnv};
 
-/// What a page must not say while nobody is being alerted.
+/// Texts that a page must not have while no alerter runs.
 const REASSURING: [&str; 2] = ["All quiet", "No open incident"];
 
-/// What page, `/readyz` and metrics say at one time.
+/// The state of page, `/readyz` and metrics at one time.
 #[derive(Debug)]
 struct Said {
     page: String,
@@ -27,7 +27,7 @@ impl Said {
         Ok(Self { page: text("/").await?, alerter, status: status.as_u16(), is_up: is_up == "1" })
     }
 
-    /// Whether all three say that nobody is being alerted, with these words on top of the page.
+    /// Returns true if all three say that no alerter runs, with these words as the page's headline.
     fn is_alarm(&self, words: &str) -> bool {
         let headline = format!("class=\"headline\">Nobody is being alerted: {words}<");
         self.page.contains(&headline)
@@ -48,8 +48,8 @@ impl Said {
     }
 }
 
-/// A tenth of the fleet fails for three hours: before any alerter ran, while one runs, and four minutes
-/// after it was gone.
+/// A tenth of the fleet fails for three hours. The page is checked before any alerter ran, while one runs, and four
+/// minutes after its last tick.
 pub(super) async fn nobody_alerts(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
     let mut story = Story::new(env, hours(3)).await?;
     let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
@@ -71,7 +71,7 @@ pub(super) async fn nobody_alerts(env: &TestEnv, devices: u32) -> anyhow::Result
     let gone = Said::by(&api).await?;
     never.print("before any alerter ran");
     runs.print("while one runs");
-    gone.print("four minutes after it was gone");
+    gone.print("four minutes after its last tick");
     let failing = devices.div_ceil(10);
     let is_right = never.is_alarm("no alerter has ever run")
         && never.page.contains(&format!("{failing} devices are failing without an open incident"))

@@ -1,5 +1,4 @@
-//! What a look costs that asks which part of the fleet each device is in, by how many labels the
-//! parts are made of.
+//! Measures the duration of a tick that groups silent devices by label, by the number of labels.
 
 use std::time::{Duration, Instant};
 
@@ -15,18 +14,17 @@ use super::{
 };
 use crate::{alerter_harness::AlerterHarness, requests::body, test_env::TestEnv};
 
-/// How often each thing is measured.
+/// The number of measurements of each kind.
 const TIMES: usize = 5;
 
-/// How many rows are stored at once.
+/// The number of rows in one insert.
 const BATCH_SIZE: usize = 5_000;
 
-/// How many devices' labels are looked up.
+/// The number of devices whose labels are looked up.
 const LOOKED_UP: u32 = 20_000;
 
-/// Measures with so many devices that reported within the last quarter of an hour, and then with a
-/// fiftieth of them more, all of one region, that were last heard of four hours ago; whether that is
-/// one message.
+/// Measures with devices that all reported within 14 minutes. Then a fiftieth more, all of one region, were last
+/// heard of four hours ago. Returns true if these are one message.
 pub(super) async fn measure(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
     let (story, absent) = (Story::new(env, SignedDuration::ZERO).await?, devices..devices + devices / 50);
     let now = story.at(SignedDuration::ZERO);
@@ -37,10 +35,11 @@ pub(super) async fn measure(env: &TestEnv, devices: u32) -> anyhow::Result<bool>
         story.heard(of_minute, ago).await?;
     }
     println(&format!("{devices} devices with four labels that reported within 14 minutes"));
-    let looks = [("", "in no parts"), (BY_ONE, "in parts by one label"), (BY_THREE, "in parts by three labels")];
-    for (config, what) in looks {
+    let groupings =
+        [("", "a tick, no labels"), (BY_ONE, "a tick, by one label"), (BY_THREE, "a tick, by three labels")];
+    for (config, kind) in groupings {
         let alerter = AlerterHarness::with(env, config).await?;
-        print(what, &look(&alerter, now, TIMES).await?);
+        print(kind, &ticks(&alerter, now, TIMES).await?);
     }
     let mut reads = Vec::new();
     for _ in 0..TIMES {
@@ -48,17 +47,17 @@ pub(super) async fn measure(env: &TestEnv, devices: u32) -> anyhow::Result<bool>
         env.store().await.sync_events().what_changed(now - SignedDuration::from_mins(15)..now).await?;
         reads.push(begun.elapsed());
     }
-    print("what changed is read", &reads);
-    print("labels of 20,000 looked up", &look_up(env, devices).await?);
+    print("recent changes read", &reads);
+    print("labels of 20,000 devices read", &look_up(env, devices).await?);
 
-    println(&format!("and {} more of one region that are silent", absent.len()));
+    println(&format!("and {} more of one region, silent", absent.len()));
     let ago = SignedDuration::from_hours(-4);
     report(env, devices, absent.clone(), now + ago).await?;
     story.heard(absent, ago).await?;
-    for (config, what) in looks {
+    for (config, kind) in groupings {
         let alerter = AlerterHarness::with(env, config).await?;
-        print(&format!("{what}, the first"), &look(&alerter, now, 1).await?);
-        print(&format!("{what}, the next"), &look(&alerter, now, TIMES).await?);
+        print(&format!("{kind}, the first"), &ticks(&alerter, now, 1).await?);
+        print(&format!("{kind}, the next"), &ticks(&alerter, now, TIMES).await?);
     }
     let messages = counted(&env.alerts());
     println(&format!("  messages: {messages:?}"));
@@ -69,7 +68,7 @@ pub(super) async fn measure(env: &TestEnv, devices: u32) -> anyhow::Result<bool>
 const BY_ONE: &str = "[rules]\nfleet_by = [\"region\"]\n";
 const BY_THREE: &str = "[rules]\nfleet_by = [\"region\", \"group\", \"contentVersion\"]\n";
 
-/// Rows of devices by their numbers. Those above the fleet's are all of one region.
+/// Stores a row of each device. Devices with numbers from `fleet` on are all of one region.
 async fn report(env: &TestEnv, fleet: u32, devices: std::ops::Range<u32>, at: Timestamp) -> anyhow::Result<()> {
     let event = |device: u32| {
         let region = if device < fleet { device % 10 } else { 0 };
@@ -88,15 +87,15 @@ async fn report(env: &TestEnv, fleet: u32, devices: std::ops::Range<u32>, at: Ti
     Ok(())
 }
 
-async fn look(alerter: &AlerterHarness, now: Timestamp, times: usize) -> anyhow::Result<Vec<Duration>> {
-    let mut looks = Vec::new();
+async fn ticks(alerter: &AlerterHarness, now: Timestamp, times: usize) -> anyhow::Result<Vec<Duration>> {
+    let mut ticks = Vec::new();
     for _ in 0..times {
         let begun = Instant::now();
         alerter.tick_at(now).await?;
-        looks.push(begun.elapsed());
+        ticks.push(begun.elapsed());
     }
     alerter.deliver().await?;
-    Ok(looks)
+    Ok(ticks)
 }
 
 async fn look_up(env: &TestEnv, fleet: u32) -> anyhow::Result<Vec<Duration>> {
@@ -111,9 +110,9 @@ async fn look_up(env: &TestEnv, fleet: u32) -> anyhow::Result<Vec<Duration>> {
     Ok(spent)
 }
 
-fn print(what: &str, spent: &[Duration]) {
+fn print(kind: &str, spent: &[Duration]) {
     let [median, longest] = durations(spent);
-    println(&format!("  {what:<36} median {median:.3} s, longest {longest:.3} s, of {}", spent.len()));
+    println(&format!("  {kind:<36} median {median:.3} s, longest {longest:.3} s, of {}", spent.len()));
 }
 
 #[expect(clippy::print_stdout, reason = "a tool for people")]

@@ -1,5 +1,4 @@
-//! The stories that are told by who is heard of and by few reports; [`super::content_release`] is the
-//! one of many.
+//! Scenarios of silent devices, back-fill and flapping; [`super::content_release`] is a larger one.
 
 use std::time::Duration;
 
@@ -12,13 +11,13 @@ use super::{
 };
 use crate::test_env::TestEnv;
 
-/// How many events of a backlog are made at once.
+/// The number of events of a backlog that are built at once.
 const BATCH_SIZE: usize = 50_000;
 
-/// The hours of which devices kept failed syncs: older than two hours, as they come late.
+/// The ages of kept failed syncs, in hours: older than two, so they arrive late.
 const KEPT: std::ops::Range<i64> = 4..76;
 
-/// How long it is between two looks while a backlog is worked on, which has the same processors.
+/// The pause between two ticks while workers drain a backlog on the same processors.
 const BETWEEN: Duration = Duration::from_secs(2);
 
 pub(super) fn hours(hours: i64) -> SignedDuration {
@@ -44,31 +43,31 @@ pub(super) async fn isp_outage(env: &TestEnv, devices: u32) -> anyhow::Result<bo
     Ok(is_right)
 }
 
-/// All of ours is away for six hours.
+/// `PiSync` itself is down for six hours.
 pub(super) async fn own_outage(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
     let mut story = Story::new(env, hours(40)).await?;
-    // One was silent for 20 hours before that, so that it would be for a day.
+    // One device was silent for 20 hours before, so its silence would reach a day.
     story.heard(0..1, hours(-20)).await?;
     story.heard(1..devices, hours(0)).await?;
     let millis = |hour| story.at(hours(hour)).as_millisecond().to_string();
     let (from, to) = (format!("gap:{}", millis(0)), millis(6));
     for minute in 0..3 {
         let now = hours(6) + SignedDuration::from_mins(minute);
-        // The API says every few seconds that it listens.
+        // The API writes its heartbeat every few seconds.
         let heard = story.at(now).as_millisecond().to_string();
         env.redis(&["HSET", "{}:heartbeat", "ingest", &heard, &from, &to]).await;
         story.tick(now).await?;
     }
-    let is_right = story.told.is_empty() && story.incidents_of_devices().await? == 0;
+    let is_right = story.sent.is_empty() && story.incidents_of_devices().await? == 0;
     table::timeline(
         &story,
-        &format!("nothing of {devices} devices is heard for six hours, since nobody listens"),
+        &format!("no report of {devices} devices arrives for six hours, as the API is down"),
         is_right,
     );
     Ok(is_right)
 }
 
-/// Devices send what they kept for three days, all in a random order, while an alerter looks.
+/// Devices send the reports of three days in a random order, while an alerter ticks.
 pub(super) async fn backfill(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
     let mut story = Story::new(env, hours(0)).await?;
     let mut all: Vec<_> = (0..devices).flat_map(|device| KEPT.chain([0]).map(move |hour| (device, hour))).collect();
@@ -89,14 +88,14 @@ pub(super) async fn backfill(env: &TestEnv, devices: u32) -> anyhow::Result<bool
             break;
         }
     }
-    let is_right = story.told.is_empty() && story.incidents_of_devices().await? == 0;
+    let is_right = story.sent.is_empty() && story.incidents_of_devices().await? == 0;
     let title =
-        format!("{} reports of {devices} devices, 72 failed ones and a good one each, and {looks} looks", all.len());
+        format!("{} reports of {devices} devices, 72 failed ones and a good one each, and {looks} ticks", all.len());
     table::timeline(&story, &title, is_right);
     Ok(is_right)
 }
 
-/// One device in a hundred fails each other time.
+/// One device in a hundred fails every other sync.
 pub(super) async fn flapping(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
     let mut story = Story::new(env, hours(50)).await?;
     let _worker = env.worker("worker.log", &[]).await;
@@ -107,12 +106,11 @@ pub(super) async fn flapping(env: &TestEnv, devices: u32) -> anyhow::Result<bool
     }
     let flapping = usize::try_from(devices.div_ceil(100))?;
     let is_right = story.messages() == told(&[("DeviceFlapping firing", flapping)]);
-    table::timeline(&story, &format!("{flapping} of {devices} devices fail each other time for two days"), is_right);
+    table::timeline(&story, &format!("{flapping} of {devices} devices fail every other sync for two days"), is_right);
     Ok(is_right)
 }
 
-/// One device in a hundred fails every two minutes, and is well again two seconds later: at no look it is
-/// failing.
+/// One device in a hundred fails every two minutes and recovers two seconds later: no tick sees it failing.
 pub(super) async fn flapping_within_the_hour(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
     let mut story = Story::new(env, hours(2)).await?;
     let _worker = env.worker("worker.log", &[]).await;
@@ -131,8 +129,7 @@ pub(super) async fn flapping_within_the_hour(env: &TestEnv, devices: u32) -> any
     }
     let flapping = usize::try_from(devices.div_ceil(100))?;
     let is_right = story.messages() == told(&[("DeviceFlapping firing", flapping)]);
-    let title =
-        format!("{flapping} of {devices} devices fail 33 times in an hour, and are well again two seconds later");
+    let title = format!("{flapping} of {devices} devices fail 33 times in an hour, and recover two seconds later");
     table::timeline(&story, &title, is_right);
     Ok(is_right)
 }

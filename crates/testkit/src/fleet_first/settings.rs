@@ -6,24 +6,24 @@ use pisync_core::settings::LogSettings;
 
 use super::ContentRelease;
 
-/// Tells a story of a fleet on a simulated clock, and shows what people were told; the servers to
-/// use are in the environment, see `scripts/fleet-first`
+/// Plays a scenario of a fleet on a simulated clock and prints the messages that people would get; the servers are in
+/// the environment, see `scripts/fleet-first`
 #[derive(Debug, Clone, Parser)]
 #[command(name = "fleet-first", version)]
 pub struct Settings {
-    /// Which story
+    /// Scenario to play
     #[arg(value_enum, default_value = "content-release")]
     pub scenario: StoryName,
-    /// Devices of the fleet [default: as many as the story was thought of for]
+    /// Devices of the fleet [default: the number that the scenario was made for]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1_000..=1_000_000))]
     pub devices: Option<u32>,
-    /// In content-release: all report within the first minute of the hour, and not spread over it
+    /// In content-release: all devices report within the first minute of the hour, instead of over the hour
     #[arg(long)]
     pub herd: bool,
-    /// In content-release: minutes of the simulated clock between two looks of the alerter
+    /// In content-release: minutes of the simulated clock between two ticks of the alerter
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..=5))]
     pub step: i64,
-    /// Where the log goes.
+    /// The format and level of the log.
     #[command(flatten)]
     pub log: LogSettings,
 }
@@ -34,45 +34,42 @@ impl AsRef<LogSettings> for Settings {
     }
 }
 
-/// What happens, and what people are to be told.
+/// The scenarios, with their expected messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum StoryName {
     /// A fifth of the fleet fails on content for three hours: one message, its end, one digest
     ContentRelease,
     /// A twentieth of the fleet is silent for 30 hours: one message, and its end
     IspOutage,
-    /// We are away for six hours: nothing is said of anyone
+    /// The servers are down for six hours: no message
     OwnOutage,
-    /// Devices send 72 failed syncs and a good one that they kept, in any order: nothing is said
+    /// Devices send 72 kept failed syncs and a good one, in random order: no message
     Backfill,
-    /// The same in the order in which it was kept: nothing is said
+    /// Devices send their kept failed syncs in order: no message
     BackfillInOrder,
-    /// The same by devices whose clock is five hours behind: nothing is said
+    /// Devices with a clock five hours behind send their kept failed syncs in order: no message
     BackfillBehind,
-    /// A device in ten has a clock that is five hours behind, and five of these fail: one message each,
-    /// which says so
+    /// A device in ten has a clock five hours behind, and five of these fail: one message each, which names the lag
     ConstantLag,
-    /// The clocks of all devices are five hours behind, and a fifth fails: one message, which says so
+    /// The clocks of all devices are five hours behind, and a fifth fails: one message, which names the lag
     FleetBehind,
-    /// One device in a hundred fails each other time, for two days: one message each
+    /// One device in a hundred fails every other sync for two days: one message each
     Flapping,
-    /// One device in a hundred fails every two minutes for an hour, and is well again two seconds later:
-    /// one message each
+    /// One device in a hundred fails every two minutes for an hour and recovers two seconds later: one message each
     FlappingWithinTheHour,
-    /// A tenth of the fleet fails, and no alerter runs: page, `/readyz` and metrics say that nobody is
-    /// being alerted, until one runs, and again when it is gone
+    /// A tenth of the fleet fails and no alerter runs: page, `/readyz` and metrics say so, until one runs, and again
+    /// after it ends
     NobodyAlerts,
-    /// A device in ten has a clock of 1970: its reports are kept and flagged, and only those that
-    /// fail are told
+    /// A device in ten has a clock of 1970: its reports are stored and flagged, and only failing devices lead to
+    /// messages
     #[value(name = "clock-1970")]
     Clock1970,
-    /// All report in the same minute by cron, and then as the server tells them: nothing is said, and
-    /// the busiest minute has 3 % of them at the most
+    /// All devices report in the same minute by cron, and then at the server's times: no message, and at most 3 % of
+    /// them in the busiest minute
     TopOfHour,
-    /// Only what a look costs that asks who is silent, with a thousandth of the devices so
+    /// Measures a tick that looks for silent devices, with a thousandth of the devices silent
     SilentLooks,
-    /// Only what a look costs that asks which part of the fleet each device is in, and what it costs to
-    /// read what changed
+    /// Measures a tick that groups silent devices by labels, and the read of recent changes
     PartLooks,
 }
 
@@ -92,7 +89,7 @@ impl StoryName {
 }
 
 impl Settings {
-    /// How many devices the fleet has.
+    /// Returns the number of devices of the fleet.
     pub(super) fn devices(&self) -> u32 {
         self.devices.unwrap_or(self.scenario.devices())
     }

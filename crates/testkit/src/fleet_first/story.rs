@@ -1,5 +1,5 @@
-//! A story while it is told: a fleet that is heard of or reports, an alerter that ticks, and the messages
-//! that it sends, each at a time since the story began.
+//! A scenario while it is played: devices that are heard of or report, an alerter that ticks, and its messages, all
+//! at times since the start.
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -15,34 +15,34 @@ use serde_json::Value;
 use super::messages::counted;
 use crate::{alerter_harness::AlerterHarness, requests::body, test_env::TestEnv};
 
-/// How many last words are noted at once.
+/// The number of last-seen times in one write.
 const BATCH_SIZE: usize = 10_000;
 
-/// How many envelopes are pushed at once.
+/// The number of envelopes in one push.
 const PUSH_SIZE: usize = 2_000;
 
-/// A story that is being played.
+/// A scenario that is being played.
 #[derive(Debug)]
 pub struct Story<'a> {
     env: &'a TestEnv,
     alerter: AlerterHarness,
     start: Timestamp,
-    /// What was told, each with when.
-    pub told: Vec<(SignedDuration, Value)>,
+    /// The messages so far, each with its time since the start.
+    pub sent: Vec<(SignedDuration, Value)>,
 }
 
 impl<'a> Story<'a> {
-    /// A story that began so long ago.
+    /// Starts a scenario so long before now.
     pub async fn new(env: &'a TestEnv, ago: SignedDuration) -> anyhow::Result<Self> {
-        Ok(Self { env, alerter: AlerterHarness::new(env).await?, start: Timestamp::now() - ago, told: Vec::new() })
+        Ok(Self { env, alerter: AlerterHarness::new(env).await?, start: Timestamp::now() - ago, sent: Vec::new() })
     }
 
-    /// The time of the story.
+    /// Returns the time `since` the start of the scenario.
     pub fn at(&self, since: SignedDuration) -> Timestamp {
         self.start + since
     }
 
-    /// Devices by their numbers are heard of, without a report.
+    /// Sets the last-seen time of devices, by number, without a report.
     pub async fn heard(&self, devices: Range<u32>, since: SignedDuration) -> anyhow::Result<()> {
         let (seen, at, all) = (LastSeen::new(self.env.queue()), self.at(since), devices.collect::<Vec<_>>());
         for some in all.chunks(BATCH_SIZE) {
@@ -52,7 +52,7 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
-    /// Devices by their numbers report, each whether it failed.
+    /// Sends reports of devices: each is a device number, and true if the sync failed. Waits until they are stored.
     pub async fn report(&self, reports: &[(u32, bool)], since: SignedDuration) -> anyhow::Result<()> {
         let at = self.at(since);
         let event = |(device, failed): &(u32, bool)| report_of(*device, at, *failed, at);
@@ -61,37 +61,37 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
-    /// The alerter looks at everything, and sends what is due.
+    /// Ticks the alerter at this time and sends all due messages.
     pub async fn tick(&mut self, since: SignedDuration) -> anyhow::Result<()> {
         self.alerter.tick_at(self.at(since)).await?;
         self.alerter.deliver().await?;
-        let lines = self.env.alerts().into_iter().skip(self.told.len());
-        self.told.extend(lines.map(|line| (since, line)));
+        let lines = self.env.alerts().into_iter().skip(self.sent.len());
+        self.sent.extend(lines.map(|line| (since, line)));
         Ok(())
     }
 
-    /// How many messages there were by what they are about and say, as in `FleetSilent firing`.
+    /// Returns the number of messages by alert name and status, such as `FleetSilent firing`.
     pub fn messages(&self) -> BTreeMap<String, usize> {
-        counted(self.told.iter().map(|(_, line)| line))
+        counted(self.sent.iter().map(|(_, line)| line))
     }
 
-    /// How many incidents of single devices there are, told or not.
+    /// Returns the number of incidents of single devices, with a message or without.
     pub async fn incidents_of_devices(&self) -> anyhow::Result<u64> {
         Ok(self.env.store().await.alerts().count_of_devices().await?)
     }
 }
 
-/// The name of a device by its number.
+/// Returns the name of a device by its number.
 pub(super) fn name(device: u32) -> String {
     format!("pibook-{device:07}")
 }
 
-/// A report of a device.
+/// Returns a report of a device.
 pub(super) fn report_of(device: u32, at: Timestamp, failed: bool, received_at: Timestamp) -> anyhow::Result<SyncEvent> {
     SyncEvent::from_json(body(&name(device), at, failed).to_string().as_bytes(), received_at).context("a report")
 }
 
-/// Puts events into the queue.
+/// Pushes events to the queue. Fails if it is full.
 pub async fn push(queue: &Queue, events: &[SyncEvent]) -> anyhow::Result<()> {
     let mut by_partition = BTreeMap::<Partition, Vec<_>>::new();
     for event in events {

@@ -1,4 +1,4 @@
-//! What is printed: the messages, and what it took.
+//! Printed results: the messages, and the cost of the run.
 
 use std::time::Duration;
 
@@ -7,58 +7,58 @@ use serde_json::Value;
 
 use super::{ContentRelease, Notified, Story, messages::word};
 
-/// The most messages of a timeline.
+/// The maximum number of messages in a timeline.
 const SHOWN: usize = 20;
 
-/// Prints what people were told and what it took.
+/// Prints the messages of a content release and the cost of the run.
 #[expect(clippy::print_stdout, reason = "a tool for people")]
-pub(super) fn print(release: &ContentRelease, told: &Notified) {
-    let after = told.after.map_or("never".to_owned(), |after| format!("{} min", after.as_mins()));
-    let [median, longest] = durations(&told.looks);
+pub(super) fn print(release: &ContentRelease, notified: &Notified) {
+    let after = notified.after.map_or("never".to_owned(), |after| format!("{} min", after.as_mins()));
+    let [median, longest] = durations(&notified.ticks);
     println!(
         "{} devices, {} of them failing, over {} min of the hour",
         release.devices,
         release.failing(),
         release.spread.as_mins()
     );
-    println!("  reports worked on           {}", told.reports);
+    println!("  reports processed           {}", notified.reports);
     println!("  first message after         {after}");
-    for (message, count) in &told.messages {
+    for (message, count) in &notified.messages {
         println!("  {message:<27} {count}");
     }
-    println!("  incidents of devices, held  {}", told.held);
-    println!("  a look: median, longest     {median:.3} s, {longest:.3} s, of {}", told.looks.len());
-    for (at, line) in told.times.iter().zip(&told.lines) {
-        println!("{}", moment(*at, line));
+    println!("  device incidents, inhibited {}", notified.held);
+    println!("  a tick: median, longest     {median:.3} s, {longest:.3} s, of {}", notified.ticks.len());
+    for (at, line) in notified.times.iter().zip(&notified.lines) {
+        println!("{}", timeline_row(*at, line));
     }
-    println!("{}", verdict(told.is_right(release)));
+    println!("{}", verdict(notified.is_right(release)));
 }
 
-/// Prints what people were told, and when.
+/// Prints the messages with their times.
 #[expect(clippy::print_stdout, reason = "a tool for people")]
 pub(super) fn timeline(story: &Story<'_>, title: &str, is_right: bool) {
-    println!("{title}: {} messages", story.told.len());
-    for (at, line) in story.told.iter().take(SHOWN) {
-        println!("{}", moment(*at, line));
+    println!("{title}: {} messages", story.sent.len());
+    for (at, line) in story.sent.iter().take(SHOWN) {
+        println!("{}", timeline_row(*at, line));
     }
-    if story.told.len() > SHOWN {
-        println!("  and {} more", story.told.len() - SHOWN);
+    if story.sent.len() > SHOWN {
+        println!("  and {} more", story.sent.len() - SHOWN);
     }
     println!("{}", verdict(is_right));
 }
 
-fn moment(at: SignedDuration, line: &Value) -> String {
+fn timeline_row(at: SignedDuration, line: &Value) -> String {
     let [name, status, message] = ["alertname", "status", "message"].map(|member| word(line, member));
     let (hours, minutes) = (at.as_hours(), at.as_mins() % 60);
     format!("  {hours:>3} h {minutes:>2} min  {name} {status}: {message}")
 }
 
 fn verdict(is_right: bool) -> &'static str {
-    if is_right { "as it should be" } else { "WRONG" }
+    if is_right { "as expected" } else { "NOT AS EXPECTED" }
 }
 
-pub(super) fn durations(looks: &[Duration]) -> [f64; 2] {
-    let mut looks: Vec<_> = looks.iter().map(Duration::as_secs_f64).collect();
-    looks.sort_by(f64::total_cmp);
-    [looks.get(looks.len() / 2), looks.last()].map(|look| look.copied().unwrap_or_default())
+pub(super) fn durations(ticks: &[Duration]) -> [f64; 2] {
+    let mut ticks: Vec<_> = ticks.iter().map(Duration::as_secs_f64).collect();
+    ticks.sort_by(f64::total_cmp);
+    [ticks.get(ticks.len() / 2), ticks.last()].map(|tick| tick.copied().unwrap_or_default())
 }

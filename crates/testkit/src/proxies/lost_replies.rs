@@ -1,5 +1,5 @@
-//! A way to Redis on which replies get lost: the request is forwarded and done, then the
-//! connection breaks.
+//! A proxy for Redis that drops replies: it forwards the request, Redis executes it, and the connection breaks before
+//! the reply.
 
 use std::{
     net::SocketAddr,
@@ -20,17 +20,17 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-/// How long Redis may take to answer a request whose reply is dropped.
+/// The timeout for the reply of Redis that is dropped.
 const REPLY: Duration = Duration::from_secs(5);
 
-/// Which requests lose their replies.
+/// A filter of the requests that lose their replies.
 #[derive(Debug, Clone, Copy)]
 pub struct Marker {
-    /// What is in them.
+    /// Texts that all such requests contain.
     pub with: &'static [&'static str],
-    /// What is in others of which the same is true.
+    /// Texts that other requests with these texts contain, and such requests do not.
     pub without: &'static [&'static str],
-    /// How many in a hundred.
+    /// The share of such requests that lose their reply, in percent.
     pub percent: u8,
 }
 
@@ -43,7 +43,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts one at a port of its own before `upstream`, a host and port.
+    /// Starts a proxy on a free port for `upstream`, a host and port.
     pub async fn start(upstream: String, marker: Marker, seed: u64) -> std::io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let (address, dropped) = (listener.local_addr()?, Arc::default());
@@ -51,12 +51,12 @@ impl Proxy {
         Ok(Self { address, dropped, task })
     }
 
-    /// Where it listens.
+    /// Returns the address of the proxy.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// How many requests were done without anybody being told.
+    /// Returns the number of requests that Redis executed and whose replies were dropped.
     pub fn dropped(&self) -> usize {
         self.dropped.load(Ordering::Relaxed)
     }
@@ -81,7 +81,7 @@ async fn serve(listener: TcpListener, upstream: String, marker: Marker, mut rng:
     }
 }
 
-/// Forwards until one side ends, or a reply is dropped; whether that was why.
+/// Forwards until one side ends or a reply is dropped. Returns true if a reply was dropped.
 async fn forward(client: TcpStream, upstream: &str, marker: Marker, rng: Rng) -> std::io::Result<bool> {
     let server = TcpStream::connect(upstream).await?;
     client.set_nodelay(true)?;
@@ -98,15 +98,14 @@ async fn forward(client: TcpStream, upstream: &str, marker: Marker, rng: Rng) ->
     if !is_marked {
         return Ok(false);
     }
-    // Redis does all that was sent to it, answers, and sees the end: nothing of it gets through.
+    // Redis executes and answers all requests, and sees the end. None of its answers is forwarded.
     server.shutdown().await?;
     let mut nowhere = tokio::io::sink();
     let all = tokio::time::timeout(REPLY, tokio::io::copy(&mut replies, &mut nowhere)).await;
     Ok(all.is_ok_and(|read| read.is_ok_and(|bytes| bytes > 0)))
 }
 
-/// Forwards whole requests until the client ends, or until one is marked and its turn has come;
-/// whether it is that.
+/// Forwards whole requests until the client ends or a request is to lose its reply. Returns true for the latter.
 async fn forward_requests(
     mut requests: OwnedReadHalf,
     server: &mut OwnedWriteHalf,
@@ -133,7 +132,7 @@ impl Marker {
     }
 }
 
-/// The length of the first request, if all of it is there. Source: the protocol specification of
+/// Returns the length of the first request, or `None` if it is not complete. Source: the protocol specification of
 /// Redis; a request is an array of bulk strings.
 fn request_length(bytes: &[u8]) -> Option<usize> {
     let (strings, mut end) = number(bytes, 0, b'*')?;
@@ -144,8 +143,8 @@ fn request_length(bytes: &[u8]) -> Option<usize> {
     (end <= bytes.len()).then_some(end)
 }
 
-/// The number in the line that begins at `from` with `kind`, and where the next line begins. What
-/// is no such line never becomes one: then nothing is forwarded any more, which shows.
+/// Returns the number in the line that begins at `from` with `kind`, and the offset of the next line. A malformed
+/// line never parses, so forwarding stops, which a test notices.
 fn number(bytes: &[u8], from: usize, kind: u8) -> Option<(usize, usize)> {
     let line = bytes.get(from..)?;
     let end = line.windows(2).position(|window| window == b"\r\n")?;

@@ -1,4 +1,4 @@
-//! What stands between two of the system, and is in trouble.
+//! Proxies between two parts of the system that cause faults.
 
 mod lost_replies;
 mod portal;

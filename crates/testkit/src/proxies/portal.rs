@@ -1,5 +1,5 @@
-//! What stands between a device and the API on a bad day: a captive portal, a proxy in trouble, a line
-//! that breaks. It answers by itself for a while, and forwards after that.
+//! A captive portal, a faulty proxy or a broken line between a device and the API. It answers some requests by
+//! itself, and forwards the rest.
 
 use std::{
     collections::VecDeque,
@@ -14,14 +14,14 @@ use tokio::{
 
 use crate::http_request::Request;
 
-/// What becomes of a request.
+/// The fault that a request meets.
 #[derive(Debug, Clone)]
 pub enum Interference {
-    /// It is answered so: the status, the header lines (each with its end) and the body.
+    /// The portal answers with this status, these header lines (each with its end) and this body.
     Answers(u16, String, String),
     /// The connection ends without an answer.
     Cuts,
-    /// It is forwarded, and the connection ends without the answer.
+    /// The request is forwarded, and the connection ends without the answer.
     LosesTheAnswer,
 }
 
@@ -33,16 +33,16 @@ pub struct Portal {
     task: JoinHandle<()>,
 }
 
-/// What becomes of each request that holds a text.
+/// A fault for each request that contains a text.
 type Always = Option<(&'static str, Interference)>;
 
 impl Portal {
-    /// Starts one before an API, such as `http://127.0.0.1:40123`.
+    /// Starts a portal for an API, such as `http://127.0.0.1:40123`, with one fault per request, then none.
     pub async fn start(api: &str, interferences: impl IntoIterator<Item = Interference>) -> Self {
         Self::begin(api, interferences, None).await
     }
 
-    /// Starts one that does the same to each request with this text in it, and forwards the others.
+    /// Starts a portal with one fault for each request that contains `text`. It forwards the others.
     pub async fn against(api: &str, text: &'static str, interference: Interference) -> Self {
         Self::begin(api, [], Some((text, interference))).await
     }
@@ -62,12 +62,12 @@ impl Portal {
         Self { url, queue, task }
     }
 
-    /// Where it listens.
+    /// Returns its URL.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// How many interferences are still to come.
+    /// Returns the number of faults that are left.
     pub fn left(&self) -> usize {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
@@ -79,7 +79,7 @@ impl Drop for Portal {
     }
 }
 
-/// One request, then the end of the connection.
+/// Serves one request, then ends the connection.
 async fn serve(
     mut client: TcpStream,
     upstream: &str,
@@ -104,12 +104,12 @@ async fn serve(
     client.shutdown().await.ok()
 }
 
-/// The answer of the API, to its end.
+/// Forwards a request. Returns the whole answer of the API.
 async fn forward(request: &[u8], upstream: &str) -> Option<Vec<u8>> {
     let mut server = TcpStream::connect(upstream).await.ok()?;
     let line = request.windows(2).position(|window| window == b"\r\n")? + 2;
     let (first, rest) = request.split_at(line);
-    // Else the connection, and the answer with it, would not end.
+    // Without it neither the connection nor the answer would end.
     let head = String::from_utf8_lossy(rest).replace("onnection: keep-alive", "onnection: close");
     let close = if head.to_lowercase().contains("connection: close") { "" } else { "Connection: close\r\n" };
     for part in [first, close.as_bytes(), head.as_bytes()] {

@@ -1,4 +1,4 @@
-//! A real Alertmanager of a test's own.
+//! A real Alertmanager of one test.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use tokio::process::Command;
 use super::{answers, free_port};
 use crate::{environment::server_binary, process::Service};
 
-/// A running Alertmanager that knows no other.
+/// A running Alertmanager without a cluster.
 #[derive(Debug)]
 pub struct AlertmanagerServer {
     port: u16,
@@ -17,7 +17,7 @@ pub struct AlertmanagerServer {
 }
 
 impl AlertmanagerServer {
-    /// Starts one with its files in `folder`, which tells the webhook at `webhook`, at once.
+    /// Starts one with its files in `folder`. It notifies the URL `webhook` without delay.
     pub async fn start(folder: PathBuf, webhook: &str) -> Self {
         std::fs::create_dir_all(&folder).expect("a folder for Alertmanager");
         let config = format!(
@@ -39,19 +39,19 @@ impl AlertmanagerServer {
         Service::start(command, &folder.join("alertmanager.log"))
     }
 
-    /// Kills it and starts it again at the same address: it has forgotten its alerts.
+    /// Kills it and starts it again at the same address, without its alerts.
     pub async fn restart(&mut self) {
         self.service.kill().await;
         self.service = Self::launch(self.port, &self.folder);
         answers(self.port).await;
     }
 
-    /// Where it is.
+    /// Returns its URL.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// What fires there, as amtool shows it.
+    /// Returns the firing alerts, as amtool lists them.
     pub async fn firing(&self) -> Vec<Value> {
         let mut command = Command::new(server_binary("amtool"));
         command.args(["alert", "query", "--output=json", "--alertmanager.url", &self.url()]);

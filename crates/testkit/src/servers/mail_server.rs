@@ -1,4 +1,4 @@
-//! A real mail server of a test's own, which speaks STARTTLS.
+//! A real mail server of one test, with STARTTLS.
 
 use std::path::{Path, PathBuf};
 
@@ -30,14 +30,14 @@ impl MailServer {
         Self { port, service, log }
     }
 
-    /// The mails that came in.
+    /// Returns the received mails.
     pub fn mails(&self) -> Vec<Value> {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
         let mails = log.lines().filter_map(|line| line.strip_prefix("mail "));
         mails.map(|mail| serde_json::from_str(mail).expect("JSON")).collect()
     }
 
-    /// The process.
+    /// Returns the process.
     pub fn service(&mut self) -> &mut Service {
         &mut self.service
     }

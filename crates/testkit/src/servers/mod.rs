@@ -1,4 +1,4 @@
-//! Servers of a test's own.
+//! Servers of one test.
 
 mod alertmanager;
 mod mail_server;
@@ -20,23 +20,23 @@ use tokio::net::TcpStream;
 
 use crate::clock::wait_until;
 
-/// How long a server may take until it listens.
+/// The timeout for a server to listen.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often it is looked whether it does.
+/// The interval between two connection attempts.
 const POLL_INTERVAL: Duration = Duration::from_millis(25);
 
-/// Returns a port for a server of a test.
+/// Returns a free port for a server of a test.
 ///
-/// Below 32768, where Linux takes the ports of outgoing connections: none of those can slip onto
-/// the port between this look and the server's start.
+/// It is below 32768, so it is none of Linux's ports for outgoing connections. None of those can take the port
+/// between this check and the server's start.
 pub fn free_port() -> u16 {
     let ports = std::iter::repeat_with(|| fastrand::u16(20_000..32_000)).take(100);
     let free = ports.into_iter().find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
     free.expect("a free port")
 }
 
-/// Waits until something listens on the port.
+/// Waits until a server listens on the port.
 async fn answers(port: u16) {
     let is_heard = wait_until(TIMEOUT, POLL_INTERVAL, async || TcpStream::connect(("127.0.0.1", port)).await.is_ok());
     assert!(is_heard.await, "nothing listens on port {port}");

@@ -1,4 +1,4 @@
-//! A `MongoDB` of a test's own, to be killed, stopped and started again.
+//! A `MongoDB` of one test, to be killed, stopped and started again.
 
 use std::{
     path::{Path, PathBuf},
@@ -34,7 +34,7 @@ impl MongoServer {
         Self::start_with(folder, &[]).await
     }
 
-    /// The same with further options of `mongod`.
+    /// Starts one as [`Self::start`] does, with further options of `mongod`.
     pub async fn start_with(folder: PathBuf, options: &[&'static str]) -> Self {
         let server = Self::launch(folder, options);
         initiate(&[&server]).await;
@@ -56,17 +56,17 @@ impl MongoServer {
         Service::start(command, &folder.join("mongod.log"))
     }
 
-    /// Where it is.
+    /// Returns its URI.
     pub fn uri(&self) -> String {
         format!("mongodb://127.0.0.1:{}/?replicaSet=rs0", self.port)
     }
 
-    /// The process.
+    /// Returns the process.
     pub fn service(&mut self) -> &mut Service {
         &mut self.service
     }
 
-    /// Starts it again where it was, with what it had on disk.
+    /// Starts it again at the same address, with its data on disk.
     pub async fn restart(&mut self) {
         self.service = Self::service_on(self.port, &self.folder, &self.options);
         initiate(&[self]).await;
@@ -74,13 +74,13 @@ impl MongoServer {
 }
 
 impl MongoServer {
-    /// Where it is, without the name of the replica set.
+    /// Returns its host and port, without the name of the replica set.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Starts it again where it was, with these further options; it is a replica set already, and
-    /// may ask for a user now.
+    /// Stops it and starts it again at the same address with these further options. It is a replica set already, and
+    /// may require a user now.
     pub async fn restart_as(&mut self, options: &[&'static str]) {
         self.service.terminate().await;
         self.options = options.to_vec();
@@ -90,20 +90,20 @@ impl MongoServer {
 }
 
 impl MongoSet {
-    /// Starts three with their data in `folder` and waits until one is primary.
+    /// Starts three nodes with their data in `folder` and waits until one is primary.
     pub async fn start(folder: &Path) -> Self {
         let nodes: Vec<_> = (0..3).map(|i| MongoServer::launch(folder.join(format!("mongo-{i}")), &[])).collect();
         initiate(&nodes.iter().collect::<Vec<_>>()).await;
         Self { nodes }
     }
 
-    /// Where it is.
+    /// Returns the URI of the set.
     pub fn uri(&self) -> String {
         let hosts: Vec<_> = self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
         format!("mongodb://{}/?replicaSet=rs0", hosts.join(","))
     }
 
-    /// The place of the primary; none while there is none.
+    /// Returns the index of the primary, if there is one.
     pub async fn primary(&self) -> Option<usize> {
         const SCRIPT: &str = "
 import sys, pymongo
@@ -121,12 +121,12 @@ for place, port in enumerate(sys.argv[1:]):
         String::from_utf8_lossy(&output.stdout).lines().next()?.parse().ok()
     }
 
-    /// The process of a node.
+    /// Returns the process of a node.
     pub fn service(&mut self, place: usize) -> &mut Service {
         &mut self.nodes[place].service
     }
 
-    /// Starts a node again where it was; the others know it.
+    /// Starts a node again at its address; the others know it.
     pub fn restart(&mut self, place: usize) {
         let node = &mut self.nodes[place];
         node.service = MongoServer::service_on(node.port, &node.folder, &node.options);

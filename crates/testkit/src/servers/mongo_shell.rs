@@ -1,4 +1,4 @@
-//! Asking a `MongoDB` what our store never does.
+//! `MongoDB` commands that the store does not have.
 
 use serde_json::Value;
 

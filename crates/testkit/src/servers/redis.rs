@@ -1,4 +1,4 @@
-//! A Redis of a test's own, to be killed, stopped and started again.
+//! A Redis of one test, to be killed, stopped and started again.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use tokio::process::Command;
 use super::{answers, free_port};
 use crate::{environment::server_binary, process::Service};
 
-/// A Redis with every write on disk before it is answered.
+/// A Redis that writes to disk before it answers.
 #[derive(Debug)]
 pub struct RedisServer {
     port: u16,
@@ -22,7 +22,7 @@ impl RedisServer {
         Self::start_on(free_port(), folder, options).await
     }
 
-    /// The same on a port of the caller's choice.
+    /// Starts one as [`Self::start`] does, on this port.
     pub async fn start_on(port: u16, folder: PathBuf, options: &[&'static str]) -> Self {
         std::fs::create_dir_all(&folder).expect("a folder for Redis");
         let service = Self::launch(port, &folder, options);
@@ -39,33 +39,33 @@ impl RedisServer {
         Service::start(command, &folder.join("redis.log"))
     }
 
-    /// Where it is.
+    /// Returns its URL.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Its port.
+    /// Returns its port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Its address.
+    /// Returns its host and port.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// The process.
+    /// Returns the process.
     pub fn service(&mut self) -> &mut Service {
         &mut self.service
     }
 
-    /// Starts it again where it was, with what it had on disk.
+    /// Starts it again at the same address, with its data on disk.
     pub async fn restart(&mut self) {
         self.service = Self::launch(self.port, &self.folder, &self.options);
         answers(self.port).await;
     }
 
-    /// Sends a command by `redis-cli`, and answers with what it printed.
+    /// Runs a command by `redis-cli` and returns its output.
     pub async fn cli(&self, args: &[&str]) -> String {
         let mut command = Command::new(server_binary("redis-cli"));
         let output = command.args(["-p", &self.port.to_string()]).args(args).output().await.expect("redis-cli");

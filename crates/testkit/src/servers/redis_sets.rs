@@ -1,4 +1,4 @@
-//! Redis on several servers: a cluster, and a master whose replicas sentinels choose from.
+//! Redis on several servers: a cluster, and a master with replicas and sentinels.
 
 use std::{net::TcpListener, path::Path, time::Duration};
 
@@ -7,40 +7,40 @@ use tokio::process::Command;
 use super::{free_port, redis::RedisServer};
 use crate::{clock::wait_until, environment::server_binary, process::Service};
 
-/// How long the servers may take to agree. A sentinel that a busy machine has held up does nothing for
-/// 30 s (its TILT mode).
+/// The timeout for the servers to agree. A sentinel that a busy machine has delayed does nothing for 30 s (its TILT
+/// mode).
 const TIMEOUT: Duration = Duration::from_mins(2);
 
-/// How often it is looked whether they do.
+/// The interval between two checks of their agreement.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How long a server may be silent before the others take it for dead, in milliseconds.
+/// The timeout after which the servers take a silent one for dead, in milliseconds.
 const SILENCE: &str = "1000";
 
-/// A replica gets its master's data at once.
+/// Options by which a replica gets its master's data without delay.
 const REPLICATION: [&str; 2] = ["--repl-diskless-sync-delay", "0"];
 
-/// The name under which the sentinels know the master.
+/// The name of the master among the sentinels.
 const MASTER: &str = "events";
 
-/// Servers of which one may die.
+/// A set of servers of which one may die.
 #[derive(Debug)]
 pub struct RedisSet {
     servers: Vec<RedisServer>,
     sentinels: Vec<(u16, Service)>,
-    /// What the sentinels ask their callers for.
+    /// The password that the sentinels require.
     password: Option<&'static str>,
 }
 
-/// One server of a set, by its place.
+/// The index of a server in its set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place(usize);
 
 impl RedisSet {
-    /// A cluster of three masters with a replica each.
+    /// Starts a cluster of three masters with a replica each.
     pub async fn cluster(folder: &Path, options: &[&'static str]) -> Self {
         let cluster = ["--cluster-enabled", "yes", "--cluster-node-timeout", SILENCE];
-        // A replica that has heard nothing for long may be all there is.
+        // A replica may take over even if it lost its master long ago: it may be the only copy.
         let cluster = [&cluster[..], &["--cluster-replica-validity-factor", "0"], &REPLICATION, options].concat();
         let mut servers = Vec::new();
         for i in 0..6 {
@@ -63,12 +63,12 @@ impl RedisSet {
         set
     }
 
-    /// A master with two replicas, and three sentinels.
+    /// Starts a master with two replicas, and three sentinels.
     pub async fn sentinels(folder: &Path, options: &[&'static str]) -> Self {
         Self::watched(folder, options, None).await
     }
 
-    /// The same with sentinels that ask for a password, as the servers do not.
+    /// Starts them as [`Self::sentinels`] does. The sentinels require a password, and the servers do not.
     pub async fn guarded_sentinels(folder: &Path, password: &'static str) -> Self {
         Self::watched(folder, &[], Some(password)).await
     }
@@ -99,7 +99,7 @@ impl RedisSet {
         set
     }
 
-    /// Where it is, in the form of the settings.
+    /// Returns the URL in the form of the settings.
     pub fn url(&self) -> String {
         let hosts =
             |ports: Vec<u16>| ports.iter().map(|port| format!("127.0.0.1:{port}")).collect::<Vec<_>>().join(",");
@@ -109,13 +109,13 @@ impl RedisSet {
         format!("redis+sentinel://{}/{MASTER}", hosts(self.sentinels.iter().map(|(port, _)| *port).collect()))
     }
 
-    /// The master that has a key, with the replicas it has now.
+    /// Returns the master of a key, and its current replicas.
     pub async fn holders(&self, key: &str) -> (Place, Vec<Place>) {
         for (i, server) in self.servers.iter().enumerate() {
             let replication = server.cli(&["INFO", "replication"]).await;
             let ports = replication.lines().filter_map(|line| line.strip_prefix("slave")?.split("port=").nth(1));
             let ports: Vec<u16> = ports.filter_map(|rest| rest.split(',').next()?.parse().ok()).collect();
-            // One that has not the key says who has.
+            // A master without the key names its owner.
             if replication.contains("role:master") && !server.cli(&["EXISTS", key]).await.contains("MOVED") {
                 let place = |port: &u16| self.servers.iter().position(|server| server.port() == *port).map(Place);
                 return (Place(i), ports.iter().filter_map(place).collect());
@@ -124,19 +124,19 @@ impl RedisSet {
         panic!("no master has {key}")
     }
 
-    /// Sends a command to the server that has its key.
+    /// Runs a command on the server that has its key.
     pub async fn cli(&self, args: &[&str]) -> String {
         let last = self.servers.len() - 1;
         self.servers[last].cli(&[&["-c"], args].concat()).await
     }
 
-    /// Whether a server is a replica with a master that is there.
+    /// Returns true if a server is a replica of a reachable master.
     pub async fn is_replica(&self, place: Place) -> bool {
         self.servers[place.0].cli(&["INFO", "replication"]).await.contains("role:slave")
             && self.in_step(&self.servers[place.0]).await
     }
 
-    /// Lets a replica take over from the master that has a key, which lives on as a replica.
+    /// Makes a replica take over from the master of a key. The master lives on as a replica.
     pub async fn hand_over(&self, key: &str) {
         let (master, replicas) = self.holders(key).await;
         wait("a replica that takes over", async || {
@@ -150,17 +150,17 @@ impl RedisSet {
         wait("the old master as a replica", async || self.is_replica(master).await).await;
     }
 
-    /// Every server.
+    /// Returns all servers.
     pub fn servers(&self) -> &[RedisServer] {
         &self.servers
     }
 
-    /// One of the servers.
+    /// Returns one of the servers.
     pub fn server(&mut self, place: Place) -> &mut RedisServer {
         &mut self.servers[place.0]
     }
 
-    /// Whether a server is a master or has all that its master has.
+    /// Returns true if a server is a master with a replica in sync, or a replica in sync with its master.
     async fn in_step(&self, server: &RedisServer) -> bool {
         let replication = server.cli(&["INFO", "replication"]).await;
         let is_replica = replication.contains("role:slave");

@@ -1,4 +1,4 @@
-//! A running `ingest-api`, and how it is asked.
+//! A running `ingest-api`, and requests to it.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub struct Api {
 }
 
 impl Api {
-    /// An API that runs, by its address without a scheme.
+    /// Returns a running API by its address without a scheme.
     pub(super) fn new(service: Service, address: &str) -> Self {
         Self { service, url: format!("http://{address}"), client: reqwest::Client::new() }
     }
@@ -35,7 +35,7 @@ impl Api {
         request.send().await.expect("an answer")
     }
 
-    /// Posts reports, one after the other; each must be accepted.
+    /// Posts reports, one after the other. Panics unless each is accepted.
     pub async fn accepts(&self, bodies: &[Value]) {
         for body in bodies {
             let answer = self.post(body).await;
@@ -44,7 +44,7 @@ impl Api {
         }
     }
 
-    /// Sends a body to a path; the status and the JSON of the answer, null where there is none.
+    /// Sends a body to a path. Returns the status, and the JSON of the answer or null.
     pub async fn send(&self, method: &str, path: &str, body: &Value) -> (StatusCode, Value) {
         let method = method.parse().expect("a method");
         let request = self.client.request(method, format!("{}{path}", self.url)).json(body);
@@ -53,7 +53,7 @@ impl Api {
         (status, answer.json().await.unwrap_or_default())
     }
 
-    /// Asks for a path; the status and the JSON of the answer.
+    /// Gets a path. Returns the status and the JSON of the answer.
     pub async fn get(&self, path: &str) -> (StatusCode, Value) {
         let answer = self.client.get(format!("{}{path}", self.url)).send().await.expect("an answer");
         (answer.status(), answer.json().await.expect("JSON"))

@@ -1,4 +1,4 @@
-//! One test's own world: its database, its queue, its processes.
+//! The environment of one test: its database, its queue, its processes.
 
 mod api;
 mod mongo;
@@ -26,13 +26,13 @@ use crate::{
     servers::{MongoServer, RedisServer},
 };
 
-/// How long the system may take to reach a state that a test waits for.
+/// The timeout for a state that a test waits for.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How often it is looked.
+/// The interval between two checks of that state.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A name that nothing else uses, and the servers that go with it.
+/// A unique name, and the servers to use with it.
 #[derive(Debug)]
 pub struct TestEnv {
     name: String,
@@ -43,56 +43,56 @@ pub struct TestEnv {
 }
 
 impl TestEnv {
-    /// A world on the shared servers.
+    /// Returns an environment on the shared servers.
     pub fn new() -> Self {
         Self::at(None, None)
     }
 
-    /// A world on the shared servers but for Redis.
+    /// Returns an environment on the shared servers but for Redis.
     pub fn on_redis(redis: &RedisServer) -> Self {
         Self::at(Some(redis.url()), None)
     }
 
-    /// A world on the shared servers but for `MongoDB`.
+    /// Returns an environment on the shared servers but for `MongoDB`.
     pub fn on_mongo(mongo: &MongoServer) -> Self {
         Self::at(None, Some(mongo.uri()))
     }
 
-    /// A world on these servers; on the shared ones where none is named.
+    /// Returns an environment on these servers, or on the shared one for each `None`.
     pub fn at(redis_url: Option<String>, mongo_uri: Option<String>) -> Self {
         let redis_url = redis_url.unwrap_or_else(|| setting("PISYNC_TEST_REDIS_URL"));
         Self::on(redis_url, mongo_uri.unwrap_or_else(|| setting("PISYNC_TEST_MONGO_URI")))
     }
 
     fn on(redis_url: String, mongo_uri: String) -> Self {
-        // Whatever speaks TLS uses it; only a second call could fail.
+        // Set the process's provider for TLS; only a second call could fail.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::Builder::new().prefix("pisync-e2e-").tempdir().expect("a folder");
         let name = folder.path().file_name().expect("its name").to_string_lossy().replace('.', "");
         Self { name, redis_url, mongo_uri, partitions: 4, folder }
     }
 
-    /// The name of the database, and the prefix of the keys.
+    /// Returns the name of the database, which is also the prefix of the keys.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Where `MongoDB` is.
+    /// Returns the URI of `MongoDB`.
     pub fn mongo_uri(&self) -> &str {
         &self.mongo_uri
     }
 
-    /// Lets what is started from now on find this world on other servers.
+    /// Sets other servers for all processes started after it.
     pub fn move_to(&mut self, redis: &RedisServer, mongo: &MongoServer) {
         (self.redis_url, self.mongo_uri) = (redis.url(), mongo.uri());
     }
 
-    /// Lets what is started from now on have so many partitions.
+    /// Sets the number of partitions for all processes started after it.
     pub fn set_partitions(&mut self, partitions: u16) {
         self.partitions = partitions;
     }
 
-    /// The settings of the queue, as the processes of this world have them.
+    /// Returns the settings of the queue, as the processes have them.
     pub fn redis_settings(&self) -> RedisSettings {
         RedisSettings {
             redis_url: Secret::new(&self.redis_url),
@@ -104,17 +104,17 @@ impl TestEnv {
         }
     }
 
-    /// A file in the folder of this world.
+    /// Returns the path of a file in the folder of this environment.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// The queue.
+    /// Returns the queue.
     pub fn queue(&self) -> Queue {
         Queue::new(&self.redis_settings()).expect("a queue")
     }
 
-    /// The store.
+    /// Returns the store.
     pub async fn store(&self) -> Store {
         let settings = MongoSettings {
             mongo_uri: Secret::new(&self.mongo_uri),
@@ -126,7 +126,7 @@ impl TestEnv {
         Store::open(&settings, "e2e").await.expect("a store")
     }
 
-    /// A binary of the workspace with the settings of this world in its environment.
+    /// Returns a command for a binary of the workspace, with the settings of this environment.
     pub fn command(&self, binary: &str, args: &[&str]) -> Command {
         let mut command = Service::binary(binary);
         command.args(args).current_dir(self.folder.path());
@@ -146,7 +146,7 @@ impl TestEnv {
         self.api_named("api.log", args).await
     }
 
-    /// The same with a log of its own name, for a test that has more than one.
+    /// Starts `ingest-api` with this name for its log, for a test with several.
     pub async fn api_named(&self, name: &str, args: &[&str]) -> Api {
         let mut service = self.start(name, "ingest-api", &[&["--bind", "127.0.0.1:0"], args].concat());
         let address = service.says("listening address=").await;
@@ -168,19 +168,19 @@ impl TestEnv {
         service
     }
 
-    /// The lines of `alerts.log`.
+    /// Returns the lines of `alerts.log`.
     pub fn alerts(&self) -> Vec<Value> {
         let log = std::fs::read_to_string(self.path("alerts.log")).unwrap_or_default();
         log.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
     }
 
-    /// Waits until `alerts.log` has at least so many lines.
+    /// Waits until `alerts.log` has at least `count` lines, and returns them.
     pub async fn has_alerts(&self, count: usize) -> Vec<Value> {
         self.until("alert lines", async || self.alerts().len() >= count).await;
         self.alerts()
     }
 
-    /// Waits until no message waits or is in flight.
+    /// Waits until no event is ready or in flight.
     pub async fn drained(&self) {
         let queue = self.queue();
         self.until("an empty queue", async || {
@@ -190,7 +190,7 @@ impl TestEnv {
         .await;
     }
 
-    /// Waits until `reached` says so.
+    /// Waits until `reached` returns true. Panics with all logs after a minute.
     pub async fn until(&self, what: &str, reached: impl AsyncFn() -> bool) {
         if !wait_until(TIMEOUT, POLL_INTERVAL, reached).await {
             let files = std::fs::read_dir(self.folder.path()).into_iter().flatten().flatten().map(|entry| entry.path());
@@ -199,27 +199,27 @@ impl TestEnv {
         }
     }
 
-    /// All rows.
+    /// Returns all rows.
     pub async fn rows(&self) -> Vec<StoredEvent> {
         use futures_util::TryStreamExt;
         let rows = self.store().await.sync_events().all().await.expect("rows");
         rows.try_collect().await.expect("rows")
     }
 
-    /// All counters.
+    /// Returns all counters.
     pub async fn counters(&self) -> HashMap<DeviceId, FailureCounter> {
         use futures_util::TryStreamExt;
         let kept = self.store().await.failure_counters().all().await.expect("counters");
         kept.map_ok(|kept| (kept.counter.device_id.clone(), kept.counter)).try_collect().await.expect("counters")
     }
 
-    /// The failure count of a device; 0 where it has no counter.
+    /// Returns the failure count of a device; 0 if it has no counter.
     pub async fn failure_count(&self, device_id: &str) -> i32 {
         let device_id = DeviceId::parse(device_id).expect("a device id");
         self.counters().await.get(&device_id).map_or(0, FailureCounter::failure_count)
     }
 
-    /// Sends a command to Redis by `redis-cli`, with `{}` for the prefix of the keys.
+    /// Runs a Redis command by `redis-cli`, with `{}` for the prefix of the keys. Returns its output.
     pub async fn redis(&self, args: &[&str]) -> String {
         let args = args.iter().map(|arg| arg.replace("{}", &self.name));
         let mut command = Command::new(server_binary("redis-cli"));
@@ -228,13 +228,13 @@ impl TestEnv {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    /// Ends the test: nothing may be left in the queue. Removes what the servers hold of it.
+    /// Ends the test: waits for an empty queue, then removes the test's data from the servers.
     pub async fn finish(self) {
         self.drained().await;
         self.remove().await;
     }
 
-    /// Removes what the servers hold of this world.
+    /// Removes the test's data from the servers.
     pub async fn remove(self) {
         self.queue().remove().await.expect("removing the keys");
         self.store().await.remove().await.expect("removing the database");

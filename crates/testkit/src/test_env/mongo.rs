@@ -1,4 +1,4 @@
-//! What the database of a test holds beyond what our store reads and writes.
+//! Commands on the database of a test that the store does not have.
 
 use serde_json::{Value, json};
 
@@ -26,13 +26,13 @@ print(json_util.dumps(list(found), json_options=json_util.RELAXED_JSON_OPTIONS))
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
-/// Lets the database note from now on what it is asked.
+/// Turns on the profiler, which records all operations on the database.
 pub async fn profile(env: &TestEnv) {
     mongo_command(env, "create", "system.profile", json!({ "capped": true, "size": 64 * 1024 * 1024 })).await;
     mongo_command(env, "profile", 2, json!({})).await;
 }
 
-/// What a process has asked of the database since the profiler was turned on.
+/// Returns the reads of a process since the profiler was turned on, as profiler documents.
 pub async fn asked_by(env: &TestEnv, process: &str) -> Vec<Value> {
     let by_process = json!({ "appName": process, "op": { "$in": ["query", "command", "getmore"] } });
     let all = mongo_find(env, "system.profile", by_process).await;

@@ -1,4 +1,4 @@
-//! The comparison itself: a pure function of the ledger, the rows and the counters.
+//! The comparison: a pure function of the ledger, the rows and the counters.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use super::{
     fold::Fold,
 };
 
-/// A comparison under way: rows and counters go in, in any order, and findings come out.
+/// A comparison in progress: it takes rows and counters in any order, and returns findings.
 #[derive(Debug)]
 pub struct Comparison<'a> {
     expectations: &'a Expectations,
@@ -24,13 +24,13 @@ pub struct Comparison<'a> {
 }
 
 impl<'a> Comparison<'a> {
-    /// A comparison with what the ledger says.
+    /// Starts a comparison with these expectations.
     pub fn new(expectations: &'a Expectations) -> Self {
         let findings = Findings { acknowledged: expectations.acknowledged(), ..Findings::default() };
         Self { expectations, rows_of: HashMap::new(), folds: HashMap::new(), counters: HashMap::new(), findings }
     }
 
-    /// Takes in a row of `SyncEvent`.
+    /// Adds a row of `SyncEvent`.
     pub fn row(&mut self, row: &StoredEvent) {
         let device_id = DeviceId::parse(&row.device_id).ok();
         let of_fleet = device_id.filter(|device_id| self.expectations.devices().contains(device_id));
@@ -58,8 +58,8 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// The event that a row stands for: by what it says, else by its id. So neither a row with a
-    /// foreign id nor one with a wrong value goes unrecognized.
+    /// Returns the event of a row: by its content, else by its id. So a row with a foreign id or a wrong value is
+    /// still recognized.
     fn explain(&self, device_id: Option<&DeviceId>, row: &StoredEvent) -> Option<(EventId, &'a Expectation)> {
         let events = self.expectations.events();
         let device_time = row.device_timestamp.unwrap_or(row.timestamp);
@@ -68,7 +68,7 @@ impl<'a> Comparison<'a> {
         derived.into_iter().chain([row.id]).find_map(|id| Some((id, events.get(&id)?)))
     }
 
-    /// Takes in a `FailureCounter`.
+    /// Adds a `FailureCounter`.
     pub fn counter(&mut self, counter: &FailureCounter) {
         let device_id = &counter.device_id;
         if self.expectations.devices().contains(device_id)
@@ -78,7 +78,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// What was found, once all rows and counters are in.
+    /// Returns the findings, after all rows and counters.
     pub fn finish(mut self) -> Findings {
         for (id, event) in self.expectations.events() {
             let is_stored = self.rows_of.contains_key(id);
@@ -107,10 +107,9 @@ impl<'a> Comparison<'a> {
     }
 }
 
-/// The names of the fields that are not as the event says.
+/// Returns the names of the fields that differ from the event.
 ///
-/// Whether a device's clock was to be believed depends on the time of receipt, which is the row's
-/// `createdAt`.
+/// A device's clock is judged by the time of receipt, which is the row's `createdAt`.
 fn wrong_fields(id: EventId, event: &Expectation, row: &StoredEvent) -> Vec<&'static str> {
     let time = DeviceTime::judge(event.device_time, row.created_at, None);
     let mut wrong: Vec<_> = [
@@ -128,7 +127,7 @@ fn wrong_fields(id: EventId, event: &Expectation, row: &StoredEvent) -> Vec<&'st
         speed: row.internet_speed,
         details: row.details.clone(),
     };
-    let nearest = event.values.iter().map(|said| said.differ(&stored)).min_by_key(Vec::len);
+    let nearest = event.values.iter().map(|values| values.differ(&stored)).min_by_key(Vec::len);
     wrong.extend(nearest.into_iter().flatten());
     wrong
 }

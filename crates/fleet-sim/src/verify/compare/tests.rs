@@ -1,4 +1,4 @@
-//! Each kind of fault is seen, and nothing else is taken for one.
+//! Each kind of fault is found, and nothing else counts as one.
 
 use jiff::Timestamp;
 use pisync_core::models::{Details, Labels, Observation, SyncEvent, recount};
@@ -39,7 +39,7 @@ fn counter(events: &[SyncEvent]) -> FailureCounter {
     recount(events[0].device_id.clone(), events.iter().map(Observation::from).collect())
 }
 
-/// A fleet of two devices that fail at the end, and a database that holds what it must.
+/// A fleet of two devices that fail at the end, and a database that agrees with it.
 struct World {
     ledger: Vec<(State, SyncEvent)>,
     rows: Vec<StoredEvent>,
@@ -69,7 +69,7 @@ impl World {
         comparison.finish()
     }
 
-    /// What is found in a good world that was changed.
+    /// Returns the findings after a change to a correct database.
     fn after(change: impl FnOnce(&mut Self)) -> Findings {
         let mut world = Self::good();
         change(&mut world);
@@ -77,7 +77,7 @@ impl World {
     }
 }
 
-/// Lost, duplicated, phantom, wrong values, wrong counters.
+/// Returns the counts of lost, duplicated, phantom, wrong values and wrong counters.
 fn faults(findings: &Findings) -> [u64; 5] {
     let Findings { lost, duplicated, phantom, wrong_values, wrong_counters, .. } = *findings;
     [lost, duplicated, phantom, wrong_values, wrong_counters]
