@@ -154,18 +154,18 @@ impl Drive {
 
     async fn send(&self, body: &str, stats: &mut Stats) -> anyhow::Result<bool> {
         let delivery = self.client.deliver(body).await;
-        let state = match delivery.outcome {
+        let entry = match delivery.outcome {
             Outcome::Accepted { .. } => Some(State::Acked),
             Outcome::Refused { may_be_stored, .. } | Outcome::GaveUp { may_be_stored } => {
                 may_be_stored.then_some(State::Unknown)
             }
         };
-        if let (Some(ledger), Some(state)) = (&self.ledger, state) {
-            ledger.write(state, body)?;
+        if let (Some(ledger), Some(entry)) = (&self.ledger, entry) {
+            ledger.write(entry, body)?;
         }
         self.bar.inc(1);
         stats.count(delivery, false);
-        Ok(state == Some(State::Acked))
+        Ok(entry == Some(State::Acked))
     }
 
     fn flush(&self) -> anyhow::Result<()> {
