@@ -5,7 +5,6 @@
 //! its devices), `batch_summary` and [`repeats`] (other facts of the batch), [`lease_keeper`] (extending the
 //! lease), [`overflow`] (dead letters over the bound), [`retention`] (removing old rows), [`metrics`],
 //! [`commands`] (of the operator).
-//! go), [`metrics`] (what is counted), [`commands`] (the operator's verbs).
 
 pub mod away;
 pub mod batch;

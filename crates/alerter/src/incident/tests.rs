@@ -1,4 +1,4 @@
-//! Every step that an incident can take, and whole stories by a clock of their own.
+//! Every transition of an incident, and whole stories on a simulated clock.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -17,7 +17,7 @@ fn alert(since: i64) -> Alert {
     failing("a", at(since))
 }
 
-/// An evaluation, and what suppresses the messages.
+/// An evaluation, and the reasons that suppress the messages.
 type Seen = (Evaluation, Suppression);
 
 fn found(health: Health, alert: Alert) -> Seen {
@@ -71,7 +71,7 @@ fn dead() -> Delivery {
 /// One device, its alerter and its receiver.
 struct World {
     incident: Option<Incident>,
-    /// All that were there before.
+    /// All incidents before the current one.
     earlier: Vec<Incident>,
     routes: Vec<Route>,
     answer: Delivery,
@@ -89,7 +89,7 @@ impl World {
         self.incident.as_ref().unwrap()
     }
 
-    /// A look at this time.
+    /// Evaluates at this time.
     fn look(&mut self, seen: &Seen, second: i64) -> &mut Self {
         if let Some(after) = step(self.incident.as_ref(), seen, &self.routes, second) {
             let before = self.incident.replace(after);
@@ -122,7 +122,7 @@ impl World {
         self.incident = Some(after);
     }
 
-    /// Sends what is due.
+    /// Sends the due messages.
     fn send(&mut self, second: i64) -> &mut Self {
         while let Some((message, attempts)) = self.claim(second) {
             self.conclude(&message, attempts, second);
@@ -130,7 +130,7 @@ impl World {
         self
     }
 
-    /// A tick.
+    /// Runs a tick: evaluates and sends.
     fn tick(&mut self, seen: &Seen, second: i64) -> &mut Self {
         self.look(seen, second).send(second)
     }
@@ -149,9 +149,9 @@ use NotificationKind::{Firing as Began, Repeat, Resolved as Ended};
 
 /// A step of a story, at a minute.
 enum Step<'a> {
-    /// A look, and what is due is sent.
+    /// An evaluation, then the due messages are sent.
     Tick(i64, &'a Seen),
-    /// A look alone.
+    /// An evaluation alone.
     Look(i64, &'a Seen),
 }
 
@@ -167,7 +167,7 @@ fn story(steps: &[Step<'_>]) -> World {
     world
 }
 
-/// What is sent, by the minute.
+/// Returns the sent messages, by the minute.
 fn sent(world: &World) -> Vec<(i64, NotificationKind)> {
     world.delivered.iter().map(|(second, telling)| (second / MINUTE, *telling)).collect()
 }
@@ -184,16 +184,16 @@ fn what_is_said_follows_from_what_was_said() {
         (&[Tick(0, bad), Tick(1, good), Tick(2, good)], both, Some(Resolved), 0),
         // Its device falls silent.
         (&[Tick(0, bad), Tick(180, late)], one, Some(Firing), 0),
-        // What comes back before its end was told has not ended for anyone.
+        // A failure that returns before its end was notified has not ended for anyone.
         (&[Tick(0, bad), Look(1, good), Tick(2, bad), Tick(3, good)], &[(0, Began), (3, Ended)], Some(Resolved), 0),
-        // What comes back within half an hour is the same incident, and no news.
+        // A failure that returns within half an hour is the same incident, and no news.
         (&[Tick(0, bad), Tick(1, good), Tick(31, again)], both, Some(Firing), 0),
         (&[Tick(0, bad), Tick(1, good), Tick(31, again), Tick(60, good)], both, Some(Resolved), 0),
-        // Later it is another one, even with the same beginning: late rows can take a run below the
-        // threshold and back.
+        // Later it is another incident, even with the same start: late rows can take a run below the threshold
+        // and back.
         (&[Tick(0, bad), Tick(1, good), Tick(32, news)], &[both[0], both[1], (32, Began)], Some(Firing), 60),
         (&[Tick(0, bad), Tick(1, good), Tick(60, bad)], &[both[0], both[1], (60, Began)], Some(Firing), 0),
-        // What comes back and lasts is repeated, and its end told.
+        // A returned failure that lasts is repeated, and its end notified.
         (&[Tick(0, bad), Tick(1, good), Tick(2, bad), Tick(day - 1, bad)], both, Some(Firing), 0),
         (
             &[Tick(0, bad), Tick(1, good), Tick(2, bad), Tick(day, bad), Tick(day + 60, good)],
@@ -213,7 +213,7 @@ fn what_is_said_follows_from_what_was_said() {
     }
 }
 
-/// The three reasons to hold a message back, and what they leave in the incident.
+/// The three reasons to hold a message back, and their traces in the incident.
 #[test]
 fn what_is_held_back_is_told_when_it_is_not_any_more_if_it_is_still_so() {
     use Step::{Look, Tick};
@@ -235,7 +235,7 @@ fn what_is_held_back_is_told_when_it_is_not_any_more_if_it_is_still_so() {
             (&[Tick(0, held)][..], &[][..]),
             (&[Tick(0, held), Tick(1, bad)], &[(1, Began)]),
             (&[Tick(0, held), Tick(1, good)], &[]),
-            // No repeat, and the end for who was told.
+            // No repeat, and the end for the receivers that were notified.
             (&[Tick(0, bad), Tick(day, held), Tick(day + 1, good)], &[(0, Began), (day + 1, Ended)]),
         ] {
             assert_eq!(sent(&story(steps)), said);
@@ -305,7 +305,7 @@ fn each_receiver_is_told_by_itself_and_by_its_own_waits() {
     assert_eq!(due, [("log", at(0)), ("people", at(120))]);
     world.send(0).tick(&healthy(), 60);
     assert_eq!(world.tellings(), [Began, Ended], "the log alone has heard of it");
-    // A receiver that is no more in the config is told the end all the same.
+    // A receiver that was removed from the config is notified of the end nevertheless.
     let mut world = World::new();
     world.tick(&unhealthy(), 0);
     world.routes = vec![];
@@ -347,7 +347,7 @@ fn a_message_that_will_never_be_taken_is_dead_at_once_and_one_that_is_not_in_a_d
     assert!((100..=110).contains(&attempts), "{attempts}");
 }
 
-/// A receiver is away for 3 hours; meanwhile some devices come and go, and some stay.
+/// A receiver is away for 3 hours. Meanwhile some devices fail and recover, and some keep failing.
 #[test]
 fn when_a_receiver_is_back_all_that_is_still_true_is_told_and_nothing_that_was_over_unseen() {
     let (good, bad) = (healthy(), unhealthy());
@@ -393,7 +393,7 @@ fn a_repeat_tells_how_it_is_by_then() {
     assert_eq!(world.incident().alert.cause, Cause::Unknown);
 }
 
-/// Up and down every few minutes or quarters of an hour, for two days.
+/// A failure and a recovery every few minutes or quarters of an hour, for two days.
 #[test]
 fn a_device_that_alternates_for_two_days_is_two_messages_at_the_most() {
     let good = healthy();

@@ -1,4 +1,4 @@
-//! What there is to tell of a week: from the sums of its hours, never from its rows.
+//! The numbers of a weekly summary, from the sums of its hours, never from its rows.
 
 use std::collections::BTreeMap;
 
@@ -16,30 +16,30 @@ use crate::{
     routing::summary::Due,
 };
 
-/// How many of the worst devices are named.
+/// The number of the worst devices that are named.
 const WORST: usize = 5;
 
-/// A week, and the one before it, as the template of the summary gets them.
+/// The numbers of a week and the one before it, for the template of the summary.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Figures {
     syncs: Syncs,
-    /// Those of the week before; none where nothing is known of it.
+    /// The numbers of the week before; `None` if it has no sums.
     before: Option<Syncs>,
-    /// Devices that were heard of since the week began.
+    /// The number of devices that were heard of since the week began.
     devices: i64,
-    /// As the summary of the week before has it, if there was one.
+    /// The same in the stored summary of the week before, if there is one.
     devices_before: Option<i64>,
     begun: u64,
     begun_before: u64,
     ended: u64,
     open: u64,
-    /// The one that lasted longest, so far if it is open.
+    /// The longest incident of the week, until now if it is open.
     longest: Option<Longest>,
-    /// The devices that fail now, most often in a row first.
+    /// The failing devices with the most consecutive failures, most first.
     worst: Vec<(String, i32)>,
 }
 
-/// The incident that lasted longest.
+/// The longest incident of the week.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Longest {
     alertname: String,
@@ -48,16 +48,16 @@ struct Longest {
     is_open: bool,
 }
 
-/// The syncs of some hours.
+/// The number of syncs in some hours.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 struct Syncs {
-    /// How many hours were added up.
+    /// The number of hours with sums.
     hours: u64,
     good: u64,
     connectivity: u64,
     content: u64,
     unknown: u64,
-    /// Of all these, received late.
+    /// The number of these that were received late.
     late: u64,
     all: u64,
 }
@@ -89,12 +89,12 @@ impl Figures {
     pub(super) fn summary(&self, messages: &Messages, due: &Due) -> anyhow::Result<Summary> {
         let Due { week, from, to, .. } = due;
         let hours = u64::try_from(to.duration_since(*from).as_hours()).unwrap_or(0);
-        // What the template may use, `summary.txt`, beside the figures.
+        // The variables of the template `summary.txt`, beside the figures.
         let context = context! {
             week,
             from => minute(*from),
             to => minute(*to),
-            // Hours of the week that are not added up, and all.
+            // The number of hours without sums, and of all hours.
             missing => hours.saturating_sub(self.syncs.hours),
             hours,
             ..Value::from(Serde(self))

@@ -1,6 +1,6 @@
-//! A device that fails and recovers in turn is told of once, and not each time.
+//! A device that fails and recovers in turn is notified once, and not each time.
 //!
-//! An alerter looks at real servers every hour of a story; reports go through the queue.
+//! An alerter ticks on real servers every hour of a story; reports go through the queue.
 
 use clap::Parser;
 use jiff::{SignedDuration, Timestamp};
@@ -18,14 +18,14 @@ struct Story {
 }
 
 impl Story {
-    /// A story that began so many hours ago.
+    /// Returns a story that began so many hours ago.
     async fn new(hours: i64) -> Self {
         let env = TestEnv::new();
         let (looker, worker) = (AlerterHarness::new(&env).await.unwrap(), env.worker("worker.log", &[]).await);
         Self { env, looker, _worker: worker, start: testkit::now() - SignedDuration::from_hours(hours) }
     }
 
-    /// Devices report once, each whether it failed; then the alerter looks.
+    /// Devices report once, each failed or good; then the alerter ticks.
     async fn hour(&self, hour: i64, reports: &[(&str, bool)]) {
         self.reports(hour, reports).await;
         self.env.drained().await;
@@ -45,7 +45,7 @@ impl Story {
         push(&self.env.queue(), &reports.iter().map(report).collect::<Vec<_>>()).await.unwrap();
     }
 
-    /// What was told of a device.
+    /// Returns the messages about a device.
     fn told(&self, device: &str) -> Vec<String> {
         let of_device = |line: &serde_json::Value| line["deviceId"] == device;
         let word = |line: &serde_json::Value, member: &str| line[member].as_str().unwrap().to_owned();
@@ -68,7 +68,7 @@ async fn a_device_that_alternates_for_two_days_is_told_of_once_and_once_when_it_
     let message = story.env.alerts().into_iter().find(|line| line["deviceId"] == "turns").unwrap();
     let message = message["message"].as_str().unwrap();
     assert!(message.starts_with("turns: flapping, 20 changes in 21 syncs;"), "{message}");
-    // Until 21 reports show it, each of its four failures and recoveries is told; then nothing is.
+    // Until 21 reports show it, each of its four failures and recoveries is notified; then nothing is.
     assert_eq!(story.told("slow").len(), 8 + 1, "{:?}", story.told("slow"));
     assert_eq!(story.told("well"), [""; 0]);
 

@@ -15,7 +15,7 @@ use pisync_core::{
 };
 use serde_json::{Value, json};
 
-use super::{Output, say, say_json, shown, table, require_all};
+use super::{Output, require_all, say, say_json, shown, table};
 
 /// Commands for the dead letters.
 #[derive(Debug, Clone, Subcommand)]

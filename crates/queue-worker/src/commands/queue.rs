@@ -9,7 +9,7 @@ use pisync_core::{
 };
 use serde_json::json;
 
-use super::{Output, repartition, say, say_json, shown, table, require_all};
+use super::{Output, repartition, require_all, say, say_json, shown, table};
 
 /// Commands for the queue.
 #[derive(Debug, Clone, Subcommand)]
