@@ -55,8 +55,8 @@ async fn tick(alerter: &Alerter, reporter: &TickReporter, hints: &Hints, timeout
     while !stop.is_cancelled() {
         if next_tick.is_some_and(|at| at <= Timestamp::now()) {
             next_tick = following(&reporter.schedule, Timestamp::now());
-            let looking = alerter.clone();
-            let ticked = in_time(timeout, async move { looking.tick().await }).await;
+            let ticking = alerter.clone();
+            let ticked = in_time(timeout, async move { ticking.tick().await }).await;
             if ticked.is_ok() {
                 // In the background: hints must not wait for it, and the next tick is far off.
                 tokio::spawn(reporter.clone().ticked());
@@ -158,7 +158,7 @@ impl Troubles {
             Err(error) if !known => {
                 self.0.push(what);
                 let error = format!("{:#}", error.into());
-                log::warn!(what = what, error = error.as_str(); "failed, trying on");
+                log::warn!(what = what, error = error.as_str(); "failed, retrying");
             }
             Ok(_) | Err(_) => {}
         }

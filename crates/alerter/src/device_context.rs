@@ -49,8 +49,8 @@ pub struct FailedSync {
 ///
 /// Never fails: after a timeout the contexts are empty, since a message must not wait for them. A resolved
 /// alert needs no read: its last good sync is the one that ended it.
-pub async fn read(store: &Store, told: &[(NotificationKind, Alert)]) -> Vec<DeviceContext> {
-    let wrong = told.iter().filter(|(reason, _)| *reason != NotificationKind::Resolved);
+pub async fn read(store: &Store, alerts: &[(NotificationKind, Alert)]) -> Vec<DeviceContext> {
+    let wrong = alerts.iter().filter(|(reason, _)| *reason != NotificationKind::Resolved);
     let known = in_time(store, wrong.filter_map(|(_, alert)| syncing(alert).cloned()).collect()).await;
     let of = |(reason, alert): &(NotificationKind, Alert)| match reason {
         NotificationKind::Resolved => {
@@ -59,7 +59,7 @@ pub async fn read(store: &Store, told: &[(NotificationKind, Alert)]) -> Vec<Devi
         }
         _ => syncing(alert).and_then(|device| known.get(device)).cloned().unwrap_or_default(),
     };
-    told.iter().map(of).collect()
+    alerts.iter().map(of).collect()
 }
 
 /// Returns the device, if the alert is about its syncs.
@@ -72,7 +72,7 @@ async fn in_time(store: &Store, devices: Vec<DeviceId>) -> HashMap<DeviceId, Dev
     let store = store.clone();
     let read = detached(CONTEXT_TIMEOUT, async move { of_devices(&store, &devices).await }).await;
     read.map_err(StoreError::from).flatten().unwrap_or_else(|error| {
-        log::warn!(error:% = error; "a message leaves without the contexts of its devices");
+        log::warn!(error:% = error; "a message is sent without the context of its devices");
         HashMap::new()
     })
 }

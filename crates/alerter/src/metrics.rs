@@ -58,7 +58,7 @@ impl Metrics {
     }
 
     /// Sets the number of failing devices and of firing alerts, from the indexes of the store.
-    pub(crate) async fn look_at(&self, store: &Store, threshold: i32) -> Result<(), StoreError> {
+    pub(crate) async fn update_gauges(&self, store: &Store, threshold: i32) -> Result<(), StoreError> {
         let failing = store.failure_counters().count_failing(threshold).await?;
         let firing = store.alerts().count_open().await?;
         for (family, label, count) in
@@ -84,17 +84,13 @@ impl Metrics {
         let mut registry = registry_of(env!("CARGO_PKG_VERSION"));
         registry.register("devices", "Devices by status, at the last tick", self.devices.clone());
         registry.register("alerts", "Alerts by state, at the last tick", self.alerts.clone());
-        registry.register("notifications", "Attempts to deliver a message by result", self.notifications.clone());
+        registry.register("notifications", "Attempts to deliver a message, by result", self.notifications.clone());
         registry.register(
             "alerter_last_tick_timestamp_seconds",
-            "When the last look at all counters was done; 0 before the first",
+            "Time of the last completed tick; 0 before the first",
             self.last_tick.clone(),
         );
-        registry.register(
-            "alerter_tick_duration_seconds",
-            "Time of a look at all counters",
-            self.tick_durations.clone(),
-        );
+        registry.register("alerter_tick_duration_seconds", "Duration of a tick", self.tick_durations.clone());
         registry
     }
 }

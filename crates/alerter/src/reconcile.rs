@@ -116,7 +116,7 @@ impl<'a> Context<'a> {
         let incident = incident::next(known, found, &self.suppression(found, known), routes, self.snapshot.now)?;
         if incident.alert.device_id().is_none() && known.is_none_or(|known| known.alert.state != incident.alert.state) {
             let (alert, state) = (&incident.alert, incident.alert.state.as_str());
-            log::info!(alert:% = alert.id, alertname:% = alert.name, state = state; "an alert of the fleet");
+            log::info!(alert:% = alert.id, alertname:% = alert.name, state = state; "fleet alert changed state");
         }
         let is_same = before.filter(|kept| kept.incident.alert.id == incident.alert.id);
         Some(VersionedIncident { incident, revision: is_same.map_or(Revision::Unset, |kept| kept.revision) })

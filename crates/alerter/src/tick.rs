@@ -41,7 +41,7 @@ pub struct Alerter {
 }
 
 /// The snapshot and the settings of one evaluation.
-struct Look<'a> {
+struct Evaluator<'a> {
     alerter: &'a Alerter,
     rules: Rules,
     snapshot: Snapshot,
@@ -64,12 +64,12 @@ impl Alerter {
     /// A rule that cannot read its data leaves its incidents as they are and stops no other rule.
     pub async fn tick_at(&self, now: Timestamp) -> Result<(), ReadError> {
         let start = Instant::now();
-        let mut look = self.look(now).await?;
+        let mut evaluator = self.evaluator(now).await?;
         for rule in RULES {
-            look.evaluate(rule).await?;
+            evaluator.evaluate(rule).await?;
         }
-        reconcile::end_silences(&look.snapshot).await?;
-        self.metrics.look_at(&self.source.store, self.source.threshold).await?;
+        reconcile::end_silences(&evaluator.snapshot).await?;
+        self.metrics.update_gauges(&self.source.store, self.source.threshold).await?;
         self.metrics.ticked(start.elapsed());
         Ok(())
     }
@@ -78,28 +78,28 @@ impl Alerter {
     pub async fn evaluate(&self, devices: &[DeviceId]) -> Result<(), ReadError> {
         let rule = &device_sync_failing::RULE;
         for page in devices.chunks(PAGE) {
-            let mut look = self.look(self.source.store.now().await?).await?;
-            let mut planned = look.plan(rule, page.to_vec()).await?;
+            let mut evaluator = self.evaluator(self.source.store.now().await?).await?;
+            let mut planned = evaluator.plan(rule, page.to_vec()).await?;
             let opens = planned.iter().filter(|kept| kept.revision == Revision::Unset).count();
-            if opens >= MANY && !look.snapshot.inhibition.has_open_episode() {
+            if opens >= MANY && !evaluator.snapshot.inhibition.has_open_episode() {
                 for rule in RULES.iter().filter(|rule| matches!(rule.about, About::Fleet { .. })) {
-                    look.evaluate(rule).await?;
+                    evaluator.evaluate(rule).await?;
                 }
-                planned = look.plan(rule, page.to_vec()).await?;
+                planned = evaluator.plan(rule, page.to_vec()).await?;
             }
-            look.write(rule, planned).await?;
+            evaluator.write(rule, planned).await?;
         }
         Ok(())
     }
 
-    async fn look(&self, now: Timestamp) -> Result<Look<'_>, StoreError> {
+    async fn evaluator(&self, now: Timestamp) -> Result<Evaluator<'_>, StoreError> {
         let rules = self.routing.current().file.rules.clone();
         let snapshot = self.source.snapshot(rules.common.clone(), now).await?;
-        Ok(Look { alerter: self, rules, snapshot })
+        Ok(Evaluator { alerter: self, rules, snapshot })
     }
 }
 
-impl Look<'_> {
+impl Evaluator<'_> {
     /// Evaluates a rule. An error of Redis, a refused query or an unreadable document leaves the rule's
     /// incidents as they are. Without `MongoDB` it fails.
     async fn evaluate(&mut self, rule: &Rule) -> Result<(), ReadError> {
@@ -114,7 +114,7 @@ impl Look<'_> {
                     StoreError::Malformed { .. } | StoreError::Refused { .. } | StoreError::Index { .. },
                 )),
             ) => {
-                log::warn!(rule:% = rule.name, error:% = error; "not evaluated, its incidents stay as they are");
+                log::warn!(rule:% = rule.name, error:% = error; "rule not evaluated, its incidents stay as they are");
                 Ok(())
             }
             other => other,

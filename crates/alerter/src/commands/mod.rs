@@ -61,10 +61,10 @@ impl Command {
 
 /// Checks a config file. An invalid one ends the process with status 2.
 fn check_config(file: &Path) {
-    let config =
-        RoutingFile::read(file).unwrap_or_else(|problems| settings::reject(format_args!("not right:\n{problems:#}")));
+    let config = RoutingFile::read(file)
+        .unwrap_or_else(|problems| settings::reject(format_args!("invalid config:\n{problems:#}")));
     let (receivers, routes) = (config.receivers.len(), config.routes.len());
-    say(format_args!("{}: right; receivers {receivers} and the log, routes {routes}", file.display()));
+    say(format_args!("{}: valid; receivers {receivers} and the log, routes {routes}", file.display()));
 }
 
 /// Prints an answer to standard output.

@@ -107,8 +107,8 @@ async fn list(store: &Store, all: bool, json: bool) -> anyhow::Result<()> {
 }
 
 async fn expire(store: &Store, id: SilenceId) -> anyhow::Result<()> {
-    ensure!(store.silences().expire(id, Timestamp::now()).await?, "there is no silence {id} that is not over");
-    say(format_args!("{id} is over"));
+    ensure!(store.silences().expire(id, Timestamp::now()).await?, "there is no pending or active silence {id}");
+    say(format_args!("{id} expired"));
     Ok(())
 }
 
@@ -132,7 +132,7 @@ fn duration(text: &str) -> Result<SignedDuration, String> {
     let whole = settings::duration(text)?;
     let longest = SignedDuration::from_hours(24 * 3_660);
     let fits = whole > SignedDuration::ZERO && whole <= longest;
-    fits.then_some(whole).ok_or_else(|| "must be longer than nothing, and up to ten years".into())
+    fits.then_some(whole).ok_or_else(|| "must be longer than zero and at most ten years".into())
 }
 
 fn silence_id(text: &str) -> Result<SilenceId, String> {

@@ -33,11 +33,11 @@ pub(crate) async fn run(receivers: &Routing, name: &str) -> anyhow::Result<Strin
         let notification = notification(name, kind, now)?;
         match receiver.send(&notification, &messages).await {
             Delivery::Sent => {}
-            Delivery::Again { why, .. } => bail!("{name} did not take the {} message now: {why}", kind.status()),
-            Delivery::Dead { why } => bail!("{name} refuses the {} message: {why}", kind.status()),
+            Delivery::Again { why, .. } => bail!("{name} did not accept the {} message: {why}", kind.status()),
+            Delivery::Dead { why } => bail!("{name} refused the {} message: {why}", kind.status()),
         }
     }
-    Ok(format!("{name} has taken the two messages of a made-up incident of the device {DEVICE}"))
+    Ok(format!("{name} accepted the firing and the resolved message of a made-up incident of the device {DEVICE}"))
 }
 
 fn notification(receiver: &str, kind: NotificationKind, now: Timestamp) -> anyhow::Result<Notification> {

@@ -63,9 +63,9 @@ fn plan_firing(incident: &mut Incident, routes: &[Route], now: Timestamp) {
 fn due(incident: &Incident, route: &Route, now: Timestamp) -> Option<NotificationKind> {
     let repeat = SignedDuration::try_from(route.repeat_interval).unwrap_or(SignedDuration::MAX);
     let is_long_after = |at: Timestamp| now.duration_since(at) >= repeat;
-    if let Some(told) = incident.told(&route.receiver) {
+    if let Some(sent) = incident.told(&route.receiver) {
         // A reopened incident is no news, but it is repeated once it has lasted.
-        let at = if told.is_resolved { told.at.max(incident.state_since) } else { told.at };
+        let at = if sent.is_resolved { sent.at.max(incident.state_since) } else { sent.at };
         return is_long_after(at).then_some(NotificationKind::Repeat);
     }
     let given_up = incident.dead.iter().filter(|entry| entry.receiver == route.receiver);
@@ -89,9 +89,9 @@ fn plan_resolved(incident: &mut Incident, routes: &[Route], now: Timestamp) {
 
 /// Returns the receivers that got the firing message or may be getting it now, with their groups.
 fn informed(incident: &Incident) -> Vec<(String, Group)> {
-    let knows = incident.told.iter().filter(|told| !told.is_resolved);
+    let knows = incident.told.iter().filter(|sent| !sent.is_resolved);
     let learns = incident.outbox.iter().filter(|entry| entry.telling != NotificationKind::Resolved);
-    let knows = knows.map(|told| (told.receiver.clone(), told.group.clone()));
+    let knows = knows.map(|sent| (sent.receiver.clone(), sent.group.clone()));
     knows.chain(learns.map(|entry| (entry.receiver.clone(), entry.group.clone()))).collect()
 }
 
@@ -144,9 +144,9 @@ fn conclude(incident: &mut Incident, entry: Entry, trigger: &Trigger<'_>) {
 
 fn remember(incident: &mut Incident, entry: Entry, now: Timestamp) {
     let is_resolved = entry.telling == NotificationKind::Resolved;
-    match incident.told.iter_mut().find(|told| told.receiver == entry.receiver) {
-        Some(told) if is_resolved => told.is_resolved = true,
-        Some(told) => *told = SentNotification { receiver: entry.receiver, group: entry.group, at: now, is_resolved },
+    match incident.told.iter_mut().find(|sent| sent.receiver == entry.receiver) {
+        Some(sent) if is_resolved => sent.is_resolved = true,
+        Some(sent) => *sent = SentNotification { receiver: entry.receiver, group: entry.group, at: now, is_resolved },
         None => {
             incident.told.push(SentNotification { receiver: entry.receiver, group: entry.group, at: now, is_resolved });
         }

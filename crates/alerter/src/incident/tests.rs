@@ -90,12 +90,16 @@ impl World {
     }
 
     /// Evaluates at this time.
-    fn look(&mut self, seen: &Seen, second: i64) -> &mut Self {
+    fn evaluate(&mut self, seen: &Seen, second: i64) -> &mut Self {
         if let Some(after) = step(self.incident.as_ref(), seen, &self.routes, second) {
             let before = self.incident.replace(after);
             self.earlier.extend(before.filter(|before| before.alert.id != self.incident().alert.id));
         }
-        assert_eq!(step(self.incident.as_ref(), seen, &self.routes, second), None, "a second look changes nothing");
+        assert_eq!(
+            step(self.incident.as_ref(), seen, &self.routes, second),
+            None,
+            "a second evaluation changes nothing"
+        );
         self
     }
 
@@ -132,7 +136,7 @@ impl World {
 
     /// Runs a tick: evaluates and sends.
     fn tick(&mut self, seen: &Seen, second: i64) -> &mut Self {
-        self.look(seen, second).send(second)
+        self.evaluate(seen, second).send(second)
     }
 
     fn tellings(&self) -> Vec<NotificationKind> {
@@ -152,7 +156,7 @@ enum Step<'a> {
     /// An evaluation, then the due messages are sent.
     Tick(i64, &'a Seen),
     /// An evaluation alone.
-    Look(i64, &'a Seen),
+    Evaluate(i64, &'a Seen),
 }
 
 /// Returns the world after these steps.
@@ -161,7 +165,7 @@ fn story(steps: &[Step<'_>]) -> World {
     for step in steps {
         match step {
             Step::Tick(minute, seen) => world.tick(seen, minute * MINUTE),
-            Step::Look(minute, seen) => world.look(seen, minute * MINUTE),
+            Step::Evaluate(minute, seen) => world.evaluate(seen, minute * MINUTE),
         };
     }
     world
@@ -174,7 +178,7 @@ fn sent(world: &World) -> Vec<(i64, NotificationKind)> {
 
 #[test]
 fn what_is_said_follows_from_what_was_said() {
-    use Step::{Look, Tick};
+    use Step::{Evaluate, Tick};
     let (bad, good, late, again, news) =
         (&unhealthy(), &healthy(), &late(), &unhealthy_since(60), &unhealthy_since(HOUR));
     let (one, both, day) = (&[(0, Began)][..], &[(0, Began), (1, Ended)][..], 2 + 24 * 60);
@@ -185,7 +189,7 @@ fn what_is_said_follows_from_what_was_said() {
         // Its device falls silent.
         (&[Tick(0, bad), Tick(180, late)], one, Some(Firing), 0),
         // A failure that returns before its end was notified has not ended for anyone.
-        (&[Tick(0, bad), Look(1, good), Tick(2, bad), Tick(3, good)], &[(0, Began), (3, Ended)], Some(Resolved), 0),
+        (&[Tick(0, bad), Evaluate(1, good), Tick(2, bad), Tick(3, good)], &[(0, Began), (3, Ended)], Some(Resolved), 0),
         // A failure that returns within half an hour is the same incident, and no news.
         (&[Tick(0, bad), Tick(1, good), Tick(31, again)], both, Some(Firing), 0),
         (&[Tick(0, bad), Tick(1, good), Tick(31, again), Tick(60, good)], both, Some(Resolved), 0),
@@ -216,7 +220,7 @@ fn what_is_said_follows_from_what_was_said() {
 /// The three reasons to hold a message back, and their traces in the incident.
 #[test]
 fn what_is_held_back_is_told_when_it_is_not_any_more_if_it_is_still_so() {
-    use Step::{Look, Tick};
+    use Step::{Evaluate, Tick};
     let (bad, good, id, day) = (&unhealthy(), &healthy(), AlertId::from_bytes([7; 12]), 25 * 60);
     for suppression in [
         Suppression { silenced_by: vec![id], ..Suppression::default() },
@@ -230,7 +234,7 @@ fn what_is_held_back_is_told_when_it_is_not_any_more_if_it_is_still_so() {
             (Suppression { silenced_by, inhibited_by, flapping }, world.incident().alert.state),
             (held.1.clone(), Firing)
         );
-        assert_eq!(story(&[Look(0, bad), Look(1, held)]).waiting(), [], "it had not left yet");
+        assert_eq!(story(&[Evaluate(0, bad), Evaluate(1, held)]).waiting(), [], "it had not left yet");
         for (steps, said) in [
             (&[Tick(0, held)][..], &[][..]),
             (&[Tick(0, held), Tick(1, bad)], &[(1, Began)]),
@@ -247,7 +251,7 @@ fn what_is_held_back_is_told_when_it_is_not_any_more_if_it_is_still_so() {
 fn what_was_over_before_anyone_heard_of_it_is_not_told_at_all() {
     let mut world = World::new();
     world.answer = again();
-    world.tick(&unhealthy(), 0).look(&healthy(), 60);
+    world.tick(&unhealthy(), 0).evaluate(&healthy(), 60);
     assert_eq!(world.waiting(), []);
     world.answer = Delivery::Sent;
     world.send(3_600);
@@ -258,8 +262,8 @@ fn what_was_over_before_anyone_heard_of_it_is_not_told_at_all() {
 fn what_is_over_while_it_is_being_told_is_told_afterwards_if_it_was_told() {
     for (answer, tellings) in [(Delivery::Sent, vec![Began, Ended]), (again(), vec![]), (dead(), vec![])] {
         let mut world = World::new();
-        let (message, attempts) = world.look(&unhealthy(), 0).claim(0).unwrap();
-        world.look(&healthy(), 10);
+        let (message, attempts) = world.evaluate(&unhealthy(), 0).claim(0).unwrap();
+        world.evaluate(&healthy(), 10);
         assert_eq!(world.waiting(), [Began, Ended]);
         world.answer = answer;
         world.conclude(&message, attempts, 20);
@@ -273,8 +277,8 @@ fn what_is_over_while_it_is_being_told_is_told_afterwards_if_it_was_told() {
 #[test]
 fn a_message_whose_sender_died_is_sent_again_by_its_name() {
     let mut world = World::new();
-    let (first, _) = world.look(&unhealthy(), 0).claim(0).unwrap();
-    let (second, attempts) = world.look(&healthy(), 60).claim(90).unwrap();
+    let (first, _) = world.evaluate(&unhealthy(), 0).claim(0).unwrap();
+    let (second, attempts) = world.evaluate(&healthy(), 60).claim(90).unwrap();
     assert_eq!((&second, attempts), (&first, 2));
     world.conclude(&second, attempts, 91);
     world.send(92);
@@ -300,7 +304,7 @@ fn each_receiver_is_told_by_itself_and_by_its_own_waits() {
     let mut world = World::new();
     let people = Route { group_wait: Duration::from_mins(2), ..route("people") };
     world.routes = vec![route("log"), people];
-    world.look(&unhealthy(), 0);
+    world.evaluate(&unhealthy(), 0);
     let due: Vec<_> = world.incident().outbox.iter().map(|entry| (entry.receiver.as_str(), entry.next_at)).collect();
     assert_eq!(due, [("log", at(0)), ("people", at(120))]);
     world.send(0).tick(&healthy(), 60);

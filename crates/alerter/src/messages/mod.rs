@@ -139,7 +139,7 @@ fn environment(format: Format) -> Environment<'static> {
     let mut environment = Environment::new();
     for (name, text) in SHARED.into_iter().chain(RULES.iter().map(|rule| (rule.name.as_str(), rule.message))) {
         if let Err(error) = environment.add_template(name, text) {
-            log::error!(template = name, error:% = error; "what it says is no template");
+            log::error!(template = name, error:% = error; "invalid template");
         }
     }
     environment.set_auto_escape_callback(|_| AutoEscape::Custom("people".into()));

@@ -47,7 +47,7 @@ PiSync: 305 of 1932 devices failing, content
 PiSync: still 305 of 1932 devices failing
 PiSync: few devices are failing now
 PiSync: ingestion pipeline stalled
-  no worker: none was heard of for 6 min
+  no worker: no heartbeat for 6 min
   oldest queued event: has waited for 7 min
 PiSync: ingestion pipeline still stalled
 PiSync: reports get through again
@@ -67,7 +67,7 @@ a: flapping, 9 changes in 21 syncs
   failed: 4 of its last 21 syncs
   suppressed: individual failure alerts, while it flaps
 a: still flapping, 9 changes in 21 syncs
-a is not flapping any more
+a is no longer flapping
 a: 4 failed syncs in a row
   cause: content: the connection was fine at the last one, not below 0.5 Mbps
   last good sync: unknown

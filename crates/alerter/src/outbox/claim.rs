@@ -142,7 +142,7 @@ fn first_of<'a>(incident: &'a Incident, group: &str) -> Option<&'a Entry> {
 }
 
 fn unclaimable(group: &str) -> StoreError {
-    let name = format!("an incident of the group {group} cannot be saved, so its message does not leave");
+    let name = format!("an incident of the group {group} cannot be saved, so its message is not sent");
     StoreError::Refused { code: 121, name }
 }
 

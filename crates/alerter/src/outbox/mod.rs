@@ -175,13 +175,13 @@ impl Outbox {
 
     async fn notification(&self, claimed: &Claimed) -> Notification {
         let listed = &claimed.entries[..claimed.entries.len().min(LISTED)];
-        let told = listed.iter().filter_map(|kept| {
+        let alerts = listed.iter().filter_map(|kept| {
             let entry = entry_of(&kept.incident, &claimed.message)?;
             Some((entry.telling, kept.incident.alert.clone()))
         });
-        let told: Vec<_> = told.collect();
-        let contexts = device_context::read(&self.store, &told).await.into_iter();
-        let notices = told.into_iter().zip(contexts);
+        let alerts: Vec<_> = alerts.collect();
+        let contexts = device_context::read(&self.store, &alerts).await.into_iter();
+        let notices = alerts.into_iter().zip(contexts);
         let notices = notices.map(|((kind, alert), context)| AlertNotification { kind, alert, context });
         Notification {
             id: claimed.message.to_string(),

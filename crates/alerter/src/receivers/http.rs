@@ -19,7 +19,7 @@ const LONGEST_WAIT: Duration = Duration::from_hours(1);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The maximum length of a refusal's text, in characters.
-const TOLD: usize = 200;
+const REFUSAL_LENGTH: usize = 200;
 
 /// An address to post to, with its client and its secrets.
 #[derive(Debug, Clone)]
@@ -113,7 +113,7 @@ impl Endpoint {
     /// Returns the text of an answer, shortened, without secrets and control characters.
     async fn words(&self, mut answer: Response) -> String {
         let mut bytes = Vec::new();
-        while bytes.len() < TOLD
+        while bytes.len() < REFUSAL_LENGTH
             && let Ok(Some(chunk)) = answer.chunk().await
         {
             bytes.extend_from_slice(&chunk);
@@ -121,7 +121,7 @@ impl Endpoint {
         let text = String::from_utf8_lossy(&bytes);
         let secrets = [Some(&self.url), self.bearer.as_ref(), self.routing_key.as_ref()].into_iter().flatten();
         let text = secrets.fold(text.into_owned(), |text, secret| text.replace(secret.expose(), "(secret)"));
-        let text: String = text.chars().filter(|c| !c.is_control()).take(TOLD).collect();
+        let text: String = text.chars().filter(|c| !c.is_control()).take(REFUSAL_LENGTH).collect();
         if text.trim().is_empty() { String::new() } else { format!(": {}", text.trim()) }
     }
 }

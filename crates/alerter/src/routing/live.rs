@@ -77,7 +77,7 @@ impl Routing {
         for receiver in &current.file.receivers {
             let Kind::Alertmanager(alertmanager) = &receiver.kind else { continue };
             if let Err(error) = alertmanager.keep_alive(store, &receiver.name, &current.messages).await {
-                log::warn!(receiver = receiver.name, error:% = format!("{error:#}"); "its alerts are not kept alive");
+                log::warn!(receiver = receiver.name, error:% = format!("{error:#}"); "its firing alerts were not pushed again");
             }
             next = Some(next.map_or(alertmanager.resend, |next| alertmanager.resend.min(next)));
         }
@@ -89,13 +89,13 @@ impl Routing {
         let current = self.current();
         let Some(ping) = &current.file.ping else { return };
         if let Delivery::Again { why, .. } | Delivery::Dead { why } = ping.send().await {
-            log::warn!("the ping was not taken: {why}");
+            log::warn!("the ping failed: {why}");
         }
     }
 }
 
 fn gone() -> Delivery {
-    Delivery::Dead { why: "there is no such receiver any more".to_owned() }
+    Delivery::Dead { why: "the receiver no longer exists".to_owned() }
 }
 
 impl Current {

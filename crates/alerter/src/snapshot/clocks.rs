@@ -69,7 +69,7 @@ impl Snapshot {
         let mut walk = self.source.last_seen.walk(Some(window.start), None, PAGE);
         while let Some(mut page) = walk.try_next().await? {
             page.retain(|(device, _)| !windows.has(device.as_str()));
-            left = left.saturating_sub(self.look_at(&page, left).await?);
+            left = left.saturating_sub(self.read_reports(&page, left).await?);
             for (device, _) in page {
                 let known = self.known();
                 let Some(report) = known.heard.get(&device).and_then(|heard| heard.report.as_ref()) else { continue };
@@ -85,7 +85,7 @@ impl Snapshot {
 
     /// Reads the reports of up to `most` of these devices that were heard of since the last read. Returns the
     /// number of devices read.
-    async fn look_at(&self, page: &[(DeviceId, Timestamp)], most: usize) -> Result<usize, ReadError> {
+    async fn read_reports(&self, page: &[(DeviceId, Timestamp)], most: usize) -> Result<usize, ReadError> {
         let is_new =
             |(device, at): &&(DeviceId, Timestamp)| self.known().heard.get(device).is_none_or(|heard| heard.at != *at);
         let new: Vec<_> = page.iter().filter(is_new).take(most).cloned().collect();

@@ -86,13 +86,13 @@ impl Summaries {
         match &delivery {
             Delivery::Sent => summaries.sent(summary, receiver, now).await?,
             Delivery::Again { why, .. } => {
-                log::warn!(receiver = receiver; "the summary of {} was not taken, trying on: {why}", summary.week);
+                log::warn!(receiver = receiver; "the summary of {} was not delivered, retrying: {why}", summary.week);
                 let wait = incident::wait(attempts, &delivery, fastrand::f64());
                 let next_at = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
                 summaries.put_off(summary, receiver, next_at, why).await?;
             }
             Delivery::Dead { why } => {
-                log::error!(receiver = receiver; "the summary of {} is refused: {why}", summary.week);
+                log::error!(receiver = receiver; "the summary of {} was refused: {why}", summary.week);
                 summaries.give_up(summary, receiver, now, why).await?;
             }
         }

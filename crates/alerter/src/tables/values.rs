@@ -76,7 +76,7 @@ pub(crate) fn length<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Signe
     let Length::<0, YEAR>(length) = Length::deserialize(deserializer)?;
     let length = SignedDuration::try_from(length).map_err(D::Error::custom)?;
     let is_something = length > SignedDuration::ZERO;
-    is_something.then_some(length).ok_or_else(|| D::Error::custom("must be longer than nothing and at most a year"))
+    is_something.then_some(length).ok_or_else(|| D::Error::custom("must be longer than zero and at most a year"))
 }
 
 /// Parses an address of the web.

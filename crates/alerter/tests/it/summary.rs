@@ -118,7 +118,7 @@ async fn each_receiver_is_told_of_a_week_once_by_two_alerters_and_after_restarts
     counted(&env, at("2026-11-30T00:00:00Z")).await;
     assert_eq!(sends(&one, "2026-11-30T08:00:00Z").await, 4);
     let said = text_of(&chat.received()[1].json());
-    assert!(said.contains("Devices heard of: 0 (1 the week before)"), "{said}");
+    assert!(said.contains("Devices seen: 0 (1 the week before)"), "{said}");
     env.remove().await;
 }
 
@@ -136,11 +136,11 @@ fn is_told_to_a_chat(message: &Value) {
         "Failed: 167 for the connection, 167 for the content \
          (168 for the connection, 168 for the content the week before)",
         "Received over two hours late, good or failed: 167",
-        "Devices heard of: 1 (nothing is known of the week before)",
+        "Devices seen: 1 (no data for the week before)",
         "Incidents: 1 began (0 the week before), 0 ended, 1 open now",
-        "The longest: DeviceSyncFailing of pibook-&lt;1&gt;, 2 d 8 h, and is open",
+        "The longest: DeviceSyncFailing of pibook-&lt;1&gt;, 2 d 8 h, still open",
         "Failing most often now: pibook-&lt;1&gt; (7 in a row)",
-        "Not added up, and not in here: 1 of 168 hours of the week",
+        "Hours without sums, not included: 1 of 168",
         "fleet: https://pisync.example.org/",
     ] {
         assert!(said.contains(part), "{part}: {said}");
