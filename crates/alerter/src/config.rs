@@ -15,54 +15,54 @@ use reqwest::Url;
 
 use crate::{commands::Command, tables::values};
 
-/// Turns failure counters into alerts, one message per incident; with a command, does that instead
+/// Turns failure counters into alerts, one message per incident; with a command, runs that instead
 #[derive(Debug, Clone, Parser)]
 #[command(name = "alerter", version)]
 pub struct Config {
-    /// What to do instead of watching.
+    /// The command to run instead of watching.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// When to look at all counters: five cron fields, in UTC; with --once, when it is run, so that pages
-    /// know that a run is missing
+    /// Schedule of the ticks: five cron fields, in UTC. With --once, the schedule of the runs, so that pages
+    /// can show that a run is missing
     #[arg(long, env = "PISYNC_ALERT_SCHEDULE", default_value = "* * * * *")]
     pub schedule: Cron,
-    /// Failed syncs in a row at which a device is alerted, 1 to 1000000
+    /// Consecutive failed syncs at which a device's alert fires, 1 to 1000000
     #[arg(long, env = "PISYNC_ALERT_THRESHOLD", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=1_000_000))]
     pub threshold: i32,
-    /// File that gets one JSON line per message, appended and flushed to disk
+    /// File that gets one JSON line per alert, appended and flushed to disk
     #[arg(long, global = true, env = "PISYNC_ALERT_LOG", default_value = "alerts.log")]
     pub alert_log: PathBuf,
-    /// TOML file with receivers, routes and rules; read again at SIGHUP. Without it alerts go to the log
+    /// TOML file with receivers, routes and rules; reloaded on SIGHUP. Without it alerts go to the log
     #[arg(long, global = true, env = "PISYNC_ALERT_CONFIG")]
     pub config: Option<PathBuf>,
-    /// Address of the dashboard, as people reach it, for the links in messages
+    /// Public address of the dashboard, for the links in messages
     #[arg(long, global = true, env = "PISYNC_EXTERNAL_URL", value_parser = values::web_address)]
     pub external_url: Option<Url>,
-    /// Look once, send what is due, and end: 0 if all went well, 1 if not
+    /// Run one tick, send the due messages, and end: exit status 0 if all went well, 1 if not
     #[arg(long)]
     pub once: bool,
-    /// For tests of the system: how long a group of messages is left to a sender that died, in
-    /// milliseconds
+    /// For tests of the system: lease time of a group of messages, in milliseconds; another sender takes it
+    /// over afterwards
     #[cfg_attr(feature = "failpoints", arg(long = "lease-ms", env = "PISYNC_ALERT_LEASE_MS", default_value = "30000", hide = true, value_parser = millis(100..=600_000)))]
     #[cfg_attr(not(feature = "failpoints"), arg(skip = Duration::from_secs(30)))]
     pub lease: Duration,
-    /// For tests of the system: after how long a tick, or a read for messages, is given up, in milliseconds
+    /// For tests of the system: timeout of a tick, or of a read for messages, in milliseconds
     #[cfg_attr(feature = "failpoints", arg(long = "tick-timeout-ms", env = "PISYNC_ALERT_TICK_TIMEOUT_MS", default_value = "300000", hide = true, value_parser = millis(100..=3_600_000)))]
     #[cfg_attr(not(feature = "failpoints"), arg(skip = Duration::from_mins(5)))]
     pub tick_timeout: Duration,
-    /// Where to die, in tests of the system.
+    /// The crash points, for tests of the system.
     #[command(flatten)]
     pub crash: CrashSettings,
-    /// Where events wait; only the hints of the workers are read.
+    /// The queue's Redis.
     #[command(flatten)]
     pub redis: RedisSettings,
-    /// Where events rest.
+    /// The store's `MongoDB`.
     #[command(flatten)]
     pub mongo: MongoSettings,
     /// The port for operators.
     #[command(flatten)]
     pub ops: OpsSettings,
-    /// Where the log goes.
+    /// The log's settings.
     #[command(flatten)]
     pub log: LogSettings,
 }
@@ -73,7 +73,7 @@ impl AsRef<LogSettings> for Config {
     }
 }
 
-/// Reads milliseconds.
+/// Returns a parser of milliseconds in this range.
 #[cfg(feature = "failpoints")]
 fn millis(range: std::ops::RangeInclusive<u64>) -> impl TypedValueParser<Value = Duration> {
     clap::value_parser!(u64).range(range).map(Duration::from_millis)

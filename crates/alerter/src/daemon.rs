@@ -1,4 +1,5 @@
-//! When rules are evaluated: all by the schedule, and for hinted devices at once.
+//! The loops of the alerter: ticks on the schedule, evaluations of hinted devices at once, messages and
+//! summaries.
 
 use std::time::Duration;
 
@@ -16,24 +17,25 @@ use crate::{
     tick_reporter::{TickReporter, following},
 };
 
-/// How often hints are taken and the outbox is read.
+/// The interval at which hints are taken and the outbox is read.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How often it is asked whether a summary is due.
+/// The interval at which due summaries are looked for.
 const SUMMARY_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How late a tick may be done: it takes its time, and so do the hints before it.
+/// The tolerance for a late tick. A tick takes its time, and so do the hints before it.
 const SLACK: SignedDuration = SignedDuration::from_secs(30);
 
-/// How often it is looked whether a new config has an Alertmanager, where there is none.
+/// The interval at which a new Alertmanager in the config is noticed, if there was none.
 const NO_ALERTMANAGER: Duration = Duration::from_secs(10);
 
-/// The most hints that are taken at once.
+/// The maximum number of hints taken at once.
 const HINTS: usize = 10_000;
 
-/// Watches until `stop`. A server that is away, or does not answer within `timeout`, is tried again; what
-/// was not seen then is seen by the next tick, since that compares everything. Ticks, messages and
-/// summaries do not wait for each other.
+/// Runs ticks, messages and summaries until `stop`. They do not wait for each other.
+///
+/// If a server is away, or does not answer within `timeout`, it is tried again. The next tick makes up for
+/// missed ones, since it compares everything.
 pub async fn watch(
     alerter: &Alerter,
     reporter: &TickReporter,
@@ -48,15 +50,15 @@ pub async fn watch(
 
 async fn tick(alerter: &Alerter, reporter: &TickReporter, hints: &Hints, timeout: Duration, stop: &CancellationToken) {
     let mut troubles = Troubles::default();
-    // At once, then by the schedule.
+    // At once, then on the schedule.
     let mut next_tick = Some(Timestamp::now());
     while !stop.is_cancelled() {
         if next_tick.is_some_and(|at| at <= Timestamp::now()) {
             next_tick = following(&reporter.schedule, Timestamp::now());
-            let looking = alerter.clone();
-            let ticked = in_time(timeout, async move { looking.tick().await }).await;
+            let ticking = alerter.clone();
+            let ticked = in_time(timeout, async move { ticking.tick().await }).await;
             if ticked.is_ok() {
-                // Nobody waits for the answer: hints do not, and no tick comes so soon.
+                // In the background: hints must not wait for it, and the next tick is far off.
                 tokio::spawn(reporter.clone().ticked());
             }
             troubles.note("tick", ticked);
@@ -70,7 +72,7 @@ async fn tick(alerter: &Alerter, reporter: &TickReporter, hints: &Hints, timeout
     }
 }
 
-/// What is being sent when `stop` comes is sent to its end.
+/// Sends due messages. After `stop`, messages in flight are still sent to the end.
 async fn send(outbox: &Outbox, timeout: Duration, stop: &CancellationToken) {
     let (mut troubles, mut sending) = (Troubles::default(), Sending::default());
     while !stop.is_cancelled() {
@@ -85,8 +87,8 @@ async fn send(outbox: &Outbox, timeout: Duration, stop: &CancellationToken) {
     }
 }
 
-/// Waits for something while the sending goes on: what is being sent may hold the very connection
-/// to the store that the other waits for.
+/// Waits for `other` while sending continues: a message in flight may hold the store connection that `other`
+/// needs.
 async fn meanwhile<T>(sending: &mut Sending, troubles: &mut Troubles, other: impl Future<Output = T>) -> T {
     let mut other = std::pin::pin!(other);
     loop {
@@ -110,8 +112,8 @@ async fn pause(stop: &CancellationToken, length: Duration) {
     stop.run_until_cancelled(sleep(length)).await;
 }
 
-/// Waits for something for so long, and gives it up then: a server that hangs must not stop alerting for
-/// ever. It is a task of its own, so that a panic in it is an error like others.
+/// Runs a step with a timeout, so that a server that hangs does not stop alerting for ever. The step is a task
+/// of its own, so that a panic in it is an error like others.
 async fn in_time<T, E>(
     timeout: Duration,
     step: impl Future<Output = Result<T, E>> + Send + 'static,
@@ -128,8 +130,7 @@ where
     done?.map_err(Into::into)
 }
 
-/// Keeps alive what fires at Alertmanagers, for ever; a config that is put in meanwhile counts from
-/// the next round.
+/// Keeps firing alerts alive at Alertmanagers, for ever. A new config applies from the next round.
 pub async fn keep_alive(routing: Routing, store: Store, timeout: Duration) {
     loop {
         let next = tokio::time::timeout(timeout, routing.keep_alive(&store)).await;
@@ -137,12 +138,12 @@ pub async fn keep_alive(routing: Routing, store: Store, timeout: Duration) {
     }
 }
 
-/// Whether no tick is missing: the one that was due after `last` is done or due only just now.
+/// Returns whether no tick is missing: the tick that was due after `last` is done, or is not yet late.
 pub(crate) fn is_in_time(schedule: &Cron, last: Option<Timestamp>, now: Timestamp) -> bool {
     last.is_some_and(|last| following(schedule, last).is_none_or(|due| now.duration_since(due) <= SLACK))
 }
 
-/// What is failing now: said once when it begins and once when it is over.
+/// The current failures. Each is logged once when it begins and once when it ends.
 #[derive(Default)]
 struct Troubles(Vec<&'static str>);
 
@@ -157,7 +158,7 @@ impl Troubles {
             Err(error) if !known => {
                 self.0.push(what);
                 let error = format!("{:#}", error.into());
-                log::warn!(what = what, error = error.as_str(); "failed, trying on");
+                log::warn!(what = what, error = error.as_str(); "failed, retrying");
             }
             Ok(_) | Err(_) => {}
         }

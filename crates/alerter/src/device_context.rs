@@ -1,5 +1,4 @@
-//! What else is known of the device that an alert is about: read when a message leaves, for the people
-//! who get it.
+//! Further facts about the device of an alert, for people. They are read when a message is sent.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -10,26 +9,25 @@ use pisync_core::{
 };
 use serde::Serialize;
 
-/// How long all contexts of a message may take: people are notified without them rather than late.
+/// The timeout for all contexts of a message. A message without them is better than a late one.
 const CONTEXT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How many of a device's newest rows are read.
+/// The number of a device's newest rows that are read.
 pub(crate) const ROWS: u32 = 20;
 
-/// How many failed syncs are told.
+/// The maximum number of failed syncs in a message.
 const ERRORS: usize = 3;
 
-/// What is known of the device that an alert is about, as templates get it; empty where it could not be
-/// read.
+/// Facts about the device of an alert, as templates get them. Empty if they could not be read.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DeviceContext {
-    /// Its last failed syncs, newest first, a few.
+    /// Its last failed syncs, newest first, at most 3.
     pub last_errors: Vec<FailedSync>,
-    /// When it last synced without an error.
+    /// Time of its last sync without an error, UTC.
     pub last_good_sync: Option<Timestamp>,
     /// The median speed of its last good syncs, in Mbps.
     pub usual_speed: Option<f64>,
-    /// How far its clock is behind ours, if it is. Templates get it in words.
+    /// The lag of its clock behind ours, if there is one. Templates get it in words.
     #[serde(skip)]
     pub clock_behind: Option<SignedDuration>,
 }
@@ -37,22 +35,22 @@ pub struct DeviceContext {
 /// One failed sync.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct FailedSync {
-    /// When.
+    /// Time of the sync, UTC.
     pub at: Timestamp,
-    /// Errors met.
+    /// The number of errors.
     pub errors: i64,
-    /// Files synced all the same.
+    /// The number of files that were synced nevertheless.
     pub files: i64,
     /// Speed in Mbps.
     pub speed: f64,
 }
 
-/// Returns the contexts of these alerts, in their order. Never fails: what cannot be read in time is left
-/// out, since a message that waits for it helps nobody.
+/// Returns the contexts of these alerts, in their order.
 ///
-/// The end of an incident is told with the good sync that ended it, for which nothing is read.
-pub async fn read(store: &Store, told: &[(NotificationKind, Alert)]) -> Vec<DeviceContext> {
-    let wrong = told.iter().filter(|(reason, _)| *reason != NotificationKind::Resolved);
+/// Never fails: after a timeout the contexts are empty, since a message must not wait for them. A resolved
+/// alert needs no read: its last good sync is the one that ended it.
+pub async fn read(store: &Store, alerts: &[(NotificationKind, Alert)]) -> Vec<DeviceContext> {
+    let wrong = alerts.iter().filter(|(reason, _)| *reason != NotificationKind::Resolved);
     let known = in_time(store, wrong.filter_map(|(_, alert)| syncing(alert).cloned()).collect()).await;
     let of = |(reason, alert): &(NotificationKind, Alert)| match reason {
         NotificationKind::Resolved => {
@@ -61,7 +59,7 @@ pub async fn read(store: &Store, told: &[(NotificationKind, Alert)]) -> Vec<Devi
         }
         _ => syncing(alert).and_then(|device| known.get(device)).cloned().unwrap_or_default(),
     };
-    told.iter().map(of).collect()
+    alerts.iter().map(of).collect()
 }
 
 /// Returns the device, if the alert is about its syncs.
@@ -69,17 +67,17 @@ fn syncing(alert: &Alert) -> Option<&DeviceId> {
     alert.device_id().filter(|_| [AlertName::DEVICE_SYNC_FAILING, AlertName::DEVICE_FLAPPING].contains(&alert.name))
 }
 
-/// Returns the contexts of these devices; none where they could not be read in time.
+/// Returns the contexts of these devices. Empty if they cannot be read in time.
 async fn in_time(store: &Store, devices: Vec<DeviceId>) -> HashMap<DeviceId, DeviceContext> {
     let store = store.clone();
     let read = detached(CONTEXT_TIMEOUT, async move { of_devices(&store, &devices).await }).await;
     read.map_err(StoreError::from).flatten().unwrap_or_else(|error| {
-        log::warn!(error:% = error; "a message leaves without the contexts of its devices");
+        log::warn!(error:% = error; "a message is sent without the context of its devices");
         HashMap::new()
     })
 }
 
-/// Three questions at the most, whatever the number of devices.
+/// Reads the contexts with three queries at most, whatever the number of devices.
 async fn of_devices(store: &Store, devices: &[DeviceId]) -> Result<HashMap<DeviceId, DeviceContext>, StoreError> {
     let newest: Vec<_> = devices.iter().map(|device| (device, Timestamp::MAX)).collect();
     let mut rows = rows_of(store, &newest, ROWS).await?;
@@ -99,10 +97,10 @@ async fn of_devices(store: &Store, devices: &[DeviceId]) -> Result<HashMap<Devic
     Ok(rows.into_iter().map(|(device, rows)| (device, DeviceContext::of(&rows))).collect())
 }
 
-/// Rows of devices, of each newest first.
+/// Rows by device, each device's newest first.
 pub(crate) type Rows = HashMap<DeviceId, Vec<StoredEvent>>;
 
-/// Returns up to `most` rows of each device, newest first, those before a time each.
+/// Returns up to `most` rows of each device, newest first, before the given time of that device.
 pub(crate) async fn rows_of(store: &Store, devices: &[(&DeviceId, Timestamp)], most: u32) -> Result<Rows, StoreError> {
     let mut rows = Rows::new();
     for row in store.sync_events().newest_rows(devices, most).await? {
@@ -118,7 +116,7 @@ fn is_good(row: &StoredEvent) -> bool {
 }
 
 impl DeviceContext {
-    /// What some rows of a device tell, newest first.
+    /// Returns the context of a device from its rows, newest first.
     pub(crate) fn of(rows: &[StoredEvent]) -> Self {
         let good: Vec<_> = rows.iter().filter(|row| is_good(row)).collect();
         Self {
@@ -130,7 +128,7 @@ impl DeviceContext {
     }
 }
 
-/// The middle one of these.
+/// Returns the median of these speeds, if there are any.
 fn median(mut speeds: Vec<f64>) -> Option<f64> {
     speeds.sort_by(f64::total_cmp);
     speeds.get(speeds.len() / 2).copied()

@@ -1,4 +1,4 @@
-//! What a rule finds out: facts, of which `reconcile` makes incidents.
+//! The results of rules. `reconcile` turns them into incidents.
 
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::{Alert, Scope};
@@ -6,46 +6,46 @@ use serde::{Deserialize, Serialize};
 
 use crate::tables::values;
 
-/// What a rule finds out about one device, one part of the fleet, or all of it.
+/// The result of a rule about one device, one part of the fleet, or the whole fleet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
     /// The alert, as it would open now.
     pub alert: Alert,
-    /// Whether it should be open.
+    /// The health: an incident should be open if it is unhealthy.
     pub health: Health,
-    /// Since when all is healthy, if it is.
+    /// The start of the healthy time, if it is healthy now.
     pub healthy_since: Timestamp,
-    /// Whether it is recent enough to open: late data never pages.
+    /// True if the data is recent enough to open an incident: late data never pages.
     pub is_recent: bool,
-    /// For how long all has to be healthy until the incident is resolved.
+    /// The healthy time after which the incident is resolved.
     pub clears_after: SignedDuration,
-    /// The part of the fleet that it follows from, if the alert does not say so itself.
+    /// The part of the fleet that it follows from, if the alert does not name it.
     pub follows: Option<Scope>,
 }
 
-/// When a part of a whole is too large, and when it is small enough again: settings of several rules.
+/// The limits of a share of devices: too large, and small enough again. Settings of several rules.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(default)]
 pub struct Limits {
-    /// The share of the whole from which on it is too large.
+    /// The share of the whole at which an alert opens.
     #[serde(deserialize_with = "values::share")]
     pub opens_at: f64,
-    /// How many they have to be at least to be too many.
+    /// The minimum number of devices for an alert to open.
     #[serde(deserialize_with = "values::count")]
     pub at_least: u64,
-    /// The share below which it is small enough again.
+    /// The share of the whole below which an alert closes.
     #[serde(deserialize_with = "values::share")]
     pub closes_below: f64,
 }
 
-/// What a rule says of one thing.
+/// The health of one subject under one rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Health {
     /// It fails, or has not recovered far enough.
     Unhealthy,
-    /// It is well, or does not fail enough yet.
+    /// It is healthy, or does not fail enough yet.
     Healthy,
-    /// The data does not tell: all stays as it is.
+    /// The data does not show it: the incident stays as it is.
     Unknown,
 }
 
@@ -55,28 +55,28 @@ impl Evaluation {
         Self { alert, health, healthy_since, is_recent: true, clears_after: SignedDuration::ZERO, follows: None }
     }
 
-    /// Returns whether an incident may open by it.
+    /// Returns whether it may open an incident.
     pub fn may_open(&self) -> bool {
         self.health == Health::Unhealthy && self.is_recent
     }
 }
 
 impl Health {
-    /// Returns `Unhealthy` if that is so, else `Healthy`.
+    /// Returns `Unhealthy` if the condition holds, else `Healthy`.
     pub fn unhealthy_if(is_unhealthy: bool) -> Self {
         if is_unhealthy { Self::Unhealthy } else { Self::Healthy }
     }
 }
 
 impl Default for Limits {
-    /// Returns those of a fleet: a twentieth and 50 devices are too many, less than a fortieth is well again.
+    /// Returns the limits of a fleet: opens at a twentieth and 50 devices, closes below a fortieth.
     fn default() -> Self {
         Self { opens_at: 0.05, at_least: 50, closes_below: 0.025 }
     }
 }
 
 impl Limits {
-    /// Returns the health of a part of a whole. Between the two shares all stays as it is.
+    /// Returns the health of a part of a whole. Between the two shares it stays as it is.
     #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
     pub fn health(&self, is_open: bool, part: u64, whole: u64) -> Health {
         if whole == 0 {

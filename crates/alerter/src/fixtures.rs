@@ -1,4 +1,4 @@
-//! What tests of several files need: times, alerts, and messages about them.
+//! Fixtures for the tests of several files: times, alerts, and notifications.
 
 use jiff::Timestamp;
 use pisync_core::models::{Alert, DeviceId, FailureRun, NotificationKind};
@@ -9,12 +9,12 @@ use crate::{
     notification::AlertNotification,
 };
 
-/// Returns an hour and minute of 2026-11-24.
+/// Returns a time of day on 2026-11-24, UTC.
 pub(crate) fn at(text: &str) -> Timestamp {
     format!("2026-11-24T{text}:00Z").parse().unwrap()
 }
 
-/// Returns a time so many seconds after the beginning of 1970.
+/// Returns the time so many seconds after 1970-01-01T00:00:00Z.
 pub(crate) fn second(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
@@ -25,7 +25,7 @@ pub(crate) fn failing(device: &str, since: Timestamp) -> Alert {
     Alert::device_sync_failing(DeviceId::parse(device).unwrap(), &run)
 }
 
-/// Returns what is told of an alert, which has ended at 11:30 if it is resolved.
+/// Returns a notification of an alert, which ended at 11:30 if it is resolved.
 pub(crate) fn notice(kind: NotificationKind, alert: Alert) -> AlertNotification {
     let ends_at = (kind == NotificationKind::Resolved).then(|| at("11:30"));
     AlertNotification { kind, alert: Alert { ends_at, ..alert }, context: DeviceContext::default() }

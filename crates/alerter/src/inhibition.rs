@@ -1,4 +1,4 @@
-//! Fleet first: which alerts inhibit those of parts and of single devices.
+//! Fleet first: alerts of the fleet inhibit those of its parts and of single devices.
 
 use std::collections::HashMap;
 
@@ -8,42 +8,40 @@ use pisync_core::{
     store::{Store, StoreError},
 };
 
-/// How long before the fleet's alert a device's may have begun to be part of it.
+/// The time before the fleet's alert in which a device's alert may have begun to be part of it.
 const BEFORE: SignedDuration = SignedDuration::from_hours(1);
 
-/// For how long after the digest is due a look that does not make it waits for it: until a tick
-/// has surely come.
+/// The wait for a due digest that does not exist yet. It is long enough for a tick to create it.
 const DIGEST_GRACE: SignedDuration = SignedDuration::from_mins(5);
 
-/// For how long after its digest was due an episode is still read: an alerter that was away makes up
-/// for it.
+/// The time after its digest is due in which an episode is still read, for an alerter that was away.
 const LATE: SignedDuration = SignedDuration::from_hours(24);
 
 /// A rule whose alerts inhibit others.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Inhibitor {
     pub(crate) rule: AlertName,
-    /// The rule about single devices whose open alerts are in the digest; none if there is no digest.
+    /// The rule whose open device alerts the digest lists; `None` if there is no digest.
     pub(crate) digest_of: Option<AlertName>,
 }
 
-/// All that inhibits alerts at one time: the episodes that matter then.
+/// The episodes that inhibit alerts at one time.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Inhibition {
     pub(crate) episodes: Vec<Episode>,
     now: Timestamp,
 }
 
-/// A time in which something was wrong with the fleet, and what came of it.
+/// A time in which the fleet, or a part, was unhealthy.
 #[derive(Debug, Clone)]
 pub(crate) struct Episode {
     /// The fleet's alert.
     pub(crate) id: AlertId,
     by: Inhibitor,
-    /// The part of the fleet that it is about; none where it is about all.
+    /// The part of the fleet that it is about; `None` if it is about the whole.
     pub(crate) scope: Option<Scope>,
     starts_at: Timestamp,
-    /// When it was over, and when that was found; none while it is open.
+    /// The end; `None` while it is open.
     over: Option<Over>,
     /// The digest, while it is open.
     digest: Option<AlertId>,
@@ -52,9 +50,9 @@ pub(crate) struct Episode {
 /// The end of an episode.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Over {
-    /// When the fleet was well again.
+    /// Time of the fleet's recovery, UTC.
     pub(crate) ends_at: Timestamp,
-    /// When the digest is due.
+    /// Time at which the digest is due, UTC.
     pub(crate) digest_at: Timestamp,
 }
 
@@ -68,24 +66,25 @@ impl Episode {
         Self { id: alert.id, by, scope: alert.scope().cloned(), starts_at: alert.starts_at, over, digest }
     }
 
-    /// Whether a device with these labels is part of it.
+    /// Returns whether a device with these labels is part of it.
     pub(crate) fn is_about(&self, labels: &Labels) -> bool {
         self.scope.as_ref().is_none_or(|scope| scope.holds(labels))
     }
 
-    /// Whether a device's alert that began then is part of it.
+    /// Returns whether a device's alert that began then is part of it.
     fn covers(&self, starts_at: Timestamp) -> bool {
         starts_at >= self.begins() && self.over.is_none_or(|over| starts_at <= over.ends_at)
     }
 
-    /// From when on what begins is part of it.
+    /// Returns the time from which alerts of devices are part of it.
     pub(crate) fn begins(&self) -> Timestamp {
         self.starts_at.saturating_sub(BEFORE).unwrap_or(Timestamp::MIN)
     }
 
-    /// Returns what inhibits a device's alert that began then: the fleet's, until two report intervals
-    /// after its end; then the digest that names it, as long as that is open. Without a digest, the fleet's
-    /// while it is open.
+    /// Returns the alert that inhibits a device's alert that began then.
+    ///
+    /// It is the fleet's alert, until two report intervals after its end. Then it is the digest, as long as
+    /// that is open. Without a digest, it is the fleet's alert while that is open.
     fn inhibitor(&self, starts_at: Timestamp, now: Timestamp) -> Option<AlertId> {
         if self.by.digest_of.is_none() {
             return self.over.is_none().then_some(self.id);
@@ -101,8 +100,8 @@ impl Episode {
         }
     }
 
-    /// Whether its digest names the devices of that part of the fleet, too: the part failed with the
-    /// whole, and was well again before the digest of the whole.
+    /// Returns whether its digest also lists the devices of this part. It does if the part failed with the
+    /// whole and recovered before the digest of the whole.
     pub(crate) fn speaks_for(&self, part: &Self) -> bool {
         let is_over_before = |over: Over| part.over.is_none_or(|part| part.ends_at <= over.digest_at);
         self.scope.is_none()
@@ -112,14 +111,14 @@ impl Episode {
             && self.over.is_none_or(is_over_before)
     }
 
-    /// Returns of which rule those who still have an alert are to be named now, if they are.
+    /// Returns the rule whose open alerts the digest lists, and the end, if the digest is due.
     pub(crate) fn digest_due(&self, now: Timestamp) -> Option<(AlertName, Over)> {
         self.by.digest_of.zip(self.over.filter(|over| over.digest_at <= now))
     }
 }
 
 impl Inhibition {
-    /// Reads the episodes that matter now: open, over not long ago, or with a digest that is open.
+    /// Reads the current episodes: open, ended recently, or with an open digest.
     pub(crate) async fn read(
         store: &Store,
         inhibitors: &[Inhibitor],
@@ -155,8 +154,8 @@ impl Inhibition {
         Ok(Self { episodes, now })
     }
 
-    /// Returns what inhibits an alert of the fleet, a part, or a device with these labels, that began
-    /// then; it may be inhibited by these rules.
+    /// Returns the alert that inhibits this one, of the rules in `by`. `labels` are those of its device, and
+    /// `starts_at` is its start.
     pub(crate) fn of(&self, by: &[AlertName], alert: &Alert, labels: &Labels, starts_at: Timestamp) -> Option<AlertId> {
         by.iter().find_map(|rule| match alert.subject {
             Subject::Device(_) => self.of_device(*rule, labels, starts_at),
@@ -166,7 +165,8 @@ impl Inhibition {
         })
     }
 
-    /// An episode of the whole fleet comes before one of a part.
+    /// Returns the alert that inhibits a device's alert. An episode of the whole fleet comes before one of a
+    /// part.
     fn of_device(&self, by: AlertName, labels: &Labels, starts_at: Timestamp) -> Option<AlertId> {
         let inhibiting = |is_of_part: bool| {
             let of_it = self.episodes.iter().filter(move |episode| episode.scope.is_some() == is_of_part);
@@ -187,7 +187,7 @@ impl Inhibition {
         self.episodes.iter().any(|episode| episode.over.is_none() && episode.by.digest_of.is_some())
     }
 
-    /// Returns whether the labels of devices matter to what inhibits them by these rules.
+    /// Returns whether inhibition by these rules depends on the labels of devices.
     pub(crate) fn asks_for_labels(&self, by: &[AlertName]) -> bool {
         self.episodes.iter().any(|episode| episode.scope.is_some() && by.contains(&episode.by.rule))
     }
@@ -223,7 +223,7 @@ mod tests {
             ("11:59", "12:31", None, Some(id(1))),
             ("12:01", "12:31", None, None),
             ("08:59", "12:31", None, None),
-            // A look just after it was due does not know yet whether there is one.
+            // An evaluation just after it was due does not know yet whether there is one.
             ("11:59", "14:34", None, Some(id(1))),
             ("11:59", "14:35", None, None),
             ("11:59", "20:00", Some(id(2)), Some(id(2))),

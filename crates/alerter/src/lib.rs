@@ -1,12 +1,12 @@
-//! Compares what is failing with the open incidents, and notifies people of the difference.
+//! Compares the current failures with the open incidents, and notifies people of the difference.
 //!
-//! In reading order: [`config`] (flags), [`routing`] (the file), [`daemon`] (when), [`tick_reporter`] (that it
-//! ticked), [`tick`] (the rules one after the other), [`rules`] (a file for each, and their list), `snapshot`
-//! (what they read), [`evaluation`] (what they find), `inhibition` (which suppresses which), `reconcile` (what
-//! is written), [`incident`] (its states), [`outbox`] (what is to leave), [`notification`] (one message),
-//! [`device_context`] (what people want to know), [`messages`] (what it says), [`receivers`] (where to),
-//! [`summary`] (how the week was), [`metrics`] (what is counted); [`commands`] for the operator, and `tables`
-//! (reading TOML).
+//! In reading order: [`config`] (flags), [`routing`] (the file), [`daemon`] (the loops), [`tick_reporter`]
+//! (heartbeat and ping), [`tick`] (the rules in their order), [`rules`] (a file for each, and their list),
+//! `snapshot` (the data they read), [`evaluation`] (their results), `inhibition` (suppression between alerts),
+//! `reconcile` (the writes), [`incident`] (its states), [`outbox`] (the due messages), [`notification`] (one
+//! message), [`device_context`] (facts for people), [`messages`] (the texts), [`receivers`] (one file for each
+//! kind), [`summary`] (the weekly summary), [`metrics`]; [`commands`] for the operator, and `tables` (reading
+//! TOML).
 
 pub mod commands;
 pub mod config;
@@ -47,14 +47,13 @@ use crate::{
     tick::Alerter, tick_reporter::TickReporter,
 };
 
-/// Why an alerter that ticks too seldom is not ready.
+/// The reason why an alerter that ticks too seldom is not ready.
 const LATE: (&str, &str) = ("ticks_late", "the rules were not evaluated on schedule: the log says why");
 
-/// Watches until a signal to stop comes; or looks once and sends what is due; or does what the
-/// operator asks.
+/// Runs the alerter until a stop signal; or one tick and the due messages; or the operator's command.
 ///
-/// Fails where the settings are wrong or the alert log cannot be opened; `--once` also where
-/// `MongoDB` is away or a message could not be delivered.
+/// Fails if the settings are wrong or the alert log cannot be opened. `--once` also fails if `MongoDB` is away
+/// or a message could not be delivered.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     match config.command.clone() {
         Some(command) => command.run(&config.mongo, &config.ops, || open_routing(&config)).await,
@@ -91,11 +90,11 @@ async fn watch(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One tick, and the delivery of what is due.
+/// Runs one tick and delivers the due messages.
 async fn once(alerter: &Alerter, reporter: TickReporter, summaries: &Summaries) -> anyhow::Result<()> {
     let Outbox { store, receivers, .. } = &summaries.outbox;
     match store.ensure_indexes().await {
-        // Reads are served without it; what to do is in the error.
+        // Reads are served without it; the error has the remedy.
         Err(error @ StoreError::Index { .. }) => log::error!(error:% = error; "an index is missing"),
         made => made?,
     }

@@ -1,4 +1,4 @@
-//! What `alerter` counts.
+//! The metrics of `alerter`.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::notification::Delivery;
 /// A metric with one label.
 type By<M> = Family<[(&'static str, &'static str); 1], M>;
 
-/// What is counted. Cheap to clone; clones count together.
+/// The metrics. Cheap to clone; clones count together.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     last_tick: Gauge,
@@ -28,7 +28,7 @@ pub struct Metrics {
 }
 
 impl Default for Metrics {
-    /// Nothing counted yet.
+    /// Returns metrics at zero.
     fn default() -> Self {
         let notifications = By::<Counter>::default();
         for result in ["sent", "retried", "dead"] {
@@ -46,19 +46,19 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Notes a tick that was done to its end just now.
+    /// Records a completed tick and its duration.
     pub(crate) fn ticked(&self, duration: Duration) {
         self.last_tick.set(Timestamp::now().as_second());
         self.tick_durations.observe(duration.as_secs_f64());
     }
 
-    /// When the last tick was done, if there was one.
+    /// Returns the time of the last completed tick, if there was one.
     pub fn last_tick(&self) -> Option<Timestamp> {
         Timestamp::from_second(self.last_tick.get()).ok().filter(|last| *last != Timestamp::UNIX_EPOCH)
     }
 
-    /// Notes how many devices fail and how many alerts are firing, which the indexes tell.
-    pub(crate) async fn look_at(&self, store: &Store, threshold: i32) -> Result<(), StoreError> {
+    /// Sets the number of failing devices and of firing alerts, from the indexes of the store.
+    pub(crate) async fn update_gauges(&self, store: &Store, threshold: i32) -> Result<(), StoreError> {
         let failing = store.failure_counters().count_failing(threshold).await?;
         let firing = store.alerts().count_open().await?;
         for (family, label, count) in
@@ -69,7 +69,7 @@ impl Metrics {
         Ok(())
     }
 
-    /// Notes what became of a message.
+    /// Counts the result of an attempt to deliver a message.
     pub(crate) fn delivered(&self, delivery: &Delivery) {
         let result = match delivery {
             Delivery::Sent => "sent",
@@ -79,22 +79,18 @@ impl Metrics {
         self.notifications.get_or_create(&[("result", result)]).inc();
     }
 
-    /// What this process has counted.
+    /// Returns the registry of this process's metrics.
     pub fn registry(&self) -> Registry {
         let mut registry = registry_of(env!("CARGO_PKG_VERSION"));
         registry.register("devices", "Devices by status, at the last tick", self.devices.clone());
         registry.register("alerts", "Alerts by state, at the last tick", self.alerts.clone());
-        registry.register("notifications", "Attempts to deliver a message by result", self.notifications.clone());
+        registry.register("notifications", "Attempts to deliver a message, by result", self.notifications.clone());
         registry.register(
             "alerter_last_tick_timestamp_seconds",
-            "When the last look at all counters was done; 0 before the first",
+            "Time of the last completed tick; 0 before the first",
             self.last_tick.clone(),
         );
-        registry.register(
-            "alerter_tick_duration_seconds",
-            "Time of a look at all counters",
-            self.tick_durations.clone(),
-        );
+        registry.register("alerter_tick_duration_seconds", "Duration of a tick", self.tick_durations.clone());
         registry
     }
 }

@@ -1,4 +1,4 @@
-//! One message to one receiver: what it is made of, and what became of it.
+//! One message to one receiver, and the result of its delivery.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,35 +6,34 @@ use pisync_core::models::{Alert, AlertName, NotificationKind};
 
 use crate::device_context::DeviceContext;
 
-/// One message to one receiver: what leaves at once.
+/// One message to one receiver.
 #[derive(Debug, Clone)]
 pub struct Notification {
-    /// The same in every attempt to deliver it, so that a receiver can tell a message that comes
-    /// again from another.
+    /// The id, the same in every attempt, so that a receiver can drop a duplicate.
     pub id: String,
     /// The name of the receiver.
     pub receiver: String,
     /// The labels that its alerts have in common, by the route's `group_by`.
     pub group: BTreeMap<String, String>,
-    /// What it tells, at most 50 alerts.
+    /// The listed alerts, at most 50.
     pub notices: Vec<AlertNotification>,
-    /// How many further alerts are counted and not listed.
+    /// The number of alerts that are counted and not listed.
     pub more: usize,
 }
 
 /// One alert in a message.
 #[derive(Debug, Clone)]
 pub struct AlertNotification {
-    /// Why people are notified.
+    /// The kind: firing, repeat or resolved.
     pub kind: NotificationKind,
-    /// What is wrong, or was.
+    /// The alert.
     pub alert: Alert,
-    /// What else is known, for people.
+    /// Further facts about its device, for people.
     pub context: DeviceContext,
 }
 
 impl AlertNotification {
-    /// Returns how many failed and why, if it is about failed syncs.
+    /// Returns the number of failures and their cause, if it is about failed syncs.
     pub(crate) fn failures(&self) -> Option<(i32, &'static str)> {
         let Alert { name, failure_count, cause, .. } = &self.alert;
         let is_about_syncs = [AlertName::DEVICE_SYNC_FAILING, AlertName::FLEET_SYNC_FAILING].contains(name);
@@ -42,27 +41,27 @@ impl AlertNotification {
     }
 }
 
-/// What became of a message.
+/// The result of an attempt to deliver a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delivery {
-    /// The receiver has it.
+    /// The receiver accepted it.
     Sent,
-    /// It does not, and may take it later.
+    /// The attempt failed; a later one may succeed.
     Again {
-        /// When it asks to be tried again, if it says so.
+        /// The time after which the receiver asks to be tried again, if it says so.
         after: Option<Duration>,
-        /// What happened, without any secret.
+        /// The error, without any secret.
         why: String,
     },
-    /// It will never take this message.
+    /// The receiver will never accept this message.
     Dead {
-        /// What happened, without any secret.
+        /// The error, without any secret.
         why: String,
     },
 }
 
 impl Delivery {
-    /// Waits for a delivery, and gives it up when the time is over.
+    /// Waits for a delivery, with a timeout.
     pub(crate) async fn within(timeout: Duration, sending: impl Future<Output = Self>) -> Self {
         let late = || Self::Again { after: None, why: format!("no answer within {} s", timeout.as_secs_f64()) };
         tokio::time::timeout(timeout, sending).await.unwrap_or_else(|_| late())

@@ -18,15 +18,15 @@ use crate::{
     snapshot::Snapshot,
 };
 
-/// All that decides about the messages of incidents of one rule, beside the evaluations.
+/// The data that decides about the messages of one rule's incidents, beside the evaluations.
 struct Context<'a> {
     rule: &'a Rule,
     snapshot: &'a Snapshot,
     /// The last incident of each fingerprint that has no open one.
     before: HashMap<String, VersionedIncident>,
-    /// The labels of devices, where silences or inhibition ask for them.
+    /// The labels of devices, if silences or inhibition depend on them.
     labels: HashMap<DeviceId, Labels>,
-    /// The fingerprints of devices that flap.
+    /// The fingerprints of flapping devices.
     flapping: HashSet<String>,
 }
 
@@ -50,8 +50,8 @@ pub(crate) async fn plan(
     Ok(changes)
 }
 
-/// Writes incidents whose documents are as they were read. Returns the devices of those that another alerter
-/// changed meanwhile.
+/// Writes incidents whose documents have not changed since they were read. Returns the devices of those that
+/// another alerter changed meanwhile.
 pub(crate) async fn write(
     store: &Store,
     crash: &CrashSettings,
@@ -60,7 +60,7 @@ pub(crate) async fn write(
     let mut conflicts = Vec::new();
     for some in all.chunks(Alerts::BATCH_SIZE) {
         match store.alerts().save(some).await? {
-            // What the server refuses as it is was named: another try does not help.
+            // A refusal by the server was logged: another attempt does not help.
             Saved::All | Saved::Refused => {}
             Saved::Conflict => {
                 let device = |kept: &VersionedIncident| kept.incident.alert.device_id().cloned();
@@ -116,13 +116,13 @@ impl<'a> Context<'a> {
         let incident = incident::next(known, found, &self.suppression(found, known), routes, self.snapshot.now)?;
         if incident.alert.device_id().is_none() && known.is_none_or(|known| known.alert.state != incident.alert.state) {
             let (alert, state) = (&incident.alert, incident.alert.state.as_str());
-            log::info!(alert:% = alert.id, alertname:% = alert.name, state = state; "an alert of the fleet");
+            log::info!(alert:% = alert.id, alertname:% = alert.name, state = state; "fleet alert changed state");
         }
         let is_same = before.filter(|kept| kept.incident.alert.id == incident.alert.id);
         Some(VersionedIncident { incident, revision: is_same.map_or(Revision::Unset, |kept| kept.revision) })
     }
 
-    /// Returns what suppresses the messages about what was found.
+    /// Returns the reasons that suppress the messages about an evaluation.
     fn suppression(&self, found: &Evaluation, before: Option<&Incident>) -> Suppression {
         let Snapshot { inhibition, silences, now, .. } = self.snapshot;
         let (alert, none) = (&found.alert, Labels::default());
@@ -141,7 +141,7 @@ impl<'a> Context<'a> {
     }
 }
 
-/// Returns the last incidents of what may open.
+/// Returns the last incident of each alert that may open, by fingerprint.
 async fn before(
     snapshot: &Snapshot,
     evaluations: &[&Evaluation],

@@ -1,4 +1,4 @@
-//! A tick: each rule in its order is evaluated and reconciled, of devices a page at a time.
+//! A tick: evaluates each rule in its order and reconciles incidents, devices a page at a time.
 
 use std::{collections::HashMap, time::Instant};
 
@@ -20,30 +20,28 @@ use crate::{
     snapshot::{Candidates, PAGE, ReadError, Snapshot, Source},
 };
 
-/// How often a page is evaluated again for what others changed meanwhile; then the next tick sees to
-/// it.
+/// The maximum number of evaluations of a page after conflicts; the next tick does the rest.
 const ROUNDS: usize = 5;
 
-/// How many incidents one hinted page may open before the fleet is evaluated: so many at once are
-/// seldom many reasons.
+/// The number of incidents that one hinted page may open before the fleet is evaluated. Many at once seldom
+/// have many reasons.
 const MANY: usize = 10;
 
 /// Compares the state of the fleet with the incidents.
 ///
-/// Level-triggered: what a tick finds depends on how things are, not on what it was told before,
-/// so a tick that was missed is made good by the next. Hints and ticks go the same way; a hint
-/// only says which devices.
+/// It is level-triggered: a tick depends on the state of things, not on events, so the next tick makes up for a
+/// missed one. Hints and ticks take the same path; a hint only names the devices.
 #[derive(Debug, Clone)]
 pub struct Alerter {
     source: Source,
     routing: Routing,
     crash: CrashSettings,
-    /// What is counted.
+    /// The metrics of the alerter.
     pub metrics: Metrics,
 }
 
-/// One look at the fleet: what is known, and what is set.
-struct Look<'a> {
+/// The snapshot and the settings of one evaluation.
+struct Evaluator<'a> {
     alerter: &'a Alerter,
     rules: Rules,
     snapshot: Snapshot,
@@ -56,54 +54,54 @@ impl Alerter {
         Self { source, routing, crash, metrics: Metrics::default() }
     }
 
-    /// Evaluates all rules: what a tick costs is what is wrong, not what exists.
+    /// Evaluates all rules. A tick costs as much as is unhealthy, not as much as exists.
     pub async fn tick(&self) -> Result<(), ReadError> {
         self.tick_at(self.source.store.now().await?).await
     }
 
-    /// The same as if it were another time.
+    /// Evaluates all rules at this time.
     ///
     /// A rule that cannot read its data leaves its incidents as they are and stops no other rule.
     pub async fn tick_at(&self, now: Timestamp) -> Result<(), ReadError> {
         let start = Instant::now();
-        let mut look = self.look(now).await?;
+        let mut evaluator = self.evaluator(now).await?;
         for rule in RULES {
-            look.evaluate(rule).await?;
+            evaluator.evaluate(rule).await?;
         }
-        reconcile::end_silences(&look.snapshot).await?;
-        self.metrics.look_at(&self.source.store, self.source.threshold).await?;
+        reconcile::end_silences(&evaluator.snapshot).await?;
+        self.metrics.update_gauges(&self.source.store, self.source.threshold).await?;
         self.metrics.ticked(start.elapsed());
         Ok(())
     }
 
-    /// Evaluates whether these devices fail.
+    /// Evaluates whether these devices are failing.
     pub async fn evaluate(&self, devices: &[DeviceId]) -> Result<(), ReadError> {
         let rule = &device_sync_failing::RULE;
         for page in devices.chunks(PAGE) {
-            let mut look = self.look(self.source.store.now().await?).await?;
-            let mut planned = look.plan(rule, page.to_vec()).await?;
+            let mut evaluator = self.evaluator(self.source.store.now().await?).await?;
+            let mut planned = evaluator.plan(rule, page.to_vec()).await?;
             let opens = planned.iter().filter(|kept| kept.revision == Revision::Unset).count();
-            if opens >= MANY && !look.snapshot.inhibition.has_open_episode() {
+            if opens >= MANY && !evaluator.snapshot.inhibition.has_open_episode() {
                 for rule in RULES.iter().filter(|rule| matches!(rule.about, About::Fleet { .. })) {
-                    look.evaluate(rule).await?;
+                    evaluator.evaluate(rule).await?;
                 }
-                planned = look.plan(rule, page.to_vec()).await?;
+                planned = evaluator.plan(rule, page.to_vec()).await?;
             }
-            look.write(rule, planned).await?;
+            evaluator.write(rule, planned).await?;
         }
         Ok(())
     }
 
-    async fn look(&self, now: Timestamp) -> Result<Look<'_>, StoreError> {
+    async fn evaluator(&self, now: Timestamp) -> Result<Evaluator<'_>, StoreError> {
         let rules = self.routing.current().file.rules.clone();
         let snapshot = self.source.snapshot(rules.common.clone(), now).await?;
-        Ok(Look { alerter: self, rules, snapshot })
+        Ok(Evaluator { alerter: self, rules, snapshot })
     }
 }
 
-impl Look<'_> {
-    /// Evaluates a rule. Redis being away, a query that `MongoDB` refuses, or a document that cannot be
-    /// read, leaves the rule's incidents as they are; without `MongoDB` no rule can go on.
+impl Evaluator<'_> {
+    /// Evaluates a rule. An error of Redis, a refused query or an unreadable document leaves the rule's
+    /// incidents as they are. Without `MongoDB` it fails.
     async fn evaluate(&mut self, rule: &Rule) -> Result<(), ReadError> {
         let outcome = match rule.about {
             About::Fleet { .. } => Box::pin(self.evaluate_fleet(rule)).await,
@@ -116,14 +114,14 @@ impl Look<'_> {
                     StoreError::Malformed { .. } | StoreError::Refused { .. } | StoreError::Index { .. },
                 )),
             ) => {
-                log::warn!(rule:% = rule.name, error:% = error; "not evaluated, its incidents stay as they are");
+                log::warn!(rule:% = rule.name, error:% = error; "rule not evaluated, its incidents stay as they are");
                 Ok(())
             }
             other => other,
         }
     }
 
-    /// The whole fleet before its parts, which its alert inhibits.
+    /// Evaluates the whole fleet before its parts, which its alert inhibits.
     async fn evaluate_fleet(&mut self, rule: &Rule) -> Result<(), ReadError> {
         self.snapshot.open_page(self.snapshot.source.store.alerts().open_of_rule(rule.name).await?);
         let evaluations = (rule.evaluate)(&self.snapshot, &self.rules).await?;
@@ -132,7 +130,7 @@ impl Look<'_> {
         for some in [whole, parts] {
             let planned = reconcile::plan(rule, &self.snapshot, &self.alerter.routing, &some).await?;
             if !planned.is_empty() {
-                // Where another alerter was first, the next tick sees to it.
+                // After a conflict with another alerter, the next tick does the rest.
                 reconcile::write(&self.snapshot.source.store, &self.alerter.crash, &planned).await?;
                 self.snapshot.refresh_inhibition().await?;
             }
@@ -140,7 +138,7 @@ impl Look<'_> {
         Ok(())
     }
 
-    /// The devices with an open incident, and then those for which one may open.
+    /// Evaluates the devices with an open incident, and then those for which one may open.
     async fn evaluate_devices(&mut self, rule: &Rule, candidates: Ask<Candidates>) -> Result<(), ReadError> {
         let (alerts, mut after) = (self.snapshot.source.store.alerts(), None);
         loop {
@@ -167,8 +165,7 @@ impl Look<'_> {
         self.write(rule, planned).await
     }
 
-    /// Writes what was planned. The devices of incidents that others changed meanwhile are evaluated
-    /// again.
+    /// Writes the planned incidents. After a conflict, the devices are evaluated again.
     async fn write(&mut self, rule: &Rule, mut planned: Vec<VersionedIncident>) -> Result<(), ReadError> {
         for _ in 0..ROUNDS {
             let conflicts = reconcile::write(&self.snapshot.source.store, &self.alerter.crash, &planned).await?;

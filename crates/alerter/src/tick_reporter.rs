@@ -27,8 +27,8 @@ impl TickReporter {
         Self { heartbeat: Heartbeat::new(queue), alerter, schedule, routing }
     }
 
-    /// Tells those who wait for it that a tick was completed just now: pages, and who is pinged. What goes
-    /// wrong is in the log, and the next tick does it again.
+    /// Writes the heartbeat of a completed tick, and pings. An error is logged, and the next tick does it
+    /// again.
     pub async fn ticked(self) {
         tokio::join!(self.write(), self.routing.ping());
     }

@@ -1,5 +1,5 @@
-//! Partitions whose server does not answer: they are left out until it does, so that they hold up
-//! no other.
+//! Partitions whose server does not answer. A worker skips them until it does, so that they delay no other
+//! partition.
 
 use std::{
     collections::BTreeSet,
@@ -11,25 +11,25 @@ use futures_util::future::join_all;
 use pisync_core::queue::{Partition, Queue};
 use tokio::time::sleep;
 
-/// How often the partitions that are left out are asked.
+/// The interval at which skipped partitions are asked again.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// The partitions that are left out.
+/// The partitions that are skipped.
 #[derive(Debug, Default)]
 pub struct Away(Mutex<BTreeSet<Partition>>);
 
 impl Away {
-    /// Leaves a partition out from now on.
+    /// Skips a partition from now on.
     pub fn add(&self, partition: Partition) {
         self.lock().insert(partition);
     }
 
-    /// Returns whether a partition is left out.
+    /// Returns whether a partition is skipped.
     pub fn contains(&self, partition: Partition) -> bool {
         self.lock().contains(&partition)
     }
 
-    /// Asks those that are left out, for ever, and takes back each that answers.
+    /// Asks the skipped partitions again, for ever, and takes back each that answers.
     pub async fn watch(&self, queue: &Queue) {
         loop {
             sleep(INTERVAL).await;

@@ -1,6 +1,6 @@
 //! The rows of one batch.
 //!
-//! Writing may be done again, by this worker or another: rows have derived ids.
+//! Writes are idempotent, also across workers: row ids are derived from the events.
 
 use std::collections::BTreeMap;
 
@@ -10,28 +10,30 @@ use pisync_core::{
     store::{Inserted, Store, StoreError},
 };
 
-/// An event that has its row.
+/// An event whose row is stored.
 #[derive(Debug, Clone)]
 pub struct WrittenEvent {
-    /// Whose it is.
+    /// The device that sent it.
     pub device_id: DeviceId,
-    /// What a counter needs of it.
+    /// The fields that a failure counter needs.
     pub observation: Observation,
-    /// Whether the row was made just now.
+    /// True if this batch inserted the row.
     pub is_new: bool,
-    /// When it was received.
+    /// Time of receipt, UTC.
     pub received_at: Timestamp,
-    /// Whether the device's clock was not believed.
+    /// True if the device's clock was not believed.
     pub clock_suspect: bool,
-    /// Whether it can be a repeat of an earlier report, if its row is not new.
+    /// True if it can repeat an earlier report, provided its row is not new.
     pub may_repeat: bool,
 }
 
-/// The events of each device, each with whether its row is new.
+/// The events of each device. The flag is true if the row is new.
 pub(crate) type ByDevice = BTreeMap<DeviceId, Vec<(Observation, bool)>>;
 
-/// Writes the rows. What `MongoDB` does not take as a document is left out of the answer and
-/// named by its place in `events` instead.
+/// Writes the rows of `events`.
+///
+/// Returns the stored events, and for each document that `MongoDB` refuses its index in `events` and the error
+/// code.
 pub async fn write_rows(
     store: &Store,
     events: &[(EventId, SyncEvent)],

@@ -1,5 +1,5 @@
-//! What a batch tells of its devices beside their rows: when they were heard of, whether their
-//! clocks are believed, when they last began to fail or were well again, and which hours have got rows.
+//! The facts about the devices of a batch beside their rows: last seen, clock trust, changes between failing
+//! and healthy, and the hours that got rows.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -12,21 +12,22 @@ use pisync_core::{
 
 use crate::batch::{ByDevice, WrittenEvent};
 
-/// What the events of one device in a batch tell, in the order in which they were accepted.
+/// The receipts of one device in a batch, in the order of acceptance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Receipt {
-    /// When the newest was received.
+    /// Time of receipt of the newest event, UTC.
     pub(crate) last_at: Timestamp,
-    /// When the first of those at the end was received whose clock is not believed.
+    /// Start of the trailing events with a suspect clock, by receipt, UTC. `None` if the last event's clock is
+    /// believed.
     suspect_since: Option<Timestamp>,
-    /// Whether that is none of them, or all.
+    /// True if the clock is suspect in all events of the batch, or in none.
     throughout: bool,
 }
 
 /// The receipts of a batch, by device.
 pub(crate) type Receipts = HashMap<DeviceId, Receipt>;
 
-/// The receipts of a batch.
+/// Returns the receipts of a batch.
 pub(crate) fn receipts(rested: &[WrittenEvent]) -> Receipts {
     let mut receipts = Receipts::new();
     for event in rested {
@@ -41,18 +42,18 @@ pub(crate) fn receipts(rested: &[WrittenEvent]) -> Receipts {
     receipts
 }
 
-/// The hours in which the rows of a batch lie.
+/// Returns the hours of the rows in a batch, UTC, sorted.
 pub(crate) fn hours(rested: &[WrittenEvent]) -> Vec<Timestamp> {
     let hours: BTreeSet<_> = rested.iter().map(|event| hour_of(event.observation.id.time())).collect();
     hours.into_iter().collect()
 }
 
 impl Receipt {
-    /// Since when the clock is not believed after this, where `before` was the word on it.
+    /// Returns the start of the clock's suspect time after this batch; `before` is the stored start.
     ///
-    /// The same batch again says the same, and one from before that word says nothing. An old one
-    /// that comes after newer ones (a dead letter, or a worker that slept) may raise a flag that
-    /// was taken down meanwhile; it stands until the device's next report.
+    /// Idempotent for a repeated batch. A batch older than `before` changes nothing. A late batch (a dead
+    /// letter, or a worker that slept) may set a flag that was cleared meanwhile. The flag stands until the
+    /// device's next report.
     fn clock_after(&self, before: Option<Timestamp>) -> Option<Timestamp> {
         if before.is_some_and(|before| self.last_at < before) || (self.throughout && self.suspect_since.is_some()) {
             return before.or(self.suspect_since);
@@ -61,7 +62,7 @@ impl Receipt {
     }
 }
 
-/// Puts the word on the clocks into the counters that have to change for it or anyway.
+/// Sets the clock flag in the changed counters, and adds a change for each counter whose flag differs.
 pub(crate) fn judge_clocks(
     changes: &mut Vec<(FailureCounter, Revision)>,
     receipts: &Receipts,
@@ -89,8 +90,8 @@ pub(crate) fn judge_clocks(
     changes.extend(more.into_iter().filter(|(counter, _)| !saved.contains(&counter.device_id)));
 }
 
-/// Notes by receipt that devices have begun to fail or were well again, in the counters that have to change
-/// for it or anyway. One that failed and was well again within the batch has the counter that it had.
+/// Sets `last_change_at` to the time of receipt for devices that began to fail or recovered. Adds a change for
+/// a device that failed and recovered within the batch, since its counter is the same as before.
 pub(crate) fn note_changes(
     changes: &mut Vec<(FailureCounter, Revision)>,
     by_device: &ByDevice,
@@ -127,7 +128,7 @@ mod tests {
 
     use super::*;
 
-    /// A batch of one device: seconds of receipt and whether the clock is not believed.
+    /// Returns the receipt of a batch of one device, from times of receipt in seconds and the suspect flags.
     fn batch(events: &[(i64, bool)]) -> Receipt {
         let device_id = DeviceId::parse("a").unwrap();
         let rested = |(second, clock_suspect): &(i64, bool)| {
@@ -182,7 +183,8 @@ mod tests {
         assert_eq!(batch(&[(5, false), (9, false), (7, false)]).last_at, at(9));
     }
 
-    /// The seconds at which a change is noted after a batch of seconds and outcomes, received then.
+    /// Returns the second of the noted change. The batch holds the given seconds and outcomes, received at
+    /// second 90.
     fn noted(kept: FailureCounter, after: Option<FailureCounter>, events: &[(i64, bool)]) -> Option<i64> {
         let device = kept.device_id.clone();
         let observed = |(second, failed): &(i64, bool)| {
@@ -214,7 +216,7 @@ mod tests {
             (&failing(50, 1), Some(well.clone()), &[(70, false)], Some(90)),
             (&well, None, &[(50, true), (52, false)], Some(90)),
             (&failing(50, 1), Some(failing(70, 1)), &[(60, false), (70, true)], Some(90)),
-            // A run that goes on, good syncs, and what lies before the last good one.
+            // No change: the run continues, a sync is good, or a failure is older than the last good sync.
             (&failing(50, 1), Some(failing(50, 2)), &[(60, true)], None),
             (&well, None, &[(50, false)], None),
             (&well, None, &[(5, true)], None),

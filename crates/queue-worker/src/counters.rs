@@ -1,7 +1,7 @@
-//! The counters of a batch's devices, brought up to their rows.
+//! Updates the failure counters of a batch's devices to match their rows.
 //!
-//! Every step may be done again, by this worker or another: a counter whose events were seen before is
-//! made from the rows.
+//! Every step is idempotent, also across workers: if an event was counted before, its counter is made from the
+//! rows.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -21,28 +21,28 @@ use crate::{
     repeats::{Repeats, count_repeats},
 };
 
-/// How many devices are recounted at the same time.
+/// The number of devices that are recounted at the same time.
 const RECOUNTS: usize = 16;
 
-/// How often counters are counted again because someone else was there first. Workers outrun each other
-/// a few times at the most: beyond, a document is in the way that nobody can get past.
+/// The maximum number of attempts after conflicts. Workers conflict a few times at most; beyond, an unwritable
+/// document is in the way.
 const ROUNDS: u32 = 200;
 
-/// What counting came to.
+/// The result of counting a batch.
 #[derive(Debug, Default)]
 pub struct Counted {
-    /// The devices whose count crossed the threshold, upwards or downwards.
+    /// The devices whose count crossed the threshold, up or down.
     pub crossed: HashSet<DeviceId>,
-    /// How many counters were made from their rows, since an event was late or a duplicate.
+    /// The number of counters made from their rows, because an event was late or a duplicate.
     pub recounts: usize,
-    /// How many new events came after a newer one of their device.
+    /// The number of new events older than another of their device.
     pub late: usize,
 }
 
-/// Brings the counters of all devices in the batch up to their rows.
+/// Updates the counters of all devices in the batch to match their rows.
 ///
-/// Read, fold, compare-and-set; where another worker was there first, all over again: what has
-/// been counted by then is late in the next round and answered by the rows.
+/// Reads, folds, then compares and sets. After a conflict with another worker it starts over: events counted
+/// meanwhile are late in the next round, and that counter is made from the rows.
 pub async fn keep_counters(
     store: &Store,
     rested: &[WrittenEvent],
@@ -69,22 +69,24 @@ pub async fn keep_counters(
             }
         }
         match store.failure_counters().save(&changes).await? {
-            // What the server refuses is named; the other counters are saved.
+            // Refused counters are in the log; the others are saved.
             Saved::All | Saved::Refused => return Ok(counted),
             Saved::Conflict => after_a_moment().await,
         }
     }
-    // The rows are stored, and what else waits in the partition must not wait for these counters.
+    // The rows are stored, and the rest of the partition must not wait for these counters.
     log::error!(
         devices = devices.len(), first = devices.first().map_or("", DeviceId::as_str);
-        "counters of a batch cannot be saved, though nobody else saves them: run `queue-worker counters rebuild`"
+        "the counters of a batch cannot be saved, though no other worker changes them: run `queue-worker counters rebuild`"
     );
     Ok(counted)
 }
 
-/// How many new events are older than what was counted of their device, or than one before them
-/// in the batch. A counter of a device that is well does not follow its good syncs, so what is
-/// late against these alone is not seen.
+/// Returns the number of new events that are older than the last counted event of their device, or than one
+/// before them in the batch.
+///
+/// The counter of a healthy device does not follow its good syncs. So an event that is late only against those
+/// is not counted.
 fn late(rested: &[WrittenEvent], kept: &HashMap<DeviceId, VersionedCounter>) -> usize {
     let (mut newest, mut late) = (HashMap::new(), 0);
     for event in rested {
@@ -97,7 +99,7 @@ fn late(rested: &[WrittenEvent], kept: &HashMap<DeviceId, VersionedCounter>) -> 
     late
 }
 
-/// Each device's events in order of time, ties by id.
+/// Returns each device's events by time, ties by id.
 fn in_order(rested: &[WrittenEvent]) -> ByDevice {
     let mut by_device = ByDevice::new();
     for event in rested {
@@ -109,8 +111,8 @@ fn in_order(rested: &[WrittenEvent]) -> ByDevice {
     by_device
 }
 
-/// The counters that have to change, with the revisions they are based on, and how many devices
-/// had an event that was late or a duplicate.
+/// Returns the counters that have to change, each with the revision it is based on, and the number of devices
+/// with a late or duplicate event.
 async fn changes(
     store: &Store,
     by_device: &ByDevice,
@@ -121,7 +123,7 @@ async fn changes(
     for (device_id, events) in by_device {
         let kept = kept.get(device_id).cloned().unwrap_or_else(|| VersionedCounter::none(device_id.clone()));
         if !kept.is_readable() {
-            // It stays as it is until a person has it made again from the rows, which are stored.
+            // It stays as it is until an operator rebuilds it from the rows, which are stored.
             continue;
         }
         match kept.counter.fold(events) {
@@ -154,8 +156,9 @@ async fn changes(
     Ok((changes, late))
 }
 
-/// Whether all rows of these devices are those of this batch, which then are enough to count:
-/// one question for all in place of one for each device of a fleet that is seen the first time.
+/// Returns whether this batch holds all rows of these devices, so that it is enough to count.
+///
+/// One query for all devices saves a query for each device of a fleet that is new.
 async fn have_no_other_rows(
     store: &Store,
     newcomers: &[(VersionedCounter, &Vec<(Observation, bool)>)],
@@ -168,13 +171,14 @@ async fn have_no_other_rows(
     Ok(store.sync_events().count_of(&devices).await? == events().count() as u64)
 }
 
-/// Makes the counters of these devices from their rows again; answers how many had to change. Call
-/// [`FailureCounters::remove_unreadable`] first: what cannot be read is passed over.
+/// Makes the counters of these devices from their rows again. Returns the number of counters that changed.
+///
+/// Call [`FailureCounters::remove_unreadable`] first: unreadable counters are skipped.
+///
+/// Safe while workers run: after a conflict it reads and counts again. A worker does not save a good sync of a
+/// device whose counter is healthy. So each saved counter is checked again until it is stable.
 ///
 /// [`FailureCounters::remove_unreadable`]: pisync_core::store::FailureCounters::remove_unreadable
-/// Workers may run meanwhile: who comes second reads and counts once more. A good sync of a
-/// device whose counter says that it is well is not written down by its worker, so that what was
-/// saved here is looked at again until it stands.
 pub async fn recount_devices(store: &Store, devices: &[DeviceId]) -> Result<usize, StoreError> {
     let mut mended = HashSet::new();
     loop {
@@ -196,13 +200,14 @@ pub async fn recount_devices(store: &Store, devices: &[DeviceId]) -> Result<usiz
         match store.failure_counters().save(&changes).await? {
             Saved::All => {}
             Saved::Conflict => after_a_moment().await,
-            // To look again would find the same difference for ever; it is named in the log.
+            // Another round would find the same difference for ever; it is in the log.
             Saved::Refused => return Ok(mended.len()),
         }
     }
 }
 
-/// When the newest reports of these devices came, as far as their rows tell.
+/// Returns the time of receipt of each device's newest report, from its rows. A device without rows is left
+/// out.
 pub async fn last_receipts(store: &Store, devices: &[DeviceId]) -> Result<Vec<(DeviceId, Timestamp)>, StoreError> {
     let receipts = stream::iter(devices.to_vec())
         .map(async |device: DeviceId| {
@@ -213,7 +218,7 @@ pub async fn last_receipts(store: &Store, devices: &[DeviceId]) -> Result<Vec<(D
     Ok(receipts.try_collect::<Vec<_>>().await?.into_iter().flatten().collect())
 }
 
-/// The counters, made from the rows, that differ from what is kept.
+/// Returns the counters, made from the rows, that differ from the stored ones.
 async fn recounted(store: &Store, kept: Vec<VersionedCounter>) -> Result<Vec<(FailureCounter, Revision)>, StoreError> {
     let recounted: Vec<_> = stream::iter(kept)
         .map(async |kept| {
@@ -227,7 +232,7 @@ async fn recounted(store: &Store, kept: Vec<VersionedCounter>) -> Result<Vec<(Fa
     Ok(recounted.into_iter().flatten().collect())
 }
 
-/// So that two who outran each other do not do so for ever.
+/// Waits up to 20 ms at random, so that two workers do not conflict for ever.
 async fn after_a_moment() {
     tokio::time::sleep(Duration::from_millis(fastrand::u64(1..20))).await;
 }

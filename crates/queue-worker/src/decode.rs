@@ -1,10 +1,9 @@
-//! What a batch holds, read so that a message which kills its worker is found.
+//! Reads the contents of a batch, and finds a message that kills its worker.
 //!
-//! A worker reads a batch at once and then says that it has. When it dies before it could say so,
-//! a message may be to blame. The next worker has the batch read by a child process first
-//! ([`crate::poison_check`]): a message on which the child dies, and dies again when it reads that one
-//! alone, is buried. So a deadly message costs one worker, and a worker that is killed for another
-//! reason, as often as may be, puts no message under suspicion.
+//! A worker reads a batch at once and then notes that it has. If it dies before the note, a message may be the
+//! cause. The next worker has the batch read by a child process first ([`crate::poison_check`]). A message that
+//! kills the child twice, the second time alone, becomes a dead letter. So a deadly message costs one worker. A
+//! worker killed for another reason, however often, makes no message suspect.
 
 use std::collections::HashSet;
 
@@ -16,28 +15,28 @@ use pisync_core::{
 
 use crate::{poison_check, repeats::Again};
 
-/// The messages of a batch, read.
+/// The messages of a batch, decoded.
 #[derive(Debug, Default)]
 pub struct Contents {
     /// The events, each once.
     pub rows: Vec<(EventId, SyncEvent)>,
-    /// The place of each in the batch.
+    /// The index of each event in the batch.
     pub places: Vec<usize>,
-    /// Messages that are no event, or that killed their worker.
+    /// Messages that are not events, or that killed their worker.
     pub dead: Vec<DeadLetter>,
     /// Further reports of the same rows that may be repeats.
     pub again: Vec<Again>,
     seen: HashSet<EventId>,
 }
 
-/// A batch has a message of a version that is not known here: it is for workers that know it.
+/// The error for a message of an unknown version. Its batch is for workers that know the version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a message has the version {0}, which this worker does not know")]
 pub struct UnknownVersion(pub u32);
 
-/// Reads the messages; of equal events the first is kept.
+/// Decodes the messages; of equal events the first is kept.
 ///
-/// Fails if one is of another version, before anything is done with any.
+/// Fails before any effect if a message is of another version.
 pub async fn read(queue: &Queue, batch: &Batch, crash: &CrashSettings) -> Result<Contents, UnknownVersion> {
     let deadly =
         if batch.attempt > 1 && batch.cursor.is_none() { check_for_poison(batch, crash).await } else { Vec::new() };
@@ -60,11 +59,11 @@ pub async fn read(queue: &Queue, batch: &Batch, crash: &CrashSettings) -> Result
     Ok(contents)
 }
 
-/// The places of the messages that kill; none where no child can be started.
+/// Returns the indexes of deadly messages. Empty if no child process can be started.
 async fn check_for_poison(batch: &Batch, crash: &CrashSettings) -> Vec<usize> {
-    log::info!(batch:% = batch.lease.batch, attempt = batch.attempt; "its worker died while it read: probing");
+    log::info!(batch:% = batch.lease.batch, attempt = batch.attempt; "its worker died while it read the batch: looking for a deadly message");
     poison_check::deadly(&batch.messages, crash).await.unwrap_or_else(|error| {
-        log::warn!(batch:% = batch.lease.batch, error:% = error; "the batch cannot be checked for a message that kills");
+        log::warn!(batch:% = batch.lease.batch, error:% = error; "the batch cannot be checked for a deadly message");
         Vec::new()
     })
 }
@@ -91,19 +90,20 @@ impl Contents {
     }
 }
 
-/// Not waited for: where the word does not arrive, the batch is checked for nothing.
+/// Notes that all messages were read, in the background. If the note is lost, the batch is checked once without
+/// need.
 fn note_all_read(queue: Queue, batch: &Batch) {
     let (lease, all) = (batch.lease.clone(), batch.messages.len());
     tokio::spawn(async move {
         if let Err(error) = queue.note_cursor(&lease, all).await {
-            log::debug!(batch:% = lease.batch, error:% = error; "the word that all is read did not arrive");
+            log::debug!(batch:% = lease.batch, error:% = error; "the note that all messages were read did not arrive");
         }
     });
 }
 
-/// The dead letter of a message of this batch.
+/// Returns the dead letter of a message of this batch, and logs it.
 pub fn bury(batch: &Batch, place: usize, reason: Reason, error: String) -> DeadLetter {
     let id = format!("{}-{place}", batch.lease.batch);
-    log::warn!(dead_letter = id.as_str(), reason:% = reason, error = error.as_str(); "message buried");
+    log::warn!(dead_letter = id.as_str(), reason:% = reason, error = error.as_str(); "message became a dead letter");
     DeadLetter::new(id, reason, error, batch.attempt, batch.messages[place].clone())
 }

@@ -1,4 +1,4 @@
-//! Holding a lease while its batch is worked on.
+//! Keeps the lease of a batch while it is processed.
 
 use std::time::Duration;
 
@@ -17,14 +17,14 @@ pub struct LeaseKeeper {
 }
 
 impl LeaseKeeper {
-    /// Starts to hold `lease`, which was given for `time` just now.
+    /// Starts to extend `lease`, which was just granted for `time`.
     pub fn hold(queue: Queue, lease: Lease, time: Duration) -> Self {
         let lost = CancellationToken::new();
         let task = tokio::spawn(extend(queue, lease, time, lost.clone()));
         Self { lost, task }
     }
 
-    /// Cancelled once the lease is known to be lost or can no longer be ours.
+    /// Returns the token that is cancelled once the lease is lost or may have expired.
     pub fn lost(&self) -> &CancellationToken {
         &self.lost
     }

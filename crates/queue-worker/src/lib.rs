@@ -1,10 +1,10 @@
 //! From the queue to the store: claims batches, writes rows, keeps the failure counters.
 //!
-//! In reading order: [`config`], [`worker`] (the loop), [`away`] (partitions that do not answer),
-//! [`decode`] (what a batch holds), [`poison_check`] (which message kills), [`batch`] (its rows),
-//! [`counters`] (of its devices), `batch_summary` and [`repeats`] (what it tells beside), [`lease_keeper`]
-//! (holding a lease meanwhile), [`overflow`] (dead letters over the bound), [`retention`] (old rows
-//! go), [`metrics`] (what is counted), [`commands`] (the operator's verbs).
+//! In reading order: [`config`], [`worker`] (the loop), [`away`] (partitions that do not answer), [`decode`]
+//! (the messages of a batch), [`poison_check`] (the message that kills), [`batch`] (its rows), [`counters`] (of
+//! its devices), `batch_summary` and [`repeats`] (other facts of the batch), [`lease_keeper`] (extending the
+//! lease), [`overflow`] (dead letters over the bound), [`retention`] (removing old rows), [`metrics`],
+//! [`commands`] (of the operator).
 
 pub mod away;
 pub mod batch;
@@ -31,11 +31,9 @@ use pisync_core::{
 
 use crate::{commands::Command, config::Config, retention::Retention, worker::Worker};
 
-/// Works until a signal to stop comes, then gives back what it holds; or does what the operator
-/// asks.
+/// Runs the worker until a stop signal, then releases its batches; or runs the operator's command.
 ///
-/// Fails where the settings are wrong or a verb cannot be done; a worker waits for Redis and
-/// `MongoDB` to come.
+/// Fails if the settings are wrong or a command fails. A worker waits for Redis and `MongoDB` to come up.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     match config.command {
         Some(Command::Probe) => return Ok(poison_check::run(&config.work.crash)?),
@@ -70,7 +68,7 @@ async fn work(queue: Queue, store: Store, config: Config) -> anyhow::Result<()> 
     let remover = retention.map(|retention| tokio::spawn(retention.keep(stop.clone())));
     log::info!(owner = worker.owner(); "working");
     worker::run(worker, stop).await;
-    // What these ask of the store goes on in tasks of its own to the end of the process.
+    // Their queries to the store run on in tasks of their own until the process ends.
     overflow.abort();
     heartbeat.abort();
     if let Some(remover) = remover {

@@ -1,4 +1,4 @@
-//! `queue-worker`: takes batches from the queue, writes rows and keeps counters.
+//! `queue-worker`: claims batches from the queue, writes rows and keeps counters.
 
 use std::process::ExitCode;
 

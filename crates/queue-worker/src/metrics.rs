@@ -1,4 +1,4 @@
-//! What `queue-worker` counts.
+//! The metrics of `queue-worker`.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-/// What is counted, batch by batch: when a batch is acknowledged, so that each counts once.
+/// The metrics of the worker. A batch counts once, when it is acknowledged.
 #[derive(Debug)]
 pub struct Metrics {
     sizes: Histogram,
@@ -26,31 +26,31 @@ pub struct Metrics {
     redelivered: Counter,
     removed_rows: Counter,
     clock_repeats: Counter,
-    /// Batches given back for a message of a version that is not known here.
+    /// Batches released because of a message of an unknown version.
     pub(crate) unknown_versions: Counter,
 }
 
-/// What a batch came to.
+/// The result of a batch.
 #[derive(Debug, Default)]
 pub struct Effect {
-    /// The messages to bury.
+    /// The messages that become dead letters.
     pub dead: Vec<DeadLetter>,
-    /// Rows that were not there before.
+    /// The number of new rows.
     pub stored: usize,
-    /// Events that have a row whose clock was not believed.
+    /// The number of stored events with a suspect clock.
     pub clock_suspects: usize,
-    /// Devices whose counter had to be made from their rows.
+    /// The number of counters made from their rows.
     pub recounts: usize,
-    /// New events that came after a newer one of their device.
+    /// The number of new events older than another of their device.
     pub late: usize,
-    /// Reports of a clock that is not believed which repeated an earlier one.
+    /// The number of reports with a suspect clock that repeat an earlier one.
     pub clock_repeats: usize,
-    /// Devices of which it was not noted that they were heard of.
+    /// The number of devices whose last-seen time was not recorded.
     pub not_noted: usize,
 }
 
 impl Metrics {
-    /// Nothing counted yet.
+    /// Returns metrics at zero.
     pub fn new() -> Self {
         Self {
             sizes: Histogram::new([1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0]),
@@ -69,17 +69,17 @@ impl Metrics {
         }
     }
 
-    /// Notes that rows were removed for their age.
+    /// Counts rows removed for their age.
     pub(crate) fn removed(&self, rows: u64) {
         self.removed_rows.inc_by(rows);
     }
 
-    /// Notes that a batch was handed out whose worker had died or given it back.
+    /// Counts the messages of a redelivered batch: its worker died or released it.
     pub(crate) fn redelivered(&self, messages: usize) {
         self.redelivered.inc_by(messages as u64);
     }
 
-    /// Notes a batch of so many messages that was finished.
+    /// Counts a finished batch of `messages` messages.
     pub(crate) fn finished(&self, messages: usize, effect: &Effect, duration: Duration) {
         #[expect(clippy::cast_precision_loss, reason = "a batch has at most 10,000 messages")]
         self.sizes.observe(messages as f64);
@@ -96,7 +96,7 @@ impl Metrics {
         }
     }
 
-    /// What this process has counted.
+    /// Returns the registry of this process's metrics.
     pub fn registry(&self) -> Registry {
         let mut registry = registry_of(env!("CARGO_PKG_VERSION"));
         registry.register("batch_events", "Messages in a finished batch", self.sizes.clone());
@@ -105,30 +105,30 @@ impl Metrics {
             "Time from the claim of a batch to its acknowledgement",
             self.durations.clone(),
         );
-        registry.register("stored", "Rows written that were not there before", self.stored.clone());
-        registry.register("duplicates", "Events whose row was there already", self.duplicates.clone());
-        registry.register("clock_suspects", "Events with a clock that was not believed", self.clock_suspects.clone());
+        registry.register("stored", "New rows written", self.stored.clone());
+        registry.register("duplicates", "Events whose row already existed", self.duplicates.clone());
+        registry.register("clock_suspects", "Events with a suspect clock", self.clock_suspects.clone());
         registry.register(
             "recounts",
-            "Counters made from their rows, since an event was late or a duplicate",
+            "Counters made from their rows, because an event was late or a duplicate",
             self.recounts.clone(),
         );
-        registry.register("late", "New events that came after a newer one of their device", self.late.clone());
+        registry.register("late", "New events older than another of their device", self.late.clone());
         registry.register(
             "devices_not_noted",
-            "Times that a device's last word was not noted, since as many devices as may be are known",
+            "Last-seen times not recorded, because the maximum number of devices is tracked",
             self.not_noted.clone(),
         );
-        registry.register("dead_letters", "Messages buried, by reason", self.dead_letters.clone());
-        registry.register("redelivered", "Messages in batches handed out once more", self.redelivered.clone());
+        registry.register("dead_letters", "Dead letters, by reason", self.dead_letters.clone());
+        registry.register("redelivered", "Messages in redelivered batches", self.redelivered.clone());
         registry.register(
             "clock_repeats",
-            "Reports without a report id that a clock which is not believed gave the time and content of an earlier one",
+            "Reports without a report id, with a suspect clock, that repeat the time and content of an earlier one",
             self.clock_repeats.clone(),
         );
         registry.register(
             "unknown_version_batches",
-            "Batches given back, since a message is of a version that this worker does not know",
+            "Batches released, because a message is of a version unknown to this worker",
             self.unknown_versions.clone(),
         );
         registry.register("removed_rows", "Rows removed for their age", self.removed_rows.clone());

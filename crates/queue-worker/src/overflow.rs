@@ -1,4 +1,4 @@
-//! Moves the dead letters over the bound of a partition to the store.
+//! Moves dead letters over the bound of a partition to the store.
 
 use std::time::Duration;
 
@@ -9,31 +9,33 @@ use pisync_core::{
 };
 use tokio::time::sleep;
 
-/// How often a worker looks; varied, so that workers do not look together.
+/// The interval between two rounds, varied by a quarter so that workers do not run together.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// How long one look may take; a longer one goes on beside the next.
+/// The timeout of one round; a longer one runs on beside the next.
 const TIMEOUT: Duration = Duration::from_mins(5);
 
-/// How many dead letters are moved out in one step.
+/// The number of dead letters moved in one step.
 const BATCH_SIZE: usize = 1_000;
 
-/// Looks for ever.
+/// Moves dead letters over the bound, again and again, for ever.
 pub async fn keep(queue: Queue, store: Store) {
     loop {
         sleep(INTERVAL.mul_f64(fastrand::f64().mul_add(0.5, 0.75))).await;
         let (queue, store) = (queue.clone(), store.clone());
         match detached(TIMEOUT, async move { move_out_all(&queue, &store).await }).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => log::debug!(error:% = error; "dead letters could not be moved, the next look comes"),
-            Err(undone) => log::debug!(error:% = undone; "dead letters could not be moved, the next look comes"),
+            Ok(Err(error)) => {
+                log::debug!(error:% = error; "dead letters could not be moved, retrying in the next round")
+            }
+            Err(undone) => log::debug!(error:% = undone; "dead letters could not be moved, retrying in the next round"),
         }
     }
 }
 
-/// Moves out what is over the bound in every partition.
+/// Moves the dead letters over the bound of every partition to the store.
 ///
-/// A partition that fails holds up no other; the last error is returned.
+/// A partition that fails stops no other. Returns the last error.
 pub async fn move_out_all(queue: &Queue, store: &Store) -> Result<()> {
     let mut moved = Ok(());
     for partition in queue.partitions() {
@@ -42,7 +44,7 @@ pub async fn move_out_all(queue: &Queue, store: &Store) -> Result<()> {
     moved
 }
 
-/// Copies the oldest dead letters over the bound to the store, then takes them out.
+/// Copies the oldest dead letters over the bound to the store, then removes them from the queue.
 async fn move_out(queue: &Queue, store: &Store, partition: Partition) -> Result<()> {
     loop {
         let over = queue.dead_letters(partition, KEPT_DEAD, BATCH_SIZE).await?;

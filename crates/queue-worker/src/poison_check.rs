@@ -1,8 +1,8 @@
-//! Reading messages in a child process, whose death tells which of them kills.
+//! Reads messages in a child process, to find a message that kills its reader.
 //!
-//! The child is this program again. It gets the messages on standard input, each behind its
-//! length in four bytes, big-endian. It writes one byte to standard output when it is ready, and
-//! one for each message it has read: a child that never was ready died of no message.
+//! The child is this program again. It gets the messages on standard input, each after its length in four
+//! bytes, big-endian. It writes one byte to standard output when it is ready, and one for each message it has
+//! read. So a child that never was ready died of no message.
 
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -17,12 +17,12 @@ use tokio::{
     time::timeout,
 };
 
-/// How long a child may read; a message that takes longer kills its worker too, in its way.
+/// The timeout of a child. A message that takes longer would stop its worker, too.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The places of the messages on which a child dies, and dies again when it reads that one alone.
+/// Returns the indexes of deadly messages: a child dies on it twice, the second time with that message alone.
 ///
-/// Fails where a child cannot be started.
+/// Fails if no child can be started.
 pub async fn deadly(messages: &[Vec<u8>], crash: &CrashSettings) -> io::Result<Vec<usize>> {
     let mut deadly = Vec::new();
     let mut next = 0;
@@ -39,7 +39,7 @@ pub async fn deadly(messages: &[Vec<u8>], crash: &CrashSettings) -> io::Result<V
     Ok(deadly)
 }
 
-/// How many of the messages a child reads before it dies, if it does.
+/// Returns the number of messages that a child reads before it dies or the input ends.
 async fn survived(messages: &[Vec<u8>], crash: &CrashSettings) -> io::Result<usize> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("probe").args(crash.argument()).kill_on_drop(true);
@@ -51,7 +51,7 @@ async fn survived(messages: &[Vec<u8>], crash: &CrashSettings) -> io::Result<usi
     let mut read = Vec::new();
     let talk = async {
         let write = async {
-            // A child that has died takes no more.
+            // A dead child accepts no more input.
             let _ = input.write_all(&framed).await;
             drop(input);
         };
@@ -67,7 +67,7 @@ fn length(message: &[u8]) -> [u8; 4] {
     u32::try_from(message.len()).unwrap_or(u32::MAX).to_be_bytes()
 }
 
-/// What the child does: reads until the input ends, or until a message kills it.
+/// Runs the child: reads until the input ends, or until a message kills it.
 pub fn run(crash: &CrashSettings) -> io::Result<()> {
     let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
     loop {

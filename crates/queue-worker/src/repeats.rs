@@ -1,5 +1,5 @@
-//! Reports of a clock that is not believed which repeat an earlier one: they are that one's row,
-//! and are counted, so that people learn that the device's clock says the same time again and again.
+//! Counts reports with a suspect clock that repeat an earlier one and so share its row. The count shows people
+//! that the device's clock says the same time again and again.
 
 use std::collections::HashMap;
 
@@ -11,25 +11,25 @@ use pisync_core::{
 
 use crate::batch::WrittenEvent;
 
-/// How long after its row a report must be received to be a repeat; what comes sooner is the same
-/// report, sent again.
+/// The minimum time between the receipt of a row and of its repeat. A report that comes sooner is the same
+/// report, resent.
 const AFTER: SignedDuration = SignedDuration::from_mins(30);
 
-/// A report that is an earlier one's row, and may be a repeat of it.
+/// A report that has the row of an earlier one and may repeat it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Again {
-    /// The row.
+    /// The id of the row.
     pub id: EventId,
-    /// Whose it is.
+    /// The device that sent it.
     pub device_id: DeviceId,
-    /// When it was received.
+    /// Time of receipt, UTC.
     pub received_at: Timestamp,
 }
 
-/// When the repeats of each device were received.
+/// The times of receipt of each device's repeats.
 pub type Repeats = HashMap<DeviceId, Vec<Timestamp>>;
 
-/// The reports of a batch that may be repeats: `within` it, or of rows that were there already.
+/// Returns the reports of a batch that may be repeats: `within` the batch, or of rows stored before.
 pub(crate) fn asked(rested: &[WrittenEvent], within: Vec<Again>) -> Vec<Again> {
     let resent = rested.iter().filter(|event| !event.is_new && event.may_repeat).map(|event| Again {
         id: event.observation.id,
@@ -39,7 +39,7 @@ pub(crate) fn asked(rested: &[WrittenEvent], within: Vec<Again>) -> Vec<Again> {
     resent.chain(within).collect()
 }
 
-/// Returns those that are repeats, by the time at which their row was received.
+/// Returns the reports that are repeats, judged by the time of receipt of their row.
 pub(crate) async fn confirmed(store: &Store, asked: &[Again]) -> Result<Repeats, StoreError> {
     let ids: Vec<_> = asked.iter().map(|again| again.id).collect();
     let received_at = store.sync_events().received_at(&ids).await?;
@@ -52,7 +52,7 @@ pub(crate) async fn confirmed(store: &Store, asked: &[Again]) -> Result<Repeats,
     Ok(repeats)
 }
 
-/// Puts the repeats into the counters that have to change for them or anyway.
+/// Adds the repeats to the changed counters, and adds a change for each other counter whose count differs.
 pub(crate) fn count_repeats(
     changes: &mut Vec<(FailureCounter, Revision)>,
     repeats: &Repeats,

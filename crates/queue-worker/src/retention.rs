@@ -1,8 +1,8 @@
-//! Removing rows for their age: slowly, a few at a time, by one worker of many, in order of ids.
+//! Removes rows for their age, slowly, in order of ids. One worker of many does it at a time.
 //!
-//! What a counter needs to be made from its rows stays: the newest good sync of a device and all
-//! after it. Where a device has failed for longer than rows are kept, its counter takes the old
-//! part of the run along first. An hour is added up for the last time before its first row goes.
+//! The rows that a counter is made from stay: the newest good sync of a device and all after it. If a device
+//! has failed for longer than rows are kept, its counter first takes over the old part of the run. An hour is
+//! summed a last time before its first row is removed.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -23,65 +23,65 @@ use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
 
-/// How many rows are looked at in one step.
+/// The number of rows in one step.
 const BATCH_SIZE: u32 = 1_000;
 
-/// How long a worker that has died keeps the removal from the others.
+/// The lease time of the removal; another worker may take it over after that.
 const LEASE: Duration = Duration::from_mins(2);
 
-/// How long one step may take.
+/// The timeout of one step.
 const STEP_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How long after a removal the next one begins.
+/// The interval between two removals.
 const INTERVAL: Duration = Duration::from_mins(10);
 
-/// How often a worker asks whether it may begin; varied, so that workers do not ask together.
+/// The interval at which a worker tries to begin, varied by a quarter so that workers do not try together.
 const ASK: Duration = Duration::from_mins(1);
 
-/// The shortest and the longest rest after a step: as long as it took, so that the store is idle
-/// half of the time at the least.
+/// The shortest and the longest pause after a step. It is as long as the step took, so that the store is idle
+/// at least half of the time.
 const REST: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(5));
 
-/// How far ahead a believed clock may be, generously: ids beyond are of clocks that are wrong.
+/// A generous limit of how far ahead a believed clock may be. Ids beyond it are of wrong clocks.
 const AHEAD: SignedDuration = SignedDuration::from_hours(24);
 
-/// Removes old rows.
+/// The removal of old rows.
 #[derive(Debug, Clone)]
 pub struct Retention {
     store: Store,
     seen: LastSeen,
     owner: String,
     kept: SignedDuration,
-    /// How long after a removal the next one begins.
+    /// The interval between two removals.
     pub every: Duration,
     metrics: Arc<Metrics>,
 }
 
-/// How a walk through the old rows ended.
+/// The result of a walk through the old rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Walked {
-    /// Nothing is due, or another worker is at it.
+    /// Nothing is due, or another worker is removing rows.
     NotNow,
-    /// Its end was reached; so many rows were removed.
+    /// The walk reached the end. Holds the number of removed rows.
     Through(u64),
-    /// It was to stop, or another worker has taken it over.
+    /// The walk was stopped, or another worker took it over.
     Interrupted,
 }
 
 impl Retention {
-    /// Removes, under the name `owner`, rows of syncs that are older than `days` days.
+    /// Returns a removal of rows older than `days` days, under the lease name `owner`.
     pub fn new(queue: Queue, store: Store, owner: &str, days: u16, metrics: Arc<Metrics>) -> Self {
         let kept = SignedDuration::from_hours(24 * i64::from(days));
         Self { store, seen: LastSeen::new(queue), owner: owner.to_owned(), kept, every: INTERVAL, metrics }
     }
 
-    /// Removes what is due, again and again, until `stop`.
+    /// Removes old rows, again and again, until `stop`.
     pub async fn keep(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             match self.walk(BATCH_SIZE, &stop).await {
                 Ok(Walked::Through(rows)) => log::info!(rows = rows; "old rows removed"),
                 Ok(Walked::NotNow | Walked::Interrupted) => {}
-                Err(error) => log::warn!(error:% = error; "old rows were not removed, trying again later"),
+                Err(error) => log::warn!(error:% = error; "old rows were not removed, retrying later"),
             }
             tokio::select! {
                 () = sleep(ASK.mul_f64(fastrand::f64().mul_add(0.5, 0.75))) => {}
@@ -90,8 +90,8 @@ impl Retention {
         }
     }
 
-    /// One walk through the rows that are old by their id, and those whose id is of a clock far
-    /// ahead, `at_once` in a step; a walk that was interrupted goes on where it was.
+    /// Walks once through the rows with old ids, then those with ids far ahead, `at_once` rows in a step. A
+    /// walk that was interrupted resumes at the last step.
     pub async fn walk(&self, at_once: u32, stop: &CancellationToken) -> anyhow::Result<Walked> {
         let Some(progress) = self.in_time(Self::claim).await? else { return Ok(Walked::NotNow) };
         let now = self.seen.now().await?;
@@ -131,7 +131,7 @@ impl Retention {
         Ok(self.store.retention().claim(&self.owner, LEASE, self.every).await?)
     }
 
-    /// Does something with the store to its end, and waits no longer than a step may take.
+    /// Runs work on the store to its end, but waits no longer than the step timeout.
     async fn in_time<T: Send + 'static, F>(&self, work: impl FnOnce(Self) -> F) -> anyhow::Result<T>
     where
         F: Future<Output = anyhow::Result<T>> + Send + 'static,
@@ -145,7 +145,7 @@ impl Retention {
         let devices: BTreeSet<_> = aged.iter().filter_map(|row| row.device_id.as_ref()).collect();
         let limits = self.limits(&devices.into_iter().collect::<Vec<_>>(), before).await?;
         let may_go = |row: &&&AgedRow| {
-            // A row of no device is in no counter.
+            // A row without a device is in no counter.
             let Some(device_id) = &row.device_id else { return true };
             limits.get(device_id).is_some_and(|limit| row.timestamp.is_none_or(|at| at < *limit))
         };
@@ -158,7 +158,7 @@ impl Retention {
         Ok(removed)
     }
 
-    /// Adds up an hour for the last time; one that no believed clock shows is nobody's.
+    /// Sums an hour for the last time. Skips hours that no believed clock can show.
     async fn close(&self, hour: Timestamp, now: Timestamp, closed: &mut HashSet<Timestamp>) -> anyhow::Result<()> {
         if hour < now - self.kept - BEHIND || hour > now || closed.contains(&hour) {
             return Ok(());
@@ -168,7 +168,8 @@ impl Retention {
         Ok(())
     }
 
-    /// Before which time the rows of each device may go; a device that is left out keeps all.
+    /// Returns for each device the time before which its rows may be removed. A device that is left out keeps
+    /// all.
     async fn limits(
         &self,
         devices: &[&DeviceId],
@@ -185,7 +186,7 @@ impl Retention {
             let Some(run) = kept.counter.run else { continue };
             let device = &kept.counter.device_id;
             if run.since >= before {
-                // A good sync may have the very time of the first failed one, with a lower id.
+                // A good sync may have the same time as the first failed one, with a lower id.
                 let last = self.store.sync_events().last_good(device, run.since).await?;
                 limits.extend(last.map(|last| (device.clone(), last.min(before))));
                 continue;
@@ -193,8 +194,8 @@ impl Retention {
             let rows = self.store.sync_events().since_last_success(device).await?;
             settled.extend(kept.counter.settle(rows, before).map(|counter| (counter, kept.revision)));
         }
-        // The counters first: whose counter is not saved keeps its rows. One that the server refuses keeps
-        // only its own, so where not all were saved, what is stored tells which were.
+        // Counters first: a device whose counter is not saved keeps its rows. A refusal affects only its own
+        // counter, so if not all were saved, the stored counters show which were.
         let counters = self.store.failure_counters();
         let stored = match counters.save(&settled).await? {
             Saved::All => None,

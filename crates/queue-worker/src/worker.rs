@@ -32,29 +32,28 @@ use crate::{
     repeats::{self, Again, Repeats},
 };
 
-/// How long a worker waits for a notice before it looks by itself: for batches whose worker died,
-/// and for notices that were lost.
+/// The longest wait for a wake-up before a worker polls: for batches of dead workers and for lost wake-ups.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long after the end of a lease its batch is claimed: until the end has surely come.
+/// The delay after the end of a lease before its batch is claimed, so that the lease has surely ended.
 const LEASE_OVER: Duration = Duration::from_millis(5);
 
-/// How long one step on the store may take before it is tried again.
+/// The timeout of one step on the store; the step is then tried again.
 const STORE_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How long the store may still take once the worker is to stop.
+/// The time that the store still gets once the worker is stopping.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often a claim whose answer was lost is asked again at once.
+/// The maximum number of attempts to claim if the answer is lost.
 const CLAIM_TRIES: u32 = 3;
 
-/// For how long that is done: a server that hangs is left alone.
+/// The time limit of these attempts: a server that hangs is left alone.
 const CLAIM_AGAIN: Duration = Duration::from_secs(1);
 
-/// How long nothing must have failed until a trouble is over.
+/// The time without an error after which a trouble is over.
 const QUIET: Duration = Duration::from_secs(3);
 
-/// Works batches, one at a time for each caller of [`Worker::step`].
+/// Processes batches, one at a time for each caller of [`Worker::step`].
 #[derive(Debug)]
 pub struct Worker {
     queue: Queue,
@@ -63,7 +62,7 @@ pub struct Worker {
     store: Store,
     settings: WorkSettings,
     owner: String,
-    /// The partition that is looked at first.
+    /// The index of the partition that is asked first.
     turn: AtomicUsize,
     away: Away,
     queue_log: RefusalLog,
@@ -73,38 +72,38 @@ pub struct Worker {
     metrics: Arc<Metrics>,
 }
 
-/// What a step found.
+/// The result of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// A batch was worked on.
+    /// A batch was processed.
     Worked,
-    /// Nothing was to be had; something may be in so long a time, when a lease ends.
+    /// No batch is available. Holds the time until the next lease ends, if one is held.
     Idle(Option<Duration>),
 }
 
-/// Why a batch was not finished.
+/// The reason why a batch was not finished.
 #[derive(Debug, Clone)]
 enum Unfinished {
-    /// The worker is to stop.
+    /// The worker is stopping.
     Stopping,
     /// Another worker has the batch now.
     LeaseLost,
-    /// A message is of a version that this worker does not know.
+    /// A message is of an unknown version.
     Unknown(UnknownVersion),
-    /// Redis did not take a note.
+    /// Redis did not record the last-seen times.
     NotNoted(QueueError),
 }
 
 impl Worker {
-    /// A worker with a name of its own.
+    /// Returns a worker with a name of its own.
     pub fn new(queue: Queue, store: Store, settings: WorkSettings) -> Self {
         let owner = format!("{}-{:08x}", std::process::id(), fastrand::u32(..));
         let (hints, seen) = (Hints::new(queue.clone()), LastSeen::new(queue.clone()));
-        // Workers that are started together begin apart.
+        // Workers that start together begin at different partitions.
         let turn = AtomicUsize::new(fastrand::usize(..queue.partitions().len()));
         let queue_log = RefusalLog::new("the queue failed, trying on", "the queue works again", QUIET);
         let store_log = RefusalLog::new("the store failed, trying on", "the store works again", QUIET);
-        let note_log = RefusalLog::new("when devices were heard of is not noted", "it is noted again", QUIET);
+        let note_log = RefusalLog::new("last-seen times are not recorded", "last-seen times are recorded again", QUIET);
         Self {
             queue,
             hints,
@@ -122,22 +121,23 @@ impl Worker {
         }
     }
 
-    /// The name under which the worker claims.
+    /// Returns the name under which the worker claims.
     pub fn owner(&self) -> &str {
         &self.owner
     }
 
-    /// What the worker counts.
+    /// Returns the metrics of the worker.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
     }
 
-    /// Claims a batch of `only` that partition, or of the first that has one, and works on it to
-    /// its end, however long the store is away.
+    /// Claims a batch, if there is one, and processes it to its end, however long the store is away.
     ///
-    /// Fails when Redis does not answer; the batch, if one was claimed, comes again.
+    /// The batch is of the partition `only`, or of the first partition that has one.
+    ///
+    /// Fails if Redis does not answer; a claimed batch comes again.
     pub async fn step(&self, only: Option<Partition>, stop: &CancellationToken) -> Result<Outcome, QueueError> {
-        // In turn, from behind the partition that had a batch last: begun at random, one in a hundred
+        // Round robin, after the partition of the last batch. With a random start, one partition in a hundred
         // would wait for several rounds.
         let count = self.queue.partitions().len();
         let first = self.turn.load(Ordering::Relaxed);
@@ -171,7 +171,7 @@ impl Worker {
         Ok(Outcome::Idle(soonest))
     }
 
-    /// Leaves a partition out whose server fails, until that answers: it holds up no other.
+    /// Skips a partition whose server fails until it answers, so that it delays no other.
     fn noted<T>(&self, partition: Partition, outcome: Result<T, QueueError>) -> Result<T, QueueError> {
         match &outcome {
             Ok(_) => self.queue_log.succeeded(partition.number()),
@@ -217,7 +217,8 @@ impl Worker {
             }
             Err(Unfinished::Stopping) => self.queue.release(&batch.lease).await?,
             Err(Unfinished::LeaseLost) => LeaseState::Lost,
-            // As with an ack that fails: the lease ends, the batch comes again, and so does the note.
+            // As with an ack that fails: the lease ends, the batch comes again, and the last-seen times with
+            // it.
             Err(Unfinished::NotNoted(error)) => return Err(error),
         };
         self.settings.crash.pass("after_ack");
@@ -230,9 +231,10 @@ impl Worker {
         Ok(())
     }
 
-    /// Rows, counters and notes, hints, in this order; answers with what it came to. Everything may be
-    /// done again, by this worker or another: rows have derived ids, and a counter whose events
-    /// were seen before is made from the rows.
+    /// Writes rows, then counters and last-seen times, then hints. Returns the result for the metrics.
+    ///
+    /// Every step is idempotent, also across workers: row ids are derived, and if an event was counted before,
+    /// its counter is made from the rows.
     async fn effect(
         &self,
         batch: &Batch,
@@ -251,7 +253,7 @@ impl Worker {
         };
         let (rested, refused) = self.persist(lost, stop, insert).await?;
         for (index, code) in refused {
-            let error = format!("mongodb does not take the document: code {code}");
+            let error = format!("mongodb refused the document: code {code}");
             dead.push(decode::bury(batch, places[index], Reason::Refused, error));
         }
         let repeats = self.repeats(&rested, again, lost, stop).await?;
@@ -266,7 +268,7 @@ impl Worker {
             let (rested, repeats) = (rested.clone(), repeats.clone());
             async move { counters::keep_counters(&store, &rested, &repeats, threshold).await }
         };
-        // The note needs no more than the rows, and takes no longer than the counters.
+        // Last-seen times need only the rows, and take no longer than the counters.
         let (counted, noted) = tokio::join!(self.persist(lost, stop, count), self.note(batch, &rested));
         let counted = counted?;
         (effect.recounts, effect.late) = (counted.recounts, counted.late);
@@ -275,12 +277,12 @@ impl Worker {
         crash.pass("after_counter_before_ack");
 
         if let Err(error) = self.hints.leave(&crossed).await {
-            log::debug!(error:% = error; "no hints left: the alerters look by themselves");
+            log::debug!(error:% = error; "hints not left: alerters find the devices at their next tick");
         }
         Ok(effect)
     }
 
-    /// The repeats of a batch; most have none, and nothing is asked for.
+    /// Returns the repeats of a batch. Most batches have none and need no query.
     async fn repeats(
         &self,
         rested: &[WrittenEvent],
@@ -299,9 +301,11 @@ impl Worker {
         self.persist(lost, stop, confirm).await
     }
 
-    /// Says which devices were heard of and which hours have got rows: after the rows are stored,
-    /// so that who adds up an hour meanwhile will do so again, and before the ack, so that it is
-    /// said in the end, whoever dies. Answers with how many devices there was no room for.
+    /// Records the last-seen times of the devices and the hours that got new rows. Returns the number of
+    /// devices that were not recorded.
+    ///
+    /// It runs after the rows are stored, so that a sum computed meanwhile is computed again. It runs before
+    /// the ack, so that it happens in the end, even if a worker dies.
     async fn note(&self, batch: &Batch, rested: &[WrittenEvent]) -> Result<usize, QueueError> {
         let seen: Vec<_> = receipts(rested).into_iter().map(|(device, receipt)| (device, receipt.last_at)).collect();
         if seen.is_empty() {
@@ -310,7 +314,7 @@ impl Worker {
         let most = self.settings.max_devices.get().div_ceil(self.queue.partitions().len() as u64);
         let place = batch.lease.partition.number();
         match self.seen.note(batch.lease.partition, &seen, &hours(rested), most).await {
-            // Another try changes nothing, and the reports must not wait for a note.
+            // Another attempt changes nothing, and the reports must not wait for last-seen times.
             Err(error @ (QueueError::Refused(_) | QueueError::Denied(_))) => {
                 self.note_log.refused(error.cause(), place, seen.len() as u64, &error);
                 Ok(seen.len())
@@ -319,8 +323,8 @@ impl Worker {
         }
     }
 
-    /// Does one step on the store until it is done, for hours if need be. The lease is kept
-    /// meanwhile, and the batch's attempts do not rise: `MongoDB` being away is not its fault.
+    /// Runs a step on the store until it succeeds, for hours if need be. The lease is kept meanwhile, and the
+    /// batch's attempts do not rise: it is not to blame if `MongoDB` is away.
     async fn persist<T: Send + 'static, F>(
         &self,
         lost: &CancellationToken,
@@ -353,14 +357,13 @@ impl Worker {
     }
 }
 
-/// Ends when the worker has been stopping for this long.
+/// Returns once the worker has been stopping for `patience`.
 async fn stopped_for(stop: &CancellationToken, patience: Duration) {
     stop.cancelled().await;
     sleep(patience).await;
 }
 
-/// Works on several batches at the same time until `stop`; returns when all are finished or given
-/// back.
+/// Processes several batches at the same time until `stop`. Returns when all are finished or released.
 pub async fn run(worker: Arc<Worker>, stop: CancellationToken) {
     let wake = worker.queue.wake();
     let lanes: JoinSet<_> =

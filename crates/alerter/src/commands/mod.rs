@@ -1,4 +1,4 @@
-//! The operator's commands: each answers and ends. Those about the routing file need no server.
+//! The operator's commands: each prints its result and ends. Commands about the routing file need no server.
 
 mod silence;
 mod trial;
@@ -20,17 +20,17 @@ use crate::routing::{Routing, RoutingFile};
 /// The operator's commands.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// Say whether a config file is right: 0 if it is, 2 with lines and keys if not
+    /// Check a config file: exit status 0 if it is valid, 2 with lines and keys if not
     CheckConfig {
         /// The file
         file: PathBuf,
     },
-    /// Send the two messages of a made-up incident to a receiver of the config
+    /// Send the firing and the resolved message of a made-up incident to a receiver of the config
     Test {
         /// The name of the receiver
         receiver: String,
     },
-    /// Ask the process at --ops-bind of this machine whether it is well: 0 if so, 1 if not
+    /// Check the health of the process at --ops-bind of this machine: exit status 0 if healthy, 1 if not
     Healthcheck(Healthcheck),
     /// Manage silences
     #[command(subcommand)]
@@ -38,9 +38,9 @@ pub enum Command {
 }
 
 impl Command {
-    /// Does what the operator asks; opens what that needs.
+    /// Runs a command of the operator, and opens the servers or files that it needs.
     ///
-    /// Fails where a server does not answer, or what was named is not there.
+    /// Fails if a server does not answer or the named thing does not exist.
     pub(crate) async fn run(
         self,
         mongo: &MongoSettings,
@@ -59,15 +59,15 @@ impl Command {
     }
 }
 
-/// Says whether a config file is right; one that is not ends the process with status 2.
+/// Checks a config file. An invalid one ends the process with status 2.
 fn check_config(file: &Path) {
-    let config =
-        RoutingFile::read(file).unwrap_or_else(|problems| settings::reject(format_args!("not right:\n{problems:#}")));
+    let config = RoutingFile::read(file)
+        .unwrap_or_else(|problems| settings::reject(format_args!("invalid config:\n{problems:#}")));
     let (receivers, routes) = (config.receivers.len(), config.routes.len());
-    say(format_args!("{}: right; receivers {receivers} and the log, routes {routes}", file.display()));
+    say(format_args!("{}: valid; receivers {receivers} and the log, routes {routes}", file.display()));
 }
 
-/// The answer to the operator.
+/// Prints an answer to standard output.
 #[expect(clippy::print_stdout, reason = "it is what was asked for")]
 fn say(answer: impl std::fmt::Display) {
     println!("{answer}");

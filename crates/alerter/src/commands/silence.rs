@@ -1,4 +1,4 @@
-//! The operator's verbs about silences: they show and change what nobody wants to hear of.
+//! The operator's commands for silences: add, list, expire.
 
 use anyhow::ensure;
 use clap::Subcommand;
@@ -14,40 +14,40 @@ use serde_json::{Value, json};
 
 use super::say;
 
-/// The most silences in a list.
+/// The maximum number of silences in a list.
 const LISTED: u32 = 1_000;
 
-/// Silences.
+/// Commands for silences.
 #[derive(Debug, Clone, Subcommand)]
 pub enum SilenceCommand {
-    /// Adds a silence, and says how many devices and open alerts it matches
+    /// Add a silence, and print how many devices and open alerts it matches
     Add {
-        /// What it is about: label=value, label^=beginning or label=~regular-expression, all of
-        /// which have to fit; the labels are alertname, deviceId, and those of devices
+        /// Matchers: label=value, label^=prefix or label=~regular-expression, all of which have to match; the
+        /// labels are alertname, deviceId, and those of devices
         #[arg(required = true)]
         matchers: Vec<Matcher>,
-        /// How long, as in "2h" or "3d", up to ten years; without it until its alerts are resolved
+        /// Duration, such as "2h" or "3d", up to ten years; until its alerts are resolved if omitted
         #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
         lasts: Option<SignedDuration>,
-        /// Why
+        /// The reason
         #[arg(long)]
         comment: String,
-        /// Who
+        /// The author
         #[arg(long, env = "USER", default_value = "operator")]
         by: String,
     },
-    /// Lists the silences that are not over
+    /// List pending and active silences
     List {
-        /// Also those that are over
+        /// Include expired silences
         #[arg(long)]
         all: bool,
-        /// As one line of JSON each
+        /// Print one line of JSON per silence
         #[arg(long)]
         json: bool,
     },
-    /// Ends a silence now
+    /// Expire a silence now
     Expire {
-        /// Its id
+        /// Id of the silence
         #[arg(value_parser = silence_id)]
         id: SilenceId,
     },
@@ -107,8 +107,8 @@ async fn list(store: &Store, all: bool, json: bool) -> anyhow::Result<()> {
 }
 
 async fn expire(store: &Store, id: SilenceId) -> anyhow::Result<()> {
-    ensure!(store.silences().expire(id, Timestamp::now()).await?, "there is no silence {id} that is not over");
-    say(format_args!("{id} is over"));
+    ensure!(store.silences().expire(id, Timestamp::now()).await?, "there is no pending or active silence {id}");
+    say(format_args!("{id} expired"));
     Ok(())
 }
 
@@ -132,7 +132,7 @@ fn duration(text: &str) -> Result<SignedDuration, String> {
     let whole = settings::duration(text)?;
     let longest = SignedDuration::from_hours(24 * 3_660);
     let fits = whole > SignedDuration::ZERO && whole <= longest;
-    fits.then_some(whole).ok_or_else(|| "must be longer than nothing, and up to ten years".into())
+    fits.then_some(whole).ok_or_else(|| "must be longer than zero and at most ten years".into())
 }
 
 fn silence_id(text: &str) -> Result<SilenceId, String> {

@@ -1,4 +1,4 @@
-//! `alerter test`: one made-up incident, begun and over, sent to a receiver.
+//! `alerter test`: sends one made-up incident, firing and resolved, to a receiver.
 
 use std::collections::BTreeMap;
 
@@ -12,32 +12,32 @@ use crate::{
     routing::Routing,
 };
 
-/// The device that the made-up incident is about.
+/// The device of the made-up incident.
 const DEVICE: &str = "test-of-the-alerter";
 
-/// The slow speed at its syncs, in Mbps.
+/// The slow speed of its syncs, in Mbps.
 const SPEED: f64 = 0.2;
 
-/// Sends both messages of an incident that never was; the answer is what was done.
+/// Sends both messages of a made-up incident. Returns a line for the operator.
 ///
-/// Fails where there is no such receiver or it does not take one of them.
+/// Fails if the receiver does not exist or does not accept a message.
 pub(crate) async fn run(receivers: &Routing, name: &str) -> anyhow::Result<String> {
     let current = receivers.current();
     let messages = current.messages.clone().for_test();
     let receiver = current.file.receivers.iter().find(|receiver| receiver.name == name);
     let receiver = receiver.with_context(|| format!("there is no receiver {name:?} in the config"))?;
-    // One time for all, or they would be of two incidents.
+    // One time for both messages, or they would belong to two incidents.
     let now = Timestamp::now();
     let kinds = [NotificationKind::Firing, NotificationKind::Resolved];
     for (name, kind) in receiver.addresses().iter().flat_map(|name| kinds.map(|kind| (name, kind))) {
         let notification = notification(name, kind, now)?;
         match receiver.send(&notification, &messages).await {
             Delivery::Sent => {}
-            Delivery::Again { why, .. } => bail!("{name} did not take the {} message now: {why}", kind.status()),
-            Delivery::Dead { why } => bail!("{name} refuses the {} message: {why}", kind.status()),
+            Delivery::Again { why, .. } => bail!("{name} did not accept the {} message: {why}", kind.status()),
+            Delivery::Dead { why } => bail!("{name} refused the {} message: {why}", kind.status()),
         }
     }
-    Ok(format!("{name} has taken the two messages of a made-up incident of the device {DEVICE}"))
+    Ok(format!("{name} accepted the firing and the resolved message of a made-up incident of the device {DEVICE}"))
 }
 
 fn notification(receiver: &str, kind: NotificationKind, now: Timestamp) -> anyhow::Result<Notification> {

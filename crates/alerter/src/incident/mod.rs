@@ -1,8 +1,8 @@
-//! The state machine of an incident: a pure function from what was, what a rule found and what time it
-//! is to what is, with the messages that have to leave in its outbox.
+//! The state machine of an incident, a pure function. It maps the previous incident, an evaluation and the time
+//! to the next incident, with the messages in its outbox.
 //!
-//! It wants one state of things and takes whatever steps lead there, so that it does not matter how
-//! often or how late it is asked.
+//! It is level-triggered: it moves to the wanted state from any other, so it does not matter how often or how
+//! late it runs.
 
 mod notifications;
 
@@ -16,22 +16,22 @@ use crate::{
     routing::Route,
 };
 
-/// What comes back so soon after it was resolved is the same incident, and no news.
+/// The time after its end in which a failure reopens the same incident, without a new message.
 pub const SAME_INCIDENT: SignedDuration = SignedDuration::from_mins(30);
 
-/// What suppresses the messages of an incident.
+/// The reasons that suppress the messages of an incident.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Suppression {
     /// The silences that match it.
     pub silenced_by: Vec<SilenceId>,
     /// The alert that inhibits it.
     pub inhibited_by: Option<AlertId>,
-    /// Whether its device is flapping.
+    /// True if its device is flapping.
     pub flapping: bool,
 }
 
-/// Returns the incident after an evaluation, if it changes; `before` is the open one, or else the last
-/// one that there was.
+/// Returns the incident after an evaluation, or `None` if it does not change. `before` is the open incident, or
+/// else the last one.
 pub fn next(
     before: Option<&Incident>,
     evaluation: &Evaluation,
@@ -46,7 +46,7 @@ pub fn next(
     let planned = after.last_seq;
     notifications::plan(&mut after, routes, now);
     if after.last_seq > planned && evaluation.health == Health::Unhealthy {
-        // A message says how it is now.
+        // A message shows the current facts.
         let alert = &evaluation.alert;
         after.alert.failure_count = alert.failure_count;
         (after.alert.cause, after.alert.evidence) = (alert.cause, alert.evidence);
@@ -54,7 +54,7 @@ pub fn next(
     (before != Some(&after)).then_some(after)
 }
 
-/// Returns where the incident stands now; `None` if there is none.
+/// Returns the incident in its new state; `None` if there is none.
 fn transition(before: Option<&Incident>, evaluation: &Evaluation, now: Timestamp) -> Option<Incident> {
     let Some(before) = before.cloned() else { return open(evaluation, now) };
     match (evaluation.health, before.is_open()) {
@@ -84,14 +84,14 @@ fn reopen(before: Incident, evaluation: &Evaluation, now: Timestamp) -> Option<I
     let mut again = enter(before, AlertState::Firing, now);
     again.alert.ends_at = None;
     if is_news {
-        // It has the id of the one before, and so its place; people are notified all the same.
+        // It has the id of the previous one, and so replaces it. People are notified all the same.
         again.acked = None;
         again.told.clear();
     }
     Some(again)
 }
 
-/// It is still unhealthy: what is found of many devices changes while it goes on.
+/// Keeps it unhealthy and updates the facts about many devices, which change while it is open.
 fn go_on(mut before: Incident, alert: &Alert) -> Incident {
     before.well_since = None;
     if alert.finding.is_some() {
@@ -101,7 +101,7 @@ fn go_on(mut before: Incident, alert: &Alert) -> Incident {
     before
 }
 
-/// It is resolved, or seems to be so but not for long enough.
+/// Resolves it, or keeps it open if it has not been healthy for long enough.
 fn resolve(mut before: Incident, evaluation: &Evaluation, now: Timestamp) -> Incident {
     let since = before.well_since.unwrap_or(evaluation.healthy_since);
     if now.duration_since(since) < evaluation.clears_after {

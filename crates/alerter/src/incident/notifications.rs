@@ -1,5 +1,5 @@
-//! Who has to be notified of what: the outbox follows from the incident's state and from what its
-//! receivers have got.
+//! Plans notifications: the outbox follows from the incident's state and from the messages that its receivers
+//! got.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,32 +11,32 @@ use crate::{notification::Delivery, routing::Route};
 /// The labels that alerts of one message share.
 type Group = BTreeMap<String, String>;
 
-/// How long a message is tried before it counts as undeliverable.
+/// The time for which a message is retried before it counts as undeliverable.
 const DELIVERY_TIMEOUT: SignedDuration = SignedDuration::from_hours(24);
 
 /// The shortest and the longest wait between two attempts.
 const WAITS: [SignedDuration; 2] = [SignedDuration::from_secs(5), SignedDuration::from_mins(15)];
 
-/// The most that a receiver may ask to be left alone for.
+/// The longest pause that a receiver may ask for.
 const LONGEST_REST: SignedDuration = SignedDuration::from_hours(1);
 
-/// The most undeliverable entries that an incident keeps to be looked at.
+/// The maximum number of undeliverable entries that an incident keeps for people.
 const DEAD_KEPT: usize = 10;
 
-/// What a claimed message came to, at a time.
+/// The result of an attempt to deliver a claimed message.
 #[derive(Debug, Clone, Copy)]
 pub struct Trigger<'a> {
-    /// The message.
+    /// The id of the message.
     pub message: &'a MessageId,
-    /// What became of it.
+    /// The result of the attempt.
     pub delivery: &'a Delivery,
-    /// When.
+    /// Time of the attempt.
     pub now: Timestamp,
-    /// When it may be tried again.
+    /// Time of the next attempt, if there is one.
     pub next_at: Timestamp,
 }
 
-/// Plans the messages that the state asks for.
+/// Plans the messages that the state needs.
 pub(super) fn plan(incident: &mut Incident, routes: &[Route], now: Timestamp) {
     match incident.alert.state {
         AlertState::Pending | AlertState::Firing => plan_firing(incident, routes, now),
@@ -59,13 +59,13 @@ fn plan_firing(incident: &mut Incident, routes: &[Route], now: Timestamp) {
     }
 }
 
-/// Returns what a receiver has to be notified of while the incident is firing.
+/// Returns the kind of notification that is due for a receiver while the incident is firing.
 fn due(incident: &Incident, route: &Route, now: Timestamp) -> Option<NotificationKind> {
     let repeat = SignedDuration::try_from(route.repeat_interval).unwrap_or(SignedDuration::MAX);
     let is_long_after = |at: Timestamp| now.duration_since(at) >= repeat;
-    if let Some(told) = incident.told(&route.receiver) {
-        // What came back was no news; it is only when it has lasted.
-        let at = if told.is_resolved { told.at.max(incident.state_since) } else { told.at };
+    if let Some(sent) = incident.told(&route.receiver) {
+        // A reopened incident is no news, but it is repeated once it has lasted.
+        let at = if sent.is_resolved { sent.at.max(incident.state_since) } else { sent.at };
         return is_long_after(at).then_some(NotificationKind::Repeat);
     }
     let given_up = incident.dead.iter().filter(|entry| entry.receiver == route.receiver);
@@ -73,8 +73,8 @@ fn due(incident: &Incident, route: &Route, now: Timestamp) -> Option<Notificatio
     given_up.is_none_or(is_long_after).then_some(NotificationKind::Firing)
 }
 
-/// Who was notified that it is firing, or may be just now, is notified that it is resolved. Nobody else
-/// is.
+/// Plans the resolved messages: for receivers that got the firing message, or may be getting it now, and for no
+/// other.
 fn plan_resolved(incident: &mut Incident, routes: &[Route], now: Timestamp) {
     incident.outbox.retain(|entry| entry.is_in_flight() || entry.telling == NotificationKind::Resolved);
     for (receiver, group) in informed(incident) {
@@ -87,11 +87,11 @@ fn plan_resolved(incident: &mut Incident, routes: &[Route], now: Timestamp) {
     }
 }
 
-/// Returns who knows, or learns just now, that it is firing, and in which group.
+/// Returns the receivers that got the firing message or may be getting it now, with their groups.
 fn informed(incident: &Incident) -> Vec<(String, Group)> {
-    let knows = incident.told.iter().filter(|told| !told.is_resolved);
+    let knows = incident.told.iter().filter(|sent| !sent.is_resolved);
     let learns = incident.outbox.iter().filter(|entry| entry.telling != NotificationKind::Resolved);
-    let knows = knows.map(|told| (told.receiver.clone(), told.group.clone()));
+    let knows = knows.map(|sent| (sent.receiver.clone(), sent.group.clone()));
     knows.chain(learns.map(|entry| (entry.receiver.clone(), entry.group.clone()))).collect()
 }
 
@@ -108,7 +108,7 @@ fn queue(
     incident.outbox.push(Entry { next_at, ..Entry::new(incident.last_seq, telling, receiver, group, now) });
 }
 
-/// The incident after one of its messages was sent, or not.
+/// Returns the incident after an attempt to deliver one of its messages.
 pub fn delivered(before: &Incident, trigger: &Trigger<'_>) -> Incident {
     let mut after = before.clone();
     let (ours, rest): (Vec<_>, Vec<_>) =
@@ -133,7 +133,7 @@ fn conclude(incident: &mut Incident, entry: Entry, trigger: &Trigger<'_>) {
         Delivery::Again { why, .. } => {
             let is_over = incident.alert.state == AlertState::Resolved;
             let is_still_so = is_over == (entry.telling == NotificationKind::Resolved);
-            // What was over before anyone heard of it is not worth another try, nor the reverse.
+            // A firing message is not retried after the end, nor a resolved message after a new start.
             if is_still_so && (is_over || !incident.is_held_back()) {
                 let last_error = Some(why.clone());
                 incident.outbox.push(Entry { next_at: trigger.next_at, lease_until: None, last_error, ..entry });
@@ -144,9 +144,9 @@ fn conclude(incident: &mut Incident, entry: Entry, trigger: &Trigger<'_>) {
 
 fn remember(incident: &mut Incident, entry: Entry, now: Timestamp) {
     let is_resolved = entry.telling == NotificationKind::Resolved;
-    match incident.told.iter_mut().find(|told| told.receiver == entry.receiver) {
-        Some(told) if is_resolved => told.is_resolved = true,
-        Some(told) => *told = SentNotification { receiver: entry.receiver, group: entry.group, at: now, is_resolved },
+    match incident.told.iter_mut().find(|sent| sent.receiver == entry.receiver) {
+        Some(sent) if is_resolved => sent.is_resolved = true,
+        Some(sent) => *sent = SentNotification { receiver: entry.receiver, group: entry.group, at: now, is_resolved },
         None => {
             incident.told.push(SentNotification { receiver: entry.receiver, group: entry.group, at: now, is_resolved });
         }
@@ -160,15 +160,15 @@ fn bury(incident: &mut Incident, entry: Entry, why: &str, now: Timestamp) {
     incident.dead.drain(..over);
 }
 
-/// Takes out what says that something is over to a receiver that never heard of it.
+/// Drops resolved messages to receivers that never got the firing message.
 fn drop_unfounded(incident: &mut Incident) {
     let informed = informed(incident);
     let is_informed = |entry: &Entry| informed.iter().any(|(receiver, _)| *receiver == entry.receiver);
     incident.outbox.retain(|entry| entry.telling != NotificationKind::Resolved || is_informed(entry));
 }
 
-/// How long to leave a receiver alone after `attempts` in vain: 5 s, twice that and so on up to 15
-/// minutes, of which `jitter` (0 to 1) takes away up to a half; longer where it asks for it.
+/// Returns the wait before the next attempt, after `attempts` failed ones: 5 s, doubled each time up to 15
+/// minutes. `jitter` (0 to 1) takes off up to a half. It is longer if the receiver asks for it.
 pub(crate) fn wait(attempts: i32, delivery: &Delivery, jitter: f64) -> SignedDuration {
     let [first, longest] = WAITS;
     let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(0).min(16);

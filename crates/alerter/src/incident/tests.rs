@@ -1,4 +1,4 @@
-//! Every step that an incident can take, and whole stories by a clock of their own.
+//! Every transition of an incident, and whole stories on a simulated clock.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -17,7 +17,7 @@ fn alert(since: i64) -> Alert {
     failing("a", at(since))
 }
 
-/// An evaluation, and what suppresses the messages.
+/// An evaluation, and the reasons that suppress the messages.
 type Seen = (Evaluation, Suppression);
 
 fn found(health: Health, alert: Alert) -> Seen {
@@ -71,7 +71,7 @@ fn dead() -> Delivery {
 /// One device, its alerter and its receiver.
 struct World {
     incident: Option<Incident>,
-    /// All that were there before.
+    /// All incidents before the current one.
     earlier: Vec<Incident>,
     routes: Vec<Route>,
     answer: Delivery,
@@ -89,13 +89,17 @@ impl World {
         self.incident.as_ref().unwrap()
     }
 
-    /// A look at this time.
-    fn look(&mut self, seen: &Seen, second: i64) -> &mut Self {
+    /// Evaluates at this time.
+    fn evaluate(&mut self, seen: &Seen, second: i64) -> &mut Self {
         if let Some(after) = step(self.incident.as_ref(), seen, &self.routes, second) {
             let before = self.incident.replace(after);
             self.earlier.extend(before.filter(|before| before.alert.id != self.incident().alert.id));
         }
-        assert_eq!(step(self.incident.as_ref(), seen, &self.routes, second), None, "a second look changes nothing");
+        assert_eq!(
+            step(self.incident.as_ref(), seen, &self.routes, second),
+            None,
+            "a second evaluation changes nothing"
+        );
         self
     }
 
@@ -122,7 +126,7 @@ impl World {
         self.incident = Some(after);
     }
 
-    /// Sends what is due.
+    /// Sends the due messages.
     fn send(&mut self, second: i64) -> &mut Self {
         while let Some((message, attempts)) = self.claim(second) {
             self.conclude(&message, attempts, second);
@@ -130,9 +134,9 @@ impl World {
         self
     }
 
-    /// A tick.
+    /// Runs a tick: evaluates and sends.
     fn tick(&mut self, seen: &Seen, second: i64) -> &mut Self {
-        self.look(seen, second).send(second)
+        self.evaluate(seen, second).send(second)
     }
 
     fn tellings(&self) -> Vec<NotificationKind> {
@@ -149,10 +153,10 @@ use NotificationKind::{Firing as Began, Repeat, Resolved as Ended};
 
 /// A step of a story, at a minute.
 enum Step<'a> {
-    /// A look, and what is due is sent.
+    /// An evaluation, then the due messages are sent.
     Tick(i64, &'a Seen),
-    /// A look alone.
-    Look(i64, &'a Seen),
+    /// An evaluation alone.
+    Evaluate(i64, &'a Seen),
 }
 
 /// Returns the world after these steps.
@@ -161,20 +165,20 @@ fn story(steps: &[Step<'_>]) -> World {
     for step in steps {
         match step {
             Step::Tick(minute, seen) => world.tick(seen, minute * MINUTE),
-            Step::Look(minute, seen) => world.look(seen, minute * MINUTE),
+            Step::Evaluate(minute, seen) => world.evaluate(seen, minute * MINUTE),
         };
     }
     world
 }
 
-/// What is sent, by the minute.
+/// Returns the sent messages, by the minute.
 fn sent(world: &World) -> Vec<(i64, NotificationKind)> {
     world.delivered.iter().map(|(second, telling)| (second / MINUTE, *telling)).collect()
 }
 
 #[test]
 fn what_is_said_follows_from_what_was_said() {
-    use Step::{Look, Tick};
+    use Step::{Evaluate, Tick};
     let (bad, good, late, again, news) =
         (&unhealthy(), &healthy(), &late(), &unhealthy_since(60), &unhealthy_since(HOUR));
     let (one, both, day) = (&[(0, Began)][..], &[(0, Began), (1, Ended)][..], 2 + 24 * 60);
@@ -184,16 +188,16 @@ fn what_is_said_follows_from_what_was_said() {
         (&[Tick(0, bad), Tick(1, good), Tick(2, good)], both, Some(Resolved), 0),
         // Its device falls silent.
         (&[Tick(0, bad), Tick(180, late)], one, Some(Firing), 0),
-        // What comes back before its end was told has not ended for anyone.
-        (&[Tick(0, bad), Look(1, good), Tick(2, bad), Tick(3, good)], &[(0, Began), (3, Ended)], Some(Resolved), 0),
-        // What comes back within half an hour is the same incident, and no news.
+        // A failure that returns before its end was notified has not ended for anyone.
+        (&[Tick(0, bad), Evaluate(1, good), Tick(2, bad), Tick(3, good)], &[(0, Began), (3, Ended)], Some(Resolved), 0),
+        // A failure that returns within half an hour is the same incident, and no news.
         (&[Tick(0, bad), Tick(1, good), Tick(31, again)], both, Some(Firing), 0),
         (&[Tick(0, bad), Tick(1, good), Tick(31, again), Tick(60, good)], both, Some(Resolved), 0),
-        // Later it is another one, even with the same beginning: late rows can take a run below the
-        // threshold and back.
+        // Later it is another incident, even with the same start: late rows can take a run below the threshold
+        // and back.
         (&[Tick(0, bad), Tick(1, good), Tick(32, news)], &[both[0], both[1], (32, Began)], Some(Firing), 60),
         (&[Tick(0, bad), Tick(1, good), Tick(60, bad)], &[both[0], both[1], (60, Began)], Some(Firing), 0),
-        // What comes back and lasts is repeated, and its end told.
+        // A returned failure that lasts is repeated, and its end notified.
         (&[Tick(0, bad), Tick(1, good), Tick(2, bad), Tick(day - 1, bad)], both, Some(Firing), 0),
         (
             &[Tick(0, bad), Tick(1, good), Tick(2, bad), Tick(day, bad), Tick(day + 60, good)],
@@ -213,10 +217,10 @@ fn what_is_said_follows_from_what_was_said() {
     }
 }
 
-/// The three reasons to hold a message back, and what they leave in the incident.
+/// The three reasons to hold a message back, and their traces in the incident.
 #[test]
 fn what_is_held_back_is_told_when_it_is_not_any_more_if_it_is_still_so() {
-    use Step::{Look, Tick};
+    use Step::{Evaluate, Tick};
     let (bad, good, id, day) = (&unhealthy(), &healthy(), AlertId::from_bytes([7; 12]), 25 * 60);
     for suppression in [
         Suppression { silenced_by: vec![id], ..Suppression::default() },
@@ -230,12 +234,12 @@ fn what_is_held_back_is_told_when_it_is_not_any_more_if_it_is_still_so() {
             (Suppression { silenced_by, inhibited_by, flapping }, world.incident().alert.state),
             (held.1.clone(), Firing)
         );
-        assert_eq!(story(&[Look(0, bad), Look(1, held)]).waiting(), [], "it had not left yet");
+        assert_eq!(story(&[Evaluate(0, bad), Evaluate(1, held)]).waiting(), [], "it had not left yet");
         for (steps, said) in [
             (&[Tick(0, held)][..], &[][..]),
             (&[Tick(0, held), Tick(1, bad)], &[(1, Began)]),
             (&[Tick(0, held), Tick(1, good)], &[]),
-            // No repeat, and the end for who was told.
+            // No repeat, and the end for the receivers that were notified.
             (&[Tick(0, bad), Tick(day, held), Tick(day + 1, good)], &[(0, Began), (day + 1, Ended)]),
         ] {
             assert_eq!(sent(&story(steps)), said);
@@ -247,7 +251,7 @@ fn what_is_held_back_is_told_when_it_is_not_any_more_if_it_is_still_so() {
 fn what_was_over_before_anyone_heard_of_it_is_not_told_at_all() {
     let mut world = World::new();
     world.answer = again();
-    world.tick(&unhealthy(), 0).look(&healthy(), 60);
+    world.tick(&unhealthy(), 0).evaluate(&healthy(), 60);
     assert_eq!(world.waiting(), []);
     world.answer = Delivery::Sent;
     world.send(3_600);
@@ -258,8 +262,8 @@ fn what_was_over_before_anyone_heard_of_it_is_not_told_at_all() {
 fn what_is_over_while_it_is_being_told_is_told_afterwards_if_it_was_told() {
     for (answer, tellings) in [(Delivery::Sent, vec![Began, Ended]), (again(), vec![]), (dead(), vec![])] {
         let mut world = World::new();
-        let (message, attempts) = world.look(&unhealthy(), 0).claim(0).unwrap();
-        world.look(&healthy(), 10);
+        let (message, attempts) = world.evaluate(&unhealthy(), 0).claim(0).unwrap();
+        world.evaluate(&healthy(), 10);
         assert_eq!(world.waiting(), [Began, Ended]);
         world.answer = answer;
         world.conclude(&message, attempts, 20);
@@ -273,8 +277,8 @@ fn what_is_over_while_it_is_being_told_is_told_afterwards_if_it_was_told() {
 #[test]
 fn a_message_whose_sender_died_is_sent_again_by_its_name() {
     let mut world = World::new();
-    let (first, _) = world.look(&unhealthy(), 0).claim(0).unwrap();
-    let (second, attempts) = world.look(&healthy(), 60).claim(90).unwrap();
+    let (first, _) = world.evaluate(&unhealthy(), 0).claim(0).unwrap();
+    let (second, attempts) = world.evaluate(&healthy(), 60).claim(90).unwrap();
     assert_eq!((&second, attempts), (&first, 2));
     world.conclude(&second, attempts, 91);
     world.send(92);
@@ -300,12 +304,12 @@ fn each_receiver_is_told_by_itself_and_by_its_own_waits() {
     let mut world = World::new();
     let people = Route { group_wait: Duration::from_mins(2), ..route("people") };
     world.routes = vec![route("log"), people];
-    world.look(&unhealthy(), 0);
+    world.evaluate(&unhealthy(), 0);
     let due: Vec<_> = world.incident().outbox.iter().map(|entry| (entry.receiver.as_str(), entry.next_at)).collect();
     assert_eq!(due, [("log", at(0)), ("people", at(120))]);
     world.send(0).tick(&healthy(), 60);
     assert_eq!(world.tellings(), [Began, Ended], "the log alone has heard of it");
-    // A receiver that is no more in the config is told the end all the same.
+    // A receiver that was removed from the config is notified of the end nevertheless.
     let mut world = World::new();
     world.tick(&unhealthy(), 0);
     world.routes = vec![];
@@ -347,7 +351,7 @@ fn a_message_that_will_never_be_taken_is_dead_at_once_and_one_that_is_not_in_a_d
     assert!((100..=110).contains(&attempts), "{attempts}");
 }
 
-/// A receiver is away for 3 hours; meanwhile some devices come and go, and some stay.
+/// A receiver is away for 3 hours. Meanwhile some devices fail and recover, and some keep failing.
 #[test]
 fn when_a_receiver_is_back_all_that_is_still_true_is_told_and_nothing_that_was_over_unseen() {
     let (good, bad) = (healthy(), unhealthy());
@@ -393,7 +397,7 @@ fn a_repeat_tells_how_it_is_by_then() {
     assert_eq!(world.incident().alert.cause, Cause::Unknown);
 }
 
-/// Up and down every few minutes or quarters of an hour, for two days.
+/// A failure and a recovery every few minutes or quarters of an hour, for two days.
 #[test]
 fn a_device_that_alternates_for_two_days_is_two_messages_at_the_most() {
     let good = healthy();

@@ -1,14 +1,14 @@
-//! Escaping: all that comes from devices and people goes through here, one function for each format, so
-//! that no id, label or comment is a command of a chat.
+//! Escaping of all texts from devices and people, one function for each format, so that no id, label or comment
+//! is a command of a chat.
 
 use minijinja::{Error, Output, State, Value};
 
-/// How a text is read.
+/// The format of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// As it is: mail, log, JSON.
+    /// Plain text: mail, log, JSON.
     Plain,
-    /// As the markup of Slack and of what speaks the same (Mattermost, Rocket.Chat).
+    /// The markup of Slack and of compatible chats (Mattermost, Rocket.Chat).
     Chat,
 }
 
@@ -23,7 +23,7 @@ pub(super) fn value(format: Format, out: &mut Output<'_>, _: &State<'_, '_>, val
     out.write_str(&text).map_err(Error::from)
 }
 
-/// Returns a text as the format shows it literally.
+/// Returns a text escaped, so that the format shows it literally.
 pub(super) fn text(format: Format, text: &str) -> String {
     match format {
         Format::Plain => plain(text),
@@ -31,7 +31,7 @@ pub(super) fn text(format: Format, text: &str) -> String {
     }
 }
 
-/// Control characters and those that turn the direction of writing could forge a line.
+/// Replaces control characters and those that change the direction of writing, since they could forge a line.
 fn plain(text: &str) -> String {
     let forges = |c: char| {
         c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -39,8 +39,8 @@ fn plain(text: &str) -> String {
     text.chars().map(|c| if forges(c) { '\u{fffd}' } else { c }).collect()
 }
 
-/// `&`, `<` and `>` as Slack wants it; what its relatives read as markup or mention, and have no common
-/// escape for, as a character that looks the same.
+/// Escapes `&`, `<` and `>` for Slack. Other markup and mentions of compatible chats have no common escape, so
+/// these characters are replaced by similar ones.
 fn chat(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     let mut before = None;

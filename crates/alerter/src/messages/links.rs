@@ -3,7 +3,7 @@
 use pisync_core::models::Alert;
 use reqwest::Url;
 
-/// Where the dashboard is, for links.
+/// The address of the dashboard, if it is set.
 #[derive(Debug, Clone, Default)]
 pub struct Links(Option<Url>);
 
@@ -18,18 +18,18 @@ impl Links {
         self.0.as_ref().map(|url| url.as_str().trim_end_matches('/'))
     }
 
-    /// Returns what the page of an alert is about.
+    /// Returns the word for the page of an alert.
     pub(crate) fn word(alert: &Alert) -> &'static str {
         if alert.device_id().is_some() { "device" } else { "fleet" }
     }
 
-    /// Returns the page of what an alert is about: its device, or the fleet.
+    /// Returns the page of an alert's subject: its device, or the fleet.
     pub(crate) fn page(&self, alert: &Alert) -> Option<String> {
         let Some(device_id) = alert.device_id() else { return Some(format!("{}/", self.base()?)) };
         let mut url = self.0.clone()?;
         url.path_segments_mut().ok()?.pop_if_empty().push("device");
         url.query_pairs_mut().append_pair("id", device_id.as_str());
-        // The one sign of chats' markup that the encoding of forms leaves as it is.
+        // The only sign of chat markup that form encoding does not escape.
         Some(url.as_str().replace('*', "%2A"))
     }
 }

@@ -1,5 +1,5 @@
-//! What messages say to people. Each rule has a template, which log, mail, chats, pages and webhooks use;
-//! what is no rule's own is here.
+//! The texts of messages. Each rule has a template, which log, mail, chats, pages and webhooks use. Shared
+//! templates are here.
 
 mod context;
 mod escape;
@@ -21,7 +21,7 @@ use crate::{
     rules::RULES,
 };
 
-/// The templates that are no rule's own, by their names; that of a rule has the rule's.
+/// The shared templates, by name. The template of a rule has the rule's name.
 const SHARED: [(&str, &str); 3] = [
     ("base.txt", include_str!("en/base.txt")),
     ("message", include_str!("en/message.txt")),
@@ -32,27 +32,27 @@ const SHARED: [(&str, &str); 3] = [
 #[derive(Debug, Clone)]
 pub(crate) struct Messages {
     pub(crate) links: Links,
-    /// Below it, in Mbps, the connection is taken for the cause.
+    /// The speed in Mbps below which the cause is the connection.
     floor_mbps: f64,
-    /// What each headline begins with.
+    /// The prefix of each headline.
     mark: &'static str,
     plain: Arc<Environment<'static>>,
     chat: Arc<Environment<'static>>,
 }
 
-/// One alert of a message in words.
+/// The text of one alert in a message.
 #[derive(Debug)]
 pub(crate) struct AlertText {
-    /// What happened, in one line that fits a phone.
+    /// The headline, in one line that fits a phone.
     pub(crate) headline: String,
-    /// What is behind it, each a name, a colon and a text, most important first.
+    /// The details, each a name, a colon and a text, most important first.
     pub(crate) details: Vec<String>,
-    /// The page of what it is about, in the same form.
+    /// The link to the page of its subject, in the same form.
     link: Option<String>,
 }
 
 impl AlertText {
-    /// Returns all of it, line by line.
+    /// Returns all its lines.
     pub(crate) fn lines(self) -> Vec<String> {
         [self.headline].into_iter().chain(self.details).chain(self.link).collect()
     }
@@ -64,14 +64,14 @@ impl Messages {
         Self { links, floor_mbps, mark: "", plain: environment(Format::Plain), chat: environment(Format::Chat) }
     }
 
-    /// Returns the same for an incident that never was: each headline says so, and no link leads to its
+    /// Returns the same messages for a made-up incident: each headline is marked, and no link leads to the
     /// device.
     pub(crate) fn for_test(self) -> Self {
         Self { mark: "[TEST] ", links: Links::default(), ..self }
     }
 
-    /// Returns what is said of one alert. A template that fails leaves what is surely known: no message is
-    /// lost by it.
+    /// Returns the text of one alert. If a template fails, the text has the basic facts, so that no message is
+    /// lost.
     pub(crate) fn alert(&self, notice: &AlertNotification, format: Format) -> AlertText {
         let AlertNotification { kind, alert, .. } = notice;
         let template = alert.name.as_str();
@@ -86,13 +86,13 @@ impl Messages {
         }
     }
 
-    /// Returns one alert in one line, with all that is behind it.
+    /// Returns one alert in one line, with all details.
     pub(crate) fn log(&self, notice: &AlertNotification) -> String {
         let AlertText { headline, details, .. } = self.alert(notice, Format::Plain);
         [headline].into_iter().chain(details).collect::<Vec<_>>().join("; ")
     }
 
-    /// Returns a message in one line: of one alert what it is, of many how many.
+    /// Returns the subject of a message: the headline of its only alert, or the numbers of its alerts.
     pub(crate) fn subject(&self, notification: &Notification, format: Format) -> String {
         let headline = match (notification.notices.as_slice(), notification.more) {
             ([notice], 0) => Some(self.alert(notice, format).headline),
@@ -102,7 +102,7 @@ impl Messages {
         one_line(&self.block(format, "message", &context, "subject").unwrap_or_else(|| "[PiSync] alerts".to_owned()))
     }
 
-    /// Returns what is not listed, if there is something.
+    /// Returns a line on the alerts that are not listed, if there are any.
     pub(crate) fn rest(&self, notification: &Notification) -> Option<String> {
         let rest = self.block(Format::Plain, "message", &context::of_message(notification, None), "rest")?;
         Some(one_line(&rest)).filter(|rest| !rest.is_empty())
@@ -114,7 +114,7 @@ impl Messages {
         (one_line(&block("subject")), lines(&block("body")).map(str::to_owned).collect())
     }
 
-    /// Returns the subject and the lines of a summary that was written down, and where to look.
+    /// Returns the subject and the text of a stored summary, with a link.
     pub(crate) fn week(&self, summary: &Summary, format: Format) -> (String, String) {
         let mut lines: Vec<_> = summary.lines.iter().map(|line| escape::text(format, line)).collect();
         lines.extend(self.links.base().map(|base| format!("fleet: {base}/")));
@@ -139,7 +139,7 @@ fn environment(format: Format) -> Environment<'static> {
     let mut environment = Environment::new();
     for (name, text) in SHARED.into_iter().chain(RULES.iter().map(|rule| (rule.name.as_str(), rule.message))) {
         if let Err(error) = environment.add_template(name, text) {
-            log::error!(template = name, error:% = error; "what it says is no template");
+            log::error!(template = name, error:% = error; "invalid template");
         }
     }
     environment.set_auto_escape_callback(|_| AutoEscape::Custom("people".into()));

@@ -1,4 +1,4 @@
-//! What each message says, and that each rule has a template for each kind of message.
+//! The text of each message, and a template for each rule and kind of message.
 
 use pisync_core::models::{
     Alert, AlertName, Cause, CauseInputs, DeviceId, FleetStats, NotificationKind, Scope, Subject,
@@ -13,7 +13,7 @@ use crate::{
 
 const KINDS: [NotificationKind; 3] = [NotificationKind::Firing, NotificationKind::Repeat, NotificationKind::Resolved];
 
-/// What fits a phone, in characters.
+/// The number of characters that fit a phone.
 const FITS: usize = 79;
 
 fn messages() -> Messages {
@@ -39,7 +39,7 @@ fn alert(name: AlertName, subject: Subject, part: u64, whole: u64) -> Alert {
     alert
 }
 
-/// Of each rule the message that it fires, the headline of a repeat, and that of the end.
+/// For each rule the firing message, the headline of a repeat, and that of the resolved message.
 const SAID: &str = "\
 PiSync: 305 of 1932 devices failing, content
   failed: 15.7 % of the devices that reported: 3 on content, 5 on a slow connection, 0 without a measured speed
@@ -47,7 +47,7 @@ PiSync: 305 of 1932 devices failing, content
 PiSync: still 305 of 1932 devices failing
 PiSync: few devices are failing now
 PiSync: ingestion pipeline stalled
-  no worker: none was heard of for 6 min
+  no worker: no heartbeat for 6 min
   oldest queued event: has waited for 7 min
 PiSync: ingestion pipeline still stalled
 PiSync: reports get through again
@@ -67,7 +67,7 @@ a: flapping, 9 changes in 21 syncs
   failed: 4 of its last 21 syncs
   suppressed: individual failure alerts, while it flaps
 a: still flapping, 9 changes in 21 syncs
-a is not flapping any more
+a is no longer flapping
 a: 4 failed syncs in a row
   cause: content: the connection was fine at the last one, not below 0.5 Mbps
   last good sync: unknown
@@ -150,7 +150,7 @@ fn a_failing_device_is_explained_by_its_speeds_and_syncs() {
     };
     let mut alert = alert(AlertName::DEVICE_SYNC_FAILING, device("a"), 0, 0);
     (alert.finding, alert.cause) = (None, Cause::Connectivity);
-    // A newer sync than the one that it was judged by has failed since.
+    // A newer sync than the judged one has failed since.
     alert.evidence = Some(CauseInputs { speed: 0.4, usual: None });
     let of = |kind, alert: &Alert| AlertNotification { context: context.clone(), ..notice(kind, alert.clone()) };
     assert_eq!(

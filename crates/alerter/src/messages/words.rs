@@ -1,20 +1,20 @@
-//! Numbers, times and lengths of time for people.
+//! Numbers, times and durations for people.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use pisync_core::models::Alert;
 
-/// The longest name in a headline, in characters.
+/// The maximum length of a name in a headline, in characters.
 const LONGEST_NAME: usize = 22;
 
-/// Returns what an alert is about.
+/// Returns the subject of an alert for people.
 pub(crate) fn subject(alert: &Alert) -> String {
     let part = || alert.scope().map(ToString::to_string);
     alert.device_id().map(ToString::to_string).or_else(part).unwrap_or_else(|| "the fleet".to_owned())
 }
 
-/// Returns a name that fits into a headline: of a long one the beginning and the end.
+/// Returns a name that fits into a headline: the beginning and the end of a long one.
 pub(super) fn short(name: &str) -> String {
     let (letters, end) = (name.chars().count(), LONGEST_NAME / 2);
     if letters <= LONGEST_NAME {
@@ -24,7 +24,7 @@ pub(super) fn short(name: &str) -> String {
     beginning + "…" + &name.chars().skip(letters - end).collect::<String>()
 }
 
-/// Returns the two largest units.
+/// Returns a duration in its two largest units.
 pub(crate) fn in_words(length: Duration) -> String {
     let minutes = length.as_secs() / 60;
     let (days, hours, minutes) = (minutes / 1_440, minutes / 60 % 24, minutes % 60);
@@ -35,12 +35,12 @@ pub(crate) fn in_words(length: Duration) -> String {
     }
 }
 
-/// Returns a time to the minute, in UTC, as its name says.
+/// Returns a time to the minute, in UTC, with the zone's name.
 pub(crate) fn minute(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// Returns a number with two digits at the most behind the point.
+/// Returns a number with at most two decimals.
 pub(super) fn round(number: f64) -> String {
     let text = format!("{number:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()

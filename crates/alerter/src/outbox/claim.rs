@@ -1,4 +1,4 @@
-//! Claiming: which entries leave together, under which id.
+//! Claims the entries that leave together in one message, under one id.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -10,7 +10,7 @@ use pisync_core::{
 use super::{LISTED, Outbox, entry_of, receiver_of};
 use crate::receivers::Receiver;
 
-/// The most incidents in one message, listed and counted.
+/// The maximum number of incidents in one message, listed and counted.
 const MOST: usize = 10_000;
 
 /// A message whose entries are all claimed.
@@ -18,17 +18,17 @@ pub(super) struct Claimed {
     pub(super) message: MessageId,
     pub(super) receiver: String,
     pub(super) group: BTreeMap<String, String>,
-    /// The incidents with an entry that is part of it.
+    /// The incidents with an entry in it.
     pub(super) entries: Vec<VersionedIncident>,
-    /// How often its delivery was begun, this time included.
+    /// The number of attempts, this one included.
     pub(super) attempts: i32,
-    /// How long after it the next of its group may leave.
+    /// The minimum time until the next message of its group.
     pub(super) interval: Duration,
 }
 
 impl Outbox {
-    /// Claims the next message of a group that is held: one that was claimed before, or else a new
-    /// one of all that waits.
+    /// Claims the next message of a held group: one that was claimed before, or else a new one of all waiting
+    /// entries.
     pub(super) async fn claim(&self, group: &str, held: &HeldGroup) -> Result<Option<Claimed>, StoreError> {
         let again = self.store.alerts().claimed(group).await?;
         let again = again.iter().find_map(|kept| first_of(&kept.incident, group)?.message.clone());
@@ -43,7 +43,7 @@ impl Outbox {
         Ok(self.claimed(message, waiting))
     }
 
-    /// What may be part of a message: all that was in it, or what is in none yet.
+    /// Returns the incidents for a message: those of the claimed message `again`, or those without a message.
     async fn waiting(&self, group: &str, again: Option<&MessageId>) -> Result<Vec<VersionedIncident>, StoreError> {
         let alerts = self.store.alerts();
         let mut waiting = match again {
@@ -54,8 +54,8 @@ impl Outbox {
         Ok(waiting)
     }
 
-    /// Goes on after others wrote to the same incidents. What was in this message before has to be
-    /// in it again, or it would leave by an id that the receiver has seen.
+    /// Completes a claim after a conflict with other writers. All entries of an earlier attempt have to be
+    /// claimed again, since the receiver may know the message id.
     async fn claim_rest(
         &self,
         group: &str,
@@ -84,8 +84,7 @@ impl Outbox {
         }
     }
 
-    /// Writes the message to what is to be part of it; where all of it was saved, that is how it
-    /// stands.
+    /// Writes the message id to these incidents. If all are saved, `waiting` is up to date.
     async fn claim_each(
         &self,
         waiting: &mut [VersionedIncident],
@@ -135,7 +134,7 @@ impl Outbox {
     }
 }
 
-/// The entry of an incident that may leave to the group's receiver: those of one incident leave in
+/// Returns the entry of an incident that may leave to the group's receiver. Entries of one incident leave in
 /// their order.
 fn first_of<'a>(incident: &'a Incident, group: &str) -> Option<&'a Entry> {
     let of_group = incident.outbox.iter().find(|entry| entry.group_key() == group)?;
@@ -143,7 +142,7 @@ fn first_of<'a>(incident: &'a Incident, group: &str) -> Option<&'a Entry> {
 }
 
 fn unclaimable(group: &str) -> StoreError {
-    let name = format!("an incident of the group {group} cannot be saved, so its message does not leave");
+    let name = format!("an incident of the group {group} cannot be saved, so its message is not sent");
     StoreError::Refused { code: 121, name }
 }
 
@@ -156,7 +155,7 @@ fn claim_first(incident: &mut Incident, group: &str, message: &MessageId, held: 
     for entry in incident.outbox.iter_mut().filter(|entry| entry.seq == seq) {
         entry.message = Some(message.clone());
         entry.lease_until = Some(held.lease_until);
-        // Not due again before this sender may be taken for dead.
+        // Not due again before the lease of this sender ends.
         entry.next_at = held.lease_until;
         entry.attempts += 1;
     }

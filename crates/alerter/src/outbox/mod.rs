@@ -1,9 +1,9 @@
-//! Sending what is due: claim, send, mark. A crash between sends the same message again.
+//! Sends due messages: claim, send, mark. After a crash in between, the same message is sent again.
 //!
-//! A message is what of a group is to leave to one receiver. Its group is held meanwhile, so that it
-//! has one sender. The claim writes the message's id to each of its entries before anything is
-//! sent; whoever comes after a crash finds by it what belongs together. Where a claim itself was
-//! cut short, what has the id leaves by it, and what has none is in the next message.
+//! A message holds the due entries of one group, for one receiver. The group is leased meanwhile, so that it
+//! has one sender. The claim writes the message's id to each entry before anything is sent. After a crash,
+//! another sender finds the entries by this id. If the claim itself was cut short, entries with the id leave in
+//! this message, and the others in the next.
 
 mod claim;
 
@@ -32,14 +32,13 @@ use crate::{
     routing::Routing,
 };
 
-/// The most alerts that one message lists.
+/// The maximum number of alerts that one message lists.
 pub const LISTED: usize = 50;
 
-/// The most messages to one receiver at a time.
+/// The maximum number of messages in flight to one receiver.
 const SENDS_AT_A_TIME: usize = 8;
 
-/// How long a step of one message may take beside its receiver: `MongoDB` that hangs must not stop a group
-/// for ever.
+/// The timeout of one message, so that a `MongoDB` that hangs does not stop a group for ever.
 const STEP_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Sends messages. Cheap to clone.
@@ -53,19 +52,19 @@ pub struct Outbox {
     pub(crate) metrics: Metrics,
 }
 
-/// What sending came to.
+/// The result of sending.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// Messages sent.
+    /// The number of messages sent.
     pub sent: usize,
-    /// Messages that could not be sent now, or ever.
+    /// The number of messages that failed, for now or for good.
     pub failed: usize,
 }
 
 impl Outbox {
-    /// The outbox of a store; a group whose sender died is left to it for `lease`.
+    /// Returns the outbox of a store. After `lease`, another sender takes over the group of a dead one.
     ///
-    /// Fails where the operating system gives no random bytes.
+    /// Fails if the operating system gives no random bytes.
     pub fn new(
         store: Store,
         receivers: Routing,
@@ -77,10 +76,9 @@ impl Outbox {
         Ok(Self { store, receivers, lease, owner, crash, metrics })
     }
 
-    /// Sends all that is due now, and waits for it.
+    /// Sends all due messages, and waits for the result.
     ///
-    /// Fails where the store is away; a message that could not be sent is no failure, it is
-    /// counted, and due again later.
+    /// Fails if the store is away. An undelivered message is no error: it is counted, and due again later.
     pub async fn deliver(&self) -> anyhow::Result<Outcome> {
         let mut outcome = Outcome::default();
         let mut sending = Sending::default();
@@ -93,8 +91,8 @@ impl Outbox {
         Ok(outcome)
     }
 
-    /// Sends all of a group that is due, message by message, as long as they are taken. Messages
-    /// that follow each other at once are sent under one hold.
+    /// Sends all due messages of a group, one after the other, as long as they are accepted. Messages without a
+    /// pause between them share one lease.
     async fn deliver_group(&self, group: &str) -> Result<Outcome, StoreError> {
         let (mut outcome, mut still_held) = (Outcome::default(), None);
         while let Some(held) = self.hold(group, still_held.take()).await? {
@@ -118,7 +116,7 @@ impl Outbox {
         Ok(outcome)
     }
 
-    /// Takes a group, unless it is held still; `None` where another has it.
+    /// Takes the lease of a group, or keeps the one it has. Returns `None` if another sender holds it.
     async fn hold(&self, group: &str, still_held: Option<HeldGroup>) -> Result<Option<HeldGroup>, StoreError> {
         if still_held.is_some() {
             return Ok(still_held);
@@ -128,7 +126,7 @@ impl Outbox {
         tokio::time::timeout(STEP_TIMEOUT, hold).await.unwrap_or_else(|_| Err(hangs()))
     }
 
-    /// Renews the lease of a group, for ever: a slow receiver is no sender that died.
+    /// Renews the lease of a group, for ever, since a slow receiver is no dead sender.
     async fn keep_holding(&self, group: &str) -> Infallible {
         loop {
             sleep(self.lease / 3).await;
@@ -141,8 +139,8 @@ impl Outbox {
         }
     }
 
-    /// Sends one message of a group that is held. Returns what became of it and how long the group is to be
-    /// left alone; `None` if nothing is due.
+    /// Sends one message of a held group. Returns the result and the pause for the group; `None` if nothing is
+    /// due.
     async fn step(&self, group: &str, held: &HeldGroup) -> Result<Option<(Delivery, Duration)>, StoreError> {
         if held.not_before > held.now() {
             self.store.alerts().put_off(group, held.not_before).await?;
@@ -166,7 +164,7 @@ impl Outbox {
         let rest = match delivery {
             Delivery::Sent => claimed.interval,
             Delivery::Again { .. } => {
-                // The group keeps its order, and its receiver is left alone.
+                // The group keeps its order, and its receiver gets a pause.
                 self.store.alerts().put_off(group, next_at).await?;
                 Duration::try_from(wait).unwrap_or_default()
             }
@@ -177,13 +175,13 @@ impl Outbox {
 
     async fn notification(&self, claimed: &Claimed) -> Notification {
         let listed = &claimed.entries[..claimed.entries.len().min(LISTED)];
-        let told = listed.iter().filter_map(|kept| {
+        let alerts = listed.iter().filter_map(|kept| {
             let entry = entry_of(&kept.incident, &claimed.message)?;
             Some((entry.telling, kept.incident.alert.clone()))
         });
-        let told: Vec<_> = told.collect();
-        let contexts = device_context::read(&self.store, &told).await.into_iter();
-        let notices = told.into_iter().zip(contexts);
+        let alerts: Vec<_> = alerts.collect();
+        let contexts = device_context::read(&self.store, &alerts).await.into_iter();
+        let notices = alerts.into_iter().zip(contexts);
         let notices = notices.map(|((kind, alert), context)| AlertNotification { kind, alert, context });
         Notification {
             id: claimed.message.to_string(),
@@ -194,7 +192,7 @@ impl Outbox {
         }
     }
 
-    /// Writes down what became of a message, for each incident that is part of it.
+    /// Records the result of a message in each of its incidents.
     async fn mark(
         &self,
         group: &str,
@@ -215,7 +213,7 @@ impl Outbox {
             if !is_conflict {
                 break;
             }
-            // A look came between: what it wrote stands, and this is written on top of it.
+            // Conflict with an evaluation: its write stands, and the result is added to it.
             rest = alerts.of_message(group, trigger.message).await?;
             rest.retain(|kept| entry_of(&kept.incident, trigger.message).is_some_and(Entry::is_in_flight));
         }
@@ -224,7 +222,7 @@ impl Outbox {
 }
 
 impl Outcome {
-    /// Adds what became of a message, if there was one.
+    /// Counts the result of a message, if there was one.
     pub(crate) fn count(&mut self, delivery: Option<&Delivery>) {
         self.sent += usize::from(delivery == Some(&Delivery::Sent));
         self.failed += usize::from(delivery.is_some_and(|delivery| *delivery != Delivery::Sent));
@@ -235,7 +233,7 @@ fn hangs() -> StoreError {
     StoreError::Unavailable(format!("a message took longer than {} s, given up", STEP_TIMEOUT.as_secs()))
 }
 
-/// The receiver of a group, by its key.
+/// Returns the receiver of a group, from the group's key.
 fn receiver_of(group: &str) -> &str {
     group.split_once(Entry::LABELS_BEGIN).map_or(group, |(receiver, _)| receiver)
 }
@@ -244,8 +242,7 @@ fn entry_of<'a>(incident: &'a Incident, message: &MessageId) -> Option<&'a Entry
     incident.outbox.iter().find(|entry| entry.message.as_ref() == Some(message))
 }
 
-/// The groups that are being sent: a receiver that is slow holds up no other, and none gets very
-/// many messages at a time.
+/// The groups being sent. A slow receiver delays no other, and none gets too many messages at a time.
 #[derive(Debug, Default)]
 pub struct Sending {
     groups: HashSet<String>,
@@ -254,8 +251,7 @@ pub struct Sending {
 }
 
 impl Sending {
-    /// Begins to send of these groups what is not being sent already; it goes on in
-    /// [`Sending::next`].
+    /// Starts to send those groups that are not being sent already. Drive it with [`Sending::next`].
     pub fn begin(&mut self, outbox: &Outbox, groups: Vec<String>) {
         for group in groups {
             if self.groups.insert(group.clone()) {
@@ -272,7 +268,7 @@ impl Sending {
         }
     }
 
-    /// Waits for the end of the next group; `None` where none is being sent.
+    /// Waits for the end of the next group; returns `None` if none is being sent.
     pub async fn next(&mut self) -> Option<Result<Outcome, StoreError>> {
         let (group, outcome) = self.tasks.next().await?;
         self.groups.remove(&group);

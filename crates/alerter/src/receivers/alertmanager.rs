@@ -1,8 +1,8 @@
-//! A real Alertmanager, or several that know each other: alerts are pushed to the API v2 of each,
-//! as Prometheus does.
+//! A real Alertmanager, or the members of its cluster. Alerts are pushed to the API v2 of each member, as
+//! Prometheus does.
 //!
-//! Alertmanager takes an alert for resolved when its `endsAt` has come, and forgets all when it is
-//! restarted. So what is firing is pushed again and again, each time with a later end.
+//! Alertmanager resolves an alert at its `endsAt`, and forgets all alerts on a restart. So firing alerts are
+//! pushed again and again, each time with a later end.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -29,13 +29,13 @@ use crate::{
     tables::{Length, Table, Texts, values},
 };
 
-/// After how long without a word an alert counts as resolved there.
+/// The time without a push after which Alertmanager resolves an alert.
 const RESOLVE_AFTER: Duration = Duration::from_mins(15);
 
-/// How often what is firing is pushed again.
+/// The interval at which firing alerts are pushed again.
 const RESEND: Duration = Duration::from_mins(1);
 
-/// How many alerts are read and pushed at a time.
+/// The number of alerts that are read and pushed at a time.
 const BATCH_SIZE: usize = 500;
 
 /// The keys of the file.
@@ -54,7 +54,7 @@ pub(crate) struct Settings {
 pub(crate) struct Alertmanager {
     members: Vec<Endpoint>,
     resolve_after: Duration,
-    /// How often [`Alertmanager::keep_alive`] is due.
+    /// The interval of [`Alertmanager::keep_alive`].
     pub(crate) resend: Duration,
 }
 
@@ -76,17 +76,18 @@ impl Alertmanager {
         (!members.is_empty()).then_some(Self { members, resolve_after, resend })
     }
 
-    /// Pushes to every member, as Prometheus does: they tell people once all the same. One that is
-    /// away gets what is firing when it is back, by [`Alertmanager::keep_alive`]; so one that has
-    /// the alerts is enough.
+    /// Pushes to every member, as Prometheus does: the cluster notifies people once. One member that accepts
+    /// the alerts is enough, since the others get the firing ones later, by [`Alertmanager::keep_alive`].
     pub(crate) async fn send(&self, notification: &Notification, messages: &Messages) -> Delivery {
         let alerts = notification.notices.iter().map(|notice| self.alert(notice, messages)).collect();
         self.push(alerts).await
     }
 
-    /// Pushes again what is firing and was told to the receiver of this name, and is not held back
-    /// now; and corrects what has ended meanwhile: what was read before it ended and is pushed
-    /// after would else fire there for [`RESOLVE_AFTER`].
+    /// Pushes the firing alerts again that the receiver of this name was notified of and that are not held back
+    /// now.
+    ///
+    /// An alert may end between the read and the push, and would then fire there for [`RESOLVE_AFTER`]. So
+    /// these are read again, and the ended ones are pushed as resolved.
     pub(crate) async fn keep_alive(&self, store: &Store, name: &str, messages: &Messages) -> anyhow::Result<()> {
         let mut pages = store.alerts().open(BATCH_SIZE).await?;
         while let Some(page) = pages.try_next().await? {
@@ -136,7 +137,7 @@ impl Alertmanager {
     }
 }
 
-/// Returns what of these fires at the receiver of this name.
+/// Returns the alerts of these incidents that fire at the receiver of this name.
 fn firing_there(open: Vec<VersionedIncident>, name: &str) -> Vec<Alert> {
     let is_firing_there = |incident: &Incident| {
         let is_told = incident.told(name).is_some_and(|told| !told.is_resolved);
@@ -146,7 +147,7 @@ fn firing_there(open: Vec<VersionedIncident>, name: &str) -> Vec<Alert> {
     incidents.filter(is_firing_there).map(|incident| incident.alert).collect()
 }
 
-/// Returns the address of a member with the path of the API.
+/// Returns the API's address of a member.
 fn of_api(text: &str) -> Result<Url, &'static str> {
     let mut url = values::web_address(text)?;
     let segments = url.path_segments_mut().map_err(|()| "must have a path");

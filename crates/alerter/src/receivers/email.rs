@@ -1,4 +1,4 @@
-//! Mail, by SMTP: with STARTTLS unless the config says otherwise.
+//! Mail by SMTP: with STARTTLS unless the config says otherwise.
 
 use std::num::NonZeroU16;
 
@@ -25,13 +25,13 @@ use crate::{
     tables::{Table, Text, Texts, values},
 };
 
-/// The port for mail that is handed in.
+/// The port for mail submission.
 const SUBMISSION: u16 = 587;
 
-/// The same with TLS from the first byte.
+/// The port for mail submission with TLS from the first byte.
 const SUBMISSIONS: u16 = 465;
 
-/// Addresses, and the server that brings mail there.
+/// A sender, mailboxes, and the mail server.
 #[derive(Debug)]
 pub(crate) struct Email {
     transport: AsyncSmtpTransport<Tokio1Executor>,
@@ -52,12 +52,12 @@ pub(crate) struct Settings {
     to: Option<Texts>,
     username: Option<Text>,
     password_file: Option<Secret>,
-    /// The authority that alone may vouch for the server, in PEM.
+    /// The only trusted authority for the server, in PEM.
     #[serde(default, deserialize_with = "authority")]
     ca_file: Option<Certificate>,
 }
 
-/// How the connection is kept secret.
+/// The encryption of the connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Security {
@@ -86,7 +86,7 @@ impl Email {
         Some(Self { transport: builder.build(), from: from?, to: to? })
     }
 
-    /// Returns the addresses to which mails go, each by itself.
+    /// Returns the addresses of the mailboxes. Each gets mails of its own.
     pub(crate) fn mailboxes(&self) -> impl Iterator<Item = &lettre::Address> {
         self.to.iter().map(|to| &to.email)
     }
@@ -105,7 +105,7 @@ impl Email {
         self.deliver(address, self.head(summary.id.as_str(), &subject), text + "\n").await
     }
 
-    /// Delivers to the one of its mailboxes that the message is addressed to.
+    /// Delivers to the mailbox that the message is addressed to.
     async fn deliver(&self, address: &str, mail: MessageBuilder, text: String) -> Delivery {
         let Some(to) = self.to.iter().find(|to| address.ends_with(&format!("/{}", to.email))) else {
             return Delivery::Dead { why: "there is no such mailbox any more".to_owned() };
@@ -172,7 +172,7 @@ fn tls(table: &mut Table<'_>, host: &str, security: Security, authority: Option<
     Some(if security == Security::Tls { Tls::Wrapper(parameters) } else { Tls::Required(parameters) })
 }
 
-/// Reads the addresses, each once.
+/// Parses the addresses and drops duplicates.
 fn mailboxes(texts: Texts) -> Result<Vec<Mailbox>, String> {
     let mut all = texts.into_vec().iter().map(|text| mailbox(text)).collect::<Result<Vec<_>, _>>()?;
     all.sort_by(|one, other| one.email.cmp(&other.email));
@@ -185,7 +185,7 @@ fn mailboxes(texts: Texts) -> Result<Vec<Mailbox>, String> {
     }
 }
 
-/// Reads one address, with or without a name.
+/// Parses one address, with or without a name.
 fn mailbox(text: &str) -> Result<Mailbox, &'static str> {
     text.parse().map_err(|_| "must be an address such as \"PiSync <pisync@example.org>\"")
 }

@@ -1,4 +1,4 @@
-//! Posting to the web: what an answer means for the message; and the ping, which is no more than that.
+//! HTTP requests to receivers: a POST, and the result of each answer for the message. Also the ping.
 
 use std::time::Duration;
 
@@ -12,27 +12,27 @@ use crate::{
     tables::{Table, WebAddress},
 };
 
-/// The longest wait that a receiver may ask for: beyond, it is asked again all the same.
+/// The longest wait that a receiver may ask for; a longer one is cut.
 const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
-/// How long the answer to a ping may take.
+/// The timeout of a ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How much of a refusal is told.
-const TOLD: usize = 200;
+/// The maximum length of a refusal's text, in characters.
+const REFUSAL_LENGTH: usize = 200;
 
-/// Where to post, and with what.
+/// An address to post to, with its client and its secrets.
 #[derive(Debug, Clone)]
 pub(super) struct Endpoint {
     client: Client,
-    /// It may hold a token, as those of Slack do.
+    /// The address may hold a token, as those of Slack do.
     url: Secret,
     bearer: Option<Secret>,
-    /// What else no error may repeat.
+    /// A further secret that no error may repeat.
     pub(super) routing_key: Option<Secret>,
 }
 
-/// The authorities that alone may vouch for a server, in PEM.
+/// The only trusted authorities for a server, in PEM.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct Authorities(Vec<Certificate>);
@@ -47,8 +47,8 @@ pub(crate) struct Address {
     pub(super) ca_file: Option<Authorities>,
 }
 
-/// The `[ping]` of the config, the dead man's switch: a request after each look, to a service that raises an
-/// alarm when none comes. What watches the fleet cannot tell by itself that it is dead.
+/// The `[ping]` of the config, a dead man's switch: a request after each tick, to a service that raises an
+/// alarm if none comes. An alerter cannot report its own death.
 #[derive(Debug)]
 pub struct Ping(Endpoint);
 
@@ -57,14 +57,14 @@ impl Ping {
         Endpoint::at(table, address).map(Self)
     }
 
-    /// Posts nothing, and takes any 2xx for an answer.
+    /// Posts an empty body. Any 2xx answer counts as sent.
     pub(crate) async fn send(&self) -> Delivery {
         Delivery::within(PING_TIMEOUT, self.0.post(Vec::new(), &[])).await
     }
 }
 
 impl Endpoint {
-    /// Returns an endpoint at `url`, or else at the address that is a secret.
+    /// Returns an endpoint at `url`, or else at the secret address.
     pub(super) fn at(table: &mut Table<'_>, address: Address) -> Option<Self> {
         let Address { url, url_file, bearer_file, ca_file } = address;
         let is_secret = table.has("url_file") || table.has("url_env");
@@ -84,7 +84,7 @@ impl Endpoint {
         Some(Self { client, url: Secret::new(url), bearer, routing_key: None })
     }
 
-    /// Posts JSON with these headers.
+    /// Posts JSON with these headers. Returns the result by the status of the answer.
     pub(super) async fn post(&self, body: Vec<u8>, headers: &[(&'static str, String)]) -> Delivery {
         let mut request = self.client.post(self.url.expose()).header("content-type", "application/json").body(body);
         for (name, value) in headers {
@@ -110,10 +110,10 @@ impl Endpoint {
         if status.is_client_error() && !is_for_now { Delivery::Dead { why } } else { Delivery::Again { after, why } }
     }
 
-    /// What the answer says, as far as it fits and can be shown.
+    /// Returns the text of an answer, shortened, without secrets and control characters.
     async fn words(&self, mut answer: Response) -> String {
         let mut bytes = Vec::new();
-        while bytes.len() < TOLD
+        while bytes.len() < REFUSAL_LENGTH
             && let Ok(Some(chunk)) = answer.chunk().await
         {
             bytes.extend_from_slice(&chunk);
@@ -121,7 +121,7 @@ impl Endpoint {
         let text = String::from_utf8_lossy(&bytes);
         let secrets = [Some(&self.url), self.bearer.as_ref(), self.routing_key.as_ref()].into_iter().flatten();
         let text = secrets.fold(text.into_owned(), |text, secret| text.replace(secret.expose(), "(secret)"));
-        let text: String = text.chars().filter(|c| !c.is_control()).take(TOLD).collect();
+        let text: String = text.chars().filter(|c| !c.is_control()).take(REFUSAL_LENGTH).collect();
         if text.trim().is_empty() { String::new() } else { format!(": {}", text.trim()) }
     }
 }
@@ -130,7 +130,7 @@ fn client(url: &Url, ca: Option<Authorities>) -> reqwest::Result<Client> {
     let client = Client::builder().redirect(Policy::none()).user_agent(concat!("PiSync/", env!("CARGO_PKG_VERSION")));
     match ca {
         Some(Authorities(authorities)) => client.tls_certs_only(authorities).build(),
-        // Works on a machine without any.
+        // Works on a machine without trusted authorities.
         None if url.scheme() == "http" => client.tls_certs_only([]).build(),
         None => client.build(),
     }
@@ -145,12 +145,12 @@ impl TryFrom<String> for Authorities {
     }
 }
 
-/// An error with what caused it, in one line.
+/// Returns an error with its causes, in one line.
 fn chain(error: reqwest::Error) -> String {
     format!("{:#}", anyhow::Error::from(error))
 }
 
-/// When the receiver asks to be tried again: seconds, or a date.
+/// Returns the wait that the receiver asks for, from seconds or a date.
 fn retry_after(answer: &Response, now: Timestamp) -> Option<Duration> {
     let text = answer.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
     let seconds = text.parse().ok().map(Duration::from_secs);

@@ -1,5 +1,5 @@
-//! The alert log: one JSON object per alert and line, on disk before it counts as sent; and a log
-//! record.
+//! The alert log: one JSON object per alert and line, on disk before it counts as sent. Each alert is also a
+//! log record.
 
 use std::{
     fs::{File, OpenOptions},
@@ -22,17 +22,17 @@ use crate::{
     notification::{AlertNotification, Delivery, Notification},
 };
 
-/// The name of this receiver, which is always there.
+/// The name of this receiver, which always exists.
 pub const NAME: &str = "log";
 
-/// The file. Several processes may append to the same one: each line is one write. Clones share it.
+/// The file. Several processes may append to it: each line is one write. Clones share it.
 #[derive(Debug, Clone)]
 pub struct AlertLog {
     path: Arc<Path>,
     file: Arc<RwLock<Arc<File>>>,
 }
 
-/// The line of an alert, or of a week: what only an alert has is left out there.
+/// A line for an alert or a weekly summary. Members of alerts alone are left out in a summary.
 #[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Line<'a> {
@@ -54,21 +54,21 @@ struct Line<'a> {
 }
 
 impl AlertLog {
-    /// Opens the file for appending, and makes it where there is none.
+    /// Opens the file for appending, and creates it if it does not exist.
     pub fn open(path: &Path) -> io::Result<Self> {
         Ok(Self { path: path.into(), file: Arc::new(RwLock::new(Arc::new(open(path)?))) })
     }
 
-    /// Opens the file anew, by its name: what rotates logs has renamed the old one.
+    /// Reopens the file by its name, after a log rotation has renamed the old one.
     pub(crate) fn reopen(&self) -> io::Result<()> {
         let file = Arc::new(open(&self.path)?);
         *self.file.write().unwrap_or_else(PoisonError::into_inner) = file;
         Ok(())
     }
 
-    /// Writes a line for each alert; when it is sent, all lines are on disk (one fsync).
+    /// Writes a line for each alert. Once it is sent, all lines are on disk (one fsync).
     ///
-    /// Alerts beyond the listed ones cannot be told here: a message to the log lists all.
+    /// A message to the log lists all its alerts, so none is only counted.
     pub(crate) async fn send(&self, notification: &Notification, messages: &Messages) -> Delivery {
         let now = Timestamp::now();
         let lines: Vec<_> = notification.notices.iter().map(|notice| line(notice, messages, now)).collect();
@@ -82,7 +82,7 @@ impl AlertLog {
         delivery
     }
 
-    /// Writes a line for a week; when it is sent, it is on disk.
+    /// Writes a line for a weekly summary. Once it is sent, the line is on disk.
     pub(crate) async fn send_summary(&self, summary: &Summary) -> Delivery {
         let line = Line {
             time: rfc3339(Timestamp::now()),
@@ -122,12 +122,12 @@ impl AlertLog {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    // A pipe or a terminal is not to be read.
+    // A pipe or a terminal must not be read.
     let is_file = path.metadata().map_or(true, |found| found.is_file());
     OpenOptions::new().create(true).read(is_file).append(true).open(path)
 }
 
-/// Whether the last writer was killed within a line, of which the next must not become a part.
+/// Returns whether the last writer was killed within a line. The next line must not become a part of it.
 fn ends_within_a_line(file: &File) -> io::Result<bool> {
     let (end, mut last) = (file.metadata()?.len(), [b'\n']);
     if end > 0 {
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_line_has_the_members_of_the_contract_and_an_end_once_there_is_one() {
-        // As an incident has it that came back: its message has no end.
+        // As for a reopened incident: its message has no end.
         let mut firing = notice(NotificationKind::Firing);
         firing.alert.ends_at = Some(at("11:00"));
         let line = written(&firing);

@@ -1,4 +1,4 @@
-//! Where messages go: one file for each kind of receiver, and `[[receiver]]`, the list of the kinds.
+//! The receivers of messages: one file for each kind, and `[[receiver]]`, the list of the kinds.
 
 pub(crate) mod alertmanager;
 mod email;
@@ -24,7 +24,7 @@ use crate::{
     tables::{Length, Table, Text},
 };
 
-/// How long a receiver may take, unless the file says another time.
+/// The default timeout of a receiver.
 const RECEIVER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One `[[receiver]]`, or the log.
@@ -56,12 +56,12 @@ pub(crate) enum Kind {
     Webhook(Webhook),
 }
 
-/// Who reads the messages of a receiver.
+/// The reader of a receiver's messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reader {
     People,
     Program,
-    /// A program that keeps the state of each alert by itself: it gets no summaries.
+    /// A program that keeps the state of each alert by itself. It gets no summaries.
     StateKeeper,
     Log,
 }
@@ -70,7 +70,7 @@ impl Receiver {
     pub(crate) fn read(table: &mut Table<'_>) -> Option<Self> {
         let name = table.take("name");
         let name = table.need("name", name).map(|Text(name)| name);
-        // The key of each group of messages begins with it, and it must be found there again.
+        // The key of each group of messages begins with the name, which is parsed from it again.
         if name.as_ref().is_some_and(|name| name.contains(Entry::LABELS_BEGIN)) {
             table.fault("name", format!("must have no {} in it", Entry::LABELS_BEGIN));
         }
@@ -80,13 +80,13 @@ impl Receiver {
         Some(Self { name: name?, timeout, kind: kind? })
     }
 
-    /// Returns the log, which is always there and waits for its disk.
+    /// Returns the log, which always exists and has no timeout.
     pub(crate) fn log(log: AlertLog) -> Self {
         Self { name: log::NAME.to_owned(), timeout: Duration::MAX, kind: Kind::Log(log) }
     }
 
-    /// Returns whom messages are addressed to: the receiver by its name, or each of its mailboxes, so that
-    /// one that refuses stands in nobody's way.
+    /// Returns the addresses of messages: the receiver by its name, or each of its mailboxes, so that one that
+    /// refuses does not block the others.
     pub(crate) fn addresses(&self) -> Vec<String> {
         match &self.kind {
             Kind::Email(email) => email.mailboxes().map(|mailbox| format!("{}/{mailbox}", self.name)).collect(),
@@ -103,13 +103,13 @@ impl Receiver {
         }
     }
 
-    /// Returns whether a message to it lists each of its alerts: those of which it counts the rest would be
-    /// lost to what keeps the state of each by itself.
+    /// Returns whether a message to it lists all its alerts. A reader that keeps the state of each alert would
+    /// lose those that are only counted.
     pub(crate) fn lists_all(&self) -> bool {
         [Reader::StateKeeper, Reader::Log].contains(&self.reader())
     }
 
-    /// Delivers, or gives up when the time is over.
+    /// Delivers a message, with the receiver's timeout.
     pub(crate) async fn send(&self, notification: &Notification, messages: &Messages) -> Delivery {
         let sending = async {
             match &self.kind {
@@ -124,7 +124,7 @@ impl Receiver {
         Delivery::within(self.timeout, sending).await
     }
 
-    /// Sends a weekly summary to one of its addresses, or gives up when the time is over.
+    /// Sends a weekly summary to one of its addresses, with the receiver's timeout.
     pub(crate) async fn send_summary(&self, address: &str, summary: &Summary, messages: &Messages) -> Delivery {
         let sending = async {
             match &self.kind {

@@ -1,4 +1,4 @@
-//! `PagerDuty`, by its Events API v2: an event for each alert, one incident there for one here.
+//! `PagerDuty`, by its Events API v2: an event for each alert. Each incident here is one incident there.
 
 use std::collections::BTreeMap;
 
@@ -14,13 +14,13 @@ use crate::{
     tables::{Table, WebAddress},
 };
 
-/// Where `PagerDuty` takes events.
+/// The address to which `PagerDuty` events are posted.
 const EVENTS: &str = "https://events.pagerduty.com/v2/enqueue";
 
-/// The longest summary that it takes.
+/// The maximum length of a summary.
 const SUMMARY: usize = 1024;
 
-/// The severities that it knows.
+/// The severities of `PagerDuty`.
 #[derive(Debug, Clone, Copy, Default, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Severity {
@@ -60,7 +60,7 @@ impl PagerDuty {
         Some(Self { endpoint, routing_key, severity })
     }
 
-    /// An event that comes again is the same incident there.
+    /// Sends an event for each alert. A repeated event is the same incident there.
     pub(crate) async fn send(&self, notification: &Notification, messages: &Messages) -> Delivery {
         for notice in &notification.notices {
             let event = self.event(notice, messages).to_string().into_bytes();

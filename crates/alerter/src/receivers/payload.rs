@@ -1,4 +1,4 @@
-//! An alert as Prometheus and Alertmanager write it: labels, annotations, times.
+//! An alert in the form of Prometheus and Alertmanager: labels, annotations, times.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ use crate::{
     notification::AlertNotification,
 };
 
-/// The time that Go writes where there is none.
+/// The time that Go writes for a missing one.
 pub(super) const NO_TIME: &str = "0001-01-01T00:00:00Z";
 
-/// What a summary is called where alerts have the name of their rule.
+/// The name of a summary in place of a rule's name.
 pub(super) const WEEKLY_SUMMARY: &str = "WeeklySummary";
 
 /// One alert in the webhook of Alertmanager, version 4.
@@ -48,7 +48,7 @@ impl AlertItem {
         }
     }
 
-    /// A week, as an alert that is over. Its numbers are annotations.
+    /// Returns a weekly summary as a resolved alert. Its numbers are annotations.
     pub(super) fn of_week(summary: &Summary, messages: &Messages) -> Self {
         let labels = BTreeMap::from([(ALERTNAME.to_owned(), WEEKLY_SUMMARY.to_owned())]);
         let figures = summary.figures.iter().map(|(name, value)| (name.clone(), value.to_string()));
@@ -69,13 +69,13 @@ impl AlertItem {
     }
 }
 
-/// When it was over, if it is; never before it began, which Alertmanager refuses.
+/// Returns the end of a resolved alert. It is never before the start, which Alertmanager refuses.
 pub(super) fn ends_at(notice: &AlertNotification) -> Option<Timestamp> {
     let ends_at = notice.alert.ends_at.filter(|_| notice.kind == NotificationKind::Resolved);
     ends_at.map(|at| at.max(notice.alert.starts_at))
 }
 
-/// `summary`, `description`, and each detail by itself for templates.
+/// Returns the annotations: `summary`, `description`, and further facts by name for templates.
 pub(super) fn annotations(notice: &AlertNotification, messages: &Messages) -> BTreeMap<String, String> {
     let text = messages.alert(notice, Format::Plain);
     let mut annotations = vec![
@@ -89,8 +89,9 @@ pub(super) fn annotations(notice: &AlertNotification, messages: &Messages) -> BT
     annotations.into_iter().map(|(name, text)| (name.to_owned(), text)).collect()
 }
 
-/// The fingerprint that Prometheus and Alertmanager give these labels: FNV-1a of 64 bits over each
-/// name and value in order of the names, each followed by a byte that no UTF-8 has.
+/// Returns the fingerprint of these labels, the same as in Prometheus and Alertmanager. It is FNV-1a of 64 bits
+/// over each name and value in order of the names, each followed by a byte that no UTF-8 has.
+///
 /// Source: `LabelSet.Fingerprint` of prometheus/common.
 fn fingerprint(labels: &BTreeMap<String, String>) -> String {
     let texts = labels.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);

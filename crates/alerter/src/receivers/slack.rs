@@ -1,4 +1,4 @@
-//! Slack, by an incoming webhook (and what speaks the same: Mattermost, Rocket.Chat).
+//! Slack, by an incoming webhook (and compatible chats: Mattermost, Rocket.Chat).
 
 use pisync_core::{
     models::{NotificationKind, Summary},
@@ -14,10 +14,10 @@ use crate::{
     tables::{Table, WebAddress},
 };
 
-/// Up to so many alerts are told with their details, more in a line each.
+/// The maximum number of alerts with details; more alerts get a line each.
 const IN_DETAIL: usize = 5;
 
-/// How many lines one attachment holds: Slack cuts long ones.
+/// The maximum number of lines in an attachment: Slack cuts long ones.
 const LINES: usize = 10;
 
 /// The keys of the file.

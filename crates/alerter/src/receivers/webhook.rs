@@ -1,5 +1,5 @@
-//! A webhook: the JSON of Alertmanager's own (version 4), so that whatever reads those reads these,
-//! with the headers of Standard Webhooks.
+//! A webhook with the JSON of Alertmanager (version 4), so that its readers work here too, and the headers of
+//! Standard Webhooks.
 //!
 //! Sources: "Alerting configuration", `<webhook_config>`, prometheus.io; standardwebhooks.com.
 
@@ -23,7 +23,7 @@ use crate::{
     tables::{Table, WebAddress},
 };
 
-/// What a secret may begin with, as the libraries write it.
+/// The optional prefix of a secret, as the libraries write it.
 const SECRET_PREFIX: &str = "whsec_";
 
 /// The keys of the file.
@@ -65,7 +65,7 @@ impl Webhook {
         self.post(id, &payload(receiver, group, &alerts, *more, messages)).await
     }
 
-    /// As an alert that is over, so that nothing is left open by it.
+    /// Sends a weekly summary as a resolved alert, so that nothing stays open by it.
     pub(crate) async fn send_summary(&self, name: &str, summary: &Summary, messages: &Messages) -> Delivery {
         let item = AlertItem::of_week(summary, messages);
         let group = item.labels.clone();
@@ -97,14 +97,14 @@ fn payload(receiver: &str, group: &Group, alerts: &[AlertItem], more: usize, mes
     })
 }
 
-/// What the alerts of a message have in common.
+/// Returns the labels or annotations that all alerts of a message have in common.
 fn common<'a>(mut all: impl Iterator<Item = &'a Group>) -> Group {
     let mut common = all.next().cloned().unwrap_or_default();
     all.for_each(|other| common.retain(|name, value| other.get(name) == Some(value)));
     common
 }
 
-/// As Alertmanager writes it for its first route.
+/// Returns the key of a group, as Alertmanager writes it for its first route.
 fn group_key(group: &Group) -> String {
     let labels: Vec<_> = group.iter().map(|(label, value)| format!("{label}={value:?}")).collect();
     format!("{{}}:{{{}}}", labels.join(", "))
@@ -121,7 +121,7 @@ impl TryFrom<String> for Key {
 }
 
 impl Key {
-    /// The signature of a body, of the scheme `v1`.
+    /// Returns the signature of a body, of the scheme `v1`.
     fn sign(&self, id: &str, at: i64, body: &[u8]) -> String {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return String::new() };
         mac.update(format!("{id}.{at}.").as_bytes());

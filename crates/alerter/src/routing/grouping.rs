@@ -1,4 +1,4 @@
-//! Where an alert goes, and how its messages are grouped on that way.
+//! The route of an alert, and the grouping of messages on it.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,57 +6,57 @@ use pisync_core::models::{ALERTNAME, Alert, DEVICE_ID};
 
 use crate::receivers::Reader;
 
-/// The labels that an alert can have in any case; those of the rules' `fleet_by` come to these.
+/// The labels that every alert can have. The labels of `fleet_by` are added to these.
 pub(super) const LABELS: [&str; 2] = [ALERTNAME, DEVICE_ID];
 
-/// How long until a device's alert that is still firing is told again.
+/// The default time after which a device's firing alert is repeated.
 const REPEAT_DEVICE: Duration = Duration::from_hours(24);
 
-/// How long the first alert of a group waits for others, where a program reads it.
+/// The default group wait for a program: the first alert of a group waits for others.
 const WAIT_PROGRAMS: Duration = Duration::from_secs(10);
 
-/// The same where people do: they are better told once of all.
+/// The default group wait for people, longer, so that they get one message about all.
 const WAIT_PEOPLE: Duration = Duration::from_mins(2);
 
-/// How long after a message the next of the same group may leave.
+/// The default minimum time between two messages of a group.
 const INTERVAL: Duration = Duration::from_mins(15);
 
-/// The same where it is about more than a device.
+/// The default time after which a fleet's firing alert is repeated.
 const REPEAT_FLEET: Duration = Duration::from_hours(4);
 
-/// One way of one alert.
+/// A receiver of an alert, and the grouping of its messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     /// The name of the receiver.
     pub receiver: String,
-    /// The labels of the alert that make its group. With the receiver it is the group's key:
-    /// alerts of the same group may leave in one message.
+    /// The labels of the alert that make its group. With the receiver they are the group's key. Alerts of one
+    /// group may leave in one message.
     pub group: BTreeMap<String, String>,
-    /// How long the first alert of a group waits for others.
+    /// The time for which the first alert of a group waits for others.
     pub group_wait: Duration,
-    /// How long after a message of a group the next may leave.
+    /// The minimum time between two messages of a group.
     pub group_interval: Duration,
-    /// After how long an alert that is still firing, and not acknowledged, is told again.
+    /// The time after which a firing alert that is not acknowledged is repeated.
     pub repeat_interval: Duration,
 }
 
-/// How the messages to a receiver are grouped.
+/// The grouping of messages to a receiver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Grouping {
     pub(crate) by: Vec<String>,
     pub(crate) wait: Duration,
     pub(crate) interval: Duration,
-    /// None where it depends on what the alert is about.
+    /// `None` if it depends on the subject of the alert.
     pub(crate) repeat_interval: Option<Duration>,
 }
 
 impl Grouping {
-    /// Returns how messages for this reader are grouped where no route says otherwise.
+    /// Returns the default grouping for this reader.
     pub(crate) fn usual(reader: Reader) -> Self {
         let (by, wait, interval): (&[&str], _, _) = match reader {
             Reader::People => (&[ALERTNAME], WAIT_PEOPLE, INTERVAL),
             Reader::Program => (&[ALERTNAME], WAIT_PROGRAMS, INTERVAL),
-            // It puts alerts together by itself: nothing waits, and none is only counted.
+            // The reader groups alerts by itself: nothing waits, and every alert is listed.
             Reader::StateKeeper => (&LABELS, Duration::ZERO, Duration::ZERO),
             // Lines of any alerts go together.
             Reader::Log => (&[], Duration::ZERO, Duration::ZERO),
@@ -64,12 +64,12 @@ impl Grouping {
         Self { by: by.iter().map(ToString::to_string).collect(), wait, interval, repeat_interval: None }
     }
 
-    /// Whether each alert is a group of its own.
+    /// Returns whether each alert is a group of its own.
     pub(crate) fn is_each_alone(&self) -> bool {
         LABELS.iter().all(|label| self.by.iter().any(|by| by == label))
     }
 
-    /// The way of this alert to the receiver.
+    /// Returns the route of this alert to the receiver.
     pub(crate) fn route(&self, receiver: &str, alert: &Alert) -> Route {
         let is_alone = self.is_each_alone();
         let labels = alert.labels().into_iter();
@@ -84,7 +84,7 @@ impl Grouping {
     }
 }
 
-/// Returns after how long an alert is repeated unless the route says otherwise.
+/// Returns the default time after which an alert is repeated.
 fn usual_repeat(alert: &Alert) -> Duration {
     if alert.device_id().is_some() { REPEAT_DEVICE } else { REPEAT_FLEET }
 }

@@ -1,4 +1,4 @@
-//! What routes and receives now: the receivers and rules of the file that was read last.
+//! The current routing: the receivers and rules of the last valid file.
 
 use std::{
     sync::{Arc, PoisonError, RwLock},
@@ -17,8 +17,8 @@ use crate::{
     receivers::{Kind, Receiver, log::AlertLog},
 };
 
-/// The receivers, and the routes that lead to them. Cheap to clone; all clones get what
-/// [`Routing::replace`] puts in.
+/// The receivers, and the routes that lead to them. Cheap to clone. All clones see a config set by
+/// [`Routing::replace`].
 #[derive(Debug, Clone)]
 pub struct Routing {
     pub(super) log: AlertLog,
@@ -26,7 +26,7 @@ pub struct Routing {
     current: Arc<RwLock<Arc<Current>>>,
 }
 
-/// What the file says, with the log as the first of its receivers.
+/// The content of the file, with the log as the first of its receivers.
 #[derive(Debug)]
 pub(crate) struct Current {
     pub(crate) file: RoutingFile,
@@ -34,25 +34,24 @@ pub(crate) struct Current {
 }
 
 impl Routing {
-    /// The receivers of a config, and the log.
+    /// Returns the receivers of a config, and the log.
     pub fn new(log: AlertLog, links: Links, file: RoutingFile) -> Self {
         let current = Arc::new(RwLock::new(Arc::new(Current::new(log.clone(), &links, file))));
         Self { log, links, current }
     }
 
-    /// Takes the receivers of another config from the next message on; one that is being sent is
-    /// sent to its end.
+    /// Replaces the config from the next message on. A message in flight is still sent by the old one.
     pub fn replace(&self, file: RoutingFile) {
         let current = Arc::new(Current::new(self.log.clone(), &self.links, file));
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
     }
 
-    /// Returns what counts now.
+    /// Returns the current config.
     pub(crate) fn current(&self) -> Arc<Current> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Delivers one message to its receiver. The same message may be sent again by the same id.
+    /// Delivers one message to its receiver. It may be sent again by the same id.
     pub async fn send(&self, notification: &Notification) -> Delivery {
         let current = self.current();
         match current.receiver(&notification.receiver) {
@@ -61,7 +60,7 @@ impl Routing {
         }
     }
 
-    /// Tells one receiver how a week was; by the same name at each attempt.
+    /// Sends a weekly summary to one receiver, with the same id at each attempt.
     pub(crate) async fn send_summary(&self, address: &str, summary: &Summary) -> Delivery {
         let current = self.current();
         match current.receiver(address) {
@@ -70,33 +69,33 @@ impl Routing {
         }
     }
 
-    /// Tells each Alertmanager of the alerts that are still firing there, before it would take
-    /// them for resolved by itself; answers after how long to do so again, if there is any.
+    /// Pushes firing alerts to each Alertmanager again, before it would resolve them by itself. Returns the
+    /// time until the next push, if there is an Alertmanager.
     pub async fn keep_alive(&self, store: &Store) -> Option<Duration> {
         let current = self.current();
         let mut next = None;
         for receiver in &current.file.receivers {
             let Kind::Alertmanager(alertmanager) = &receiver.kind else { continue };
             if let Err(error) = alertmanager.keep_alive(store, &receiver.name, &current.messages).await {
-                log::warn!(receiver = receiver.name, error:% = format!("{error:#}"); "its alerts are not kept alive");
+                log::warn!(receiver = receiver.name, error:% = format!("{error:#}"); "its firing alerts were not pushed again");
             }
             next = Some(next.map_or(alertmanager.resend, |next| alertmanager.resend.min(next)));
         }
         next
     }
 
-    /// Tells who waits for it that a look was done. What goes wrong with that is in the log.
+    /// Pings after a tick, if the config has a ping. An error is logged.
     pub(crate) async fn ping(&self) {
         let current = self.current();
         let Some(ping) = &current.file.ping else { return };
         if let Delivery::Again { why, .. } | Delivery::Dead { why } = ping.send().await {
-            log::warn!("the ping was not taken: {why}");
+            log::warn!("the ping failed: {why}");
         }
     }
 }
 
 fn gone() -> Delivery {
-    Delivery::Dead { why: "there is no such receiver any more".to_owned() }
+    Delivery::Dead { why: "the receiver no longer exists".to_owned() }
 }
 
 impl Current {
@@ -106,20 +105,21 @@ impl Current {
         Self { file, messages }
     }
 
-    /// The receiver to which messages with this address go.
+    /// Returns the receiver of messages with this address.
     pub(crate) fn receiver(&self, address: &str) -> Option<&Receiver> {
         self.file.receivers.iter().find(|receiver| receiver.addresses().iter().any(|known| known == address))
     }
 
-    /// The addresses of the receiver of this name; none if there is no such receiver.
+    /// Returns the addresses of the receiver of this name; empty if it does not exist.
     pub(crate) fn addresses(&self, name: &str) -> Vec<String> {
         let receivers = self.file.receivers.iter().filter(|receiver| receiver.name == name);
         receivers.flat_map(Receiver::addresses).collect()
     }
 
-    /// Whom this alert is for, each with what its messages are grouped by: the log always; and the
-    /// receiver of the first route that takes it, and of those after it as long as they `continue`.
-    /// Without any route, every receiver.
+    /// Returns the routes of this alert, one for each receiver.
+    ///
+    /// The log is always one. Then comes the receiver of the first route that matches, and of the next ones as
+    /// long as they `continue`. Without any route, all receivers get it.
     pub(crate) fn routes(&self, alert: &Alert) -> Vec<Route> {
         let RoutingFile { receivers, routes: rules, .. } = &self.file;
         // The log comes first, and needs no route.

@@ -1,8 +1,7 @@
-//! The routing file: a TOML file with receivers, the routes that lead to them, rules, the ping, and
-//! the weekly summary.
+//! The routing file: a TOML file with receivers, the routes that lead to them, rules, the ping, and the weekly
+//! summary.
 //!
-//! It is read as a whole or not at all, and all that is wrong is reported at once, each fault with its
-//! line and key.
+//! It is valid as a whole or not at all. All errors are reported at once, each with its line and key.
 
 mod grouping;
 mod live;
@@ -28,22 +27,22 @@ use crate::{
     tables::{Problem, Table, listed},
 };
 
-/// What the file says.
+/// The content of the file.
 #[derive(Debug, Default)]
 pub struct RoutingFile {
-    /// The receivers beside the log, which is always there.
+    /// The receivers beside the log, which always exists.
     pub receivers: Vec<Receiver>,
     /// The routes, in their order.
     pub routes: Vec<RouteRule>,
-    /// When an alert opens and closes.
+    /// The settings of the rules.
     pub rules: Rules,
-    /// Who is pinged after each tick.
+    /// The service that is pinged after each tick.
     pub ping: Option<Ping>,
-    /// Who gets the weekly summary, and when.
+    /// The weekly summary: its receivers and its time.
     pub summary: Option<Plan>,
 }
 
-/// The names that receivers have in the file, those of faulty ones too.
+/// The names of the receivers in the file, invalid ones too.
 struct Names<'a> {
     receivers: &'a [Receiver],
     declared: &'a HashSet<String>,
@@ -51,12 +50,14 @@ struct Names<'a> {
 
 impl RoutingFile {
     /// Reads the file, and the files and variables with secrets that it names.
+    ///
+    /// Fails with all errors of the file, one line each.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
         Self::parse(&text).map_err(|problems| listed(path, problems))
     }
 
-    /// Reads the text of a file.
+    /// Parses the text of a file.
     fn parse(text: &str) -> Result<Self, Vec<Problem>> {
         let mut file = Table::of_file(text).map_err(|problem| vec![problem])?;
         let mut declared = HashSet::new();

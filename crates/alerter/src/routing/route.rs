@@ -1,4 +1,4 @@
-//! `[[route]]`: which alerts go to which receiver, and how they are grouped on that way.
+//! `[[route]]`: matches alerts, names their receiver, and groups their messages.
 
 use pisync_core::models::{ALERTNAME, Alert};
 use regex::Regex;
@@ -32,7 +32,7 @@ pub struct RouteRule {
     receiver: String,
     matches: Vec<(String, Pattern)>,
     grouping: Grouping,
-    /// Whether the routes after this one are for the same alert too.
+    /// True if the routes after this one are tried for the same alert too.
     pub(super) goes_on: bool,
 }
 
@@ -57,13 +57,13 @@ impl RouteRule {
         Some(Self { receiver, matches, grouping, goes_on })
     }
 
-    /// Whether this alert goes this way.
+    /// Returns whether this alert matches.
     pub(crate) fn takes(&self, alert: &Alert) -> bool {
         let labels = alert.labels();
         self.matches.iter().all(|(label, pattern)| pattern.0.is_match(labels.get(label).map_or("", String::as_str)))
     }
 
-    /// The ways of an alert that goes this way, to each address of the receiver.
+    /// Returns the routes of a matching alert, to each address of the receiver.
     pub(crate) fn routes(&self, receivers: &[Receiver], alert: &Alert) -> Vec<Route> {
         let receivers = receivers.iter().filter(|receiver| receiver.name == self.receiver);
         receivers.flat_map(Receiver::addresses).map(|address| self.grouping.route(&address, alert)).collect()
@@ -95,7 +95,7 @@ fn grouping(settings: Settings, table: &mut Table<'_>, usual: Grouping, known: &
     }
 }
 
-/// Reads the name of a rule.
+/// Parses the name of a rule.
 fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Pattern>, D::Error> {
     let names: Vec<_> = RULES.iter().map(|rule| rule.name.as_str()).collect();
     let what = format!("must be the name of an alert ({})", names.join(", "));

@@ -1,4 +1,4 @@
-//! Where the config comes from, and reading it again.
+//! Reads the routing file, at the start and again on SIGHUP.
 
 use std::path::PathBuf;
 
@@ -7,18 +7,17 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Routing, RoutingFile};
 
-/// The config of the file that the settings name; that of no file where they name none. A bad one
-/// ends the process with status 2.
+/// Returns the config of the file at `path`, or the default without a path. An invalid file ends the process
+/// with status 2.
 pub fn open(path: Option<&PathBuf>) -> RoutingFile {
     let Some(path) = path else { return RoutingFile::default() };
     RoutingFile::read(path)
         .unwrap_or_else(|problems| settings::reject(format_args!("--config (PISYNC_ALERT_CONFIG):\n{problems:#}")))
 }
 
-/// At each SIGHUP opens the alert log anew and reads the file again: what is not right leaves the old one
-/// in force.
+/// Reopens the alert log and reloads the file on each SIGHUP. An invalid file leaves the old config in force.
 ///
-/// Fails where the process may not install signal handlers.
+/// Fails if the process may not install signal handlers.
 pub fn read_again_on_hangup(path: Option<PathBuf>, routing: Routing) -> std::io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! `[summary]`: who gets the weekly summary, and when it is due, and of which week.
+//! `[summary]`: the receivers of the weekly summary, its time, and its week.
 
 use std::collections::BTreeSet;
 
@@ -30,8 +30,8 @@ struct Settings {
     zone: Option<TimeZone>,
 }
 
-/// For how long a summary is due: as long as any message is tried. One that was due while no
-/// alerter ran, or before it was asked for, is left out.
+/// The time for which a summary is due, as long as any message is retried. A summary is skipped if no alerter
+/// ran then, or if it was configured later.
 const LASTS: SignedDuration = SignedDuration::from_hours(24);
 
 /// The `[summary]` of the config.
@@ -39,11 +39,11 @@ const LASTS: SignedDuration = SignedDuration::from_hours(24);
 pub struct Plan {
     /// The names of the receivers.
     pub receivers: BTreeSet<String>,
-    /// On which day of the week.
+    /// The day of the week on which it is due.
     pub day: Weekday,
-    /// At which hour of that day.
+    /// The hour of that day, 0 to 23.
     pub hour: i8,
-    /// By which clock.
+    /// The time zone of the day and the hour.
     pub zone: TimeZone,
 }
 
@@ -52,15 +52,15 @@ pub struct Plan {
 pub struct Due {
     /// The ISO week in which the seven days end.
     pub week: String,
-    /// That of the seven days before them.
+    /// The ISO week of the seven days before them.
     pub week_before: String,
-    /// Since when it is due.
+    /// Time at which it became due, UTC.
     pub at: Timestamp,
-    /// When the seven days began, in whole hours of UTC.
+    /// Start of the seven days, in whole hours, UTC.
     pub from: Timestamp,
-    /// When they were over.
+    /// End of the seven days, UTC.
     pub to: Timestamp,
-    /// When the seven days before them began.
+    /// Start of the seven days before them, UTC.
     pub from_before: Timestamp,
 }
 
@@ -78,12 +78,12 @@ impl Plan {
         Some(Self { receivers: receivers?.into_iter().collect(), day: day?, hour: hour?, zone })
     }
 
-    /// The summary that is due, of the seven days before the day on which it is.
+    /// Returns the summary that is due, about the seven days before its day.
     pub fn due(&self, now: Timestamp) -> Option<Due> {
         let today = now.to_zoned(self.zone.clone()).date();
         let back = i64::from(today.weekday().since(self.day));
         let this = days_before(today, back)?;
-        // Of this day of the week, or before its hour of the one a week ago.
+        // On this day of the week; before its hour, on the same day a week ago.
         [this, days_before(this, 7)?].into_iter().find_map(|day| {
             let at = day.at(self.hour, 0, 0, 0).to_zoned(self.zone.clone()).ok()?.timestamp();
             let is_due = at <= now && now.duration_since(at) < LASTS;
@@ -108,7 +108,7 @@ impl Plan {
     }
 }
 
-/// Returns why this receiver gets no summary, if it does not.
+/// Returns the reason why this receiver cannot get a summary, if there is one.
 fn refusal(name: &str, names: &Names<'_>) -> Option<&'static str> {
     if names.find(name).is_some_and(|receiver| receiver.reader() == Reader::StateKeeper) {
         return Some("gets no summary: it keeps the state of alerts, and a summary is none");
@@ -116,20 +116,20 @@ fn refusal(name: &str, names: &Names<'_>) -> Option<&'static str> {
     (name != log::NAME && !names.has(name)).then_some("is no receiver of this file")
 }
 
-/// Reads a day of the week.
+/// Parses a day of the week.
 fn day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Weekday>, D::Error> {
     let day = |name: &str| BrokenDownTime::parse("%A", name).ok()?.weekday();
     values::parsed(deserializer, |name| day(name).ok_or("must be a day, monday to sunday"))
 }
 
-/// Reads an hour of the day.
+/// Parses an hour of the day.
 #[expect(clippy::cast_possible_truncation, reason = "an hour")]
 fn hour<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i8>, D::Error> {
     let fits = |hour: f64| hour.fract() == 0.0 && (0.0..24.0).contains(&hour);
     values::numeric(deserializer, "an hour, 0 to 23", fits).map(|hour| Some(hour as i8))
 }
 
-/// Reads a time zone that this machine knows.
+/// Parses a time zone that this machine knows.
 fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<TimeZone>, D::Error> {
     let what = "must be \"UTC\" or a time zone that this machine knows, such as \"Europe/Berlin\"";
     values::parsed(deserializer, |name| TimeZone::get(name).map_err(|_| what))
@@ -169,7 +169,7 @@ mod tests {
         let sunday = plan(Weekday::Sunday, 20, TimeZone::UTC);
         assert_eq!(due(&sunday, "2026-11-23T19:00:00Z").unwrap()[0], "2026-W47");
         assert_eq!(due(&sunday, "2026-11-22T19:59:00Z"), None);
-        // A year's end: the last of the days is of the week that it is named by.
+        // A year's end: the week is named after the last of the days.
         let friday = plan(Weekday::Friday, 0, TimeZone::UTC);
         assert_eq!(due(&friday, "2027-01-01T00:00:00Z").unwrap()[0], "2026-W53");
     }

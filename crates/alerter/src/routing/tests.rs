@@ -1,4 +1,4 @@
-//! What a config may say, and what is said of one that is wrong.
+//! Valid configs, and the errors of invalid ones.
 
 use super::*;
 use crate::{
@@ -16,7 +16,7 @@ fn parsed(text: &str) -> Result<RoutingFile, Vec<Problem>> {
     RoutingFile::parse(text)
 }
 
-/// What is wrong, a line each.
+/// Returns the errors of a config, a line each.
 fn wrong(text: &str) -> String {
     let problems = parsed(text).expect_err(text);
     problems.iter().map(|(line, what)| format!("{line}: {what}\n")).collect::<Vec<_>>().concat()
@@ -126,9 +126,9 @@ fn all_that_is_missing_is_told_and_what_was_probably_meant() {
             "2: rules.fleet_silent.absent_aftr: is not known here; did you mean absent_after?",
         ),
         (&format!("{TWO}{TWO}"), "receiver.name: is another receiver's name already"),
-        // The log is always there.
+        // The log always exists.
         (&TWO.replace("chat", "log"), "receiver.name: is another receiver's name already"),
-        // What Alertmanager forgets is sent again in time.
+        // Alertmanager forgets alerts, so they are pushed again in time.
         (&format!("{TWO}resolve_after = \"1m\"\nresend = \"50s\"\n"), "receiver.resend: must be at most half"),
         ("receiver = 1\n", "1: receiver: must be written as [[receiver]]"),
     ] {
@@ -141,7 +141,7 @@ fn what_is_no_toml_is_told_by_its_line() {
     assert!(wrong("[rules]\nconnectivity_floor_mbps = = 1\n").starts_with("2: "));
 }
 
-/// The outbox finds the receiver of a group of messages by what its key begins with.
+/// The outbox finds the receiver of a group by the beginning of its key.
 #[test]
 fn a_name_with_what_ends_it_in_the_key_of_a_group_is_refused_by_line_and_key() {
     let wrong = wrong(&TWO.replace("chat", "chat{blue}"));

@@ -1,4 +1,4 @@
-//! `[rules]`: what the rules share. What one alone has is in its file.
+//! The settings of `[rules]` that several rules share. Those of one rule are in its file.
 
 use jiff::SignedDuration;
 use pisync_core::models::{Cause, FleetWindows, check_name};
@@ -6,26 +6,26 @@ use serde::{Deserialize, Deserializer, de::Error};
 
 use crate::tables::{Texts, values};
 
-/// What several rules share.
+/// The settings that several rules share.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Common {
-    /// Below this speed at the failed sync, in Mbps, the connection is taken for the cause.
+    /// The speed of a failed sync, in Mbps, below which the cause is the connection.
     #[serde(deserialize_with = "values::number")]
     pub connectivity_floor_mbps: f64,
-    /// How often a device reports.
+    /// The interval at which a device reports.
     #[serde(deserialize_with = "values::length")]
     pub report_interval: SignedDuration,
-    /// The labels by whose values parts of the fleet are evaluated, too.
+    /// The labels whose values are parts of the fleet. Fleet rules evaluate each part, too.
     #[serde(deserialize_with = "labels")]
     pub fleet_by: Vec<String>,
-    /// For how long nothing may be received from a device.
+    /// The time without a report after which a device is silent.
     #[serde(deserialize_with = "values::length")]
     pub device_silent_after: SignedDuration,
 }
 
 impl Common {
-    /// Returns how long after the recovery of the fleet the digest is due: two reports.
+    /// Returns the time from the recovery of the fleet until its digest is due: two reports.
     pub fn digest_after(&self) -> SignedDuration {
         self.report_interval.saturating_mul(2)
     }
@@ -42,7 +42,7 @@ impl Default for Common {
     }
 }
 
-/// Reads the names of labels that devices may have.
+/// Parses the names of labels that devices may have.
 fn labels<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let labels = Texts::deserialize(deserializer)?.into_vec();
     let is_new = |at: usize| !labels[..at].contains(&labels[at]);

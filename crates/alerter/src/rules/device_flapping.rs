@@ -1,12 +1,12 @@
 //! `DeviceFlapping`: a device fails and recovers too often to notify of each time.
 //!
-//! Weighted as Nagios does it: of the 20 changes that 21 reports can show, the newest counts 1.25,
-//! the oldest 0.75, in even steps. Source: `flapping.c` of Nagios Core, and its manual, "Detection
-//! and Handling of State Flapping".
+//! Changes are weighted as in Nagios: 21 reports have 20 transitions. The newest counts 1.25, the oldest 0.75,
+//! in even steps. Source: `flapping.c` of Nagios Core, and its manual, "Detection and Handling of State
+//! Flapping".
 //!
-//! A device cannot flap without changing again and again, so it is enough to evaluate it when it has begun to
-//! fail or is well again: a tick costs what changes, not what exists. How it is at the tick does not matter,
-//! and of its changes only the newest has to be live.
+//! A flapping device changes again and again. So it is enough to evaluate a device when it has begun to fail or
+//! recovered. A tick then costs as much as has changed. The device's health at the tick does not matter, and
+//! only its newest change has to be live.
 
 use futures_util::{FutureExt, StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
@@ -31,25 +31,25 @@ pub(super) const RULE: Rule = Rule {
     message: include_str!("device_flapping.txt"),
 };
 
-/// Shares of all changes that could be.
+/// Shares of changes among all transitions.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Above this share it is flapping.
+    /// The share above which a device is flapping.
     #[serde(deserialize_with = "values::share")]
     pub opens_above: f64,
-    /// Below this share it is not any more.
+    /// The share below which it is no longer flapping.
     #[serde(deserialize_with = "values::share")]
     pub closes_below: f64,
 }
 
-/// How long ago a device may have changed, by receipt.
+/// The time since a device's last change, by receipt, in which it is evaluated.
 const RECENT: SignedDuration = SignedDuration::from_mins(15);
 
-/// The most devices that are evaluated for having changed; the next tick goes on.
+/// The maximum number of changed devices in a tick; the next tick evaluates the rest.
 const MOST: usize = 2 * PAGE;
 
-/// How many reports are read.
+/// The number of reports that are read.
 const REPORTS: usize = 21;
 
 /// The weights of the oldest and the newest change.
@@ -62,15 +62,15 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Returns whether a device flaps, by whether its last reports failed, oldest first. Fewer than
-    /// [`REPORTS`] do not tell.
+    /// Returns the health of a device; `failed` has the outcome of its last reports, oldest first. It is
+    /// unknown with fewer than [`REPORTS`].
     fn health(&self, is_open: bool, failed: &[bool]) -> Health {
         let Some(share) = changes(failed) else { return Health::Unknown };
         Health::unhealthy_if(if is_open { share >= self.closes_below } else { share > self.opens_above })
     }
 }
 
-/// Returns the share of changes among the newest reports, weighted.
+/// Returns the weighted share of changes among the newest reports.
 #[expect(clippy::cast_precision_loss, reason = "twenty changes")]
 fn changes(failed: &[bool]) -> Option<f64> {
     let newest = &failed[failed.len().checked_sub(REPORTS)?..];
@@ -81,8 +81,8 @@ fn changes(failed: &[bool]) -> Option<f64> {
     Some(changed.map(|(at, _)| weight(at)).sum::<f64>() / (REPORTS - 1) as f64)
 }
 
-/// Returns the devices that have changed since the last tick; nobody while the whole fleet fails,
-/// since that is the reason.
+/// Returns the devices that have changed since the last tick. It is empty while the whole fleet fails, since
+/// that is the reason.
 async fn candidates(snapshot: &Snapshot) -> Result<Candidates, ReadError> {
     if snapshot.inhibition.open_of_whole(AlertName::FLEET_SYNC_FAILING).is_some() {
         return Ok(stream::empty().boxed());
@@ -108,7 +108,7 @@ fn evaluation(snapshot: &Snapshot, rules: &Rules, device: DeviceId, reports: &[S
     let open = snapshot.open_of(RULE.name, &device);
     let failed: Vec<_> = reports.iter().rev().map(|report| report.total_errors > 0).collect();
     let lag = StoredEvent::clock_lag(reports);
-    // One that is silent does not flap any more.
+    // A silent device is no longer flapping.
     let received_at = reports.first().map(|report| report.created_at);
     let is_heard = received_at.is_some_and(|at| snapshot.now.duration_since(at) <= rules.common.device_silent_after);
     let health = if is_heard { rules.device_flapping.health(open.is_some(), &failed) } else { Health::Healthy };
@@ -122,7 +122,7 @@ fn evaluation(snapshot: &Snapshot, rules: &Rules, device: DeviceId, reports: &[S
     Some(Evaluation { is_recent, ..Evaluation::new(alert, health, newest) })
 }
 
-/// Returns the times of those reports that are not as the one before them, newest first as the reports are.
+/// Returns the times of the reports whose outcome differs from the previous report, newest first.
 fn changes_at(reports: &[StoredEvent]) -> impl DoubleEndedIterator<Item = Timestamp> {
     let changed = |pair: &&[StoredEvent]| (pair[0].total_errors > 0) != (pair[1].total_errors > 0);
     reports.windows(2).filter(changed).map(|pair| pair[0].timestamp)
@@ -132,7 +132,7 @@ fn changes_at(reports: &[StoredEvent]) -> impl DoubleEndedIterator<Item = Timest
 mod tests {
     use super::{Health::*, *};
 
-    /// `F` failed, anything else was good.
+    /// Returns the outcomes: `F` failed, any other letter was good.
     fn reports(text: &str) -> Vec<bool> {
         text.chars().map(|report| report == 'F').collect()
     }
@@ -146,7 +146,7 @@ mod tests {
             ("FFFFFFFFFFFFFFFFFFFFF", Healthy, Healthy),
             // One failing run: two changes, a tenth.
             (".........FFFF........", Healthy, Healthy),
-            // Six changes: at their places the same share means more when they are new.
+            // Six changes: the same number weighs more when they are new.
             ("F.F.F.F..............", Healthy, Unhealthy),
             ("..............F.F.F.F", Unhealthy, Unhealthy),
             // Three old changes.

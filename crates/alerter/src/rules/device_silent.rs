@@ -24,11 +24,11 @@ pub(super) const RULE: Rule = Rule {
         {% endblock %}"#,
 };
 
-/// How long ago its time may have run out to open an incident: who was silent before that is shown,
-/// and pages nobody.
+/// The time after falling silent in which a device may open an incident. Pages show devices that were silent
+/// before, without an alert.
 const RECENT: SignedDuration = SignedDuration::from_hours(2);
 
-/// Returns the devices whose time ran out only now; nobody while no API is alive.
+/// Returns the devices that fell silent recently. It is empty while no API is alive.
 async fn candidates(snapshot: &Snapshot, rules: &Rules) -> Result<Candidates, ReadError> {
     let longest_absence = rules.pipeline_stalled.longest_absence;
     let Some(listening) = snapshot.listening(longest_absence).await? else { return Ok(stream::empty().boxed()) };
@@ -38,8 +38,7 @@ async fn candidates(snapshot: &Snapshot, rules: &Rules) -> Result<Candidates, Re
     Ok(walk.map_ok(devices).map_err(ReadError::from).boxed())
 }
 
-/// Evaluates the devices of the page by when they were last heard of. While no API is alive nothing is
-/// known of anyone.
+/// Evaluates the devices of the page by their last-seen times. While no API is alive, all stays as it is.
 async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>, ReadError> {
     let listening = snapshot.listening(rules.pipeline_stalled.longest_absence).await?;
     let Some(listening) = listening else { return Ok(Vec::new()) };
@@ -56,12 +55,13 @@ async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>,
     Ok(snapshot.devices.iter().filter_map(of).collect())
 }
 
-/// Returns when those were last heard of whose time ran out only now.
+/// Returns the range of last-seen times of devices that fell silent recently.
 fn newly_silent(patience: SignedDuration, listening: &Listening, now: Timestamp) -> Range<Timestamp> {
     listening.back(now, patience.saturating_add(RECENT))..listening.back(now, patience)
 }
 
-/// A device without a last-seen time is never silent: Redis was emptied, or the device forgotten.
+/// Returns the health of a device. Without a last-seen time it is never silent: Redis was emptied, or the
+/// device forgotten.
 fn health(last_seen: Option<Timestamp>, patience: SignedDuration, listening: &Listening, now: Timestamp) -> Health {
     let is_silent = |last_seen| last_seen < listening.back(now, patience);
     last_seen.map_or(Health::Unknown, |last_seen| Health::unhealthy_if(is_silent(last_seen)))
@@ -100,7 +100,7 @@ mod tests {
     fn a_restart_after_six_hours_makes_nobody_silent() {
         let back = at("2026-11-24T08:00:00Z");
         let away = Gap { from: at("2026-11-24T02:00:00Z"), to: back };
-        // Everyone who was well before the outage: heard of in the hour before it.
+        // All devices that were healthy before the outage: heard of in the hour before it.
         let silent = newly_silent(DAY, &Listening { gaps: vec![away] }, back);
         assert_eq!(silent, at("2026-11-23T00:00:00Z")..at("2026-11-23T02:00:00Z"));
     }

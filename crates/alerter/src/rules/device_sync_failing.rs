@@ -1,4 +1,4 @@
-//! `DeviceSyncFailing`: a device failed as many times in a row as the threshold says.
+//! `DeviceSyncFailing`: a device has failed as many times in a row as the threshold.
 
 use std::collections::HashMap;
 
@@ -22,14 +22,13 @@ pub(crate) const RULE: Rule = Rule {
     message: include_str!("device_sync_failing.txt"),
 };
 
-/// Returns the devices that fail.
+/// Returns the failing devices.
 async fn candidates(snapshot: &Snapshot) -> Result<Candidates, ReadError> {
     let failing = snapshot.source.store.failure_counters().failing(snapshot.source.threshold, PAGE).await?;
     Ok(failing.map_err(ReadError::from).boxed())
 }
 
-/// Evaluates the devices of the page by their counters. An unreadable counter means unknown, not
-/// healthy.
+/// Evaluates the devices of the page by their counters. An unreadable counter means unknown, not healthy.
 async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>, ReadError> {
     let counters = snapshot.source.store.failure_counters().find_readable(&snapshot.devices).await?;
     let is_late = |counter: &&FailureCounter| looks_late(snapshot, counter);
@@ -49,8 +48,8 @@ async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>,
     Ok(snapshot.devices.iter().filter_map(of).collect())
 }
 
-/// Returns whether what decides is old by the device's clock, so that it matters whether that is behind: the
-/// newest failed sync if it may open an incident, and the last good one if it resolves one.
+/// Returns whether the deciding sync is old by the device's clock, so that the lag of the clock matters. It is
+/// the newest failed sync before an incident opens, and the last good one before it resolves.
 fn looks_late(snapshot: &Snapshot, counter: &FailureCounter) -> bool {
     let is_open = snapshot.open_of(RULE.name, &counter.device_id).is_some();
     let decides = match counter.run.filter(|run| run.count >= snapshot.source.threshold) {
@@ -60,10 +59,11 @@ fn looks_late(snapshot: &Snapshot, counter: &FailureCounter) -> bool {
     decides.is_some_and(|at| !ClockLag::default().is_live(at, snapshot.now))
 }
 
-/// Unhealthy from the threshold on, and healthy below it: a count only ever falls because a good sync
-/// came in, be it a late one. Failed syncs slower than `floor`, in Mbps, or far slower than the
-/// device's `usual` speed, point to the connection. Late data never pages; that of a clock which is behind by
-/// a constant `lag` is not late.
+/// Evaluates a device: unhealthy from the threshold on, else healthy, since a count only falls when a good sync
+/// comes in, even a late one.
+///
+/// The cause is the connection if failed syncs were slower than `floor`, in Mbps, or far slower than the
+/// `usual` speed. Late data never pages. Data of a clock with a constant `lag` is not late.
 fn evaluation(
     device: &DeviceId,
     counter: Option<&FailureCounter>,
@@ -80,13 +80,13 @@ fn evaluation(
     };
     let evidence = CauseInputs { speed: run.last_speed, usual };
     let alert = Alert::device_sync_failing(device.clone(), &run);
-    // Its id stays that of the device's own time, which does not depend on what the lag is taken for.
+    // Its id stays that of the device's own time, which does not depend on the measured lag.
     let starts_at = lag.corrected(run.since);
     let alert = Alert { cause: evidence.cause(floor), evidence: Some(evidence), starts_at, ..alert };
     Evaluation { is_recent: lag.is_live(run.last_at, now), ..Evaluation::new(alert, Health::Unhealthy, healthy_since) }
 }
 
-/// Gives alerts that open their cause by what is usual for the device, too.
+/// Sets the cause of opening alerts again, now also compared to the device's usual speed.
 pub(crate) async fn compare_with_usual(snapshot: &Snapshot, alerts: &mut [&mut Alert]) {
     let devices: Vec<_> = alerts.iter().filter_map(|alert| alert.device_id().cloned()).collect();
     let usual = usual_speeds(snapshot, &devices).await;
@@ -98,9 +98,9 @@ pub(crate) async fn compare_with_usual(snapshot: &Snapshot, alerts: &mut [&mut A
     }
 }
 
-/// Returns the median speed of the good syncs among the last of each device, in Mbps: it tells a line that
-/// broke down from one that is as it always is. What cannot be read is not known: nobody is notified
-/// late because of it.
+/// Returns the median speed of the good syncs among the last of each device, in Mbps. It tells a broken line
+/// from one that is always slow. A device is left out if it cannot be read, so that people are notified in
+/// time.
 async fn usual_speeds(snapshot: &Snapshot, devices: &[DeviceId]) -> HashMap<DeviceId, f64> {
     let rows = snapshot.newest_rows(devices, device_context::ROWS).await.unwrap_or_else(|error| {
         log::warn!(error:% = error; "the usual speed of some devices is unknown");

@@ -1,4 +1,4 @@
-//! `FleetDigest`: some time after the fleet recovered, who is still failing, once.
+//! `FleetDigest`: lists once the devices that are still failing some time after the fleet recovered.
 
 use std::collections::BTreeSet;
 
@@ -21,12 +21,13 @@ pub(super) const RULE: Rule = Rule {
     message: include_str!("fleet_digest.txt"),
 };
 
-/// How many devices a digest names; the rest is counted.
+/// The maximum number of devices that a digest names; the rest is counted.
 const NAMED: usize = 50;
 
-/// Evaluates the episodes whose digest is due. One of a part that failed with the whole is named in
-/// the digest of the whole. An open digest whose episode cannot be read any more is over: nobody could
-/// say of whom it speaks.
+/// Evaluates the episodes whose digest is due.
+///
+/// If a part failed with the whole, the digest of the whole lists its devices. An open digest whose episode
+/// cannot be read any more is resolved, since its devices are unknown.
 async fn evaluate(snapshot: &Snapshot) -> Result<Vec<Evaluation>, ReadError> {
     let episodes = &snapshot.inhibition.episodes;
     let mut found = Vec::new();
@@ -67,7 +68,7 @@ async fn evaluation(
     Ok(Some(Evaluation { follows: episode.scope.clone(), ..found }))
 }
 
-/// Returns how many devices of an episode still fail, and the first of them by name.
+/// Returns the number of devices of an episode that still fail, and the first of them by name.
 async fn still_failing(
     snapshot: &Snapshot,
     episode: &Episode,

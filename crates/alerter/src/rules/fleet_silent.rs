@@ -1,5 +1,5 @@
-//! `FleetSilent`: of the devices that were heard of in the last days, too many are absent. Of the
-//! fleet as a whole, and of its parts by the labels of `fleet_by`.
+//! `FleetSilent`: of the devices that were heard of in the last days, too many are absent. It evaluates the
+//! whole fleet, and its parts by the labels of `fleet_by`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,16 +24,16 @@ pub(super) const RULE: Rule = Rule {
     message: include_str!("fleet_silent.txt"),
 };
 
-/// When too many are absent.
+/// The limits of absent devices.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     #[serde(flatten)]
     pub limits: Limits,
-    /// For how long a device has to be silent to be absent.
+    /// The time without a report after which a device is absent.
     #[serde(deserialize_with = "values::length")]
     pub absent_after: SignedDuration,
-    /// For how long a silent device is still expected to come back.
+    /// The time for which a silent device is still expected to come back.
     #[serde(deserialize_with = "values::length")]
     pub expected_for: SignedDuration,
 }
@@ -45,8 +45,8 @@ impl Default for Settings {
     }
 }
 
-/// Evaluates the whole, and then the parts, which the alert of the whole inhibits. While no API is alive
-/// nothing is known of anyone.
+/// Evaluates the whole, and then the parts, which the alert of the whole inhibits. While no API is alive, all
+/// stays as it is.
 async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>, ReadError> {
     let reach = reach(&rules.fleet_silent, &snapshot.liveness().await?.listening, snapshot.now);
     let (mut whole, mut parts) = (None, BTreeMap::new());
@@ -56,7 +56,7 @@ async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>,
         whole = Some(presence);
     }
     let scopes: BTreeSet<_> = parts.keys().cloned().chain(snapshot.open_scopes()).collect();
-    // When they fell silent, which was some time ago.
+    // The time at which they fell silent, which was some time ago.
     let alert = |subject| Alert::new(RULE.name, subject, reach.absent_since);
     let mut found = vec![evaluation(snapshot, rules, alert(Subject::Fleet), whole)];
     found.extend(scopes.into_iter().map(|scope| {
@@ -69,9 +69,9 @@ async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>,
 fn evaluation(snapshot: &Snapshot, rules: &Rules, mut alert: Alert, presence: Option<Presence>) -> Evaluation {
     let is_open = snapshot.open(&alert).is_some();
     let health = match (&alert.subject, presence) {
-        // The file names it no more.
+        // The file no longer names its label.
         (Subject::Scope(scope), _) if !rules.common.fleet_by.contains(&scope.label) => Health::Healthy,
-        // Nobody is expected there any more.
+        // No device is expected there any more.
         (Subject::Scope(_), Some(Presence { expected: 0, .. })) => Health::Healthy,
         (_, None) => Health::Unknown,
         (_, Some(Presence { expected, absent })) => rules.fleet_silent.limits.health(is_open, absent, expected),
@@ -82,7 +82,7 @@ fn evaluation(snapshot: &Snapshot, rules: &Rules, mut alert: Alert, presence: Op
     Evaluation::new(alert, health, snapshot.now)
 }
 
-/// Returns the times that matter now.
+/// Returns the last-seen limits of expected and of absent devices.
 fn reach(rule: &Settings, listening: &Listening, now: Timestamp) -> Reach {
     Reach {
         expected_since: listening.back(now, rule.expected_for.max(rule.absent_after)),

@@ -1,5 +1,5 @@
-//! `FleetSyncFailing`: of the devices that reported in the last minutes, too many failed. Of the fleet
-//! as a whole, and of its parts by the labels of `fleet_by`.
+//! `FleetSyncFailing`: of the devices that reported in the last minutes, too many failed. It evaluates the
+//! whole fleet, and its parts by the labels of `fleet_by`.
 
 use std::{collections::BTreeSet, ops::Range};
 
@@ -24,16 +24,16 @@ pub(super) const RULE: Rule = Rule {
     message: include_str!("fleet_sync_failing.txt"),
 };
 
-/// When too many of the fleet fail, or of a part of it.
+/// The limits of failing devices in the fleet, or in a part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     #[serde(flatten)]
     pub limits: Limits,
-    /// How far back it reads, in the devices' own time.
+    /// The length of the window, in the devices' own time.
     #[serde(deserialize_with = "values::length")]
     pub window: SignedDuration,
-    /// The share of the fleet that has to have reported meanwhile; fewer are no sample.
+    /// The share of the fleet that has to report in the window; fewer are no sample.
     #[serde(deserialize_with = "values::share")]
     pub heard_at_least: f64,
 }
@@ -44,13 +44,13 @@ impl Default for Settings {
     }
 }
 
-/// How long ago a device may have been heard of to count as part of the fleet.
+/// The time since its last report in which a device counts as part of the fleet.
 const PART_OF_FLEET: SignedDuration = SignedDuration::from_hours(24);
 
-/// How far back the beginning is looked for.
+/// The maximum look-back for the start of the failures.
 const LONGEST_LOOK_BACK: SignedDuration = SignedDuration::from_hours(6);
 
-/// How many lines say what those that fail have in common.
+/// The maximum number of lines about the properties that failing devices have in common.
 const CONTRASTS: usize = 3;
 
 /// Evaluates the whole, and then the parts, which the alert of the whole inhibits.
@@ -59,7 +59,7 @@ async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>,
     let mut windows = snapshot.windows(window.clone()).await?;
     let lag = snapshot.add_clocks_off(&mut windows, &window, rules.fleet_sync_failing.limits.at_least).await?;
     let windows = windows.windows();
-    // By the clocks of most of those that report.
+    // By the clocks of most reporting devices.
     let lag = if 2 * windows.all.clock_off > windows.all.reporting { lag } else { SignedDuration::ZERO };
     let fleet = snapshot.source.last_seen.count_since(snapshot.now - PART_OF_FLEET).await?;
     if windows.left_out > 0 {
@@ -84,7 +84,7 @@ async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>,
     Ok(found)
 }
 
-/// Evaluates the whole or a part; `None` if there is nothing to open and nothing open.
+/// Evaluates the whole or a part; `None` if nothing opens and nothing is open.
 fn evaluation(
     snapshot: &Snapshot,
     rules: &Rules,
@@ -95,7 +95,7 @@ fn evaluation(
     let Rules { common, fleet_sync_failing: rule, .. } = rules;
     let alert = Alert::new(RULE.name, subject, snapshot.now);
     let (window, is_open) = (part(windows, alert.scope()), snapshot.open(&alert).is_some());
-    // A part that the file names no more is over at once.
+    // A part whose label the file no longer names is over at once.
     let is_named = alert.scope().is_none_or(|scope| common.fleet_by.contains(&scope.label));
     let health = if is_named { rule.health(is_open, &window, &windows.all, fleet) } else { Health::Healthy };
     if !is_open && health != Health::Unhealthy {
@@ -109,7 +109,8 @@ fn evaluation(
     Some(Evaluation { clears_after, ..Evaluation::new(with_stats(alert, &window), health, snapshot.now) })
 }
 
-/// Returns what those that fail have in common; people are rather notified without it than late.
+/// Returns the properties that failing devices have in common. Empty on an error: a message without them is
+/// better than a late one.
 async fn what_changed(snapshot: &Snapshot, window: Range<Timestamp>) -> Vec<String> {
     match snapshot.source.store.sync_events().what_changed(window).await {
         Ok(changed) => changed.contrasts.iter().take(CONTRASTS).map(ToString::to_string).collect(),
@@ -120,9 +121,9 @@ async fn what_changed(snapshot: &Snapshot, window: Range<Timestamp>) -> Vec<Stri
     }
 }
 
-/// Returns since when too many fail: an alerter that comes late, or was started late, goes back window
-/// by window to the last that was healthy, by clocks that are `lag` behind. Windows that say nothing lie
-/// between those of a herd.
+/// Returns the start of the failures, for an alerter that comes late or was started late. It goes back window
+/// by window to the last healthy one, by clocks that are `lag` behind. It skips windows of unknown health, as
+/// between two herds.
 async fn failing_since(
     snapshot: &Snapshot,
     rules: &Rules,
@@ -164,29 +165,28 @@ fn with_stats(mut alert: Alert, window: &FleetWindow) -> Alert {
 }
 
 impl Settings {
-    /// Returns the window of a time. A believed clock may be a little ahead of ours.
+    /// Returns the window at a time. A believed clock may be a little ahead of ours.
     fn window_at(&self, now: Timestamp) -> Range<Timestamp> {
         before(now, self.window)..now.saturating_add(AHEAD).unwrap_or(Timestamp::MAX)
     }
 
-    /// Returns for how long it has to be healthy until it is over: two windows that have nothing in common.
+    /// Returns the healthy time after which it is over: two windows without overlap.
     fn clears_after(&self) -> SignedDuration {
         self.window.saturating_mul(2)
     }
 
-    /// Returns the same of a part of which nobody reports while others do: its devices may only be late, or
+    /// Returns the same for a part of which no device reports while others do. Its devices may only be late, or
     /// have another value of the label now.
     fn clears_unheard_after(&self, report_interval: SignedDuration) -> SignedDuration {
         self.clears_after().max(report_interval.saturating_mul(2))
     }
 
-    /// Returns whether too many of a part fail, or of the `whole`; `fleet` is how many devices there
-    /// are.
+    /// Returns the health of a part, or of the `whole`; `fleet` is the number of devices.
     ///
-    /// Devices report by cron, all within a minute of the hour. The few that report at another
-    /// time are no sample of the fleet (often they are those that try again because they failed),
-    /// so a window that heard too few says nothing, and all stays as the last herd left it. A part
-    /// of which nobody reports fails no more.
+    /// Devices report by cron, all within a minute of the hour. The few reports at other times are no sample of
+    /// the fleet, since they are often retries of failed syncs. So the health is unknown if a window has too
+    /// few reports, and it stays as the last herd left it. A part of which no device reports while others do is
+    /// healthy.
     #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
     fn health(&self, is_open: bool, part: &FleetWindow, whole: &FleetWindow, fleet: u64) -> Health {
         if (whole.reporting as f64) < self.heard_at_least * fleet as f64 {
@@ -223,7 +223,7 @@ mod tests {
             (false, 60, 100, 25_000, Unhealthy),
             (false, 49, 100, 25_000, Healthy),
             (false, 0, 0, 25_000, Unknown),
-            // One of which nobody reports any more is over.
+            // A part without reports is over.
             (true, 0, 0, 25_000, Healthy),
             (true, 0, 0, 60, Unknown),
         ] {

@@ -1,5 +1,5 @@
-//! The rules, a file for each: its name and settings, what inhibits it, what it reads, when its alert opens
-//! and closes, and what it says.
+//! The rules, a file for each: its name, settings and inhibition, the data it reads, its conditions, and its
+//! message.
 
 pub(crate) mod common;
 mod device_flapping;
@@ -26,26 +26,27 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Rule {
     pub(crate) name: AlertName,
-    /// The rules whose open alerts suppress the messages of this one: the surest reason first.
+    /// The rules whose open alerts suppress the messages of this one, the surest reason first.
     pub(crate) inhibited_by: &'static [AlertName],
     pub(crate) about: About,
     /// Evaluates the fleet, or the devices of the snapshot's page.
     pub(crate) evaluate: Ask<Vec<Evaluation>>,
-    /// What it says: a template that fills the blocks of `messages/en/base.txt`. A long one is a file beside the rule's.
+    /// The template of its messages. It fills the blocks of `messages/en/base.txt`. A long one is a file beside
+    /// the rule's.
     pub(crate) message: &'static str,
 }
 
-/// What the alerts of a rule are about.
+/// The subjects of a rule's alerts.
 #[derive(Debug)]
 pub(crate) enum About {
-    /// The fleet, or parts of it; and the rule about single devices of which a digest names those that are
-    /// left when the alert is over. Without it, an alert inhibits others only as long as it is open.
+    /// The fleet, or parts of it. `digest_of` is the rule about single devices whose open alerts the digest
+    /// lists after the end. Without it, an alert inhibits others only while it is open.
     Fleet { digest_of: Option<AlertName> },
-    /// Single devices, and those for which an incident may open.
+    /// Single devices. Holds the function that returns the devices for which an incident may open.
     Devices(Ask<Candidates>),
 }
 
-/// What a rule is asked.
+/// An asynchronous function of a rule.
 pub(crate) type Ask<T> = for<'a> fn(&'a Snapshot, &'a Rules) -> BoxFuture<'a, Result<T, ReadError>>;
 
 /// The settings of a rule that has none.
@@ -53,13 +54,13 @@ pub(crate) type Ask<T> = for<'a> fn(&'a Snapshot, &'a Rules) -> BoxFuture<'a, Re
 #[serde(deny_unknown_fields)]
 pub struct NoSettings {}
 
-/// Makes the list of the rules of their files, and `[rules]` of their settings.
+/// Makes the list of the rules from their files, and `[rules]` from their settings.
 macro_rules! rules {
     ($($rule:ident),* $(,)?) => {
-        /// `[rules]`: when alerts open and close. A table for each rule.
+        /// `[rules]`: the settings of the rules, a table for each.
         #[derive(Debug, Clone, Default, PartialEq)]
         pub struct Rules {
-            /// What several rules share.
+            /// The settings that several rules share.
             pub common: Common,
             $(#[doc = concat!("`[rules.", stringify!($rule), "]`")] pub $rule: $rule::Settings,)*
         }
@@ -75,7 +76,7 @@ macro_rules! rules {
     };
 }
 
-// In the order in which they inhibit each other: what concerns many comes first.
+// In the order in which they inhibit each other: rules about many devices come first.
 rules! {
     fleet_sync_failing,
     pipeline_stalled,

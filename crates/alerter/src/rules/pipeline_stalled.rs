@@ -1,4 +1,4 @@
-//! `PipelineStalled`: reports do not get through to where the other rules read.
+//! `PipelineStalled`: reports do not reach the store that the other rules read.
 
 use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
@@ -23,17 +23,17 @@ pub(super) const RULE: Rule = Rule {
     message: include_str!("pipeline_stalled.txt"),
 };
 
-/// How long is too long.
+/// The limits of the waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// How long an event may wait.
+    /// The maximum time for which an event may wait.
     #[serde(deserialize_with = "values::length")]
     pub longest_wait: SignedDuration,
-    /// How long nothing may be heard of any worker, or of any API.
+    /// The maximum time without a heartbeat of any worker, or of any API.
     #[serde(deserialize_with = "values::length")]
     pub longest_absence: SignedDuration,
-    /// For how long all has to be healthy until it is over.
+    /// The healthy time after which it is over.
     #[serde(deserialize_with = "values::length")]
     pub clears_after: SignedDuration,
 }
@@ -46,8 +46,8 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Returns what is wrong and for how many minutes, by the name of the fact. The event that waits longest was
-    /// received at `oldest`.
+    /// Returns the stalls and their minutes, by the name of the fact. The oldest waiting event was received at
+    /// `oldest`.
     fn stalls(&self, oldest: Option<Timestamp>, liveness: &Liveness, now: Timestamp) -> Vec<(&'static str, i64)> {
         let too_long = |(fact, at, longest): (_, Option<Timestamp>, _)| {
             let length = now.duration_since(at?);
@@ -62,7 +62,7 @@ impl Settings {
     }
 }
 
-/// Evaluates what waits, and who is alive.
+/// Evaluates the age of the oldest event, and the heartbeats.
 async fn evaluate(snapshot: &Snapshot, rule: &Settings) -> Result<Vec<Evaluation>, ReadError> {
     let (liveness, now) = (snapshot.liveness().await?, snapshot.now);
     let partitions = snapshot.source.queue.status_of_all().await?;

@@ -1,4 +1,4 @@
-//! Devices whose clock is off: how far it is behind, and what they report by its receipt.
+//! Devices whose clock is off: the lag of the clock, and their reports by receipt.
 
 use std::{collections::HashMap, ops::Range};
 
@@ -12,16 +12,16 @@ use pisync_core::{
 use super::{PAGE, ReadError, Snapshot};
 use crate::device_context::{self, Rows};
 
-/// Of how many devices the newest rows are read at a time.
+/// The number of devices whose newest rows are read at a time.
 const BATCH_SIZE: usize = 100;
 
-/// How many such reads there are at the same time.
+/// The number of such reads at the same time.
 const READERS: usize = 8;
 
-/// The rows of how many devices a tick reads for their clocks; the next goes on.
+/// The maximum number of devices whose rows a tick reads for their clocks; the next tick continues.
 const MOST: usize = 5_000;
 
-/// A device that was heard of, and the report that says so if its clock is off.
+/// A device that was heard of, and its report if its clock is off.
 #[derive(Debug, Clone)]
 pub(super) struct Heard {
     at: Timestamp,
@@ -31,7 +31,7 @@ pub(super) struct Heard {
 /// The newest report of a device whose clock is off.
 #[derive(Debug, Clone)]
 struct Report {
-    /// When the sync was, by our clock.
+    /// Time of the sync, by our clock.
     at: Timestamp,
     lag: ClockLag,
     failed: Option<Cause>,
@@ -39,8 +39,8 @@ struct Report {
 }
 
 impl Snapshot {
-    /// Returns how far the clocks of these devices are behind. Of those that nothing was received of for long
-    /// it is not asked: their reports are old.
+    /// Returns the lag of these devices' clocks. Devices that have sent nothing for long are left out, since
+    /// their reports are old.
     pub(crate) async fn clock_lags(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, ClockLag>, ReadError> {
         let heard = self.source.last_seen.of(devices).await?;
         let is_heard = |at: &Timestamp| self.now.duration_since(*at) <= LATE_AFTER;
@@ -50,10 +50,10 @@ impl Snapshot {
         Ok(rows.into_iter().map(|(device, rows)| (device, StoredEvent::clock_lag(&rows))).collect())
     }
 
-    /// Adds the devices that were heard of in a window and whose clock puts their reports elsewhere. Returns
-    /// how far the clocks of most of these are behind.
+    /// Adds the devices that were heard of in a window while their clock puts their reports elsewhere. Returns
+    /// the median lag of their clocks.
     ///
-    /// Fewer than `at_least` make no difference, and are not looked for.
+    /// Fewer than `at_least` devices make no difference, and are not looked for.
     pub(crate) async fn add_clocks_off(
         &self,
         windows: &mut FleetWindowsFold<'_>,
@@ -69,7 +69,7 @@ impl Snapshot {
         let mut walk = self.source.last_seen.walk(Some(window.start), None, PAGE);
         while let Some(mut page) = walk.try_next().await? {
             page.retain(|(device, _)| !windows.has(device.as_str()));
-            left = left.saturating_sub(self.look_at(&page, left).await?);
+            left = left.saturating_sub(self.read_reports(&page, left).await?);
             for (device, _) in page {
                 let known = self.known();
                 let Some(report) = known.heard.get(&device).and_then(|heard| heard.report.as_ref()) else { continue };
@@ -83,9 +83,9 @@ impl Snapshot {
         Ok(lags.get(lags.len() / 2).copied().unwrap_or_default())
     }
 
-    /// Reads the reports of up to `most` of these devices that were heard of since they were looked at. Returns
-    /// of how many.
-    async fn look_at(&self, page: &[(DeviceId, Timestamp)], most: usize) -> Result<usize, ReadError> {
+    /// Reads the reports of up to `most` of these devices that were heard of since the last read. Returns the
+    /// number of devices read.
+    async fn read_reports(&self, page: &[(DeviceId, Timestamp)], most: usize) -> Result<usize, ReadError> {
         let is_new =
             |(device, at): &&(DeviceId, Timestamp)| self.known().heard.get(device).is_none_or(|heard| heard.at != *at);
         let new: Vec<_> = page.iter().filter(is_new).take(most).cloned().collect();

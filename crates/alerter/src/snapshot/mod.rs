@@ -1,6 +1,6 @@
-//! What rules read: the state of the fleet at one time, each part read when it is first asked for.
+//! The data of the rules: the state of the fleet at one time, each part read on its first use.
 //!
-//! All that a rule knows goes through here, so that another source can stand in for the live one.
+//! Rules read through the snapshot alone, so that another source can replace the live one.
 
 mod clocks;
 mod presence;
@@ -28,22 +28,22 @@ use crate::{
     rules::common::Common,
 };
 
-/// How many devices are evaluated at a time: the memory of a tick is bounded by them.
+/// The number of devices that are evaluated at a time. It bounds the memory of a tick.
 pub(crate) const PAGE: usize = 1_000;
 
-/// The most silences that are in force at a time; those that end last come first.
+/// The maximum number of silences in force; the ones with the latest ends come first.
 const MOST_SILENCES: u32 = 2_000;
 
 /// Devices that a rule has to evaluate, some at a time.
 pub(crate) type Candidates = BoxStream<'static, Result<Vec<DeviceId>, ReadError>>;
 
-/// Why something could not be read.
+/// The error of a failed read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// Redis did not answer.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// `MongoDB` did not answer, or with what cannot be read.
+    /// `MongoDB` did not answer, or sent an unreadable document.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -56,21 +56,20 @@ pub(crate) struct Snapshot {
     pub(crate) common: Common,
     pub(crate) silences: Vec<Silence>,
     pub(crate) inhibition: Inhibition,
-    /// The devices that are evaluated.
+    /// The devices that are evaluated, a page.
     pub(crate) devices: Vec<DeviceId>,
-    /// The open incidents of the rule that is evaluated, of these devices or of the fleet, by their
-    /// fingerprints.
+    /// The open incidents of the evaluated rule, of these devices or of the fleet, by fingerprint.
     pub(crate) open: HashMap<String, VersionedIncident>,
     liveness: OnceCell<Liveness>,
 }
 
-/// Where snapshots are read from: the servers, and what is remembered from one to the next. Cheap to clone.
+/// The source of snapshots: the servers, and the facts remembered between snapshots. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Source {
     pub(crate) store: Store,
     pub(crate) queue: Queue,
     pub(crate) last_seen: LastSeen,
-    /// The failed syncs in a row from which on a device fails.
+    /// The number of consecutive failed syncs from which on a device is failing.
     pub(crate) threshold: i32,
     inhibitors: Arc<[Inhibitor]>,
     known: Arc<Mutex<Known>>,
@@ -79,9 +78,9 @@ pub(crate) struct Source {
 #[derive(Debug, Default)]
 struct Known {
     sizes: Sizes,
-    /// The devices whose last change was evaluated for flapping, and when it was.
+    /// The devices whose last change was evaluated for flapping, with its time.
     changed: HashMap<DeviceId, Timestamp>,
-    /// The devices whose clock put their reports elsewhere than their receipt, when they were heard of last.
+    /// The devices that were checked for a clock that is off, with their last-seen times.
     heard: HashMap<DeviceId, Heard>,
 }
 
@@ -91,7 +90,7 @@ impl Source {
         Self { store, queue, last_seen, threshold, inhibitors: inhibitors.into(), known: Arc::default() }
     }
 
-    /// Begins a snapshot, with the silences and inhibitions of that time.
+    /// Returns a snapshot, with the silences and inhibitions of that time.
     pub(crate) async fn snapshot(&self, common: Common, now: Timestamp) -> Result<Snapshot, StoreError> {
         let mut snapshot = Snapshot {
             source: self.clone(),
@@ -109,7 +108,7 @@ impl Source {
 }
 
 impl Snapshot {
-    /// Reads again which messages are suppressed.
+    /// Reads the silences and inhibitions again.
     pub(crate) async fn refresh(&mut self) -> Result<(), StoreError> {
         let mut silences = self.source.store.silences().not_over(self.now, MOST_SILENCES).await?;
         silences.retain(|silence| silence.is_active(self.now));
@@ -117,7 +116,7 @@ impl Snapshot {
         self.refresh_inhibition().await
     }
 
-    /// Reads again which alerts inhibit others.
+    /// Reads the inhibitions again.
     pub(crate) async fn refresh_inhibition(&mut self) -> Result<(), StoreError> {
         let digest_after = self.common.digest_after();
         let Source { store, inhibitors, .. } = &self.source;
@@ -125,13 +124,13 @@ impl Snapshot {
         Ok(())
     }
 
-    /// Puts the open incidents of a rule in; their devices are the page.
+    /// Sets the open incidents of a rule; their devices become the page.
     pub(crate) fn open_page(&mut self, open: Vec<VersionedIncident>) {
         self.devices = open.iter().filter_map(|kept| kept.incident.alert.device_id().cloned()).collect();
         self.open = open.into_iter().map(|kept| (kept.incident.alert.own_fingerprint(), kept)).collect();
     }
 
-    /// Returns the open incident of a rule about this, if there is one.
+    /// Returns the open incident of this alert, if there is one.
     pub(crate) fn open(&self, alert: &Alert) -> Option<&Incident> {
         self.open.get(&alert.own_fingerprint()).map(|kept| &kept.incident)
     }
@@ -146,21 +145,21 @@ impl Snapshot {
         self.open.values().filter_map(|kept| kept.incident.alert.scope().cloned()).collect()
     }
 
-    /// Returns when an API and a worker were last alive, and when no API was.
+    /// Returns the last heartbeats of APIs and workers, and the gaps without an API.
     pub(crate) async fn liveness(&self) -> Result<&Liveness, ReadError> {
         let read = || async { Heartbeat::new(self.source.queue.clone()).liveness().await };
         Ok(self.liveness.get_or_try_init(read).await?)
     }
 
-    /// Returns when devices could be heard; `None` if no API was alive for longer than this.
+    /// Returns the times at which devices could be heard; `None` if no API was alive for longer than this.
     pub(crate) async fn listening(&self, longest_absence: SignedDuration) -> Result<Option<&Listening>, ReadError> {
         let liveness = self.liveness().await?;
         let is_alive = |at| self.now.duration_since(at) <= longest_absence;
         Ok(liveness.ingest.is_none_or(is_alive).then_some(&liveness.listening))
     }
 
-    /// Returns up to `most` devices that have begun to fail or were well again since then and were not
-    /// returned for it before.
+    /// Returns up to `most` devices that have begun to fail or recovered since then. Each change of a device is
+    /// returned once.
     pub(crate) async fn newly_changed(&self, since: Timestamp, most: usize) -> Result<Vec<DeviceId>, ReadError> {
         self.known().changed.retain(|_, at| *at >= since);
         let (mut changed, mut new) = (self.source.store.failure_counters().changed(since, PAGE).await?, Vec::new());
@@ -176,7 +175,7 @@ impl Snapshot {
         Ok(new)
     }
 
-    /// Returns what the fleet and its parts reported in a window, by the devices' own clocks.
+    /// Returns the reports of the fleet and its parts in a window, by the devices' own clocks.
     pub(crate) async fn windows(&self, range: Range<Timestamp>) -> Result<FleetWindowsFold<'_>, ReadError> {
         let events = self.source.store.sync_events();
         Ok(events.windows(range, self.common.connectivity_floor_mbps, &self.common.fleet_by).await?)

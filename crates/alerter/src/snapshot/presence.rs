@@ -1,9 +1,8 @@
-//! How many devices are expected and how many of these are absent, of the whole fleet and of its
-//! parts.
+//! The number of expected and of absent devices, in the whole fleet and in its parts.
 //!
-//! Of the whole Redis counts them. Which parts a device is in its newest row says: of those that are
-//! absent it is looked up at each look, and of all others only from time to time, since how large a
-//! part is changes slowly.
+//! Redis counts the devices of the whole. The parts of a device are in its newest row. These rows are read for
+//! absent devices at each evaluation, and for all others only from time to time, since the size of a part
+//! changes slowly.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,28 +12,28 @@ use pisync_core::models::{DeviceId, FleetWindowsFold, Labels, Scope};
 
 use super::{PAGE, ReadError, Snapshot};
 
-/// How many devices are expected, and how many of these are absent.
+/// The number of expected devices, and of absent ones among them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Presence {
-    /// Devices that were heard of not too long ago.
+    /// The number of devices that were heard of not too long ago.
     pub(crate) expected: u64,
-    /// Those of them that are silent now.
+    /// The number of them that are silent now.
     pub(crate) absent: u64,
 }
 
-/// Between which times the devices that are absent were last heard of.
+/// The last-seen limits of absent devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Reach {
-    /// Who was last heard of before this is expected no more.
+    /// A device is expected if it was heard of at this time or later, UTC.
     pub(crate) expected_since: Timestamp,
-    /// Who was last heard of before this is absent.
+    /// A device is absent if it was last heard of before this time, UTC.
     pub(crate) absent_since: Timestamp,
 }
 
-/// For how long the sizes of the parts are good once they were counted.
+/// The time for which counted sizes of parts are used.
 const GOOD_FOR: SignedDuration = SignedDuration::from_mins(10);
 
-/// How many devices are expected in parts of the fleet, as they were counted.
+/// The counted numbers of expected devices in parts of the fleet.
 #[derive(Debug, Default)]
 pub(super) struct Sizes {
     at: Timestamp,
@@ -42,15 +41,15 @@ pub(super) struct Sizes {
 }
 
 impl Snapshot {
-    /// Returns how many devices of the whole fleet are expected and absent.
+    /// Returns the number of expected and of absent devices in the whole fleet.
     pub(crate) async fn presence(&self, reach: Reach) -> Result<Presence, ReadError> {
         let expected = self.source.last_seen.count_since(reach.expected_since).await?;
         let present = self.source.last_seen.count_since(reach.absent_since).await?;
         Ok(Presence { expected, absent: expected.saturating_sub(present) })
     }
 
-    /// Returns the same of each part of which `at_least` so many are absent, and of each with an open incident
-    /// that the config still names. While fewer are absent of the `whole`, only the latter are looked for.
+    /// Returns the same for each part with `at_least` so many absent devices, and for each with an open
+    /// incident that the config still names. If fewer are absent in the `whole`, only the latter are counted.
     pub(crate) async fn presence_of_parts(
         &self,
         reach: Reach,
@@ -79,7 +78,7 @@ impl Snapshot {
         Ok(asked.into_iter().map(presence).collect())
     }
 
-    /// How many are absent in each part.
+    /// Returns the number of absent devices in each part.
     async fn absent_of_parts(&self, reach: Reach) -> Result<BTreeMap<Scope, u64>, ReadError> {
         let mut fold = FleetWindowsFold::by(&self.common.fleet_by);
         self.each_heard(reach.expected_since, Some(reach.absent_since), |device, labels| {
@@ -93,8 +92,8 @@ impl Snapshot {
         Ok(windows.scopes.into_iter().map(|(scope, window)| (scope, window.reporting)).collect())
     }
 
-    /// How many are expected in each of the `known` parts, counted not long ago with all of the `asked`
-    /// ones among them.
+    /// Returns the number of expected devices in each of the `known` parts. The numbers may be some minutes old
+    /// if they include all `asked` parts.
     async fn sizes(
         &self,
         asked: &BTreeSet<Scope>,
@@ -118,7 +117,7 @@ impl Snapshot {
         Ok(of)
     }
 
-    /// Hands on each device with labels that was last heard of at `from` or later and before `to`.
+    /// Calls `take` for each device with labels that was last heard of at `from` or later and before `to`.
     async fn each_heard(
         &self,
         from: Timestamp,
@@ -138,7 +137,7 @@ impl Snapshot {
 }
 
 impl Sizes {
-    /// The sizes, where they are not too old and all that is asked for is among them.
+    /// Returns the sizes if they are fresh and include all asked parts.
     fn good(&self, asked: &BTreeSet<Scope>, now: Timestamp) -> Option<&BTreeMap<Scope, u64>> {
         let is_fresh = (SignedDuration::ZERO..GOOD_FOR).contains(&now.duration_since(self.at));
         (is_fresh && asked.iter().all(|scope| self.of.contains_key(scope))).then_some(&self.of)

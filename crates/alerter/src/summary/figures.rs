@@ -1,4 +1,4 @@
-//! What there is to tell of a week: from the sums of its hours, never from its rows.
+//! The numbers of a weekly summary, from the sums of its hours, never from its rows.
 
 use std::collections::BTreeMap;
 
@@ -16,30 +16,30 @@ use crate::{
     routing::summary::Due,
 };
 
-/// How many of the worst devices are named.
+/// The number of the worst devices that are named.
 const WORST: usize = 5;
 
-/// A week, and the one before it, as the template of the summary gets them.
+/// The numbers of a week and the one before it, for the template of the summary.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Figures {
     syncs: Syncs,
-    /// Those of the week before; none where nothing is known of it.
+    /// The numbers of the week before; `None` if it has no sums.
     before: Option<Syncs>,
-    /// Devices that were heard of since the week began.
+    /// The number of devices that were heard of since the week began.
     devices: i64,
-    /// As the summary of the week before has it, if there was one.
+    /// The same in the stored summary of the week before, if there is one.
     devices_before: Option<i64>,
     begun: u64,
     begun_before: u64,
     ended: u64,
     open: u64,
-    /// The one that lasted longest, so far if it is open.
+    /// The longest incident of the week, until now if it is open.
     longest: Option<Longest>,
-    /// The devices that fail now, most often in a row first.
+    /// The failing devices with the most consecutive failures, most first.
     worst: Vec<(String, i32)>,
 }
 
-/// The incident that lasted longest.
+/// The longest incident of the week.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Longest {
     alertname: String,
@@ -48,16 +48,16 @@ struct Longest {
     is_open: bool,
 }
 
-/// The syncs of some hours.
+/// The number of syncs in some hours.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 struct Syncs {
-    /// How many hours were added up.
+    /// The number of hours with sums.
     hours: u64,
     good: u64,
     connectivity: u64,
     content: u64,
     unknown: u64,
-    /// Of all these, received late.
+    /// The number of these that were received late.
     late: u64,
     all: u64,
 }
@@ -67,13 +67,13 @@ impl Figures {
         let (hours, alerts) = (store.sync_hours(), store.alerts());
         let (week, before) = (due.from..due.to, due.from_before..due.from);
         let worst = store.failure_counters().worst(DeviceStatus::REPEATED, None, WORST).await?.counters;
-        let told_before = store.summaries().find(&due.week_before).await?;
+        let summary_before = store.summaries().find(&due.week_before).await?;
         let longest = alerts.longest(week.clone(), now).await?;
         Ok(Self {
             syncs: Syncs::of(&hours.hours(week.start, week.end).await?),
             before: Some(Syncs::of(&hours.hours(before.start, before.end).await?)).filter(|before| before.hours > 0),
             devices: i64::try_from(seen.count_since(due.from).await?)?,
-            devices_before: told_before.and_then(|told| told.figures.get("devices").copied()),
+            devices_before: summary_before.and_then(|summary| summary.figures.get("devices").copied()),
             begun: alerts.count_begun(week.clone()).await?,
             begun_before: alerts.count_begun(before).await?,
             ended: alerts.count_ended(week).await?,
@@ -89,12 +89,12 @@ impl Figures {
     pub(super) fn summary(&self, messages: &Messages, due: &Due) -> anyhow::Result<Summary> {
         let Due { week, from, to, .. } = due;
         let hours = u64::try_from(to.duration_since(*from).as_hours()).unwrap_or(0);
-        // What the template may use, `summary.txt`, beside the figures.
+        // The variables of the template `summary.txt`, beside the figures.
         let context = context! {
             week,
             from => minute(*from),
             to => minute(*to),
-            // Hours of the week that are not added up, and all.
+            // The number of hours without sums, and of all hours.
             missing => hours.saturating_sub(self.syncs.hours),
             hours,
             ..Value::from(Serde(self))
@@ -182,24 +182,24 @@ mod tests {
 
     #[test]
     fn a_week_is_told_in_one_line_and_then_in_each() {
-        let told = figures().summary(&messages(), &due()).unwrap();
-        assert_eq!(told.subject, "[PiSync] 2026-W47: 99.9 % of 10\u{202f}000 syncs were good, 1 incident");
+        let summary = figures().summary(&messages(), &due()).unwrap();
+        assert_eq!(summary.subject, "[PiSync] 2026-W47: 99.9 % of 10\u{202f}000 syncs were good, 1 incident");
         assert_eq!(
-            told.lines,
+            summary.lines,
             [
                 "From 2026-11-16 00:00 UTC to 2026-11-23 00:00 UTC",
                 "Syncs reported: 10\u{202f}000 (100 the week before)",
                 "Good: 99.9 % (90.0 % the week before)",
-                "Failed: 1 for the connection (2 for the connection, 3 for the content, 5 for a cause that is not known \
+                "Failed: 1 for the connection (2 for the connection, 3 for the content, 5 for an unknown cause \
                  the week before)",
                 "Received over two hours late, good or failed: 12",
-                "Devices heard of: 1\u{202f}234 (1\u{202f}200 the week before)",
+                "Devices seen: 1\u{202f}234 (1\u{202f}200 the week before)",
                 "Incidents: 1 began (4 the week before), 0 ended, 1 open now",
-                "The longest: FleetSilent of the fleet, 2 d 1 h, and is open",
+                "The longest: FleetSilent of the fleet, 2 d 1 h, still open",
                 "Failing most often now: pibook-1 (120 in a row), pibook-2 (3 in a row)",
             ]
         );
-        assert_eq!((told.figures["syncs"], told.figures["devices"], told.figures.len()), (10_000, 1_234, 10));
+        assert_eq!((summary.figures["syncs"], summary.figures["devices"], summary.figures.len()), (10_000, 1_234, 10));
     }
 
     #[test]
@@ -212,13 +212,10 @@ mod tests {
             worst: Vec::new(),
             ..figures()
         };
-        let told = figures.summary(&messages(), &due()).unwrap();
-        assert_eq!(told.subject, "[PiSync] 2026-W47: no syncs were reported, 1 incident");
-        let text = told.lines.join("\n");
-        assert_eq!(text.matches("nothing is known of the week before").count(), 4, "{text}");
-        assert!(
-            text.contains("Not added up, and not in here: 8 of 168 hours") && text.contains("Good: none"),
-            "{text}"
-        );
+        let summary = figures.summary(&messages(), &due()).unwrap();
+        assert_eq!(summary.subject, "[PiSync] 2026-W47: no syncs were reported, 1 incident");
+        let text = summary.lines.join("\n");
+        assert_eq!(text.matches("no data for the week before").count(), 4, "{text}");
+        assert!(text.contains("Hours without sums, not included: 8 of 168") && text.contains("Good: none"), "{text}");
     }
 }

@@ -1,8 +1,8 @@
-//! Once a week: how the fleet did, to the receivers that the config names.
+//! The weekly summary of the fleet, sent to the receivers that the config names.
 //!
-//! In reading order: [`crate::routing::summary`] (when), `figures` (what there is to tell), and here the
-//! sending. What is told is written down before anything leaves, so that each receiver and each attempt gets
-//! the same; and each receiver's message is taken on by one alerter before it sends.
+//! In reading order: [`crate::routing::summary`] (when), `figures` (the numbers), and here the sending. The
+//! summary is stored before anything is sent, so that each receiver and each attempt gets the same. One alerter
+//! claims each receiver's message before it sends.
 
 mod figures;
 
@@ -18,14 +18,14 @@ use crate::{
     routing::summary::Due,
 };
 
-/// How long after the devices were counted in the hour that follows a week, its hours are taken to
-/// be added up: the same process does both.
+/// The time after the devices were counted in the hour after a week, until its hours have their sums. The same
+/// process does both.
 const SETTLED: SignedDuration = SignedDuration::from_mins(10);
 
-/// How long that is waited for.
+/// The maximum wait for the sums.
 const TIMEOUT: SignedDuration = SignedDuration::from_hours(2);
 
-/// Sends summaries, by what the outbox sends by. Cheap to clone.
+/// Sends summaries through the outbox's receivers. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Summaries {
     pub(crate) outbox: Outbox,
@@ -33,18 +33,18 @@ pub struct Summaries {
 }
 
 impl Summaries {
-    /// The summaries of a store and a queue; a message whose sender died is left to it as one of the outbox
-    /// is.
+    /// Returns the summaries of a store and a queue. After the outbox's lease, another sender takes over the
+    /// message of a dead one.
     pub fn new(outbox: Outbox, queue: Queue) -> Self {
         Self { outbox, seen: LastSeen::new(queue) }
     }
 
-    /// Sends what is due now.
+    /// Sends the summary that is due now.
     pub async fn send(&self) -> anyhow::Result<Outcome> {
         self.send_at(self.outbox.store.now().await?).await
     }
 
-    /// The same as if it were another time.
+    /// Sends the summary that is due at this time.
     pub async fn send_at(&self, now: Timestamp) -> anyhow::Result<Outcome> {
         let current = self.outbox.receivers.current();
         let Some(plan) = &current.file.summary else { return Ok(Outcome::default()) };
@@ -57,8 +57,8 @@ impl Summaries {
         Ok(outcome)
     }
 
-    /// What is told of the week that is due, as it is written down; nothing while its hours may
-    /// still be added up.
+    /// Returns the stored summary of the week that is due, and stores it if it is new. Returns `None` while its
+    /// hours may still get their sums.
     async fn summary(&self, due: &Due, now: Timestamp) -> anyhow::Result<Option<Summary>> {
         let Outbox { store, receivers, .. } = &self.outbox;
         let summaries = store.summaries();
@@ -86,13 +86,13 @@ impl Summaries {
         match &delivery {
             Delivery::Sent => summaries.sent(summary, receiver, now).await?,
             Delivery::Again { why, .. } => {
-                log::warn!(receiver = receiver; "the summary of {} was not taken, trying on: {why}", summary.week);
+                log::warn!(receiver = receiver; "the summary of {} was not delivered, retrying: {why}", summary.week);
                 let wait = incident::wait(attempts, &delivery, fastrand::f64());
                 let next_at = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
                 summaries.put_off(summary, receiver, next_at, why).await?;
             }
             Delivery::Dead { why } => {
-                log::error!(receiver = receiver; "the summary of {} is refused: {why}", summary.week);
+                log::error!(receiver = receiver; "the summary of {} was refused: {why}", summary.week);
                 summaries.give_up(summary, receiver, now, why).await?;
             }
         }

@@ -1,8 +1,7 @@
-//! One table of a TOML file, read by serde in such a way that all its faults are reported, each with
-//! its line and key.
+//! A table of a TOML file, parsed by serde. All its errors are reported, each with its line and key.
 //!
-//! A secret is never in the file: `NAME_file` names the file that it is in, `NAME_env` the variable. Both
-//! are read here, so that a struct has one field `NAME_file` for it.
+//! A secret is never in the file: `NAME_file` names a file with it, `NAME_env` a variable. Both are read here,
+//! so that a struct has one field `NAME_file` for it.
 
 pub(crate) mod values;
 
@@ -16,10 +15,10 @@ use toml::{
 
 pub(crate) use self::values::{Length, Text, Texts, WebAddress, YEAR};
 
-/// The key that says of what kind a table is: it is read first, as all others depend on it.
+/// The key with the kind of a table. It is parsed first, since all others depend on it.
 const TAG: &str = "type";
 
-/// How the keys end of what is in a file, and in a variable.
+/// The suffixes of keys whose value is in a file, or in a variable.
 const FILE: &str = "_file";
 const ENV: &str = "_env";
 
@@ -27,8 +26,7 @@ const UNKNOWN: &str = "is not known here";
 
 type Key<'t> = Spanned<Cow<'t, str>>;
 
-/// One thing that is wrong: its line, and what there. No fault repeats a value, which may be a secret in the
-/// wrong place.
+/// An error: its line, and its text. It never repeats a value, which may be a misplaced secret.
 pub(crate) type Problem = (usize, String);
 
 /// One table of the file.
@@ -37,17 +35,17 @@ pub(crate) struct Table<'t> {
     text: &'t str,
     name: String,
     line: usize,
-    /// What was not read yet.
+    /// The entries that were not read yet.
     entries: DeTable<'t>,
     /// The line of each key.
     lines: BTreeMap<String, usize>,
-    /// The keys that may be there, besides those that serde names.
+    /// The valid keys, besides those that serde names.
     known: Vec<String>,
     problems: Vec<Problem>,
 }
 
 impl<'t> Table<'t> {
-    /// Returns the whole file as a table.
+    /// Parses the whole file as a table.
     pub(crate) fn of_file(text: &'t str) -> Result<Self, Problem> {
         let table = DeTable::parse(text).map_err(|error| {
             let line = error.span().map_or(1, |span| line_of(text, span.start));
@@ -77,7 +75,7 @@ impl<'t> Table<'t> {
         None
     }
 
-    /// Reads a table of which each key has a default; of one that is wrong, too, the defaults remain.
+    /// Reads a table in which each key has a default. An invalid table yields the defaults.
     pub(crate) fn settings<T: Default + Serialize + DeserializeOwned>(&mut self, key: &str) -> T {
         let defaults = toml::Table::try_from(T::default()).unwrap_or_default();
         let read = |table: &mut Self| {
@@ -118,13 +116,13 @@ impl<'t> Table<'t> {
         read.map_err(|error| self.fault(key, words(error.message(), &[]))).ok()
     }
 
-    /// Returns the text of a key, which is left there.
+    /// Returns the text of a key, and leaves it there.
     pub(crate) fn peek(&self, key: &str) -> Option<String> {
         self.entries.get(key)?.get_ref().as_str().map(str::to_owned)
     }
 
-    /// Takes all that is left as one value. Each key that is wrong is left out and reported, so that
-    /// the faults of the others are found, too.
+    /// Takes all other keys as one value. Each invalid key is left out and reported, so that the errors of the
+    /// others are found, too.
     pub(crate) fn read<T: DeserializeOwned>(&mut self) -> Option<T> {
         let mut sound = DeTable::new();
         let mut entries: Vec<_> = std::mem::take(&mut self.entries).into_iter().collect();
@@ -143,7 +141,7 @@ impl<'t> Table<'t> {
         read.ok()
     }
 
-    /// Puts in a key that is right, with the content of what it names if it names a place.
+    /// Adds a valid key. If it names a file or a variable, its content is the value.
     fn put<T: DeserializeOwned>(
         &self,
         sound: &mut DeTable<'t>,
@@ -168,7 +166,7 @@ impl<'t> Table<'t> {
         let place = value.get_ref().as_str().filter(|_| field.get_ref().ends_with(FILE)).map(str::to_owned);
         let as_it_is = put(value);
         match place {
-            // What is not known is not read.
+            // An unknown key is not read.
             Some(place) if !as_it_is.as_ref().is_err_and(|what| what.starts_with(UNKNOWN)) => {
                 let content = if variable.is_some() { of_env(&place) } else { of_file(&place) }?;
                 put(Spanned::new(key.span(), DeValue::String(content.into())))
@@ -177,7 +175,7 @@ impl<'t> Table<'t> {
         }
     }
 
-    /// Returns what has to be there; it is reported if it is not.
+    /// Returns the value, and reports a missing key.
     pub(crate) fn need<T>(&mut self, key: &str, value: Option<T>) -> Option<T> {
         let name = key.strip_suffix(FILE);
         let others = name.map(|name| [name.to_owned(), format!("{name}{ENV}")]);
@@ -188,17 +186,17 @@ impl<'t> Table<'t> {
         value
     }
 
-    /// Reports what is wrong with a value that serde took.
+    /// Returns the value, or reports the error of a check after parsing.
     pub(crate) fn check<T>(&mut self, key: &str, checked: Result<T, impl Into<String>>) -> Option<T> {
         checked.map_err(|what| self.fault(key, what)).ok()
     }
 
-    /// Reports something wrong, at the line of the key, or of the table if the key is not there.
+    /// Reports an error, at the line of the key, or of the table if the key is not there.
     pub(crate) fn fault(&mut self, key: &str, what: impl Into<String>) {
         self.problems.push((self.line_of(key), format!("{}: {}", self.path(key), what.into())));
     }
 
-    /// Returns all that is wrong with it; keys that nobody read are.
+    /// Returns all errors of the table; keys that nobody read are errors.
     pub(crate) fn finish(mut self) -> Vec<Problem> {
         let left: Vec<_> = self.entries.keys().map(|key| key.get_ref().to_string()).collect();
         for key in left {
@@ -221,14 +219,14 @@ impl<'t> Table<'t> {
     }
 }
 
-/// Returns all that is wrong with a file, a line each.
+/// Returns an error that lists all errors of a file, a line each.
 pub(crate) fn listed(path: &Path, mut all: Vec<Problem>) -> anyhow::Error {
     all.sort_by_key(|(line, _)| *line);
     let lines: Vec<_> = all.iter().map(|(line, what)| format!("{}:{line}: {what}", path.display())).collect();
     anyhow::Error::msg(lines.join("\n"))
 }
 
-/// Returns the line, from 1, of a place in a text.
+/// Returns the line, from 1, of an offset in a text.
 fn line_of(text: &str, at: usize) -> usize {
     text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
 }
@@ -248,13 +246,13 @@ fn of_env(variable: &str) -> Result<String, String> {
     without_end(&text).ok_or_else(|| "names a variable that is empty".to_owned())
 }
 
-/// The end of a line after a secret is no part of it.
+/// Returns a secret without the line break at its end, or `None` if it is empty.
 fn without_end(text: &str) -> Option<String> {
     let text = text.trim_end_matches(['\r', '\n']);
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// Returns the key that serde misses, if that is what it complains of.
+/// Returns the key that serde misses, if that is the error.
 fn missing(error: &toml::de::Error) -> Option<&str> {
     error.message().strip_prefix("missing field `")?.strip_suffix('`')
 }
@@ -286,7 +284,7 @@ fn words(message: &str, known: &[String]) -> String {
     format!("must be {one_of}{expected}{}", suggestion(named, &choices))
 }
 
-/// Returns the known word that was probably meant.
+/// Returns a hint at the known word that was probably meant.
 fn suggestion(word: &str, known: &[String]) -> String {
     let distance = |known: &&String| strsim::damerau_levenshtein(word, known);
     let meant = known.iter().min_by_key(distance).filter(|known| distance(known) <= (word.len() / 3).max(1));

@@ -1,4 +1,4 @@
-//! What the values of a file may be. No error repeats the value.
+//! The types of values in a file. No error repeats the value.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use pisync_core::settings;
 use reqwest::Url;
 use serde::{Deserialize, Deserializer, de::Error};
 
-/// The longest time that can be set, in seconds: a year.
+/// The maximum duration in a setting, in seconds: a year.
 pub(crate) const YEAR: u64 = 366 * 24 * 3_600;
 
-/// The largest count that can be set.
+/// The maximum number in a setting.
 const MOST: f64 = 1e12;
 
 /// A text that is not empty.
@@ -26,7 +26,7 @@ pub(crate) enum Texts {
     Many(Vec<Text>),
 }
 
-/// A length of time from so many seconds to so many.
+/// A duration between two limits in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct Length<const FROM: u64, const TO: u64>(pub(crate) Duration);
@@ -36,24 +36,24 @@ pub(crate) struct Length<const FROM: u64, const TO: u64>(pub(crate) Duration);
 #[serde(try_from = "String")]
 pub(crate) struct WebAddress(pub(crate) Url);
 
-/// Reads a number of 0 and more.
+/// Parses a number of 0 and more.
 pub(crate) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     numeric(deserializer, "a number, 0 to 1e12", |number| (0.0..=MOST).contains(&number))
 }
 
-/// Reads a share of a whole.
+/// Parses a share of a whole, 0 to 1.
 pub(crate) fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     numeric(deserializer, "a share, 0 to 1", |share| (0.0..=1.0).contains(&share))
 }
 
-/// Reads a whole number.
+/// Parses a whole number.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number that is not negative")]
 pub(crate) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     let fits = |count: f64| count.fract() == 0.0 && (0.0..=MOST).contains(&count);
     numeric(deserializer, "a whole number, 0 to 1e12", fits).map(|count| count as u64)
 }
 
-/// Reads a number that fits what is `expected`.
+/// Parses a number that fits; the error names the `expected` ones.
 pub(crate) fn numeric<'de, D: Deserializer<'de>>(
     deserializer: D,
     expected: &str,
@@ -63,7 +63,7 @@ pub(crate) fn numeric<'de, D: Deserializer<'de>>(
     fits(number).then_some(number).ok_or_else(|| D::Error::custom(format_args!("must be {expected}")))
 }
 
-/// Reads a text as `parse` does, whose error says what it must be.
+/// Parses a text by `parse`, whose error says the valid form.
 pub(crate) fn parsed<'de, T, D: Deserializer<'de>, E: std::fmt::Display>(
     deserializer: D,
     parse: impl FnOnce(&str) -> Result<T, E>,
@@ -71,15 +71,15 @@ pub(crate) fn parsed<'de, T, D: Deserializer<'de>, E: std::fmt::Display>(
     parse(&String::deserialize(deserializer)?).map(Some).map_err(D::Error::custom)
 }
 
-/// Reads a length of time that is not nothing.
+/// Parses a duration longer than zero.
 pub(crate) fn length<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SignedDuration, D::Error> {
     let Length::<0, YEAR>(length) = Length::deserialize(deserializer)?;
     let length = SignedDuration::try_from(length).map_err(D::Error::custom)?;
     let is_something = length > SignedDuration::ZERO;
-    is_something.then_some(length).ok_or_else(|| D::Error::custom("must be longer than nothing and at most a year"))
+    is_something.then_some(length).ok_or_else(|| D::Error::custom("must be longer than zero and at most a year"))
 }
 
-/// Returns an address of the web.
+/// Parses an address of the web.
 pub(crate) fn web_address(text: &str) -> Result<Url, &'static str> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     url.ok_or("must be an address such as https://example.org/alerts")

@@ -1,4 +1,4 @@
-//! The alert config as an operator meets it: checked, tried out, read again.
+//! The alert config of an operator: checked, tested, reloaded.
 
 use nix::sys::signal::Signal;
 use testkit::{
@@ -7,14 +7,14 @@ use testkit::{
 };
 use tokio::process::Command;
 
-/// The status of a process that ends, and what it said.
+/// Returns the exit status of a process, and its output.
 async fn ends(mut command: Command) -> (Option<i32>, String) {
     let output = command.output().await.unwrap();
     let said = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8_lossy(&said).into_owned())
 }
 
-/// Each alert to a webhook by itself and at once.
+/// Returns a config that sends each alert to a webhook by itself and at once.
 fn webhook(url: &str) -> String {
     format!(
         "[[receiver]]\nname = \"there\"\ntype = \"webhook\"\nurl = \"{url}\"\n\n[[route]]\nreceiver = \"there\"\n\

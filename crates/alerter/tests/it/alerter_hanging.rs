@@ -11,10 +11,10 @@ use testkit::{
 };
 use tokio::net::{TcpListener, TcpStream};
 
-/// A way to a server that can swallow what is sent on the connections that there are, for ever.
+/// A proxy to a server that can hang: it swallows the bytes of its open connections for ever.
 struct HangingWay {
     port: u16,
-    /// Whether new connections are swallowed, and that of those that there are.
+    /// True while new connections hang. It also makes the open ones hang for ever.
     hangs: Arc<AtomicBool>,
 }
 
@@ -32,7 +32,7 @@ impl HangingWay {
     }
 }
 
-/// Forwards both ways until the way hangs once; from then on neither answers nor closes.
+/// Forwards both ways until the proxy hangs once; from then on it neither answers nor closes.
 async fn forward(mut client: TcpStream, server: String, hangs: Arc<AtomicBool>) {
     let mut server = TcpStream::connect(server).await.unwrap();
     let hung = async {
@@ -62,7 +62,7 @@ async fn a_database_that_hangs_does_not_stop_alerting_for_ever() {
 
     way.hangs.store(true, Ordering::Relaxed);
     alerter.says("given up").await;
-    // It is there again for who connects anew; the old connections stay as they are.
+    // New connections work again; the old ones hang on.
     way.hangs.store(false, Ordering::Relaxed);
     store_counters(&env, vec![counter("after", 3)]).await;
     env.until("the second alert", async || env.alerts().len() == 2).await;

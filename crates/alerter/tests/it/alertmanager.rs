@@ -1,5 +1,4 @@
-//! A real Alertmanager: what is pushed to it fires there and is resolved, and what it sends to
-//! webhooks is what we send.
+//! A real Alertmanager: pushed alerts fire there and are resolved, and its webhooks have the form of ours.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -21,7 +20,7 @@ use tokio::sync::Notify;
 
 use crate::receivers::{message, notice, receivers};
 
-/// One there that gets what is firing again every second.
+/// Returns a config with it, which gets firing alerts again every second.
 fn pushing(env: &TestEnv, server: &AlertmanagerServer, more: &str) -> Routing {
     let keys = "name = \"there\"\ntype = \"alertmanager\"\nresend = \"1s\"\nresolve_after = \"3s\"\n";
     receivers(env, &format!("[[receiver]]\n{keys}urls = [\"{}\"]\n{more}", server.url()))
@@ -32,7 +31,7 @@ async fn fires(env: &TestEnv, server: &AlertmanagerServer, count: usize) -> Vec<
     server.firing().await
 }
 
-/// What is different in form: members, and what they are.
+/// Returns the differences in form: members, and their types.
 fn differences(path: &str, theirs: &Value, ours: &Value) -> Vec<String> {
     match (theirs, ours) {
         (Value::Object(theirs), Value::Object(ours)) => {
@@ -52,7 +51,7 @@ fn differences(path: &str, theirs: &Value, ours: &Value) -> Vec<String> {
     }
 }
 
-/// It leaves the zeros at the end of a time out.
+/// Alertmanager leaves out the zeros at the end of a time.
 fn is_same_time(theirs: &Value, ours: &Value) -> bool {
     let time = |value: &Value| value.as_str().and_then(|text| text.parse::<Timestamp>().ok());
     time(theirs).is_some() && time(theirs) == time(ours)
@@ -164,7 +163,7 @@ async fn an_alerter_keeps_alive_there_what_it_has_told() {
     let file = env.path("alerts.toml").display().to_string();
     let _alerter = env.alerter("alerter.log", &["--schedule", "0 0 29 2 1", "--config", &file]).await;
     fires(&env, &server, 1).await;
-    // Longer than it would live there by what it was told once.
+    // Longer than it would live there after one push.
     let start = testkit::stopwatch();
     while start.elapsed() < Duration::from_secs(5) {
         assert_eq!(server.firing().await.len(), 1);

@@ -1,4 +1,4 @@
-//! From the counter to the message: one when it begins, one when it is over.
+//! From the counter to the message: one when it fires, one when it is resolved.
 
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
@@ -11,7 +11,7 @@ use testkit::{
     world::{device, incident},
 };
 
-/// A schedule that does not come: what happens, happens by hints.
+/// A schedule that never comes: only hints start evaluations.
 const NEVER: [&str; 2] = ["--schedule", "0 0 29 2 1"];
 
 fn minutes_ago(minutes: i64) -> Timestamp {
@@ -46,7 +46,7 @@ async fn three_failures_are_one_message_and_the_recovery_another_with_two_alerte
     let lines = env.has_alerts(2).await;
     assert_eq!((&lines[1]["status"], &lines[1]["id"]), (&"resolved".into(), &line["id"]));
 
-    // Whatever else the two might say, a full look of each would say it.
+    // A tick of each would show any further difference between the two.
     for _ in 0..2 {
         once(&env).await;
     }
@@ -59,7 +59,7 @@ async fn a_hundred_incidents_are_a_hundred_messages_with_two_alerters_that_tick(
     let env = TestEnv::new();
     let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
     for i in 0..100 {
-        // Too long ago to be told of the fleet as a whole.
+        // Too long ago to be part of a fleet alert.
         fails(&api, &format!("pibook-{i}"), &[50, 40, 30]).await;
     }
     env.drained().await;
@@ -72,7 +72,7 @@ async fn a_hundred_incidents_are_a_hundred_messages_with_two_alerters_that_tick(
     env.finish().await;
 }
 
-/// Late failures move the beginning of a run, and with it the id that an alerter derives.
+/// Late failures move the start of a run, and with it the id that an alerter derives.
 #[tokio::test]
 async fn one_incident_of_a_device_is_open_whenever_it_is_said_to_have_begun() {
     let env = TestEnv::new();
@@ -269,7 +269,7 @@ async fn a_silence_of_the_command_line_lasts_until_its_alerts_are_resolved() {
     assert_eq!((verb(&["list", "--json"]).await.1.as_str(), env.alerts().len()), ("", 0));
     assert!(!verb(&["expire", listed["id"].as_str().unwrap()]).await.0, "it is over");
     assert!(!verb(&["add", "cause=content", "--comment", "x"]).await.0);
-    // Which labels devices have nobody knows: a name that none has matches none.
+    // Nobody knows the labels of devices: a name that none has matches none.
     let (is_done, said) = verb(&["add", "room=7", "--comment", "x"]).await;
     assert!(is_done && said.contains("0 devices and 0 open alerts"), "{said}");
     env.finish().await;
@@ -324,7 +324,7 @@ async fn a_counter_that_cannot_be_read_hides_no_other_and_ends_nothing() {
     env.finish().await;
 }
 
-/// Three rules read who is alive; those that do not go on.
+/// Three rules read the heartbeats; the others go on.
 #[tokio::test]
 async fn a_rule_that_fails_alone_stops_no_other() {
     let env = TestEnv::new();
@@ -365,7 +365,7 @@ async fn an_incident_of_an_unknown_rule_is_read_and_told_and_stays_open() {
     env.finish().await;
 }
 
-/// One look at everything, as a cron job would have it.
+/// Runs one tick, as a cron job would.
 async fn once(env: &TestEnv) {
     let log = env.path("alerts.log").display().to_string();
     let mut look = env.start("once.log", "alerter", &["--once", "--alert-log", &log]);

@@ -1,14 +1,13 @@
-//! From the incident to the far end of a receiver: what leaves together, what comes again, and what
-//! is given up.
+//! From the incident to a fake receiver: grouped messages, retries, and undeliverable ones.
 
 use jiff::SignedDuration;
 use serde_json::Value;
 use testkit::{Answer, Api, FakeReceiver, Received, TestEnv, body};
 
-/// A schedule that does not come: what happens, happens at the start and by hints.
+/// A schedule that never comes: evaluations are at the start and by hints.
 const NEVER: [&str; 2] = ["--schedule", "0 0 29 2 1"];
 
-/// One webhook, which may take four seconds, and whose messages wait for each other for one.
+/// Returns a config with one webhook that may take four seconds, and a group wait of one second.
 fn webhook(env: &TestEnv, fake_receiver: &FakeReceiver) -> String {
     let config = format!(
         "[[receiver]]\nname = \"there\"\ntype = \"webhook\"\nurl = \"{}\"\ntimeout = \"4s\"\n\n\
@@ -20,8 +19,8 @@ fn webhook(env: &TestEnv, fake_receiver: &FakeReceiver) -> String {
     env.path("alerts.toml").display().to_string()
 }
 
-/// Three failed syncs of each of so many devices, too long ago to be told of the fleet as a whole,
-/// and at last a good one if asked.
+/// Sends three failed syncs of each of so many devices, too long ago to be part of a fleet alert. If asked, a
+/// good sync follows.
 async fn report(api: &Api, devices: usize, is_well: bool) {
     let minutes = if is_well { vec![1] } else { vec![29, 28, 27] };
     let at = |minutes: i64| testkit::now() - SignedDuration::from_mins(minutes);
@@ -61,7 +60,7 @@ async fn incidents_that_open_together_are_one_message_that_lists_fifty_and_their
     nothing_waits(&env, &api).await;
     drop(one);
 
-    // All ends are there when the next one looks.
+    // All ends are there at the next evaluation.
     report(&api, 60, true).await;
     env.drained().await;
     let _two = env.alerter("two.log", &[&NEVER[..], &["--config", &file]].concat()).await;

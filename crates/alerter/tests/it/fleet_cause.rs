@@ -1,10 +1,10 @@
-//! The cause of an incident, by a floor and by what is usual for its device, with the numbers.
+//! The cause of an incident, by a floor and by the usual speed of its device, with the numbers.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use testkit::{TestEnv, body};
 
-/// Good syncs and then three failed ones, each with their speed.
+/// Returns good syncs and then three failed ones, with these speeds.
 fn reports(device: &str, good: f64, failed: f64) -> Vec<Value> {
     let report = |minutes: i64| {
         let at = testkit::now() - SignedDuration::from_mins(minutes);

@@ -1,5 +1,5 @@
-//! Many devices that fail for one reason are one message. `scripts/fleet-first` is the same at the
-//! size of a real fleet.
+//! Many devices that fail for one reason are one message. `scripts/fleet-first` is the same at the size of a
+//! real fleet.
 
 use clap::Parser;
 use jiff::SignedDuration;

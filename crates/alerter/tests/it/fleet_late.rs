@@ -1,4 +1,4 @@
-//! What comes late pages nobody: devices that were away send all that they kept, in any order. A clock that is
+//! Late reports page nobody: devices that were away send all that they kept, in any order. A clock that is
 //! behind is another thing: its reports are live.
 
 use clap::Parser;
@@ -9,11 +9,11 @@ use testkit::{
     hours_ago,
 };
 
-/// How many devices come back.
+/// The number of devices that come back.
 const DEVICES: usize = 100;
 
-/// Three days of failed syncs each, the last of them four hours ago, and a good one just now: all of
-/// these come in a random order, while two alerters look at each hint.
+/// Three days of failed syncs each, the last of them four hours ago, and a good one just now. All of these come
+/// in a random order, while two alerters evaluate each hint.
 #[tokio::test]
 async fn three_days_of_failed_syncs_and_a_good_one_in_any_order_page_nobody() {
     let env = TestEnv::new();
@@ -36,7 +36,7 @@ async fn three_days_of_failed_syncs_and_a_good_one_in_any_order_page_nobody() {
     env.finish().await;
 }
 
-/// Plays a story of `scripts/fleet-first`.
+/// Runs a story of `scripts/fleet-first`.
 async fn is_told_right(story: &str, devices: &str) -> bool {
     let settings = Settings::try_parse_from(["fleet-first", story, "--devices", devices]).unwrap();
     fleet_first::run(&settings).await.unwrap()
@@ -62,8 +62,8 @@ async fn a_fleet_whose_clocks_are_five_hours_behind_is_one_message() {
     assert!(is_told_right("fleet-behind", "2000").await);
 }
 
-/// Three failed syncs of five hours ago each, sent an hour apart: late if the clock agrees with ours while it
-/// sends, and else by a clock that is behind.
+/// Three failed syncs of five hours ago each, sent an hour apart. They are late if the clock agrees with ours
+/// meanwhile; else the clock is behind.
 #[tokio::test]
 async fn a_clock_that_agrees_with_ours_while_it_sends_is_right_and_its_reports_come_late() {
     let env = TestEnv::new();

@@ -1,6 +1,6 @@
-//! A receiver that is away for hours is told, when it is back, of all that is still so.
+//! A receiver that was away for hours gets, when it is back, all that is still firing.
 //!
-//! Time passes in the store: messages that wait get older by an hour at a time.
+//! Time passes in the store: waiting messages get older by an hour at a time.
 
 use std::{collections::BTreeSet, ops::Range};
 
@@ -33,7 +33,7 @@ async fn recover(env: &TestEnv, devices: Range<usize>) {
     assert_eq!(env.store().await.failure_counters().save(&counters).await.unwrap(), Saved::All);
 }
 
-/// What waits has waited for an hour longer, and nobody holds it.
+/// Makes waiting messages an hour older, and releases their leases.
 async fn an_hour_passes(env: &TestEnv) {
     let earlier = |field: &str| json!({ "$subtract": [field, 3_600_000] });
     let entry = json!({ "nextAt": earlier("$$entry.nextAt"), "queuedAt": earlier("$$entry.queuedAt") });

@@ -1,5 +1,5 @@
-//! A part of the fleet that fails by itself: one message with its label, and who is elsewhere is told
-//! of singly.
+//! A part of the fleet that fails by itself: one message with its label, and devices elsewhere are notified
+//! singly.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +13,14 @@ use testkit::{
 
 const BY_REGION: &str = "[rules]\nfleet_by = [\"region\"]\n";
 
-/// How many devices there are; the first 90 are in the north.
+/// The number of devices; the first 90 are in the north.
 const DEVICES: u32 = 2_000;
 
 fn hours(hours: i64) -> SignedDuration {
     SignedDuration::from_hours(hours)
 }
 
-/// A fleet, its alerter, and when its story began.
+/// A fleet, its alerter, and the start of its story.
 struct Story {
     env: TestEnv,
     looker: AlerterHarness,
@@ -34,7 +34,7 @@ impl Story {
         Self { env, looker, start: testkit::now() - hours(10) }
     }
 
-    /// All devices report at an hour, and the alerter looks a minute later.
+    /// All devices report at an hour, and the alerter ticks a minute later.
     async fn report(&self, hour: i64, fails: impl Fn(u32) -> bool) {
         self.report_from(hour, |device| if device < 90 { "nord" } else { "sud" }, fails).await;
     }
@@ -66,12 +66,12 @@ impl Story {
     }
 }
 
-/// 80 of the 90 in the north fail, and three elsewhere: 4 % of all.
+/// Returns whether a device fails: 80 of the 90 in the north, and three elsewhere, 4 % of all.
 fn in_the_north(device: u32) -> bool {
     device < 80 || (90..93).contains(&device)
 }
 
-/// A fleet after three hours in which the north fails, as people were told, and its worker.
+/// Returns a fleet after three hours in which the north fails, with its messages sent, and its worker.
 async fn a_north_that_fails() -> (Story, Service) {
     let story = Story::new(BY_REGION).await;
     let worker = story.env.worker("worker.log", &[]).await;
@@ -92,7 +92,7 @@ async fn a_region_that_fails_is_one_message_and_devices_elsewhere_are_told_singl
     let of_part = listed["items"].as_array().unwrap().iter().find(|item| item.get("scope").is_some()).unwrap();
     assert_eq!(of_part["scope"], json!({ "label": "region", "value": "nord" }));
 
-    // All are well again but for two in the north: those are named two hours later, with where.
+    // All recover but two in the north: those are named two hours later, with their region.
     for hour in 3..7 {
         story.report(hour, |device| device < 2).await;
         story.look(hour * 60 + 31).await;
@@ -130,7 +130,7 @@ async fn while_the_whole_fleet_fails_its_parts_are_held_back() {
     }
     assert_eq!(story.told(), told(&[("FleetSyncFailing firing", 1)]));
     assert!(story.message(0).starts_with("PiSync: 400 of "), "{}", story.message(0));
-    // The north fails on when the rest is well: it is told then, by itself.
+    // The north fails on when the rest has recovered: it then gets a message of its own.
     for hour in 3..5 {
         story.report(hour, |device| device < 40).await;
         story.look(hour * 60 + 31).await;
@@ -143,7 +143,7 @@ async fn while_the_whole_fleet_fails_its_parts_are_held_back() {
 #[tokio::test]
 async fn a_part_of_which_nobody_reports_any_more_is_over() {
     let (story, _worker) = a_north_that_fails().await;
-    // The north is another region now, and all is well there.
+    // The north is another region now, and all is healthy there.
     for hour in 3..6 {
         assert_eq!(story.told().get("FleetSyncFailing resolved"), None, "at {hour}");
         story.report_from(hour, |_| "sud", |device| (90..93).contains(&device)).await;

@@ -1,6 +1,6 @@
-//! Who is silent, by our clock: one message where many are, and none where nobody listened.
+//! Silent devices, by our clock: one message if they are many, and none if no API listened.
 //!
-//! An alerter looks at real servers at the times of a story.
+//! An alerter ticks on real servers at the times of a story.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ struct Story {
 }
 
 impl Story {
-    /// A story that began so many hours ago.
+    /// Returns a story that began so many hours ago.
     async fn new(hours: i64) -> Self {
         let env = TestEnv::new();
         let looker = AlerterHarness::new(&env).await.unwrap();
@@ -81,7 +81,7 @@ async fn a_group_that_falls_silent_is_one_message_and_those_who_stay_silent_a_di
     story.env.finish().await;
 }
 
-/// Nobody could say any more of whom it speaks, and it would hold back the devices for ever.
+/// Its devices are unknown, and it would inhibit them for ever.
 #[tokio::test]
 async fn a_digest_whose_fleet_alert_cannot_be_read_is_over() {
     let story = Story::new(40).await;
@@ -125,7 +125,7 @@ async fn one_device_that_falls_silent_is_a_message_and_so_is_its_return_and_old_
     story.env.finish().await;
 }
 
-/// Everything of ours is away for six hours, and a device was silent for 20 hours before that.
+/// All our processes are away for six hours, and a device was silent for 20 hours before that.
 async fn away_for_six_hours(gap_is_known: bool) -> BTreeMap<String, usize> {
     let story = Story::new(40).await;
     story.heard(0..1, -20 * HOUR).await;
@@ -146,7 +146,7 @@ async fn away_for_six_hours(gap_is_known: bool) -> BTreeMap<String, usize> {
 #[tokio::test]
 async fn while_nobody_listened_nobody_was_silent() {
     assert_eq!(away_for_six_hours(true).await, told(&[]));
-    // What the gap is good for.
+    // The effect of the gap.
     let without = away_for_six_hours(false).await;
     assert_eq!(without.get("FleetSilent firing"), Some(&1), "{without:?}");
 }

@@ -1,5 +1,5 @@
-//! A part of the fleet that falls silent by itself: one message with its label, and who is elsewhere
-//! is told of singly.
+//! A part of the fleet that falls silent by itself: one message with its label, and devices elsewhere are
+//! notified singly.
 
 use std::collections::BTreeMap;
 
@@ -17,15 +17,15 @@ use testkit::{
 
 const BY_REGION: &str = "[rules]\nfleet_by = [\"region\"]\n";
 
-/// How many devices there are; the first 90 are in the north.
+/// The number of devices; the first 90 are in the north.
 const DEVICES: u32 = 2_000;
 
-/// Of the 90 in the north 60 are heard of, and one elsewhere is not: 3 % of all are silent.
+/// Returns whether a device is silent: all but 60 of the 90 in the north, and one elsewhere, 3 % of all.
 fn is_silent(device: u32) -> bool {
     device < 60 || device == 90
 }
 
-/// A fleet that reported once, its alerter, and when its story began.
+/// A fleet that reported once, its alerter, and the start of its story.
 struct Story {
     env: TestEnv,
     looker: AlerterHarness,
@@ -64,13 +64,13 @@ impl Story {
         LastSeen::new(self.env.queue()).restore(&heard).await.unwrap();
     }
 
-    /// The alerter looks a minute after the hour.
+    /// The alerter ticks a minute after the hour.
     async fn look(&self, hour: i64) {
         self.looker.tick_at(self.at(hour) + SignedDuration::from_mins(1)).await.unwrap();
         self.looker.deliver().await.unwrap();
     }
 
-    /// Some devices are heard of in each of these hours, after which the alerter looks.
+    /// Some devices are heard of in each of these hours, after which the alerter ticks.
     async fn go_on(&self, hours: std::ops::RangeInclusive<i64>, is_heard: impl Fn(u32) -> bool) {
         for hour in hours {
             self.heard(hour, &is_heard).await;
@@ -100,7 +100,7 @@ async fn a_region_that_falls_silent_is_one_message_and_who_stays_silent_is_in_it
     let of_part = listed["items"].as_array().unwrap().iter().find(|item| item.get("scope").is_some()).unwrap();
     assert_eq!((&of_part["alertname"], &of_part["scope"]["value"]), (&json!("FleetSilent"), &json!("nord")));
 
-    // All come back but for two in the north, which are named two hours later, with where.
+    // All come back but for two in the north, which are named two hours later, with their region.
     story.go_on(31..=34, |device| device >= 2 && device != 90).await;
     let since =
         [("DeviceSilent firing", 1), ("FleetDigest firing", 1), ("FleetSilent firing", 1), ("FleetSilent resolved", 1)];
@@ -110,7 +110,7 @@ async fn a_region_that_falls_silent_is_one_message_and_who_stays_silent_is_in_it
     assert!(digest.starts_with("PiSync: 2 devices have not recovered;"), "{digest}");
     assert!(digest.ends_with("recovered: the rest of region=nord; devices: pibook-0000, pibook-0001"), "{digest}");
 
-    // The digest is looked at before the devices that it names.
+    // The digest is evaluated before the devices that it names.
     story.go_on(35..=36, |_| true).await;
     let since = [&since[..], &[("DeviceSilent resolved", 1), ("FleetDigest resolved", 1)]].concat();
     assert_eq!(story.told(), told(&since));
@@ -160,7 +160,7 @@ async fn while_the_whole_fleet_is_silent_its_parts_are_held_back() {
     story.go_on(1..=4, |device| device >= 400).await;
     assert_eq!(story.told(), told(&[("FleetSilent firing", 1)]));
     assert!(story.message(0).starts_with("PiSync: 400 of 2000 devices silent;"), "{}", story.message(0));
-    // The south comes back, the north does not: it is told then, by itself.
+    // The south comes back, the north does not: it then gets a message of its own.
     story.go_on(5..=6, |device| device >= 40).await;
     assert_eq!(story.told(), told(&[("FleetSilent firing", 2), ("FleetSilent resolved", 1)]));
     story.env.finish().await;
@@ -194,7 +194,7 @@ async fn while_no_api_is_alive_no_part_is_silent_and_one_that_is_stays_so() {
     alive(5).await;
     story.go_on(5..=5, |device| !is_silent(device)).await;
     assert_eq!(open().await, [true], "it is held back until the pipeline was well for a while");
-    // All are heard of when the API is away again: nobody can tell.
+    // All are heard of when the API is away again: nobody can know.
     story.go_on(6..=6, |_| true).await;
     assert_eq!(open().await, [true]);
     assert_eq!(story.told(), told(&[("PipelineStalled firing", 1)]));

@@ -1,4 +1,4 @@
-//! What devices reported in a window of time, and when nobody listened at all.
+//! The reports of devices in a window of time, and the times at which no API listened.
 
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
@@ -12,7 +12,7 @@ use testkit::{TestEnv, mongo_find};
 
 const FLOOR: f64 = 0.5;
 
-/// A report as it would be stored had it been received at `received_at`.
+/// Returns a report as it would be stored had it been received at `received_at`.
 fn report(device: &str, at: Timestamp, received_at: Timestamp, errors: i32, speed: f64) -> SyncEvent {
     let body = json!({
         "deviceId": device, "timestamp": at.to_string(), "totalFilesSynced": 1, "totalErrors": errors,

@@ -27,7 +27,7 @@ pub(crate) async fn server(env: &TestEnv) -> MailServer {
     MailServer::start(&env.path("cert.pem"), &env.path("key.pem"), env.path("mail.log")).await
 }
 
-/// A message to one mailbox of the receiver.
+/// Returns a message to one mailbox of the receiver.
 fn to(name: &str, notices: Vec<AlertNotification>) -> Notification {
     Notification { receiver: format!("there/{name}@example.org"), ..message(notices) }
 }
@@ -71,7 +71,7 @@ async fn a_mail_arrives_over_starttls_with_all_that_people_need() {
     env.remove().await;
 }
 
-/// A mail as Python reads it: its headers, decoded, and its text.
+/// Returns a mail as Python reads it: its headers, decoded, and its text.
 pub(crate) async fn parse(env: &TestEnv, mail: &str) -> String {
     std::fs::write(env.path("mail"), mail).unwrap();
     let script = "import email,email.policy,sys\n\
@@ -109,7 +109,7 @@ async fn a_full_mailbox_is_tried_again_and_one_that_is_not_there_is_not() {
     env.remove().await;
 }
 
-/// Each is told, tried again and given up by itself.
+/// Each mailbox is delivered to, retried and given up by itself.
 #[tokio::test]
 async fn of_five_mailboxes_one_that_refuses_and_one_that_is_full_keep_no_mail_from_three() {
     let env = TestEnv::new();
@@ -143,7 +143,7 @@ async fn of_five_mailboxes_one_that_refuses_and_one_that_is_full_keep_no_mail_fr
 async fn no_password_is_given_to_a_server_that_cannot_show_who_it_is() {
     let env = TestEnv::new();
     let server = server(&env).await;
-    // The certificate of another.
+    // The certificate of another server.
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     std::fs::write(env.path("cert.pem"), made.cert.pem()).unwrap();
     let receivers = receivers(&env, &config(&env, server.port, "people@example.org", ""));

@@ -1,4 +1,4 @@
-//! What an alerter finds, and what reaches people, on real servers.
+//! The alerter on real servers: its evaluations, and the messages that reach people.
 #![expect(clippy::unwrap_used, reason = "a test that finds something else than it expects fails")]
 
 mod alert_config;

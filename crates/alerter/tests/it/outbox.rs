@@ -1,4 +1,4 @@
-//! How messages leave: what is read for them, who sends them, and by which clock they wait.
+//! Sending of messages: the reads for them, their senders, and the clock that they wait by.
 
 use std::path::PathBuf;
 
@@ -11,19 +11,19 @@ use testkit::{
     world::{counter, device, event, store_counters, store_events},
 };
 
-/// A schedule that does not come: there is a look at the start alone.
+/// A schedule that never comes: there is a tick at the start alone.
 const NEVER: [&str; 2] = ["--schedule", "0 0 29 2 1"];
 
-/// How often in a row devices have failed, in turn: fewer times than rows are read, and more.
+/// The number of consecutive failures of devices, in turn: fewer than the rows that are read, and more.
 const FAILED: [i64; 3] = [3, 30, 30];
 
-/// An hour so long before another.
+/// Returns an hour so long before another.
 fn before(now: Timestamp, hours: i64) -> Timestamp {
     now - SignedDuration::from_hours(hours)
 }
 
-/// Fifty devices that have failed every hour until now, and what is told of them. Of three, one
-/// has not had a good sync yet; the others many, of which a message needs the newest alone.
+/// Returns the alerts of fifty devices that have failed every hour until now. Of three, one has not had a good
+/// sync yet. The others have many, of which a message needs the newest alone.
 async fn failing(env: &TestEnv, now: Timestamp) -> Vec<(NotificationKind, Alert)> {
     let (mut events, mut counters, mut told) = (Vec::new(), Vec::new(), Vec::new());
     for (i, failed) in (0..50).zip(FAILED.into_iter().cycle()) {
@@ -78,7 +78,7 @@ async fn what_people_want_to_know_of_fifty_alerts_is_asked_for_three_times_and_o
     env.finish().await;
 }
 
-/// An alerter with a log of its own for the process, and one for all of what it tells.
+/// Starts an alerter with a log of its own for the process, and an alert log shared by all.
 async fn alerter(env: &TestEnv, name: &str, args: &[&str], variables: &[(&str, &str)]) -> Service {
     let log = env.path("alerts.log").display().to_string();
     let mut command = env.command("alerter", &[&NEVER[..], &["--alert-log", &log], args].concat());
@@ -88,8 +88,8 @@ async fn alerter(env: &TestEnv, name: &str, args: &[&str], variables: &[(&str, &
     alerter
 }
 
-/// Each message takes a third of a second, so all take much longer than the lease, and none of
-/// them so long that its lease is renewed meanwhile.
+/// Each message takes a third of a second. So all take much longer than the lease, and none is so long that its
+/// lease is renewed meanwhile.
 #[tokio::test]
 async fn a_run_of_messages_longer_than_a_lease_has_one_sender() {
     let folder = tempfile::tempdir().unwrap();
@@ -116,7 +116,7 @@ async fn a_run_of_messages_longer_than_a_lease_has_one_sender() {
     env.finish().await;
 }
 
-/// A library that, loaded before all others, makes a program's clock ten minutes fast.
+/// Builds a library that, loaded before all others, makes a program's clock ten minutes fast.
 async fn fast_clock(env: &TestEnv) -> PathBuf {
     const SOURCE: &str = r#"
 #define _GNU_SOURCE
@@ -154,7 +154,7 @@ async fn an_alerter_whose_clock_is_fast_waits_by_that_of_the_database() {
     let line = env.has_alerts(1).await.remove(0);
     let written: Timestamp = line["time"].as_str().unwrap().parse().unwrap();
     assert!(written.duration_since(testkit::clock()).as_secs() > 500, "its clock is right: {line}");
-    // The first waits for others of its group, the second since it was not taken.
+    // The first waits for others of its group, the second since it was not accepted.
     env.until("two messages", async || fake_receiver.received().len() == 2).await;
     env.finish().await;
 }

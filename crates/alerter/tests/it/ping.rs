@@ -1,5 +1,4 @@
-//! The dead man's switch: who waits for a ping after each look gets one, and none where no look was
-//! done.
+//! The dead man's switch: its service gets a ping after each tick, and none without a tick.
 
 use testkit::{FakeReceiver, TestEnv};
 

@@ -1,4 +1,4 @@
-//! Routing that are reached by HTTP: what leaves, and what each answer means.
+//! Receivers by HTTP: the sent requests, and the result of each answer.
 
 use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 
@@ -14,10 +14,10 @@ use pisync_core::models::{Alert, DeviceId, FailureRun, NotificationKind};
 use serde_json::json;
 use testkit::{Answer, FakeReceiver, TestEnv, hours_ago};
 
-/// The key of the signatures, and what the file with it holds.
+/// The key of the signatures, as in its file.
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-/// The receivers of a config, with the alert log of this world.
+/// Returns the receivers of a config, with the alert log of this world.
 pub(crate) fn receivers(env: &TestEnv, config: &str) -> Routing {
     let path = env.path("alerts.toml");
     std::fs::write(&path, config).unwrap();
@@ -26,10 +26,11 @@ pub(crate) fn receivers(env: &TestEnv, config: &str) -> Routing {
     Routing::new(AlertLog::open(&env.path("alerts.log")).unwrap(), links, config)
 }
 
-/// When the device began to fail: the same in all messages of a test, as its id comes of it.
+/// The start of the device's failures, the same in all messages of a test, since its id depends on it.
 static SINCE: LazyLock<Timestamp> = LazyLock::new(|| hours_ago(4));
 
-/// What is told of a device that began to fail four hours ago and, if resolved, is well since one.
+/// Returns a notification of a device that began to fail four hours ago and, if resolved, recovered an hour
+/// ago.
 pub(crate) fn notice(device_id: &str, reason: NotificationKind) -> AlertNotification {
     let run = FailureRun { count: 3, since: *SINCE, last_at: hours_ago(2), last_speed: 0.2 };
     let mut alert = Alert::device_sync_failing(DeviceId::parse(device_id).unwrap(), &run);
@@ -40,7 +41,7 @@ pub(crate) fn notice(device_id: &str, reason: NotificationKind) -> AlertNotifica
     AlertNotification { kind: reason, alert, context: facts }
 }
 
-/// One message to the receiver `there`.
+/// Returns a message to the receiver `there`.
 pub(crate) fn message(notices: Vec<AlertNotification>) -> Notification {
     Notification {
         id: "msg_1".into(),
@@ -59,7 +60,7 @@ fn says(status: u16, headers: &str, body: &str) -> Answer {
     Answer::Says(status, headers.to_owned(), body.to_owned())
 }
 
-/// A webhook with a signature at the far end, which is waited for one second.
+/// Returns a config with a signed webhook at the fake receiver and a timeout of one second.
 fn webhook(env: &TestEnv, fake_receiver: &FakeReceiver) -> Routing {
     std::fs::write(env.path("secret"), format!("{SECRET}\n")).unwrap();
     let (url, secret) = (fake_receiver.url(), env.path("secret").display().to_string());
@@ -97,7 +98,7 @@ async fn a_webhook_that_fails_is_tried_again_and_one_that_refuses_is_not() {
                 "dead".to_owned()
             }
         };
-        // A date has seconds alone.
+        // A date has whole seconds alone.
         let is_so = if expected == "again in 8" { became.starts_with(expected) } else { became == expected };
         assert!(is_so, "{answer:?}: {became}");
     }
@@ -182,7 +183,7 @@ async fn slack_gets_what_people_need_and_no_name_of_a_device_is_a_command() {
         [Some("danger"), Some("danger"), Some("danger"), Some("danger"), Some("danger"), Some("good"), None]
     );
 
-    // The address is a secret, also where the far end repeats it.
+    // The address is a secret, also if the receiver repeats it.
     fake_receiver.answers([says(403, "", &format!("no {}/services/hunter2", fake_receiver.url()))]);
     let Delivery::Dead { why } = receivers.send(&firing()).await else { panic!() };
     assert!(!why.contains("hunter2") && !format!("{receivers:?}").contains("hunter2"), "{why}");

@@ -1,4 +1,4 @@
-//! The weekly summary: once to each receiver, whoever looks and whoever dies.
+//! The weekly summary: once to each receiver, whichever alerters tick or die.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// The hours before a time, each with so many good syncs, two failed ones and one of them late.
+/// Adds the hours before a time, each with so many good syncs, two failed ones and one of them late.
 async fn hours(env: &TestEnv, to: Timestamp, count: i64, good: u64) {
     let hour = |back| {
         let at = json!({ "$date": (to - SignedDuration::from_hours(back)).to_string() });
@@ -33,7 +33,7 @@ async fn hours(env: &TestEnv, to: Timestamp, count: i64, good: u64) {
     mongo_command(env, "insert", "SyncHour", json!({ "documents": documents })).await;
 }
 
-/// The devices were counted in the hour that begins at a time: so its hours are added up.
+/// Counts the devices in the hour that begins at a time, so that its hours have their sums.
 async fn counted(env: &TestEnv, hour: Timestamp) {
     counted_at(env, hour, hour).await;
 }
@@ -44,7 +44,7 @@ async fn counted_at(env: &TestEnv, hour: Timestamp, at: Timestamp) {
     mongo_command(env, "insert", "StatusHour", json!({ "documents": [counts] })).await;
 }
 
-/// Somebody who sends summaries on a clock of the test.
+/// Returns a sender of summaries on a clock of the test.
 async fn teller(env: &TestEnv, config: &str) -> Summaries {
     let (store, crash) = (env.store().await, CrashSettings::default());
     store.ensure_indexes().await.unwrap();
@@ -67,10 +67,10 @@ fn monday(receivers: &str) -> String {
     format!("[summary]\nreceivers = [{receivers}]\nday = \"monday\"\nhour = 8\n")
 }
 
-/// The one line that all receivers get of the week of [`week`].
+/// The subject that all receivers get of the week of [`week`].
 const SUBJECT: &str = "[PiSync] 2026-W47: 98.0 % of 16\u{202f}700 syncs were good, 1 incident";
 
-/// A week of which one hour is not added up, and the week before it; two devices, and an incident.
+/// A week of which one hour has no sums, and the week before it; two devices, and an incident.
 async fn week(env: &TestEnv) {
     let to = at("2026-11-23T00:00:00Z");
     hours(env, to, 167, 98).await;
@@ -113,12 +113,12 @@ async fn each_receiver_is_told_of_a_week_once_by_two_alerters_and_after_restarts
         assert!(mail.contains(part), "{part}: {mail}");
     }
 
-    // The week after knows how many devices there were.
+    // The week after knows the earlier number of devices.
     hours(&env, at("2026-11-30T00:00:00Z"), 168, 98).await;
     counted(&env, at("2026-11-30T00:00:00Z")).await;
     assert_eq!(sends(&one, "2026-11-30T08:00:00Z").await, 4);
     let said = text_of(&chat.received()[1].json());
-    assert!(said.contains("Devices heard of: 0 (1 the week before)"), "{said}");
+    assert!(said.contains("Devices seen: 0 (1 the week before)"), "{said}");
     env.remove().await;
 }
 
@@ -136,18 +136,18 @@ fn is_told_to_a_chat(message: &Value) {
         "Failed: 167 for the connection, 167 for the content \
          (168 for the connection, 168 for the content the week before)",
         "Received over two hours late, good or failed: 167",
-        "Devices heard of: 1 (nothing is known of the week before)",
+        "Devices seen: 1 (no data for the week before)",
         "Incidents: 1 began (0 the week before), 0 ended, 1 open now",
-        "The longest: DeviceSyncFailing of pibook-&lt;1&gt;, 2 d 8 h, and is open",
+        "The longest: DeviceSyncFailing of pibook-&lt;1&gt;, 2 d 8 h, still open",
         "Failing most often now: pibook-&lt;1&gt; (7 in a row)",
-        "Not added up, and not in here: 1 of 168 hours of the week",
+        "Hours without sums, not included: 1 of 168",
         "fleet: https://pisync.example.org/",
     ] {
         assert!(said.contains(part), "{part}: {said}");
     }
 }
 
-/// As an alert that is over.
+/// Checks the body of a webhook: a resolved alert.
 fn is_told_to_a_webhook(body: &Value) {
     assert_eq!(
         (&body["version"], &body["status"], &body["receiver"]),
@@ -201,7 +201,7 @@ async fn a_week_waits_until_its_hours_are_added_up_and_without_a_summary_nothing
     let waiting = teller(&env, &midnight).await;
     assert_eq!(sends(&waiting, "2026-11-23T00:09:59Z").await, 0);
     assert_eq!(sends(&waiting, "2026-11-23T00:10:00Z").await, 1);
-    // Where nobody adds them up, it says so two hours later.
+    // If the sums never come, it is sent two hours later.
     assert_eq!(sends(&waiting, "2026-11-30T01:59:59Z").await, 0);
     assert_eq!(sends(&waiting, "2026-11-30T02:00:00Z").await, 1);
     let said = text_of(&chat.received()[1].json());
@@ -210,7 +210,7 @@ async fn a_week_waits_until_its_hours_are_added_up_and_without_a_summary_nothing
     env.remove().await;
 }
 
-/// Today at this hour, by the clock of the machine.
+/// Returns the config of a summary due today at this hour, by the clock of the machine.
 fn now_due(receivers: &str) -> String {
     let now = testkit::now().to_zoned(jiff::tz::TimeZone::UTC);
     let day = now.strftime("%A").to_string().to_lowercase();

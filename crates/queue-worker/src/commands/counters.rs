@@ -17,24 +17,24 @@ use serde_json::json;
 use super::{Output, say, say_json};
 use crate::counters;
 
-/// How long one step may take.
+/// The timeout of one step.
 const TIMEOUT: Duration = Duration::from_mins(5);
 
-/// How many devices are counted in one step.
+/// The number of devices in one step.
 const BATCH_SIZE: usize = 500;
 
-/// How many hours back Redis knows which have got rows.
+/// The number of past hours for which Redis lists the hours with new rows.
 const KEPT_HOURS: i64 = 24 * 8;
 
-/// Verbs for the counters.
+/// Commands for the failure counters.
 #[derive(Debug, Clone, Subcommand)]
 pub enum CountersCommand {
-    /// Count each device's rows again and mend what differs, while workers run
+    /// Recount each device from its rows and repair counters that differ, while workers run
     Rebuild {
-        /// This device only
+        /// Only this device
         #[arg(long, value_parser = device_id)]
         device: Option<DeviceId>,
-        /// The form of the answer.
+        /// The output format.
         #[command(flatten)]
         output: Output,
     },
@@ -71,15 +71,15 @@ async fn rebuild(device: Option<DeviceId>, output: Output, queue: &Queue, store:
     if output.json {
         say_json(&json!({ "counted": counted, "mended": mended, "unreadableRemoved": removed }));
     } else {
-        say(format_args!("{counted} devices counted, {mended} counters mended"));
+        say(format_args!("{counted} devices counted, {mended} counters repaired"));
         if removed > 0 {
-            say(format_args!("{removed} documents that could not be read were removed and counted anew"));
+            say(format_args!("{removed} unreadable documents were removed and counted again"));
         }
     }
     Ok(())
 }
 
-/// Counts some devices, and says when they were last heard of where that got lost with Redis.
+/// Recounts some devices and restores last-seen times that Redis lost. Returns the number of repaired counters.
 async fn rebuild_some(devices: &[DeviceId], seen: &LastSeen, store: &Store) -> anyhow::Result<usize> {
     let (devices, store) = (devices.to_vec(), store.clone());
     let counted = async move {
@@ -91,7 +91,7 @@ async fn rebuild_some(devices: &[DeviceId], seen: &LastSeen, store: &Store) -> a
     Ok(mended)
 }
 
-/// Has the hours added up again at the next question: what touched them may have been lost, too.
+/// Marks recent hours as changed, so that their sums are computed again: the marks may have been lost, too.
 async fn touch_hours(queue: &Queue, seen: &LastSeen) -> anyhow::Result<()> {
     let running = hour_of(Timestamp::now());
     let hours: Vec<_> = (0..KEPT_HOURS).map(|back| running - SignedDuration::from_hours(back)).collect();

@@ -15,47 +15,47 @@ use pisync_core::{
 };
 use serde_json::{Value, json};
 
-use super::{Output, say, say_json, shown, table, told_all};
+use super::{Output, require_all, say, say_json, shown, table};
 
-/// Verbs for the dead letters.
+/// Commands for the dead letters.
 #[derive(Debug, Clone, Subcommand)]
 pub enum DeadLettersCommand {
-    /// The newest dead letters of every partition
+    /// List the newest dead letters of every partition
     List {
-        /// The most that are shown, 1 to 1000000
+        /// Maximum number of dead letters to show, 1 to 1000000
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
         max: u32,
-        /// The form of the answer.
+        /// The output format.
         #[command(flatten)]
         output: Output,
     },
-    /// One dead letter with its original bytes
+    /// Show one dead letter with its original bytes
     Show {
-        /// Its id
+        /// Id of the dead letter
         id: String,
-        /// The form of the answer.
+        /// The output format.
         #[command(flatten)]
         output: Output,
     },
-    /// Put messages back to the end of the queue, as if they had just come
+    /// Requeue messages at the end of the queue, as if they had just come
     Requeue(Which),
-    /// Throw dead letters away
+    /// Delete dead letters
     Purge(Which),
-    /// Write all dead letters as JSON, one per line
+    /// Export all dead letters as JSON, one per line
     Export {
-        /// The file; standard output if it is left out
+        /// The file; standard output if omitted
         #[arg(long)]
         file: Option<PathBuf>,
     },
 }
 
-/// Which dead letters.
+/// A selection of dead letters.
 #[derive(Debug, Clone, Args)]
 #[group(required = true, multiple = false)]
 pub struct Which {
     /// Ids of dead letters
     pub ids: Vec<String>,
-    /// All of them
+    /// All dead letters
     #[arg(long)]
     pub all: bool,
 }
@@ -71,8 +71,8 @@ impl DeadLettersCommand {
                 for buried in chosen.told {
                     moved += usize::from(queue.requeue(&buried).await?);
                 }
-                say(format_args!("{moved} put back to the end of the queue"));
-                told_all(chosen.untold)
+                say(format_args!("{moved} requeued at the end of the queue"));
+                require_all(chosen.untold)
             }
             Self::Purge(which) => {
                 let mut gone = 0;
@@ -80,8 +80,8 @@ impl DeadLettersCommand {
                 for buried in chosen.told {
                     gone += usize::from(queue.purge(&buried).await?);
                 }
-                say(format_args!("{gone} thrown away"));
-                told_all(chosen.untold)
+                say(format_args!("{gone} deleted"));
+                require_all(chosen.untold)
             }
             Self::Export { file } => export(queue, file.as_deref()).await,
         }
@@ -95,7 +95,7 @@ async fn list(queue: &Queue, store: &Store, max: u32, output: Output) -> anyhow:
     letters.truncate(max);
     if output.json {
         say_json(&letters.iter().map(as_json).collect());
-        return told_all(untold);
+        return require_all(untold);
     }
     let mut rows = table(["id", "partition", "reason", "attempt", "died at", "error"]);
     for BuriedLetter { partition, letter, .. } in &letters {
@@ -110,10 +110,10 @@ async fn list(queue: &Queue, store: &Store, max: u32, output: Output) -> anyhow:
     }
     say(rows);
     let in_queue: u64 = queue.status_of_each().await?.told.iter().map(|status| status.dead).sum();
-    // The store may be away; that must not hide what is in the queue.
+    // The store may be away; that must not hide the dead letters in the queue.
     let in_store = store.dead_letters().count().await.map_or_else(|error| error.to_string(), |count| count.to_string());
     say(format_args!("{} shown of {in_queue}; older ones in the collection DeadLetter: {in_store}", letters.len()));
-    told_all(untold)
+    require_all(untold)
 }
 
 async fn show(queue: &Queue, id: &str, output: Output) -> anyhow::Result<()> {
@@ -144,20 +144,20 @@ async fn export(queue: &Queue, file: Option<&Path>) -> anyhow::Result<()> {
         for buried in &letters {
             say_json(&as_json(buried));
         }
-        return told_all(untold);
+        return require_all(untold);
     };
-    let mut file = File::create(path).with_context(|| format!("making {}", path.display()))?;
+    let mut file = File::create(path).with_context(|| format!("creating {}", path.display()))?;
     for buried in &letters {
         writeln!(file, "{}", as_json(buried)).with_context(|| format!("writing {}", path.display()))?;
     }
     file.sync_all()?;
     say(format_args!("{} written to {}", letters.len(), path.display()));
-    told_all(untold)
+    require_all(untold)
 }
 
-/// The newest of each partition.
+/// Returns the newest dead letters of each partition, up to `max` each.
 ///
-/// Fails if no partition can tell its own.
+/// Fails if no partition answers.
 async fn all(queue: &Queue, max: usize) -> anyhow::Result<Each<BuriedLetter>> {
     let mut letters = Each { told: Vec::new(), untold: Vec::new() };
     for partition in queue.partitions() {
@@ -172,7 +172,9 @@ async fn all(queue: &Queue, max: usize) -> anyhow::Result<Each<BuriedLetter>> {
     }
 }
 
-/// The named ones, each of which must be there.
+/// Returns the selected dead letters.
+///
+/// Fails if one of the ids is not found.
 async fn chosen(queue: &Queue, which: &Which) -> anyhow::Result<Each<BuriedLetter>> {
     let mut letters = all(queue, usize::MAX).await?;
     if which.all {
@@ -181,8 +183,8 @@ async fn chosen(queue: &Queue, which: &Which) -> anyhow::Result<Each<BuriedLette
     let is_there = |id: &str| letters.told.iter().any(|buried| buried.letter.id == id);
     let missing: Vec<_> = which.ids.iter().filter(|id| !is_there(id)).cloned().collect();
     if !missing.is_empty() {
-        // It may lie in a partition that does not tell.
-        told_all(letters.untold)?;
+        // It may be in a partition that does not answer.
+        require_all(letters.untold)?;
         bail!("no dead letter {}", missing.join(", "));
     }
     letters.told.retain(|buried| which.ids.contains(&buried.letter.id));

@@ -1,4 +1,4 @@
-//! The operator's verbs: they show and change the queue and the counters, and end.
+//! The operator's commands: they show and change the queue and the counters, and end.
 
 mod counters;
 mod dead_letters;
@@ -17,54 +17,54 @@ use serde_json::Value;
 
 use self::{counters::CountersCommand, dead_letters::DeadLettersCommand, queue::QueueCommand};
 
-/// The operator's verbs.
+/// The operator's commands.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// Show the queue, or stop and start the handing out of batches
+    /// Show queue depth and in-flight batches, pause and resume, change the number of partitions
     #[command(subcommand)]
     Queue(QueueCommand),
-    /// Show and treat messages that cannot have their effect
+    /// Manage dead letters
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
-    /// Make failure counters from the rows again
+    /// Rebuild failure counters from the rows
     #[command(subcommand)]
     Counters(CountersCommand),
-    /// Ask the process at --ops-bind of this machine whether it is well: 0 if so, 1 if not
+    /// Check the health of the process at --ops-bind of this machine: exit status 0 if healthy, 1 if not
     Healthcheck(Healthcheck),
-    /// Read messages from standard input: what a worker has a child do
+    /// Read messages from standard input: the child process of a poison check
     #[command(hide = true)]
     Probe,
 }
 
-/// The form of an answer.
+/// The output format.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Output {
-    /// JSON for scripts instead of a table for people
+    /// Print JSON instead of a table
     #[arg(long)]
     pub json: bool,
 }
 
-/// Does what the operator asks.
+/// Runs a command of the operator.
 ///
-/// Fails where a server does not answer or what was named is not there.
+/// Fails if a server does not answer or the named thing does not exist.
 pub async fn run(command: Command, redis: &RedisSettings, of: &Queue, store: &Store) -> anyhow::Result<()> {
     match command {
         Command::Queue(command) => command.run(redis, of).await,
         Command::DeadLetters(command) => command.run(of, store).await,
         Command::Counters(command) => command.run(of, store).await,
-        // They need no server, and were done before one was looked for.
+        // These need no server and were handled before one was opened.
         Command::Probe | Command::Healthcheck(_) => Ok(()),
     }
 }
 
-/// The answer to the operator.
+/// Prints an answer to standard output.
 #[expect(clippy::print_stdout, reason = "it is what was asked for")]
 fn say(answer: impl std::fmt::Display) {
     println!("{answer}");
 }
 
-/// Fails with the reasons of the partitions that told nothing, after what the others told was said.
-fn told_all(untold: Vec<(Partition, QueueError)>) -> anyhow::Result<()> {
+/// Fails with the errors of the partitions that did not answer. Call it after the other answers are printed.
+fn require_all(untold: Vec<(Partition, QueueError)>) -> anyhow::Result<()> {
     let reasons: Vec<_> =
         untold.iter().map(|(partition, error)| format!("partition {}: {error}", partition.number())).collect();
     match untold.into_iter().next() {
@@ -79,8 +79,8 @@ fn table<const N: usize>(header: [&str; N]) -> Table {
     table
 }
 
-/// A text that others chose, for a terminal: what would move its cursor or change its colours is written
-/// out, and so are characters that cannot be seen.
+/// Returns a text of unknown origin as safe for a terminal. Control characters and invisible characters are
+/// escaped.
 fn shown(text: &str) -> String {
     let is_shown = |c: char| {
         !(c.is_control()

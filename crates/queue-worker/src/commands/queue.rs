@@ -9,24 +9,24 @@ use pisync_core::{
 };
 use serde_json::json;
 
-use super::{Output, repartition, say, say_json, shown, table, told_all};
+use super::{Output, repartition, require_all, say, say_json, shown, table};
 
-/// Verbs for the queue.
+/// Commands for the queue.
 #[derive(Debug, Clone, Subcommand)]
 pub enum QueueCommand {
-    /// What waits, what is in flight and with whom, what is dead
+    /// Show waiting, in-flight and dead messages of each partition, and the owners of batches
     Status(Output),
-    /// Take events, hand out none; batches in flight are finished
+    /// Stop handing out batches; events are still accepted, batches in flight are finished
     Pause,
     /// Hand out batches again
     Resume,
-    /// Change the number of partitions: refuse events, drain, switch. All processes are started
-    /// anew with the new number afterwards, and refuse to start with the old one
+    /// Change the number of partitions: refuse events, drain, switch. Restart all processes with the new number
+    /// afterwards; they refuse to start with the old one
     Repartition {
         /// The new number, 1 to 1024
         #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
         number: u16,
-        /// How long draining may take, in seconds, 0 to 604800, before all is left as it was
+        /// Timeout of the drain in seconds, 0 to 604800; on timeout nothing is changed
         #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(0..=604_800))]
         wait: u64,
     },
@@ -50,7 +50,7 @@ async fn status(queue: &Queue, output: Output) -> anyhow::Result<()> {
             .iter()
             .map(|(partition, error)| json!({ "partition": partition.number(), "error": error.to_string() }));
         say_json(&all.iter().map(as_json).chain(untold_json).collect());
-        return told_all(untold);
+        return require_all(untold);
     }
     let mut rows = table(["partition", "waiting", "oldest", "in flight", "held by", "attempt", "dead", "acked", ""]);
     for status in &all {
@@ -78,14 +78,14 @@ async fn status(queue: &Queue, output: Output) -> anyhow::Result<()> {
         sum(|status| status.total("redelivered")),
     ));
     say(alerter(queue).await);
-    told_all(untold)
+    require_all(untold)
 }
 
-/// Whether anybody is being alerted.
+/// Returns a line on whether an alerter is running.
 async fn alerter(queue: &Queue) -> String {
     let contact = match Heartbeat::new(queue.clone()).liveness().await {
         Ok(liveness) => liveness.alerter_at(Timestamp::now()),
-        Err(error) => return format!("it is not known whether an alerter runs: {error}"),
+        Err(error) => return format!("alerter status unknown: {error}"),
     };
     let age = contact.age().map(|age| format!("{:#}", SignedDuration::from_secs(age.as_secs())));
     match (contact.is_alive(), age) {
@@ -97,7 +97,7 @@ async fn alerter(queue: &Queue) -> String {
 
 async fn pause(queue: &Queue) -> anyhow::Result<()> {
     queue.pause().await?;
-    say("paused: events are taken and wait; batches in flight are finished");
+    say("paused: events are accepted and wait; batches in flight are finished");
     Ok(())
 }
 
@@ -125,7 +125,7 @@ fn as_json(status: &PartitionStatus) -> serde_json::Value {
     })
 }
 
-/// How long the oldest message has waited, in whole seconds.
+/// Returns the age of the oldest message, in whole seconds.
 fn age(status: &PartitionStatus) -> Option<SignedDuration> {
     let received_at = status.oldest.as_ref()?.received_at;
     Some(SignedDuration::from_secs(Timestamp::now().duration_since(received_at).as_secs()))

@@ -1,4 +1,4 @@
-//! Messages that cannot have their effect: found, kept, shown, put back.
+//! Messages that cannot be processed: found, kept, shown, requeued.
 
 use pisync_core::queue::{KEPT_DEAD, Queue};
 use serde_json::{Value, json};
@@ -6,14 +6,14 @@ use testkit::{TestEnv, body, hours_ago, mongo_command};
 
 const PLENTY: u64 = 1_000_000;
 
-/// Puts bytes into the first partition, as no API of ours would.
+/// Pushes bytes into the first partition that the API would never push.
 async fn smuggle(queue: &Queue, message: &[u8]) {
     let partition = queue.partitions().next().unwrap();
     let pushed = queue.push(partition, &[message.to_vec()], PLENTY).await.unwrap();
     assert_eq!(pushed.accepted, 1);
 }
 
-/// Runs an operator's verb; its output.
+/// Runs a command of the operator. Returns whether it succeeded, and its output.
 async fn verb(env: &TestEnv, args: &[&str]) -> (bool, String) {
     let output = env.command("queue-worker", args).output().await.unwrap();
     (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())

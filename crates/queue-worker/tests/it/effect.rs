@@ -1,4 +1,4 @@
-//! Rows and counters, whatever the database does and whoever works.
+//! Rows and counters, whatever the database and the workers do.
 
 use std::{num::NonZeroU64, sync::Arc};
 
@@ -28,21 +28,21 @@ fn settings(batch: u16) -> WorkSettings {
     }
 }
 
-/// Steps of one worker until nothing is left for it.
+/// Steps one worker until the queue is empty.
 async fn work(queue: Queue, store: Store, batch: u16) {
     let worker = Worker::new(queue.clone(), store, settings(batch));
     let stop = CancellationToken::new();
     loop {
         match worker.step(None, &stop).await.unwrap() {
             Outcome::Worked => {}
-            // Another worker has a batch of the partition where the rest waits.
+            // Another worker holds a batch of the partition that has the rest.
             Outcome::Idle(Some(_)) => tokio::task::yield_now().await,
             Outcome::Idle(None) => return,
         }
     }
 }
 
-/// Any order, any duplication, any split, any number of workers: the same rows and counters.
+/// Any order, duplication, split and number of workers: the same rows and counters.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_to_eight_workers_make_the_same_rows_and_counters() {
     for workers in 1..=8_usize {
@@ -77,7 +77,7 @@ async fn one_to_eight_workers_make_the_same_rows_and_counters() {
     }
 }
 
-/// The failed reports after the last good one, by time.
+/// Returns each device with the number of its failed reports after the last good one, by time.
 fn expected(reports: &[Value]) -> Vec<(String, i32)> {
     let mut devices: Vec<_> = reports.iter().map(|report| report["deviceId"].as_str().unwrap()).collect();
     devices.sort_unstable();
@@ -103,7 +103,7 @@ async fn a_counter_that_has_changed_since_it_was_read_is_not_overwritten() {
         counter.last_success_at = Some(hours_ago(success));
         counter
     };
-    // Two that saw no counter, and two that saw the same one.
+    // Two workers that saw no counter, and two that saw the same one.
     assert_eq!(counters.save(&[(of(9), Revision::Unset)]).await.unwrap(), Saved::All);
     assert_eq!(counters.save(&[(of(8), Revision::Unset)]).await.unwrap(), Saved::Conflict);
     let read = counters.find(std::slice::from_ref(&device)).await.unwrap()[&device].revision;
@@ -163,7 +163,7 @@ async fn a_database_that_mongoose_made_is_adopted_as_it_is() {
     env.finish().await;
 }
 
-/// One document that is not as it should be must not hold up a partition, or the look of an alerter.
+/// A malformed document must not block a partition or a tick of the alerter.
 #[tokio::test]
 async fn documents_of_another_shape_hold_up_nobody() {
     let env = TestEnv::new();
@@ -192,7 +192,7 @@ async fn documents_of_another_shape_hold_up_nobody() {
     env.finish().await;
 }
 
-/// A good sync that a worker leaves out of a counter must not slip between a rebuild's read and save.
+/// A good sync that a worker leaves out of a counter must not fall between a rebuild's read and save.
 #[tokio::test]
 async fn counters_can_be_rebuilt_all_the_time_while_events_come() {
     let env = TestEnv::new();
@@ -217,7 +217,7 @@ async fn counters_can_be_rebuilt_all_the_time_while_events_come() {
     env.finish().await;
 }
 
-/// A write that the server answers with an error of its own making, and takes the second time.
+/// The server answers a write with an internal error, and accepts the second attempt.
 #[tokio::test]
 async fn errors_of_the_server_are_tried_again_and_nothing_is_buried() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! What a worker and its verbs do with the queue and the store, on real servers.
+//! The worker and its commands on a real queue and store.
 #![expect(clippy::unwrap_used, reason = "a test that finds something else than it expects fails")]
 
 mod dead_letters;

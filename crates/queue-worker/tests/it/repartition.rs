@@ -1,4 +1,4 @@
-//! Another number of partitions: nothing lost, nothing out of order, nobody left behind.
+//! Another number of partitions: no event lost, none out of order, none left behind.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -21,7 +21,7 @@ use tokio::sync::watch;
 const DEVICES: usize = 40;
 const PLENTY: u64 = 1_000_000;
 
-/// Runs an operator's verb; whether it succeeded, and its output.
+/// Runs a command of the operator. Returns whether it succeeded, and its output.
 async fn verb(env: &TestEnv, args: &[&str]) -> (bool, String) {
     let output = env.command("queue-worker", args).output().await.unwrap();
     (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
@@ -31,7 +31,7 @@ fn device(i: usize) -> DeviceId {
     DeviceId::parse(&format!("pibook-{i}")).unwrap()
 }
 
-/// The reports of one device, in order of time, all failed.
+/// Returns a failed report of a device; its number gives its time.
 fn report(device: usize, number: i64) -> Value {
     body(&format!("pibook-{device}"), hours_ago(24 * 30) + SignedDuration::from_mins(number), true)
 }
@@ -44,15 +44,15 @@ fn event(device: usize, number: i64) -> SyncEvent {
     SyncEvent::from_json(report(device, number).to_string().as_bytes(), hours_ago(0)).unwrap()
 }
 
-/// What a fleet did: how many reports of each device were accepted, and how often it was refused.
+/// The result of a fleet: the number of accepted reports of each device, and of refusals.
 #[derive(Debug, Default)]
 struct Sent {
     accepted: Vec<i64>,
     refused: usize,
 }
 
-/// Devices that send one report after the other, in turn, and the same again where it was refused,
-/// to whatever API there is, until they are told to stop.
+/// Runs devices that send one report after the other, in turn, and resend it after a refusal. They use the
+/// current API until they are stopped.
 async fn fleet(api: watch::Receiver<Option<String>>) -> Sent {
     let client = reqwest::Client::new();
     let mut sent = Sent { accepted: vec![0; DEVICES], refused: 0 };
@@ -119,12 +119,12 @@ async fn events_before_during_and_after_a_change_of_partitions_are_one_row_each_
     let seen = LastSeen::new(env.queue()).of(&(0..DEVICES).map(device).collect::<Vec<_>>()).await.unwrap();
     assert_eq!((seen.len(), seen_by(&env).await), (DEVICES, DEVICES as u64), "each once, and found");
 
-    // The letter waits where its device's events go now.
+    // The dead letter is now in the partition of its device's new events.
     let (queue, refused) = (env.queue(), DeviceId::parse("refused").unwrap());
     assert_eq!(queue.dead_letters(queue.partition_of(&refused), 0, 9).await.unwrap().len(), 1);
     mongo_command(&env, "collMod", "SyncEvent", json!({ "validator": {} })).await;
     let (success, said) = verb(&env, &["dead-letters", "requeue", "--all"]).await;
-    assert!(success && said.contains("1 put back"), "{said}");
+    assert!(success && said.contains("1 requeued"), "{said}");
     env.drained().await;
     assert_eq!(env.failure_count("refused").await, 1);
     env.finish().await;
@@ -137,7 +137,7 @@ async fn who_still_has_the_old_number_can_neither_push_nor_claim_nor_note() {
     assert_eq!(push(&old, &event(1, 1)).await.unwrap(), 1);
     let change = Repartition::look(&env.redis_settings(), 9).await.unwrap();
     change.close().await.unwrap();
-    // Closed: nothing goes in, and what is there goes out.
+    // Closed: nothing goes in, and the rest goes out.
     assert!(matches!(push(&old, &event(1, 2)).await, Err(QueueError::PartitionsChanged)));
     assert!(change.finish().await.is_err(), "one waits yet");
     let partition = old.partition_of(&device(1));
@@ -163,7 +163,7 @@ async fn a_change_that_was_cut_short_is_finished_or_taken_back() {
     let mut env = TestEnv::new();
     let old = env.queue();
     assert_eq!(push(&old, &event(1, 1)).await.unwrap(), 1);
-    // Nobody drains: all stays as it was.
+    // No worker drains: all stays as it is.
     let (success, said) = verb(&env, &["queue", "repartition", "6", "--wait", "0"]).await;
     assert!(!success && said.contains("nothing was changed"), "{said}");
     assert_eq!(push(&old, &event(1, 2)).await.unwrap(), 1);
@@ -230,7 +230,7 @@ async fn fewer_partitions_keep_what_the_others_had() {
     env.finish().await;
 }
 
-/// What a caller of the API is told is 503 with a time to come back.
+/// The API answers its callers with 503 and a time to come back.
 #[tokio::test]
 async fn a_refusal_while_partitions_change_is_one_to_send_again() {
     let env = TestEnv::new();

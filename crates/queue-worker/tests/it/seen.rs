@@ -1,4 +1,4 @@
-//! When devices were last heard of, and whether their clocks are believed.
+//! Last-seen times of devices, and whether their clocks are believed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -19,7 +19,7 @@ fn at(millis: i64) -> Timestamp {
     Timestamp::from_millisecond(millis).unwrap()
 }
 
-/// What Redis knows, walked through by pages.
+/// Returns all last-seen entries, read page by page.
 async fn walk(
     seen: &LastSeen,
     from: Option<Timestamp>,
@@ -38,7 +38,7 @@ async fn walk(
     }
 }
 
-/// The same in the order of the partitions.
+/// Returns the same in the order of the partitions.
 async fn stroll(
     seen: &LastSeen,
     from: Option<Timestamp>,
@@ -54,7 +54,7 @@ async fn note(seen: &LastSeen, devices: &[(DeviceId, Timestamp)]) {
     seen.restore(devices).await.unwrap();
 }
 
-/// A few names in which the order of bytes is not that of a dictionary, at a few times: all ties.
+/// A few names whose byte order is not that of a dictionary, at a few times: all ties.
 #[test]
 fn pages_give_every_device_once_and_in_order_also_of_those_at_the_same_time() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -91,8 +91,8 @@ fn pages_give_every_device_once_and_in_order_also_of_those_at_the_same_time() {
         .unwrap();
 }
 
-/// A page is never behind: who is heard of while pages are turned moves to the end, the last entry
-/// of the page before included, and none of the others is left out for it.
+/// A page is never behind. A device that is heard of during paging moves to the end, also if it was the last
+/// entry of the previous page. No other device is left out for it.
 #[tokio::test]
 async fn a_fleet_that_came_back_in_one_millisecond_is_paged_through_while_some_move_on() {
     let env = TestEnv::new();
@@ -129,7 +129,7 @@ async fn a_device_is_forgotten_when_asked_and_a_time_never_goes_back() {
     env.finish().await;
 }
 
-/// Workers die between rows and notes, and between counters and ack; reports come in no order.
+/// Workers die between rows and last-seen times, and between counters and ack; reports come in random order.
 #[tokio::test]
 async fn every_device_was_last_heard_of_at_its_newest_receipt_whoever_dies() {
     let env = TestEnv::new();
@@ -164,7 +164,7 @@ async fn every_device_was_last_heard_of_at_its_newest_receipt_whoever_dies() {
     env.finish().await;
 }
 
-/// What Redis does not take is not lost: the batch is not acknowledged, and comes again.
+/// A refusal of Redis loses nothing: the batch is not acknowledged, and comes again.
 #[tokio::test]
 async fn a_key_of_another_type_is_put_aside_and_holds_up_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -232,7 +232,7 @@ async fn a_clock_that_is_not_believed_is_flagged_until_it_is() {
     assert_eq!(page.iter().map(|kept| kept.counter.device_id.as_str()).collect::<Vec<_>>(), ["a"]);
     assert!(counters.clock_suspect_page(Some(&device("a")), 10).await.unwrap().is_empty());
 
-    // Neither a rebuild that mends the counter nor a failure takes it down.
+    // Neither a rebuild that repairs the counter nor a failure clears the flag.
     let change = json!({ "q": { "deviceId": "a" }, "u": { "$set": { "failureCount": 7 } } });
     mongo_command(&env, "update", "FailureCounter", json!({ "updates": [change] })).await;
     let output = env.command("queue-worker", &["counters", "rebuild"]).output().await.unwrap();
@@ -249,7 +249,7 @@ async fn a_clock_that_is_not_believed_is_flagged_until_it_is() {
     env.finish().await;
 }
 
-/// It is a fleet with good clocks that must not pay for the flag.
+/// A fleet with good clocks must not pay for the flag.
 #[tokio::test]
 async fn a_good_report_of_a_clock_that_stays_as_it_is_writes_no_counter() {
     let env = TestEnv::new();

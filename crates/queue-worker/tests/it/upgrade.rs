@@ -1,7 +1,7 @@
 //! Messages that wait while the workers are replaced: written by one version, read by another.
 //!
-//! The bytes in `data/envelopes-v2.ndjson` are of envelope version 2. They are not to be
-//! changed: a form that this version writes instead is added, and all of them stay readable.
+//! The bytes in `data/envelopes-v2.ndjson` are of envelope version 2. Do not change them. If this version
+//! writes another form, add it; all of them stay readable.
 
 use pisync_core::{
     models::SyncEvent,
@@ -13,7 +13,7 @@ use testkit::TestEnv;
 
 const RECORDED: &str = include_str!("../data/envelopes-v2.ndjson");
 
-/// Puts each message into the partition of its device, as the version that wrote it did.
+/// Pushes each message into the partition of its device, as the version that wrote it did.
 async fn push(env: &TestEnv, messages: &[Vec<u8>]) {
     let queue = env.queue();
     for message in messages {
@@ -26,7 +26,7 @@ fn recorded() -> Vec<Vec<u8>> {
     RECORDED.lines().map(|line| line.as_bytes().to_vec()).collect()
 }
 
-/// The same with members that a later version might add.
+/// Returns the same messages with members that a later version might add.
 fn from_the_future() -> Vec<Vec<u8>> {
     let add = |line: &str| {
         let mut envelope: Value = serde_json::from_str(line).unwrap();
