@@ -26,7 +26,7 @@ pub async fn keep(queue: Queue, store: Store) {
         match detached(TIMEOUT, async move { move_out_all(&queue, &store).await }).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                log::debug!(error:% = error; "dead letters could not be moved, retrying in the next round")
+                log::debug!(error:% = error; "dead letters could not be moved, retrying in the next round");
             }
             Err(undone) => log::debug!(error:% = undone; "dead letters could not be moved, retrying in the next round"),
         }
