@@ -27,7 +27,7 @@ pub struct Healthcheck {
 #[derive(Debug, thiserror::Error)]
 pub enum Unwell {
     /// The settings name no port.
-    #[error("there is no port to ask at: set --ops-bind (PISYNC_OPS_BIND) as the process has it")]
+    #[error("no port is set: give --ops-bind (PISYNC_OPS_BIND) the process's own value")]
     NoPort,
     /// The process cannot be reached or does not answer.
     #[error("it does not answer")]

@@ -35,10 +35,10 @@ pub fn registry_of(version: &'static str) -> Registry {
     let mut registry = registry();
     let build = Family::<[(&'static str, &'static str); 1], Gauge>::default();
     build.get_or_create(&[("version", version)]).set(1);
-    registry.register("build_info", "1, and the version as a label", build);
+    registry.register("build_info", "Always 1; the version is a label", build);
     registry.register(
         "unreadable_documents",
-        "Times that a document was left out because it cannot be read, by collection",
+        "Documents left out because they cannot be read, by collection",
         UNREADABLE_DOCUMENTS.clone(),
     );
     registry

@@ -114,7 +114,7 @@ async fn accept<F>(
                 tokio::spawn(talk(connection, registry.clone(), needs.clone()));
             }
             Err(error) => {
-                log::debug!(error:% = error; "no connection could be taken");
+                log::debug!(error:% = error; "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -132,7 +132,7 @@ where
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     if let Err(error) = server.serve_connection(TokioIo::new(connection), answer).await {
-        log::debug!(error:% = error; "a connection of an operator broke");
+        log::debug!(error:% = error; "an operator's connection failed");
     }
 }
 

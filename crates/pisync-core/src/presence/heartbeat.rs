@@ -133,7 +133,7 @@ impl Heartbeat {
     pub async fn keep(self, role: Process) {
         loop {
             if let Err(error) = self.send(role).await {
-                log::debug!(error:% = error; "no sign of life given");
+                log::debug!(error:% = error; "heartbeat not sent");
             }
             tokio::time::sleep(INTERVAL).await;
         }

@@ -21,7 +21,7 @@ impl Queue {
             let notice = redis::cmd("PUBLISH").arg(wake).arg(partition.number()).clone();
             // Only a wake-up: workers also poll.
             if let Err(error) = self.redis.query::<()>(&notice).await {
-                log::debug!(error:% = error; "nobody was woken");
+                log::debug!(error:% = error; "workers were not woken");
             }
         }
         Ok(())

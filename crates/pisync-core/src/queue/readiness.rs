@@ -77,7 +77,7 @@ impl Readiness {
 /// A short stable word, and the same for people.
 type Cause = (&'static str, &'static str);
 
-const FULL: Cause = (QUEUE_FULL, "as many events wait as may: --max-queue");
+const FULL: Cause = (QUEUE_FULL, "the queue is full: --max-queue");
 
 impl Queue {
     /// Returns whether a worker could work. Each partition gets a write that changes nothing, which Redis refuses as it

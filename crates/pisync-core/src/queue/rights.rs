@@ -46,16 +46,16 @@ const fn may(command: &'static str, on: On, rest: &'static [&'static str], loses
 }
 
 const TYPES: &str = "an error about the type of a key does not name the key";
-const WAKE: &str = "workers look every second instead of being woken";
+const WAKE: &str = "workers poll every second instead of being woken";
 const TOTALS: &str = "the totals of `queue status` stand still";
 const SESSIONS: &str = "signing out is refused, and sessions may read alone";
-const ALIVE: &str = "the alerter cannot tell a silent fleet from a system that does not listen";
+const ALIVE: &str = "the alerter cannot tell a silent fleet from an outage of the system";
 const NOBODY: &str = "pages, `/readyz` and metrics say that no alerter runs";
-const STATUS: &str = "metrics and dashboard say nothing of the queue";
-const SEEN: &str = "pages and metrics say nothing of when devices were last heard of";
-const STALLS: &str = "an alerter does not see that the pipeline stands still";
+const STATUS: &str = "metrics and dashboard show no queue";
+const SEEN: &str = "pages and metrics show no last-seen times";
+const STALLS: &str = "an alerter does not detect a stalled pipeline";
 const HINTS: &str = "alerts come with the next tick instead of at once";
-const LETTERS: &str = "dead letters cannot be shown or treated";
+const LETTERS: &str = "dead letters cannot be listed, requeued or purged";
 
 /// The commands of every process.
 const ALL: &[Right] = &[

@@ -18,7 +18,7 @@ impl Queue {
     /// Fails if only an operator can help: a wrong password, a missing right, an eviction policy that loses events,
     /// another number of partitions.
     pub async fn open(&self, process: Process) -> Result<(), QueueError> {
-        let log = RefusalLog::new("redis cannot be used, trying on", "redis can be used again", Duration::ZERO);
+        let log = RefusalLog::new("redis is unavailable, retrying", "redis is available again", Duration::ZERO);
         let is_examined = match self.examine(process).await {
             Ok(()) => true,
             Err(QueueError::Denied(why)) => return Err(QueueError::Misconfigured(why)),

@@ -33,7 +33,7 @@ pub enum QueueError {
     #[error("the number of partitions is being changed, or was: start the process with the new --partitions")]
     PartitionsChanged,
     /// Redis or the settings have to change first; waiting will not help.
-    #[error("redis cannot be used as it is set up: {0}")]
+    #[error("redis is misconfigured: {0}")]
     Misconfigured(String),
 }
 
@@ -120,7 +120,7 @@ impl QueueError {
 fn wrong_setting(error: &RedisError, said: &str) -> Option<&'static str> {
     let says = |word: &str| said.contains(word);
     if says("DB index is out of range") {
-        Some("the server has no database of this number: write another one behind the host, or none for 0")
+        Some("the server has no database of this number: write another one after the host, or none for 0")
     } else if says("cluster support disabled") {
         Some("the server is no node of a cluster: write redis:// in place of redis+cluster://")
     } else if says("does not point to a sentinel") {

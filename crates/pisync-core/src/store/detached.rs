@@ -16,7 +16,7 @@ pub enum Undone {
     #[error("no answer within {} ms", .0.as_millis())]
     Late(Duration),
     /// It panicked.
-    #[error("the task that asked died")]
+    #[error("the task failed")]
     Died,
 }
 

@@ -17,7 +17,7 @@ pub enum StoreError {
     #[error("mongodb {SETTING} refuses access: {0}")]
     Denied(String),
     /// The settings have to change first; waiting will not help.
-    #[error("mongodb {SETTING} cannot be used so: {0}")]
+    #[error("mongodb {SETTING} is misconfigured: {0}")]
     Misconfigured(String),
     /// `MongoDB` refused the operation.
     #[error("mongodb refused the operation: {name} (code {code})")]
@@ -108,7 +108,7 @@ impl From<mongodb::error::Error> for StoreError {
                 Self::Unavailable(format!("connection lost: {message}"))
             }
             ErrorKind::BsonDeserialization(_) => {
-                Self::Malformed { collection: "a reply", detail: "it has not the shape asked for".into() }
+                Self::Malformed { collection: "a reply", detail: "it does not have the expected shape".into() }
             }
             _ => Self::Unavailable("the driver failed".into()),
         }

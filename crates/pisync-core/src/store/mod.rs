@@ -152,7 +152,7 @@ impl Store {
     /// Fails if only an operator can help: a wrong password, or a missing right.
     pub async fn ensure_indexes_in_time(&self, process: Process) -> Result<(), StoreError> {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
-        let log = RefusalLog::new("the indexes could not be made yet", "the indexes are there", Duration::ZERO);
+        let log = RefusalLog::new("the indexes could not be made yet", "the indexes are ready", Duration::ZERO);
         let mut is_uri_examined = false;
         loop {
             let store = self.clone();
@@ -186,7 +186,7 @@ impl Store {
     /// solve is named in the log. Reports are still accepted, and wait in the queue.
     pub async fn keep_indexes(&self, process: Process) {
         if let Err(error) = self.ensure_indexes_in_time(process).await {
-            log::error!(error:% = error; "reads are not available until this is put right and the process started anew");
+            log::error!(error:% = error; "reads are unavailable until this is fixed and the process is restarted");
             return;
         }
         loop {

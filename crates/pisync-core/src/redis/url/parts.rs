@@ -52,7 +52,7 @@ impl Parts {
             return Err(bad(if fragment == "insecure" {
                 "#insecure is not supported: name the CA of the server by --redis-ca-file (PISYNC_REDIS_CA_FILE)"
             } else {
-                "it has a #, which a Redis URL has not: in a password it is written %23"
+                "it has a #, which a Redis URL cannot have: in a password it is written %23"
             }));
         }
         let (login, hosts) = authority.rsplit_once('@').map_or((None, authority), |(user, hosts)| (Some(user), hosts));
@@ -202,7 +202,7 @@ impl Host {
             None => text.find(':').map_or((text, ""), |at| text.split_at(at)),
         };
         if port_text.matches(':').count() > 1 {
-            return Err(bad("an IPv6 address stands in brackets: [::1]:6379"));
+            return Err(bad("an IPv6 address is written in brackets: [::1]:6379"));
         }
         if name.is_empty() {
             return Err(bad("it names no host"));
@@ -219,7 +219,7 @@ impl Host {
                 bad("its port is not a number from 1 to 65535 (a : in the user or the password is written %3A)")
             })?,
             None if port_text.is_empty() => port,
-            None => return Err(bad("behind the brackets of an IPv6 address stands :PORT or nothing")),
+            None => return Err(bad("after the brackets of an IPv6 address comes :PORT or nothing")),
         };
         Ok(Self { name: name.to_owned(), port })
     }

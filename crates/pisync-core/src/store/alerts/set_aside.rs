@@ -45,7 +45,7 @@ impl Alerts {
             ),
             Err(error) => log::warn!(
                 collection = NAME, document:% = id, error:% = error;
-                "an open incident that cannot be read keeps another from opening: mend or remove it"
+                "an open incident that cannot be read blocks a new one: repair or remove it"
             ),
         }
     }
