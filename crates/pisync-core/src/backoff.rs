@@ -1,9 +1,9 @@
-//! How long to wait before trying a server again.
+//! Waits between attempts to reach a server again.
 
 use std::time::Duration;
 
-/// Doubling waits with full jitter, so that many clients do not return at the same moment.
-/// Source: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+/// Exponential backoff with jitter, so that many clients do not return at the same moment. Source: "Exponential Backoff
+/// And Jitter", AWS Architecture Blog, 2015.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     first: Duration,
@@ -12,24 +12,24 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Waits of up to `first`, twice that, and so on up to `longest`.
+    /// Returns a backoff whose waits double from `first` to at most `longest`.
     pub fn new(first: Duration, longest: Duration) -> Self {
         Self { first, longest, tries: 0 }
     }
 
-    /// The next wait: between half of the step and all of it.
+    /// Returns the next wait: between half of the step and all of it.
     pub fn next_wait(&mut self) -> Duration {
         let step = self.first.saturating_mul(2_u32.saturating_pow(self.tries)).min(self.longest);
         self.tries = self.tries.saturating_add(1);
         step.mul_f64(fastrand::f64().mul_add(0.5, 0.5))
     }
 
-    /// Starts again with the shortest wait, after a success.
+    /// Starts again with the shortest wait. Call it after a success.
     pub fn reset(&mut self) {
         self.tries = 0;
     }
 
-    /// Whether nothing was waited for since the start or the last success.
+    /// Returns true if no wait was taken since the start or the last success.
     pub fn is_fresh(&self) -> bool {
         self.tries == 0
     }

@@ -1,5 +1,5 @@
-//! Dying on purpose, at a named point: how the promises are put to the test. Without the feature
-//! `failpoints`, as in what is released, there is no such setting and no such point.
+//! Failpoints: tests kill a process at a named point. Without the feature `failpoints`, as in release builds, there are
+//! no such settings and no such points.
 
 #[cfg(feature = "failpoints")]
 use std::{
@@ -19,11 +19,11 @@ use nix::{
 
 use crate::models::DeviceId;
 
-/// Where a process is to die; nowhere, unless a test says so.
+/// The point at which a process dies; none, unless a test sets one.
 #[derive(Debug, Clone, Default, Args)]
 pub struct CrashSettings {
     #[cfg(feature = "failpoints")]
-    /// For tests of the system: kill this process at the named point, the Nth time it is passed
+    /// For tests: kill this process at the named point, the Nth time it is passed
     #[arg(long, global = true, env = "PISYNC_CRASH_AT", value_name = "POINT[:N]", hide = true)]
     crash_at: Option<CrashAt>,
 }
@@ -37,21 +37,21 @@ struct CrashAt {
 
 #[cfg(not(feature = "failpoints"))]
 impl CrashSettings {
-    /// Goes on.
+    /// Does nothing.
     pub fn pass(&self, _: &str) {}
 
-    /// Nothing.
+    /// Returns nothing.
     pub fn argument(&self) -> Option<String> {
         None
     }
 
-    /// Goes on.
+    /// Does nothing.
     pub fn pass_reading(&self, _: &DeviceId) {}
 }
 
 #[cfg(feature = "failpoints")]
 impl CrashSettings {
-    /// Dies here, by SIGKILL, if this is the point and its turn has come.
+    /// Kills the process with SIGKILL if this is the point and its turn has come.
     pub fn pass(&self, point: &str) {
         if let Some(crash) = self.crash_at.as_ref().filter(|crash| crash.point == point)
             && crash.passes_left.fetch_sub(1, Ordering::Relaxed) == 1
@@ -60,12 +60,12 @@ impl CrashSettings {
         }
     }
 
-    /// The flag that gives a child process the same setting.
+    /// Returns the flag that gives a child process the same setting.
     pub fn argument(&self) -> Option<String> {
         self.crash_at.as_ref().map(|crash| format!("--crash-at={}", crash.point))
     }
 
-    /// Dies here if the point is `reading/` and this device: a message that kills its worker.
+    /// Kills the process if the point is `reading/` and this device: a poison message.
     pub fn pass_reading(&self, device_id: &DeviceId) {
         if self.crash_at.is_some() {
             self.pass(&format!("reading/{device_id}"));

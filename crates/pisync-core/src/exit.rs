@@ -4,9 +4,9 @@ use std::{fmt, process::ExitCode};
 
 use crate::{queue::QueueError, settings::CannotBind, store::StoreError};
 
-/// Returns the exit status of a program that has ended so, and prints why it failed.
+/// Returns the exit status of a finished program, and prints the error if it failed.
 ///
-/// 2 if the settings, or a server's set-up, have to change before it can work; else 1.
+/// The status is 2 if the settings or a server's set-up have to change first; else 1.
 #[expect(clippy::print_stderr, reason = "it is the last word of the program")]
 pub fn code<E>(ended: Result<(), E>) -> ExitCode
 where

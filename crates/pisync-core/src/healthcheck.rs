@@ -1,5 +1,5 @@
-//! The verb `healthcheck`: a program asks its own process whether it is well. A container whose
-//! image holds nothing but the program has nobody else to ask.
+//! The command `healthcheck`: a program asks its own process for its health, since a minimal container image holds no
+//! other program that could.
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
@@ -9,43 +9,43 @@ use std::{
 
 use clap::Args;
 
-/// How long a connection, and then an answer, may take.
+/// The timeout of the connection, and then of the answer.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The most bytes of an answer that are looked at: its first line is shorter.
+/// The most bytes of an answer that are read: its first line is shorter.
 const LONGEST: u64 = 1024;
 
-/// What is asked.
+/// The arguments of the command.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Healthcheck {
-    /// Ask whether it is ready (/readyz) and not only whether it lives (/healthz)
+    /// Ask for readiness (/readyz) instead of liveness (/healthz)
     #[arg(long)]
     pub ready: bool,
 }
 
-/// Why a process is not well.
+/// The reason that a process is unhealthy.
 #[derive(Debug, thiserror::Error)]
 pub enum Unwell {
-    /// The settings name no port to ask at.
-    #[error("there is no port to ask at: set --ops-bind (PISYNC_OPS_BIND) as the process has it")]
+    /// The settings name no port.
+    #[error("no port is set: give --ops-bind (PISYNC_OPS_BIND) the process's own value")]
     NoPort,
-    /// It cannot be reached or does not answer.
+    /// The process cannot be reached or does not answer.
     #[error("it does not answer")]
     Silent(#[from] io::Error),
-    /// It answers, and not with 200.
+    /// The answer is not 200.
     #[error("it answers {0}")]
     Answers(String),
 }
 
 impl Healthcheck {
-    /// Asks the process that listens on `address`.
+    /// Asks the process that listens on `address`. Blocks for some seconds at most.
     ///
-    /// Fails where it does not answer with 200 within seconds; it blocks so long.
+    /// Fails if the answer is not 200 or does not come in time.
     pub fn ask(self, address: SocketAddr) -> Result<(), Unwell> {
         self.ask_over(connect(address)?)
     }
 
-    /// Asks over a connection that is there, which may be an encrypted one.
+    /// Asks over an open connection, which may be encrypted.
     pub fn ask_over(self, mut connection: impl Read + Write) -> Result<(), Unwell> {
         let path = if self.ready { "/readyz" } else { "/healthz" };
         write!(connection, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
@@ -56,7 +56,7 @@ impl Healthcheck {
     }
 }
 
-/// A connection to a process that listens on `address`; over loopback if it listens everywhere.
+/// Returns a connection to the process that listens on `address`; over loopback if it listens on all addresses.
 pub fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     let connection = TcpStream::connect_timeout(&reachable(address), TIMEOUT)?;
     connection.set_read_timeout(Some(TIMEOUT))?;

@@ -1,20 +1,20 @@
-//! What all programs of `PiSync` share: what a sync event is, where it waits, where it is stored.
+//! The code that all programs of `PiSync` share: the models, the queue, the store and the settings.
 //!
 //! In reading order:
-//! - [`models`]: events, devices, alerts and the fleet as plain values; no server is known here.
+//! - [`models`]: events, devices, alerts and the fleet as plain values, without any server.
 //! - `codec`: the two forms of an event, in Redis and in `MongoDB`.
-//! - [`queue`]: the partitioned Redis lists between the API and the workers; `redis`: the way there.
-//! - [`presence`]: what Redis knows beside the queue, such as when devices were last heard of.
+//! - [`queue`]: the partitioned Redis lists between the API and the workers; `redis`: the connection to it.
+//! - [`presence`]: data in Redis beside the queue, such as the last-seen times of devices.
 //! - [`repartition`]: changing the number of partitions of both.
 //! - [`store`]: the `MongoDB` collections.
-//! - [`refusal_log`]: refusals are logged when they begin and when they are over.
-//! - [`settings`], [`signing_keys`], [`logging`], [`shutdown`], [`exit`], [`backoff`]: what every program needs
-//!   to run; [`process`]: which one it is; [`crash`] for tests of the whole.
-//! - [`time`]: times as text, hours and minutes; [`text`]: numbers as everything writes them.
-//! - [`metrics`], [`ops`], [`healthcheck`]: what operators see of a process, the port for it, and
-//!   how a process asks itself.
+//! - [`refusal_log`]: logs when refusals begin and end.
+//! - [`settings`], [`signing_keys`], [`logging`], [`shutdown`], [`exit`], [`backoff`]: basics of every
+//!   program; [`process`]: its name; [`crash`] for tests of the whole.
+//! - [`time`]: times as text, hours and minutes; [`text`]: numbers as text.
+//! - [`metrics`], [`ops`], [`healthcheck`]: the metrics of a process, its port for operators, and its
+//!   own health check.
 //!
-//! `models` ← `codec` ← `store`, `queue`; `redis` ← `queue` ← `presence`. `queue` and `store` do not know each
+//! `models` ← `codec` ← `store`, `queue`; `redis` ← `queue` ← `presence`. `queue` and `store` do not depend on each
 //! other.
 
 mod codec;

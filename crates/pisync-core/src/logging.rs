@@ -1,4 +1,4 @@
-//! The log of every binary: text for people or one JSON object per line, levels by `RUST_LOG`.
+//! The log of every binary: plain text or one JSON object per line, levels by `RUST_LOG`.
 
 use std::io::Write;
 
@@ -12,23 +12,24 @@ use log::{
 
 use crate::time::rfc3339;
 
-/// How log lines are written, on standard error.
+/// The format of log lines, on standard error.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Plain text.
     #[default]
     Text,
     /// One JSON object per line: `time`, `level`, `target`, `message` and the line's own keys.
     Json,
 }
 
-/// What the framework of the server says of each connection, as an error: strangers could fill the log.
+/// The log target of the web framework's connection errors. It is off by default, since strangers could fill the log
+/// with them.
 const OF_CONNECTIONS: &str = "actix_http::h1::dispatcher";
 
-/// Starts logging; `info` and above unless `RUST_LOG` says otherwise. A second call does nothing.
+/// Starts logging, at `info` and above unless `RUST_LOG` is set. A second call does nothing.
 pub fn init(format: LogFormat) {
     let mut builder = Builder::new();
-    // RUST_LOG can still ask for it by name.
+    // RUST_LOG can still turn it on by name.
     builder.filter_module(OF_CONNECTIONS, LevelFilter::Off);
     builder.parse_env(Env::default().default_filter_or("info"));
     if format == LogFormat::Json {
@@ -57,8 +58,8 @@ pub fn init(format: LogFormat) {
     let _ = builder.try_init();
 }
 
-/// Fails if `RUST_LOG` holds something that is no level and no target with one: taken as a target, it
-/// would silence everything else.
+/// Fails if `RUST_LOG` has a part that is neither a level nor `target=level`: taken as a target, it would silence
+/// everything else.
 pub(crate) fn check_levels() -> Result<(), String> {
     #[expect(clippy::disallowed_methods, reason = "the variable is that of the logging library")]
     let given = std::env::var("RUST_LOG").unwrap_or_default();
@@ -80,8 +81,7 @@ fn check(given: &str) -> Result<(), String> {
     }
 }
 
-/// A text with what would begin a new line, or change what a terminal shows, written as a number:
-/// what others have sent is in it.
+/// Returns a text with line breaks and terminal control characters escaped as numbers: it may hold input from outside.
 fn escaped(text: &str) -> String {
     let is_unseen = |character: char| {
         character.is_control()
@@ -100,7 +100,7 @@ fn escaped(text: &str) -> String {
     shown
 }
 
-/// Adds a record's keys to a line, as `key=value`.
+/// Appends a record's keys to a line, as `key=value`.
 struct Pairs<'a>(&'a mut String);
 
 impl<'kvs> VisitSource<'kvs> for Pairs<'_> {
@@ -110,7 +110,7 @@ impl<'kvs> VisitSource<'kvs> for Pairs<'_> {
     }
 }
 
-/// Puts a record's keys into the JSON object, numbers and booleans as such.
+/// Puts a record's keys into the JSON object, with numbers and booleans as such.
 struct Members<'a>(&'a mut serde_json::Map<String, serde_json::Value>);
 
 impl<'kvs> VisitSource<'kvs> for Members<'_> {

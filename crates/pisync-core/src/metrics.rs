@@ -1,7 +1,6 @@
-//! What the metrics of all processes share: their prefix, their buckets, and the form in which
-//! Prometheus reads them.
+//! The metrics of all processes: their common prefix, buckets and text format.
 //!
-//! A metric never has a label that grows with the fleet, such as a device.
+//! No metric has a label that grows with the fleet, such as a device.
 
 use std::{
     collections::HashSet,
@@ -18,42 +17,42 @@ use prometheus_client::{
 /// The media type of [`render`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// What all names begin with.
+/// The prefix of all names.
 const PREFIX: &str = "pisync";
 
-/// How often a document was left out since it cannot be read, by collection: of this process, whoever
-/// read it. Every read of the store and of Redis counts here.
+/// The number of documents left out because they cannot be read, by collection, in this process. Every read of the
+/// store and of Redis counts here.
 pub static UNREADABLE_DOCUMENTS: LazyLock<Family<[(&'static str, &'static str); 1], Counter>> =
     LazyLock::new(Family::default);
 
-/// A registry of nothing; every name in it gets the prefix.
+/// Returns an empty registry; every name in it gets the prefix.
 pub fn registry() -> Registry {
     Registry::with_prefix(PREFIX)
 }
 
-/// A registry that tells which version runs.
+/// Returns a registry with the version of the program.
 pub fn registry_of(version: &'static str) -> Registry {
     let mut registry = registry();
     let build = Family::<[(&'static str, &'static str); 1], Gauge>::default();
     build.get_or_create(&[("version", version)]).set(1);
-    registry.register("build_info", "1, and the version as a label", build);
+    registry.register("build_info", "Always 1; the version is a label", build);
     registry.register(
         "unreadable_documents",
-        "Times that a document was left out because it cannot be read, by collection",
+        "Documents left out because they cannot be read, by collection",
         UNREADABLE_DOCUMENTS.clone(),
     );
     registry
 }
 
-/// A histogram of seconds, from what an answer out of memory takes to what nobody waits for.
+/// Returns a histogram of seconds, with buckets from an answer out of memory to a timeout.
 pub fn seconds() -> Histogram {
     Histogram::new([0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0])
 }
 
-/// The metrics in the text format of Prometheus, version 0.0.4.
+/// Returns the metrics in the text format of Prometheus, version 0.0.4.
 ///
-/// The library writes `OpenMetrics`, in which the name of a counter's family lacks the `_total`
-/// of its samples, and which ends in a mark of its own. `promtool check metrics` takes neither.
+/// The library writes `OpenMetrics`, in which the name of a counter's family lacks the `_total` of its samples, and
+/// which ends in a mark of its own. `promtool check metrics` accepts neither.
 pub fn render(registry: &Registry) -> Result<String, fmt::Error> {
     let mut written = String::new();
     text::encode_registry(&mut written, registry)?;
@@ -71,7 +70,7 @@ pub fn render(registry: &Registry) -> Result<String, fmt::Error> {
     Ok(rendered)
 }
 
-/// The family's name, where the line says that it is a counter.
+/// Returns the family's name if the line declares a counter.
 fn counter_of(line: &str) -> Option<&str> {
     line.strip_prefix("# TYPE ")?.strip_suffix(" counter")
 }

@@ -1,5 +1,4 @@
-//! The port for operators of a process that serves no HTTP else: `/healthz`, `/readyz` and
-//! `/metrics`.
+//! The port for operators of a process without other HTTP routes: `/healthz`, `/readyz` and `/metrics`.
 
 use std::{convert::Infallible, future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -25,13 +24,13 @@ use crate::{
     store::StoreError,
 };
 
-/// How long the head of a request may take.
+/// The timeout of a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long to wait before the next connection when none can be taken, as without free files.
+/// The wait after a failed accept, as without free file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Where the port is.
+/// The address of the port.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct OpsSettings {
     /// Address of a port with /healthz, /readyz and /metrics of this process; none unless set
@@ -39,36 +38,36 @@ pub struct OpsSettings {
     pub ops_bind: Option<SocketAddr>,
 }
 
-/// What a process needs, and whether it has it.
+/// A dependency of a process, and whether it is met.
 #[derive(Debug, Clone)]
 pub struct Need {
     /// Its name in the answer.
     pub name: &'static str,
     /// Whether the process can work.
     pub is_met: bool,
-    /// What is wrong, by cause; also where it can work in part.
+    /// The causes of failure; there can be some even if the process can work in part.
     pub refused: Vec<Refused>,
 }
 
-/// All of them.
+/// All dependencies.
 pub type Needs = Vec<Need>;
 
 impl Need {
-    /// A need that is met or not, with a cause if not: a short stable word, and the same for people.
+    /// Returns a need that is met, or not with a cause: a short stable word, and the same for people.
     pub fn of(name: &'static str, met: Result<(), (&'static str, &'static str)>) -> Self {
         let refused = |(cause, detail)| Refused { cause, detail, partitions: Vec::new() };
         Self { name, is_met: met.is_ok(), refused: met.err().map(refused).into_iter().collect() }
     }
 }
 
-/// Redis is met while any partition can be worked on.
+/// Redis is met while any partition can be processed.
 impl From<Readiness> for Need {
     fn from(readiness: Readiness) -> Self {
         Self { name: "redis", is_met: readiness.is_ready(), refused: readiness.refused }
     }
 }
 
-/// `MongoDB` is met while a write is taken.
+/// `MongoDB` is met while it accepts writes.
 impl From<Result<(), StoreError>> for Need {
     fn from(writes: Result<(), StoreError>) -> Self {
         Self::of("mongodb", writes.map_err(|error| (error.cause(), error.detail())))
@@ -76,14 +75,14 @@ impl From<Result<(), StoreError>> for Need {
 }
 
 impl OpsSettings {
-    /// Asks the process that has these settings whether it is well.
+    /// Asks the process with these settings for its health.
     pub fn ask(self, healthcheck: Healthcheck) -> Result<(), Unwell> {
         healthcheck.ask(self.ops_bind.ok_or(Unwell::NoPort)?)
     }
 
-    /// Serves where the settings say so, until the process ends; `needs` is asked for `/readyz`.
+    /// Serves the port, if one is set, until the process ends. Each `/readyz` calls `needs`.
     ///
-    /// Fails where the address cannot be bound.
+    /// Fails if the address cannot be bound.
     pub async fn serve<F>(
         self,
         registry: Registry,
@@ -115,7 +114,7 @@ async fn accept<F>(
                 tokio::spawn(talk(connection, registry.clone(), needs.clone()));
             }
             Err(error) => {
-                log::debug!(error:% = error; "no connection could be taken");
+                log::debug!(error:% = error; "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -133,7 +132,7 @@ where
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     if let Err(error) = server.serve_connection(TokioIo::new(connection), answer).await {
-        log::debug!(error:% = error; "a connection of an operator broke");
+        log::debug!(error:% = error; "an operator's connection failed");
     }
 }
 

@@ -1,9 +1,9 @@
 //! The programs of the system.
 
-/// Which program a process runs.
+/// The program that a process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Process {
-    /// `ingest-api`, which takes reports.
+    /// `ingest-api`, which accepts reports.
     Ingest,
     /// `queue-worker`, which stores them.
     Worker,

@@ -1,4 +1,4 @@
-//! What is refused: said once when it begins and once when it is over, with how often and how long.
+//! A log of refusals: one line when they begin and one when they end, with count and duration.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,14 +12,14 @@ use std::{
 
 /// Logs the beginning and the end of refusals, one pair of lines for each cause.
 ///
-/// A cause is over when each place that it struck has had a success, and nothing was refused for it
-/// for a while: one that comes and goes every second is one refusal.
+/// A cause ends once every affected place has had a success, and nothing was refused for some time. So one that comes
+/// and goes every second is one refusal.
 #[derive(Debug)]
 pub struct RefusalLog {
     begun: &'static str,
     over: &'static str,
     quiet: Duration,
-    /// Whether any cause is open: so that a success costs no lock.
+    /// Whether any cause is open, so that a success takes no lock.
     is_open: AtomicBool,
     open: Mutex<BTreeMap<&'static str, Open>>,
 }
@@ -33,12 +33,12 @@ struct Open {
 }
 
 impl RefusalLog {
-    /// A log whose lines say `begun` and `over`; a cause is over after `quiet` without a refusal.
+    /// Returns a log with the lines `begun` and `over`; a cause ends after `quiet` without a refusal.
     pub fn new(begun: &'static str, over: &'static str, quiet: Duration) -> Self {
         Self { begun, over, quiet, is_open: AtomicBool::new(false), open: Mutex::default() }
     }
 
-    /// Counts `count` refusals at a place, and says so if they are the first.
+    /// Counts `count` refusals at a place, and logs the first.
     pub fn refused(&self, cause: &'static str, place: u16, count: u64, why: &dyn fmt::Display) {
         let now = Instant::now();
         let mut open = self.lock();
@@ -52,7 +52,7 @@ impl RefusalLog {
         entry.places.insert(place);
     }
 
-    /// Takes note of a success at a place, and says what is over by it.
+    /// Records a success at a place, and logs the causes that end by it.
     pub fn succeeded(&self, place: u16) {
         if !self.is_open() {
             return;

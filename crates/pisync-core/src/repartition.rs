@@ -1,8 +1,8 @@
-//! Changing the number of partitions: take nothing, drain, move what stays, switch.
+//! Changing the number of partitions: close, drain, move, switch.
 //!
-//! Each step may be done again, by the same or another process, after any of them has died: what
-//! is moved is copied first and removed last, and the number itself is written at the very end.
-//! While it lasts, every push is refused, so that no device has events in two partitions at once.
+//! Each step may be repeated, by the same or another process, after any of them has died. Entries are copied first and
+//! removed last, and the number itself is written at the very end. Meanwhile every push is refused, so that no device
+//! has events in two partitions at once.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -17,30 +17,30 @@ use crate::{
     settings::RedisSettings,
 };
 
-/// How many entries are moved in one step, as the server counts.
+/// The number of entries moved in one step, as the server counts.
 const BATCH_SIZE: usize = 1_000;
 
-/// A change of the number of partitions, to be done in the order of its methods.
+/// A change of the number of partitions. Call its methods in their order.
 #[derive(Debug)]
 pub struct Repartition {
     old: Queue,
     new: Queue,
-    /// Every partition that may hold something, of this change or one that was not finished.
+    /// Every partition that may hold entries, of this change or of an unfinished one.
     span: Queue,
     begun: bool,
 }
 
-/// What was moved to other partitions.
+/// The entries moved to other partitions.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Moved {
-    /// Devices, with when they were last heard of.
+    /// Devices with last-seen times.
     pub devices: usize,
     /// Dead letters.
     pub dead_letters: usize,
 }
 
 impl Repartition {
-    /// Reads how many partitions the queue has; the settings' own number does not matter.
+    /// Reads the queue's number of partitions; the number in the settings does not matter.
     pub async fn look(settings: &RedisSettings, to: u16) -> Result<Self, QueueError> {
         let redis = Redis::new(settings, None)?;
         let of = |count| Queue { redis: redis.clone(), keys: Arc::new(Keys::new(&settings.key_prefix, count)) };
@@ -51,44 +51,43 @@ impl Repartition {
         Ok(Self { old: of(from), new, span, begun: begun.is_some() })
     }
 
-    /// The number of partitions until now.
+    /// Returns the number of partitions until now.
     pub fn from(&self) -> u16 {
         self.old.keys.count()
     }
 
-    /// Whether there is nothing to do: the number is right, and no change of it was left half done.
+    /// Returns whether there is nothing to do: the number is right, and no change is unfinished.
     pub fn is_done(&self) -> bool {
         !self.begun && self.old.keys.count() == self.new.keys.count()
     }
 
-    /// Whether a partition hands out nothing, so that it would never be drained.
+    /// Returns whether a partition is paused, so that it would never be drained.
     pub async fn is_paused(&self) -> Result<bool, QueueError> {
         Ok(self.old.status_of_all().await?.iter().any(|status| status.paused))
     }
 
-    /// Lets every partition refuse what comes, and go on handing out what is there.
+    /// Closes every partition: pushes are refused, and claims continue.
     pub async fn close(&self) -> Result<(), QueueError> {
         self.set("repartition", self.span.keys.count()).await?;
         self.mark(&format!("{}>", self.old.keys.count())).await
     }
 
-    /// How many messages wait or are in flight.
+    /// Returns the number of messages waiting or in flight.
     pub async fn remaining(&self) -> Result<u64, QueueError> {
         let status = self.span.status_of_all().await?;
         Ok(status.iter().map(|status| status.ready + status.in_flight()).sum())
     }
 
-    /// Takes the closing back, where draining takes too long.
+    /// Reopens the partitions, if draining takes too long.
     pub async fn reopen(&self) -> Result<(), QueueError> {
         self.mark(&self.old.keys.count().to_string()).await?;
         self.unset("repartition").await
     }
 
-    /// Shuts out all who have the old number, moves what the drained partitions keep, and sets
-    /// the new number.
+    /// Shuts out all processes with the old number, moves the rest of the drained partitions, and sets the new number.
     ///
-    /// Fails where something waits or is in flight: [`Repartition::remaining`] must have been 0
-    /// after [`Repartition::close`].
+    /// Fails if messages wait or are in flight: [`Repartition::remaining`] must have been 0 after
+    /// [`Repartition::close`].
     pub async fn finish(&self) -> Result<Moved, QueueError> {
         if self.remaining().await? > 0 {
             return Err(QueueError::Unavailable("events wait in the old partitions".into()));
@@ -108,7 +107,7 @@ impl Repartition {
         Ok(moved)
     }
 
-    /// Says in each partition which number is in force.
+    /// Writes into each partition the number that is in force.
     async fn mark(&self, count: &str) -> Result<(), QueueError> {
         for partition in self.span.partitions() {
             let key = self.span.keys.of(partition, "count");
@@ -140,7 +139,8 @@ impl Repartition {
         }
     }
 
-    /// A letter lies where its device's events go: requeued, it must meet them there.
+    /// Moves the dead letters. A letter is in its device's partition, so that requeueing puts it among that device's
+    /// events.
     async fn move_dead_letters(&self, from: Partition) -> Result<usize, QueueError> {
         let mut moved = 0;
         for buried in self.span.dead_letters(from, 0, usize::MAX).await?.iter().rev() {
@@ -164,7 +164,7 @@ impl Repartition {
         device.map_or_else(|_| self.folded(buried.partition), |device| self.new.partition_of(&device))
     }
 
-    /// Where goes what belongs to no device.
+    /// Returns the new partition of entries that belong to no device.
     fn folded(&self, partition: Partition) -> Partition {
         Partition(partition.number() % self.new.keys.count())
     }
@@ -179,7 +179,7 @@ impl Repartition {
         self.query(redis::cmd("UNLINK").arg(here)).await
     }
 
-    /// Should this be cut short, one total is counted twice: they are for people.
+    /// Moves the totals. If this is interrupted, one total is counted twice: they are for people.
     async fn move_totals(&self, from: Partition) -> Result<(), QueueError> {
         let (here, there) = (self.span.keys.of(from, "stats"), self.new.keys.of(self.folded(from), "stats"));
         let totals: HashMap<String, u64> = self.query(redis::cmd("HGETALL").arg(&here)).await?;
@@ -203,7 +203,7 @@ impl Repartition {
     }
 }
 
-/// What is no device id was put there by a person, and stays.
+/// Returns a device id. A member in another form was written by a person, and stays.
 fn read(device: &[u8]) -> Option<DeviceId> {
     DeviceId::parse(std::str::from_utf8(device).ok()?).ok()
 }

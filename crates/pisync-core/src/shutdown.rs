@@ -1,11 +1,11 @@
-//! When to stop: one token that the first SIGTERM or SIGINT cancels.
+//! Graceful shutdown: one token that the first SIGTERM or SIGINT cancels.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Starts listening for SIGTERM and SIGINT; the token is cancelled by the first of either.
+/// Starts listening for SIGTERM and SIGINT; the first of either cancels the token.
 ///
-/// Fails where the process may not install signal handlers.
+/// Fails if the process may not install signal handlers.
 pub fn on_signal() -> std::io::Result<CancellationToken> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let token = CancellationToken::new();

@@ -4,19 +4,19 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use crate::settings::Secret;
 
-/// The fewest bytes of a key.
+/// The least length of a key, in bytes.
 const FEWEST: usize = 32;
 
-/// Where Docker and Podman put the secrets of a container.
+/// The directory of a container's secrets in Docker and Podman.
 const CONTAINER_SECRETS: &str = "/run/secrets";
 
 /// The most keys of a file.
 const MOST: usize = 8;
 
-/// Reads the keys of a file, one in each line.
+/// Reads the keys of a file, one per line.
 ///
-/// Fails where it cannot be read, holds no key or a short one, or other users may read or write it;
-/// the error never repeats what the file holds.
+/// Fails if it cannot be read, holds no key or a short one, or other users may read or write it. The error never
+/// repeats the content of the file.
 pub fn read(path: &Path) -> Result<Vec<Secret>, String> {
     let text = private(path, 0o027, "chmod 600")?;
     let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty());
@@ -39,18 +39,18 @@ pub fn read(path: &Path) -> Result<Vec<Secret>, String> {
     }
 }
 
-/// The text of a file that others are not to touch: none of `forbidden` of its mode may be set.
+/// Returns the text of a private file: none of `forbidden` of its mode may be set.
 ///
-/// Fails with the mode, and with what to do about it.
+/// Fails with the mode and the remedy.
 pub fn private(path: &Path, forbidden: u32, remedy: &str) -> Result<String, String> {
     require_mode(path, forbidden, remedy)?;
     fs::read_to_string(path).map_err(|error| format!("reading {}: {error}", path.display()))
 }
 
-/// Fails where a file has any of `forbidden` in its mode, with the mode and with what to do about it.
+/// Fails if a file has any of `forbidden` in its mode, with the mode and the remedy.
 pub fn require_mode(path: &Path, forbidden: u32, remedy: &str) -> Result<(), String> {
     let name = path.display();
-    // The secrets of a container have the owner and the mode of the host's files, and nobody else is there.
+    // The secrets of a container have the owner and the mode of the host's files, and no other user is there.
     let forbidden = if path.starts_with(CONTAINER_SECRETS) { forbidden & 0o022 } else { forbidden };
     let mode = fs::metadata(path).map_err(|error| format!("reading {name}: {error}"))?.permissions().mode() & 0o777;
     if mode & forbidden != 0 {

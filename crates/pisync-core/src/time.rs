@@ -7,7 +7,7 @@ pub fn rfc3339(at: Timestamp) -> String {
     format!("{at:.3}")
 }
 
-/// Returns the time that people wrote: RFC 3339 with an offset, or integer milliseconds since 1970.
+/// Returns a time written by people: RFC 3339 with an offset, or integer milliseconds since 1970.
 pub fn parse_time(text: &str) -> Option<Timestamp> {
     match text.parse() {
         Ok(millis) => Timestamp::from_millisecond(millis).ok(),
@@ -15,9 +15,9 @@ pub fn parse_time(text: &str) -> Option<Timestamp> {
     }
 }
 
-/// Returns the time that a text in RFC 3339 with an offset says, in whole milliseconds.
+/// Returns the time of a text in RFC 3339 with an offset, in whole milliseconds.
 ///
-/// The ISO 8601 forms that RFC 3339 leaves out (basic format, bracketed zones) are none.
+/// The ISO 8601 forms that RFC 3339 excludes (basic format, bracketed zones) are invalid.
 pub fn parse_rfc3339(text: &str) -> Option<Timestamp> {
     has_shape_of_rfc3339(text.as_bytes()).then(|| text.parse().ok())?.map(in_millis)
 }
@@ -33,17 +33,17 @@ fn has_shape_of_rfc3339(text: &[u8]) -> bool {
         && text[19..].iter().all(|byte| matches!(byte, b'.' | b'0'..=b'9' | b'Z' | b'z' | b'+' | b'-' | b':'))
 }
 
-/// Returns a time in whole milliseconds, as everything that is stored.
+/// Returns a time in whole milliseconds, as all stored times are.
 pub fn in_millis(at: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)
 }
 
-/// Returns a time in whole seconds, as files for people have it.
+/// Returns a time in whole seconds, as in files for people.
 pub fn in_seconds(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
-/// Returns the seconds since 1970 that ids begin with, big-endian; what lies outside is 0 or `0xffff_ffff`.
+/// Returns the seconds since 1970 at the start of ids, big-endian; times out of range are 0 or `0xffff_ffff`.
 pub fn id_seconds(at: Timestamp) -> [u8; 4] {
     let seconds = at.as_millisecond().div_euclid(1_000).max(0);
     u32::try_from(seconds).unwrap_or(u32::MAX).to_be_bytes()

@@ -1,4 +1,4 @@
-//! What cannot be read in a store: counted each time, and named in the log once an hour.
+//! Unreadable documents: counted each time, and logged once an hour.
 
 use std::{
     collections::HashMap,
@@ -9,16 +9,16 @@ use std::{
 
 use crate::metrics;
 
-/// How long what was named in the log is not named again for the same reason.
+/// The interval between log lines about the same document and reason.
 const NAMED_AGAIN: Duration = Duration::from_hours(1);
 
-/// How many are remembered as named. Of more at the same time only some are named.
+/// The most documents remembered as logged. Of more at the same time only some are logged.
 const NAMED: usize = 1_000;
 
-/// The most characters that the log shows of a text.
+/// The most characters of a text that the log shows.
 const SHOWN: usize = 200;
 
-/// What was named, and when.
+/// The logged documents, and when.
 static NAMES: LazyLock<Mutex<Names>> = LazyLock::new(Mutex::default);
 
 #[derive(Default)]
@@ -27,8 +27,8 @@ struct Names {
     named_at: HashMap<u64, Instant>,
 }
 
-/// Counts what is left out of a collection, or of a key of Redis, and names it in the log unless that
-/// was done lately.
+/// Counts an unreadable document of a collection, or a member of a Redis key, and logs it unless it was logged
+/// recently.
 pub(crate) fn leave_out(collection: &'static str, id: &str, field: &str, problem: &str) {
     metrics::UNREADABLE_DOCUMENTS.get_or_create(&[("collection", collection)]).inc();
     let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
@@ -42,7 +42,7 @@ pub(crate) fn leave_out(collection: &'static str, id: &str, field: &str, problem
 }
 
 impl Names {
-    /// Whether this was not named lately.
+    /// Returns whether this was not logged recently.
     fn is_news(&mut self, what: &impl Hash, now: Instant) -> bool {
         let is_old = |at: &Instant| now.duration_since(*at) >= NAMED_AGAIN;
         let hash = self.hasher.hash_one(what);
@@ -64,7 +64,7 @@ impl Names {
     }
 }
 
-/// A text for the log: on one line, and of bounded length.
+/// Returns a text for the log: on one line, and of bounded length.
 fn cut(text: &str) -> String {
     text.chars().take(SHOWN).flat_map(char::escape_debug).collect()
 }

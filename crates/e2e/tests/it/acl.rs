@@ -135,7 +135,7 @@ async fn without_channels_reports_are_taken_and_stored() {
     let (code, error) = ends(env.command("queue-worker", &["queue", "resume"])).await;
     assert_eq!(code, Some(0), "{error}");
     for log in [api.service.log(), worker.log()] {
-        let warnings = log.matches("workers look every second").count();
+        let warnings = log.matches("workers poll every second").count();
         assert!((1..=2).contains(&warnings) && log.contains(":wake"), "{log}");
     }
     env.store().await.remove().await.unwrap();

@@ -88,7 +88,7 @@ async fn a_mongo_uri_that_does_not_fit_the_server_is_refused() {
     let mut api = env.command("ingest-api", &["--bind", "127.0.0.1:0"]);
     api.env("PISYNC_MONGO_URI", &wrong);
     let mut api = testkit::Service::start(api, &env.path("api.log"));
-    assert!(api.says("reads are not available").await.len() < 1_000);
+    assert!(api.says("reads are unavailable").await.len() < 1_000);
     assert!(api.log().contains("replicaSet=other"), "{}", api.log());
     env.remove().await;
 }
@@ -101,7 +101,7 @@ async fn a_server_that_is_away_is_waited_for() {
     let mut worker = env.start("worker.log", "queue-worker", &[]);
     worker.says("starting without redis").await;
     let _redis = RedisServer::start_on(port, folder.path().join("redis"), &[]).await;
-    worker.says("redis can be used again").await;
+    worker.says("redis is available again").await;
     env.remove().await;
 }
 

@@ -1,14 +1,14 @@
-//! A BSON document as a value, or the field that is at fault.
+//! Parsing a BSON document into a value, with the field at fault on failure.
 
 use bson::raw::RawDocument;
 use serde::de::DeserializeOwned;
 
-/// Why a document cannot be read.
+/// The reason that a document cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unreadable {
     /// The field at fault, with dots between its parts.
     pub(crate) field: String,
-    /// What is wrong with it, and what was expected.
+    /// The problem with the field, and the expected form.
     pub(crate) problem: String,
 }
 
@@ -18,11 +18,11 @@ impl Unreadable {
     }
 }
 
-/// Returns the document as a value, or the field that is at fault.
+/// Returns the document as a value. Fails with the field at fault.
 pub(crate) fn parse<T: DeserializeOwned>(document: &RawDocument) -> Result<T, Unreadable> {
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     let parsed = bson::deserialize_from_slice(document.as_bytes());
-    // Most can be read: only for the others it is worth while to keep track of the field.
+    // A second pass with the path, only for the few that fail: tracking the field costs time.
     parsed.or_else(|error: bson::error::Error| {
         let problem = |error: &bson::error::Error| match &error.message {
             Some(message) => message.clone(),

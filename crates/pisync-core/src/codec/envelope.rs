@@ -1,4 +1,4 @@
-//! The form an event has while it waits.
+//! The envelope: the JSON form of an event in the queue.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::models::{Details, DeviceId, DeviceTime, InvalidLabels, Labels, ReportError, ReportId, SyncEvent};
 
-/// The version that [`encode`] writes. A change that alters what an event means raises it: a worker
-/// that does not know it leaves the message to those that do.
+/// The version that [`encode`] writes. A change to the meaning of an event raises it. A worker that does not know the
+/// version leaves the message to a worker that does.
 const VERSION: u32 = 2;
 
-/// Short names: Redis holds millions of these. They are JSON so that an operator can read them.
+/// An envelope. Names are short, since Redis holds millions of these. The format is JSON, so that an operator can read
+/// it.
 #[derive(Serialize, Deserialize)]
 struct Envelope<'a> {
     v: u32,
@@ -20,10 +21,10 @@ struct Envelope<'a> {
     d: Cow<'a, str>,
     /// Time of the sync, ms since 1970.
     t: i64,
-    /// The device's own time where it was not believed, ms since 1970.
+    /// The device's own time if it was not trusted, ms since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     o: Option<i64>,
-    /// Whether it came late from a clock that agreed with ours.
+    /// Whether the report came late from a clock that agreed with ours.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     a: bool,
     /// Files synced.
@@ -34,32 +35,32 @@ struct Envelope<'a> {
     s: f64,
     /// Time of receipt, ms since 1970.
     r: i64,
-    /// Report id, if it has one: a part of what makes the event.
+    /// Report id, if there is one: part of the event's identity.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     i: Option<Cow<'a, str>>,
-    /// Error code, if it has one: a part of what makes the event.
+    /// Error code, if there is one: part of the event's identity.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     c: Option<Cow<'a, str>>,
-    /// Error message, if it has one.
+    /// Error message, if there is one.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     m: Option<Cow<'a, str>>,
-    /// Labels, if there are some.
+    /// Labels, if there are any.
     #[serde(borrow, default, skip_serializing_if = "BTreeMap::is_empty")]
     l: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
 }
 
-/// Why the bytes of a message are not an event.
+/// The reason that the bytes of a message are not an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadEnvelope {
-    /// Written by another version: no fault of the message.
+    /// Written by another version; the message itself may be sound.
     #[error("envelope version {0} is not known, only {VERSION} is")]
     Version(u32),
-    /// Not an envelope at all.
+    /// Not an envelope.
     #[error("malformed envelope: {0}")]
     Malformed(String),
 }
 
-/// The event as one compact JSON object.
+/// Returns the event as one compact JSON object.
 pub fn encode(event: &SyncEvent) -> Vec<u8> {
     let details = &event.details;
     let envelope = Envelope {
@@ -80,7 +81,7 @@ pub fn encode(event: &SyncEvent) -> Vec<u8> {
     serde_json::to_vec(&envelope).unwrap_or_default()
 }
 
-/// The event in a message.
+/// Returns the event in a message.
 pub fn decode(message: &[u8]) -> Result<SyncEvent, BadEnvelope> {
     let envelope: Envelope<'_> = serde_json::from_slice(message).map_err(|error| bad(message, &error))?;
     if envelope.v != VERSION {
@@ -109,7 +110,7 @@ pub fn decode(message: &[u8]) -> Result<SyncEvent, BadEnvelope> {
     })
 }
 
-/// Returns when the event of a message was received, whatever the version of the message.
+/// Returns the time of receipt of a message's event, for any version of the message.
 pub(crate) fn received_at(message: &[u8]) -> Option<Timestamp> {
     #[derive(Deserialize)]
     struct Receipt {
@@ -123,7 +124,7 @@ fn labels(pairs: BTreeMap<Cow<'_, str>, Cow<'_, str>>) -> Result<Labels, Invalid
     Labels::new(pairs.into_iter().map(|(name, value)| (name.into_owned(), value.into_owned())))
 }
 
-/// Tells another version, whose other members may differ, from what is no envelope.
+/// Tells an envelope of another version, whose other members may differ, from bytes that are no envelope.
 fn bad(message: &[u8], error: &serde_json::Error) -> BadEnvelope {
     #[derive(Deserialize)]
     struct Version {
@@ -149,7 +150,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever a body holds, reading it answers; and what was read is the same event behind the queue.
+        /// Any body gets an answer, and a report that was accepted is the same event after the queue.
         #[test]
         fn whatever_is_taken_is_the_same_event_behind_the_queue(
             texts in prop::collection::vec("\\PC{0,24}", 4),

@@ -1,4 +1,4 @@
-//! Numbers and dates as people and other programs write them.
+//! Lenient numbers and dates, as people and other programs write them.
 
 use std::fmt;
 
@@ -14,10 +14,11 @@ use serde::{
 
 use super::document::Unreadable;
 
-/// The last whole number up to which a double tells all of them apart.
+/// The last whole number up to which a double is exact, 2^53.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// The dates that are read: sums with a stored date must never leave what a clock can show.
+/// The range of dates that are read, in ms since 1970. Arithmetic with a stored date must stay within the range of a
+/// timestamp.
 const DATES: [i64; 2] = [-377_000_000_000_000, 253_000_000_000_000];
 
 /// A whole number of any BSON type: mongosh and Compass write doubles, imports write decimals.
@@ -26,7 +27,7 @@ const DATES: [i64; 2] = [-377_000_000_000_000, 253_000_000_000_000];
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Whole<T = i64>(pub(crate) T);
 
-/// A date that a clock can show.
+/// A date within the range of a timestamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Moment(pub(crate) Timestamp);
 
@@ -44,7 +45,7 @@ impl<'de, T: TryFrom<i64>> Deserialize<'de> for Whole<T> {
 impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let expected = || D::Error::custom("not a date: expected one of the years -9977 to 9987");
-        // Raw, since serde would make a text of the date first.
+        // Raw, since serde would turn the date into a text first.
         match RawBson::deserialize(deserializer)? {
             RawBson::DateTime(date) => moment(date).map(Self).ok_or_else(expected),
             _ => Err(expected()),
@@ -52,12 +53,12 @@ impl<'de> Deserialize<'de> for Moment {
     }
 }
 
-/// Returns the time of a date, if it is one that is read.
+/// Returns the time of a date, or `None` if it is out of range.
 pub(crate) fn moment(date: DateTime) -> Option<Timestamp> {
     (DATES[0]..DATES[1]).contains(&date.timestamp_millis()).then(|| date.to_jiff())
 }
 
-/// A finite number from 0 of any BSON type, as a count or a speed is.
+/// A finite number from 0 of any BSON type, such as a count or a speed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Amount(pub(crate) f64);
 
@@ -68,13 +69,13 @@ impl Amount {
         (number.is_finite() && number >= 0.0).then_some(Self(number))
     }
 
-    /// Returns the amount in a field that has to be there, without a look at the others.
+    /// Returns the amount in a required field. Other fields are not read.
     pub(crate) fn in_field(row: &RawDocument, field: &'static str) -> Result<f64, Unreadable> {
         let missing = || Unreadable::new(field, format!("missing: expected {}", Self::EXPECTED));
         Self::in_field_if_any(row, field)?.ok_or_else(missing)
     }
 
-    /// The same of a field that may be missing or null.
+    /// Returns the amount in a field that may be missing or null.
     #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
     pub(crate) fn in_field_if_any(row: &RawDocument, field: &'static str) -> Result<Option<f64>, Unreadable> {
         let number = match row.get(field) {
@@ -97,7 +98,7 @@ impl<'de> Deserialize<'de> for Amount {
     }
 }
 
-/// A number of any BSON type. What else is there is an error.
+/// A number of any BSON type; anything else is an error.
 struct Number;
 
 impl<'de> Visitor<'de> for Number {
@@ -121,7 +122,7 @@ impl<'de> Visitor<'de> for Number {
         Ok(number)
     }
 
-    /// Decimals, dates and ids come as maps.
+    /// Decimals, dates and ids arrive as maps.
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<f64, A::Error> {
         match Bson::deserialize(MapAccessDeserializer::new(map))? {
             Bson::Decimal128(decimal) => {

@@ -1,7 +1,7 @@
-//! The two forms of an event: [`envelope`] while it waits in Redis, [`row`] where it rests in `MongoDB`.
+//! The two forms of an event: [`envelope`] in Redis, [`row`] in `MongoDB`.
 //!
-//! They are two lists of the same members. Names in Redis are short, since it holds millions of them, and a
-//! row may have been written by another program. A test of all members keeps the two together.
+//! Both list the same members. Names in Redis are short, since it holds millions of them, and a row may have been
+//! written by another program. A test of all members keeps the two in step.
 
 mod document;
 pub(crate) mod envelope;
@@ -25,7 +25,7 @@ mod tests {
     #[test]
     fn every_member_of_a_report_is_in_both_forms() {
         let event = SyncEvent::from_json(REPORT.as_bytes(), "2026-11-23T12:00:00Z".parse().unwrap()).unwrap();
-        // A new member belongs into the report above.
+        // Add each new member to the report above.
         let Details { report_id: Some(_), error: Some(_), labels } = &event.details else { panic!("{event:?}") };
         assert_eq!(labels.iter().len(), 2);
         assert_eq!(envelope::decode(&envelope::encode(&event)).unwrap(), event);

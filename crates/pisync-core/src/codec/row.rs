@@ -1,4 +1,4 @@
-//! The form an event has where it rests: a document of the collection `SyncEvent`.
+//! The row: the document form of an event in the collection `SyncEvent`.
 
 use bson::{
     Bson, DateTime, RawDocumentBuf,
@@ -12,41 +12,41 @@ use serde::Deserialize;
 use super::{Amount, Moment, Unreadable, Whole, moment, parse};
 use crate::models::{ClockLag, Details, DeviceTime, EventId, Labels, ReportError, ReportId, SyncEvent};
 
-/// A row as it is stored; it may come from another program with the same schema.
+/// A stored row; it may come from another program with the same schema.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredEvent {
     /// The row's id.
     pub id: EventId,
-    /// Who reported.
+    /// The reporting device.
     pub device_id: String,
     /// Time of the sync.
     pub timestamp: Timestamp,
-    /// What the device said, where that was not believed.
+    /// The device's own time, if it was not trusted.
     pub device_timestamp: Option<Timestamp>,
-    /// Whether the report came late from a clock that agreed with ours while it was sent.
+    /// Whether the report came late from a clock that agreed with ours when it was sent.
     pub clock_agrees: bool,
     /// Files synced.
     pub total_files_synced: i64,
-    /// Errors met.
+    /// Errors of the sync.
     pub total_errors: i64,
     /// Speed in Mbps.
     pub internet_speed: f64,
     /// The optional members of the report.
     pub details: Details,
-    /// When the report reached us.
+    /// Time of receipt of the report.
     pub created_at: Timestamp,
-    /// When the row last changed; it never does here.
+    /// Time of the last change; rows do not change here.
     pub updated_at: Timestamp,
 }
 
 impl StoredEvent {
-    /// When the sync happened and when its report was received: what a [`ClockLag`] is made of.
+    /// Returns the time of the sync and the time of receipt, the input of a [`ClockLag`].
     pub fn times(&self) -> (DeviceTime, Timestamp) {
         let Self { timestamp, device_timestamp, clock_agrees: agrees, created_at, .. } = *self;
         (DeviceTime { timestamp, device_timestamp, agrees }, created_at)
     }
 
-    /// How far the clock of a device is behind, by its newest rows, newest first.
+    /// Returns how far a device's clock is behind, from its newest rows, newest first.
     pub fn clock_lag(newest: &[Self]) -> ClockLag {
         ClockLag::of(newest.iter().map(Self::times))
     }
@@ -64,7 +64,7 @@ struct Row {
     clock_agrees: Option<Bson>,
     total_files_synced: Option<Bson>,
     total_errors: Amount,
-    /// None where it was not measured.
+    /// None if it was not measured.
     internet_speed: Option<Amount>,
     report_id: Option<Bson>,
     error: Option<Bson>,
@@ -109,13 +109,13 @@ fn append_details(row: &mut RawDocumentBuf, details: &Details) {
         row.append(bson::cstr!("error"), stored);
     }
     if !details.labels.is_empty() {
-        // A name has no byte that a key cannot have.
+        // A name has only bytes that a key may have.
         let pairs = details.labels.iter().filter_map(|(name, value)| Some((<&CStr>::try_from(name).ok()?, value)));
         row.append(bson::cstr!("labels"), pairs.collect::<RawDocumentBuf>());
     }
 }
 
-/// The labels of a row; of another program's those that are no labels here are left out.
+/// Returns the labels of a row. Labels of another program that are not valid here are left out.
 pub(crate) fn labels(stored: Option<Bson>) -> Labels {
     let Some(Bson::Document(stored)) = stored else { return Labels::default() };
     let pair = |(name, value)| match value {
@@ -125,7 +125,7 @@ pub(crate) fn labels(stored: Option<Bson>) -> Labels {
     Labels::of_row(stored.into_iter().filter_map(pair))
 }
 
-/// The error of a row; another program's that is none here is left out.
+/// Returns the error of a row. An error of another program that is not valid here is left out.
 fn error(stored: Option<&Bson>) -> Option<ReportError> {
     let stored = stored?.as_document()?;
     let (code, message) = (stored.get_str("code").ok()?, stored.get_str("message").ok());
@@ -155,18 +155,18 @@ pub(crate) fn decode(row: &RawDocument) -> Result<StoredEvent, Unreadable> {
     })
 }
 
-/// The number of files decides nothing: what is no whole number is left out.
+/// Returns the number of files. It decides nothing, so a value that is not a whole number is left out.
 fn files(value: &Bson) -> Option<i64> {
     Whole::deserialize(bson::Deserializer::new(value.clone())).ok().map(|files| files.0)
 }
 
-/// What a row can do without: a date, or something else that another program wrote.
+/// Returns a date that is optional, or `None` if another program wrote something else.
 #[expect(clippy::needless_pass_by_value, reason = "it is taken out of an option")]
 fn date(value: Bson) -> Option<Timestamp> {
     moment(*value.as_datetime()?)
 }
 
-/// Rounded up: what failed never shows as no error.
+/// Rounds up, so that a failed sync never shows zero errors.
 #[expect(clippy::cast_possible_truncation, reason = "a cast saturates")]
 fn whole(number: f64) -> i64 {
     number.ceil() as i64

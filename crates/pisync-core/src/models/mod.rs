@@ -1,4 +1,4 @@
-//! What `PiSync` speaks about, as plain values: no server, no wire format but the device's JSON.
+//! The domain of `PiSync` as plain values: no server, no wire format but the device's JSON.
 
 mod alert;
 mod device;

@@ -1,4 +1,4 @@
-//! The hours that have got rows, and when: what was added up before that is stale.
+//! Dirty hours: hours that received rows after they were added up, so that their sums are stale.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,14 @@ use super::last_seen::{LastSeen, timestamp};
 use crate::{queue::QueueError, redis::unreadable};
 
 impl LastSeen {
-    /// The starts of hours from `from` on and before `to`, each with when it last got rows, by
-    /// Redis' clock, new ones or the same again. Kept for hours of the last 8 days at least.
+    /// Returns the starts of hours in `from..to`, each with the time at which it last received rows, by Redis' clock.
+    /// Repeated rows count too. Kept for hours of the last 8 days at least.
     pub async fn touched(&self, from: Timestamp, to: Timestamp) -> Result<BTreeMap<Timestamp, Timestamp>, QueueError> {
         let all = |key| redis::cmd("ZRANGE").arg(key).arg(0).arg(-1).arg("WITHSCORES").clone();
         let found: Vec<Vec<(Vec<u8>, f64)>> = self.of_each("hours", all).await?;
         let mut touched = BTreeMap::new();
         for (member, score) in found.into_iter().flatten() {
-            // What is no hour was put there by a person.
+            // A member that is no hour was written by a person.
             let hour = std::str::from_utf8(&member).ok().and_then(|hour| hour.parse().ok());
             let hour = hour.and_then(|hour| Timestamp::from_second(hour).ok());
             let (Some(hour), Some(at)) = (hour, timestamp(score)) else {
@@ -31,7 +31,7 @@ impl LastSeen {
         Ok(touched)
     }
 
-    /// The time by Redis' clock, in milliseconds, as the notes have it.
+    /// Returns the time by Redis' clock, in whole milliseconds.
     pub async fn now(&self) -> Result<Timestamp, QueueError> {
         let key = self.0.keys.shared("partitions");
         let (seconds, micros): (i64, i64) = self.0.redis.query_at(&key, &redis::cmd("TIME")).await?;

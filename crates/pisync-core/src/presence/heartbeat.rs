@@ -1,9 +1,7 @@
-//! Who is alive: each API and each worker says so again and again, and an alerter at the end of each
-//! tick, by Redis' clock.
+//! Heartbeats: each API and each worker sends one regularly, and an alerter at the end of each tick, by Redis' clock.
 //!
-//! It tells a fleet that is silent from a system that does not listen. The time in which no API
-//! was alive is written down by the first that is alive again, so it is known whoever else was
-//! away meanwhile.
+//! They distinguish a silent fleet from a system that does not listen. If no API was alive for some time, the first one
+//! back records that gap. So the gap is known, even if other processes were down as well.
 
 use std::{collections::HashMap, sync::LazyLock, time::Duration};
 
@@ -19,61 +17,61 @@ use crate::{
 
 static HEARTBEAT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/heartbeat.lua")));
 
-/// How often a process says that it is alive.
+/// The interval between heartbeats of a process.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// What the name of a field begins with that holds the end of a gap.
+/// The prefix of a field with the end of a gap.
 const GAP: &str = "gap:";
 
-/// What the name of a field begins with that holds when the next tick of an alerter is due.
+/// The prefix of a field with the due time of an alerter's next tick.
 const DUE: &str = "due:";
 
-/// How long nothing may be heard of an API or a worker, which give a sign every [`INTERVAL`].
+/// The time without a heartbeat after which an API or a worker is dead; they send one every [`INTERVAL`].
 const ABSENT: SignedDuration = SignedDuration::from_mins(2);
 
-/// How late the tick of an alerter may be: it takes its time.
+/// The tolerated delay of an alerter's tick.
 const LATE: SignedDuration = SignedDuration::from_mins(1);
 
-/// What an alerter says at the end of a tick.
+/// The heartbeat of an alerter at the end of a tick.
 #[derive(Debug, Clone, Copy)]
 pub struct Tick<'a> {
     /// The name of the process.
     pub alerter: &'a str,
-    /// In how long its next tick is due.
+    /// The time until its next tick.
     pub next: Duration,
-    /// How many receivers it has besides the log.
+    /// The number of its receivers besides the log.
     pub receivers: usize,
 }
 
-/// What is known of the processes of one kind.
+/// The state of the processes of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Contact {
     /// There never was one.
     Never,
-    /// None is alive; the last one was heard of so long ago.
+    /// None is alive; the age of the last heartbeat.
     Lost(SignedDuration),
-    /// One is alive, and was heard of so long ago.
+    /// One is alive; the age of its heartbeat.
     Alive(SignedDuration),
 }
 
-/// The liveness of life that go with a queue. Cheap to clone.
+/// The heartbeats of a queue. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Heartbeat(Queue);
 
-/// What is known of who is alive.
+/// The liveness of all processes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Liveness {
-    /// When any API was last alive; none where there never was one.
+    /// Time of the last heartbeat of any API; none if there never was one.
     pub ingest: Option<Timestamp>,
-    /// When any worker was last alive; none where there never was one.
+    /// Time of the last heartbeat of any worker; none if there never was one.
     pub worker: Option<Timestamp>,
-    /// When any alerter last completed a tick; none where there never was one.
+    /// Time of the last completed tick of any alerter; none if there never was one.
     pub alerter: Option<Timestamp>,
-    /// When the next tick of an alerter is due, of several the latest.
+    /// Due time of the next tick of an alerter, of several the latest.
     pub next_tick: Option<Timestamp>,
-    /// How many receivers the alerter of the last tick had besides the log.
+    /// The number of receivers besides the log, of the alerter of the last tick.
     pub receivers: u64,
-    /// When no API was alive.
+    /// The times without a live API.
     pub listening: Listening,
 }
 
@@ -83,7 +81,7 @@ impl Contact {
         matches!(self, Self::Alive(_))
     }
 
-    /// Returns how long ago one was heard of, if there ever was one.
+    /// Returns the age of the last heartbeat, if there ever was one.
     pub fn age(self) -> Option<SignedDuration> {
         match self {
             Self::Never => None,
@@ -104,26 +102,26 @@ impl Liveness {
         Contact::until(self.worker, self.worker.and_then(|last| last.checked_add(ABSENT).ok()), now)
     }
 
-    /// Returns whether an alerter is alive: by its own schedule no tick is missing.
+    /// Returns whether an alerter is alive: by its own schedule, no tick is overdue.
     pub fn alerter_at(&self, now: Timestamp) -> Contact {
         Contact::until(self.alerter, self.next_tick.and_then(|due| due.checked_add(LATE).ok()), now)
     }
 }
 
 impl Heartbeat {
-    /// The liveness of life that go with a queue.
+    /// Returns the heartbeats of a queue.
     pub fn new(queue: Queue) -> Self {
         Self(queue)
     }
 
-    /// Says that a process of this kind is alive, also in a Redis that is full.
+    /// Sends a heartbeat of this kind of process; works with a full Redis too.
     pub async fn send(&self, role: Process) -> Result<(), QueueError> {
         let mut script = HEARTBEAT.key(self.0.keys.shared("heartbeat"));
         script.arg(role.as_str());
         self.0.redis.run(&self.0.keys.shared("heartbeat"), &script).await
     }
 
-    /// Says that an alerter has completed a tick, also in a Redis that is full.
+    /// Records a completed tick of an alerter; works with a full Redis too.
     pub async fn ticked(&self, tick: &Tick<'_>) -> Result<(), QueueError> {
         let mut script = HEARTBEAT.key(self.0.keys.shared("heartbeat"));
         let next = u64::try_from(tick.next.as_millis()).unwrap_or(u64::MAX);
@@ -131,17 +129,17 @@ impl Heartbeat {
         self.0.redis.run(&self.0.keys.shared("heartbeat"), &script).await
     }
 
-    /// Says so for ever; Redis being away is passed over.
+    /// Sends heartbeats for ever; failures of Redis are ignored.
     pub async fn keep(self, role: Process) {
         loop {
             if let Err(error) = self.send(role).await {
-                log::debug!(error:% = error; "no sign of life given");
+                log::debug!(error:% = error; "heartbeat not sent");
             }
             tokio::time::sleep(INTERVAL).await;
         }
     }
 
-    /// Who is alive, and when nobody listened.
+    /// Returns the liveness of all processes, and the gaps.
     pub async fn liveness(&self) -> Result<Liveness, QueueError> {
         let all = redis::cmd("HGETALL").arg(self.0.keys.shared("heartbeat")).clone();
         let fields: HashMap<Vec<u8>, Vec<u8>> = self.0.redis.query(&all).await?;
@@ -167,7 +165,7 @@ impl Heartbeat {
     }
 }
 
-/// A field and its milliseconds; what is none was put there by a person.
+/// Returns a field and its milliseconds; a field in another form was written by a person.
 fn field((name, millis): (&Vec<u8>, &Vec<u8>)) -> Option<(String, i64)> {
     let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(str::to_owned);
     let read = text(name).zip(text(millis).and_then(|millis| millis.parse().ok()));

@@ -1,8 +1,7 @@
-//! When each device was last heard of: one sorted set per partition, noted by the workers.
+//! Last-seen times of devices: one sorted set per partition, written by the workers.
 //!
-//! A good sync of a device that is well leaves no trace in its counter, so the store cannot tell
-//! who is silent without reading rows. Times are those of receipt and only rise: noting a batch
-//! again changes nothing.
+//! A good sync of a device that is ok leaves its counter unchanged, so the store could find silent devices only by
+//! reading rows. Times are those of receipt and only rise, so recording a batch again changes nothing.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -20,7 +19,7 @@ use crate::{
 
 static SEEN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/seen.lua")));
 
-/// More devices than there are; Lua counts exactly up to here.
+/// More than the number of devices; Lua counts exactly up to here.
 const MOST: u64 = 1 << 52;
 
 /// The time of the year 9987 up to which scores are read, in milliseconds.
@@ -29,21 +28,21 @@ const LAST: i64 = 253_000_000_000_000;
 /// A minute in milliseconds.
 const MINUTE: i64 = 60_000;
 
-/// The sorted sets of when devices were last heard of, and of the hours that have got rows.
+/// The last-seen times and the dirty hours of a queue.
 #[derive(Debug, Clone)]
 pub struct LastSeen(pub(super) Queue);
 
 impl LastSeen {
-    /// The times that go with a queue.
+    /// Returns those of a queue.
     pub fn new(queue: Queue) -> Self {
         Self(queue)
     }
 
-    /// Notes when devices of a partition were heard of, and the starts of the `hours` whose rows
-    /// are in the store now: both in one step and one round trip, also in a Redis that is full.
+    /// Records the last-seen times of devices of a partition, and the starts of the `hours` whose rows are now stored.
+    /// Both in one step and one round trip; works with a full Redis too.
     ///
-    /// Of `most` devices at the most, since names can be made up: those that are known are noted
-    /// in any case. Answers with how many were left out.
+    /// At most `most` devices are kept, since ids can be made up; known ones are always updated. Returns the number of
+    /// devices left out.
     pub async fn note(
         &self,
         partition: Partition,
@@ -65,7 +64,7 @@ impl LastSeen {
         usize::try_from(left_out).map_err(|_| QueueError::PartitionsChanged)
     }
 
-    /// Notes when devices of any partition were heard of, where that is not known or earlier.
+    /// Records last-seen times of devices of any partition, if they are newer than the known ones.
     pub async fn restore(&self, devices: &[(DeviceId, Timestamp)]) -> Result<(), QueueError> {
         let mut by_partition = BTreeMap::<_, Vec<_>>::new();
         for (device, at) in devices {
@@ -77,7 +76,7 @@ impl LastSeen {
         Ok(())
     }
 
-    /// When these devices were last heard of; those of which nothing is known are left out.
+    /// Returns the last-seen times of these devices; unknown devices are left out.
     pub async fn of(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, Timestamp>, QueueError> {
         if devices.is_empty() {
             return Ok(HashMap::new());
@@ -95,19 +94,19 @@ impl LastSeen {
         Ok(seen.filter_map(|(device, score)| Some(((*device).clone(), timestamp(score?)?))).collect())
     }
 
-    /// How many devices were last heard of before `at`.
+    /// Returns the number of devices last seen before `at`.
     pub async fn count_before(&self, at: Timestamp) -> Result<u64, QueueError> {
         let before = format!("({}", at.as_millisecond());
         self.sum(|key| redis::cmd("ZCOUNT").arg(key).arg("-inf").arg(&before).clone()).await
     }
 
-    /// How many devices were last heard of at `at` or later.
+    /// Returns the number of devices last seen at `at` or later.
     pub async fn count_since(&self, at: Timestamp) -> Result<u64, QueueError> {
         self.sum(|key| redis::cmd("ZCOUNT").arg(key).arg(at.as_millisecond()).arg("+inf").clone()).await
     }
 
-    /// How many devices were last heard of in each minute of the last 60, the running one last. Each
-    /// is counted once, so in a fleet that reports once an hour this is when it does.
+    /// Returns the number of devices last seen in each of the last 60 minutes, the current one last. Each device counts
+    /// once, so for a fleet that reports hourly this is the distribution of its reports.
     pub async fn by_minute(&self, now: Timestamp) -> Result<Vec<(Timestamp, u64)>, QueueError> {
         let running = minute_of(now).as_millisecond();
         let minutes: Vec<_> = (0..60).rev().map(|back| running - back * MINUTE).collect();
@@ -122,7 +121,7 @@ impl LastSeen {
         Ok(starts.zip(sums).collect())
     }
 
-    /// How many devices were ever heard of.
+    /// Returns the number of all devices.
     pub async fn count(&self) -> Result<u64, QueueError> {
         self.sum(|key| redis::cmd("ZCARD").arg(key).clone()).await
     }
@@ -138,7 +137,7 @@ impl LastSeen {
         Ok(counts.into_iter().sum())
     }
 
-    /// Asks one thing of a key of every partition, all at once.
+    /// Sends one command for a key of every partition, all at once.
     pub(super) async fn of_each<T: FromRedisValue>(
         &self,
         key: &str,
@@ -149,10 +148,10 @@ impl LastSeen {
     }
 }
 
-/// A score as the time that it stands for.
+/// Returns the time of a score.
 #[expect(clippy::cast_possible_truncation, reason = "milliseconds are whole and below 2^53")]
 pub(crate) fn timestamp(score: f64) -> Option<Timestamp> {
     let millis = score as i64;
-    // Sums with it must never leave what a clock can show.
+    // Arithmetic with it must stay within the range of a timestamp.
     (0..LAST).contains(&millis).then(|| Timestamp::from_millisecond(millis).ok())?
 }

@@ -1,4 +1,4 @@
-//! The devices in order of when they were last heard of, page by page, or all of them in none.
+//! The devices in order of their last-seen times, page by page or as a stream.
 
 use std::sync::LazyLock;
 
@@ -16,11 +16,10 @@ use crate::{
 static PAGE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/seen_page.lua")));
 
 impl LastSeen {
-    /// Up to `limit` devices that were last heard of at `from` or later and before `to`, longest
-    /// ago first, ties by device.
+    /// Returns up to `limit` devices last seen at `from` or later and before `to`, oldest first, ties by device.
     ///
-    /// The next page begins `after` the last entry of this one. None that stays as it is comes
-    /// twice or is left out; one that is heard of meanwhile moves on to the end.
+    /// The next page begins `after` the last entry of this one. A device that does not report meanwhile comes exactly
+    /// once; one that reports moves on to the end.
     pub async fn page(
         &self,
         from: Option<Timestamp>,
@@ -30,7 +29,7 @@ impl LastSeen {
     ) -> Result<Vec<(DeviceId, Timestamp)>, QueueError> {
         let after = after.map(|(at, device)| (at, device.as_str().as_bytes().to_vec()));
         let of = |partition| self.entries(partition, [from, to], after.as_ref(), limit);
-        // Sent together over the one connection: a round trip for all of them.
+        // Sent together over the one connection, in one round trip.
         let found = future::try_join_all(self.0.partitions().map(of)).await?.into_iter().flatten();
         let mut entries: Vec<_> = found.filter_map(|entry| read(&entry)).map(|(device, at)| (at, device)).collect();
         entries.sort_unstable();
@@ -38,10 +37,10 @@ impl LastSeen {
         Ok(entries.into_iter().map(|(at, device)| (device, at)).collect())
     }
 
-    /// All devices that were last heard of at `from` or later and before `to`, some at a time and
-    /// `most` at the most, one partition after the other: what it costs is how many they are.
+    /// Streams all devices last seen at `from` or later and before `to`, some at a time and `most` at the most, one
+    /// partition after the other. The cost grows with the number of results.
     ///
-    /// One that is heard of meanwhile may come twice.
+    /// A device that reports meanwhile may come twice.
     pub fn walk(
         &self,
         from: Option<Timestamp>,
@@ -54,7 +53,7 @@ impl LastSeen {
             let next = within.or_else(|| Some((partitions.next()?, None)));
             let Some((partition, after)) = next else { return Ok(None) };
             let entries = seen.entries(partition, [from, to], after.as_ref(), most).await?;
-            // Scores that are no time stand at both ends: the walk goes on behind the last that is one.
+            // Invalid scores lie at both ends: the walk continues after the last valid one.
             let place_of = |(device, at): &Entry| Some((partition, (timestamp(*at)?, device.clone())));
             let place = if entries.len() == most { entries.iter().rev().find_map(place_of) } else { None };
             Ok::<_, QueueError>(Some((entries.iter().filter_map(read).collect(), (seen, partitions, place))))
@@ -62,7 +61,7 @@ impl LastSeen {
         .boxed()
     }
 
-    /// Up to `limit` entries of a partition between two times, those behind `after`.
+    /// Returns up to `limit` entries of a partition between two times, after `after`.
     async fn entries(
         &self,
         partition: Partition,
@@ -80,13 +79,13 @@ impl LastSeen {
     }
 }
 
-/// A device as Redis keeps it, and when it was last heard of in milliseconds.
+/// A device as stored in Redis, and its last-seen time in milliseconds.
 type Entry = (Vec<u8>, f64);
 
-/// Where a walk through a partition goes on: behind this device.
+/// The position of a walk through a partition: after this device.
 type Place = (Timestamp, Vec<u8>);
 
-/// What is no device id was put there by a person, and is left out.
+/// Returns an entry. A member that is no device id was written by a person, and is left out.
 fn read((member, at): &Entry) -> Option<(DeviceId, Timestamp)> {
     let device = std::str::from_utf8(member).ok().and_then(|device| DeviceId::parse(device).ok());
     let entry = device.zip(timestamp(*at));

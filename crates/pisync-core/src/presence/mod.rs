@@ -1,5 +1,4 @@
-//! What Redis knows beside the queue: when devices were last heard of, the hours that have got rows,
-//! which processes are alive, and which sessions were ended.
+//! Data in Redis beside the queue: last-seen times, dirty hours, heartbeats, and ended sessions.
 
 mod dirty_hours;
 mod ended_sessions;

@@ -1,4 +1,4 @@
-//! Taking the next batch of a partition, or the one whose worker died.
+//! Claims the next batch of a partition, or the batch of a dead worker.
 
 use std::{fmt, sync::LazyLock, time::Duration};
 
@@ -8,19 +8,19 @@ use super::{LONGEST_LEASE_MS, Lease, Partition, Queue, QueueError};
 
 static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/claim.lua")));
 
-/// The name of a batch, chosen by the worker that claims it: asked again with the same name, a
-/// claim gives the same batch, so a lost reply is harmless.
+/// The id of a batch, chosen by the worker that claims it. A repeated claim with the same id gives the same batch, so a
+/// lost reply is harmless.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchId(pub(super) String);
 
 impl BatchId {
-    /// A name that was never given before.
+    /// Returns a new id.
     #[expect(clippy::new_without_default, reason = "each is another one")]
     pub fn new() -> Self {
         Self(format!("{:016x}", fastrand::u64(..)))
     }
 
-    /// The name of no batch.
+    /// Returns the id of no batch.
     pub(super) fn none() -> Self {
         Self(String::new())
     }
@@ -32,16 +32,16 @@ impl fmt::Display for BatchId {
     }
 }
 
-/// What a claim found.
+/// The result of a claim.
 #[derive(Debug)]
 pub enum Claim {
-    /// Messages to work on, under a lease.
+    /// Messages to process, under a lease.
     Batch(Batch),
-    /// Nothing waits.
+    /// The partition is empty.
     Empty,
     /// Another batch of the partition is in flight: one at a time keeps each device in order.
     Busy {
-        /// How long its lease lasts yet, unless it is extended.
+        /// The rest of its lease, unless it is extended.
         left: Duration,
     },
     /// An operator has paused the partition.
@@ -51,23 +51,22 @@ pub enum Claim {
 /// Messages claimed together.
 #[derive(Debug)]
 pub struct Batch {
-    /// The right to work on them, as long as it lasts.
+    /// The lease of the batch.
     pub lease: Lease,
-    /// How often the batch was handed out, from 1. A deploy does not count.
+    /// The number of times the batch was handed out, from 1. A deploy does not count.
     pub attempt: u32,
-    /// How many messages a worker that died had read, by its own word; none where it left no word.
+    /// The number of messages that a dead worker had read, as it recorded; none without a record.
     pub cursor: Option<usize>,
     /// The messages, oldest first.
     pub messages: Vec<Vec<u8>>,
 }
 
 impl Queue {
-    /// Claims up to `max` messages of `partition` for `lease`, under the name `batch`.
+    /// Claims up to `max` messages of `partition` for `lease`, under the id `batch`.
     ///
-    /// Idempotent by `batch` and `owner` while the lease lasts. A batch whose lease has ended is
-    /// handed out again before anything new, under its old name, with its epoch and attempt
-    /// raised and nothing moved. Without a lease, since a person removed it, it is handed out
-    /// under the new name.
+    /// Idempotent by `batch` and `owner` while the lease lasts. A batch with an expired lease is handed out before
+    /// anything new. It keeps its id, its epoch and attempt rise, and nothing moves. If a person removed the lease, the
+    /// batch is handed out under the new id.
     pub async fn claim(
         &self,
         partition: Partition,

@@ -16,21 +16,21 @@ static REMOVE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scr
 /// The most dead letters of one partition that stay in Redis.
 pub const KEPT_DEAD: usize = 10_000;
 
-/// How many letters are fetched in one round trip.
+/// The number of letters in one round trip.
 const BATCH_SIZE: usize = 500;
 
-/// A letter as it lies in its partition.
+/// A dead letter and its partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuriedLetter {
-    /// Where it lies.
+    /// The partition.
     pub partition: Partition,
-    /// What it says.
+    /// The letter.
     pub letter: DeadLetter,
     pub(crate) raw: Vec<u8>,
 }
 
 impl Queue {
-    /// The dead letters of a partition, newest first, `skip` left out and `max` at the most.
+    /// Returns dead letters of a partition, newest first, after the first `skip`, `max` at the most.
     pub async fn dead_letters(
         &self,
         partition: Partition,
@@ -51,26 +51,26 @@ impl Queue {
         Ok(letters)
     }
 
-    /// The newest dead letters of every partition, `max` of each at the most, and the partitions that
-    /// cannot tell theirs.
+    /// Returns the newest dead letters of every partition, `max` of each at the most, and the partitions that did not
+    /// answer.
     ///
-    /// Fails if none can.
+    /// Fails if none answered.
     pub async fn dead_letters_of_each(&self, max: usize) -> Result<Each<Vec<BuriedLetter>>, QueueError> {
         self.each(|partition| self.dead_letters(partition, 0, max)).await
     }
 
-    /// Puts the message of a letter back to the end of its partition, as if it had just come, in
-    /// one step with taking the letter out. `false` where the letter is not there any more.
+    /// Requeues the message of a letter at the end of its partition, and removes the letter in the same step. `false`
+    /// if the letter is not there any more.
     pub async fn requeue(&self, buried: &BuriedLetter) -> Result<bool, QueueError> {
         self.take_out(buried, "requeued", Some(&buried.letter.message)).await
     }
 
-    /// Throws a letter away. `false` where it is not there any more.
+    /// Removes a letter. `false` if it is not there any more.
     pub async fn purge(&self, buried: &BuriedLetter) -> Result<bool, QueueError> {
         self.take_out(buried, "purged", None).await
     }
 
-    /// Takes out a letter that has been copied to the store, since there are too many.
+    /// Removes a letter that has been copied to the store, since there are too many.
     pub async fn move_out(&self, buried: &BuriedLetter) -> Result<bool, QueueError> {
         self.take_out(buried, "moved_out", None).await
     }
@@ -90,7 +90,7 @@ impl Queue {
     }
 }
 
-/// A letter that is not of our making is still shown, and can be purged.
+/// Reads a letter. One in another form is still shown, and can be purged.
 fn read(raw: &[u8]) -> DeadLetter {
     serde_json::from_slice(raw).unwrap_or_else(|error| {
         unreadable("dead", raw, "expected a dead letter as JSON");

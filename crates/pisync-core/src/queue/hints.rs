@@ -1,13 +1,13 @@
-//! Hints from the workers to the alerters: look at these devices now.
+//! Hints from the workers to the alerters: evaluate these devices now.
 //!
-//! They make alerts fast and are not needed for them to be right: losing all of them loses none.
+//! Hints make alerts fast, and correctness does not depend on them: losing all hints loses no alert.
 
 use deadpool_redis::redis;
 
 use super::{Queue, QueueError};
 use crate::{models::DeviceId, redis::unreadable};
 
-/// The most hints that are kept; older ones fall out, their alerts come with the next tick.
+/// The most hints that are kept. Older ones are dropped; their alerts come with the next tick.
 const KEPT: isize = 100_000;
 
 /// The list of hints.
@@ -15,12 +15,12 @@ const KEPT: isize = 100_000;
 pub struct Hints(Queue);
 
 impl Hints {
-    /// The hints that go with a queue.
+    /// Returns the hints of a queue.
     pub fn new(queue: Queue) -> Self {
         Self(queue)
     }
 
-    /// Asks the alerters to look at these devices.
+    /// Asks the alerters to evaluate these devices.
     pub async fn leave(&self, devices: &[DeviceId]) -> Result<(), QueueError> {
         if devices.is_empty() {
             return Ok(());
@@ -33,7 +33,7 @@ impl Hints {
         self.0.redis.query(redis::cmd("LTRIM").arg(&key).arg(-KEPT).arg(-1)).await
     }
 
-    /// Takes up to `max` hints, oldest first. What is no device id is dropped.
+    /// Takes up to `max` hints, oldest first. A hint that is no device id is dropped.
     pub async fn take(&self, max: usize) -> Result<Vec<DeviceId>, QueueError> {
         let key = self.0.keys.shared("alerts");
         let ids: Option<Vec<Vec<u8>>> = self.0.redis.query(redis::cmd("LPOP").arg(key).arg(max)).await?;

@@ -1,4 +1,4 @@
-//! Holding a claimed batch, giving it back, being done with it.
+//! Extends, releases and acknowledges a claimed batch.
 
 use std::{sync::LazyLock, time::Duration};
 
@@ -12,51 +12,51 @@ static ACK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("script
 static NOTE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/note.lua")));
 static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/release.lua")));
 
-/// The longest lease that a worker may ask for. One that ends later was never given.
+/// The longest lease that a worker may ask for. A lease that ends later is invalid.
 pub const LONGEST_LEASE_MS: u64 = 600_000;
 
-/// The right to work on a batch. It ends by time, and it is void once another worker has taken
-/// the batch over: then the epoch has risen and every call answers [`LeaseState::Lost`].
+/// The lease of a batch. It ends by time, and it is void once another worker has taken the batch over: then the epoch
+/// has risen and every call returns [`LeaseState::Lost`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     /// The partition of the batch.
     pub partition: Partition,
-    /// The name of the batch.
+    /// The id of the batch.
     pub batch: BatchId,
-    /// How often the batch has changed hands, from 1.
+    /// The number of owners of the batch so far, from 1.
     pub epoch: u64,
 }
 
-/// Whether the lease was still ours.
+/// Whether the caller still held the lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum LeaseState {
-    /// It was, and what was asked is done.
+    /// It did, and the call took effect.
     Held,
-    /// It was not, and nothing was changed.
+    /// It did not, and nothing was changed.
     Lost,
 }
 
 impl Queue {
-    /// Lets `lease` last for `time` from now.
+    /// Extends `lease` to end in `time` from now.
     pub async fn extend(&self, lease: &Lease, time: Duration) -> Result<LeaseState, QueueError> {
         let mut script = EXTEND.key(self.keys.of(lease.partition, "lease"));
         script.arg(&lease.batch.0).arg(lease.epoch).arg(duration_ms(time));
         self.fenced(lease, &script).await
     }
 
-    /// Writes down how many messages of the batch are read: should the worker die now, it did not
-    /// die of reading them.
+    /// Records the number of messages of the batch that were read. If the worker dies now, reading them was not the
+    /// cause.
     pub async fn note_cursor(&self, lease: &Lease, cursor: usize) -> Result<LeaseState, QueueError> {
         let mut script = NOTE.key(self.keys.of(lease.partition, "lease"));
         script.arg(&lease.batch.0).arg(lease.epoch).arg(cursor);
         self.fenced(lease, &script).await
     }
 
-    /// Forgets the batch: its messages have had their effect, but for those that are `dead`, which
-    /// are buried by the same step. One round trip at any size.
+    /// Acknowledges the batch: its messages are done, and those in `dead` become dead letters in the same step. One
+    /// round trip at any size.
     ///
-    /// [`LeaseState::Lost`] is also the answer to an ack that is repeated.
+    /// A repeated ack also returns [`LeaseState::Lost`].
     pub async fn ack(&self, lease: &Lease, dead: &[DeadLetter]) -> Result<LeaseState, QueueError> {
         let mut script = ACK.key(self.keys.of(lease.partition, "batch"));
         for name in ["lease", "stats", "dead"] {
@@ -69,8 +69,8 @@ impl Queue {
         self.fenced(lease, &script).await
     }
 
-    /// Gives the batch back untouched, for the next claim to take at once. Its attempt stays as
-    /// it was: a deploy is not a crash.
+    /// Releases the batch unprocessed, for the next claim to take at once. Its attempt stays the same: a deploy is not
+    /// a crash.
     pub async fn release(&self, lease: &Lease) -> Result<LeaseState, QueueError> {
         let mut script = RELEASE.key(self.keys.of(lease.partition, "lease"));
         script.arg(&lease.batch.0).arg(lease.epoch).arg(self.keys.shared("wake")).arg(lease.partition.number());

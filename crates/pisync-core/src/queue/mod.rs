@@ -1,32 +1,31 @@
-//! Where events wait between the API and the workers: partitioned lists in Redis, each step one
-//! atomic script.
+//! The queue between the API and the workers: partitioned lists in Redis, each step one atomic script.
 //!
-//! All keys begin with the prefix of the settings. Those of one partition share a hash tag, so
-//! that Redis Cluster keeps them on one node; no script and no command touches keys of two
-//! partitions, or one of these and another. No key of the queue has a TTL.
+//! All keys begin with the prefix of the settings. Those of one partition share a hash tag, so that Redis Cluster keeps
+//! them on one node; no script and no command touches keys of two partitions, or of a partition and the whole queue. No
+//! key of the queue has a TTL.
 //!
-//! | key | type | what |
+//! | key | type | content |
 //! | --- | --- | --- |
-//! | `pisync:{q:07}:ready` | list | envelopes that wait, oldest first |
+//! | `pisync:{q:07}:ready` | list | waiting envelopes, oldest first |
 //! | `pisync:{q:07}:batch` | list | the envelopes of the batch in flight |
 //! | `pisync:{q:07}:lease` | hash | of that batch: `id`, `epoch`, `attempt`, `owner`, `cursor`; `ends`, ms by Redis' clock |
 //! | `pisync:{q:07}:dead` | list | dead letters, newest first |
 //! | `pisync:{q:07}:stats` | hash | totals: `pushed`, `acked`, `redelivered`, `dead`, `requeued`, `purged`, `moved_out` |
-//! | `pisync:{q:07}:seen` | sorted set | device → when it was last heard of, ms of receipt |
-//! | `pisync:{q:07}:hours` | sorted set | start of an hour of rows, s → when it last got rows, ms by Redis' clock |
-//! | `pisync:{q:07}:paused` | string | there while the partition hands out nothing |
+//! | `pisync:{q:07}:seen` | sorted set | device → last-seen time, ms of receipt |
+//! | `pisync:{q:07}:hours` | sorted set | start of an hour of rows, s → time of its last rows, ms by Redis' clock |
+//! | `pisync:{q:07}:paused` | string | present while the partition is paused |
 //! | `pisync:{q:07}:count` | string | the number of partitions since it was first changed; `>` behind it while it changes |
 //! | `pisync:partitions` | string | the number of partitions, set by the first process |
-//! | `pisync:repartition` | string | there while that number changes: how many partitions may hold something |
-//! | `pisync:ended:<session>` | string | a session of the dashboard that was ended before its time; expires when it would have ended |
-//! | `pisync:alerts` | list | hints: ids of devices that an alerter should look at now |
-//! | `pisync:heartbeat` | hash | `ingest`, `worker` → when any such process was last alive; `alerter` → when any last completed a tick, `due:<alerter>` → when its next one is due, `receivers` → how many it has besides the log; `gap:<from>` → until when no API was; ms by Redis' clock |
-//! | `pisync:wake` | channel | the number of a partition that was empty and got its first event |
+//! | `pisync:repartition` | string | present while that number changes: the number of partitions that may hold entries |
+//! | `pisync:ended:<session>` | string | a session of the dashboard that was ended early; expires with the session |
+//! | `pisync:alerts` | list | hints: ids of devices to evaluate now |
+//! | `pisync:heartbeat` | hash | `ingest`, `worker` → last heartbeat of any such process; `alerter` → last completed tick of any, `due:<alerter>` → its next tick, `receivers` → its receivers besides the log; `gap:<from>` → end of a time without an API; ms by Redis' clock |
+//! | `pisync:wake` | channel | the number of a partition that is no longer empty |
 //!
-//! A message is in exactly one of `ready`, `batch`, `dead`, or acknowledged. A batch is claimed under
-//! a lease that its worker extends. When the worker dies, the next claim takes the batch over where
-//! it lies. The epoch rises with each takeover and fences the former owner. What lies in `batch`
-//! without a lease is handed out by the next claim, so nothing has to look for it.
+//! A message is in exactly one of `ready`, `batch`, `dead`, or acknowledged. A batch is claimed under a lease that its
+//! worker extends. When the worker dies, the next claim takes the batch over in place. The epoch rises with each
+//! takeover and fences the former owner. A `batch` without a lease is handed out by the next claim, so no process has
+//! to search for one.
 
 mod claim;
 mod dead_letters;
@@ -71,27 +70,27 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// A queue by its settings. Nothing is asked of Redis yet; see [`Queue::check`].
+    /// Returns a queue with these settings. It does not connect yet; see [`Queue::check`].
     ///
-    /// Fails where the settings cannot make a connection at all.
+    /// Fails if the settings are invalid for any connection.
     pub fn new(settings: &RedisSettings) -> Result<Self, QueueError> {
         let keys = Arc::new(Keys::new(&settings.key_prefix, settings.partitions));
         Ok(Self { redis: Redis::new(settings, Some(keys.clone()))?, keys })
     }
 
-    /// Whether Redis answers and serves a queue of this many partitions.
+    /// Checks that Redis answers and has a queue of this many partitions.
     ///
-    /// Fails with [`QueueError::Misconfigured`] where waiting will not help.
+    /// Fails with [`QueueError::Misconfigured`] if waiting will not help.
     pub async fn check(&self) -> Result<(), QueueError> {
         self.redis.check().await
     }
 
-    /// Every partition, in order.
+    /// Returns every partition, in order.
     pub fn partitions(&self) -> impl DoubleEndedIterator<Item = Partition> + ExactSizeIterator + use<> {
         self.keys.partitions()
     }
 
-    /// The partition of a device: all its events go through one list, so that they stay in order.
+    /// Returns the partition of a device: all its events go through one list, so that they stay in order.
     pub fn partition_of(&self, device_id: &crate::models::DeviceId) -> Partition {
         self.keys.partition_of(device_id)
     }

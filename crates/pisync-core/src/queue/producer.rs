@@ -1,9 +1,9 @@
 //! Group commit: requests that arrive together go to Redis together.
 //!
-//! One task pushes. While its pushes are under way, what arrives next collects; so the group grows
-//! with the load and a lone request waits for nobody. In a cluster each partition has a task of its
-//! own, so that one whose server is away holds up no other. Source: group commit as in D. `DeWitt` et
-//! al., "Implementation Techniques for Main Memory Database Systems", 1984.
+//! One task pushes. While its pushes are under way, new arrivals form the next group. So the group grows with the load,
+//! and a lone request does not wait. In a cluster each partition has a task of its own, so that an unavailable server
+//! delays no other partition. Source: group commit as in D. `DeWitt` et al., "Implementation Techniques for Main Memory
+//! Database Systems", 1984.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -19,10 +19,10 @@ use crate::models::SyncEvent;
 /// The most messages in one group.
 const GROUP: usize = 1_000;
 
-/// The most messages that may wait for all tasks together; beyond, a push is refused at once.
+/// The most messages waiting for all tasks together; beyond, a push is refused at once.
 const WAITING: usize = 16 * GROUP;
 
-/// The least number that may wait for one task.
+/// The least waiting limit of one task.
 const LEAST_WAITING: usize = 256;
 
 /// Pushes events, many at a time. Cheap to clone; all clones share the same tasks.
@@ -35,16 +35,16 @@ pub struct Producer {
     readiness: ReadinessCache,
 }
 
-/// Why an event was not taken. It is not in Redis, or the caller must act as if it were not.
+/// The reason that an event was not accepted. It is not in Redis, or the caller must act as if it were not.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum PushError {
     /// The partition is at its limit.
     #[error("the queue is full: {depth} events wait in the partition")]
     Full {
-        /// How many wait in the partition.
+        /// The number of messages waiting in the partition.
         depth: u64,
     },
-    /// Redis is away or full.
+    /// Redis is unavailable or full.
     #[error(transparent)]
     Queue(#[from] QueueError),
 }
@@ -57,9 +57,9 @@ struct Message {
 }
 
 impl Producer {
-    /// Starts the tasks that push. They end when the last clone is dropped.
+    /// Starts the tasks that push. They end with the last clone.
     ///
-    /// `max_queue` is the number of events that may wait in all partitions together.
+    /// `max_queue` is the most events that may wait in all partitions together.
     pub fn start(queue: Queue, max_queue: u64) -> Self {
         let partitions = queue.partitions().len();
         let limit = max_queue.div_ceil(partitions as u64);
@@ -75,12 +75,12 @@ impl Producer {
         Self { queue, limit, waiting, readiness }
     }
 
-    /// Returns whether a push would be taken by each partition; a second old at the most.
+    /// Returns whether each partition would accept a push; at most a second old.
     pub async fn readiness(&self) -> Readiness {
         self.readiness.get().await
     }
 
-    /// How many events may wait in all partitions together.
+    /// Returns the most events that may wait in all partitions together.
     pub fn max_queue(&self) -> u64 {
         self.limit.saturating_mul(self.queue.partitions().len() as u64)
     }
@@ -96,11 +96,11 @@ impl Producer {
         answer.await.unwrap_or_else(|_| Err(unavailable("the process is stopping")))
     }
 
-    /// Queues many events, one push for each partition; answers for each, in their order. Of those
-    /// that were taken, Redis has all when it returns.
+    /// Queues many events, one push for each partition. Returns the result of each, in their order. When it returns,
+    /// Redis has all accepted ones.
     ///
-    /// An event that was not taken may be there all the same, if Redis failed: pushing it again is
-    /// right, since equal events are one row.
+    /// An event that was not accepted may be there all the same, if Redis failed: push it again, since equal events are
+    /// one row.
     pub async fn push_all(&self, events: &[SyncEvent]) -> Vec<Result<(), PushError>> {
         let mut by_partition = BTreeMap::<_, (Vec<_>, Vec<_>)>::new();
         for (place, event) in events.iter().enumerate() {
@@ -122,7 +122,7 @@ impl Producer {
     }
 }
 
-/// What became of the nth message of a push.
+/// Returns the result of the nth message of a push.
 fn outcome(pushed: &Result<Pushed, QueueError>, nth: usize) -> Result<(), PushError> {
     match pushed {
         Ok(pushed) if nth < pushed.accepted => Ok(()),
@@ -138,7 +138,7 @@ fn unavailable(why: &str) -> PushError {
 async fn commit_groups(queue: Queue, limit: u64, mut arrivals: mpsc::Receiver<Message>) {
     let mut group = Vec::new();
     while arrivals.recv_many(&mut group, GROUP).await > 0 {
-        // Whoever has gone away in the meantime was never told 202.
+        // A caller that has gone away never got its 202.
         group.retain(|message| !message.taken.is_closed());
         group.sort_by_key(|message| message.partition);
         let mut pushes = Vec::new();
@@ -149,7 +149,7 @@ async fn commit_groups(queue: Queue, limit: u64, mut arrivals: mpsc::Receiver<Me
         }
         let failed = join_all(pushes).await.into_iter().find_map(Result::err);
         if let Some(error @ QueueError::Unavailable(_)) = failed {
-            // Whoever came meanwhile would wait for the next failure: a device is told at once.
+            // Later arrivals would wait for the next failure: refuse them at once.
             while let Ok(message) = arrivals.try_recv() {
                 let _ = message.taken.send(Err(error.clone().into()));
             }

@@ -1,4 +1,4 @@
-//! Putting events at the end of their partition.
+//! Appends events to their partition.
 
 use std::sync::LazyLock;
 
@@ -8,24 +8,23 @@ use super::{Partition, Queue, QueueError};
 
 static PUSH: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/push.lua")));
 
-/// The cause of a refusal by a partition that is at its limit.
+/// The cause of a refusal by a partition at its limit.
 pub(super) const QUEUE_FULL: &str = "queue_full";
 
-/// What became of a push.
+/// The result of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pushed {
-    /// How many messages were taken, from the first on.
+    /// The number of messages accepted, from the first on.
     pub accepted: usize,
-    /// How many wait in the partition now.
+    /// The number of messages waiting in the partition now.
     pub depth: u64,
 }
 
 impl Queue {
     /// Appends `messages` to `partition`, as many as fit below `limit` waiting ones.
     ///
-    /// One round trip; when it returns, Redis has what was accepted. After an error the messages
-    /// may be there or not: pushing them again is right, since equal events are one row. Without
-    /// messages it fails as a push would, and changes nothing.
+    /// One round trip; when it returns, Redis has the accepted ones. After an error the messages may be there or not:
+    /// push them again, since equal events are one row. Without messages it fails as a push would, and changes nothing.
     pub async fn push(&self, partition: Partition, messages: &[Vec<u8>], limit: u64) -> Result<Pushed, QueueError> {
         let mut script = PUSH.key(self.keys.of(partition, "ready"));
         script.key(self.keys.of(partition, "stats")).key(self.keys.of(partition, "count"));
@@ -42,7 +41,7 @@ impl Queue {
         Ok(Pushed { accepted, depth })
     }
 
-    /// Every push goes through here, so that each cause of refusals is logged once.
+    /// Records refusals in the log. Every push goes through here, so each cause is logged once.
     fn note_refusal(&self, partition: Partition, size: usize, limit: u64, pushed: &Result<Pushed, QueueError>) {
         let (log, place) = (self.redis.refusals(), partition.number());
         match pushed {

@@ -1,5 +1,4 @@
-//! Whether a push would be taken, found out by a push without messages; and whether a worker could
-//! work, by a write that changes nothing.
+//! Readiness of the queue: of a push, by a push without messages; of a worker, by a write that changes nothing.
 
 use std::{
     collections::BTreeMap,
@@ -18,29 +17,28 @@ use super::{
     push::{Pushed, QUEUE_FULL},
 };
 
-/// How long an answer is good: who asks more often gets the same.
+/// The lifetime of a cached answer.
 const FRESH: Duration = Duration::from_millis(900);
 
-/// How long all partitions together may take.
+/// The timeout of all partitions together.
 const TIMEOUT: Duration = Duration::from_millis(2_500);
 
-/// How often the partitions are asked by themselves, so that the end of a refusal is seen without
-/// a report.
+/// The interval between checks by the process itself, so that the end of a refusal is seen without a report.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// The same while reports are refused.
+/// The interval while reports are refused.
 const INTERVAL_REFUSING: Duration = Duration::from_secs(1);
 
-/// Which partitions would take a push.
+/// The partitions that would accept a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Readiness {
-    /// How many partitions there are.
+    /// The number of partitions.
     pub partitions: usize,
-    /// Those that would not, by cause.
+    /// The partitions that would refuse, by cause.
     pub refused: Vec<Refused>,
 }
 
-/// Why some partitions would not take a push. It names no host and no user, since anybody may read it.
+/// The reason that some partitions would refuse a push. It names no host and no user, since it is public.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// A short stable word.
@@ -52,17 +50,17 @@ pub struct Refused {
 }
 
 impl Readiness {
-    /// Returns whether any partition would take a push.
+    /// Returns whether any partition would accept a push.
     pub fn is_ready(&self) -> bool {
         self.refusing() < self.partitions
     }
 
-    /// Returns how many partitions would take none.
+    /// Returns the number of partitions that would refuse.
     pub fn refusing(&self) -> usize {
         self.refused.iter().map(|refused| refused.partitions.len()).sum()
     }
 
-    /// Returns the answer for partitions each of which has no cause, or one with its words for people.
+    /// Returns the readiness of partitions, each with its cause and the words for people if it refuses.
     fn of(causes: Vec<(Partition, Option<Cause>)>) -> Self {
         let partitions = causes.len();
         let mut by_cause = BTreeMap::<_, Vec<_>>::new();
@@ -79,11 +77,11 @@ impl Readiness {
 /// A short stable word, and the same for people.
 type Cause = (&'static str, &'static str);
 
-const FULL: Cause = (QUEUE_FULL, "as many events wait as may: --max-queue");
+const FULL: Cause = (QUEUE_FULL, "the queue is full: --max-queue");
 
 impl Queue {
-    /// Returns whether a worker could work: each partition is asked for a write that changes nothing,
-    /// which Redis refuses as it would refuse the worker's own.
+    /// Returns whether a worker could work. Each partition gets a write that changes nothing, which Redis refuses as it
+    /// would refuse the worker's own.
     pub async fn readiness_to_work(&self) -> Readiness {
         let nothing = |partition| Lease { partition, batch: BatchId::none(), epoch: 0 };
         let causes = self.partitions().map(async |partition| {
@@ -98,7 +96,7 @@ impl Queue {
     }
 }
 
-/// The cause of what a partition answered in time, or not.
+/// Returns the cause of a partition's answer, or of its timeout.
 fn cause(asked: Result<Result<Option<Cause>, QueueError>, Elapsed>) -> Option<Cause> {
     let late = QueueError::Unavailable(String::new());
     match asked {
@@ -108,7 +106,7 @@ fn cause(asked: Result<Result<Option<Cause>, QueueError>, Elapsed>) -> Option<Ca
     }
 }
 
-/// The last answer, shared by all who ask; while it is found out, they wait for the same.
+/// The last answer, shared by all callers; while it is refreshed, they wait for the same.
 #[derive(Debug, Clone)]
 pub(super) struct ReadinessCache {
     queue: Queue,
@@ -117,7 +115,7 @@ pub(super) struct ReadinessCache {
 }
 
 impl ReadinessCache {
-    /// Starts to ask now and then, until the last clone is dropped.
+    /// Starts to check regularly, until the last clone is dropped.
     pub(super) fn new(queue: Queue, limit: u64) -> Self {
         let cache = Self { queue, limit, last: Arc::default() };
         tokio::spawn(keep_asking(cache.queue.clone(), limit, Arc::downgrade(&cache.last)));
@@ -126,7 +124,7 @@ impl ReadinessCache {
 
     pub(super) async fn get(&self) -> Readiness {
         let mut last = self.last.lock().await;
-        // A report that was refused meanwhile knows better.
+        // A report that was refused meanwhile is newer.
         let is_refusing = self.queue.redis.refusals().is_open();
         if let Some((at, readiness)) = &*last
             && at.elapsed() < FRESH

@@ -1,7 +1,7 @@
-//! The rights that a process needs in Redis: which commands on which keys and channels.
+//! The rights that a process needs in Redis: commands on keys and channels.
 //!
-//! Redis is asked at the start, so that a right which is missing is named before an event meets it.
-//! [`acl_rule`] is the least that a user of `PiSync` needs.
+//! The process checks them at the start, so that a missing right is named before an event meets it. [`acl_rule`] is the
+//! minimum for a user of `PiSync`.
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
@@ -15,7 +15,7 @@ use crate::{
 
 static RIGHTS: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/rights.lua")));
 
-/// What a command is run on.
+/// The target of a command.
 #[derive(Debug, Clone, Copy)]
 enum On {
     /// A key of each partition.
@@ -31,9 +31,9 @@ enum On {
 struct Right {
     command: &'static str,
     on: On,
-    /// What else the command needs to be well-formed.
+    /// The remaining arguments of a well-formed command.
     rest: &'static [&'static str],
-    /// What is lost without it; none where the process cannot do its work.
+    /// The consequence of a missing right; none if the process cannot work without it.
     loses: Option<&'static str>,
 }
 
@@ -46,18 +46,18 @@ const fn may(command: &'static str, on: On, rest: &'static [&'static str], loses
 }
 
 const TYPES: &str = "an error about the type of a key does not name the key";
-const WAKE: &str = "workers look every second instead of being woken";
+const WAKE: &str = "workers poll every second instead of being woken";
 const TOTALS: &str = "the totals of `queue status` stand still";
 const SESSIONS: &str = "signing out is refused, and sessions may read alone";
-const ALIVE: &str = "the alerter cannot tell a silent fleet from a system that does not listen";
+const ALIVE: &str = "the alerter cannot tell a silent fleet from an outage of the system";
 const NOBODY: &str = "pages, `/readyz` and metrics say that no alerter runs";
-const STATUS: &str = "metrics and dashboard say nothing of the queue";
-const SEEN: &str = "pages and metrics say nothing of when devices were last heard of";
-const STALLS: &str = "an alerter does not see that the pipeline stands still";
+const STATUS: &str = "metrics and dashboard show no queue";
+const SEEN: &str = "pages and metrics show no last-seen times";
+const STALLS: &str = "an alerter does not detect a stalled pipeline";
 const HINTS: &str = "alerts come with the next tick instead of at once";
-const LETTERS: &str = "dead letters cannot be shown or treated";
+const LETTERS: &str = "dead letters cannot be listed, requeued or purged";
 
-/// What every process runs.
+/// The commands of every process.
 const ALL: &[Right] = &[
     must("get", On::Shared("partitions"), &[]),
     must("set", On::Shared("partitions"), &["1", "nx"]),
@@ -151,11 +151,11 @@ const ALERTER: &[Right] = &[
     may("exists", On::Partition("paused"), &[], STALLS),
 ];
 
-/// What the operator's verbs run beside it, and what puts aside a key that a person has given another
-/// type: it is part of the rule, and missed where it is used.
+/// The further commands of operators' tools, and the one that renames a key of the wrong type. They are part of the
+/// rule, and fail only on use.
 const VERBS: [&str; 5] = ["set", "del", "zrem", "zscan", "rename"];
 
-/// What the driver runs, and what a script needs to be run; a probe cannot ask for these.
+/// The commands of the driver, and of scripts; a check cannot ask for these.
 const DRIVER: [&str; 4] = ["evalsha", "script|load", "info", "ping"];
 
 impl Process {
@@ -169,7 +169,7 @@ impl Process {
     }
 }
 
-/// Returns the ACL rule with the least rights that all processes and verbs of `PiSync` need together.
+/// Returns the ACL rule with the least rights for all processes and tools of `PiSync` together.
 pub fn acl_rule(prefix: &str) -> String {
     let rights = [ALL, INGEST, WORKER, ALERTER].into_iter().flatten().map(|right| right.command);
     let commands: BTreeSet<_> = rights.chain(VERBS).chain(DRIVER).collect();
@@ -178,7 +178,7 @@ pub fn acl_rule(prefix: &str) -> String {
 }
 
 impl Right {
-    /// The command as Redis would get it.
+    /// Returns the command as sent to Redis.
     fn words(&self, keys: &Keys) -> Vec<String> {
         let words = [self.command.to_owned()].into_iter().chain(self.place(keys));
         words.chain(self.rest.iter().map(|&word| word.to_owned())).collect()
@@ -193,7 +193,7 @@ impl Right {
         }
     }
 
-    /// What is missing and what to do, for people.
+    /// Returns the missing right and the remedy, for people.
     fn missing(&self, keys: &Keys, user: &str) -> String {
         let (command, prefix) = (self.command, keys.shared("*"));
         let (place, rule) = match (self.on, self.place(keys)) {
@@ -209,10 +209,10 @@ impl Right {
 }
 
 impl Queue {
-    /// Asks every server whether our user may do what this process does. What is missing and can be
-    /// done without is logged with its consequence.
+    /// Asks every server whether our user has the rights of this process. A missing optional right is logged with its
+    /// consequence.
     ///
-    /// Fails with [`QueueError::Misconfigured`] if something is missing that the process needs.
+    /// Fails with [`QueueError::Misconfigured`] if a required right is missing.
     pub async fn check_rights(&self, process: Process) -> Result<(), QueueError> {
         let rights: Vec<_> = process.rights().collect();
         let denied = self.denied(&rights).await?;

@@ -1,4 +1,4 @@
-//! What lies where in the queue, for operators and tests.
+//! The status of the queue, for operators and tests.
 
 use std::{collections::HashMap, sync::LazyLock, time::Duration};
 
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::{Partition, Queue, QueueError};
 use crate::codec::envelope::received_at;
 
-/// How long one partition may hold up what is told of the others.
+/// The timeout of one partition, so that it does not delay the others.
 const EACH_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 static STATUS: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/status.lua")));
@@ -20,73 +20,73 @@ static STATUS: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scr
 /// The answer of the script.
 type Answer = (u64, u64, (Bytes, Bytes, u64, i64), u64, bool, Bytes, HashMap<Bytes, Bytes>);
 
-/// Text that a person may have edited: not to be text must not hide everything else.
+/// Text that a person may have edited: invalid UTF-8 must not hide everything else.
 type Bytes = Vec<u8>;
 
 /// A batch that a worker has claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchStatus {
-    /// Its name.
+    /// Its id.
     pub batch: String,
-    /// How many messages are in it.
+    /// The number of messages in it.
     pub messages: u64,
-    /// The worker that holds it, or held it last.
+    /// Its owner, or the last one.
     pub owner: String,
-    /// How often it has changed hands, from 1.
+    /// The number of owners so far, from 1.
     pub epoch: u64,
-    /// How often it was handed out, from 1.
+    /// The number of times it was handed out, from 1.
     pub attempt: i64,
 }
 
-/// The message that has waited longest. Of one of another version no more is known.
+/// The oldest waiting message. Of one of another version only this is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Oldest {
-    /// When it was received.
+    /// Time of receipt.
     pub received_at: Timestamp,
 }
 
-/// One partition at one moment.
+/// The status of one partition.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PartitionStatus {
-    /// Which.
+    /// The partition.
     pub partition: Partition,
-    /// Messages that wait.
+    /// The number of waiting messages.
     pub ready: u64,
     /// The batch in flight.
     pub batch: Option<BatchStatus>,
-    /// Dead letters.
+    /// The number of dead letters.
     pub dead: u64,
-    /// Whether it hands out nothing.
+    /// Whether it is paused.
     pub paused: bool,
-    /// The message that has waited longest, if it can be read.
+    /// The oldest waiting message, if it can be read.
     pub oldest: Option<Oldest>,
     /// Totals since the queue was made; their names are in the module's table of keys.
     pub totals: HashMap<String, u64>,
 }
 
-/// What partitions tell, and why others do not: one that is broken hides no other.
+/// The answers of the partitions, and the errors of the others: a broken one hides no other.
 #[derive(Debug, Clone)]
 pub struct Each<T> {
-    /// What is told, in order of the partitions.
+    /// The answers, in order of the partitions.
     pub told: Vec<T>,
-    /// The partitions that tell nothing, each with the reason.
+    /// The partitions that did not answer, each with the error.
     pub untold: Vec<(Partition, QueueError)>,
 }
 
 impl PartitionStatus {
-    /// Messages in claimed batches.
+    /// Returns the number of messages in claimed batches.
     pub fn in_flight(&self) -> u64 {
         self.batch.as_ref().map_or(0, |batch| batch.messages)
     }
 
-    /// One of the totals since the queue was made.
+    /// Returns one of the totals since the queue was made.
     pub fn total(&self, name: &str) -> u64 {
         self.totals.get(name).copied().unwrap_or_default()
     }
 }
 
 impl Queue {
-    /// The state of one partition.
+    /// Returns the status of one partition.
     pub async fn status(&self, partition: Partition) -> Result<PartitionStatus, QueueError> {
         let mut script = STATUS.key(self.keys.of(partition, "ready"));
         for name in ["batch", "lease", "dead", "paused", "stats"] {
@@ -104,17 +104,17 @@ impl Queue {
         Ok(PartitionStatus { partition, ready, batch, dead, paused, oldest, totals })
     }
 
-    /// The state of every partition, in order; all are asked at once.
+    /// Returns the status of every partition, in order; all are asked at once.
     ///
-    /// Fails if one of them cannot be told: for who must not take what is not known for nothing.
+    /// Fails if one of them does not answer, for callers that must not mistake unknown for empty.
     pub async fn status_of_all(&self) -> Result<Vec<PartitionStatus>, QueueError> {
         try_join_all(self.partitions().map(|partition| self.status(partition))).await
     }
 
-    /// The same for people: what can be told, and why the rest cannot. One that does not answer within
-    /// 1.5 s is left out.
+    /// Returns the same for people: the status of the partitions that answer, and the errors of the others. A partition
+    /// that does not answer within 1.5 s is left out.
     ///
-    /// Fails if nothing can be told.
+    /// Fails if none answers.
     pub async fn status_of_each(&self) -> Result<Each<PartitionStatus>, QueueError> {
         self.each(|partition| self.status(partition)).await
     }

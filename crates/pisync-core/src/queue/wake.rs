@@ -1,4 +1,4 @@
-//! Waiting for work without asking for it all the time.
+//! Wake-ups: waiting for work without constant polling.
 
 use std::time::Duration;
 
@@ -9,18 +9,17 @@ use tokio::sync::broadcast;
 use super::{Partition, Queue};
 use crate::backoff::Backoff;
 
-/// The most notices kept for a listener that is busy; it looks everywhere afterwards anyway.
+/// The most wake-ups kept for a busy listener; it polls all partitions afterwards anyway.
 const KEPT: usize = 1_024;
 
-/// Notices that a partition which was empty has got its first event.
+/// Wake-ups of partitions that were empty and received their first event.
 ///
-/// A notice can be lost (Redis' channels do not keep any); who waits for one therefore also
-/// looks by itself now and then.
+/// A wake-up can be lost, since Redis' channels do not keep any. So listeners also poll from time to time.
 #[derive(Debug)]
 pub struct Wake(broadcast::Receiver<Partition>);
 
 impl Queue {
-    /// Starts listening, from now until the last [`Wake`] is dropped, through failures of Redis.
+    /// Starts listening, from now until the last [`Wake`] is dropped, across failures of Redis.
     pub fn wake(&self) -> Wake {
         let (notices, wake) = broadcast::channel(KEPT);
         tokio::spawn(listen(self.clone(), notices));
@@ -29,13 +28,13 @@ impl Queue {
 }
 
 impl Wake {
-    /// Another listener of the same notices.
+    /// Returns another listener of the same wake-ups.
     #[must_use]
     pub fn listener(&self) -> Self {
         Self(self.0.resubscribe())
     }
 
-    /// Waits for a notice, `longest` at the most; `None` when it is time to look everywhere.
+    /// Waits for a wake-up, `longest` at the most; `None` when it is time to poll all partitions.
     pub async fn wait(&mut self, longest: Duration) -> Option<Partition> {
         match tokio::time::timeout(longest, self.0.recv()).await {
             Ok(Ok(partition)) => Some(partition),
@@ -47,7 +46,7 @@ impl Wake {
         }
     }
 
-    /// Forgets the notices that have come so far, before looking everywhere.
+    /// Drops the wake-ups so far, before polling all partitions.
     pub fn clear(&mut self) {
         self.0 = self.0.resubscribe();
     }

@@ -1,24 +1,24 @@
-//! Looking after Redis from the start of a process to its end.
+//! Watches Redis from the start of a process to its end.
 
 use std::time::Duration;
 
 use super::{Queue, QueueError};
 use crate::{process::Process, refusal_log::RefusalLog};
 
-/// How often the servers are looked at: their settings may change, and so may the server.
+/// The interval between checks of the servers: their settings may change, and so may the server.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// How long all questions of one look may take together.
+/// The timeout of one check.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Queue {
-    /// Looks at the start whether Redis can be used by this process, and goes on looking in a task
-    /// of its own. Redis being away is logged and waited for.
+    /// Checks at the start whether Redis is usable for this process, and keeps checking in its own task. An unavailable
+    /// Redis is logged and waited for.
     ///
-    /// Fails if only an operator can help: a wrong password, a right that is missing, an eviction
-    /// policy that loses events, another number of partitions.
+    /// Fails if only an operator can help: a wrong password, a missing right, an eviction policy that loses events,
+    /// another number of partitions.
     pub async fn open(&self, process: Process) -> Result<(), QueueError> {
-        let log = RefusalLog::new("redis cannot be used, trying on", "redis can be used again", Duration::ZERO);
+        let log = RefusalLog::new("redis is unavailable, retrying", "redis is available again", Duration::ZERO);
         let is_examined = match self.examine(process).await {
             Ok(()) => true,
             Err(QueueError::Denied(why)) => return Err(QueueError::Misconfigured(why)),
@@ -39,7 +39,7 @@ impl Queue {
             if checked.as_ref().is_err_and(|error| !matches!(error, QueueError::Denied(_))) {
                 return checked;
             }
-            // What is missing is named better than by the command that met it first.
+            // The check names a missing right better than the command that met it first.
             let rights = self.check_rights(process).await;
             if matches!(rights, Err(QueueError::Misconfigured(_))) { rights } else { checked.and(rights) }
         };
@@ -59,7 +59,7 @@ impl Queue {
                     is_examined = true;
                     log.succeeded(0);
                 }
-                // Who claims or pushes says itself that Redis is away.
+                // Claims and pushes log an unavailable Redis themselves.
                 Err(error) if !is_examined || error.needs_an_operator() || log.is_open() => {
                     log.refused(error.cause(), 0, 1, &error);
                 }

@@ -1,4 +1,4 @@
-//! One connection to Redis, shared by all who ask and made anew after it fails.
+//! One connection to Redis, shared by all callers and replaced after a failure.
 
 use std::{
     collections::BTreeSet,
@@ -21,13 +21,13 @@ use super::{
 };
 use crate::{refusal_log::RefusalLog, settings::RedisSettings, unreadable};
 
-/// How often the connection to a cluster, which mends itself, is made anew at the most.
+/// The shortest interval between replacements of a cluster's connection, which also recovers by itself.
 const RENEW: Duration = Duration::from_secs(5);
 
-/// How long no push must have been refused for a cause until it is over.
+/// The time without a refused push after which a cause is over.
 const QUIET: Duration = Duration::from_secs(3);
 
-/// How many keys are asked for their type in one round trip.
+/// The number of keys in one round trip for their types.
 const TYPES_BATCH_SIZE: usize = 500;
 
 /// The shared connection.
@@ -38,20 +38,20 @@ pub(crate) struct Redis {
 
 struct Inner {
     source: Source,
-    /// The user that Redis is told, for people.
+    /// The user name sent to Redis, for people.
     user: String,
-    /// Where each connection compares the number of partitions.
+    /// The keys, to compare the number of partitions on each connection.
     compared: Option<Arc<Keys>>,
-    /// Whether the number was the same once: from then on the scripts see to it.
+    /// Whether the number was confirmed once: from then on the scripts check it.
     was_compared: AtomicBool,
     held: Mutex<Option<Held>>,
     is_renewing: AtomicBool,
     /// In a cluster, the connection for the partitions that answer.
     aside: Mutex<Option<Link>>,
-    /// In a cluster, the partitions whose node does not answer.
+    /// In a cluster, the partitions with an unavailable node.
     away: Mutex<BTreeSet<Partition>>,
     allow_eviction: bool,
-    /// Why nothing may be pushed, though Redis would take it.
+    /// The reason that pushes are refused, though Redis would accept them.
     unsafe_because: Mutex<Option<String>>,
     warned: AtomicBool,
     refusals: RefusalLog,
@@ -86,27 +86,27 @@ impl Redis {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// The log of refused pushes.
+    /// Returns the log of refused pushes.
     pub(crate) fn refusals(&self) -> &RefusalLog {
         &self.inner.refusals
     }
 
-    /// Where Redis is and which setting says so, for people.
+    /// Returns the address of Redis and the setting that names it, for people.
     pub(crate) fn place(&self) -> &str {
         self.inner.source.place()
     }
 
-    /// The user that Redis is told.
+    /// Returns the user name sent to Redis.
     pub(crate) fn user(&self) -> &str {
         &self.inner.user
     }
 
-    /// Whether there are several servers, of which one may be away while the others are there.
+    /// Returns whether there are several servers, of which some may be unavailable alone.
     pub(crate) fn is_cluster(&self) -> bool {
         self.inner.source.is_cluster()
     }
 
-    /// Returns whether Redis answers now, keeps what it takes, and has our number of partitions.
+    /// Returns whether Redis answers now, persists its writes, and has our number of partitions.
     pub(crate) async fn check(&self) -> Result<(), QueueError> {
         let mut connection = self.connection().await?;
         self.examine(&mut connection).await?;
@@ -114,7 +114,7 @@ impl Redis {
         self.check_partitions(&mut connection).await
     }
 
-    /// Fails while Redis would take a push and might lose it.
+    /// Fails while Redis would accept a push and might lose it.
     pub(crate) fn is_safe(&self) -> Result<(), QueueError> {
         match &*lock(&self.inner.unsafe_because) {
             Some(why) => Err(QueueError::Misconfigured(why.clone())),
@@ -129,8 +129,7 @@ impl Redis {
         self.named(&mut connection, answer, || self.keys_in(&[command])).await
     }
 
-    /// Sends commands together, each with its keys in one slot; in one round trip where one server
-    /// has them all.
+    /// Sends commands together, each with its keys in one slot; in one round trip if one server has them all.
     pub(crate) async fn query_each<T: FromRedisValue>(&self, commands: &[redis::Cmd]) -> Result<Vec<T>, QueueError> {
         let mut connection = self.connection().await?;
         let answers = connection.send_each(commands).await.map_err(|error| self.failed(&error));
@@ -139,14 +138,14 @@ impl Redis {
         answers.into_iter().map(|answer| self.read(answer)).collect()
     }
 
-    /// Sends one command that names no key to the server that has `key`.
+    /// Sends one command without a key to the server of `key`.
     pub(crate) async fn query_at<T: FromRedisValue>(&self, key: &str, command: &redis::Cmd) -> Result<T, QueueError> {
         let mut connection = self.connection().await?;
         let answer = connection.send_to(key, command).await.map_err(|error| self.failed(&error))?;
         self.read(answer)
     }
 
-    /// Sends one command that names no key to every server that takes writes.
+    /// Sends one command without a key to every server that takes writes.
     pub(crate) async fn query_all<T: FromRedisValue>(&self, command: &redis::Cmd) -> Result<Vec<T>, QueueError> {
         let mut connection = self.connection().await?;
         let answers = connection.ask_all(command).await.map_err(|error| self.failed(&error))?;
@@ -155,9 +154,9 @@ impl Redis {
 
     /// Runs one script on the keys of a partition.
     ///
-    /// While a node of a cluster is away, the driver looks for it again and again, and holds up
-    /// everything else on its connection. So what is for the partitions that answer has a connection
-    /// of its own, and one that fails is asked over the other until it answers.
+    /// While a node of a cluster is unavailable, the driver searches for it repeatedly, and delays everything else on
+    /// its connection. So the partitions that answer have a connection of their own. A partition that fails uses the
+    /// other connection until it answers.
     pub(crate) async fn run_at<T: FromRedisValue>(
         &self,
         partition: Partition,
@@ -175,7 +174,7 @@ impl Redis {
                 let mut away = lock(&self.inner.away);
                 away.remove(&partition);
                 if away.is_empty() {
-                    // What the driver knows of the nodes may be old.
+                    // The driver's view of the nodes may be old.
                     lock(&self.inner.aside).take();
                 }
             }
@@ -219,7 +218,7 @@ impl Redis {
         self.named(&mut connection, answer, keys).await
     }
 
-    /// The keys of ours that commands name.
+    /// Returns our keys that commands name.
     fn keys_in(&self, commands: &[&redis::Cmd]) -> Vec<String> {
         let Some(ours) = &self.inner.compared else { return Vec::new() };
         let words = commands.iter().flat_map(|command| command.args_iter()).filter_map(|word| match word {
@@ -230,9 +229,9 @@ impl Redis {
         keys.into_iter().map(str::to_owned).collect()
     }
 
-    /// Lets an error about the type of a key name the key: every answer goes through here.
+    /// Adds the name of the key to an error about a key's type. Every answer goes through here.
     ///
-    /// Redis itself does not say which one it was: it is asked for the type of each of `keys`.
+    /// Redis itself does not name the key, so it is asked for the type of each of `keys`.
     async fn named<T>(
         &self,
         link: &mut Link,
@@ -244,7 +243,7 @@ impl Redis {
         Err(QueueError::WrongType(misfit.map_or(said, |misfit| format!("{}: {misfit}", self.place()))))
     }
 
-    /// The first key that is of another type than it has to be, and what to do.
+    /// Returns the first key of a wrong type, and the remedy.
     async fn misfit(&self, link: &mut Link, keys: &[String]) -> Option<String> {
         let ours = self.inner.compared.as_ref()?;
         for some in keys.chunks(TYPES_BATCH_SIZE) {
@@ -265,7 +264,7 @@ impl Redis {
         None
     }
 
-    /// A connection of its own, for listening to a channel.
+    /// Returns a separate connection, for listening to a channel.
     pub(crate) async fn subscribe(&self, channel: &str) -> Result<redis::aio::PubSub, QueueError> {
         self.inner.source.subscribe(channel).await
     }
@@ -282,21 +281,21 @@ impl Redis {
         let mut link = self.inner.source.connect().await?;
         let passing = self.examine(&mut link).await.and(self.check_partitions(&mut link).await);
         match passing {
-            // The number was right once: from then on each partition compares it by itself.
+            // The number was confirmed once: from then on each partition compares it.
             Err(QueueError::WrongType(_)) if self.inner.was_compared.load(Relaxed) => {}
-            // A node of the cluster is away: the others serve their partitions.
+            // A node of the cluster is unavailable: the others serve their partitions.
             Err(error) if error.is_passing() && self.is_cluster() && self.inner.was_compared.load(Relaxed) => {}
-            // Each command says by itself that it is refused; which rights are missing can be asked.
+            // Each command reports its own refusal; the missing rights can be checked.
             Err(QueueError::Denied(_)) => {}
             other => other?,
         }
         Ok(link)
     }
 
-    /// The first process sets the number of partitions; any other number would lose devices.
+    /// Checks the number of partitions. The first process sets it; any other number would lose devices.
     ///
-    /// Read first, and written only where it is missing: a full Redis refuses the write, and its
-    /// workers must be able to connect all the same.
+    /// It is read first, and written only if it is missing: a full Redis refuses the write, and its workers must still
+    /// be able to connect.
     async fn check_partitions(&self, connection: &mut Link) -> Result<(), QueueError> {
         let Some(keys) = &self.inner.compared else { return Ok(()) };
         let (key, ours) = (keys.shared("partitions"), keys.count());
@@ -324,8 +323,8 @@ impl Redis {
         redis::cmd("GET").arg(key).query_async(link).await
     }
 
-    /// Looks whether the servers keep what they have taken, and remembers it for the pushes. What
-    /// was wrong when a process started may be put right while it runs, and the other way round.
+    /// Checks whether the servers persist their writes, and remembers the result for the pushes. The configuration may
+    /// change while the process runs, in either direction.
     async fn examine(&self, connection: &mut Link) -> Result<(), QueueError> {
         let servers = durability::ask(connection).await.map_err(|error| self.failed(&error))?;
         let (mut why, mut keeps_on_disk) = (None, true);
@@ -353,8 +352,8 @@ impl Redis {
         Ok(())
     }
 
-    /// Takes note of a failure: a connection that failed is not used again. That to a cluster
-    /// serves other partitions yet, and is made anew beside it, and only now and then.
+    /// Records a failure: a failed connection is not used again. A connection to a cluster still serves other
+    /// partitions. It is replaced beside that, and only from time to time.
     fn failed(&self, error: &RedisError) -> QueueError {
         let read_only = error.code().is_some_and(|code| matches!(code, "READONLY" | "MASTERDOWN" | "LOADING"));
         if error.is_io_error() || error.is_timeout() || error.is_unrecoverable_error() || read_only {

@@ -1,4 +1,4 @@
-//! Whether a Redis keeps what it has acknowledged: its eviction policy, and whether it writes to disk.
+//! The durability of a Redis server: its eviction policy, and whether it writes to disk.
 
 use std::collections::HashMap;
 
@@ -6,13 +6,13 @@ use deadpool_redis::redis::{self, RedisError, Value, from_redis_value};
 
 use super::link::Link;
 
-/// What a server says of itself. What it does not tell is not known, and is not taken for good.
+/// The durability settings of a server. A missing value is unknown, and does not count as safe.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Server {
     policy: Option<String>,
-    /// Whether it writes to disk; none where it does not tell.
+    /// Whether it writes to disk; none if unknown.
     pub(crate) is_on_disk: Option<bool>,
-    /// Whether it is a node of a cluster; none where it does not tell.
+    /// Whether it is a node of a cluster; none if unknown.
     pub(crate) is_cluster_node: Option<bool>,
 }
 
@@ -20,13 +20,13 @@ pub(crate) struct Server {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Safe,
-    /// Why they are not.
+    /// The reason that they are not.
     Unsafe(String),
 }
 
-/// Asks every server that takes writes: by INFO, which nearly every user may, else by CONFIG.
+/// Asks every server that takes writes: by INFO, which nearly every user may run, else by CONFIG.
 ///
-/// Fails where a server is away; one that refuses to tell is no failure.
+/// Fails if a server is unavailable; a refusal to answer is no failure.
 pub(crate) async fn ask(link: &mut Link) -> Result<Vec<Server>, RedisError> {
     let info = redis::cmd("INFO").arg("memory").arg("persistence").arg("cluster").clone();
     match link.ask_all(&info).await {
@@ -42,7 +42,7 @@ pub(crate) async fn ask(link: &mut Link) -> Result<Vec<Server>, RedisError> {
     }
 }
 
-/// The server answered, and will not tell: a right is missing, or a command is renamed.
+/// Returns whether the server refused to answer: a right is missing, or a command is renamed.
 fn is_refusal(error: &RedisError) -> bool {
     matches!(error.code(), Some("NOPERM" | "ERR"))
 }
@@ -67,7 +67,7 @@ fn of_config(answer: Value) -> Server {
 }
 
 impl Server {
-    /// Whether its eviction policy is safe; `user` is named where it may not ask.
+    /// Returns whether its eviction policy is safe; `user` is named if it may not ask.
     pub(crate) fn policy(&self, user: &str) -> Verdict {
         match self.policy.as_deref() {
             Some("noeviction") => Verdict::Safe,

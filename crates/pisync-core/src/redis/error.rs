@@ -1,4 +1,4 @@
-//! Why the queue did not do as asked.
+//! The errors of the queue.
 
 use deadpool_redis::{
     CreatePoolError, PoolError,
@@ -8,10 +8,10 @@ use deadpool_redis::{
 /// A failure of the queue as a whole. Its text names the server and the setting, never a secret.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum QueueError {
-    /// Redis is away or did not answer in time; the same call may work later.
+    /// Redis is unavailable or did not answer in time; the same call may work later.
     #[error("redis is not available: {0}")]
     Unavailable(String),
-    /// Redis is at its `maxmemory` and takes no more; the workers will drain it.
+    /// Redis is at its `maxmemory` and accepts no more; the workers will drain it.
     #[error("redis is full: it has reached its maxmemory")]
     OutOfMemory,
     /// The server takes no writes, as a replica does after a failover.
@@ -23,18 +23,17 @@ pub enum QueueError {
     /// A password is wrong or missing, or the user may not do this.
     #[error("redis refuses access: {0}")]
     Denied(String),
-    /// A key is of another type than it has to be, since a person or another program wrote it.
+    /// A key has the wrong type, since a person or another program wrote it.
     #[error("redis holds a key of another type: {0}")]
     WrongType(String),
-    /// Redis answered with an error that another try will not change.
+    /// Redis answered with an error that a retry will not change.
     #[error("redis refused the command: {0}")]
     Refused(String),
-    /// The queue has got another number of partitions since the process was started, or is about
-    /// to: nothing is taken or handed out by the old one.
+    /// The queue has another number of partitions since the process started, or is about to. The old number is refused.
     #[error("the number of partitions is being changed, or was: start the process with the new --partitions")]
     PartitionsChanged,
-    /// Redis or the settings are such that waiting will not help.
-    #[error("redis cannot be used as it is set up: {0}")]
+    /// Redis or the settings have to change first; waiting will not help.
+    #[error("redis is misconfigured: {0}")]
     Misconfigured(String),
 }
 
@@ -76,12 +75,12 @@ impl QueueError {
         matches!(self, Self::Denied(_) | Self::WrongType(_) | Self::Misconfigured(_))
     }
 
-    /// Returns whether a further try may find Redis there.
+    /// Returns whether a retry may succeed.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::ReadOnly(_) | Self::NotDurable(_))
     }
 
-    /// An error of the driver, of the server at `place`.
+    /// Returns an error of the driver, with the server at `place`.
     pub(crate) fn at(place: &str, error: &RedisError) -> Self {
         let said = error.to_string();
         let text = format!("{place}: {said}");
@@ -92,19 +91,19 @@ impl QueueError {
             Some("OOM") => Self::OutOfMemory,
             Some("READONLY") => Self::ReadOnly(text),
             Some("MISCONF" | "NOREPLICAS") => Self::NotDurable(text),
-            // Protected mode lets in this machine alone.
+            // Protected mode accepts only local connections.
             Some("NOPERM" | "DENIED") => Self::Denied(text),
             // A command within a script.
             Some("ERR") if said.contains("user executing the script") => Self::Denied(text),
             Some("WRONGPASS" | "NOAUTH") => Self::Denied(wrong_password(place, &said)),
             Some("WRONGTYPE") => Self::WrongType(text),
-            // One of the others will end.
+            // Another connection will end.
             Some("ERR") if said.contains("max number of clients") => Self::Unavailable(text),
             Some("ERR" | "NOSCRIPT" | "CROSSSLOT") => Self::Refused(text),
             _ if error.kind() == ErrorKind::AuthenticationFailed || says_wrong_password(&said) => {
                 Self::Denied(wrong_password(place, &said))
             }
-            // LOADING, MASTERDOWN, CLUSTERDOWN, TRYAGAIN and BUSY end by themselves, and say so.
+            // LOADING, MASTERDOWN, CLUSTERDOWN, TRYAGAIN and BUSY are temporary, and named by Redis.
             _ => Self::Unavailable(text),
         }
     }
@@ -117,11 +116,11 @@ impl QueueError {
     }
 }
 
-/// What to write where the settings and the server do not fit each other: waiting will not help.
+/// Returns the remedy if the settings and the server do not match: waiting will not help.
 fn wrong_setting(error: &RedisError, said: &str) -> Option<&'static str> {
     let says = |word: &str| said.contains(word);
     if says("DB index is out of range") {
-        Some("the server has no database of this number: write another one behind the host, or none for 0")
+        Some("the server has no database of this number: write another one after the host, or none for 0")
     } else if says("cluster support disabled") {
         Some("the server is no node of a cluster: write redis:// in place of redis+cluster://")
     } else if says("does not point to a sentinel") {
@@ -136,7 +135,8 @@ fn wrong_setting(error: &RedisError, said: &str) -> Option<&'static str> {
     }
 }
 
-/// The driver wraps what a server says when many nodes or sentinels were asked.
+/// Returns whether a text reports a wrong password. The driver wraps the server's text if many nodes or sentinels were
+/// asked.
 fn says_wrong_password(said: &str) -> bool {
     ["WRONGPASS", "NOAUTH", "invalid password", "invalid username-password"].iter().any(|word| said.contains(word))
 }
@@ -157,7 +157,7 @@ mod tests {
 
     use super::*;
 
-    /// What becomes of an answer as a server writes it.
+    /// Returns the error for an answer as a server writes it.
     fn of(answer: &str) -> QueueError {
         let Value::ServerError(error) = parse_redis_value(format!("-{answer}\r\n").as_bytes()).unwrap() else {
             panic!("{answer} is no error");

@@ -9,13 +9,13 @@ use crate::models::DeviceId;
 pub struct Partition(pub(crate) u16);
 
 impl Partition {
-    /// The number, from 0.
+    /// Returns the number, from 0.
     pub fn number(self) -> u16 {
         self.0
     }
 }
 
-/// The keys of a partition and the type of each, as the table of `queue` has them.
+/// The keys of a partition and the type of each, as in the table of `queue`.
 const OF_PARTITION: [(&str, &str); 9] = [
     ("ready", "list"),
     ("batch", "list"),
@@ -28,7 +28,7 @@ const OF_PARTITION: [(&str, &str); 9] = [
     ("paused", "string"),
 ];
 
-/// The same of the queue as a whole.
+/// The same for the queue as a whole.
 const SHARED: [(&str, &str); 4] =
     [("partitions", "string"), ("repartition", "string"), ("alerts", "list"), ("heartbeat", "hash")];
 
@@ -51,14 +51,14 @@ impl Keys {
         (0..self.partitions).map(Partition)
     }
 
-    /// A stable hash of the device id, modulo the number of partitions.
+    /// Returns the partition: a stable hash of the device id, modulo the number of partitions.
     pub(crate) fn partition_of(&self, device_id: &DeviceId) -> Partition {
         let hash = Sha256::digest(device_id.as_str());
         let number = u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]) % u32::from(self.partitions);
         Partition(u16::try_from(number).unwrap_or_default())
     }
 
-    /// What the keys of a partition begin with.
+    /// Returns the prefix of the keys of a partition.
     pub(crate) fn base(&self, partition: Partition) -> String {
         format!("{}:{{q:{:02}}}:", self.prefix, partition.0)
     }
@@ -67,12 +67,12 @@ impl Keys {
         self.base(partition) + name
     }
 
-    /// The keys of a partition.
+    /// Returns the keys of a partition.
     pub(crate) fn all_of(&self, partition: Partition) -> Vec<String> {
         OF_PARTITION.iter().map(|(name, _)| self.of(partition, name)).collect()
     }
 
-    /// The type that a key has to have; none for a key that is not ours.
+    /// Returns the required type of a key; none for a key that is not ours.
     pub(crate) fn type_of(&self, key: &str) -> Option<&'static str> {
         let name = key.strip_prefix(&self.prefix)?.strip_prefix(':')?;
         let find = |table: &[(&str, &'static str)], name: &str| {
@@ -85,7 +85,7 @@ impl Keys {
         }
     }
 
-    /// A key of the queue as a whole.
+    /// Returns a key of the queue as a whole.
     pub(crate) fn shared(&self, name: &str) -> String {
         format!("{}:{name}", self.prefix)
     }
@@ -132,7 +132,7 @@ mod tests {
             sizes[usize::from(keys.partition_of(&device).number())] += 1;
         }
         assert!(sizes.iter().all(|size| (850..1_150).contains(size)), "{sizes:?}");
-        // Pinned: another hash would strand what is queued when a new version is deployed.
+        // Pinned: another hash would strand queued events when a new version is deployed.
         assert_eq!(keys.partition_of(&DeviceId::parse("pibook-1").unwrap()), Partition(7));
     }
 }

@@ -1,4 +1,4 @@
-//! The way to Redis: what a URL means, and a connection to it.
+//! Connections to Redis, made from the parsed URL.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering::Relaxed},
@@ -27,33 +27,33 @@ use super::{
 };
 use crate::settings::CaFile;
 
-/// How long a new connection to one server may take.
+/// The timeout of a new connection to one server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long it may take where several servers are asked one after the other.
+/// The timeout if several servers are tried one after the other.
 const SEARCH_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How many servers are asked at the most what they speak.
+/// The most servers that are tested for TLS.
 const ASKED: usize = 3;
 
-/// Where connections come from.
+/// A source of connections.
 pub(crate) struct Source {
     servers: Way,
-    /// Where that is and which setting says so, for people.
+    /// The address of Redis and the setting that names it, for people.
     place: String,
     /// The servers that the settings name.
     addresses: Vec<(String, u16)>,
     is_tls: bool,
-    /// Whether there was a connection once: then the settings fit the servers.
+    /// Whether there was a connection once: then the settings match the servers.
     was_connected: AtomicBool,
 }
 
 enum Way {
     /// One server.
     Server { pool: Box<Pool>, client: Box<redis::Client> },
-    /// A cluster, and the nodes that the settings name.
+    /// A cluster, and the nodes in the settings.
     Cluster { client: Box<ClusterClient>, nodes: Vec<ConnectionInfo> },
-    /// Sentinels that say which server is the master.
+    /// Sentinels, which name the master.
     Sentinels { client: Box<Mutex<SentinelClient>>, config: Box<AsyncConnectionConfig> },
 }
 
@@ -67,9 +67,9 @@ pub(crate) enum Link {
 }
 
 impl Source {
-    /// What a URL means; nothing is connected yet. Of `ca` alone certificates are believed.
+    /// Returns the source of a URL; it does not connect yet. Only the certificates of `ca` are trusted, if it is given.
     ///
-    /// Fails with what is wrong with the URL or the certificates.
+    /// Fails with the fault of the URL or of the certificates.
     pub(crate) fn new(url: RedisUrl, ca: Option<&CaFile>, response_timeout: Duration) -> Result<Self, BadUrl> {
         let malformed = |error: RedisError| BadUrl(error.to_string());
         if ca.is_some() && !url.is_tls {
@@ -109,20 +109,20 @@ impl Source {
         Ok(Self { servers, place, addresses, is_tls, was_connected: AtomicBool::new(false) })
     }
 
-    /// Where it is and which setting says so, for people.
+    /// Returns the address of Redis and the setting that names it, for people.
     pub(crate) fn place(&self) -> &str {
         &self.place
     }
 
-    /// Whether there are several servers that take writes.
+    /// Returns whether there are several servers that take writes.
     pub(crate) fn is_cluster(&self) -> bool {
         matches!(self.servers, Way::Cluster { .. })
     }
 
-    /// A new connection.
+    /// Returns a new connection.
     ///
-    /// Fails with [`QueueError::Misconfigured`] if the server speaks TLS and the settings do not, or the
-    /// other way round.
+    /// Fails with [`QueueError::Misconfigured`] if the server speaks TLS and the settings do not, or the other way
+    /// round.
     pub(crate) async fn connect(&self) -> Result<Link, QueueError> {
         match self.connect_as_set().await {
             Err(error @ QueueError::Unavailable(_)) if !self.was_connected.load(Relaxed) => {
@@ -132,7 +132,7 @@ impl Source {
         }
     }
 
-    /// What is wrong if a server speaks otherwise than the settings say.
+    /// Returns the error if a server and the settings disagree about TLS.
     async fn other_speech(&self) -> Option<QueueError> {
         let spoken = self.addresses.iter().take(ASKED).map(|(host, port)| speech::of(host, *port));
         let spoken = join_all(spoken).await.into_iter().flatten().next()?;
@@ -158,8 +158,8 @@ impl Source {
         }
     }
 
-    /// A connection of its own, for listening to a channel. In a cluster every node hears of what
-    /// is published at any other.
+    /// Returns a separate connection, for listening to a channel. In a cluster every node receives the messages
+    /// published at any other.
     pub(crate) async fn subscribe(&self, channel: &str) -> Result<PubSub, QueueError> {
         self.in_time(async {
             let client = match &self.servers {
@@ -180,7 +180,7 @@ impl Source {
     }
 }
 
-/// A client that asks sentinels, with the certificates to believe, if not the usual ones.
+/// Returns a client of the sentinels, with the trusted certificates if they are not the default ones.
 fn sentinel_client(
     sentinels: Vec<ConnectionAddr>,
     login: &RedisConnectionInfo,
@@ -215,7 +215,7 @@ fn sentinel_client(
     client.build()
 }
 
-/// One server's connections, made by a pool for its limits of time, and held outside of it: its
+/// Returns a pool for one server. The pool makes connections for its timeouts, and they are held outside of it: its
 /// checkout has a PING, which costs a round trip each time.
 fn pool(info: ConnectionInfo, config: AsyncConnectionConfig) -> Result<Pool, BadUrl> {
     let manager = Manager::new_with_config(info, config).map_err(|error| BadUrl(error.to_string()))?;
@@ -249,7 +249,7 @@ async fn listen(client: &redis::Client, channel: &str) -> Result<PubSub, RedisEr
 }
 
 impl Link {
-    /// Sends commands, each of which has its keys in one slot: together where there is one server.
+    /// Sends commands, each of which has its keys in one slot: together if there is one server.
     pub(crate) async fn send_each(&mut self, commands: &[Cmd]) -> Result<Vec<Value>, RedisError> {
         match self {
             Self::Server(connection) => {
@@ -269,7 +269,7 @@ impl Link {
         }
     }
 
-    /// Sends a command that names no key to the node that has this one.
+    /// Sends a command without a key to the node of `key`.
     pub(crate) async fn send_to(&mut self, key: &str, command: &Cmd) -> Result<Value, RedisError> {
         match self {
             Self::Server(connection) => command.query_async(connection).await,
@@ -281,7 +281,7 @@ impl Link {
         }
     }
 
-    /// Asks every server that takes writes the same; answers with what each of them says.
+    /// Sends a command to every server that takes writes; returns the answer of each.
     pub(crate) async fn ask_all(&mut self, command: &Cmd) -> Result<Vec<Value>, RedisError> {
         match self {
             Self::Server(connection) => Ok(vec![command.query_async(connection).await?]),

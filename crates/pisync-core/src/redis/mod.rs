@@ -1,4 +1,4 @@
-//! The way to Redis: what a URL means, one shared connection to it, its keys, and what its errors mean.
+//! Access to Redis: the URL, one shared connection, the keys, and the errors.
 
 mod connection;
 mod durability;

@@ -1,5 +1,4 @@
-//! Whether a server speaks TLS, asked where a connection fails: each kind of server hangs up on, or waits
-//! for ever with, who speaks the other.
+//! TLS detection after a failed connection: a server hangs up, or waits for ever, if only one side speaks TLS.
 
 use std::time::Duration;
 
@@ -9,27 +8,27 @@ use tokio::{
     time::timeout,
 };
 
-/// How long one question may take.
+/// The timeout of one question.
 const TIMEOUT: Duration = Duration::from_millis(500);
 
-/// What a server speaks.
+/// The protocol of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Speech {
     Plain,
     Tls,
 }
 
-/// A greeting of TLS 1.2 with one cipher suite: who speaks TLS answers with a handshake or an alert.
+/// A client hello of TLS 1.2 with one cipher suite: a TLS server answers with a handshake or an alert.
 const CLIENT_HELLO: [u8; 50] = {
     let mut hello = [7; 50];
-    // A record (22) of TLS 1.0 with 45 bytes; in it a greeting (1) of TLS 1.2 with 41.
+    // A record (22) of TLS 1.0 with 45 bytes; in it a client hello (1) of TLS 1.2 with 41.
     let (head, tail) = ([22, 3, 1, 0, 45, 1, 0, 0, 41, 3, 3], [0, 0, 2, 0xc0, 0x2f, 1, 0]);
     let mut at = 0;
     while at < head.len() {
         hello[at] = head[at];
         at += 1;
     }
-    // Between them stand 32 bytes that are to be random, and need not be.
+    // Between them are 32 bytes that should be random, and need not be.
     at = 0;
     while at < tail.len() {
         hello[43 + at] = tail[at];
@@ -38,7 +37,7 @@ const CLIENT_HELLO: [u8; 50] = {
     hello
 };
 
-/// Returns what the server at an address speaks, if it answers.
+/// Returns the protocol of the server at an address, if it answers.
 pub(crate) async fn of(host: &str, port: u16) -> Option<Speech> {
     match answer(host, port, b"PING\r\n").await {
         Some(b'+' | b'-') => return Some(Speech::Plain),
@@ -49,7 +48,7 @@ pub(crate) async fn of(host: &str, port: u16) -> Option<Speech> {
     matches!(answer(host, port, &CLIENT_HELLO).await, Some(21 | 22)).then_some(Speech::Tls)
 }
 
-/// The first byte that the server answers.
+/// Returns the first byte of the server's answer.
 async fn answer(host: &str, port: u16, said: &[u8]) -> Option<u8> {
     let asked = async {
         let mut server = TcpStream::connect((host, port)).await.ok()?;

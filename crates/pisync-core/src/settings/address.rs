@@ -5,10 +5,10 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
 };
 
-/// Reads an address with its port. `localhost` is 127.0.0.1.
+/// Parses an address with its port. `localhost` is 127.0.0.1.
 ///
-/// Fails with what to write if only a port, or a name, is given: whether to listen on this machine alone
-/// or for a network is for the operator to say.
+/// Fails with the remedy if only a port, or a name, is given: the operator has to choose between this machine and a
+/// network.
 pub fn address(text: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse() {
         return Ok(address);
@@ -24,7 +24,7 @@ pub fn address(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
-/// An address that cannot be listened on: another try of the same settings does not help.
+/// An address that cannot be listened on: a retry with the same settings does not help.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {why}. The setting is {setting}")]
 pub struct CannotBind {
@@ -34,7 +34,7 @@ pub struct CannotBind {
 }
 
 impl CannotBind {
-    /// The reason for people, with what to do; `setting` names flag and variable.
+    /// Returns the reason for people, with the remedy; `setting` names flag and variable.
     pub fn new(setting: &'static str, address: SocketAddr, error: &io::Error) -> Self {
         let why = match error.kind() {
             io::ErrorKind::AddrInUse => "another process listens there: stop it, or take another port".to_owned(),

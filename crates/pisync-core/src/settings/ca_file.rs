@@ -7,7 +7,7 @@ use std::{
 
 use deadpool_redis::redis::{Client, TlsCertificates};
 
-/// The certificates to believe, and where they are from.
+/// The trusted certificates and their file.
 #[derive(Debug, Clone)]
 pub struct CaFile {
     path: PathBuf,
@@ -17,7 +17,7 @@ pub struct CaFile {
 impl CaFile {
     /// Reads the file.
     ///
-    /// Fails, with what is wrong for people, if it holds no certificate that can be read.
+    /// Fails, with the reason for people, if it holds no readable certificate.
     pub fn read(path: &str) -> Result<Self, String> {
         let pem = fs::read(path).map_err(|error| format!("the file cannot be read: {error}"))?;
         if pem.iter().all(u8::is_ascii_whitespace) {
@@ -32,12 +32,12 @@ impl CaFile {
         Ok(Self { path: PathBuf::from(path), pem })
     }
 
-    /// Where it is.
+    /// Returns its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What it holds.
+    /// Returns its content.
     pub(crate) fn pem(&self) -> &[u8] {
         &self.pem
     }

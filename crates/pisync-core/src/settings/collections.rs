@@ -1,16 +1,16 @@
-//! The names of collections, which no two may share.
+//! The names of collections, which must be different.
 
 use clap::ArgMatches;
 
-/// The collections that have no setting.
+/// The collections without a setting.
 const OTHERS: [&str; 8] =
     ["Alert", "AlertGroup", "DeadLetter", "Retention", "Silence", "StatusHour", "Summary", "SyncHour"];
 
 const EVENTS: &str = "--sync-event-collection (PISYNC_SYNC_EVENT_COLLECTION)";
 const COUNTERS: &str = "--failure-counter-collection (PISYNC_FAILURE_COUNTER_COLLECTION)";
 
-/// Fails if the collections of these settings have a name that another has: documents of two kinds in
-/// one collection cannot be told apart.
+/// Fails if two collections of these settings have the same name: documents of two kinds in one collection cannot be
+/// distinguished.
 pub(super) fn check(matches: &ArgMatches) -> Result<(), String> {
     let given = |id| matches.try_get_one::<String>(id).ok().flatten().map(String::as_str);
     let (Some(events), Some(counters)) = (given("sync_event_collection"), given("failure_counter_collection")) else {

@@ -1,10 +1,10 @@
-//! Lengths of time, in the same forms for every setting and file.
+//! Durations, in the same forms for every setting and file.
 
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 
-/// Reads numbers with their units: `36h`, `1d12h`, `90m`, `45s`, `500ms`. A day is 24 hours.
+/// Parses numbers with units: `36h`, `1d12h`, `90m`, `45s`, `500ms`. A day is 24 hours.
 ///
-/// Fails with the forms if it is none, or less than nothing. The bounds are the setting's.
+/// Fails with the valid forms if it is invalid or negative. Each setting checks its own bounds.
 pub fn duration(text: &str) -> Result<SignedDuration, String> {
     let span: Option<Span> = text.trim().parse().ok();
     let length = span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());

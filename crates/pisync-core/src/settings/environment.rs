@@ -8,7 +8,7 @@ use std::{
 
 use clap::{Arg, Command, builder::Resettable};
 
-/// What the name of every variable begins with.
+/// The prefix of every variable.
 const PREFIX: &str = "PISYNC_";
 
 /// The variables of all programs and scripts: one file of settings may serve them all.
@@ -57,7 +57,7 @@ pub const KNOWN_VARIABLES: &[&str] = &[
     "PISYNC_TLS_CERT",
     "PISYNC_TLS_KEY",
     "PISYNC_TRUSTED_PROXIES",
-    // Of tests of the system; what is released does not know them.
+    // For tests of the system; release builds ignore them.
     #[cfg(feature = "failpoints")]
     "PISYNC_ALERT_LEASE_MS",
     #[cfg(feature = "failpoints")]
@@ -70,7 +70,7 @@ pub const KNOWN_VARIABLES: &[&str] = &[
     "PISYNC_NO_BOUNDS",
     #[cfg(feature = "failpoints")]
     "PISYNC_WRITE_DOCS",
-    // Of the scripts and the examples of deploy/.
+    // For the scripts and the examples of deploy/.
     "PISYNC_ADDRESS",
     "PISYNC_ALERTS",
     "PISYNC_BINARIES",
@@ -85,11 +85,10 @@ pub const KNOWN_VARIABLES: &[&str] = &[
     "PISYNC_VERSION",
 ];
 
-/// A name is close to another if so much of them is alike (Jaro-Winkler, 0 to 1).
+/// The least similarity of names that are suggested (Jaro-Winkler, 0 to 1).
 const ALIKE: f64 = 0.9;
 
-/// Lets a command take its variables as they are meant: an empty one is not set, and white space
-/// and quotes around a value are no part of it.
+/// Cleans the variables of a command: an empty one is not set, and surrounding white space and quotes are removed.
 pub(super) fn read_into(command: Command) -> Command {
     command.mut_args(|arg| take(arg, |name| env::var_os(name))).mut_subcommands(read_into)
 }
@@ -100,12 +99,12 @@ fn take(arg: Arg, variable: impl Fn(&OsStr) -> Option<OsString>) -> Arg {
     match meant(text) {
         "" => arg.env(Resettable::Reset),
         value if value == text => arg,
-        // The variable itself cannot be changed; its value becomes the default in its place.
+        // The variable itself cannot be changed; its value becomes the default instead.
         value => arg.env(Resettable::Reset).default_value(value.to_owned()),
     }
 }
 
-/// A value without white space and one pair of quotes around it.
+/// Returns a value without surrounding white space and one pair of quotes.
 fn meant(value: &str) -> &str {
     let value = value.trim();
     let unquoted = |quote| value.strip_prefix(quote)?.strip_suffix(quote);
@@ -131,7 +130,8 @@ fn collect(command: &Command, into: &mut BTreeSet<String>) {
     command.get_subcommands().for_each(|verb| collect(verb, into));
 }
 
-/// Kubernetes gives each process the addresses of the services around it; tests have their own.
+/// Returns whether a variable belongs to others: Kubernetes gives each process the addresses of the services around it;
+/// tests have their own.
 fn is_of_others(name: &str, value: &OsStr) -> bool {
     let is_address = value.to_str().is_some_and(|value| value.starts_with("tcp://") || value.starts_with("udp://"));
     let is_service = name.ends_with("_SERVICE_HOST") || name.contains("_SERVICE_PORT") || name.contains("_PORT_");

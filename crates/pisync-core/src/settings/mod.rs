@@ -26,11 +26,11 @@ pub use ca_file::CaFile;
 pub use duration::duration;
 pub use environment::{KNOWN_VARIABLES, unknown_variables};
 
-/// Reads the settings of a binary from its arguments and environment, and starts its log.
+/// Parses the settings of a binary from its arguments and environment, and starts its log.
 ///
-/// A bad one ends the process with status 2 and a message that names the flag and the variable. A
-/// variable that is empty counts as not set; white space and quotes around a value, as env files
-/// leave them, are no part of it. A variable that no program of `PiSync` knows is logged.
+/// An invalid setting ends the process with status 2 and a message that names the flag and the variable. An empty
+/// variable counts as not set. White space and quotes around a value, as env files leave them, are removed. A variable
+/// that no program of `PiSync` knows is logged.
 pub fn parse<T: Parser + AsRef<LogSettings>>() -> T {
     let parsed = environment::read_into(T::command()).try_get_matches().and_then(|matches| {
         collections::check(&matches).map_err(|why| refused(&why))?;
@@ -42,7 +42,7 @@ pub fn parse<T: Parser + AsRef<LogSettings>>() -> T {
     });
     let settings = match parsed {
         Ok(settings) => settings,
-        // Of the command as it is: that knows each variable.
+        // The command before its variables are cleaned: it knows each variable.
         Err(error) if !error.use_stderr() => T::parse(),
         Err(error) => exit(&error, T::command()),
     };
@@ -53,7 +53,7 @@ pub fn parse<T: Parser + AsRef<LogSettings>>() -> T {
     settings
 }
 
-/// Ends the process as [`parse`] does, for a setting that only shows to be wrong in use.
+/// Ends the process as [`parse`] does, for a setting that proves invalid only in use.
 pub fn reject(message: impl fmt::Display) -> ! {
     refused(&format!("{message}\n\nFor more information, try '--help'.")).exit()
 }
@@ -74,25 +74,25 @@ fn exit(error: &clap::Error, mut command: clap::Command) -> ! {
     std::process::exit(error.exit_code())
 }
 
-/// The environment variable of a flag, of the command itself or one of its verbs.
+/// Returns the environment variable of a flag, of the command itself or one of its subcommands.
 fn variable(command: &clap::Command, flag: &str) -> Option<String> {
     let arg = command.get_arguments().find(|arg| arg.to_string() == flag);
     let variable = arg.and_then(clap::Arg::get_env).map(|name| name.to_string_lossy().into_owned());
     variable.or_else(|| command.get_subcommands().find_map(|verb| self::variable(verb, flag)))
 }
 
-/// Where the log goes.
+/// The settings of the log.
 #[derive(Debug, Clone, Args)]
 pub struct LogSettings {
-    /// How log lines are written; levels by `RUST_LOG`
+    /// Format of log lines; levels by `RUST_LOG`
     #[arg(long, global = true, env = "PISYNC_LOG_FORMAT", value_enum, default_value = "text")]
     pub log_format: LogFormat,
 }
 
-/// Where events rest.
+/// The settings of `MongoDB`.
 #[derive(Debug, Clone, Args)]
 pub struct MongoSettings {
-    /// `MongoDB` connection string, or `file:PATH` of a file that holds it
+    /// `MongoDB` connection string, or `file:PATH` of a file with it
     #[arg(
         long,
         global = true,
@@ -102,26 +102,25 @@ pub struct MongoSettings {
     )]
     #[arg(value_parser = MongoUriParser)]
     pub mongo_uri: Secret,
-    /// `MongoDB` database [default: the one that --mongo-uri names, else pisync]
+    /// `MongoDB` database [default: the one in --mongo-uri, else pisync]
     #[arg(long, global = true, env = "PISYNC_MONGO_DB", value_parser = mongo_name)]
     pub mongo_db: Option<String>,
-    /// File with the certificates of the CA to believe, PEM, for a `MongoDB` with a private CA; it
-    /// switches TLS on
+    /// File with the trusted CA certificates, PEM, for a `MongoDB` with a private CA; it switches TLS on
     #[arg(long, global = true, env = "PISYNC_MONGO_CA_FILE", value_name = "FILE", value_parser = CaFile::read)]
     pub mongo_ca_file: Option<CaFile>,
     /// Collection of the events
     #[arg(long, global = true, env = "PISYNC_SYNC_EVENT_COLLECTION", default_value = "SyncEvent", value_parser = mongo_name)]
     pub sync_event_collection: String,
-    /// Collection of the counters, one per device
+    /// Collection of the failure counters, one per device
     #[arg(long, global = true, env = "PISYNC_FAILURE_COUNTER_COLLECTION", default_value = "FailureCounter", value_parser = mongo_name)]
     pub failure_counter_collection: String,
 }
 
-/// Where events wait.
+/// The settings of Redis.
 #[derive(Debug, Clone, Args)]
 pub struct RedisSettings {
-    /// Redis URL: `redis://`, `redis+cluster://` or `redis+sentinel://`; `rediss` for TLS; or
-    /// `file:PATH` of a file that holds it
+    /// Redis URL: `redis://`, `redis+cluster://` or `redis+sentinel://`; `rediss` for TLS; or `file:PATH` of a file
+    /// with it
     #[arg(
         long,
         global = true,
@@ -131,20 +130,19 @@ pub struct RedisSettings {
     )]
     #[arg(value_parser = RedisUrlParser)]
     pub redis_url: Secret,
-    /// File with the certificates of the CA to believe, PEM, for a Redis with TLS (`rediss://`) and a
-    /// private CA
+    /// File with the trusted CA certificates, PEM, for a Redis with TLS (`rediss://`) and a private CA
     #[arg(long, global = true, env = "PISYNC_REDIS_CA_FILE", value_name = "FILE", value_parser = CaFile::read)]
     pub redis_ca_file: Option<CaFile>,
-    /// What all keys in Redis begin with
+    /// Prefix of all keys in Redis
     #[arg(long, global = true, env = "PISYNC_KEY_PREFIX", default_value = "pisync", value_parser = key_prefix)]
     pub key_prefix: String,
     /// Partitions of the queue, 1 to 1024; the same in every process
     #[arg(long, global = true, env = "PISYNC_PARTITIONS", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub partitions: u16,
-    /// Use a Redis whose `maxmemory-policy` is not noeviction, and accept that it loses events
+    /// Accept a Redis whose `maxmemory-policy` is not noeviction, so that it may lose events
     #[arg(long, global = true, env = "PISYNC_ALLOW_EVICTION", value_parser = BoolishValueParser::new())]
     pub allow_eviction: bool,
-    /// How long an answer of Redis may take before it counts as away
+    /// Timeout of an answer of Redis, after which it counts as unavailable
     #[arg(skip = Duration::from_secs(1))]
     pub response_timeout: Duration,
 }
@@ -155,21 +153,21 @@ pub struct RedisSettings {
 pub struct Secret(String);
 
 impl Secret {
-    /// A connection string that is known to be well-formed.
+    /// Returns a connection string that is known to be well-formed.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// What a file holds, without white space and line ends around it.
+    /// Returns the content of a file, without surrounding white space and line ends.
     ///
-    /// Fails if the file cannot be read or holds nothing else.
+    /// Fails if the file cannot be read or is blank.
     pub fn from_file(path: &str) -> io::Result<Self> {
         let text = fs::read_to_string(path)?;
         let text = text.trim_start_matches('\u{feff}').trim();
         if text.is_empty() { Err(io::Error::other("it is empty")) } else { Ok(Self(text.to_owned())) }
     }
 
-    /// The secret itself, for who needs it to speak with a server.
+    /// Returns the secret itself, to send it to a server.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -206,7 +204,7 @@ impl TypedValueParser for RedisUrlParser {
     }
 }
 
-/// The secret, or an error that does not repeat what was given, as clap's own would.
+/// Returns the secret, or an error that does not repeat the value, as clap's own would.
 fn secret(
     value: &OsStr,
     check: impl Fn(&str) -> Result<(), String>,
@@ -230,7 +228,7 @@ fn secret(
     Err(error)
 }
 
-/// The value itself, or what the file holds that it names with `file:PATH`.
+/// Returns the value itself, or the content of the file in `file:PATH`.
 fn given(value: &OsStr) -> io::Result<Secret> {
     let text = value.to_str().unwrap_or_default().trim();
     text.strip_prefix("file:").map_or_else(|| Ok(Secret::new(text)), Secret::from_file)

@@ -1,8 +1,8 @@
-//! What a `MongoDB` URI may say: its options are honoured, or refused with a sentence.
+//! The options of a `MongoDB` URI: each is honoured, or refused with a sentence.
 
 use mongodb::options::{Acknowledgment, ConnectionString, ReadPreference};
 
-/// Says what is wrong with a URI, for people and without its secrets.
+/// Fails with the fault of a URI, for people and without its secrets.
 pub(super) fn check(uri: &str) -> Result<(), String> {
     if !["mongodb://", "mongodb+srv://"].iter().any(|scheme| uri.starts_with(scheme)) {
         return Err("it begins with no scheme that is known: write mongodb://HOST[:PORT] or mongodb+srv://HOST".into());
@@ -25,7 +25,7 @@ pub(super) fn check(uri: &str) -> Result<(), String> {
     }
 }
 
-/// What the driver says, unless that repeats a part that may be secret.
+/// Returns the driver's message, unless that repeats a part that may be secret.
 fn described(uri: &str, error: &mongodb::error::Error) -> String {
     let said = match error.kind.as_ref() {
         mongodb::error::ErrorKind::InvalidArgument { message, .. } => message.clone(),

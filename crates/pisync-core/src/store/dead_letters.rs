@@ -1,4 +1,4 @@
-//! The collection `DeadLetter`: what fell out of the bounded lists of dead letters in Redis.
+//! The collection `DeadLetter`: overflow of the bounded lists of dead letters in Redis.
 
 use bson::{DateTime, Document, doc, spec::BinarySubtype};
 use mongodb::{Collection, error::ErrorKind};
@@ -18,7 +18,7 @@ impl DeadLetters {
         Self(collection.clone_with_type())
     }
 
-    /// Copies letters; those that were copied before stay as they are.
+    /// Copies letters; earlier copies stay as they are.
     pub async fn copy(&self, letters: &[&DeadLetter]) -> Result<(), StoreError> {
         let Err(error) = self.0.insert_many(letters.iter().map(|letter| document(letter))).ordered(false).await else {
             return Ok(());
@@ -34,7 +34,7 @@ impl DeadLetters {
         }
     }
 
-    /// How many there are.
+    /// Returns the number of letters.
     pub async fn count(&self) -> Result<u64, StoreError> {
         Ok(self.0.estimated_document_count().await?)
     }

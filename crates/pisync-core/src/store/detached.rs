@@ -1,8 +1,7 @@
-//! Waiting for the store with a deadline, without dropping what the driver does half way.
+//! Waits for the store with a deadline, without dropping the driver's work half way.
 //!
-//! A future of the `MongoDB` driver that is dropped may leave a connection behind that is never used
-//! again, so nothing that asks the store may stand in a `select!` or a timeout by itself. This is the
-//! one way to wait for it with a limit.
+//! A dropped future of the `MongoDB` driver may leave a connection behind that is never used again. So no call to the
+//! store may itself be in a `select!` or a timeout. This is the only way to wait for it with a limit.
 
 use std::time::Duration;
 
@@ -10,14 +9,14 @@ use tokio::task::JoinHandle;
 
 use super::StoreError;
 
-/// Why there is no outcome.
+/// The reason that there is no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Undone {
-    /// It takes longer than it may; it goes on by itself.
+    /// It takes longer than the limit, and continues in the background.
     #[error("no answer within {} ms", .0.as_millis())]
     Late(Duration),
     /// It panicked.
-    #[error("the task that asked died")]
+    #[error("the task failed")]
     Died,
 }
 
@@ -27,8 +26,8 @@ impl From<Undone> for StoreError {
     }
 }
 
-/// Runs `work` in a task of its own and waits for it, at most `limit`. Who stops waiting, by the
-/// limit or by being dropped, leaves the task to its end.
+/// Runs `work` in its own task and waits for it, at most `limit`. If the caller stops waiting, by the limit or by being
+/// dropped, the task still runs to its end.
 pub async fn detached<T: Send + 'static>(
     limit: Duration,
     work: impl Future<Output = T> + Send + 'static,
@@ -47,7 +46,7 @@ mod tests {
 
     use super::*;
 
-    /// Work that lasts until it may end, and what tells that it has come to its end.
+    /// Returns work that lasts until it may end, and a signal of its end.
     fn work() -> (oneshot::Sender<()>, oneshot::Receiver<()>, impl Future<Output = ()> + Send + 'static) {
         let (may_end, wait) = oneshot::channel();
         let (ended, end) = oneshot::channel();

@@ -1,23 +1,23 @@
-//! Why the store did not do as asked.
+//! The errors of the store.
 
 use mongodb::error::{CommandError, ErrorKind, WriteFailure};
 
-/// The settings that say where the store is.
+/// The settings of the store's address.
 const SETTING: &str = "(--mongo-uri, PISYNC_MONGO_URI)";
 
 /// A failure of the store. The driver's own text can hold documents, so only kind and code of
 /// an error of the server are kept.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// `MongoDB` is away, has no primary or could not make a write durable; the same call may work
-    /// later, and every call here may be repeated.
+    /// `MongoDB` is unavailable, has no primary or could not make a write durable. The same call may work later, and
+    /// every call here may be repeated.
     #[error("mongodb {SETTING} is not available: {0}")]
     Unavailable(String),
-    /// A user or password is wrong or missing, or the user may not do this.
+    /// A user or password is wrong or missing, or a right is missing.
     #[error("mongodb {SETTING} refuses access: {0}")]
     Denied(String),
-    /// The settings are such that waiting will not help.
-    #[error("mongodb {SETTING} cannot be used so: {0}")]
+    /// The settings have to change first; waiting will not help.
+    #[error("mongodb {SETTING} is misconfigured: {0}")]
     Misconfigured(String),
     /// `MongoDB` refused the operation.
     #[error("mongodb refused the operation: {name} (code {code})")]
@@ -27,7 +27,7 @@ pub enum StoreError {
         /// Its name.
         name: String,
     },
-    /// An index cannot be made as it should be.
+    /// An index cannot be made as specified.
     #[error(
         "the index {keys} of {collection} cannot be made: {why}; reads go on without it being unique. Of counters \
          `queue-worker counters rebuild` mends it, of others drop the index or the second document"
@@ -35,17 +35,17 @@ pub enum StoreError {
     Index {
         /// The collection.
         collection: String,
-        /// What it is of.
+        /// Its keys.
         keys: String,
-        /// Why.
+        /// The reason.
         why: &'static str,
     },
-    /// A reply of the server is not of the shape that was asked for.
+    /// A reply of the server has the wrong shape.
     #[error("{collection} cannot be read: {detail}")]
     Malformed {
-        /// Which reply.
+        /// The name of the reply.
         collection: &'static str,
-        /// What is wrong with it.
+        /// The fault.
         detail: String,
     },
 }
@@ -108,7 +108,7 @@ impl From<mongodb::error::Error> for StoreError {
                 Self::Unavailable(format!("connection lost: {message}"))
             }
             ErrorKind::BsonDeserialization(_) => {
-                Self::Malformed { collection: "a reply", detail: "it has not the shape asked for".into() }
+                Self::Malformed { collection: "a reply", detail: "it does not have the expected shape".into() }
             }
             _ => Self::Unavailable("the driver failed".into()),
         }
@@ -126,7 +126,7 @@ fn of_command(error: &CommandError) -> StoreError {
     }
 }
 
-/// The action and the collection that a message of the server names; the rest may hold documents.
+/// Returns the action and the collection in a message of the server; the rest may hold documents.
 ///
 /// It reads `not authorized on DB to execute command { COMMAND: "COLLECTION", …`.
 fn not_authorized(message: &str) -> String {
@@ -142,7 +142,7 @@ fn not_authorized(message: &str) -> String {
     named().unwrap_or_else(|| "the user may not do this".into())
 }
 
-/// The servers and what is wrong with each, out of the driver's text.
+/// Returns the servers and the error of each, from the driver's text.
 fn not_selected(message: &str) -> String {
     let servers = message.split("Address: ").skip(1).map(|server| {
         let address = server.split(',').next().unwrap_or_default();
@@ -157,14 +157,14 @@ fn not_selected(message: &str) -> String {
     format!("no server could be selected in time: {}", servers.join(", "))
 }
 
-/// Codes of stepdown, shutdown, interruption and a write concern not met: the next try may work.
-/// Source: the Retryable Writes specification of the `MongoDB` drivers.
+/// Returns true for codes of stepdown, shutdown, interruption and an unmet write concern: a retry may work. Source: the
+/// Retryable Writes specification of the `MongoDB` drivers.
 fn is_passing(code: i32) -> bool {
     matches!(code, 6 | 7 | 50 | 64 | 89 | 91 | 134 | 189 | 262 | 9001 | 10107 | 11600 | 11602 | 13435 | 13436)
 }
 
-/// Codes that tell of the document and not of the server or the caller's rights: it will never be
-/// taken, by any server. Source: the error codes of the `MongoDB` manual.
+/// Returns true for codes about the document, not the server or the caller's rights: no server will ever accept it.
+/// Source: the error codes of the `MongoDB` manual.
 pub(super) fn is_about_the_document(code: i32) -> bool {
     // BadValue, FailedToParse, TypeMismatch, InvalidBSON, DollarPrefixedFieldName, InvalidIdField,
     // DocumentValidationFailure, BSONObjectTooLarge, KeyTooLong, CannotIndexParallelArrays.

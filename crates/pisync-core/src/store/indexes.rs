@@ -1,4 +1,4 @@
-//! Making the indexes of a collection: one that cannot be made never holds up the others.
+//! Makes the indexes of a collection. A failed one never blocks the others.
 
 use bson::{Document, RawDocumentBuf, doc};
 use mongodb::{
@@ -9,22 +9,22 @@ use mongodb::{
 
 use super::StoreError;
 
-/// The server's code for two documents with what should be unique.
+/// The server's code for two documents with the same unique key.
 const DUPLICATE_KEY: i32 = 11000;
 
-/// The server's codes for an index that is there with other options.
+/// The server's codes for an existing index with other options.
 const OTHER_OPTIONS: [i32; 2] = [85, 86];
 
-/// Makes what is missing of these indexes, each by itself.
+/// Makes the missing ones of these indexes, each independently.
 ///
-/// Fails with the first error after all others were made. Where duplicates do not let one be unique it
-/// is made plain, so that reads are served; that is an error all the same, which says what to do.
+/// Fails with the first error after all others were made. If duplicates prevent a unique index, a plain one is made, so
+/// that reads are served. That is still an error, with the remedy.
 pub(super) async fn ensure(
     collection: &Collection<RawDocumentBuf>,
     indexes: impl IntoIterator<Item = IndexModel>,
 ) -> Result<(), StoreError> {
     let indexes: Vec<_> = indexes.into_iter().collect();
-    // All at once: it is the usual case, and costs one question.
+    // All at once: it is the usual case, and one round trip.
     if collection.create_indexes(indexes.clone()).await.is_ok() {
         return Ok(());
     }
@@ -42,7 +42,7 @@ async fn ensure_one(collection: &Collection<RawDocumentBuf>, index: IndexModel) 
     let why = match code(&error) {
         Some(DUPLICATE_KEY) => {
             let plain = IndexModel::builder().keys(keys.clone()).options(IndexOptions::default()).build();
-            // There is one with these keys, or there is not: reads are served in both cases.
+            // An index of these keys may exist already; reads are served in both cases.
             let _ = collection.create_index(plain).await;
             "two documents have the same"
         }
@@ -52,7 +52,7 @@ async fn ensure_one(collection: &Collection<RawDocumentBuf>, index: IndexModel) 
     Err(StoreError::Index { collection: collection.name().to_owned(), keys: keys.to_string(), why })
 }
 
-/// Makes a plain index unique where it can be; where there is none, or it is unique, all stays.
+/// Makes a plain index unique if possible. Changes nothing if there is none, or it is unique already.
 pub(super) async fn make_unique(
     database: &Database,
     collection: &Collection<RawDocumentBuf>,
@@ -64,7 +64,7 @@ pub(super) async fn make_unique(
         let done = database.run_command(doc! { "collMod": collection.name(), "index": index }).await;
         match done.as_ref().err().map(code) {
             None => {}
-            // No such collection or index, or one that is unique already; the next step says what is wrong.
+            // No such collection or index, or one that is unique already; the next step finds the error.
             Some(Some(_)) => return Ok(()),
             Some(None) => return done.map(drop).map_err(StoreError::from),
         }

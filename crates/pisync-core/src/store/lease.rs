@@ -1,14 +1,13 @@
-//! When what one process has taken on may be taken by another: by the server's clock alone.
+//! Leases on the server's clock: when one process may take over the work of another.
 
 use std::time::Duration;
 
 use bson::{Document, doc};
 
-/// A lease that ends further ahead than so many leases was never given: a clock was wrong, or a person
-/// wrote it.
+/// A lease that ends more than this many leases ahead is invalid: a clock was wrong, or a person wrote it.
 const LEASES: u32 = 10;
 
-/// Returns the expression that is true if the lease in `field` (`$until`, say) is over, or is none.
+/// Returns an expression that is true if the lease in `field` (such as `$until`) is over or invalid.
 ///
 /// Leases are of the length `lease`, or a few times that in other processes.
 pub(super) fn is_over(field: &str, lease: Duration) -> Document {
@@ -19,12 +18,12 @@ pub(super) fn is_over(field: &str, lease: Duration) -> Document {
     ] }
 }
 
-/// Returns the expression of a time so far ahead of the server's clock.
+/// Returns an expression of a time ahead of the server's clock.
 pub(super) fn ahead(by: Duration) -> Document {
     doc! { "$add": ["$$NOW", millis(by)] }
 }
 
-/// Returns the expression that is true if there is a date in a field.
+/// Returns an expression that is true if a field holds a date.
 pub(super) fn is_date(field: &str) -> Document {
     doc! { "$eq": [{ "$type": field }, "date"] }
 }

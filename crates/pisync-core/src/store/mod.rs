@@ -1,6 +1,6 @@
-//! Where events, counters and alerts rest: one repository per `MongoDB` collection.
+//! The store for events, counters and alerts: one repository per `MongoDB` collection.
 //!
-//! Writes are acknowledged by a majority. Each repository keeps its documents' shape to itself.
+//! Writes are acknowledged by a majority. Each repository keeps its documents' shape private.
 
 mod alerts;
 mod dead_letters;
@@ -48,31 +48,31 @@ use serde::Deserialize;
 pub use crate::codec::StoredEvent;
 use crate::{backoff::Backoff, process::Process, refusal_log::RefusalLog, settings::MongoSettings};
 
-/// How long an operation looks for a server before it fails.
+/// The timeout of server selection.
 const SERVER_SELECTION: Duration = Duration::from_secs(5);
 
-/// How long the name server may take for a `mongodb+srv` URI.
+/// The timeout of the name server for a `mongodb+srv` URI.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long making one collection's indexes may be waited for; the server goes on by itself.
+/// The longest wait for one collection's indexes; the server continues after it.
 const INDEX_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// How often the driver looks after the servers: a new primary is found so fast.
+/// The interval of the driver's checks of the servers: a new primary is found within it.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// How long a majority may take to have a write; then it counts as not written, and is tried again.
+/// The time for a majority to have a write; after it the write counts as failed, and is retried.
 const MAJORITY: Duration = Duration::from_secs(5);
 
-/// How often the indexes are looked after: what has lost its index is served again after that.
+/// The interval between checks of the indexes; a removed index is made again after that.
 const INDEXES_INTERVAL: Duration = Duration::from_mins(1);
 
-/// How long the server may take to say that it is there.
+/// The timeout of a ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long a write that changes nothing may take.
+/// The timeout of a write that changes nothing.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The database where no other is named.
+/// The default database.
 const DATABASE: &str = "pisync";
 
 /// The database. Cheap to clone; clones share a pool of connections.
@@ -81,36 +81,36 @@ pub struct Store {
     database: Database,
     sync_events: String,
     failure_counters: String,
-    /// What the driver was told, to find out why it finds no server.
+    /// The driver's options, to find out why it finds no server.
     options: Arc<ClientOptions>,
 }
 
-/// What became of a save.
+/// The result of a save.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Saved {
-    /// All is as it was given.
+    /// All are saved.
     All,
-    /// Someone else was there first with at least one of them: read, decide and save again.
+    /// Another process changed at least one of them first: read, decide and save again.
     Conflict,
-    /// The server takes at least one of them never as it is, and that one is named in the log: another
-    /// try does not help. The others are as they were given.
+    /// The server will never accept at least one of them, which is named in the log: a retry does not help. The others
+    /// are saved.
     Refused,
 }
 
 /// One page of a longer list.
 #[derive(Debug, Clone)]
 pub struct Page<T> {
-    /// What is on the page.
+    /// The items of the page.
     pub results: Vec<T>,
-    /// How many there are on all pages.
+    /// The number of items on all pages.
     pub total: u64,
 }
 
 impl Store {
-    /// A database by its settings; `process` is the name that the server's log shows.
+    /// Returns a database with these settings; `process` is the name in the server's log.
     ///
-    /// It does not wait for the server. Fails where the settings name none that can be looked up.
+    /// It does not wait for the server. Fails if the settings name no server that can be looked up.
     pub async fn open(settings: &MongoSettings, process: &str) -> Result<Self, StoreError> {
         let uri = settings.mongo_uri.expose();
         let looked_up = tokio::time::timeout(LOOKUP_TIMEOUT, async { ClientOptions::parse(uri).await }).await;
@@ -134,7 +134,7 @@ impl Store {
         })
     }
 
-    /// Makes what is missing of the indexes. Any number of processes may do so at once.
+    /// Makes the missing indexes. Any number of processes may do so at once.
     ///
     /// Fails with the first error after all others were made.
     pub async fn ensure_indexes(&self) -> Result<(), StoreError> {
@@ -145,14 +145,14 @@ impl Store {
         events.and(counters).and(alerts).and(silences)
     }
 
-    /// Looks whether `process` may do what it does, and makes the indexes: as soon as the server
-    /// answers, however long that takes. An index that cannot be made (a device has two counters, say)
-    /// is named in the log: work goes on without it.
+    /// Checks the rights of `process`, and makes the indexes, as soon as the server answers. It waits for as long as
+    /// that takes. An index that cannot be made (for example, a device has two counters) is named in the log, and work
+    /// goes on without it.
     ///
-    /// Fails if only an operator can help: a wrong password, or a right that is missing.
+    /// Fails if only an operator can help: a wrong password, or a missing right.
     pub async fn ensure_indexes_in_time(&self, process: Process) -> Result<(), StoreError> {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
-        let log = RefusalLog::new("the indexes could not be made yet", "the indexes are there", Duration::ZERO);
+        let log = RefusalLog::new("the indexes could not be made yet", "the indexes are ready", Duration::ZERO);
         let mut is_uri_examined = false;
         loop {
             let store = self.clone();
@@ -173,7 +173,7 @@ impl Store {
                 Err(error) => {
                     log.refused("store", 0, 1, &error);
                     if !is_uri_examined && matches!(error, StoreError::Unavailable(_)) {
-                        // Once: what fits when it is there does so for ever.
+                        // Once: settings that match a reachable server stay valid.
                         is_uri_examined = self.wrong_uri().await?;
                     }
                 }
@@ -182,11 +182,11 @@ impl Store {
         }
     }
 
-    /// Makes the indexes, and again what a person has removed of them, for ever. What only an operator
-    /// can put right is named in the log: reports are taken all the same, and wait in the queue.
+    /// Makes the indexes, and makes them again if a person removed them, for ever. A problem that only an operator can
+    /// solve is named in the log. Reports are still accepted, and wait in the queue.
     pub async fn keep_indexes(&self, process: Process) {
         if let Err(error) = self.ensure_indexes_in_time(process).await {
-            log::error!(error:% = error; "reads are not available until this is put right and the process started anew");
+            log::error!(error:% = error; "reads are unavailable until this is fixed and the process is restarted");
             return;
         }
         loop {
@@ -197,30 +197,30 @@ impl Store {
         }
     }
 
-    /// The name of the database.
+    /// Returns the name of the database.
     pub fn database_name(&self) -> &str {
         self.database.name()
     }
 
-    /// Whether the server answers now.
+    /// Fails unless the server answers now.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.database.run_command(doc! { "ping": 1 }).await?;
         Ok(())
     }
 
-    /// The time by the server, which all processes share.
+    /// Returns the time by the server, which all processes share.
     pub async fn now(&self) -> Result<Timestamp, StoreError> {
         let hello = self.database.run_command(doc! { "hello": 1 }).await?;
         Ok(documents::reply::<Hello>("a reply to hello", hello)?.local_time.0)
     }
 
-    /// Whether the server answers now, and soon.
+    /// Returns whether the server answers within a second.
     pub async fn answers(&self) -> bool {
         let store = self.clone();
         matches!(detached(PING_TIMEOUT, async move { store.ping().await }).await, Ok(Ok(())))
     }
 
-    /// Whether the server takes a write of `process` now, and soon: one that changes nothing.
+    /// Fails unless the server accepts a write of `process` within two seconds: one that changes nothing.
     ///
     /// `ingest-api` and `alerter` write incidents, and `queue-worker` counters.
     pub async fn takes_writes(&self, process: Process) -> Result<(), StoreError> {
@@ -237,47 +237,47 @@ impl Store {
         detached(WRITE_TIMEOUT, async move { update::succeeds(&database, update).await }).await?
     }
 
-    /// The events.
+    /// Returns the events.
     pub fn sync_events(&self) -> SyncEvents {
         SyncEvents::new(self.database.collection(&self.sync_events))
     }
 
-    /// The counters.
+    /// Returns the counters.
     pub fn failure_counters(&self) -> FailureCounters {
         FailureCounters::new(self.database.clone(), self.database.collection(&self.failure_counters))
     }
 
-    /// The alerts.
+    /// Returns the alerts.
     pub fn alerts(&self) -> Alerts {
         Alerts::new(&self.database)
     }
 
-    /// The silences.
+    /// Returns the silences.
     pub fn silences(&self) -> Silences {
         Silences::new(self)
     }
 
-    /// The hours, added up.
+    /// Returns the sums of hours.
     pub fn sync_hours(&self) -> SyncHours {
         SyncHours::new(self.database.collection(&self.sync_events), &self.database.collection("SyncHour"))
     }
 
-    /// How many devices had which status, hour by hour.
+    /// Returns the status counts by hour.
     pub fn status_hours(&self) -> StatusHours {
         StatusHours::new(&self.database.collection("StatusHour"))
     }
 
-    /// What is told once a week, and to whom it was.
+    /// Returns the weekly summaries and their deliveries.
     pub fn summaries(&self) -> Summaries {
         Summaries::new(&self.database.collection("Summary"))
     }
 
-    /// How far the removal of old rows has come, and who is at it.
+    /// Returns the progress and the lease of the removal of old rows.
     pub fn retention(&self) -> Retention {
         Retention::new(&self.database.collection("Retention"))
     }
 
-    /// The dead letters that are no longer in the queue.
+    /// Returns the dead letters that are no longer in the queue.
     pub fn dead_letters(&self) -> DeadLetters {
         DeadLetters::new(&self.database.collection("DeadLetter"))
     }
@@ -289,7 +289,7 @@ impl Store {
     }
 }
 
-/// Lets the driver believe the CA file alone; who names one wants TLS.
+/// Makes the driver trust only the CA file; a CA file switches TLS on.
 fn trust(options: &mut ClientOptions, settings: &MongoSettings) -> Result<(), StoreError> {
     let Some(ca) = &settings.mongo_ca_file else { return Ok(()) };
     let path = ca.path().to_owned();
@@ -304,13 +304,13 @@ fn trust(options: &mut ClientOptions, settings: &MongoSettings) -> Result<(), St
     Ok(())
 }
 
-/// The database by its own setting, else by the URI, else the usual one.
+/// Returns the database of its own setting, else of the URI, else the default.
 fn database_name(options: &ClientOptions, settings: &MongoSettings) -> Result<String, StoreError> {
     if let Some(name) = &settings.mongo_db {
         return Ok(name.clone());
     }
     match options.default_database.as_deref() {
-        // Who writes this means where the user is, and not where events are to go.
+        // These names say where the user is defined, not where events belong.
         Some(name @ ("admin" | "config" | "local")) => Err(StoreError::Misconfigured(format!(
             "the URI names the database {name}, which is MongoDB's own: say where users are by ?authSource={name}, \
              and where events go by --mongo-db (PISYNC_MONGO_DB)"
@@ -327,17 +327,17 @@ fn misconfigured(error: &mongodb::error::Error) -> StoreError {
     }
 }
 
-/// An index with the name that `MongoDB` itself would give it.
+/// Returns an index with `MongoDB`'s default name.
 fn index(keys: bson::Document, options: IndexOptions) -> IndexModel {
     IndexModel::builder().keys(keys).options(options).build()
 }
 
-/// A 12-byte id in its BSON form.
+/// Returns a 12-byte id in its BSON form.
 fn object_id(bytes: [u8; 12]) -> bson::oid::ObjectId {
     bson::oid::ObjectId::from_bytes(bytes)
 }
 
-/// What the server says of itself.
+/// The server's description of itself.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Hello {

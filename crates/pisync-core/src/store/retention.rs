@@ -1,5 +1,5 @@
-//! The collection `Retention`: one document that says which worker removes old rows, until when,
-//! and how far it has come. All times are the server's.
+//! The collection `Retention`: one document with the worker that removes old rows, the end of its lease, and its
+//! progress. All times are the server's.
 
 use std::time::Duration;
 
@@ -20,14 +20,14 @@ const AHEAD: Duration = Duration::from_hours(1);
 /// The document of the events.
 const OF_EVENTS: &str = "SyncEvent";
 
-/// The lease and the place of the removal.
+/// The lease and the progress of the removal.
 #[derive(Debug, Clone)]
 pub struct Retention(Collection<Document>);
 
 /// A removal under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// The last id that was looked at; none at the beginning.
+    /// The last id that was examined; none at the beginning.
     pub after: Option<EventId>,
 }
 
@@ -36,14 +36,14 @@ impl Retention {
         Self(collection.clone_with_type())
     }
 
-    /// Takes the removal on for `lease`, if nobody else is at it and the last one ended `every`
-    /// ago; one that was not finished goes on where it was.
+    /// Claims the removal for `lease`, if no other worker has it and the last one ended `every` ago. An unfinished one
+    /// continues from its progress.
     pub async fn claim(&self, owner: &str, lease: Duration, every: Duration) -> Result<Option<Progress>, StoreError> {
         let never = DateTime::from_millis(0);
         let first = doc! { "$setOnInsert": { "owner": "", "until": never, "finishedAt": never } };
         self.0.update_one(doc! { "_id": OF_EVENTS }, first).upsert(true).await?;
         let free = doc! { "$or": [{ "$eq": ["$owner", owner] }, lease::is_over("$until", lease)] };
-        // What a person has edited to a time that no worker writes, or to no time, holds nobody up.
+        // A time that no worker writes, or no time, was edited by a person and blocks nobody.
         let due = doc! { "$or": [
             { "$lte": ["$finishedAt", { "$subtract": ["$$NOW", millis(every)] }] },
             { "$gt": ["$finishedAt", lease::ahead(AHEAD)] },
@@ -54,20 +54,19 @@ impl Retention {
         let retention = self.0.clone_with_type::<RawDocumentBuf>();
         let claimed = retention.find_one_and_update(claimable, vec![take]).return_document(ReturnDocument::After);
         let Some(claimed) = claimed.await? else { return Ok(None) };
-        // Where it cannot be read how far it came, it begins at the beginning.
+        // If the progress cannot be read, it starts again from the beginning.
         let after = documents::read("Retention", &claimed, documents::parse::<Stored>).and_then(|stored| stored.after);
         Ok(Some(Progress { after: after.map(|id| EventId::from_bytes(id.bytes())) }))
     }
 
-    /// Writes down how far the removal has come and holds it for `lease` more. `false` where
-    /// another worker has it now.
+    /// Records the progress of the removal and extends the lease by `lease`. `false` if another worker has it now.
     pub async fn note(&self, owner: &str, after: EventId, lease: Duration) -> Result<bool, StoreError> {
         let until = lease::ahead(lease);
         let change = doc! { "$set": { "after": object_id(after.bytes()), "until": until } };
         self.of_owner(owner, change).await
     }
 
-    /// Ends the removal: the next one begins at the beginning.
+    /// Ends the removal: the next one starts from the beginning.
     pub async fn finish(&self, owner: &str) -> Result<bool, StoreError> {
         let change = doc! { "$set": { "after": Bson::Null, "owner": "", "until": "$$NOW", "finishedAt": "$$NOW" } };
         self.of_owner(owner, change).await

@@ -1,7 +1,7 @@
-//! The rights that a process needs in `MongoDB`: which actions on which collections.
+//! The rights that a process needs in `MongoDB`: actions on collections.
 //!
-//! The server is asked for the privileges of our user, which needs no privilege itself.
-//! [`least_role`] is the least that a user of `PiSync` needs.
+//! The server is asked for the privileges of our user, which needs no privilege itself. [`least_role`] is the minimum
+//! for a user of `PiSync`.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use bson::{Bson, Document, doc};
 use super::{Store, StoreError};
 use crate::process::Process::{self, Alerter, Ingest, Worker};
 
-/// Which collection, and which actions each process runs on it.
+/// A collection, and the actions of each process on it.
 type Row = (&'static str, &'static [(Process, &'static [&'static str])]);
 
 /// The names of the events and of the counters are settings.
@@ -57,16 +57,14 @@ const TABLE: &[Row] = &[
     ("DeadLetter", &[(Worker, &["find", "insert"])]),
 ];
 
-/// What is run with `--retain-days`, by `counters rebuild` and by tools alone: part of the role, and
-/// not asked for.
+/// The actions of `--retain-days`, `counters rebuild` and tools alone: part of the role, and not checked.
 const EXTRA: &[(&str, &[&str])] = &[
     (EVENTS, &["remove", "collStats"]),
     (COUNTERS, &["remove", "collMod", "collStats"]),
     ("Retention", &["find", "insert", "update"]),
 ];
 
-/// Returns the least rights that all processes of `PiSync` need together: the collections, and the
-/// actions on each.
+/// Returns the least rights for all processes of `PiSync` together: the collections, and the actions on each.
 pub fn least_role() -> BTreeMap<&'static str, Vec<&'static str>> {
     let mut role = BTreeMap::<_, Vec<_>>::new();
     let of_processes = TABLE.iter().flat_map(|(name, rights)| rights.iter().map(move |(_, actions)| (*name, *actions)));
@@ -88,7 +86,7 @@ impl Store {
         let info = status.get_document("authInfo").cloned().unwrap_or_default();
         let users = info.get_array("authenticatedUsers").map_or(0, Vec::len);
         if users == 0 {
-            // Of a server that asks for nobody; another one refuses the first command by itself.
+            // A server without authentication; with it, the first command is refused.
             return Ok(());
         }
         let privileges: Vec<_> = info.get_array("authenticatedUserPrivileges").into_iter().flatten().cloned().collect();
@@ -109,7 +107,7 @@ impl Store {
         })
     }
 
-    /// What the user may not do on a collection, for people.
+    /// Returns the missing actions of the user on a collection, for people.
     fn missing(&self, privileges: &[Bson], name: &str, actions: &[&str]) -> Option<String> {
         let database = self.database.name();
         let covers = |privilege: &Document, action: &str| {

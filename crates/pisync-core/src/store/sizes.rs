@@ -1,4 +1,4 @@
-//! How many bytes the collections take, as the server tells.
+//! The sizes of the collections in bytes, from the server.
 
 use std::collections::BTreeMap;
 
@@ -10,25 +10,25 @@ use super::{
     documents::{self, Amount},
 };
 
-/// One collection.
+/// The size of one collection.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CollectionSize {
     /// Its name.
     pub name: String,
-    /// How many documents are in it.
+    /// The number of its documents.
     pub documents: f64,
-    /// Bytes of the documents as they are sent.
+    /// Bytes of the documents, uncompressed.
     pub bytes: f64,
-    /// Bytes of the documents on disk, packed by the server.
+    /// Bytes of the documents on disk, compressed.
     pub stored_bytes: f64,
     /// Bytes of each index on disk.
     pub index_bytes: BTreeMap<String, f64>,
 }
 
 impl Store {
-    /// The sizes of events and counters. They are those of the server's last checkpoint, a minute
-    /// old at the most.
+    /// Returns the sizes of events and counters. They are those of the server's last checkpoint, a minute old at the
+    /// most.
     pub async fn sizes(&self) -> Result<Vec<CollectionSize>, StoreError> {
         let mut sizes = Vec::new();
         for name in [&self.sync_events, &self.failure_counters] {

@@ -1,4 +1,4 @@
-//! The collection `StatusHour`: how many devices had which status, one document per hour.
+//! The collection `StatusHour`: the number of devices in each status, one document per hour.
 
 use bson::{Bson, DateTime, Document, RawDocumentBuf, doc};
 use jiff::Timestamp;
@@ -20,7 +20,7 @@ impl StatusHours {
         Self(collection.clone_with_type())
     }
 
-    /// The counts of the hour that begins at `hour`, if they were taken and can be read.
+    /// Returns the counts of the hour that begins at `hour`, if they were taken and can be read.
     pub async fn find(&self, hour: Timestamp) -> Result<Option<StatusHour>, StoreError> {
         let hours = self.0.clone_with_type::<RawDocumentBuf>();
         let found = hours.find_one(doc! { "_id": DateTime::from(hour) }).await?;
@@ -28,7 +28,7 @@ impl StatusHours {
         Ok(found.map(StatusHour::from))
     }
 
-    /// Keeps the counts of an hour, unless others were kept first; whether it did.
+    /// Stores the counts of an hour, unless others were stored first; returns whether it did.
     pub async fn keep(&self, counts: &StatusHour) -> Result<bool, StoreError> {
         let [failing, silent, clock_suspect, ok] =
             counts.counts.map(|count| Bson::Int64(i64::try_from(count).unwrap_or(i64::MAX)));
@@ -38,13 +38,13 @@ impl StatusHours {
         };
         let hour = doc! { "_id": DateTime::from(counts.hour) };
         match self.0.update_one(hour, doc! { "$setOnInsert": first }).upsert(true).await.map_err(StoreError::from) {
-            // Two that make the document at the same time: the other one did.
+            // Two processes made the document at the same time: the other one was first.
             Err(StoreError::Refused { code: 11000, .. }) => Ok(false),
             kept => kept.map(|kept| kept.upserted_id.is_some()),
         }
     }
 
-    /// Removes the counts of all hours that began before a time.
+    /// Removes the counts of all hours before a time.
     pub async fn forget_before(&self, hour: Timestamp) -> Result<(), StoreError> {
         self.0.delete_many(doc! { "_id": { "$lt": DateTime::from(hour) } }).await?;
         Ok(())

@@ -1,5 +1,4 @@
-//! The collection `Summary`: one document per week with what is told, and one per week and receiver
-//! that says who sends it and whether it was sent.
+//! The collection `Summary`: one document per week with its text, and one per week and receiver with its delivery.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -14,13 +13,13 @@ use super::{
 };
 use crate::models::{MessageId, Summary};
 
-/// How long they are kept.
+/// How long summaries are kept.
 const KEPT: SignedDuration = SignedDuration::from_hours(24 * 366);
 
-/// The farthest that a next try is put off.
+/// The longest delay of a retry.
 const FARTHEST: Duration = Duration::from_hours(24);
 
-/// The summaries. All times are given: those of the database, or of a clock of tests.
+/// The summaries. All times are arguments: those of the database, or of a clock of tests.
 #[derive(Debug, Clone)]
 pub struct Summaries(Collection<Document>);
 
@@ -29,15 +28,14 @@ impl Summaries {
         Self(collection.clone_with_type())
     }
 
-    /// What is told of a week, if that is written down and can be read.
+    /// Returns the summary of a week, if it exists and can be read.
     pub async fn find(&self, week: &str) -> Result<Option<Summary>, StoreError> {
         let found = self.0.clone_with_type::<RawDocumentBuf>().find_one(doc! { "_id": week }).await?;
         let found = found.and_then(|found| documents::read("Summary", &found, documents::parse::<Stored>));
         Ok(found.map(Summary::from))
     }
 
-    /// Writes down what is told of a week, and forgets what is a year old. Where another alerter was
-    /// first, its words stand.
+    /// Stores the summary of a week, and removes those a year old. If another alerter was first, its summary stays.
     pub async fn keep(&self, summary: &Summary) -> Result<(), StoreError> {
         let figures: Document =
             summary.figures.iter().map(|(name, value)| (name.clone(), Bson::Int64(*value))).collect();
@@ -55,8 +53,8 @@ impl Summaries {
         Ok(())
     }
 
-    /// Takes it on to send a summary to a receiver; how often that was begun, this time included.
-    /// Nobody else may for `lease`. Nothing where it was sent, cannot be, or is not due.
+    /// Claims the delivery of a summary to a receiver for `lease`; returns the number of attempts, this one included.
+    /// Returns nothing if it was sent, was given up, or is not due.
     pub async fn claim(
         &self,
         summary: &Summary,
@@ -68,7 +66,7 @@ impl Summaries {
         let (now, to) = (DateTime::from(now), DateTime::from(summary.to));
         self.make(&id, doc! { "to": to, "nextAt": now, "attempts": 0 }).await?;
         let until = DateTime::from_millis(now.timestamp_millis().saturating_add_unsigned(millis(lease)));
-        // Further ahead than any lease or wait is what a wrong clock, or a person, wrote.
+        // A time beyond any lease or delay was written by a wrong clock or a person.
         let farthest =
             DateTime::from_millis(now.timestamp_millis().saturating_add_unsigned(millis(FARTHEST.max(lease))));
         let due = doc! {
@@ -82,19 +80,19 @@ impl Summaries {
         let take = doc! { "$set": { "nextAt": until }, "$inc": { "attempts": 1 } };
         let claims = self.0.clone_with_type::<RawDocumentBuf>();
         let taken = claims.find_one_and_update(due, take).return_document(ReturnDocument::After).await?;
-        // Claimed it is: a count that cannot be read is a first try.
+        // It is claimed: an unreadable count is a first attempt.
         let attempts = |taken: &RawDocumentBuf| {
             documents::read("Summary", taken, documents::parse::<Claimed>).map_or(1, |claimed| claimed.attempts.0)
         };
         Ok(taken.as_ref().map(attempts))
     }
 
-    /// Writes down that the receiver has it.
+    /// Records that the receiver has it.
     pub async fn sent(&self, summary: &Summary, receiver: &str, now: Timestamp) -> Result<(), StoreError> {
         self.set(summary, receiver, doc! { "sentAt": DateTime::from(now) }).await
     }
 
-    /// Writes down that it is to be tried again.
+    /// Records that it is to be retried.
     pub async fn put_off(
         &self,
         summary: &Summary,
@@ -105,7 +103,7 @@ impl Summaries {
         self.set(summary, receiver, doc! { "nextAt": DateTime::from(next_at), "why": why }).await
     }
 
-    /// Writes down that the receiver will never take it.
+    /// Records that the receiver will never accept it.
     pub async fn give_up(
         &self,
         summary: &Summary,
@@ -121,11 +119,11 @@ impl Summaries {
         Ok(())
     }
 
-    /// Makes a document, unless it is there.
+    /// Makes a document, unless it exists.
     async fn make(&self, id: &str, first: Document) -> Result<(), StoreError> {
         let made = self.0.update_one(doc! { "_id": id }, doc! { "$setOnInsert": first }).upsert(true).await;
         match made.map_err(StoreError::from) {
-            // Another has made it at the same time.
+            // Another process made it at the same time.
             Err(StoreError::Refused { code: 11000, .. }) => Ok(()),
             made => made.map(|_| ()),
         }

@@ -22,7 +22,7 @@ use crate::{
 /// The server's code for an hour that has its document already.
 const DUPLICATE_KEY: i32 = 11000;
 
-/// The hours.
+/// The sums of hours.
 #[derive(Debug, Clone)]
 pub struct SyncHours {
     events: Raw,
@@ -34,16 +34,16 @@ impl SyncHours {
         Self { events, hours: hours.clone_with_type() }
     }
 
-    /// The hours that begin at `from` or later and before `to`, as they were last computed, in
-    /// order. Those that never were are left out.
+    /// Returns the hours that begin at `from` or later and before `to`, as last computed, in order. Hours never
+    /// computed are left out.
     pub async fn hours(&self, from: Timestamp, to: Timestamp) -> Result<Vec<SyncHour>, StoreError> {
         let within = doc! { "_id": { "$gte": DateTime::from(from), "$lt": DateTime::from(to) } };
         let found = self.hours.clone_with_type::<RawDocumentBuf>().find(within).sort(doc! { "_id": 1 }).await?;
         documents::readable("SyncHour", found, read).try_collect().await
     }
 
-    /// Adds up the rows of the hour in which `hour` lies, stores the sums and answers with what is
-    /// stored then: these, or those of a computation that began later.
+    /// Adds up the rows of the hour that contains `hour`, stores the sums and returns the stored ones: these, or those
+    /// of a computation that began later.
     ///
     /// `computed_at` is Redis' clock, read before the call.
     pub async fn compute(&self, hour: Timestamp, computed_at: Timestamp) -> Result<SyncHour, StoreError> {
@@ -63,8 +63,8 @@ impl SyncHours {
         Ok(newer.unwrap_or(computed))
     }
 
-    /// Adds up the rows of an hour for the last time, before the first of them is removed for its
-    /// age; an hour that was closed before stays as it is.
+    /// Adds up the rows of an hour for the last time, before the first of them is removed for its age. An hour that was
+    /// closed before stays as it is.
     pub async fn close(&self, hour: Timestamp, computed_at: Timestamp) -> Result<(), StoreError> {
         let closed = self.hours(hour, hour + SignedDuration::from_hours(1)).await?;
         if closed.iter().any(|hour| hour.closed) {
@@ -75,7 +75,7 @@ impl SyncHours {
         let change = doc! { "$set": document(&computed) };
         for _ in 0..2 {
             match self.hours.update_one(open.clone(), change.clone()).upsert(true).await.map_err(StoreError::from) {
-                // Another process has closed it meanwhile, or made it: then it is closed now.
+                // Another process has closed or made it meanwhile: then it is closed now.
                 Err(StoreError::Refused { code: DUPLICATE_KEY, .. }) => {}
                 stored => return stored.map(|_| ()),
             }
@@ -83,8 +83,8 @@ impl SyncHours {
         Ok(())
     }
 
-    /// Of the primary, with all it has: what is acknowledged is there. What would be lost with the
-    /// primary belongs to a batch that comes again and touches the hour again.
+    /// Adds up an hour from the primary, which has every acknowledged row. A row that would be lost with the primary
+    /// belongs to a batch that comes again and touches the hour again.
     async fn add_up(&self, hour: Timestamp, computed_at: Timestamp) -> Result<SyncHour, StoreError> {
         let id = |at| object_id(EventId::lowest(at).bytes());
         let within = doc! { "$gte": id(hour), "$lt": id(hour + SignedDuration::from_hours(1)) };
@@ -121,9 +121,8 @@ impl SyncHours {
     }
 }
 
-/// The sums of each bucket of speeds, of reports that were late and of others. Buckets are told
-/// apart by the logarithm: to compare with every boundary in turn took three times as long. Rows that
-/// cannot be read have a bucket of their own.
+/// Returns the sums of each bucket of speeds, of late reports and of others. Buckets are computed by the logarithm:
+/// comparing with every boundary took three times as long. Unreadable rows have a bucket of their own.
 fn by_speed() -> Document {
     // The server compares values of all types, and NaN is below all numbers.
     let is_amount = |field: &str| {
@@ -153,7 +152,7 @@ fn by_speed() -> Document {
     } }
 }
 
-/// Whether a row was received late, as far as it tells.
+/// Returns the expression for a row that was received late.
 fn is_late() -> Document {
     let is_date = |field: &str| doc! { "$eq": [{ "$type": field }, "date"] };
     let after = i64::try_from(LATE_AFTER.as_millis()).unwrap_or(i64::MAX);
@@ -164,7 +163,7 @@ fn is_late() -> Document {
     ] }
 }
 
-/// The bucket that begins at so many fifths of a power of ten.
+/// Returns the bucket that begins at so many fifths of a power of ten.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is clamped first")]
 fn bucket(fifths: f64) -> usize {
     (fifths + 6.0).clamp(0.0, 21.0) as usize
@@ -221,7 +220,7 @@ fn read(found: &RawDocument) -> Result<SyncHour, Unreadable> {
     })
 }
 
-/// A sum of the server is of any type of number.
+/// Returns a sum, which the server gives as any type of number.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts are whole and below 2^53")]
 fn whole(sum: f64) -> u64 {
     sum as u64
@@ -231,7 +230,7 @@ fn whole(sum: f64) -> u64 {
 struct Bucket {
     #[serde(rename = "_id")]
     of: Of,
-    /// The first row in it, which names one that cannot be read.
+    /// The first row in it, to name an unreadable one.
     first: ObjectId,
     syncs: Amount,
     failed: Amount,
@@ -241,7 +240,7 @@ struct Bucket {
     errors: Amount,
 }
 
-/// What the rows of a bucket have in common.
+/// The common key of a bucket's rows.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Of {

@@ -1,7 +1,7 @@
 //! Many compare-and-set writes in one command.
 //!
-//! `MongoDB` 6 has no bulk write over a client; a raw command neither inherits the write concern nor
-//! fails for write errors, so both are seen to here.
+//! `MongoDB` 6 has no bulk write over a client. A raw command neither inherits the write concern nor fails for write
+//! errors, so both are handled here.
 
 use bson::{Bson, Document, doc};
 use mongodb::Database;
@@ -13,11 +13,11 @@ use super::{
     error::is_about_the_document,
 };
 
-/// The server's code for what is there already.
+/// The server's code for an existing document.
 const DUPLICATE_KEY: i32 = 11000;
 
-/// The revision that a document is to have, and the next one; nothing for a document that is not to be
-/// changed. One that a person has set to null is none, as a missing one.
+/// Returns the required revision of a document, and the next one; nothing for a document that must not be changed. A
+/// revision of null, as a person may write it, counts as missing.
 pub(super) fn revisions(revision: Revision) -> Option<(Bson, i64)> {
     match revision {
         Revision::Unset => Some((Bson::Null, 1)),
@@ -26,9 +26,9 @@ pub(super) fn revisions(revision: Revision) -> Option<(Bson, i64)> {
     }
 }
 
-/// Sends one `update` command with these statements, each of which is to change one document of
-/// `name`. A document that the server does not take as it is (a person has added a rule for the
-/// collection) is left out like one that cannot be read, and the answer is [`Saved::Refused`].
+/// Sends one `update` command with these statements, each of which changes one document of `name`. If the server
+/// refuses a document (for example, because of a validation rule), it is left out like an unreadable one, and the
+/// result is [`Saved::Refused`].
 pub(super) async fn save(
     database: &Database,
     name: &'static str,
@@ -71,7 +71,7 @@ pub(super) async fn save(
     })
 }
 
-/// Sends one `update` command that is to succeed, whatever it finds.
+/// Sends one `update` command that must succeed, with or without a match.
 pub(super) async fn succeeds(database: &Database, command: Document) -> Result<(), StoreError> {
     let reply: Reply = documents::reply("a reply to update", database.run_command(command).await?)?;
     if let Some(error) = reply.write_errors.first() {
@@ -83,7 +83,7 @@ pub(super) async fn succeeds(database: &Database, command: Document) -> Result<(
     }
 }
 
-/// What tells a statement's document from others.
+/// Returns the key of a statement's document.
 fn name_of(statement: &Document) -> String {
     let query = statement.get_document("q").ok();
     let name = query.and_then(|query| query.get("_id").or_else(|| query.get("deviceId")));

@@ -1,5 +1,5 @@
-//! Why the driver finds no server, where one is there: it looks for a replica set of another name, or
-//! speaks TLS with who does not, and calls both the server being away.
+//! The reason that the driver finds no server, though one is there: another replica set, or TLS on one side only. The
+//! driver reports both as an unavailable server.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use serde::Deserialize;
 
 use super::{Store, StoreError, detached, documents};
 
-/// How long one server may take to answer.
+/// The timeout of one server.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How many of the servers that the URI names are asked at the most.
+/// The most servers of the URI that are asked.
 const ASKED: usize = 3;
 
-/// What a server says of itself.
+/// The server's description of itself.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Hello {
@@ -37,7 +37,7 @@ impl Store {
             alone.repl_set_name = None;
             alone.server_selection_timeout = Some(TIMEOUT);
             alone.connect_timeout = Some(TIMEOUT);
-            // Who it is, and whether he may, is another question.
+            // The user and its password are another question.
             alone.credential = None;
             if let Some(hello) = hello(alone.clone()).await {
                 let wrong = self.options.repl_set_name.as_deref().and_then(|ours| other_set(ours, &hello));

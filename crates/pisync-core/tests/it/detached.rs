@@ -1,11 +1,11 @@
-//! Nothing that asks the store stands in a `select!` or a timeout by itself: a driver's future must
-//! not be dropped half way. The one way to wait with a limit is `store::detached`.
+//! No call to the store is itself in a `select!` or a timeout: a driver's future must not be dropped half way. The only
+//! way to wait with a limit is `store::detached`.
 
 use std::path::{Path, PathBuf};
 
 use testkit::workspace_root;
 
-/// What is detached within.
+/// The calls within which a future is detached.
 const DETACHED: [&str; 3] = ["detached(", "ensure_indexes_in_time(", ".answers("];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -19,7 +19,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// What stands between the bracket at the beginning and its counterpart.
+/// Returns the text between the bracket at the beginning and its counterpart.
 fn bracketed(text: &str) -> &str {
     let mut depth = 0_usize;
     for (at, character) in text.char_indices() {
@@ -37,7 +37,7 @@ fn bracketed(text: &str) -> &str {
     text
 }
 
-/// The expressions that a `select!` or a timeout may drop half way.
+/// Returns the expressions that a `select!` or a timeout may drop half way.
 fn droppable(source: &str) -> Vec<String> {
     let selects = source.split("select! ").skip(1).flat_map(|rest| {
         let arms = bracketed(rest).lines().filter_map(|line| line.split_once(" = ").map(|(_, arm)| arm.to_owned()));

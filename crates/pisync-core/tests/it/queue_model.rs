@@ -1,8 +1,7 @@
 //! The queue's scripts against a model of a few lines, on a real Redis.
 //!
-//! Whatever workers do, in whatever order: every message is in exactly one of ready, batch,
-//! dead or acknowledged; epochs only rise; a lease that was lost changes nothing, and one that a
-//! person removed holds nothing up.
+//! For any actions of workers, in any order: every message is in exactly one of ready, batch, dead or acknowledged;
+//! epochs only rise; a lost lease changes nothing, and one that a person removed blocks nothing.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -13,7 +12,7 @@ use pisync_core::{
 use proptest::{prelude::*, test_runner::TestRunner};
 use testkit::TestEnv;
 
-/// Long enough to last through a case, and so short that it is over after [`OVER`].
+/// Long enough to last through a case, and short enough to expire after [`OVER`].
 const LEASES: [Duration; 2] = [Duration::from_mins(10), Duration::from_millis(1)];
 const OVER: Duration = Duration::from_millis(4);
 const LIMIT: u64 = 12;
@@ -65,7 +64,7 @@ struct Model {
     dead: usize,
     acked: usize,
     paused: bool,
-    /// What each worker believes to hold, and under which name it claimed.
+    /// Each worker's believed lease, and the batch id of its claim.
     held: [Option<(Lease, BatchId)>; 3],
 }
 
@@ -111,7 +110,7 @@ impl Case {
 
     async fn claim(&mut self, worker: usize, max: usize, short: bool, again: bool) {
         let (owner, time) = (format!("worker-{worker}"), LEASES[usize::from(short)]);
-        // Asked again, as after a lost reply: under the name of the last claim.
+        // A repeated claim, as after a lost reply: with the id of the last claim.
         let name = self.model.held[worker].as_ref().filter(|_| again).map_or_else(BatchId::new, |held| held.1.clone());
         let found = self.queue.claim(self.partition, &name, &owner, max, time).await.unwrap();
         testkit::pass(if short { OVER } else { Duration::ZERO }).await;
@@ -159,7 +158,7 @@ impl Case {
         );
     }
 
-    /// What a worker holds, and whether the queue must agree.
+    /// Returns a worker's lease, and whether the queue must agree.
     fn holding(&self, worker: usize) -> Option<(Lease, LeaseState)> {
         let (lease, _) = self.model.held[worker].clone()?;
         let held = self.model.batch.as_ref().is_some_and(|batch| batch.lease == lease);

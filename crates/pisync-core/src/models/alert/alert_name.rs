@@ -1,14 +1,14 @@
-//! The names of rules.
+//! The names of alert rules.
 
 use std::fmt;
 
 /// The name of a rule in messages, labels and the store: 1 to 40 ASCII letters and digits.
 ///
-/// Only the alerter knows what a rule is. A name without a constant here is a rule that needs nothing of
-/// this crate, or one of another version: it is read, listed and written like the others.
+/// Only the alerter defines rules. A name without a constant here needs nothing of this crate, or is of another
+/// version: it is read, listed and written like the others.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AlertName {
-    /// Filled up with zeros.
+    /// The letters, padded with zeros.
     text: [u8; Self::LONGEST],
     length: usize,
 }
@@ -16,19 +16,19 @@ pub struct AlertName {
 impl AlertName {
     const LONGEST: usize = 40;
 
-    /// A device failed as many times in a row as the threshold says.
+    /// A device failed as many times in a row as the threshold.
     pub const DEVICE_SYNC_FAILING: Self = Self::new("DeviceSyncFailing");
-    /// Of the devices that reported in the last minutes, too many failed.
+    /// Too many of the devices that reported in the last minutes failed.
     pub const FLEET_SYNC_FAILING: Self = Self::new("FleetSyncFailing");
-    /// Of the devices that are expected to report, too many are absent.
+    /// Too many of the expected devices are silent.
     pub const FLEET_SILENT: Self = Self::new("FleetSilent");
-    /// Who is still failing or silent some time after the fleet was well again.
+    /// The devices still failing or silent some time after a fleet incident resolved.
     pub const FLEET_DIGEST: Self = Self::new("FleetDigest");
-    /// Nothing was received from a device for a day.
+    /// No report of a device was received for a day.
     pub const DEVICE_SILENT: Self = Self::new("DeviceSilent");
-    /// A device fails and recovers in turn.
+    /// A device alternates between failing and ok.
     pub const DEVICE_FLAPPING: Self = Self::new("DeviceFlapping");
-    /// What devices report does not get through.
+    /// The ingestion pipeline is stalled.
     pub const PIPELINE_STALLED: Self = Self::new("PipelineStalled");
 
     /// The rules that pages and previews offer.
@@ -42,13 +42,13 @@ impl AlertName {
         Self::PIPELINE_STALLED,
     ];
 
-    /// Returns the name of a rule in the code: a constant that is no name does not compile.
+    /// Returns the name of a rule in the code. An invalid constant does not compile.
     pub const fn new(name: &'static str) -> Self {
         assert!(is_name(name.as_bytes()), "a name of a rule has 1 to 40 ASCII letters and digits");
         Self::of(name.as_bytes())
     }
 
-    /// Returns the name that was stored or asked for, if it is one.
+    /// Returns a stored or requested name, if it is valid.
     pub fn parse(name: &str) -> Option<Self> {
         is_name(name.as_bytes()).then(|| Self::of(name.as_bytes()))
     }

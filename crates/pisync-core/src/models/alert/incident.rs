@@ -1,50 +1,49 @@
-//! An alert with all that is known of it: what people did about it, what they were told, and what
-//! they are still to be told.
+//! An incident: an alert with its acknowledgement, silences, notifications and outbox.
 
 use jiff::Timestamp;
 
 use crate::models::{Alert, AlertId, AlertState, Entry, SentNotification, SilenceId};
 
-/// An incident as it is kept.
+/// A stored incident.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Incident {
-    /// What is wrong, or was.
+    /// The alert.
     pub alert: Alert,
-    /// Since when it is in its state, by the database's clock.
+    /// Start of the current state, by the database's clock.
     pub state_since: Timestamp,
-    /// Since when it has seemed to be over, where it has to for some time.
+    /// Start of the recovery, if the rule requires it to last some time.
     pub well_since: Option<Timestamp>,
-    /// Who has taken it on, if someone has.
+    /// The acknowledgement, if there is one.
     pub acked: Option<Ack>,
-    /// The silences that held it back at the last look.
+    /// The silences that applied at the last evaluation.
     pub silenced_by: Vec<SilenceId>,
-    /// The alert that held it back at the last look.
+    /// The alert that inhibited it at the last evaluation.
     pub inhibited_by: Option<AlertId>,
-    /// Whether its device goes up and down too often to be told of each time.
+    /// Whether its device flaps, so that individual alerts are suppressed.
     pub flapping: bool,
-    /// What each receiver was told last.
+    /// The last notification sent to each receiver.
     pub told: Vec<SentNotification>,
-    /// What is to leave, in its order.
+    /// The entries that are still to be sent, in order.
     pub outbox: Vec<Entry>,
-    /// What could not be delivered.
+    /// The entries that could not be delivered.
     pub dead: Vec<Entry>,
-    /// How many entries its outbox has ever had.
+    /// The number of entries its outbox has ever had.
     pub last_seq: i32,
 }
 
-/// Someone has taken an incident on: it is not repeated any more.
+/// An acknowledgement: the incident is not repeated any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ack {
-    /// Who.
+    /// The person.
     pub by: String,
-    /// What they say.
+    /// Their comment.
     pub comment: String,
-    /// When.
+    /// Time of the acknowledgement.
     pub at: Timestamp,
 }
 
 impl Incident {
-    /// An incident of which nobody was told.
+    /// Returns an incident without notifications.
     pub fn new(alert: Alert, now: Timestamp) -> Self {
         Self {
             alert,
@@ -61,22 +60,22 @@ impl Incident {
         }
     }
 
-    /// Whether it is not over.
+    /// Returns whether it is open.
     pub fn is_open(&self) -> bool {
         self.alert.state != AlertState::Resolved
     }
 
-    /// Whether people are not to hear of it now.
+    /// Returns whether it is silenced, inhibited or suppressed now.
     pub fn is_held_back(&self) -> bool {
         !self.silenced_by.is_empty() || self.inhibited_by.is_some() || self.flapping
     }
 
-    /// When the next of its messages is due.
+    /// Returns the due time of its next message.
     pub fn due_at(&self) -> Option<Timestamp> {
         self.outbox.iter().map(|entry| entry.next_at).min()
     }
 
-    /// What this receiver was told last.
+    /// Returns the last notification sent to this receiver.
     pub fn told(&self, receiver: &str) -> Option<&SentNotification> {
         self.told.iter().find(|told| told.receiver == receiver)
     }

@@ -1,4 +1,4 @@
-//! One incident: something that is wrong, from when it began to when it was over.
+//! An alert: one problem, from its start to its end.
 
 mod alert_name;
 mod incident;
@@ -21,54 +21,54 @@ use crate::{
     time::id_seconds,
 };
 
-/// The label that names the rule.
+/// The label with the name of the rule.
 pub const ALERTNAME: &str = "alertname";
 
-/// The label that names the device.
+/// The label with the id of the device.
 pub const DEVICE_ID: &str = "deviceId";
 
-/// What an operator is told about, once when it begins and once when it ends.
+/// An alert: people are notified once when it fires and once when it resolves.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Alert {
     /// The incident's id, the same in its firing and its resolved message.
     pub id: AlertId,
-    /// Which rule raised it.
+    /// The rule that raised it.
     pub name: AlertName,
-    /// What it is about.
+    /// The subject.
     pub subject: Subject,
-    /// Whether it is still so.
+    /// The state.
     pub state: AlertState,
-    /// Failed syncs in a row when the state was last changed.
+    /// Failed syncs in a row at the last change of state.
     pub failure_count: i32,
-    /// What the newest failed sync points to.
+    /// The likely cause of the newest failed sync.
     pub cause: Cause,
-    /// The speeds that say so, where it is about failed syncs of one device.
+    /// The speeds behind the cause, for an alert about failed syncs of one device.
     pub evidence: Option<CauseInputs>,
     /// Time of the first failed sync.
     pub starts_at: Timestamp,
-    /// When the device was found well again.
+    /// Time of recovery.
     pub ends_at: Option<Timestamp>,
-    /// What was found, where it is about more than one sync after the other.
+    /// The statistics of the rule, if it is about more than consecutive syncs.
     pub finding: Option<FleetStats>,
 }
 
-/// What a rule found out about many devices, or about many syncs of one.
+/// The result of a rule about many devices, or about many syncs of one device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FleetStats {
-    /// How many of them it is about; of a device that flaps, how often it changed.
+    /// The number of affected devices; for a flapping device, the number of changes.
     pub part: u64,
-    /// How many there are; of a device that flaps, how often it could have changed.
+    /// The number of all devices; for a flapping device, the number of possible changes.
     pub whole: u64,
-    /// What else is known, by name: facts, which templates and pages put into words.
+    /// Further facts by name, which templates and pages put into words.
     pub facts: BTreeMap<String, Value>,
-    /// What those it is about have in common, in words, the surest first.
+    /// Properties that the affected devices share, in words, the surest first.
     pub changed: Vec<String>,
-    /// Some of them by name.
+    /// Some of the affected devices.
     pub named: Vec<DeviceId>,
 }
 
 impl FleetStats {
-    /// Returns that it is about `part` of `whole`.
+    /// Returns the statistics of `part` of `whole`.
     pub fn new(part: u64, whole: u64) -> Self {
         Self { part, whole, facts: BTreeMap::new(), changed: Vec::new(), named: Vec::new() }
     }
@@ -82,7 +82,7 @@ impl FleetStats {
 }
 
 impl Alert {
-    /// A new incident of a rule.
+    /// Returns a new incident of a rule.
     pub fn new(name: AlertName, subject: Subject, starts_at: Timestamp) -> Self {
         Self {
             id: AlertId::derive(&subject.fingerprint(name), starts_at),
@@ -98,7 +98,7 @@ impl Alert {
         }
     }
 
-    /// A new incident of [`AlertName::DEVICE_SYNC_FAILING`].
+    /// Returns a new incident of [`AlertName::DEVICE_SYNC_FAILING`].
     pub fn device_sync_failing(device_id: DeviceId, run: &FailureRun) -> Self {
         let alert = Self::new(AlertName::DEVICE_SYNC_FAILING, Subject::Device(device_id), run.since);
         let evidence = CauseInputs { speed: run.last_speed, usual: None };
@@ -110,7 +110,7 @@ impl Alert {
         }
     }
 
-    /// The device it is about, if it is about one.
+    /// Returns the device, if the subject is a device.
     pub fn device_id(&self) -> Option<&DeviceId> {
         match &self.subject {
             Subject::Device(device_id) => Some(device_id),
@@ -118,7 +118,7 @@ impl Alert {
         }
     }
 
-    /// The part of the fleet it is about, if it is about one.
+    /// Returns the part of the fleet, if the subject is one.
     pub fn scope(&self) -> Option<&Scope> {
         match &self.subject {
             Subject::Scope(scope) => Some(scope),
@@ -126,8 +126,8 @@ impl Alert {
         }
     }
 
-    /// What routes and silences match on: `alertname`, and `deviceId` where it is about a device, or
-    /// the label of the part of the fleet that it is about.
+    /// Returns the labels that routes and silences match: `alertname`, and `deviceId` for a device, or the label of the
+    /// part of the fleet.
     pub fn labels(&self) -> BTreeMap<String, String> {
         let mut labels = BTreeMap::from([(ALERTNAME.to_owned(), self.name.to_string())]);
         if let Some(device_id) = self.device_id() {
@@ -137,42 +137,42 @@ impl Alert {
         labels
     }
 
-    /// The same with what the device says of itself, where it is about one.
+    /// Returns the same with the labels of the device, if the subject is a device.
     pub fn labels_with(&self, device: Option<&Labels>) -> BTreeMap<String, String> {
         let mut labels = self.labels();
         labels.extend(device.map(Labels::to_map).unwrap_or_default());
         labels
     }
 
-    /// The same thing wrong with the same device has the same fingerprint; an open incident
-    /// is unique by it. The cause is not in it: an incident may change its cause.
+    /// Returns the fingerprint: the same problem of the same device has the same one, and an open incident is unique by
+    /// it. The cause is not in it, since an incident may change its cause.
     pub fn fingerprint(name: AlertName, device_id: &DeviceId) -> String {
         format!("{name}/{device_id}")
     }
 
-    /// The same with the id that goes with when it began.
+    /// Returns the same with the id that belongs to its start.
     #[must_use]
     pub fn with_own_id(mut self) -> Self {
         self.id = AlertId::derive(&self.own_fingerprint(), self.starts_at);
         self
     }
 
-    /// The fingerprint of this one.
+    /// Returns the fingerprint of this one.
     pub fn own_fingerprint(&self) -> String {
         self.subject.fingerprint(self.name)
     }
 }
 
-/// What an alert is about.
+/// The subject of an alert.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Subject {
     /// One device.
     Device(DeviceId),
-    /// All of them.
+    /// All devices.
     Fleet,
-    /// Those with a value of a label.
+    /// The devices with a value of a label.
     Scope(Scope),
-    /// What is left of an alert of the fleet that is over.
+    /// The devices left over from a resolved alert of the fleet.
     After(AlertId),
 }
 
@@ -187,15 +187,14 @@ impl Subject {
     }
 }
 
-/// The id of an incident, derived from what is wrong and since when: two alerters that look at
-/// the same failures mean the same incident, also when one of them looks late.
+/// The id of an incident, derived from its fingerprint and start. Two alerters that evaluate the same failures derive
+/// the same id, also if one of them is late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AlertId([u8; 12]);
 
 impl AlertId {
-    /// The id of the incident of this fingerprint that began at `starts_at`: four bytes of seconds
-    /// since 1970, big-endian, and eight of SHA-256 over fingerprint, a zero byte and the
-    /// milliseconds in decimal.
+    /// Returns the id of the incident of this fingerprint that began at `starts_at`: four bytes of seconds since 1970,
+    /// big-endian, and eight of SHA-256 over fingerprint, a zero byte and the milliseconds in decimal.
     pub fn derive(fingerprint: &str, starts_at: Timestamp) -> Self {
         let millis = starts_at.as_millisecond();
         let hash = Sha256::digest(format!("{fingerprint}\0{millis}"));
@@ -205,17 +204,17 @@ impl AlertId {
         Self(bytes)
     }
 
-    /// An id read back from where it was stored.
+    /// Returns a stored id.
     pub fn from_bytes(bytes: [u8; 12]) -> Self {
         Self(bytes)
     }
 
-    /// The twelve bytes.
+    /// Returns the twelve bytes.
     pub fn bytes(self) -> [u8; 12] {
         self.0
     }
 
-    /// An id as it is shown: 24 hexadecimal digits.
+    /// Parses the displayed form of an id: 24 hexadecimal digits.
     pub fn parse(text: &str) -> Option<Self> {
         let mut bytes = [0; 12];
         hex::decode_to_slice(text, &mut bytes).ok()?;
@@ -229,14 +228,14 @@ impl fmt::Display for AlertId {
     }
 }
 
-/// Where an incident stands.
+/// The state of an incident.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AlertState {
-    /// It is so, but not for long enough to be told.
+    /// The condition holds, but not yet for long enough to notify.
     Pending,
-    /// It is so now.
+    /// The condition holds.
     Firing,
-    /// It is over.
+    /// The condition is over.
     Resolved,
 }
 
@@ -244,7 +243,7 @@ impl AlertState {
     /// Every state.
     pub const ALL: [Self; 3] = [Self::Pending, Self::Firing, Self::Resolved];
 
-    /// The word in messages and the store.
+    /// Returns the word in messages and the store.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -253,27 +252,26 @@ impl AlertState {
         }
     }
 
-    /// The state of that word.
+    /// Returns the state of that word.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.as_str() == word)
     }
 }
 
-/// What speaks for a cause: speeds in Mbps.
+/// The speeds that decide a cause, in Mbps.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CauseInputs {
-    /// That of the newest failed sync; 0 where none was measured.
+    /// Speed of the newest failed sync; 0 if it was not measured.
     pub speed: f64,
-    /// What its good syncs usually have, where that is known.
+    /// Typical speed of the device's good syncs, if known.
     pub usual: Option<f64>,
 }
 
 impl CauseInputs {
-    /// Below this share of what is usual for the device, its connection is taken for slow.
+    /// Below this share of the device's typical speed, its connection counts as slow.
     pub const SLOW_SHARE: f64 = 0.25;
 
-    /// The cause that it points to: the connection, where that was slower than `floor` or far
-    /// slower than usual.
+    /// Returns the cause: the connection, if it was slower than `floor` or far slower than typical.
     pub fn cause(self, floor: f64) -> Cause {
         match Cause::with_floor(self.speed, floor) {
             Cause::Content if self.is_far_below_usual() => Cause::Connectivity,
@@ -286,28 +284,27 @@ impl CauseInputs {
     }
 }
 
-/// What a failed sync points to: the line or what was to be synced.
+/// The likely cause of a failed sync: the connection or the content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// The connection was slow: under [`Cause::CONNECTIVITY_FLOOR`].
     Connectivity,
-    /// The connection was fine.
+    /// The connection was fast enough.
     Content,
     /// No speed was measured.
     Unknown,
 }
 
 impl Cause {
-    /// Below this speed, in Mbps, the connection itself is taken for the cause, unless a config
-    /// says otherwise.
+    /// Below this speed, in Mbps, the connection is the cause, unless the configuration sets another floor.
     pub const CONNECTIVITY_FLOOR: f64 = 0.5;
 
-    /// The cause that the speed at a failed sync points to, in Mbps.
+    /// Returns the cause for the speed of a failed sync, in Mbps.
     pub fn of_failed_sync(internet_speed: f64) -> Self {
         Self::with_floor(internet_speed, Self::CONNECTIVITY_FLOOR)
     }
 
-    /// The same with another floor, in Mbps.
+    /// Returns the same with another floor, in Mbps.
     pub fn with_floor(internet_speed: f64, floor: f64) -> Self {
         if internet_speed <= 0.0 {
             Self::Unknown
@@ -318,7 +315,7 @@ impl Cause {
         }
     }
 
-    /// The word in messages and the store.
+    /// Returns the word in messages and the store.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Connectivity => "connectivity",
@@ -327,7 +324,7 @@ impl Cause {
         }
     }
 
-    /// The cause of that word; any other word is unknown.
+    /// Returns the cause of that word; any other word is unknown.
     pub fn parse(word: &str) -> Self {
         [Self::Connectivity, Self::Content].into_iter().find(|known| known.as_str() == word).unwrap_or(Self::Unknown)
     }
@@ -347,7 +344,7 @@ mod tests {
             (4.9, None, Cause::Content),
             (4.9, Some(20.0), Cause::Connectivity),
             (5.0, Some(20.0), Cause::Content),
-            // A line that is slow by nature.
+            // A line that is always slow.
             (0.6, Some(0.7), Cause::Content),
             (0.4, Some(0.4), Cause::Connectivity),
         ] {

@@ -1,78 +1,78 @@
-//! What of an incident is to leave, and what has left.
+//! The outbox of an incident: notifications to send, and notifications sent.
 
 use std::{collections::BTreeMap, fmt};
 
 use jiff::Timestamp;
 
-/// What of an incident is to leave to one receiver.
+/// A notification of an incident to one receiver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// Its number within the incident, from 1.
     pub seq: i32,
-    /// What it tells.
+    /// Its kind.
     pub telling: NotificationKind,
-    /// To whom.
+    /// The receiver.
     pub receiver: String,
-    /// The labels that it may share a message by.
+    /// The labels by which it may share a message.
     pub group: BTreeMap<String, String>,
-    /// When it was put here.
+    /// Time at which it was queued.
     pub queued_at: Timestamp,
-    /// Not before this time.
+    /// Time before which it must not be sent.
     pub next_at: Timestamp,
-    /// How often its delivery was begun.
+    /// The number of delivery attempts begun.
     pub attempts: i32,
-    /// The message that it is part of, once it was claimed.
+    /// The message that contains it, once it was claimed.
     pub message: Option<MessageId>,
-    /// Someone may be sending it, or have died while sending it.
+    /// End of the lease of the alerter that sends it; that alerter may have died since.
     pub lease_until: Option<Timestamp>,
-    /// Why the last attempt failed, if one did and another will follow.
+    /// The error of the last attempt, if another will follow.
     pub last_error: Option<String>,
-    /// Why nobody will send it.
+    /// The reason that it will never be sent.
     pub dead: Option<Dead>,
 }
 
-/// What an entry tells.
+/// The kind of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NotificationKind {
-    /// It began.
+    /// The incident began.
     Firing,
-    /// It is still so.
+    /// The incident is still firing.
     Repeat,
-    /// It is over.
+    /// The incident is over.
     Resolved,
 }
 
-/// Why an entry will not leave any more.
+/// The reason that an entry will not be sent any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dead {
-    /// Since when.
+    /// Time at which it was given up.
     pub at: Timestamp,
-    /// What the receiver said last.
+    /// The receiver's last answer.
     pub why: String,
 }
 
-/// What a receiver has been told of an incident.
+/// The last notification of an incident to one receiver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SentNotification {
     /// The receiver.
     pub receiver: String,
     /// The labels by which that message was grouped.
     pub group: BTreeMap<String, String>,
-    /// When it was told last that it is so.
+    /// Time of the last firing notification.
     pub at: Timestamp,
-    /// Whether it was told since that it is over.
+    /// Whether a resolved notification was sent since.
     pub is_resolved: bool,
 }
 
-/// The name of one message to one receiver, the same in every attempt to deliver it.
+/// The id of one message to one receiver, the same in every delivery attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MessageId(String);
 
 impl Entry {
-    /// What in the key of a group stands between the receiver's name and the labels.
+    /// The character between the receiver's name and the labels in the key of a group.
     pub const LABELS_BEGIN: char = '{';
 
-    /// Returns an entry that may leave at once.
+    /// Returns an entry that may be sent at once.
     pub fn new(
         seq: i32,
         telling: NotificationKind,
@@ -95,21 +95,21 @@ impl Entry {
         }
     }
 
-    /// What may leave in one message: the same receiver and the same labels. In the text form of
-    /// Prometheus, as in `log{alertname="DeviceSyncFailing"}`.
+    /// Returns the key of the entries that may share a message: the same receiver and the same labels. In the text form
+    /// of Prometheus, as in `log{alertname="DeviceSyncFailing"}`.
     pub fn group_key(&self) -> String {
         let labels: Vec<_> = self.group.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
         format!("{}{}{}}}", self.receiver, Self::LABELS_BEGIN, labels.join(","))
     }
 
-    /// Whether someone may be sending it now, or have sent it without a word.
+    /// Returns whether an alerter may be sending it now, or have sent it without recording that.
     pub fn is_in_flight(&self) -> bool {
         self.lease_until.is_some()
     }
 }
 
 impl NotificationKind {
-    /// The word in the store and in lists.
+    /// Returns the word in the store and in lists.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Firing => "firing",
@@ -118,7 +118,7 @@ impl NotificationKind {
         }
     }
 
-    /// Returns the state of the alert, in the words of every format that leaves.
+    /// Returns the state of the alert, in the words of every outgoing format.
     pub fn status(self) -> &'static str {
         match self {
             Self::Firing | Self::Repeat => "firing",
@@ -126,28 +126,28 @@ impl NotificationKind {
         }
     }
 
-    /// What that word tells.
+    /// Returns the kind of that word.
     pub fn parse(word: &str) -> Option<Self> {
         [Self::Firing, Self::Repeat, Self::Resolved].into_iter().find(|known| known.as_str() == word)
     }
 }
 
 impl MessageId {
-    /// A name like no other.
+    /// Returns a unique id.
     ///
-    /// Fails where the operating system gives no random bytes.
+    /// Fails if the operating system gives no random bytes.
     pub fn random() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes)?;
         Ok(Self(format!("{:032x}", u128::from_be_bytes(bytes))))
     }
 
-    /// A name read back from where it was stored.
+    /// Returns a stored id.
     pub fn from_stored(name: String) -> Self {
         Self(name)
     }
 
-    /// The name.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

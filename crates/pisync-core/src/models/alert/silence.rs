@@ -1,4 +1,4 @@
-//! A silence: which alerts nobody wants to hear of, and for how long.
+//! A silence: matchers for alerts, and how long their notifications are suppressed.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
@@ -10,39 +10,39 @@ use crate::models::AlertId;
 /// The longest value of a matcher, in characters.
 const LONGEST: usize = 256;
 
-/// The labels that alerts have themselves.
+/// The labels of alerts themselves.
 const OF_ALERTS: [&str; 2] = [super::ALERTNAME, super::DEVICE_ID];
 
-/// The most memory that a matcher's pattern may need.
+/// The most memory of a matcher's pattern, in bytes.
 const PATTERN_BYTES: usize = 1 << 18;
 
-/// Keeps messages of matching alerts from leaving; the alerts themselves go on.
+/// A silence suppresses notifications of matching alerts; the alerts themselves continue.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Silence {
     /// Its id.
     pub id: SilenceId,
-    /// All of them have to match.
+    /// The matchers; all of them have to match.
     pub matchers: Vec<Matcher>,
-    /// From when.
+    /// Start of the silence.
     pub starts_at: Timestamp,
-    /// Until when.
+    /// End of the silence.
     pub end: SilenceEnd,
-    /// Who made it.
+    /// The creator.
     pub by: String,
-    /// Why.
+    /// The reason.
     pub comment: String,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
 }
 
-/// When a silence is over.
+/// The end of a silence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SilenceEnd {
     /// At this time.
     At(Timestamp),
-    /// When no alert is open any more that it matches, once there was one.
+    /// When no open alert matches any more, once one did.
     Resolved {
-        /// Whether there was one.
+        /// Whether an alert has matched.
         has_matched: bool,
     },
 }
@@ -53,7 +53,7 @@ impl SilenceEnd {
         at.map_or(Self::Resolved { has_matched: false }, Self::At)
     }
 
-    /// Returns the time of the end, if that is known.
+    /// Returns the time of the end, if it is known.
     pub fn time(self) -> Option<Timestamp> {
         match self {
             Self::At(at) => Some(at),
@@ -62,7 +62,7 @@ impl SilenceEnd {
     }
 }
 
-/// Silences have ids of the same form as alerts.
+/// The id of a silence, in the same form as that of an alert.
 pub type SilenceId = AlertId;
 
 /// A condition on one label.
@@ -77,54 +77,54 @@ pub struct Matcher {
 /// How a matcher compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MatcherKind {
-    /// `label=value`: the label is the value.
+    /// `label=value`: the label is equal to the value.
     Exact,
     /// `label^=value`: the label begins with the value.
     Prefix,
-    /// `label=~value`: all of the label fits the regular expression.
+    /// `label=~value`: the whole label matches the regular expression.
     Pattern,
 }
 
-/// Why a text is no matcher.
+/// The reason that a text is no matcher.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidMatcher {
-    /// There is no operator in it, or nothing before it.
+    /// There is no operator, or nothing before it.
     #[error("a matcher is label=value, label^=beginning or label=~regular-expression")]
     Form,
-    /// Neither an alert nor a device can have such a label.
+    /// Neither alerts nor devices can have such a label.
     #[error("there can be no label {0}")]
     Label(String),
     /// The value is too long or empty.
     #[error("the value of a matcher has 1 to {LONGEST} characters")]
     Length,
-    /// The regular expression is none, or too large.
+    /// The regular expression is invalid or too large.
     #[error("the regular expression cannot be used: {0}")]
     Pattern(String),
 }
 
 impl Silence {
-    /// Whether it holds back what has these labels, at a time.
+    /// Returns whether it silences an alert with these labels, at a time.
     pub fn holds_back(&self, labels: &BTreeMap<String, String>, now: Timestamp) -> bool {
         self.is_active(now) && self.matches(labels)
     }
 
-    /// Whether it is in force.
+    /// Returns whether it is active.
     pub fn is_active(&self, now: Timestamp) -> bool {
         self.starts_at <= now && !matches!(self.end, SilenceEnd::At(end) if end <= now)
     }
 
-    /// Whether it is about what has these labels.
+    /// Returns whether all matchers match these labels.
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         self.matchers.iter().all(|matcher| matcher.matches(labels))
     }
 
-    /// Whether it asks what devices say of themselves.
+    /// Returns whether it matches on labels of devices.
     pub fn asks_for_labels(&self) -> bool {
         self.matchers.iter().any(Matcher::is_of_devices)
     }
 
-    /// Its end after a look at every alert: whether it `matches_now` one that is open. `None`
-    /// where nothing changes.
+    /// Returns its end after an evaluation of all alerts, given whether it `matches_now` an open one. `None` if the end
+    /// does not change.
     pub fn after_look(&self, matches_now: bool, now: Timestamp) -> Option<SilenceEnd> {
         match self.end {
             SilenceEnd::Resolved { has_matched: false } if matches_now && self.is_active(now) => {
@@ -137,7 +137,7 @@ impl Silence {
 }
 
 impl Matcher {
-    /// A condition on a label: of alerts, or one that devices may have.
+    /// Returns a condition on a label of alerts or of devices.
     pub fn new(label: &str, kind: MatcherKind, value: &str) -> Result<Self, InvalidMatcher> {
         if !OF_ALERTS.contains(&label) && crate::models::check_name(label).is_err() {
             return Err(InvalidMatcher::Label(label.chars().take(LONGEST).collect()));
@@ -152,32 +152,32 @@ impl Matcher {
         Ok(Self { label: label.into(), kind, value: value.into(), pattern })
     }
 
-    /// The label.
+    /// Returns the label.
     pub fn label(&self) -> &str {
         &self.label
     }
 
-    /// Whether the label is one that devices have, and not alerts.
+    /// Returns whether the label is one of devices, and not of alerts.
     pub fn is_of_devices(&self) -> bool {
         !OF_ALERTS.contains(&self.label())
     }
 
-    /// How it compares.
+    /// Returns the kind of comparison.
     pub fn kind(&self) -> MatcherKind {
         self.kind
     }
 
-    /// What with.
+    /// Returns the value.
     pub fn value(&self) -> &str {
         &self.value
     }
 
-    /// Whether these labels fit.
+    /// Returns whether these labels match.
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         labels.get(&self.label).is_some_and(|label| self.fits(label))
     }
 
-    /// Whether the label may be this.
+    /// Returns whether this value of the label matches.
     pub fn fits(&self, label: &str) -> bool {
         match &self.pattern {
             Some(pattern) => pattern.is_match(label),
@@ -187,10 +187,10 @@ impl Matcher {
     }
 }
 
-/// Anchored at both ends, as Alertmanager does it; it runs in time linear to what it looks at.
+/// Compiles a pattern. It is anchored at both ends, as in Alertmanager, and matches in linear time.
 fn pattern(value: &str) -> Result<Regex, InvalidMatcher> {
     let compile = |text: &str| RegexBuilder::new(text).size_limit(PATTERN_BYTES).build();
-    // Alone first: else what closes the group would not be anchored.
+    // Alone first: an unbalanced bracket would escape the anchored group.
     compile(value).and_then(|_| compile(&format!("^(?:{value})$"))).map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => InvalidMatcher::Pattern("it is too large".into()),
         error => InvalidMatcher::Pattern(error.to_string().lines().last().unwrap_or_default().trim().to_owned()),
@@ -198,7 +198,7 @@ fn pattern(value: &str) -> Result<Regex, InvalidMatcher> {
 }
 
 impl MatcherKind {
-    /// The operator between label and value.
+    /// Returns the operator between label and value.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Exact => "=",
@@ -207,7 +207,7 @@ impl MatcherKind {
         }
     }
 
-    /// The kind of that operator.
+    /// Returns the kind of that operator.
     pub fn parse(operator: &str) -> Option<Self> {
         [Self::Exact, Self::Prefix, Self::Pattern].into_iter().find(|known| known.as_str() == operator)
     }

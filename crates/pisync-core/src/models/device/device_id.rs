@@ -1,4 +1,4 @@
-//! The name a device gives itself.
+//! The id of a device, as the device sends it.
 
 use std::{fmt, sync::Arc};
 
@@ -8,12 +8,12 @@ use crate::models::Unseen;
 
 /// A device's identifier. Cheap to clone.
 ///
-/// There are two ways to one: [`DeviceId::of_report`] for what a device sends, which is the only
-/// way in, and [`DeviceId::parse`] for what is already there, byte for byte.
+/// It has two constructors. [`DeviceId::of_report`] is for input from devices, and the only way in. [`DeviceId::parse`]
+/// is for stored ids, byte for byte.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeviceId(Arc<str>);
 
-/// Why a text is not a [`DeviceId`].
+/// The reason that a text is not a [`DeviceId`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidDeviceId {
     /// The text is empty, or white space alone.
@@ -22,10 +22,10 @@ pub enum InvalidDeviceId {
     /// The text is too long.
     #[error("must have at most {} characters", DeviceId::MAX_CHARS)]
     Long,
-    /// The text holds a character that nobody can see.
+    /// The text holds an invisible character.
     #[error("must have visible characters only, and has {0}: send the id without it")]
     Unseen(Unseen),
-    /// The text is no name of anything that is stored.
+    /// The text cannot be a stored id.
     #[error("must have 1 to {} bytes, and no NUL", DeviceId::STORED_BYTES)]
     NotStored,
 }
@@ -34,13 +34,12 @@ impl DeviceId {
     /// The longest identifier of a report, in characters.
     pub const MAX_CHARS: usize = 128;
 
-    /// The longest identifier that is read back, in bytes.
+    /// The longest stored identifier, in bytes.
     pub const STORED_BYTES: usize = 2_048;
 
-    /// Returns the identifier that a report means: without the white space around it and in NFC,
-    /// so that what looks the same is the same.
+    /// Returns the identifier of a report: trimmed and in NFC, so that equal-looking ids are equal.
     ///
-    /// Fails if nothing is left, if it is too long, or if it holds a character that cannot be seen.
+    /// Fails if nothing is left, if it is too long, or if it holds an invisible character.
     pub fn of_report(text: &str) -> Result<Self, InvalidDeviceId> {
         let trimmed = text.trim();
         if trimmed.is_empty() {
@@ -57,8 +56,8 @@ impl DeviceId {
         Ok(Self(id))
     }
 
-    /// Takes `text` as an identifier, byte for byte: that of a stored row, a counter, a cursor, a
-    /// token or a path. Rows of another program may have any; they stay reachable.
+    /// Returns `text` as an identifier, byte for byte: that of a stored row, a counter, a cursor, a token or a path.
+    /// Rows of another program may have any; they stay reachable.
     ///
     /// Fails if it is empty, longer than [`DeviceId::STORED_BYTES`], or holds a NUL.
     pub fn parse(text: &str) -> Result<Self, InvalidDeviceId> {
@@ -66,7 +65,7 @@ impl DeviceId {
         if fits { Ok(Self(text.into())) } else { Err(InvalidDeviceId::NotStored) }
     }
 
-    /// The identifier as text.
+    /// Returns the identifier as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -136,7 +135,7 @@ mod tests {
     }
 
     proptest! {
-        /// What was made of a report is what a report with it makes, and can be read back.
+        /// An id made from a report makes the same id again, and can be read back.
         #[test]
         fn a_name_that_was_taken_stays_as_it_is(text in ".{0,140}") {
             if let Ok(id) = DeviceId::of_report(&text) {

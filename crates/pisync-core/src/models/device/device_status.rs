@@ -1,30 +1,29 @@
-//! What is the matter with a device, in one word.
+//! The status of a device, in one word.
 
 use jiff::Timestamp;
 
-/// A device has one status: the worst of those that fit, in this order.
+/// The status of a device: the worst that applies, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DeviceStatus {
     /// Its syncs fail: [`DeviceStatus::REPEATED`] in a row, or more.
     Failing,
-    /// Nothing was heard of it for too long.
+    /// Nothing was received from it for too long.
     Silent,
-    /// Its clock is not believed.
+    /// Its clock is not trusted.
     ClockSuspect,
-    /// Nothing.
+    /// None of the others.
     Ok,
 }
 
 impl DeviceStatus {
-    /// How many failed syncs in a row make a device a failing one.
+    /// The number of failed syncs in a row from which a device counts as failing.
     pub const REPEATED: i32 = 3;
 
     /// Every status, worst first.
     pub const ALL: [Self; 4] = [Self::Failing, Self::Silent, Self::ClockSuspect, Self::Ok];
 
-    /// The status of a device that failed so often in a row and was last heard of at that time; it
-    /// is silent where that was before `silent_before`. A device of which it is not known when it
-    /// was heard of is not called silent.
+    /// Returns the status of a device from its failed syncs in a row, its clock and its last-seen time. It is silent if
+    /// that time is before `silent_before`. A device without a last-seen time is never silent.
     pub fn of(
         failure_count: i32,
         last_seen_at: Option<Timestamp>,
@@ -42,7 +41,7 @@ impl DeviceStatus {
         }
     }
 
-    /// The word in queries and answers.
+    /// Returns the word in queries and answers.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Failing => "failing",
@@ -52,7 +51,7 @@ impl DeviceStatus {
         }
     }
 
-    /// The status of that word.
+    /// Returns the status of that word.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.as_str() == word)
     }

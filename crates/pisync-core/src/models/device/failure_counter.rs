@@ -1,46 +1,44 @@
-//! How many syncs of a device failed in a row, kept without reading its history again.
+//! The failure counter: how many syncs of a device failed in a row, without reading its history again.
 
 use jiff::Timestamp;
 
 use crate::models::{DeviceId, EventId, SyncEvent};
 
-/// What is known of one device: the fold of its stored events in order of time.
+/// The state of one device: the fold of its stored events in order of time.
 ///
-/// While the device is well, a good sync changes nothing that anyone asks for, and is not written
-/// down: nine writes in ten are left out so. `last_success_at` and `watermark` then stand still,
-/// and mean "at least". While it is failing, they are exact.
+/// While the device is ok, a good sync changes nothing of use and is not written: this saves nine writes in ten.
+/// `last_success_at` and `watermark` then stand still, and mean "at least". While it is failing, they are exact.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FailureCounter {
-    /// Whose counter it is.
+    /// The device.
     pub device_id: DeviceId,
-    /// The failed syncs after the last good one; none while the device is well.
+    /// The failed syncs after the last good one; none while the device is ok.
     pub run: Option<FailureRun>,
-    /// Time of a good sync, where there was one: the last one before the run.
+    /// Time of a good sync, if there was one: the last one before the run.
     pub last_success_at: Option<Timestamp>,
-    /// Time of the newest event counted: no failed sync after it has been counted.
+    /// Time of the newest event counted. No later failed sync has been counted.
     pub watermark: Option<Timestamp>,
-    /// Time of receipt since which the device's clock is not believed; no part of the fold.
+    /// Time of receipt since which the device's clock is not trusted; not part of the fold.
     pub clock_suspect_since: Option<Timestamp>,
-    /// Reports that repeated the time and content of an earlier one; no part of the fold.
+    /// Reports that repeated the time and content of an earlier one; not part of the fold.
     pub clock_repeats: Option<ClockRepeats>,
-    /// Time of receipt of what it last began to fail with, or was well again; no part of the fold.
+    /// Time of receipt of the report that last changed it between failing and ok; not part of the fold.
     pub last_change_at: Option<Timestamp>,
-    /// The part of the run whose rows were removed for their age, while it lasts.
+    /// The part of the run whose rows were removed for their age, while the run lasts.
     pub settled: Option<Settled>,
 }
 
-/// Reports of a clock that is not believed which cannot be told from an earlier one: they have its
-/// time and content and no report id, but were received much later. They are that one's row.
+/// Repeats by a clock that is not trusted. They have the time and content of an earlier report and no report id, but
+/// were received much later. They share its row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockRepeats {
-    /// How many.
+    /// The number of repeats.
     pub count: i64,
-    /// When the newest was received.
+    /// Time of receipt of the newest one.
     pub last_at: Timestamp,
 }
 
-/// What the rows of a run before some time came to: they may be gone, and nothing that comes late
-/// changes it any more.
+/// The sum of the rows of a run before some time. The rows may be gone, and no late report changes the sum.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settled {
     /// The failed syncs before that time.
@@ -49,10 +47,10 @@ pub struct Settled {
     pub before: Timestamp,
 }
 
-/// Failed syncs one after the other, with no good one between or after them.
+/// Consecutive failed syncs, with no good one between or after them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FailureRun {
-    /// How many, at least 1.
+    /// The number of failed syncs, at least 1.
     pub count: i32,
     /// Time of the first.
     pub since: Timestamp,
@@ -62,7 +60,7 @@ pub struct FailureRun {
     pub last_speed: f64,
 }
 
-/// What a counter needs to know of one stored event. In order of time, ties by id.
+/// The fields of a stored event that a counter needs. In order of time, ties by id.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Observation {
     /// Time of the sync.
@@ -75,27 +73,27 @@ pub struct Observation {
     pub internet_speed: f64,
 }
 
-/// What a batch means for a counter.
+/// The effect of a batch on a counter.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fold {
-    /// Nothing that anyone asks for.
+    /// No change that matters.
     Unchanged,
-    /// All of it was new: the counter after it.
+    /// The whole batch was new: the next counter.
     Counted(FailureCounter),
-    /// A device that was well fails: the counter after it, if no good sync is stored at `since` or
-    /// later. If one is, only the rows can tell.
+    /// A device that was ok fails: the next counter, if no good sync is stored at `since` or later. If one is, the
+    /// counter has to be recounted from the rows.
     CountedUnlessGood {
-        /// The counter if there is none.
+        /// The counter in the first case.
         counter: FailureCounter,
         /// Time of the first failed sync.
         since: Timestamp,
     },
-    /// Some of it is late or was seen before: only the rows can tell (see [`recount`]).
+    /// Part of the batch is late or was seen before: recount from the rows (see [`recount`]).
     NeedsRows,
 }
 
 impl FailureCounter {
-    /// A device of which nothing is known.
+    /// Returns the counter of a device without events.
     pub fn new(device_id: DeviceId) -> Self {
         Self {
             device_id,
@@ -109,19 +107,18 @@ impl FailureCounter {
         }
     }
 
-    /// The number of failed syncs after the last good one.
+    /// Returns the number of failed syncs after the last good one.
     pub fn failure_count(&self) -> i32 {
         self.run.map_or(0, |run| run.count)
     }
 
     /// Folds stored events of this device into the counter.
     ///
-    /// `events` are in order of time, ties by id, each with whether its row is new. A new row after
-    /// the watermark is counted on. One before the last good sync cannot matter. Everything else
-    /// (late, resent, of the same time as the watermark, or a batch whose worker died between rows
-    /// and counters) is answered by the rows, never by guessing: after a crash all of a batch looks
-    /// resent. So is the first event of a device without a watermark, which may have rows from
-    /// before its counter.
+    /// `events` are in order of time, ties by id, each with whether its row is new. A new row after the watermark is
+    /// counted. One before the last good sync changes nothing. Everything else needs the rows and is never guessed:
+    /// late or resent events, events at the time of the watermark, or a batch whose worker died between rows and
+    /// counters. After a crash the whole batch looks resent. The first event of a device without a watermark also needs
+    /// them, since it may have rows from before its counter.
     pub fn fold(&self, events: &[(Observation, bool)]) -> Fold {
         match (self.watermark, self.run) {
             (None, _) => Fold::NeedsRows,
@@ -130,11 +127,11 @@ impl FailureCounter {
         }
     }
 
-    /// Of a device that is well, only the failed syncs after the last new good one of the batch can
-    /// change anything; and they do not if a later good sync came before and was left out.
+    /// Folds events into the counter of a device that is ok. Only the failed syncs after the last new good one of the
+    /// batch can change it; and they do not if a later good sync came before and was left out.
     ///
-    /// A good sync that was resent bounds nothing: by a clock that is not believed it has the time
-    /// of this receipt here, but its row has that of the first.
+    /// A resent good sync does not count here. With a clock that is not trusted it has the time of this receipt, but
+    /// its row has the time of the first.
     fn fold_well(&self, watermark: Timestamp, events: &[(Observation, bool)]) -> Fold {
         let good = events.iter().rposition(|(event, is_new)| !event.failed && *is_new);
         let failed = events[good.map_or(0, |good| good + 1)..].iter().filter(|(event, _)| event.failed);
@@ -153,8 +150,9 @@ impl FailureCounter {
         Fold::CountedUnlessGood { counter, since: first.timestamp }
     }
 
-    /// All that is stored of a time after the watermark is in this batch, so events of one time are
-    /// counted by their ids. What has the watermark's own time may lie before what was counted.
+    /// Folds events into the counter of a failing device. Every stored event after the watermark is in this batch, so
+    /// events of one time are counted by their ids. An event at the watermark itself may precede events that were
+    /// counted.
     fn fold_failing(&self, watermark: Timestamp, events: &[(Observation, bool)]) -> Fold {
         let mut counter = self.clone();
         for (event, is_new) in events {
@@ -170,7 +168,7 @@ impl FailureCounter {
         if counter == *self { Fold::Unchanged } else { Fold::Counted(counter) }
     }
 
-    /// Whether an event lies before a good sync that is known, so that it changes nothing.
+    /// Returns whether an event precedes a known good sync, so that it changes nothing.
     pub fn precedes_success(&self, event: &Observation) -> bool {
         self.last_success_at.is_some_and(|success| event.timestamp < success)
     }
@@ -179,10 +177,10 @@ impl FailureCounter {
         self.settled.is_some_and(|settled| event.timestamp < settled.before)
     }
 
-    /// The counter from the device's rows, with those before a time settled: afterwards they may
-    /// be removed. `rows` are what [`FailureCounter::recount`] takes.
+    /// Returns the counter from the device's rows, with the rows before a time settled: those may be removed
+    /// afterwards. `rows` are as for [`FailureCounter::recount`].
     ///
-    /// `None` where no run began before that time, so that there is nothing to settle.
+    /// `None` if no run began before that time, so that there is nothing to settle.
     #[must_use]
     pub fn settle(&self, rows: Vec<Observation>, before: Timestamp) -> Option<Self> {
         let (early, late) = rows.into_iter().partition(|row| row.timestamp < before);
@@ -191,8 +189,8 @@ impl FailureCounter {
         Some(Self { settled: Some(settled), ..early }.recount(late))
     }
 
-    /// The counter from the device's rows: those after the last good sync and that sync itself
-    /// are enough, in any order. What is settled needs none, and rows from its time are left out.
+    /// Returns the counter from the device's rows. The last good sync and the rows after it are enough, in any order.
+    /// The settled part needs none, and rows from its time are left out.
     #[must_use]
     pub fn recount(&self, mut rows: Vec<Observation>) -> Self {
         rows.retain(|row| !self.is_settled(row));
@@ -213,8 +211,8 @@ impl FailureCounter {
         counter
     }
 
-    /// Counts repeats that were received at these times; those that are not newer than the newest
-    /// counted were counted before. So a batch may be worked on twice.
+    /// Returns the counter with repeats that were received at these times. Those not newer than the newest counted were
+    /// counted before, so a batch may be processed twice.
     #[must_use]
     pub fn with_repeats(&self, received_at: &[Timestamp]) -> Self {
         let before = self.clock_repeats;
@@ -225,7 +223,7 @@ impl FailureCounter {
         Self { clock_repeats: Some(ClockRepeats { count, last_at }), ..self.clone() }
     }
 
-    /// Counts the event that follows all that were counted before.
+    /// Counts the event after all that were counted before.
     fn count(&mut self, event: &Observation) {
         if event.failed {
             let (count, since) = self.run.map_or((0, event.timestamp), |run| (run.count, run.since));
@@ -244,8 +242,7 @@ impl FailureCounter {
     }
 }
 
-/// The counter of a device of which nothing is known but its rows; see
-/// [`FailureCounter::recount`].
+/// Returns the counter of a device from its rows alone; see [`FailureCounter::recount`].
 pub fn recount(device_id: DeviceId, rows: Vec<Observation>) -> FailureCounter {
     FailureCounter::new(device_id).recount(rows)
 }
@@ -273,8 +270,8 @@ mod tests {
     /// Several have the same second, as those of cloned cards do.
     type Rows = BTreeMap<u8, (i64, bool)>;
 
-    /// A report: its identity, the second it has here, and whether it failed. A resend by a clock
-    /// that is not believed has another second than its row.
+    /// A report: its identity, its second, and whether it failed. A resend by a clock that is not trusted has another
+    /// second than its row.
     type Arrival = (u8, i64, bool);
 
     fn id_of(identity: u8) -> EventId {
@@ -294,7 +291,7 @@ mod tests {
         DeviceId::parse("pibook-1").unwrap()
     }
 
-    /// The rows in the order of time, ties by id.
+    /// Returns the rows in order of time, ties by id.
     fn sorted(rows: &Rows) -> Vec<Arrival> {
         let mut sorted: Vec<_> =
             rows.iter().map(|(identity, (second, failed))| (*identity, *second, *failed)).collect();
@@ -302,20 +299,20 @@ mod tests {
         sorted
     }
 
-    /// What the counter of these rows must be, said without the code under test.
+    /// Returns the expected counter of these rows, computed without the code under test.
     fn expected(rows: &Rows) -> i32 {
         let failed = sorted(rows).iter().rev().take_while(|(.., failed)| *failed).count();
         i32::try_from(failed).unwrap()
     }
 
-    /// The part of a device's rows that a recount reads, in any order of ties.
+    /// Returns the part of a device's rows that a recount reads, in any order of ties.
     fn tail(rows: &Rows) -> Vec<Observation> {
         let success = sorted(rows).iter().rev().find(|(.., failed)| !failed).map(|(_, second, _)| *second);
         let from = success.unwrap_or(i64::MIN);
         rows.iter().filter(|(_, row)| row.0 >= from).map(|(id, row)| observed((*id, row.0, row.1))).collect()
     }
 
-    /// One batch through rows and counter, as the worker does it.
+    /// Processes one batch through rows and counter, as the worker does.
     fn work(rows: &mut Rows, counter: &mut FailureCounter, batch: &[Arrival], dies_before_counter: bool) {
         let mut events = Vec::new();
         for (place, arrival) in batch.iter().enumerate() {
@@ -339,7 +336,7 @@ mod tests {
         }
     }
 
-    /// Rows before a second go, as the worker removes them.
+    /// Removes the rows before a second, as the worker does.
     fn age(rows: &mut Rows, counter: &mut FailureCounter, before: i64) {
         let sorted = sorted(rows);
         let Some((_, newest, failed)) = sorted.last() else { return };
@@ -362,7 +359,7 @@ mod tests {
         rows.retain(|_, (second, _)| *second >= limit);
     }
 
-    /// What the store answers about a run that seems to begin.
+    /// Returns the store's answer about a run that seems to begin.
     fn is_good_since(rows: &Rows, since: Timestamp) -> bool {
         rows.values().any(|(second, failed)| *second >= since.as_second() && !failed)
     }
@@ -370,9 +367,9 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(4_000))]
 
-        /// The promise: permutation, duplication, split into batches and death between rows and
-        /// counter (the batch comes again, before any later one) all give the same counter; with
-        /// mixed outcomes at one time, and resends that have another time than their row.
+        /// The promise: permutation, duplication, split into batches and death between rows and counter all give the
+        /// same counter. After a death the batch comes again, before any later one. Outcomes at one time are mixed, and
+        /// some resends have another time than their row.
         #[test]
         fn any_arrival_gives_the_same_counter(
             history in prop::collection::btree_map(any::<u8>(), (0_i64..20, prop::bool::weighted(0.6)), 1..40),
@@ -392,7 +389,7 @@ mod tests {
             let mut rest = &stream[..];
             while let [(_, size, dies, _), ..] = rest {
                 let (batch, after) = rest.split_at((*size).min(rest.len()));
-                // Only what has its row already comes with another time: the first arrival makes the row.
+                // Only an event with a row comes with another time: the first arrival makes the row.
                 let known = |id: &u8| rows.contains_key(id);
                 let batch: Vec<_> = batch.iter().map(|((id, second, failed), _, _, later)| {
                     (*id, later.filter(|_| known(id)).unwrap_or(*second), *failed)
@@ -417,8 +414,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(4_000))]
 
-        /// However rows are removed for their age, the counter is that of all rows there ever
-        /// were: reports that are younger than what is removed come in any order and again.
+        /// Removing rows for their age does not change the counter: it is that of all rows ever stored. Reports younger
+        /// than the removed rows come in any order and repeatedly.
         #[test]
         fn removing_old_rows_changes_no_counter(
             history in prop::collection::btree_map(any::<u8>(), (0_i64..40, prop::bool::weighted(0.8)), 1..40),
@@ -431,7 +428,7 @@ mod tests {
             let (mut rows, mut all, mut counter) = (Rows::new(), Rows::new(), FailureCounter::new(device()));
             let mut newest = 0;
             for (place, (event, late)) in stream.into_iter().enumerate() {
-                // A worker that dies between rows and counter has its batch done again.
+                // If a worker dies between rows and counter, its batch is processed again.
                 let dies = late % 2 == 0;
                 work(&mut rows, &mut counter, &[event], dies);
                 all.insert(event.0, (event.1, event.2));
@@ -465,7 +462,7 @@ mod tests {
     #[test]
     fn a_good_sync_that_is_resent_later_ends_no_run_that_follows_it() {
         let well = recount(device(), vec![observed((1, 5, false))]);
-        // Its clock is not believed: the resend has the time of its receipt, its row the first one.
+        // Its clock is not trusted: the resend has the time of its receipt, its row the first one.
         let batch = [(observed((2, 10, true)), true), (observed((1, 20, false)), false)];
         let Fold::CountedUnlessGood { counter, .. } = well.fold(&batch) else { panic!() };
         assert_eq!(counter.failure_count(), 1);
@@ -494,7 +491,7 @@ mod tests {
         assert_eq!((settled.failure_count(), settled.settled.unwrap().run.count), (9, 5));
         let left: Vec<_> = rows[6..].to_vec();
         assert_eq!(settled.recount(left.clone()), settled);
-        // A resend whose row is gone, and one that comes years late, good or not.
+        // A resend without its row, and one that comes years late, good or not.
         for (late, is_new) in [(observation(3, true), true), (observation(2, false), true)] {
             assert_eq!(settled.fold(&[(late, is_new)]), Fold::Unchanged);
             assert_eq!(settled.recount([left.clone(), vec![late]].concat()), settled);

@@ -1,5 +1,4 @@
-//! What a device says of itself beside its name: the group, region or version that its failures may
-//! follow from.
+//! The labels of a device, such as its group, region or version, by which failures are compared.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -12,15 +11,15 @@ use crate::models::event::{
     visible::is_printable,
 };
 
-/// The labels of a report: up to [`Labels::MOST`] names, each with a value, in order of the names.
-/// Most reports have none, for which nothing is kept.
+/// The labels of a report: up to [`Labels::MOST`] names, each with a value, in order of the names. Most reports have
+/// none, and then it is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Labels(Vec<(String, String)>);
 
-/// Why these are no [`Labels`].
+/// The reason that these are no [`Labels`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidLabels {
-    /// They are something else.
+    /// They are not an object.
     #[error("must be an object of names and texts")]
     NoObject,
     /// There are too many.
@@ -29,23 +28,23 @@ pub enum InvalidLabels {
     /// Two have the same name.
     #[error("must have the name {0} once")]
     Twice(String),
-    /// A name is none that Prometheus knows, or is too long.
+    /// A name is not valid in Prometheus, or is too long.
     #[error(
         "must have names of 1 to {most} letters, digits and underscores that do not begin with a digit or with two \
          underscores: {0:?} is none",
         most = Labels::NAME_BYTES
     )]
     Name(String),
-    /// A name stands for something else.
+    /// A name is reserved.
     #[error("must not have the name {0}, which is taken")]
     Taken(String),
-    /// A value is empty, too long, or cannot be seen.
+    /// A value is empty, too long or not printable.
     #[error("must have values of 1 to {most} bytes of printable text (or a number, true or false): that of {0} is not", most = Labels::VALUE_BYTES)]
     Value(String),
 }
 
 impl Labels {
-    /// How many labels a report may have.
+    /// The most labels of a report.
     pub const MOST: usize = 8;
 
     /// The longest name, in bytes.
@@ -54,10 +53,10 @@ impl Labels {
     /// The longest value, in bytes.
     pub const VALUE_BYTES: usize = 64;
 
-    /// Names that alerts have themselves, or the formats that they leave in.
+    /// Names reserved for alerts themselves, or for the formats of notifications.
     pub const TAKEN: [&str; 5] = ["alertname", "deviceId", "severity", "cause", "status"];
 
-    /// Reads the labels of a report. Each that cannot be kept is left out by itself.
+    /// Reads the labels of a report. An invalid label is left out; the others are kept.
     pub(in crate::models) fn of_report(raw: Raw<'_>, left_out: &mut LeftOut) -> Self {
         let Some(members) = raw.members() else {
             left_out.name("/labels", InvalidLabels::NoObject.to_string());
@@ -77,11 +76,11 @@ impl Labels {
         labels
     }
 
-    /// Takes those of a stored row that are labels; another program's row may have anything.
+    /// Returns the valid labels of a stored row; another program's row may have anything.
     pub fn of_row(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut labels = Self::default();
         for (name, value) in pairs {
-            // What is no label here is no label in what is read.
+            // A label that is invalid here is left out on reading.
             let _ = labels.add(&name, value.into());
         }
         labels
@@ -102,7 +101,7 @@ impl Labels {
         Ok(())
     }
 
-    /// Takes these, in any order.
+    /// Returns these labels, given in any order.
     pub fn new(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Self, InvalidLabels> {
         let mut labels = Self::default();
         for (name, value) in pairs {
@@ -111,29 +110,29 @@ impl Labels {
         Ok(labels)
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Names and values, in order of the names.
+    /// Returns names and values, in order of the names.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The value of a name.
+    /// Returns the value of a name.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.iter().find_map(|(known, value)| (known == name).then_some(value))
     }
 
-    /// The same as a map.
+    /// Returns the labels as a map.
     pub fn to_map(&self) -> BTreeMap<String, String> {
         self.0.iter().cloned().collect()
     }
 }
 
-/// Whether a label may have this name: one of Prometheus that is not taken.
-/// Source: "Metric names and labels" in the data model of Prometheus.
+/// Fails unless a label may have this name: valid in Prometheus and not reserved. Source: "Metric names and labels" in
+/// the data model of Prometheus.
 pub fn check_name(name: &str) -> Result<(), InvalidLabels> {
     let is_known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     let begins = name.bytes().next().is_some_and(|first| !first.is_ascii_digit()) && !name.starts_with("__");

@@ -1,4 +1,4 @@
-//! A device: its id and labels, and what is known of its syncs.
+//! A device: its id, labels, status and failure counter.
 
 mod device_id;
 mod device_status;

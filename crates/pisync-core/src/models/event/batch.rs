@@ -11,21 +11,21 @@ use crate::models::{FieldError, Ignored, InvalidEvent, Report};
 /// The most events of one batch.
 pub const MAX_EVENTS: usize = 1_000;
 
-/// The code of a report that was not read: it is to be sent again, unlike one that is malformed.
+/// The code of a report that was not read: the device should send it again, unlike a malformed one.
 const UNREAD: &str = "unread";
 
-/// The reports of a batch in their order, each read by itself: a bad one never fails a good one.
+/// The reports of a batch in their order, each read independently: a bad one never fails a good one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
-    /// What each report is, or what is wrong with it.
+    /// Each report, or its faults.
     pub reports: Vec<Result<Report, InvalidEvent>>,
-    /// JSON pointer to what holds the reports: empty, or `/events`.
+    /// JSON pointer to the list of reports: empty, or `/events`.
     pub pointer: &'static str,
-    /// What was left out of the batch itself: a `sentAt` that is no time.
+    /// A part of the batch itself that was left out: a `sentAt` that is no time.
     pub ignored: Option<Ignored>,
 }
 
-/// Why a body is no batch at all.
+/// The reason that a body is no batch.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBatch {
     /// It cannot be read as a batch.
@@ -37,10 +37,10 @@ pub enum InvalidBatch {
 }
 
 impl Batch {
-    /// Reads a JSON array of reports (see [`Report::from_json`]), or `{"sentAt","events":[…]}`,
-    /// where `sentAt` is the device's clock while it sends. A `sentAt` that is no time is left out.
+    /// Reads a JSON array of reports (see [`Report::from_json`]), or `{"sentAt","events":[…]}`, with the device's clock
+    /// while it sends. A `sentAt` that is no time is left out.
     ///
-    /// Fails where there are no reports to be found, or more than [`MAX_EVENTS`].
+    /// Fails if there are no reports, or more than [`MAX_EVENTS`].
     pub fn from_json(json: &[u8], received_at: Timestamp) -> Result<Self, InvalidBatch> {
         let split = split_batch(json, MAX_EVENTS).map_err(malformed)?;
         let (sent_at, ignored) = match split.sent_at.map(sent_at) {
@@ -56,14 +56,14 @@ impl Batch {
                     first.detail, open.place
                 );
             }
-            // To guess where they begin could make a report of a text; not to name them would lose them.
+            // Guessing their starts could turn a text into a report; not naming them would lose them.
             let further = open.further.min(MAX_EVENTS - batch.reports.len());
             batch.reports.extend((0..further).map(|_| Err(unread(open.place))));
         }
         Ok(Self { ignored, ..batch })
     }
 
-    /// Reads a body that is one report, whatever line ends are in its texts.
+    /// Reads a body of one report, with any line ends in its texts.
     pub fn of_one(json: &[u8], received_at: Timestamp) -> Self {
         let reports = vec![Report::from_json(json, received_at, None)];
         Self { reports, pointer: "", ignored: None }
@@ -71,7 +71,7 @@ impl Batch {
 
     /// Reads one report in each line that is not blank.
     ///
-    /// Fails where there is none, or more than [`MAX_EVENTS`].
+    /// Fails if there is none, or more than [`MAX_EVENTS`].
     pub fn from_lines(lines: &[u8], received_at: Timestamp) -> Result<Self, InvalidBatch> {
         let lines = lines.split(|byte| *byte == b'\n').map(|line| without_mark(line).trim_ascii());
         let lines = lines.filter(|line| !line.is_empty());
@@ -94,13 +94,13 @@ impl Batch {
         Ok(Self { reports: reports.into_iter().map(read).collect(), pointer, ignored: None })
     }
 
-    /// Whether reports were not read that may be good.
+    /// Returns whether some reports were not read that may be good.
     pub fn has_unread(&self) -> bool {
         let is_unread = |invalid: &InvalidEvent| invalid.errors.iter().any(|error| error.code == UNREAD);
         self.reports.iter().any(|report| report.as_ref().is_err_and(is_unread))
     }
 
-    /// All faults of all reports, with pointers from the top of the body.
+    /// Returns all faults of all reports, with pointers from the top of the body.
     pub fn faults(self) -> InvalidEvent {
         let pointer = self.pointer;
         let of_report = |(index, report): (usize, Result<_, InvalidEvent>)| {
@@ -113,7 +113,7 @@ impl Batch {
     }
 }
 
-/// The device's clock while it sent; null says nothing.
+/// Returns the device's clock while it sent; null counts as absent.
 fn sent_at(sent_at: SentAt<'_>) -> Result<Option<Timestamp>, Ignored> {
     let ignored = |detail| Ignored { pointer: "/sentAt".into(), detail };
     let SentAt::Once(raw) = sent_at else { return Err(ignored("is there more than once".into())) };
@@ -123,7 +123,7 @@ fn sent_at(sent_at: SentAt<'_>) -> Result<Option<Timestamp>, Ignored> {
     }
 }
 
-/// A report behind one that does not end.
+/// Returns the fault of a report after one that does not end.
 fn unread(place: usize) -> InvalidEvent {
     let detail = format!("was not read, since the report at byte {place} of the body does not end: send it again");
     fault("", UNREAD, detail)
@@ -268,16 +268,16 @@ mod tests {
         assert_eq!(ahead.time.device_timestamp.unwrap().to_string(), "2026-11-23T13:00:00Z");
         let plain = SyncEvent::from_json(report("a", "2026-11-23T13:00:00Z").as_bytes(), received()).unwrap();
         assert_eq!(ahead.id(), plain.id());
-        // A clock that begins in 1970 at each start still tells how long ago the sync was.
+        // A clock that starts in 1970 at each boot still shows how long ago the sync was.
         let reset = read("1970-01-01T03:00:00Z", "1970-01-01T01:00:00Z");
         assert_eq!(reset.time.timestamp.to_string(), "2026-11-23T10:00:00Z");
-        // Within two minutes, it is the way that took so long.
+        // Within two minutes, the delay is that of the network.
         let slow = read("2026-11-23T11:58:00Z", "2026-11-23T11:00:00Z");
         assert_eq!(
             (slow.time.timestamp.to_string().as_str(), slow.time.device_timestamp),
             ("2026-11-23T11:00:00Z", None)
         );
-        // What is not believable after that either gets the time of receipt.
+        // A time that is out of range after that also becomes the time of receipt.
         let beyond = read("2026-11-23T14:00:00Z", "1970-01-01T00:00:00Z");
         assert_eq!(beyond.time.timestamp.to_string(), RECEIVED);
     }

@@ -1,54 +1,53 @@
-//! How far a device's clock is believed, and which of its syncs are live: the one place that decides
-//! whether something is news or comes late.
+//! Trust in a device's clock: which of its times are used, and which of its syncs are live. The only place that tells
+//! live reports from late ones.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// How long before its receipt an event may lie: a device can have been offline for a year.
+/// How long before its receipt an event may be: a device can have been offline for a year.
 pub const BEHIND: SignedDuration = SignedDuration::from_hours(400 * 24);
 
-/// How long after its receipt an event may lie: clocks drift a little.
+/// How long after its receipt an event may be: clocks drift a little.
 pub const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 
-/// How far a device's clock may be from ours while it sends, before it is taken to be wrong.
+/// How far a device's clock may be from ours while it sends, before it counts as wrong.
 const OFF: SignedDuration = SignedDuration::from_secs(120);
 
-/// How long ago a sync may have been to be live, when its report is received or when it is looked at: two
-/// intervals of devices that report once an hour. What is older comes late: it is shown and pages nobody.
+/// The age up to which a sync is live, at the receipt of its report or at its evaluation: two intervals of devices that
+/// report once an hour. An older sync is late: it is shown, and notifies nobody.
 pub const LATE_AFTER: SignedDuration = SignedDuration::from_hours(2);
 
-/// How far reports lie behind their receipt at the least before that can be due to a clock.
+/// The least lag of reports behind their receipt that can be due to a clock.
 const BEHIND_AT_LEAST: SignedDuration = SignedDuration::from_mins(10);
 
-/// How much the lags of reports may differ by to be the same.
+/// The largest difference between lags that count as equal.
 const SAME_LAG: SignedDuration = SignedDuration::from_mins(2);
 
-/// How many receipts tell a clock that is behind from reports that come late.
+/// The number of receipts that distinguish a slow clock from late reports.
 const RECEIPTS: usize = 3;
 
-/// When a sync happened, as far as one can know: in milliseconds, as everything here.
+/// The best known time of a sync, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceTime {
-    /// The time to work with.
+    /// The time to use.
     pub timestamp: Timestamp,
-    /// What the device said, where that was not believed.
+    /// The device's own time, if it was not trusted.
     pub device_timestamp: Option<Timestamp>,
-    /// Whether the report came late from a clock that agreed with ours while it was sent.
+    /// Whether the report came late from a clock that agreed with ours when it was sent.
     pub agrees: bool,
 }
 
-/// How far a device's clock is behind ours, by its newest reports. Zero if they do not show that.
+/// How far a device's clock is behind ours, from its newest reports. Zero if they do not show a lag.
 ///
-/// Receipts that advance as the timestamps do are those of a clock that is wrong; receipts that come
-/// bunched are back-fill.
+/// If receipts advance as the timestamps do, the clock is wrong. If receipts come bunched, the reports are back-fill.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ClockLag(SignedDuration);
 
 impl ClockLag {
-    /// How many of a device's newest reports are enough, also if it reports several times at once.
+    /// The number of a device's newest reports that suffices, also if it reports several times at once.
     pub const REPORTS: u32 = 9;
 
-    /// Returns the lag that a device's newest reports have in common, newest first: over three receipts
-    /// that lie apart. A clock that agreed with ours is right, and its reports are late.
+    /// Returns the lag that a device's newest reports share, newest first, over three separate receipts. A clock that
+    /// agreed with ours is right, and its reports are late.
     pub fn of(newest: impl IntoIterator<Item = (DeviceTime, Timestamp)>) -> Self {
         let (mut receipts, mut earliest, mut lags) = (0, None, None);
         for (time, received_at) in newest {
@@ -68,12 +67,12 @@ impl ClockLag {
         Self::default()
     }
 
-    /// Returns a time of this clock by ours.
+    /// Returns a time of this clock, corrected to ours.
     pub fn corrected(self, at: Timestamp) -> Timestamp {
         at.saturating_add(self.0).unwrap_or(Timestamp::MAX)
     }
 
-    /// Returns whether a sync at a time of this clock is news, and no back-filled one.
+    /// Returns whether a sync at a time of this clock is live, and not back-filled.
     pub fn is_live(self, at: Timestamp, now: Timestamp) -> bool {
         now.duration_since(self.corrected(at)) <= LATE_AFTER
     }
@@ -85,11 +84,11 @@ impl ClockLag {
 }
 
 impl DeviceTime {
-    /// Believes `device_timestamp` within [`BEHIND`] and [`AHEAD`] of `received_at`, and takes
-    /// `received_at` in its place otherwise. Nothing is ever refused for its clock.
+    /// Trusts `device_timestamp` within [`BEHIND`] and [`AHEAD`] of `received_at`, and uses `received_at` otherwise. No
+    /// report is ever refused for its clock.
     ///
-    /// A device that says what its clock showed while it sent (`sent_at`) tells how far it is off:
-    /// beyond two minutes, its times are shifted by as much.
+    /// A device that sends its clock while sending (`sent_at`) shows how far it is off. If that is more than two
+    /// minutes, its times are shifted by as much.
     pub fn judge(device_timestamp: Timestamp, received_at: Timestamp, sent_at: Option<Timestamp>) -> Self {
         let off = sent_at.map(|sent_at| received_at.duration_since(sent_at)).filter(|off| off.abs() > OFF);
         let shifted = off.map_or(Some(device_timestamp), |off| device_timestamp.checked_add(off).ok());
@@ -134,7 +133,7 @@ mod tests {
         }
     }
 
-    /// Reports by when they were received and how many minutes they lag behind that, newest first.
+    /// Returns the lag of reports, given by time of receipt and lag in minutes, newest first.
     fn lag(reports: &[(i64, i64)]) -> i64 {
         let received: Timestamp = RECEIVED.parse().unwrap();
         let report = |(minute, lag): &(i64, i64)| {
@@ -152,15 +151,15 @@ mod tests {
             (&[(120, 303), (60, 300), (0, 300)], 0),
             (&[(120, 300), (60, 300)], 0),
             (&[], 0),
-            // A few minutes are the way of a report.
+            // A few minutes are the transport of a report.
             (&[(120, 9), (60, 9), (0, 9)], 0),
             (&[(120, 10), (60, 10), (0, 10)], 10),
-            // Bunched: back-fill in order, and three syncs of one moment that were kept.
+            // Bunched: back-fill in order, and three stored syncs of one moment.
             (&[(0, 240), (0, 300), (0, 360)], 0),
             (&[(1, 300), (0, 300), (0, 300)], 0),
             // Two reports each hour.
             (&[(120, 300), (120, 300), (60, 300), (60, 300), (0, 300), (0, 300)], 300),
-            // Back-fill by such a clock, which was offline until then.
+            // Back-fill by such a clock, offline until then.
             (&[(60, 300), (0, 300), (0, 360), (0, 420)], 0),
             (&[(60, 0), (0, 300), (-60, 300), (-120, 300)], 0),
         ] {

@@ -1,24 +1,24 @@
-//! Messages that cannot have their effect, kept with the reason.
+//! Dead letters: messages that cannot be processed, kept with the reason.
 
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Why a message was buried.
+/// The reason for a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// Its bytes are no envelope.
     Malformed,
-    /// `MongoDB` does not take the document.
+    /// `MongoDB` refuses the document.
     Refused,
     /// Its worker died on it, twice.
     Deadly,
 }
 
 impl Reason {
-    /// The word in lists and the store.
+    /// Returns the word in lists and the store.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",
@@ -34,19 +34,19 @@ impl fmt::Display for Reason {
     }
 }
 
-/// A buried message.
+/// A dead letter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetter {
-    /// Its name: of the batch it came in, and its place there.
+    /// Its id: the batch, and its place in the batch.
     pub id: String,
-    /// Why it was buried.
+    /// The reason.
     pub reason: Reason,
-    /// What was wrong, for people.
+    /// The error, for people.
     pub error: String,
-    /// At which attempt of its batch.
+    /// The attempt of its batch.
     pub attempt: u32,
-    /// When it was buried.
+    /// Time at which it became a dead letter.
     pub died_at: Timestamp,
     /// The original bytes.
     #[serde(with = "original")]
@@ -54,13 +54,13 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
-    /// A message that is buried now.
+    /// Returns a dead letter of now.
     pub fn new(id: String, reason: Reason, error: String, attempt: u32, message: Vec<u8>) -> Self {
         Self { id, reason, error, attempt, died_at: Timestamp::now(), message }
     }
 }
 
-/// Bytes as text where they are text, so that people can read them, else `{"hex": …}`.
+/// Writes bytes as text if they are UTF-8, so that people can read them, else as `{"hex": …}`.
 mod original {
     use std::borrow::Cow;
 

@@ -7,26 +7,26 @@ use sha2::{Digest, Sha256};
 
 use crate::{models::DeviceId, time::id_seconds};
 
-/// The twelve bytes of a row's `_id`: the same report is the same row, however often it arrives.
+/// The twelve bytes of a row's `_id`: the same report makes the same row, at every arrival.
 ///
-/// Laid out like a `MongoDB` `ObjectId`: four bytes of seconds since 1970, big-endian, of the
-/// device's own clock (0 and `u32::MAX` stand for what lies outside), then the first eight bytes of
-/// SHA-256 over the device id, a zero byte, the milliseconds since 1970 in decimal, a zero byte and
-/// the [`Identity`]. So rows lie in order of time and a window of time is a range of ids.
+/// Laid out like a `MongoDB` `ObjectId`: four bytes of seconds since 1970, big-endian, of the device's own clock (0 and
+/// `u32::MAX` stand for times out of range), then the first eight bytes of SHA-256 over the device id, a zero byte, the
+/// milliseconds since 1970 in decimal, a zero byte and the [`Identity`]. So rows are in order of time, and a window of
+/// time is a range of ids.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId([u8; 12]);
 
-/// What tells a report from others of the same device and time.
+/// The identity of a report among those of the same device and time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Identity<'a> {
-    /// The device named the report.
+    /// The report id of the device.
     ReportId(&'a str),
-    /// It did not, so what it reported must tell: clocks without a battery say the same time again
-    /// and again, and cloned cards have the same device id.
+    /// Without a report id, its content. Clocks without a battery repeat the same time, and cloned cards have the same
+    /// device id.
     Content {
         /// Files synced.
         total_files_synced: i64,
-        /// Errors met.
+        /// Errors of the sync.
         total_errors: i64,
         /// Speed in Mbps.
         internet_speed: f64,
@@ -49,25 +49,25 @@ impl EventId {
         id
     }
 
-    /// Below the id of every event at `at` or later, and above those of earlier seconds.
+    /// Returns an id below that of every event at `at` or later, and above those of earlier seconds.
     pub fn lowest(at: Timestamp) -> Self {
         let mut bytes = [0; 12];
         bytes[..4].copy_from_slice(&id_seconds(at));
         Self(bytes)
     }
 
-    /// The time by the device's own clock, in whole seconds.
+    /// Returns the time by the device's own clock, in whole seconds.
     pub fn time(self) -> Timestamp {
         let [a, b, c, d, ..] = self.0;
         Timestamp::from_second(u32::from_be_bytes([a, b, c, d]).into()).unwrap_or_default()
     }
 
-    /// An id read back from where it was stored.
+    /// Returns a stored id.
     pub fn from_bytes(bytes: [u8; 12]) -> Self {
         Self(bytes)
     }
 
-    /// The twelve bytes.
+    /// Returns the twelve bytes.
     pub fn bytes(self) -> [u8; 12] {
         self.0
     }
@@ -82,7 +82,7 @@ impl Identity<'_> {
             }
             Self::Content { total_files_synced, total_errors, internet_speed, error_code } => {
                 let _ = write!(hashed, "c{total_files_synced}\0{total_errors}\0");
-                // Adding 0 makes 0 of -0, which is the same speed.
+                // Adding 0 turns -0 into 0, which is the same speed.
                 hashed.extend_from_slice(&(internet_speed + 0.0).to_be_bytes());
                 hashed.push(0);
                 hashed.extend_from_slice(error_code.as_bytes());
@@ -119,7 +119,7 @@ mod tests {
         EventId::derive(&DeviceId::parse(device).unwrap(), Timestamp::from_millisecond(millis).unwrap(), &FAILED)
     }
 
-    /// Computed by the program in docs/reference/schema.md, which shares no code with this.
+    /// Computed by the program in docs/reference/schema.md, independent of this code.
     #[test]
     fn is_the_documented_hash() {
         let content = |total_files_synced, total_errors, internet_speed, error_code| Identity::Content {

@@ -1,11 +1,11 @@
-//! What is wrong with a report, member by member.
+//! The faults of a report, member by member.
 
 use std::{borrow::Cow, fmt};
 
-/// The code of what is no JSON.
+/// The code of a body that is not JSON.
 pub(super) const MALFORMED: &str = "malformed";
 
-/// What is wrong with a body that is not a sync event.
+/// The faults of a body that is not a sync event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidEvent {
     /// Each fault; never empty.
@@ -19,7 +19,7 @@ pub struct FieldError {
     pub pointer: Cow<'static, str>,
     /// A short stable word: `malformed`, `missing`, `invalid`.
     pub code: &'static str,
-    /// What is expected, for people.
+    /// The expected form, for people.
     pub detail: String,
 }
 

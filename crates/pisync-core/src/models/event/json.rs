@@ -1,4 +1,4 @@
-//! The parts of JSON as they stand in a body, borrowed from it; and what of broken JSON can be mended.
+//! JSON values borrowed from a body, and the repair of broken ones.
 
 use std::{
     borrow::Cow,
@@ -13,34 +13,34 @@ use serde_json::value::RawValue;
 
 use super::loose;
 
-/// What some editors and exports begin a file with.
+/// The mark at the start of files of some editors and exports.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The most characters of a broken value that are said.
+/// The most characters of a broken value that are shown.
 const SHOWN: usize = 40;
 
-/// A value as it stands in a body.
+/// A value as written in a body.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::models) enum Raw<'a> {
     /// JSON.
     Json(&'a str),
-    /// Something else where JSON should be.
+    /// Anything else in the place of JSON.
     Broken(&'a [u8]),
 }
 
-/// What was mended of a value. The worst is said, of which the first is worst.
+/// A repair of a value. Of several, the worst is kept; the first is the worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::models) enum Damage {
-    /// A byte of it is no UTF-8; U+FFFD stands for it.
+    /// A byte of it is not UTF-8; it became U+FFFD.
     NoUtf8 {
         /// The place of the byte in the value, from 1.
         place: usize,
         /// The byte.
         byte: u8,
     },
-    /// A backslash begins no escape; it stands for itself.
+    /// A backslash begins no escape; it was doubled.
     Backslash,
-    /// A control character came as it is; it was escaped.
+    /// A control character was not escaped; it is now.
     Control,
 }
 
@@ -57,14 +57,14 @@ impl fmt::Display for Damage {
 }
 
 impl<'a> Raw<'a> {
-    /// What stands where a value should.
+    /// Returns the value of these bytes.
     pub(in crate::models) fn of(bytes: &'a [u8]) -> Self {
         let text = std::str::from_utf8(bytes).ok();
         let json = text.filter(|text| serde_json::from_str::<&RawValue>(text).is_ok());
         json.map_or(Self::Broken(bytes), Self::Json)
     }
 
-    /// The value as JSON, mended if need be, and what was wrong with it. None if it is none even then.
+    /// Returns the value as JSON, repaired if necessary, and the damage. None if it cannot be repaired.
     pub(in crate::models) fn mended(self) -> Option<(Cow<'a, str>, Option<Damage>)> {
         match self {
             Self::Json(json) => Some((json.into(), None)),
@@ -72,9 +72,9 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// The value as JSON on which something depends: nothing is guessed.
+    /// Returns the value as exact JSON, for members that matter: no repair.
     ///
-    /// Fails with what is expected, for people.
+    /// Fails with the expected form, for people.
     pub(in crate::models) fn exact(self) -> Result<Cow<'a, str>, Cow<'static, str>> {
         let bytes = match self {
             Self::Json(json) => return Ok(json.into()),
@@ -93,8 +93,7 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// The members of an object in their order, also those that stand there twice, and those whose values are
-    /// broken.
+    /// Returns the members of an object in their order, with duplicates and with broken values.
     pub(in crate::models) fn members(self) -> Option<Vec<(Cow<'a, str>, Raw<'a>)>> {
         match self {
             Self::Json(json) => {
@@ -106,7 +105,7 @@ impl<'a> Raw<'a> {
     }
 }
 
-/// The members of an object that holds something broken. Its structure is sound.
+/// Returns the members of an object with a broken value. Its structure must be sound.
 pub(in crate::models) fn broken_members(bytes: &[u8]) -> Option<Vec<(Cow<'_, str>, Raw<'_>)>> {
     let members = loose::members(bytes)?.into_iter();
     let read = |(name, value)| {
@@ -117,7 +116,7 @@ pub(in crate::models) fn broken_members(bytes: &[u8]) -> Option<Vec<(Cow<'_, str
     Some(members.map(read).collect())
 }
 
-/// Mends what programs that write JSON by hand get wrong within texts: bytes of another encoding, control
+/// Repairs common errors within texts of programs that write JSON by hand: bytes of another encoding, control
 /// characters and single backslashes.
 fn mend(bytes: &[u8]) -> Option<(String, Option<Damage>)> {
     let wrong = std::str::from_utf8(bytes).err().map(|error| error.valid_up_to());
@@ -151,7 +150,7 @@ fn mend(bytes: &[u8]) -> Option<(String, Option<Damage>)> {
     serde_json::from_str::<&RawValue>(&json).is_ok().then_some((json, damage))
 }
 
-/// What of an escape stands behind its backslash.
+/// Returns the part of an escape after its backslash.
 fn escape(rest: &str) -> Option<&str> {
     match rest.as_bytes() {
         [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => Some(&rest[..1]),
@@ -165,13 +164,13 @@ pub(in crate::models) fn without_mark(body: &[u8]) -> &[u8] {
     body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body)
 }
 
-/// Returns the text of a JSON string, borrowed where it has no escapes.
+/// Returns the text of a JSON string, borrowed if it has no escapes.
 pub(in crate::models) fn string(raw: &str) -> Option<Cow<'_, str>> {
     let text: Text<'_> = serde_json::from_str(raw).ok()?;
     Some(text.0)
 }
 
-/// A string that is borrowed from the JSON where it has no escapes.
+/// A string that is borrowed from the JSON if it has no escapes.
 #[derive(Deserialize)]
 #[serde(transparent)]
 pub(in crate::models) struct Text<'a>(#[serde(borrow)] pub(in crate::models) Cow<'a, str>);
@@ -256,7 +255,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the bytes are, what is mended is JSON, and JSON stays as it is.
+        /// Repaired bytes are always JSON, and JSON stays as it is.
         #[test]
         fn what_is_mended_is_json(bytes in prop::collection::vec(prop::sample::select(b"\"\"\"\\u0a1\t\n{}:,\xc3\xa9\xff".to_vec()), 0..20)) {
             if let Some((json, damage)) = Raw::of(&bytes).mended() {

@@ -3,11 +3,11 @@
 
 use std::ops::Range;
 
-/// How deep brackets may lie within each other.
+/// The deepest nesting of brackets.
 const DEEPEST: usize = 32;
 
-/// The names of an object with their quotes, and the values as they stand there. None if its structure is
-/// not sound, also within the values.
+/// Returns the names of an object with their quotes, and the values as written. None if its structure is not sound,
+/// also within the values.
 pub(super) fn members(object: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
     let mut reader = Reader { bytes: object, at: 0, depth: 0 };
     let mut members = Vec::new();
@@ -15,7 +15,7 @@ pub(super) fn members(object: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
     (reader.next().is_none()).then_some(members)
 }
 
-/// Whether bytes are one value of sound structure.
+/// Returns whether bytes are one value of sound structure.
 pub(super) fn is_sound(value: &[u8]) -> bool {
     let mut reader = Reader { bytes: value, at: 0, depth: 0 };
     reader.value().is_some() && reader.next().is_none()
@@ -28,14 +28,14 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The next byte that is no white space; the reader stands on it.
+    /// Returns the next byte that is no white space, and stays on it.
     fn next(&mut self) -> Option<u8> {
         let blank = self.bytes.get(self.at..)?.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
         self.at += blank;
         self.bytes.get(self.at).copied()
     }
 
-    /// Passes this byte.
+    /// Consumes this byte.
     fn pass(&mut self, byte: u8) -> Option<()> {
         (self.next()? == byte).then(|| self.at += 1)
     }
@@ -140,7 +140,7 @@ mod tests {
             "{\"a\":{\"b\":1]}",
             "{\"a\":\"x,\"b\":1}",
             "{\"a\":1,{\"b\":2}}",
-            // Two reports that each lack a quote: what stands between them is none of the first.
+            // Two reports that each lack a quote: the text between them belongs to neither.
             r#"{"a":1,"x":"y,"z":1},{"a":2,"x":"y,"z":1}"#,
             r#"{"a":1,"x":{"m":"C:\"}},{"a":2,"x":{"m":"C:\"}}"#,
             &format!("{{\"a\":{}{}}}", "[".repeat(50), "]".repeat(50)),

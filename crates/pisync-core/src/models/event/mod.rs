@@ -1,4 +1,4 @@
-//! A report, from the bytes that a device sent to what a sync event is.
+//! A report, from the bytes of a device to a sync event.
 
 mod batch;
 mod clock;

@@ -1,16 +1,16 @@
-//! When a device is to report next, so that a fleet does not report all at once.
+//! The slot of a device's next report, so that a fleet does not report all at once.
 
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use crate::models::DeviceId;
 
-/// How long a device that has just reported is to wait until it reports again.
+/// Returns how long a device that has just reported should wait until its next report.
 ///
-/// Each device has a place of its own in the interval, which follows from its id alone, so that a
-/// fleet spreads evenly however many processes tell it. It is the next such place that is at least
-/// half an interval away: who keeps to it waits for one interval, and who does not gets there with
-/// its next report. In whole seconds; an interval below a second counts as one.
+/// Each device has its own slot in the interval, derived from its id alone. So a fleet spreads evenly over any number
+/// of processes. The result is the next such slot that is at least half an interval away. A device in its slot waits
+/// one interval; another reaches its slot with the next report. In whole seconds; an interval below a second counts as
+/// one.
 pub fn next_report_in(device_id: &DeviceId, interval: SignedDuration, now: Timestamp) -> SignedDuration {
     let interval = interval.as_secs().max(1);
     let earliest = now.as_second() + interval / 2;
@@ -18,7 +18,7 @@ pub fn next_report_in(device_id: &DeviceId, interval: SignedDuration, now: Times
     SignedDuration::from_secs(interval / 2 + until_place)
 }
 
-/// The place of a device in an interval of so many seconds.
+/// Returns the slot of a device in an interval of so many seconds.
 fn place(device_id: &DeviceId, interval: i64) -> i64 {
     let hash = Sha256::new().chain_update(b"report slot\0").chain_update(device_id.as_str()).finalize();
     let number = hash.iter().take(7).fold(0_i64, |number, byte| (number << 8) | i64::from(*byte));
@@ -64,7 +64,7 @@ mod tests {
             let place = next_report_in(&device(number), HOUR, at(1_795_000_000)).as_secs() - 1_800;
             minutes[usize::try_from(place / 60).unwrap()] += 1;
         }
-        // A thousand each, by chance give or take 32.
+        // A thousand each, with a random deviation of about 32.
         assert!(minutes.iter().all(|count| (850..1_150).contains(count)), "{minutes:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Schemas in the `OpenAPI` document that reports share with what is asked of them.
+//! Schemas in the `OpenAPI` document that reports and requests share.
 
 use jiff::Timestamp;
 use utoipa::openapi::{
@@ -17,7 +17,7 @@ pub fn moment() -> Schema {
     OneOfBuilder::new().item(text).item(millis).into()
 }
 
-/// Returns the schema of what a member should be. Anything else is left out and named, never refused.
+/// Returns the schema of the accepted form of a member. Another form is left out and named, never refused.
 pub fn kept_if(schema: impl Into<RefOr<Schema>>) -> Schema {
     AnyOfBuilder::new().item(schema).item(ObjectBuilder::new().schema_type(SchemaType::AnyValue)).into()
 }

@@ -1,11 +1,10 @@
-//! A batch taken apart before its reports are read, so that one that is no JSON fails alone.
+//! Splits a batch before its reports are parsed, so that one that is no JSON fails alone.
 //!
-//! The splitter knows strings, escapes and nesting, and nothing else of JSON: whatever stands
-//! between two commas of the list is a report. Of valid JSON it gives the very items.
+//! The splitter knows strings, escapes and nesting, and nothing else of JSON: any bytes between two commas of the list
+//! are a report. Valid JSON is split exactly into its items.
 //!
-//! Where quotes are not balanced, texts and structure cannot be told apart by them. Then brackets are
-//! counted without regard to quotes: a report ends where they are closed and the next one begins. So
-//! nothing that a text quotes is taken for a report.
+//! If quotes are not balanced, they do not separate texts from structure. Then brackets are counted without regard to
+//! quotes: a report ends with its brackets, and the next one begins. So nothing quoted in a text becomes a report.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -14,54 +13,53 @@ use super::{
     loose,
 };
 
-/// How often the bytes of a body may be looked at, while it is taken apart.
+/// The most passes over the bytes of a body during a split.
 const LOOKS: usize = 16;
 
-/// A batch in its parts.
+/// A split batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split<'a> {
-    /// The reports, in their order; not yet looked at.
+    /// The reports, in their order; not parsed yet.
     pub items: Vec<&'a [u8]>,
     /// The value of `sentAt`, if there is one.
     pub sent_at: Option<SentAt<'a>>,
-    /// JSON pointer to what holds the reports: empty, or `/events`.
+    /// JSON pointer to the list of reports: empty, or `/events`.
     pub pointer: &'static str,
     /// The last item, if its end was not found.
     pub open: Option<Open>,
 }
 
-/// An item whose end was not found, so that it may hold further reports.
+/// An item without an end, which may hold further reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Open {
-    /// Where it begins, in bytes from the start of the body.
+    /// Its start, in bytes from the start of the body.
     pub place: usize,
-    /// How many reports it may hold behind the first.
+    /// The number of reports it may hold after the first.
     pub further: usize,
 }
 
 /// The value of `sentAt`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SentAt<'a> {
-    /// As it stands in the body.
+    /// The value as written in the body.
     Once(&'a [u8]),
-    /// It is there more than once, so that neither can be believed.
+    /// More than one value, so that none can be trusted.
     Twice,
 }
 
-/// Why a body cannot be taken apart.
+/// The reason that a body cannot be split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{why}, at byte {place}")]
 pub struct Broken {
-    /// What is wrong.
+    /// The fault.
     pub why: &'static str,
-    /// Where, from 0.
+    /// Its place in bytes, from 0.
     pub place: usize,
 }
 
-/// Takes apart a JSON array of reports, or an object with `events` and maybe `sentAt`. It stops
-/// after `most` reports and one more. A comma after the last item is accepted, and none between two
-/// objects. A report whose quotes or brackets are not balanced is an item of its own, which fails alone
-/// when it is read.
+/// Splits a JSON array of reports, or an object with `events` and maybe `sentAt`. It stops after `most` reports and one
+/// more. A comma after the last item is accepted, and so is none between two objects. A report with unbalanced quotes
+/// or brackets is an item of its own, which fails alone when it is parsed.
 ///
 /// Fails if there is no list, or the object around it is broken before the list.
 pub fn split_batch(body: &[u8], most: usize) -> Result<Split<'_>, Broken> {
@@ -74,14 +72,14 @@ pub fn split_batch(body: &[u8], most: usize) -> Result<Split<'_>, Broken> {
     };
     split.open = scan.open;
     if split.items.len() <= most && scan.next_byte().is_some() {
-        // What follows the batch is no report of it, and fails alone.
+        // Bytes after the batch are no report of it, and fail alone.
         split.items.push(body[scan.at..].trim_ascii_end());
     }
     Ok(split)
 }
 
-/// The names of the members of a body that is one object and nothing behind it, whatever stands in the
-/// texts of it: also where a text holds a line end as it is.
+/// Returns the names of the members of a body that is one object and nothing else. Its texts may hold anything, also a
+/// raw line end.
 pub fn names_of_object(body: &[u8]) -> Option<Vec<Cow<'_, str>>> {
     Some(broken_members(body)?.into_iter().map(|(name, _)| name).collect())
 }
@@ -90,9 +88,9 @@ struct Scan<'a> {
     body: &'a [u8],
     at: usize,
     most: usize,
-    /// Whether a text of the value that was read last holds a brace: it may have swallowed the next ones.
+    /// Whether a text of the last value holds a brace: the text may have swallowed the next reports.
     has_brace_in_text: bool,
-    /// How many bytes were looked at for items.
+    /// The number of bytes that were scanned for items.
     looked: usize,
     open: Option<Open>,
 }
@@ -106,7 +104,7 @@ impl<'a> Scan<'a> {
         Broken { why, place: self.at }
     }
 
-    /// The next byte that is no white space; the scan stands on it.
+    /// Returns the next byte that is no white space, and stays on it.
     fn next_byte(&mut self) -> Option<u8> {
         while let Some(byte) = self.body.get(self.at) {
             if !matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
@@ -117,7 +115,7 @@ impl<'a> Scan<'a> {
         None
     }
 
-    /// The items of the array on whose bracket the scan stands; afterwards it stands behind it.
+    /// Returns the items of the array at the scan's position, on its bracket. Stops after the array.
     fn items(&mut self) -> Result<Vec<&'a [u8]>, Broken> {
         self.at += 1;
         let mut items = Vec::new();
@@ -143,9 +141,8 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// An item whose quotes or brackets are not balanced. It ends where its brackets are closed, counted
-    /// without regard to quotes, and the next object or the end of the list follows; else with the body.
-    /// The scan stands behind it then.
+    /// Returns an item with unbalanced quotes or brackets. It ends with its brackets, counted without regard to quotes,
+    /// if the next object or the end of the list follows; else with the body. The scan stops after it.
     fn broken_item(&mut self, start: usize) -> (&'a [u8], u8) {
         let rest = &self.body[start..];
         let is_bearable = self.looked < LOOKS * self.body.len();
@@ -171,7 +168,7 @@ impl<'a> Scan<'a> {
         (rest.trim_ascii(), b']')
     }
 
-    /// The object on whose bracket the scan stands; afterwards it stands behind it.
+    /// Returns the object at the scan's position, on its bracket. Stops after the object.
     fn envelope(&mut self) -> Result<Split<'a>, Broken> {
         self.at += 1;
         let (mut items, mut sent_at) = (None, None);
@@ -206,7 +203,7 @@ impl<'a> Scan<'a> {
             match self.next_byte() {
                 Some(b',') => self.at += 1,
                 Some(b'}') => {}
-                // A body that was cut still holds the reports before the cut.
+                // A truncated body still holds the reports before the cut.
                 None if items.is_some() => break,
                 _ => return Err(self.broken("not JSON: expected a comma or }")),
             }
@@ -216,17 +213,17 @@ impl<'a> Scan<'a> {
         Ok(Split { items, sent_at, pointer: "/events", open: None })
     }
 
-    /// What stands before the next comma or closing bracket of this level, without white space
-    /// around it, and that byte, on which the scan stands afterwards.
+    /// Returns the bytes up to the next comma or closing bracket of this level, trimmed, and that byte. The scan stops
+    /// on that byte.
     ///
-    /// Behind an object it is also the brace of the next one. An object that is not closed where the next
-    /// one begins ends there: no member begins with a brace.
+    /// After an object, the byte may also be the brace of the next one. An unclosed object ends at the brace of the
+    /// next one: no member begins with a brace.
     fn value(&mut self) -> Result<(&'a [u8], u8), Broken> {
         let start = self.at;
         let mut depth = 0_usize;
-        // A bit for each bracket that is open, as far as there is room: 1 for a brace.
+        // A bit for each open bracket, as far as there is room: 1 for a brace.
         let mut braces = 0_u64;
-        // The last byte that is no white space, and where it stands.
+        // The last byte that is no white space, and its place.
         let mut before = (0, start);
         self.has_brace_in_text = false;
         while let Some(byte) = self.body.get(self.at) {
@@ -260,7 +257,7 @@ impl<'a> Scan<'a> {
         Err(self.broken("not JSON: it ends before its brackets are closed"))
     }
 
-    /// The string on whose quote the scan stands, with its quotes; afterwards it stands behind it.
+    /// Returns the string at the scan's position, with its quotes. Stops after it.
     fn string(&mut self) -> Result<Range<usize>, Broken> {
         let start = self.at;
         self.at += 1;
@@ -282,13 +279,13 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// Whether an item is no JSON as a whole: a quote too many may have made texts of what stands between
-/// the texts of it, and of the reports behind it.
+/// Returns whether an item is no JSON as a whole: an extra quote may have exchanged its texts and the structure between
+/// them, and those of the next reports.
 fn is_torn(item: &[u8]) -> bool {
     !loose::is_sound(item) && Raw::of(item).mended().is_none()
 }
 
-/// How many objects of a list begin behind the first, as far as can be told: none of a member does so.
+/// Returns how many objects of a list begin after the first, as far as can be detected: no member starts in that way.
 fn begins(rest: &[u8]) -> usize {
     let mut before = 0;
     let is_begin = |byte: &u8| {
@@ -299,8 +296,8 @@ fn begins(rest: &[u8]) -> usize {
     rest.iter().copied().filter(is_begin).count()
 }
 
-/// Where a report ends whose last brace stands before `from`: the byte that follows it and its place, if
-/// it is a comma before the next object, such an object, or the end of the list.
+/// Returns the end of a report whose last brace is before `from`: the next byte and its place. That byte is a comma
+/// before the next object, such an object, or the end of the list.
 fn end_of_item(rest: &[u8], from: usize) -> Option<(usize, u8)> {
     let next = |from: usize| {
         let blank = rest.get(from..)?.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
@@ -323,7 +320,7 @@ fn end_of_item(rest: &[u8], from: usize) -> Option<(usize, u8)> {
     is_end.then_some((place, byte))
 }
 
-/// What a member of the envelope is.
+/// A member of the envelope.
 enum Member {
     Events,
     SentAt,
@@ -331,7 +328,7 @@ enum Member {
 }
 
 impl Member {
-    /// Of a name with its quotes.
+    /// Returns the member of a name with its quotes.
     fn of(quoted: &[u8]) -> Self {
         let name = std::str::from_utf8(quoted).ok().and_then(super::json::string);
         match name.as_deref() {
@@ -459,7 +456,7 @@ mod tests {
         {
             assert_eq!(split(&format!("[{good},{broken},{good}]")).unwrap(), [good, broken.as_str(), good]);
         }
-        // Brackets that are not balanced either: nothing is guessed of what is behind.
+        // Unbalanced brackets too: nothing after them is guessed.
         let open = r#"{"m":"a { b}"#;
         let body = format!("[{good},{open},{good},{good}]");
         let found = split_batch(body.as_bytes(), 9).unwrap();
@@ -511,7 +508,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(1_000))]
 
-        /// Of valid JSON the items are those that a real reader finds.
+        /// Valid JSON is split into the items that a real parser finds.
         #[test]
         fn valid_json_is_taken_apart_as_a_reader_does(items in prop::collection::vec(any_json(), 0..8), pretty: bool) {
             let write = |value: &Value| if pretty {
@@ -532,8 +529,7 @@ mod tests {
             }
         }
 
-        /// Whatever the bytes are, it answers; and whatever the items are, so long as each is
-        /// balanced by itself, there are as many as there were.
+        /// Any bytes get an answer. Items that are each balanced keep their number.
         #[test]
         fn any_bytes_are_answered(body in prop::collection::vec(prop::sample::select(b"[]{},:\"\\ a1\n\xff".to_vec()), 0..60)) {
             let _ = split_batch(&body, 5);

@@ -1,45 +1,44 @@
-//! One report of one device, parsed once at the edge; what lies inside cannot be invalid.
+//! A sync event, parsed once at the edge; its content is always valid.
 
 use jiff::Timestamp;
 
 use super::{json::without_mark, report_body::ReportBody};
 use crate::models::{Details, DeviceId, DeviceTime, EventId, Ignored, InvalidEvent};
 
-/// One sync attempt as a device reported it.
+/// One sync attempt, as a device reported it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SyncEvent {
-    /// Who reported.
+    /// The reporting device.
     pub device_id: DeviceId,
-    /// When the sync happened and what the device's clock said.
+    /// Time of the sync, and the device's own time.
     pub time: DeviceTime,
     /// Files synced, 0 to 2³¹−1.
     pub total_files_synced: i32,
-    /// Errors met, 0 to 2³¹−1; over 0 the sync failed.
+    /// Errors of the sync, 0 to 2³¹−1; over 0 the sync failed.
     pub total_errors: i32,
     /// Speed of the connection in Mbps, 0 to 1,000,000.
     pub internet_speed: f64,
     /// The optional members.
     pub details: Details,
-    /// When the report reached us, by the server's clock.
+    /// Time of receipt of the report, by the server's clock.
     pub received_at: Timestamp,
 }
 
-/// A report that was read.
+/// A parsed report.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
-    /// What it says.
+    /// Its event.
     pub event: SyncEvent,
-    /// What was left out of it.
+    /// The parts that were left out.
     pub ignored: Vec<Ignored>,
 }
 
 impl Report {
-    /// Reads a device's JSON object (see [`ReportBody`]). Unknown members are ignored, and a byte order mark
+    /// Parses a device's JSON object (see [`ReportBody`]). Unknown members are ignored, and so is a byte order mark
     /// before it.
     ///
-    /// `sent_at` is the device's clock while it sent, if it said so. Fails with every member that
-    /// is wrong, not only with the first. What cannot be kept of the optional members is left out, and never
-    /// an error, also if it is no JSON or no UTF-8.
+    /// `sent_at` is the device's clock while it sent, if it sent that. Fails with every invalid member, not only with
+    /// the first. An invalid optional member is left out and is never an error, also if it is no JSON or no UTF-8.
     pub fn from_json(json: &[u8], received_at: Timestamp, sent_at: Option<Timestamp>) -> Result<Self, InvalidEvent> {
         let body = ReportBody::from_json(without_mark(json))?;
         let substance = body.substance()?;
@@ -58,30 +57,30 @@ impl Report {
 }
 
 impl SyncEvent {
-    /// Returns the event of a report (see [`Report::from_json`]), without what was left out of it.
+    /// Returns the event of a report (see [`Report::from_json`]), without the list of left-out parts.
     pub fn from_json(json: &[u8], received_at: Timestamp) -> Result<Self, InvalidEvent> {
         Report::from_json(json, received_at, None).map(|report| report.event)
     }
 
-    /// The id of this event's row, derived from what the device said.
+    /// Returns the id of this event's row, derived from the reported values.
     pub fn id(&self) -> EventId {
         let (files, errors) = (self.total_files_synced.into(), self.total_errors.into());
         let identity = self.details.identity(files, errors, self.internet_speed);
         EventId::derive(&self.device_id, self.device_time(), &identity)
     }
 
-    /// When the sync happened, by the device's own clock.
+    /// Returns the time of the sync, by the device's own clock.
     pub fn device_time(&self) -> Timestamp {
         self.time.device_timestamp.unwrap_or(self.time.timestamp)
     }
 
-    /// Whether the sync failed: it did when there were errors, however many files came through.
+    /// Returns whether the sync failed: it did if there were errors, with any number of files synced.
     pub fn failed(&self) -> bool {
         self.total_errors > 0
     }
 
-    /// Returns whether the report can be a repeat of an earlier one: with a report id it is told apart from
-    /// others, and the same time of a clock that is believed is the same report.
+    /// Returns whether the report can be a repeat of an earlier one. A report id makes it distinct, and the same time
+    /// of a trusted clock is the same report.
     pub fn may_repeat(&self) -> bool {
         self.time.device_timestamp.is_some() && self.details.report_id.is_none()
     }
@@ -232,7 +231,7 @@ mod tests {
         assert_eq!(named, ["/reportId", "/error"]);
     }
 
-    /// A report of these bytes, in place of what a member is there.
+    /// Returns a report with these bytes in the place of a member's value.
     fn bytes(member: &str, value: &[u8]) -> Result<Report, InvalidEvent> {
         let json = r#"{"deviceId":"a","timestamp":0,"totalFilesSynced":0,"totalErrors":1,"internetSpeed":0}"#;
         let mut json = json.as_bytes().to_vec();

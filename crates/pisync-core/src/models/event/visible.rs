@@ -1,8 +1,8 @@
-//! Which characters a reader can see: what looks the same must not be two names.
+//! Visible characters: equal-looking names must be equal.
 
 use std::fmt;
 
-/// A character that cannot be seen, and where it stands.
+/// An invisible character, and its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unseen {
     /// The character.
@@ -12,7 +12,7 @@ pub struct Unseen {
 }
 
 impl Unseen {
-    /// Returns the first character of `text` that cannot be seen, if it has one.
+    /// Returns the first invisible character of `text`, if it has one.
     pub fn first_in(text: &str) -> Option<Self> {
         let mut characters = text.chars().zip(1..);
         characters.find(|(character, _)| !is_visible(*character)).map(|(character, place)| Self { character, place })
@@ -26,28 +26,26 @@ impl fmt::Display for Unseen {
     }
 }
 
-/// Whether a character can be seen on paper. The plain space can: it stands between two others.
+/// Returns whether a character is visible on paper. The plain space is: it stands between two others.
 pub(in crate::models) fn is_visible(c: char) -> bool {
     is_printable(c) && (c.is_ascii() || !is_blank(c))
 }
 
-/// Whether the standard library prints a character as it is: it escapes exactly those of the
-/// Unicode categories control, format, surrogate, private use, unassigned and separator (but for
-/// the plain space).
+/// Returns whether the standard library prints a character as it is. It escapes exactly the Unicode categories control,
+/// format, surrogate, private use, unassigned and separator (but for the plain space).
 pub(in crate::models) fn is_printable(c: char) -> bool {
     if c.is_ascii() {
         return !c.is_ascii_control();
     }
-    // Behind a letter, so that a combining mark counts as the printable character it makes.
+    // After a letter, so that a combining mark counts as the printable character it makes.
     let mut bytes = [b'a', 0, 0, 0, 0];
     c.encode_utf8(&mut bytes[1..]);
     let text = std::str::from_utf8(&bytes[..=c.len_utf8()]).unwrap_or_default();
     text.escape_debug().nth(1) == Some(c)
 }
 
-/// Letters, marks and symbols that are nothing to see: those of the property
-/// `Default_Ignorable_Code_Point` that are of no category above, and blanks that have an own glyph.
-/// Source: `DerivedCoreProperties.txt` and the charts of Unicode 16.
+/// Returns whether a letter, mark or symbol is blank: a character of the property `Default_Ignorable_Code_Point` in no
+/// category above, or a blank with its own glyph. Source: `DerivedCoreProperties.txt` and the charts of Unicode 16.
 fn is_blank(c: char) -> bool {
     matches!(c,
         '\u{34F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}' | '\u{2800}'
@@ -56,7 +54,7 @@ fn is_blank(c: char) -> bool {
         | '\u{E0000}'..='\u{E0FFF}')
 }
 
-/// The name of a character that people meet, else of its kind.
+/// Returns the name of a common character, else of its kind.
 fn name(c: char) -> &'static str {
     match c {
         '\0' => "NUL",

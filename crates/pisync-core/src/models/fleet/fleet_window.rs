@@ -1,24 +1,24 @@
-//! What a fleet reported in a window of time.
+//! The counts of a fleet in a window of time.
 
 use crate::models::Cause;
 
 /// The devices that reported in a window, each by its newest report there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FleetWindow {
-    /// All of them.
+    /// All reporting devices.
     pub reporting: u64,
-    /// Those whose newest sync failed on a slow connection.
+    /// Devices whose newest sync failed on a slow connection.
     pub connectivity: u64,
-    /// Those whose newest sync failed on a good one.
+    /// Devices whose newest sync failed on a good connection.
     pub content: u64,
-    /// Those whose newest sync failed without a measured speed.
+    /// Devices whose newest sync failed without a measured speed.
     pub unknown: u64,
-    /// Those of them all whose clock is off, so that they count by their receipt.
+    /// Reporting devices with a wrong clock, which count by their time of receipt.
     pub clock_off: u64,
 }
 
 impl FleetWindow {
-    /// Counts a device, with what its newest sync points to where that failed.
+    /// Counts a device, with the cause of its newest sync if that failed.
     pub fn count(&mut self, failed: Option<Cause>) {
         self.reporting += 1;
         match failed {
@@ -29,13 +29,12 @@ impl FleetWindow {
         }
     }
 
-    /// The devices whose newest sync failed.
+    /// Returns the number of devices whose newest sync failed.
     pub fn failing(&self) -> u64 {
         self.connectivity + self.content + self.unknown
     }
 
-    /// What most of the failing ones point to; of equals the first of content, connectivity,
-    /// unknown.
+    /// Returns the most frequent cause of the failing devices; of equals the first of content, connectivity, unknown.
     pub fn main_cause(&self) -> Cause {
         if self.content >= self.connectivity.max(self.unknown) {
             Cause::Content

@@ -1,4 +1,4 @@
-//! What a fleet reported in a window of time, as a whole and by the values of some labels.
+//! The counts of a fleet in a window of time, as a whole and by the values of some labels.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -7,24 +7,24 @@ use std::{
 
 use crate::models::{Cause, FleetWindow, Scope};
 
-/// A window of the whole fleet, and those of its parts.
+/// A window of the whole fleet, and the windows of its parts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FleetWindows {
     /// All devices that reported.
     pub all: FleetWindow,
-    /// Those with each value of the labels.
+    /// Devices with each value of the labels.
     pub scopes: BTreeMap<Scope, FleetWindow>,
-    /// Devices with a value that is not among these, since there were too many others.
+    /// Devices with a value that is not among these, since there are too many values.
     pub left_out: u64,
 }
 
-/// How many labels a fleet can be looked at by.
+/// The most labels by which a fleet can be split.
 const LABELS: usize = FleetWindows::MOST_LABELS;
 
-/// How many values of one label are looked at.
+/// The most values of one label.
 const MOST_VALUES: usize = 100;
 
-/// Makes windows of reports, which come in order of time.
+/// Builds the windows from reports in order of time.
 #[derive(Debug)]
 pub struct FleetWindowsFold<'a> {
     by: &'a [String],
@@ -33,8 +33,7 @@ pub struct FleetWindowsFold<'a> {
     numbers: [HashMap<Box<str>, u16>; LABELS],
 }
 
-/// The newest report of a device: what it points to where it failed, and for each label the number
-/// of its value.
+/// The newest report of a device: the cause if it failed, and for each label the number of its value.
 #[derive(Debug, Clone, Copy)]
 struct Newest {
     failed: Option<Cause>,
@@ -44,12 +43,12 @@ struct Newest {
 }
 
 impl FleetWindows {
-    /// How many labels a fleet can be looked at by.
+    /// The most labels by which a fleet can be split.
     pub const MOST_LABELS: usize = 3;
 }
 
 impl<'a> FleetWindowsFold<'a> {
-    /// For the values of these labels, of which the first three count.
+    /// Returns a fold by the values of these labels, of which the first three count.
     pub fn by(by: &'a [String]) -> Self {
         Self {
             by,
@@ -59,7 +58,7 @@ impl<'a> FleetWindowsFold<'a> {
         }
     }
 
-    /// Adds a report, with what it points to where it failed.
+    /// Adds a report, with its cause if it failed.
     pub fn add<'r>(
         &mut self,
         device_id: &str,
@@ -70,7 +69,7 @@ impl<'a> FleetWindowsFold<'a> {
         self.newest.insert(self.hasher.hash_one(device_id), newest);
     }
 
-    /// Adds a report that counts by its receipt, since the clock of its device is off.
+    /// Adds a report of a device with a wrong clock, which counts by its time of receipt.
     pub fn add_clock_off<'r>(
         &mut self,
         device_id: &str,
@@ -81,12 +80,12 @@ impl<'a> FleetWindowsFold<'a> {
         self.newest.insert(self.hasher.hash_one(device_id), newest);
     }
 
-    /// How many devices there are.
+    /// Returns the number of devices.
     pub fn reporting(&self) -> u64 {
         self.newest.len() as u64
     }
 
-    /// Whether a device is among them.
+    /// Returns whether a device has reported.
     pub fn has(&self, device_id: &str) -> bool {
         self.newest.contains_key(&self.hasher.hash_one(device_id))
     }
@@ -101,7 +100,7 @@ impl<'a> FleetWindowsFold<'a> {
         newest
     }
 
-    /// What was reported.
+    /// Returns the windows of all reports so far.
     pub fn windows(&self) -> FleetWindows {
         let mut windows = FleetWindows::default();
         let mut parts: [Vec<FleetWindow>; LABELS] =
@@ -125,7 +124,7 @@ impl<'a> FleetWindowsFold<'a> {
     }
 }
 
-/// The number of a value; none where there are too many others already.
+/// Returns the number of a value; none if there are too many others already.
 fn number(numbers: &mut HashMap<Box<str>, u16>, value: &str) -> Option<u16> {
     if let Some(number) = numbers.get(value) {
         return Some(*number);

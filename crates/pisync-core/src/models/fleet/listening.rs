@@ -1,27 +1,27 @@
-//! When we were listening at all: a silence is counted only then, so that nobody is blamed for an
-//! outage of ours.
+//! Times at which the system listened at all. Silence counts only in them, so that no device is blamed for an outage of
+//! ours.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// A time in which nobody listened.
+/// A time in which the system did not listen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gap {
-    /// When we were last known to listen before it.
+    /// The last known time of listening before it.
     pub from: Timestamp,
-    /// When we were first known to listen after it.
+    /// The first known time of listening after it.
     pub to: Timestamp,
 }
 
-/// When devices could be heard, and when not.
+/// The times at which devices could be heard.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listening {
-    /// The gaps, oldest first; they do not touch.
+    /// The gaps, oldest first and disjoint.
     pub gaps: Vec<Gap>,
 }
 
 impl Listening {
-    /// The time since which we have listened for so long, gaps left out: who was last heard of
-    /// before it has been silent for longer, to our knowledge.
+    /// Returns the time since which the system has listened for so long, without the gaps. A device last seen before it
+    /// has been silent for longer.
     pub fn back(&self, now: Timestamp, listened: SignedDuration) -> Timestamp {
         let (mut at, mut left) = (now, listened);
         for gap in self.gaps.iter().rev().filter(|gap| gap.from < now) {
@@ -58,7 +58,7 @@ mod tests {
             (&[(500, 600)], 1_000, 401, 499),
             (&[(500, 600)], 1_000, 450, 450),
             (&[(300, 350), (500, 600)], 1_000, 600, 250),
-            // Just back: nothing was heard since, nor could it be.
+            // Just back: nothing could be received in the gap.
             (&[(500, 1_000)], 1_000, 100, 400),
             (&[(500, 1_000)], 900, 100, 400),
             (&[(1_500, 1_600)], 1_000, 100, 900),

@@ -1,4 +1,4 @@
-//! The fleet: its hours, windows and parts, and what those that fail have in common.
+//! The fleet: its hours, windows and parts, and the properties that failing devices share.
 
 mod fleet_window;
 mod fleet_windows;

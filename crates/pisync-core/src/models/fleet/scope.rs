@@ -1,10 +1,10 @@
-//! A part of the fleet that rules look at by itself.
+//! A part of the fleet, which rules can evaluate separately.
 
 use std::fmt;
 
 use crate::models::Labels;
 
-/// The devices whose newest report has a label with this value.
+/// The devices whose newest report has this value of a label.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Scope {
     /// The name of the label.
@@ -14,7 +14,7 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// Whether a device with these labels is part of it.
+    /// Returns whether a device with these labels is part of it.
     pub fn holds(&self, labels: &Labels) -> bool {
         labels.get(&self.label) == Some(&self.value)
     }

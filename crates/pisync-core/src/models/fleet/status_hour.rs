@@ -1,22 +1,22 @@
-//! How many devices had which status in an hour.
+//! The status counts of an hour.
 
 use jiff::Timestamp;
 
 use crate::models::DeviceStatus;
 
-/// The counts that were taken once in an hour.
+/// The counts of devices by status, taken once in an hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatusHour {
-    /// When the hour began.
+    /// Start of the hour.
     pub hour: Timestamp,
-    /// When the devices were counted.
+    /// Time of the count.
     pub taken_at: Timestamp,
-    /// How many had each status, in the order of [`DeviceStatus::ALL`].
+    /// The number of devices in each status, in the order of [`DeviceStatus::ALL`].
     pub counts: [u64; 4],
 }
 
 impl StatusHour {
-    /// How many had this status.
+    /// Returns the number of devices in this status.
     pub fn count(&self, status: DeviceStatus) -> u64 {
         let counts = DeviceStatus::ALL.into_iter().zip(self.counts);
         counts.into_iter().find(|(found, _)| *found == status).map_or(0, |(_, count)| count)

@@ -1,4 +1,4 @@
-//! What people are told once a week of the whole fleet.
+//! The weekly summary of the fleet for people.
 
 use std::collections::BTreeMap;
 
@@ -11,16 +11,16 @@ use crate::models::MessageId;
 pub struct Summary {
     /// The ISO week in which it ends, such as `2026-W47`; there is one of each.
     pub week: String,
-    /// The name of its messages.
+    /// The id of its messages.
     pub id: MessageId,
-    /// When the week began.
+    /// Start of the week.
     pub from: Timestamp,
-    /// When it was over.
+    /// End of the week.
     pub to: Timestamp,
-    /// All of it in one line.
+    /// The summary in one line.
     pub subject: String,
-    /// What there is to say, line by line.
+    /// The summary line by line.
     pub lines: Vec<String>,
-    /// The numbers in it by name, for programs and for the week after.
+    /// The numbers in it by name, for programs and for the next week's comparison.
     pub figures: BTreeMap<String, i64>,
 }

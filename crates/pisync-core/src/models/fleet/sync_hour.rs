@@ -4,10 +4,10 @@ use std::ops::AddAssign;
 
 use jiff::Timestamp;
 
-/// What was synced in one hour of the devices' own clocks.
+/// The sums of one hour of the devices' own clocks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyncHour {
-    /// When the hour began.
+    /// Start of the hour.
     pub hour: Timestamp,
     /// Syncs without an error.
     pub good: u64,
@@ -15,46 +15,46 @@ pub struct SyncHour {
     pub failed: u64,
     /// Files synced.
     pub files: u64,
-    /// Errors met.
+    /// Errors of the syncs.
     pub errors: u64,
-    /// Failed syncs with a connection that was too slow, as [`crate::models::Cause`] has it.
+    /// Failed syncs on a slow connection, as defined by [`crate::models::Cause`].
     pub connectivity: u64,
-    /// Failed syncs with one that was not; the cause of the others is not known.
+    /// Failed syncs on a good connection; the cause of the others is unknown.
     pub content: u64,
-    /// How fast the connections were.
+    /// The speeds of all connections.
     pub speeds: Speeds,
-    /// How fast those of failed syncs were.
+    /// The speeds of the failed syncs.
     pub failed_speeds: Speeds,
-    /// Those of all these that were received late.
+    /// The part of these sums that was received late.
     pub late: Late,
     /// A time before the rows were read, by Redis' clock: later rows may be missing.
     pub computed_at: Timestamp,
-    /// Whether rows may have been removed for their age since, so that the sums stay as they are.
+    /// Whether rows may have been removed for their age since, so that the sums are final.
     pub closed: bool,
 }
 
 /// Syncs of an hour whose reports were received more than [`crate::models::LATE_AFTER`] after them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Late {
-    /// Those without an error.
+    /// Good syncs.
     pub good: u64,
-    /// Failed ones with a connection that was too slow.
+    /// Failed syncs on a slow connection.
     pub connectivity: u64,
-    /// Failed ones with one that was not.
+    /// Failed syncs on a good connection.
     pub content: u64,
-    /// Failed ones whose cause is not known.
+    /// Failed syncs of unknown cause.
     pub unknown: u64,
 }
 
 impl Late {
-    /// All of them.
+    /// Returns the number of all late syncs.
     pub fn all(&self) -> u64 {
         self.good + self.connectivity + self.content + self.unknown
     }
 }
 
 impl SyncHour {
-    /// An hour of nothing.
+    /// Returns an hour without syncs.
     pub fn empty(hour: Timestamp, computed_at: Timestamp) -> Self {
         let (speeds, failed_speeds) = Default::default();
         let (good, failed, files, errors, connectivity, content, late, closed) = Default::default();
@@ -74,24 +74,24 @@ impl SyncHour {
         }
     }
 
-    /// Failed syncs whose cause is not known.
+    /// Returns the number of failed syncs of unknown cause.
     pub fn unknown(&self) -> u64 {
         self.failed.saturating_sub(self.connectivity + self.content)
     }
 
-    /// The speed that half of the syncs did not reach, in Mbps, estimated; none without syncs.
+    /// Returns the estimated median speed, in Mbps; none without syncs.
     pub fn median_speed(&self) -> Option<f64> {
         self.speeds.median()
     }
 }
 
-/// How many syncs had a connection of which speed. Such counts can be added up, medians cannot.
+/// A histogram of speeds: the number of syncs in each bucket. Counts can be added up, medians cannot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Speeds(pub [u64; Speeds::BUCKETS]);
 
 impl Speeds {
-    /// Where the buckets begin, in Mbps: at 0, then five to each power of ten, from 0.1 to 1,000.
-    /// The last one has no end.
+    /// The lower bounds of the buckets, in Mbps: 0, then five to each power of ten, from 0.1 to 1,000. The last bucket
+    /// has no upper bound.
     #[expect(clippy::unreadable_literal, reason = "powers of the fifth root of ten")]
     pub const FROM: [f64; Self::BUCKETS] = [
         0.0,
@@ -118,16 +118,16 @@ impl Speeds {
         1_000.0,
     ];
 
-    /// How many there are.
+    /// The number of buckets.
     pub const BUCKETS: usize = 22;
 
-    /// The bucket of a speed.
+    /// Returns the bucket of a speed.
     pub fn bucket(speed: f64) -> usize {
         Self::FROM.partition_point(|from| *from <= speed).saturating_sub(1)
     }
 
-    /// The median, in Mbps, as if the syncs of a bucket were spread evenly over it: at most a
-    /// bucket's width wrong. Speeds of 1,000 Mbps and more count as 1,000.
+    /// Returns the median, in Mbps, as if the syncs of a bucket were spread evenly over it. The error is at most the
+    /// bucket's width. Speeds of 1,000 Mbps and more count as 1,000.
     pub fn median(&self) -> Option<f64> {
         let total: u64 = self.0.iter().sum();
         #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]

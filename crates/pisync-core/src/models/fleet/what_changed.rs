@@ -1,36 +1,34 @@
-//! What the devices that fail have in common: which label values and speeds fail how much more often
-//! than all the rest.
+//! The properties that failing devices share: label values and speeds that fail more often than the rest.
 
 use std::fmt;
 
-/// What stands out among the devices that reported in a window of time, each by its newest report.
+/// The parts that stand out among the devices that reported in a window of time, each by its newest report.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct WhatChanged {
-    /// All of them.
+    /// All devices.
     pub all: Share,
-    /// How many values of labels were compared.
+    /// The number of label values compared.
     pub compared: usize,
-    /// Devices with a value that was not, since there were too many others.
+    /// Devices with a value that was not compared, since there are too many values.
     pub left_out: u64,
-    /// What fails more often than the rest, what does so most surely first.
+    /// The parts that fail more often than the rest, the surest first.
     pub contrasts: Vec<Contrast>,
 }
 
 /// A part of the fleet that fails more often than the rest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Contrast {
-    /// What its devices have in common.
+    /// The common property of its devices.
     pub mark: Mark,
     /// The devices with it.
     pub with: Share,
     /// All other devices.
     pub rest: Share,
-    /// By how much more of its devices fail at the least, 0 to 1: the difference less what may be
-    /// chance.
+    /// The least difference of the failing shares, 0 to 1: the difference less the margin of chance.
     pub at_least: f64,
 }
 
-/// What devices have in common.
+/// A property that devices can share.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mark {
     /// A label with a value.
@@ -44,12 +42,12 @@ pub enum Mark {
     Speed(SpeedBand),
 }
 
-/// How many devices there are, and how many of them fail.
+/// A number of devices, and the failing ones among them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Share {
-    /// Those that fail.
+    /// The failing devices.
     pub failing: u64,
-    /// All.
+    /// All devices.
     pub devices: u64,
 }
 
@@ -57,20 +55,20 @@ pub struct Share {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SpeedBand(u8);
 
-/// How many devices a part, and the rest, must have to be compared at all.
+/// The fewest devices of a part, and of the rest, to be compared at all.
 const FEWEST: u64 = 20;
 
-/// How many of them must fail.
+/// The fewest failing devices of a part.
 const FEWEST_FAILING: u64 = 10;
 
-/// By how much more of its devices must fail at the least for a part to stand out.
+/// The least difference of failing shares for a part to stand out.
 const STANDS_OUT: f64 = 0.05;
 
-/// How many parts are named.
+/// The most parts that are named.
 const NAMED: usize = 10;
 
-/// How many standard deviations a difference may be by chance. A thousand values are compared at
-/// once: by 4, one of a thousand that are alike seems to differ in 3 of 100 looks.
+/// The number of standard deviations that a difference may have by chance. A thousand values are compared at once. With
+/// 4, one of a thousand equal values seems to differ in 3 of 100 evaluations.
 const DEVIATIONS: f64 = 4.0;
 
 impl Share {
@@ -80,13 +78,13 @@ impl Share {
         self.failing += u64::from(failed);
     }
 
-    /// The share that fails, 0 to 1; 0 of none.
+    /// Returns the failing share, 0 to 1; 0 of none.
     #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
     pub fn failing_share(self) -> f64 {
         self.failing as f64 / self.devices.max(1) as f64
     }
 
-    /// What is left of the whole without this part.
+    /// Returns the whole without this part.
     fn rest_of(self, whole: Self) -> Self {
         Self {
             failing: whole.failing.saturating_sub(self.failing),
@@ -94,8 +92,8 @@ impl Share {
         }
     }
 
-    /// Between which shares the true one lies. Source: E. B. Wilson, "Probable inference, the law
-    /// of succession, and statistical inference", 1927.
+    /// Returns the bounds of the true share. Source: E. B. Wilson, "Probable inference, the law of succession, and
+    /// statistical inference", 1927.
     #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
     fn interval(self, deviations: f64) -> [f64; 2] {
         let (share, count, square) = (self.failing_share(), self.devices as f64, deviations * deviations);
@@ -105,10 +103,9 @@ impl Share {
     }
 }
 
-/// By how much the share that fails of `part` is above that of `rest` at the least: the lower end of
-/// Newcombe's interval for the difference of two proportions. So a part of two devices that both
-/// fail does not come before one of thousands.
-/// Source: R. G. Newcombe, "Interval estimation for the difference between independent proportions",
+/// Returns the least difference between the failing shares of `part` and `rest`: the lower end of Newcombe's interval
+/// for the difference of two proportions. So a part of two devices that both fail does not come before one of
+/// thousands. Source: R. G. Newcombe, "Interval estimation for the difference between independent proportions",
 /// Statistics in Medicine 17, 1998, method 10.
 fn at_least(part: Share, rest: Share, deviations: f64) -> f64 {
     let ([lowest, _], [_, highest]) = (part.interval(deviations), rest.interval(deviations));
@@ -116,7 +113,7 @@ fn at_least(part: Share, rest: Share, deviations: f64) -> f64 {
     share - other - (share - lowest).hypot(highest - other)
 }
 
-/// The parts that stand out of a whole, the surest first.
+/// Returns the parts that stand out of a whole, the surest first.
 pub(super) fn rank(whole: Share, parts: impl IntoIterator<Item = (Mark, Share)>) -> Vec<Contrast> {
     let contrast = |(mark, with): (Mark, Share)| {
         let rest = with.rest_of(whole);
@@ -131,29 +128,29 @@ pub(super) fn rank(whole: Share, parts: impl IntoIterator<Item = (Mark, Share)>)
 }
 
 impl SpeedBand {
-    /// Where they begin, in Mbps, but for the first: no speed was measured.
+    /// The lower bounds of the bands, in Mbps, but for the first: no speed was measured.
     const FROM: [f64; 6] = [0.0, 0.5, 1.0, 4.0, 10.0, 40.0];
 
-    /// How many there are.
+    /// The number of bands.
     pub const COUNT: usize = 1 + Self::FROM.len();
 
-    /// The band of a speed; 0 is none that was measured.
+    /// Returns the band of a speed; 0 means not measured.
     pub fn of(speed: f64) -> Self {
         let band = if speed > 0.0 { Self::FROM.partition_point(|from| *from <= speed) } else { 0 };
         Self(u8::try_from(band).unwrap_or(u8::MAX))
     }
 
-    /// All of them, in order.
+    /// Returns all bands, in order.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..u8::MAX).take(Self::COUNT).map(Self)
     }
 
-    /// Its place among all.
+    /// Returns its place among all.
     pub fn place(self) -> usize {
         self.0.into()
     }
 
-    /// Where it begins and ends, in Mbps; none where no speed was measured, and the last has no end.
+    /// Returns its bounds, in Mbps; none without a measured speed. The last band has no upper bound.
     pub fn range(self) -> Option<(f64, Option<f64>)> {
         let at = self.place().checked_sub(1)?;
         Some((*Self::FROM.get(at)?, Self::FROM.get(at + 1).copied()))
@@ -180,7 +177,7 @@ impl fmt::Display for Mark {
     }
 }
 
-/// As in `91 %`; below 10 with one more digit.
+/// Writes as in `91 %`; below 10 with one more digit.
 impl fmt::Display for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let percent = 100.0 * self.failing_share();
@@ -189,7 +186,7 @@ impl fmt::Display for Share {
     }
 }
 
-/// As in `contentVersion=42: 91 % failing against 2 % elsewhere (4550 of 5000 against 1900 of 95000)`.
+/// Writes as in `contentVersion=42: 91 % failing against 2 % elsewhere (4550 of 5000 against 1900 of 95000)`.
 impl fmt::Display for Contrast {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { mark, with, rest, .. } = self;

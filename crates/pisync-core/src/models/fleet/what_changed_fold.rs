@@ -1,4 +1,4 @@
-//! Makes what changed of a fleet out of its reports, in bounded memory.
+//! Builds [`WhatChanged`] from the reports of a fleet, in bounded memory.
 
 use std::{
     collections::HashMap,
@@ -8,13 +8,13 @@ use std::{
 use super::what_changed::{Mark, Share, SpeedBand, WhatChanged, rank};
 use crate::models::Labels;
 
-/// How many values of labels are compared, of all names together.
+/// The most label values that are compared, of all names together.
 const MOST_VALUES: usize = 1_000;
 
-/// How many of one name: a serial number must not keep out what comes after it.
+/// The most values of one name: a serial number must not keep out later labels.
 const MOST_OF_NAME: usize = 200;
 
-/// Takes reports, which come in order of time. It keeps some 40 bytes of a device, and not its name.
+/// A fold of reports in order of time. It keeps some 40 bytes of a device, and not its id.
 #[derive(Debug, Default)]
 pub struct WhatChangedFold {
     hasher: RandomState,
@@ -27,7 +27,7 @@ pub struct WhatChangedFold {
 struct Newest {
     failed: bool,
     speed: SpeedBand,
-    /// Whether it has a value that is not kept.
+    /// Whether it has a value that is not compared.
     is_left_out: bool,
     /// Places of its values, from 1; 0 is none.
     values: [u16; Labels::MOST],
@@ -60,7 +60,7 @@ impl WhatChangedFold {
         self.newest.insert(self.hasher.hash_one(device_id), newest);
     }
 
-    /// What stands out.
+    /// Returns the result of all reports so far.
     pub fn what_changed(self) -> WhatChanged {
         let (mut all, mut left_out) = (Share::default(), 0);
         let mut speeds = [Share::default(); SpeedBand::COUNT];
@@ -81,7 +81,7 @@ impl WhatChangedFold {
 }
 
 impl Values {
-    /// The number of a value; none where there are too many others already.
+    /// Returns the number of a value; none if there are too many others already.
     fn number(&mut self, name: &str, value: &str) -> Option<u16> {
         let of_name = self.numbers.get(name);
         if let Some(number) = of_name.and_then(|values| values.get(value)) {
@@ -131,7 +131,7 @@ mod tests {
         assert_eq!((alike.contrasts, alike.compared), (vec![], 0));
     }
 
-    /// A serial number as a label takes up its own places, and what is beyond is counted.
+    /// A serial number as a label fills only its own places, and further values are counted.
     #[test]
     fn a_label_with_a_value_for_each_device_keeps_no_other_out() {
         let labels = |device: usize| {

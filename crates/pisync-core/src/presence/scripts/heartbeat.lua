@@ -1,13 +1,12 @@
 #!lua flags=allow-oom
--- Says that a process is alive, at Redis' own time, and how long no API was before that.
--- KEYS: heartbeat. ARGV: the kind of process; and of an alerter its name, in how many ms its next tick is
--- due, and how many receivers it has besides the log.
+-- Records a heartbeat at Redis' own time, and the gap if no API was alive before. KEYS: heartbeat. ARGV: the kind of
+-- process; and of an alerter its name, the ms until its next tick, and the number of its receivers besides the log.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local minute = 60 * 1000
--- Numbers as Redis writes them: Lua's own form would round these.
+-- Numbers in Redis' form: Lua's own form would round these.
 local text = string.format('%.0f', now)
--- What a person has put there in another form is put aside.
+-- A key that a person has written with another type is renamed.
 local kind = redis.call('TYPE', KEYS[1]).ok
 if kind ~= 'hash' and kind ~= 'none' then
   redis.call('RENAME', KEYS[1], KEYS[1] .. ':unreadable')
@@ -24,7 +23,7 @@ if ARGV[1] == 'ingest' and tonumber(last) and now - tonumber(last) > 2 * minute 
 end
 redis.call('HSET', KEYS[1], ARGV[1], text)
 if ARGV[1] == 'alerter' then
-  -- Who is long overdue is gone: the time of the last tick of all stays.
+  -- A long overdue alerter is gone: the time of the last tick of all stays.
   for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
     local due = string.match(field, '^due:') and tonumber(redis.call('HGET', KEYS[1], field) or '')
     if due and now - due > 60 * minute then

@@ -1,13 +1,12 @@
 #!lua flags=allow-oom
--- Notes when devices were last heard of, and which hours have got rows, at Redis' own time.
--- KEYS: seen, hours, count. ARGV: number of partitions, most devices, number of hours, hour..., then
--- pairs of milliseconds and device. Returns: how many devices were left out, since as many as may be
--- are known; -1 if the queue has another number of partitions.
+-- Records last-seen times of devices and dirty hours, at Redis' own time. KEYS: seen, hours, count. ARGV: number of
+-- partitions, most devices, number of hours, hour..., then pairs of milliseconds and device. Returns: number of devices
+-- left out beyond the limit; -1 if the queue has another number of partitions.
 local count = redis.call('GET', KEYS[3])
 if count and count ~= ARGV[1] and count ~= ARGV[1] .. '>' then
   return -1
 end
--- What a person has put there in another form is put aside: it must not hold up the batch.
+-- A key that a person has written with another type is renamed: it must not block the batch.
 for at = 1, 2 do
   local kind = redis.call('TYPE', KEYS[at]).ok
   if kind ~= 'zset' and kind ~= 'none' then
@@ -17,11 +16,11 @@ end
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local day = 24 * 3600
--- What lies outside comes from a clock that is wrong, or is too old for anyone to add up again.
+-- An hour out of range is of a wrong clock, or too old to be added up again.
 for at = 4, ARGV[3] + 3 do
   local age = clock[1] - tonumber(ARGV[at])
   if age > -3600 and age < 9 * day then
-    -- GT: should the clock be set back, an hour is counted once too often and not too seldom.
+    -- GT: if the clock is set back, an hour is counted too often rather than too rarely.
     redis.call('ZADD', KEYS[2], 'GT', now, ARGV[at])
   end
 end

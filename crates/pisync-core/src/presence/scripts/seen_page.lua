@@ -1,9 +1,8 @@
 #!lua flags=no-writes,allow-oom
--- Devices of a partition in order of when they were last heard of, ties by device.
--- KEYS: seen. ARGV: from, to (excluded), limit, [milliseconds, device] of the one before.
--- Returns: device, milliseconds, and so on.
+-- Devices of a partition in order of their last-seen times, ties by device. KEYS: seen. ARGV: from, to (excluded),
+-- limit, [milliseconds, device] of the previous entry. Returns: device, milliseconds, and so on.
 
--- Not the operator: that goes by the server's locale, and the set by bytes.
+-- Not the operator: it compares by the server's locale, and the set by bytes.
 local function is_after(a, b)
   for at = 1, math.min(#a, #b) do
     local x, y = string.byte(a, at), string.byte(b, at)
@@ -17,8 +16,8 @@ end
 local start = redis.call('ZCOUNT', KEYS[1], '-inf', '(' .. ARGV[1])
 local stop = redis.call('ZCOUNT', KEYS[1], '-inf', '(' .. ARGV[2])
 if ARGV[4] then
-  -- The first place behind the one before, which may have moved on since, by halves: of a whole
-  -- fleet that came back in the same millisecond, too, few are looked at.
+  -- Binary search for the first place after the previous entry, which may have moved since. It stays fast if a whole
+  -- fleet came back in the same millisecond.
   local low = redis.call('ZCOUNT', KEYS[1], '-inf', '(' .. ARGV[4])
   local high = redis.call('ZCOUNT', KEYS[1], '-inf', ARGV[4])
   while low < high do

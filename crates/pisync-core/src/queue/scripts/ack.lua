@@ -1,13 +1,12 @@
 #!lua flags=allow-oom
--- Buries dead letters and forgets a finished batch.
--- KEYS: batch, lease, stats, dead. ARGV: batch id, epoch, dead letter...
--- Returns: 1, or 0 if lost.
+-- Acknowledges a finished batch, and stores its dead letters. KEYS: batch, lease, stats, dead. ARGV: batch id, epoch,
+-- dead letter... Returns: 1, or 0 if lost.
 local batch, lease, stats, dead = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local held = redis.call('HMGET', lease, 'id', 'epoch')
 if held[1] ~= ARGV[1] or held[2] ~= ARGV[2] then
   return 0
 end
--- What a person has put in the place of the dead letters is put aside: it must not hold up the batch.
+-- A key that a person has written with another type is renamed: it must not block the batch.
 if #ARGV > 2 then
   local kind = redis.call('TYPE', dead).ok
   if kind ~= 'list' and kind ~= 'none' then
@@ -18,7 +17,7 @@ end
 for from = 3, #ARGV, 1000 do
   redis.call('LPUSH', dead, unpack(ARGV, from, math.min(from + 999, #ARGV)))
 end
--- Totals are for people: without them the batch is done all the same.
+-- Totals are for people: the batch is done without them.
 redis.pcall('HINCRBY', stats, 'dead', #ARGV - 2)
 redis.pcall('HINCRBY', stats, 'acked', redis.call('LLEN', batch) - (#ARGV - 2))
 redis.call('UNLINK', batch, lease)

@@ -1,16 +1,14 @@
 #!lua flags=allow-oom
--- Hands out the batch of a partition: the one whose lease has ended, or a new one from what waits.
--- KEYS: ready, batch, lease, paused, stats, count. ARGV: batch id, max, lease ms, owner, number of
--- partitions, longest lease ms.
--- Returns: what was found, batch id, epoch (busy: ms until the lease ends), attempt, cursor (-1 if
--- none), messages.
+-- Hands out the batch of a partition: one with an expired lease, or a new one of waiting messages. KEYS: ready, batch,
+-- lease, paused, stats, count. ARGV: batch id, max, lease ms, owner, number of partitions, longest lease ms. Returns:
+-- kind of result, batch id, epoch (busy: ms until the lease ends), attempt, cursor (-1 if none), messages.
 local ready, batch, lease = KEYS[1], KEYS[2], KEYS[3]
 local id, length, owner = ARGV[1], tonumber(ARGV[3]), ARGV[4]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local held = redis.call('HMGET', lease, 'id', 'owner', 'ends', 'epoch', 'attempt', 'cursor')
 local left = (tonumber(held[3]) or 0) - now
--- A lease so long was never given: the clock was wrong, or a person wrote it.
+-- Such a long lease is invalid: the clock was wrong, or a person wrote it.
 if left > tonumber(ARGV[6]) then
   left = 0
 end
@@ -19,12 +17,12 @@ local function hand_out(id, epoch, attempt, cursor)
   return {'batch', id, epoch, attempt, tonumber(cursor) or -1, redis.call('LRANGE', batch, 0, -1)}
 end
 
--- The reply to this very claim was lost: the same answer again.
+-- The reply to this very claim was lost: repeat it.
 if left > 0 and held[1] == id and held[2] == owner then
   return hand_out(id, tonumber(held[4]), tonumber(held[5]), held[6])
 end
 
--- While the number changes ('>'), who has the old one drains.
+-- While the number changes ('>'), a worker with the old one drains.
 local count = redis.call('GET', KEYS[6])
 if count and count ~= ARGV[5] and count ~= ARGV[5] .. '>' then
   return {'changed', '', 0, 0, -1, {}}
@@ -38,19 +36,19 @@ if left > 0 then
   return {'busy', '', left, 0, -1, {}}
 end
 
--- A worker died or let go: its batch goes on where it lies.
+-- A worker died or released: its batch is taken over in place.
 if redis.call('EXISTS', batch) == 1 then
   local epoch, attempt = tonumber(held[4]), tonumber(held[5]) or 0
   if held[1] and epoch then
     id = held[1]
   else
-    -- A person removed the lease: the new id fences whoever held it.
+    -- A person removed the lease: the new id fences the former owner.
     redis.call('UNLINK', lease)
     epoch, attempt = 0, 0
   end
   redis.call('HSET', lease, 'id', id, 'epoch', epoch + 1, 'attempt', attempt + 1, 'owner', owner, 'ends', now + length)
   if attempt > 0 then
-    -- A total is for people: without it the batch is handed out all the same.
+    -- A total is for people: the batch is handed out without it.
     redis.pcall('HINCRBY', KEYS[5], 'redelivered', 1)
   end
   return hand_out(id, epoch + 1, attempt + 1, held[6])

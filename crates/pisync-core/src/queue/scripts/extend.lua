@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Lets a lease last on. KEYS: lease. ARGV: batch id, epoch, lease ms. Returns: 1, or 0 if lost.
+-- Extends a lease. KEYS: lease. ARGV: batch id, epoch, lease ms. Returns: 1, or 0 if lost.
 local held = redis.call('HMGET', KEYS[1], 'id', 'epoch')
 if held[1] ~= ARGV[1] or held[2] ~= ARGV[2] then
   return 0

@@ -1,6 +1,5 @@
 #!lua flags=allow-oom
--- Writes down how far a batch is read. KEYS: lease. ARGV: batch id, epoch, cursor. Returns: 1, or 0
--- if lost.
+-- Records the read position in a batch. KEYS: lease. ARGV: batch id, epoch, cursor. Returns: 1, or 0 if lost.
 local held = redis.call('HMGET', KEYS[1], 'id', 'epoch')
 if held[1] ~= ARGV[1] or held[2] ~= ARGV[2] then
   return 0

@@ -1,9 +1,8 @@
 #!lua
--- Appends messages while fewer than the limit wait, and wakes workers when the list was empty.
--- Without messages it only says whether one would be taken: Redis refuses it as it refuses a push.
--- KEYS: ready, stats, count. ARGV: limit, wake channel, partition, number of partitions, message...
--- Returns: how many were taken (-1: the queue has another number of partitions, or is about to),
--- how many wait now. Refused by Redis at maxmemory, on purpose.
+-- Appends messages while fewer than the limit wait, and wakes workers when the list was empty. Without messages it only
+-- checks whether one would be accepted: Redis refuses it like a push. KEYS: ready, stats, count. ARGV: limit, wake
+-- channel, partition, number of partitions, message... Returns: number accepted (-1: the queue has another number of
+-- partitions, or is about to), number waiting now. Redis refuses this script at maxmemory, on purpose.
 local count = redis.call('GET', KEYS[3])
 if count and count ~= ARGV[4] then
   return {-1, 0}
@@ -20,7 +19,7 @@ end
 for from = 5, 4 + fits, 1000 do
   redis.call('RPUSH', KEYS[1], unpack(ARGV, from, math.min(from + 999, 4 + fits)))
 end
--- What is stored is answered as stored: a total and a notice must not fail it.
+-- Stored messages are answered as stored: a total and a wake-up must not fail the push.
 redis.pcall('HINCRBY', KEYS[2], 'pushed', fits)
 if depth == 0 then
   redis.pcall('PUBLISH', ARGV[2], ARGV[3])

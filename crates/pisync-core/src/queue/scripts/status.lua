@@ -1,10 +1,9 @@
 #!lua flags=no-writes,allow-oom
--- What lies where. KEYS: ready, batch, lease, dead, paused, stats.
--- Returns: ready, messages in flight, their lease (id, owner, epoch, attempt), dead, paused, oldest
--- message, totals.
+-- Status of a partition. KEYS: ready, batch, lease, dead, paused, stats. Returns: ready, messages in flight, their
+-- lease (id, owner, epoch, attempt), dead, paused, oldest message, totals.
 local held = redis.call('HMGET', KEYS[3], 'id', 'owner', 'epoch', 'attempt')
 local lease = {held[1] or '', held[2] or '', tonumber(held[3]) or 0, tonumber(held[4]) or 0}
--- Totals are for people: without them the rest is told.
+-- Totals are for people: the rest is returned without them.
 local totals = redis.pcall('HGETALL', KEYS[6])
 return {
   redis.call('LLEN', KEYS[1]),

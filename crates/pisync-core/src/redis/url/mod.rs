@@ -1,15 +1,15 @@
 //! The forms of a Redis URL: one server, a cluster, or servers that sentinels watch over.
 //!
-//! | form | what |
+//! | form | server |
 //! | --- | --- |
 //! | `redis://[[USER]:PASSWORD@]HOST[:PORT][/DB]` | one server |
 //! | `unix:///PATH[?db=DB&user=USER&pass=PASSWORD]` | one server, by its socket; also `redis+unix` |
 //! | `redis+cluster://[[USER]:PASSWORD@]HOST[:PORT],HOST[:PORT]…` | a cluster, by some of its nodes |
-//! | `redis+sentinel://[[USER]:PASSWORD@]HOST[:PORT],HOST[:PORT]…/MASTER[/DB]` | what sentinels say is the master |
+//! | `redis+sentinel://[[USER]:PASSWORD@]HOST[:PORT],HOST[:PORT]…/MASTER[/DB]` | the master that sentinels name |
 //!
-//! Each but a socket also with `rediss`, which is TLS; `valkey` and `valkeys` are the same. User and
-//! password are those of the servers. Those of the sentinels stand in the query as
-//! `sentinel_username` and `sentinel_password`. The database may stand in the query as `db`.
+//! Each but the socket also with `rediss`, for TLS; `valkey` and `valkeys` are synonyms. User and password are those of
+//! the servers. Those of the sentinels are in the query as `sentinel_username` and `sentinel_password`. The database
+//! may be in the query as `db`.
 
 use std::path::PathBuf;
 
@@ -22,7 +22,7 @@ mod parts;
 
 use self::parts::{Host, Parts};
 
-/// Where Redis is.
+/// The parsed address of Redis.
 #[derive(Debug, Clone)]
 pub(crate) struct RedisUrl {
     /// One server, or several.
@@ -31,7 +31,7 @@ pub(crate) struct RedisUrl {
     pub(crate) is_tls: bool,
     /// The hosts and ports, for people: it holds no secret.
     pub(crate) place: String,
-    /// The user that the servers are told; `default` where none is named.
+    /// The user name sent to the servers; `default` if none is named.
     pub(crate) user: String,
 }
 
@@ -44,30 +44,30 @@ pub(crate) enum Servers {
     Cluster(Vec<ConnectionInfo>),
     /// Sentinels.
     Sentinels {
-        /// Where they are.
+        /// Their addresses.
         sentinels: Vec<ConnectionAddr>,
-        /// How to talk to them.
+        /// The login to the sentinels.
         login: Box<RedisConnectionInfo>,
-        /// The name under which they know the master.
+        /// The name of the master in the sentinels.
         master: String,
-        /// How to talk to it.
+        /// The login to the master.
         server: Box<RedisConnectionInfo>,
     },
 }
 
-/// The port of a server where none is named.
+/// The default port of a server.
 const PORT: u16 = 6_379;
 
-/// The port of sentinels where none is named.
+/// The default port of sentinels.
 const SENTINEL_PORT: u16 = 26_379;
 
-/// Why a URL is none of these, and what to write. It does not repeat the URL, which may hold a password.
+/// The reason that a URL is invalid, and the remedy. It does not repeat the URL, which may hold a password.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{0}")]
 pub(crate) struct BadUrl(pub(crate) String);
 
 impl RedisUrl {
-    /// Reads a URL.
+    /// Parses a URL.
     pub(crate) fn parse(url: &str) -> Result<Self, BadUrl> {
         let mut parts = Parts::split(url.trim())?;
         let user = parts.user.clone().unwrap_or_else(|| "default".into());
@@ -81,7 +81,7 @@ impl RedisUrl {
         Ok(Self { servers, is_tls: parts.is_tls, place, user })
     }
 
-    /// The hosts and ports that it names; none of a socket.
+    /// Returns its hosts and ports; none for a socket.
     pub(crate) fn addresses(&self) -> Vec<(String, u16)> {
         let of = |address: &ConnectionAddr| match address {
             ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => Some((host.clone(), *port)),
@@ -94,9 +94,9 @@ impl RedisUrl {
         }
     }
 
-    /// Believes the certificates of `pem` alone.
+    /// Trusts only the certificates in `pem`.
     ///
-    /// Fails where the text holds none that can be read.
+    /// Fails if the text holds none that can be read.
     pub(crate) fn trust(mut self, pem: &[u8]) -> Result<(Self, TlsCertificates), RedisError> {
         let certificates = TlsCertificates { client_tls: None, root_cert: Some(pem.to_vec()) };
         let trusting = |info: ConnectionInfo| {
@@ -152,7 +152,7 @@ fn sentinels(parts: &mut Parts) -> Result<(Servers, String), BadUrl> {
     Ok((Servers::Sentinels { sentinels, login: Box::new(login), master, server: Box::new(server) }, place))
 }
 
-/// The driver's form of one server, with Nagle's algorithm off.
+/// Returns the driver's form of one server, with Nagle's algorithm off.
 fn info(address: ConnectionAddr, login: RedisConnectionInfo) -> Result<ConnectionInfo, BadUrl> {
     let info = address.into_connection_info().map_err(|_| bad("its host cannot be used"))?;
     Ok(info.set_redis_settings(login).set_tcp_settings(tcp()))
@@ -162,7 +162,7 @@ fn names(hosts: &[Host]) -> String {
     hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
-/// The settings of every connection.
+/// Returns the settings of every connection.
 pub(crate) fn tcp() -> TcpSettings {
     TcpSettings::default().set_nodelay(true)
 }

@@ -1,4 +1,4 @@
-//! The parts of a Redis URL, each of which has to be taken: what is left over is refused by name.
+//! The parts of a Redis URL. Each has to be used: an unused part is refused by name.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 
 use super::{BadUrl, bad};
 
-/// What a scheme says.
+/// The kind of server that a scheme names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Server,
@@ -16,7 +16,7 @@ pub(super) enum Kind {
     Sentinels,
 }
 
-/// A URL, taken apart and not yet understood.
+/// The raw parts of a URL.
 #[derive(Debug)]
 pub(super) struct Parts {
     pub(super) kind: Kind,
@@ -52,7 +52,7 @@ impl Parts {
             return Err(bad(if fragment == "insecure" {
                 "#insecure is not supported: name the CA of the server by --redis-ca-file (PISYNC_REDIS_CA_FILE)"
             } else {
-                "it has a #, which a Redis URL has not: in a password it is written %23"
+                "it has a #, which a Redis URL cannot have: in a password it is written %23"
             }));
         }
         let (login, hosts) = authority.rsplit_once('@').map_or((None, authority), |(user, hosts)| (Some(user), hosts));
@@ -66,12 +66,12 @@ impl Parts {
         Ok(Self { kind, is_tls, user, password, hosts: hosts.to_owned(), path, query })
     }
 
-    /// What stands behind the hosts, once; none where nothing does.
+    /// Returns the path after the hosts, once; none if it is empty.
     pub(super) fn take_path(&mut self) -> Option<String> {
         Some(std::mem::take(&mut self.path)).filter(|path| !path.is_empty())
     }
 
-    /// The path of a socket.
+    /// Returns the path of a socket.
     pub(super) fn socket(&mut self) -> Result<String, BadUrl> {
         if !self.hosts.is_empty() || self.path == "/" {
             return Err(bad("a socket is written with its whole path: unix:///run/redis.sock"));
@@ -83,7 +83,7 @@ impl Parts {
         self.hosts.split(',').map(|host| Host::read(host.trim(), port)).collect()
     }
 
-    /// User, password and database of the servers.
+    /// Returns user, password and database of the servers.
     pub(super) fn login(&mut self, database: Option<&str>) -> Result<RedisConnectionInfo, BadUrl> {
         let database = match (database, self.query.remove("db")) {
             (Some(one), Some(other)) if one != other => {
@@ -98,7 +98,7 @@ impl Parts {
         Ok(login(user, password)?.set_db(database.into()))
     }
 
-    /// User and password of the sentinels themselves.
+    /// Returns user and password of the sentinels themselves.
     pub(super) fn sentinel_login(&mut self) -> Result<RedisConnectionInfo, BadUrl> {
         login(self.query.remove("sentinel_username"), self.query.remove("sentinel_password"))
     }
@@ -112,7 +112,7 @@ impl Parts {
         Ok(found.pop())
     }
 
-    /// Refuses what nobody has taken.
+    /// Fails if a part was not used.
     pub(super) fn nothing_left(&self) -> Result<(), BadUrl> {
         let Some(name) = self.query.keys().next() else { return Ok(()) };
         let name = name.as_str();
@@ -173,7 +173,7 @@ fn kind(scheme: &str) -> Result<(Kind, bool), BadUrl> {
     }
 }
 
-/// User and password; an empty one is none.
+/// Returns user and password; an empty one is none.
 fn login_of(login: &str) -> Result<(Option<String>, Option<String>), BadUrl> {
     let (user, password) = login.split_once(':').map_or((login, None), |(user, password)| (user, Some(password)));
     let given = |text: &str| (!text.is_empty()).then(|| decoded(text)).transpose();
@@ -185,7 +185,7 @@ fn pair_of(pair: &str) -> Result<(String, String), BadUrl> {
     Ok((decoded(name)?, decoded(value)?))
 }
 
-/// The text without its percent-encoding.
+/// Returns the text without its percent-encoding.
 fn decoded(text: &str) -> Result<String, BadUrl> {
     let is_hex = |at: usize| text.as_bytes().get(at).is_some_and(u8::is_ascii_hexdigit);
     if text.match_indices('%').any(|(at, _)| !is_hex(at + 1) || !is_hex(at + 2)) {
@@ -202,7 +202,7 @@ impl Host {
             None => text.find(':').map_or((text, ""), |at| text.split_at(at)),
         };
         if port_text.matches(':').count() > 1 {
-            return Err(bad("an IPv6 address stands in brackets: [::1]:6379"));
+            return Err(bad("an IPv6 address is written in brackets: [::1]:6379"));
         }
         if name.is_empty() {
             return Err(bad("it names no host"));
@@ -219,7 +219,7 @@ impl Host {
                 bad("its port is not a number from 1 to 65535 (a : in the user or the password is written %3A)")
             })?,
             None if port_text.is_empty() => port,
-            None => return Err(bad("behind the brackets of an IPv6 address stands :PORT or nothing")),
+            None => return Err(bad("after the brackets of an IPv6 address comes :PORT or nothing")),
         };
         Ok(Self { name: name.to_owned(), port })
     }

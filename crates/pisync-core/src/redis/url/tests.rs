@@ -1,4 +1,4 @@
-//! Each form that people type is taken for what it is, or refused with what to write instead.
+//! Each form of URL that people type is accepted as meant, or refused with the remedy.
 
 use super::*;
 

@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// The statement that saves an incident, whole.
+/// Returns the statement that saves a whole incident.
 pub(super) fn statement(kept: &VersionedIncident) -> Option<Document> {
     let (at, next) = update::revisions(kept.revision)?;
     let id = object_id(kept.incident.alert.id.bytes());
@@ -72,7 +72,7 @@ fn written(incident: &Incident, revision: i64) -> Document {
     document
 }
 
-/// The alert that it is left of.
+/// Returns the alert that it follows.
 fn after(subject: &Subject) -> Option<AlertId> {
     match subject {
         Subject::After(id) => Some(*id),
@@ -80,7 +80,7 @@ fn after(subject: &Subject) -> Option<AlertId> {
     }
 }
 
-/// What is made here has no key that is no text and nothing else that BSON cannot hold.
+/// Returns a list. Values made here have only text keys, and nothing that BSON cannot hold.
 fn list(items: impl Iterator<Item = impl Serialize>) -> Bson {
     Bson::Array(items.map(|item| bson::serialize_to_bson(&item).unwrap_or(Bson::Null)).collect())
 }
@@ -89,8 +89,7 @@ fn date(timestamp: Timestamp) -> Bson {
     DateTime::from(timestamp).into()
 }
 
-/// Returns what a document says. A name, a state or a reason that is not known was written by a later
-/// version.
+/// Returns the incident of a document. An unknown name, state or reason was written by a later version.
 pub(super) fn read(document: &RawDocument) -> Result<VersionedIncident, Unreadable> {
     let unknown = |field: &str, word: &str| Unreadable::new(field, format!("{word:?} is not known to this version"));
     let stored: Stored = documents::parse(document)?;
@@ -270,7 +269,7 @@ struct StoredEntry {
     attempts: i32,
     receiver: String,
     group: BTreeMap<String, String>,
-    /// What entries are found by.
+    /// The key by which entries are found.
     group_key: String,
     queued_at: DateTime,
     next_at: DateTime,
@@ -280,7 +279,7 @@ struct StoredEntry {
     lease_until: Option<DateTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
     dead_at: Option<DateTime>,
-    /// Why it is dead, or why its last attempt failed.
+    /// The reason that it is dead, or the error of its last attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
 }
@@ -305,7 +304,7 @@ impl From<&Entry> for StoredEntry {
 }
 
 impl StoredEntry {
-    /// The entry; `None` where it tells something unknown.
+    /// Returns the entry; `None` if its kind is unknown.
     fn read(self) -> Option<Entry> {
         Some(Entry {
             seq: self.seq,

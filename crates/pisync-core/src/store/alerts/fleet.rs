@@ -1,4 +1,4 @@
-//! What is read of the incidents to look at the fleet as a whole, each by an index.
+//! Queries of incidents for the rules of the fleet, each by an index.
 
 use bson::{DateTime, Document, doc, raw::RawDocument};
 use futures_util::{Stream, StreamExt, TryStreamExt};
@@ -15,17 +15,17 @@ use crate::{
 };
 
 impl Alerts {
-    /// The open incidents of these fingerprints.
+    /// Returns the open incidents of these fingerprints.
     pub async fn open_by_fingerprint(&self, fingerprints: &[String]) -> Result<Vec<VersionedIncident>, StoreError> {
         self.found_open(doc! { "fingerprint": { "$in": fingerprints }, "open": true }).await
     }
 
-    /// All open incidents of a rule.
+    /// Returns all open incidents of a rule.
     pub async fn open_of_rule(&self, name: AlertName) -> Result<Vec<VersionedIncident>, StoreError> {
         self.found_open(doc! { "fingerprint": of_rule(name), "open": true }).await
     }
 
-    /// The incidents of a rule that changed their state after a time, also those that are open.
+    /// Returns the incidents of a rule that changed their state after a time, with the open ones.
     pub async fn ended_of_rule(&self, name: AlertName, after: Timestamp) -> Result<Vec<VersionedIncident>, StoreError> {
         let filter = doc! { "fingerprint": of_rule(name), "stateSince": { "$gt": DateTime::from(after) } };
         self.found(filter, Hint::Keys(last_keys())).await
@@ -56,14 +56,14 @@ impl Alerts {
         Ok(documents::readable(NAME, found, device).try_chunks(most).map_err(|error| error.1).boxed())
     }
 
-    /// How many incidents of single devices there are, open or over; for tests.
+    /// Returns the number of incidents of single devices, open or resolved; for tests.
     #[cfg(feature = "testing")]
     pub async fn count_of_devices(&self) -> Result<u64, StoreError> {
         Ok(self.collection.count_documents(doc! { "deviceId": { "$exists": true } }).await?)
     }
 }
 
-/// Fingerprints are the name, a slash, and what it is about; the next character is a 0.
+/// Returns a filter for a rule. Fingerprints are the name, a slash, and the subject; the character after a slash is 0.
 pub(super) fn of_rule(name: AlertName) -> Document {
     doc! { "$gte": format!("{name}/"), "$lt": format!("{name}0") }
 }

@@ -1,7 +1,7 @@
-//! The collection `AlertGroup`: who sends the messages of a group now, and when the next may leave.
+//! The collection `AlertGroup`: the alerter that sends a group's messages now, and the earliest time of the next one.
 //!
-//! Messages of one group leave one after the other. So a message that spans many incidents has
-//! one sender at a time, and what it is made of cannot be claimed in halves.
+//! Messages of one group are sent one after the other. So a message that spans many incidents has one sender at a time,
+//! and its parts cannot be claimed by two.
 
 use std::time::{Duration, Instant};
 
@@ -12,40 +12,39 @@ use mongodb::options::{Acknowledgment, ReturnDocument, WriteConcern};
 use super::{Alerts, StoreError};
 use crate::store::{documents::moment, lease};
 
-/// The longest rest of a group: the routing file's own bound.
+/// The longest pause of a group: the routing file's own bound.
 const LONGEST_REST: SignedDuration = SignedDuration::from_hours(24 * 366);
 
-/// A group that is held by one alerter.
+/// A group leased by one alerter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldGroup {
     key: String,
     owner: String,
-    /// When it was taken, by the database, and by the clock of this process that only runs on.
+    /// Time of the lease, by the database, and by the monotonic clock of this process.
     taken: (Timestamp, Instant),
-    /// Until when it is held, by the database.
+    /// End of the lease, by the database.
     pub lease_until: Timestamp,
-    /// Before this time none of its messages may leave.
+    /// The earliest time for its next message.
     pub not_before: Timestamp,
 }
 
 impl HeldGroup {
-    /// The time by the database: what has passed since it told it is added.
+    /// Returns the time by the database: its last known time and the time elapsed since.
     pub fn now(&self) -> Timestamp {
         let (by_database, here) = self.taken;
         by_database.saturating_add(here.elapsed()).unwrap_or(Timestamp::MAX)
     }
 
-    /// How long it is held.
+    /// Returns the age of the lease.
     pub fn age(&self) -> Duration {
         self.taken.1.elapsed()
     }
 }
 
 impl Alerts {
-    /// Takes a group for `lease` on the database's clock; `None` where another has it.
+    /// Leases a group for `lease` on the database's clock; `None` if another alerter has it.
     pub async fn hold_group(&self, key: &str, owner: &str, lease: Duration) -> Result<Option<HeldGroup>, StoreError> {
-        // An upsert may not compare fields of the document, so the update does it: a group that is
-        // not free stays as it is.
+        // An upsert may not compare fields of the document, so the update does it: a leased group stays as it is.
         let is_free = doc! { "$or": [lease::is_over("$leaseUntil", lease), { "$eq": ["$owner", owner] }] };
         let take = vec![
             doc! { "$set": { "free": is_free } },
@@ -66,15 +65,15 @@ impl Alerts {
         let lease_until = time("leaseUntil").unwrap_or_default();
         let now = lease_until.saturating_sub(lease).unwrap_or(Timestamp::MIN);
         let taken = (now, Instant::now());
-        // A rest that nobody can have asked for is none.
+        // A pause beyond the bound is invalid.
         let not_before = time("notBefore").filter(|at| at.duration_since(now) <= LONGEST_REST);
         let not_before = not_before.unwrap_or(Timestamp::UNIX_EPOCH);
         Ok(Some(HeldGroup { key: key.into(), owner: owner.into(), taken, lease_until, not_before }))
     }
 
-    /// Gives a group back; none of its messages may leave for `rest` from now on.
+    /// Releases a group; none of its messages may be sent for `rest` from now on.
     ///
-    /// Without a rest no disk is waited for: where the word is lost, the lease ends by itself.
+    /// Without a pause this does not wait for a disk: if the write is lost, the lease expires.
     pub async fn release_group(&self, held: &HeldGroup, rest: Duration) -> Result<(), StoreError> {
         let ours = doc! { "_id": &held.key, "owner": &held.owner };
         let mut set = doc! { "leaseUntil": "$$NOW" };

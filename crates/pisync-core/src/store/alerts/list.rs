@@ -1,4 +1,4 @@
-//! The incidents as a list for people, step by step along an index.
+//! The list of incidents for people, step by step along an index.
 
 use bson::{Bson, DateTime, Document, RawDocumentBuf, doc, oid::ObjectId};
 use futures_util::TryStreamExt;
@@ -19,39 +19,39 @@ use crate::{
     },
 };
 
-/// Which incidents are asked for; all where nothing is said.
+/// A filter of incidents; without conditions, all of them.
 #[derive(Debug, Clone, Default)]
 pub struct AlertFilter {
     /// Those in this state.
     pub state: Option<AlertState>,
     /// Those of this device.
     pub device_id: Option<DeviceId>,
-    /// Those that another alert holds back, or not.
+    /// Those that another alert inhibits, or not.
     pub held: Held,
 }
 
-/// Whether another alert holds it back.
+/// Whether another alert inhibits it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Held {
-    /// Whatever holds it back, if anything.
+    /// Inhibited or not.
     #[default]
     Any,
-    /// None does.
+    /// Not inhibited.
     Not,
-    /// This one does.
+    /// Inhibited by this one.
     By(AlertId),
 }
 
-/// How many open incidents one alert holds back.
+/// The number of open incidents that one alert inhibits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeldCount {
-    /// The one that holds back.
+    /// The inhibiting alert.
     pub by: AlertId,
-    /// How many.
+    /// The number of incidents.
     pub count: u64,
 }
 
-/// The order of the list; both indexes end with it.
+/// Returns the order of the list; both indexes end with it.
 fn newest_first() -> Document {
     doc! { "startsAt": -1, "_id": -1 }
 }
@@ -60,8 +60,8 @@ pub(super) fn indexes() -> [IndexModel; 3] {
     [keys("state"), keys("deviceId"), keys("inhibitedBy")].map(|keys| index(keys, IndexOptions::default()))
 }
 
-/// The state stands before the order: each state is a range of the index, and the server merges
-/// them where all are asked for.
+/// Returns the keys of an index. The state precedes the order: each state is a range of the index, and the server
+/// merges the ranges if all states are asked for.
 pub(super) fn keys(first: &str) -> Document {
     let mut keys = doc! { first: 1, "state": 1 };
     keys.extend(newest_first());
@@ -69,8 +69,7 @@ pub(super) fn keys(first: &str) -> Document {
 }
 
 impl Alerts {
-    /// Up to `limit` incidents, those that began last first, ties by id; those behind `after`
-    /// where it is given.
+    /// Returns up to `limit` incidents, those that began last first, ties by id; after `after` if it is given.
     pub async fn list(
         &self,
         filter: &AlertFilter,
@@ -92,7 +91,7 @@ impl Alerts {
         Ok(Step { found, more })
     }
 
-    /// The open incident of a device.
+    /// Returns the open incident of a device.
     pub async fn open_of(&self, device_id: &DeviceId) -> Result<Option<Incident>, StoreError> {
         let fingerprint = Alert::fingerprint(AlertName::DEVICE_SYNC_FAILING, device_id);
         let open = self.collection.find_one(doc! { "fingerprint": fingerprint, "open": true });
@@ -100,7 +99,7 @@ impl Alerts {
         Ok(open.and_then(|open| documents::read(NAME, &open, document::read)).map(|kept| kept.incident))
     }
 
-    /// How many open incidents each alert holds back, by the index alone; the most first.
+    /// Returns the number of open incidents that each alert inhibits, by the index alone; the most first.
     pub async fn held_counts(&self) -> Result<Vec<HeldCount>, StoreError> {
         // Any id; `$type` would read each document.
         let any = doc! { "$gte": object_id([0; 12]) };
@@ -136,7 +135,7 @@ impl Alerts {
             Held::By(id) => _ = asked.insert("inhibitedBy", object_id(id.bytes())),
         }
         asked.extend(place.map(|(field, value)| (field.to_owned(), value)));
-        // A device has few incidents, also those that are held back.
+        // A device has few incidents, also counting inhibited ones.
         let by = match (&filter.device_id, filter.held) {
             (Some(_), _) => "deviceId",
             (None, Held::Any) => "state",
@@ -148,7 +147,7 @@ impl Alerts {
     }
 }
 
-/// The open incidents that one alert holds back.
+/// The open incidents that one alert inhibits.
 #[derive(Deserialize)]
 struct Group {
     #[serde(rename = "_id")]

@@ -1,8 +1,8 @@
-//! The collection `Alert`: one document per incident, with the messages that still have to leave.
+//! The collection `Alert`: one document per incident, with its unsent messages.
 //!
-//! A message is put into the document by the same write that changes its state, so that neither
-//! can be without the other (the transactional outbox of C. Richardson, "Microservices Patterns",
-//! 2018). Whoever changes an incident reads it, decides, and saves it by compare-and-set.
+//! The same write that changes an incident's state adds its message to the document, so neither exists without the
+//! other. This is the transactional outbox of C. Richardson, "Microservices Patterns", 2018. A change of an incident is
+//! a read, a decision, and a save by compare-and-set.
 
 mod document;
 mod fleet;
@@ -28,7 +28,7 @@ pub use self::{
 use super::{Raw, Revision, Saved, StoreError, documents, index, object_id, update};
 use crate::models::{AlertId, Incident};
 
-/// The collection, as metrics and the log name it.
+/// The name of the collection in metrics and the log.
 const NAME: &str = "Alert";
 
 /// The alerts.
@@ -39,12 +39,12 @@ pub struct Alerts {
     groups: Collection<Document>,
 }
 
-/// An incident as it stands, and the revision to compare when it is saved.
+/// An incident, and the revision to compare when it is saved.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VersionedIncident {
     /// The incident.
     pub incident: Incident,
-    /// Which version of it this is.
+    /// Its version.
     pub revision: Revision,
 }
 
@@ -66,7 +66,7 @@ impl Alerts {
         super::indexes::ensure(&self.collection, indexes).await
     }
 
-    /// How many incidents are open.
+    /// Returns the number of open incidents.
     pub async fn count_open(&self) -> Result<u64, StoreError> {
         Ok(self.collection.count_documents(doc! { "open": true }).hint(open_keys()).await?)
     }
@@ -80,8 +80,8 @@ impl Alerts {
         Ok(documents::readable(NAME, found, document::read).try_chunks(most).map_err(|error| error.1).boxed())
     }
 
-    /// Returns the incidents of these fingerprints that changed their state after a time, and those
-    /// that have one of these ids, whether or not they are open.
+    /// Returns the incidents of these fingerprints that changed their state after a time, and the incidents of these
+    /// ids, open or not.
     pub async fn find_ended(
         &self,
         fingerprints: &[String],
@@ -96,17 +96,16 @@ impl Alerts {
         Ok(ended)
     }
 
-    /// One incident, if there is one that can be read.
+    /// Returns one incident, if it exists and can be read.
     pub async fn find(&self, id: AlertId) -> Result<Option<VersionedIncident>, StoreError> {
         let found = self.collection.find_one(doc! { "_id": object_id(id.bytes()) }).await?;
         Ok(found.and_then(|found| documents::read(NAME, &found, document::read)))
     }
 
-    /// Saves incidents where their documents are still at the given revision; with
-    /// [`Revision::Unset`] also where there is none. All or some are saved; after
-    /// [`Saved::Conflict`] or an error, read and decide again.
+    /// Saves incidents if their documents are still at the given revision; with [`Revision::Unset`] also if there is
+    /// none. All or some are saved; after [`Saved::Conflict`] or an error, read and decide again.
     ///
-    /// At most one incident of a fingerprint is open, whoever opens it (unique partial index).
+    /// At most one incident of a fingerprint is open, across all alerters (unique partial index).
     pub async fn save(&self, incidents: &[VersionedIncident]) -> Result<Saved, StoreError> {
         let statements = incidents.iter().filter_map(document::statement).collect();
         update::save(&self.database, NAME, self.collection.name(), statements).await

@@ -1,4 +1,4 @@
-//! What of all incidents is to leave: found by group, and by message once it was claimed.
+//! The unsent messages of all incidents: found by group, and by message once it was claimed.
 
 use bson::{DateTime, Document, doc};
 use futures_util::TryStreamExt;
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// The most documents that one look at what is due reads.
+/// The most documents that one query of due messages reads.
 const LOOK: i64 = 20_000;
 
 pub(super) fn indexes() -> [IndexModel; 2] {
@@ -33,7 +33,7 @@ fn group_keys() -> Document {
 }
 
 impl Alerts {
-    /// The groups of which something is due, by the database's clock.
+    /// Returns the groups with due entries, by the database's clock.
     pub async fn due_groups(&self) -> Result<Vec<String>, StoreError> {
         let is_due = |field| doc! { "$expr": { "$lte": [field, "$$NOW"] } };
         let mut due = is_due("$outboxDueAt");
@@ -50,23 +50,23 @@ impl Alerts {
         Ok(found.iter().filter_map(|group| group.get_str("_id").ok().map(str::to_owned)).collect())
     }
 
-    /// Up to `most` incidents with something of this group that is in no message yet.
+    /// Returns up to `most` incidents with unclaimed entries of this group.
     pub async fn unclaimed(&self, group: &str, most: usize) -> Result<Vec<VersionedIncident>, StoreError> {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         self.waiting(of_group(group, doc! { "messageId": null }), most).await
     }
 
-    /// The incidents with something of this group that is part of any message already.
+    /// Returns the incidents with claimed entries of this group.
     pub async fn claimed(&self, group: &str) -> Result<Vec<VersionedIncident>, StoreError> {
         self.waiting(of_group(group, doc! { "messageId": { "$type": "string" } }), LOOK).await
     }
 
-    /// The incidents that this message tells of.
+    /// Returns the incidents in this message.
     pub async fn of_message(&self, group: &str, message: &MessageId) -> Result<Vec<VersionedIncident>, StoreError> {
         self.waiting(of_group(group, doc! { "messageId": message.as_str() }), LOOK).await
     }
 
-    /// Lets nothing of a group be due before a time.
+    /// Delays all entries of a group until a time.
     pub async fn put_off(&self, group: &str, until: Timestamp) -> Result<(), StoreError> {
         let until = DateTime::from(until);
         let is_early = doc! { "$and": [

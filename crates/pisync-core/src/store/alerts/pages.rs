@@ -15,8 +15,8 @@ use crate::{
 };
 
 impl Alerts {
-    /// Returns up to `limit` open incidents of a rule in the order of their fingerprints, from the one
-    /// behind `after` on, and behind which the next page begins, if there may be one.
+    /// Returns up to `limit` open incidents of a rule in the order of their fingerprints, after `after`. Also returns
+    /// the start of the next page, if there may be one.
     pub async fn open_page(
         &self,
         name: AlertName,
@@ -44,7 +44,7 @@ impl Alerts {
             // No hint: before the first alerter there is no index.
             let Some(Ok(found)) = find.await?.map(|found| fingerprint(&found)) else { return Ok(names) };
             let name = found.split_once('/').map_or(found.as_str(), |(name, _)| name);
-            // Behind all that begin with the name and a slash, which a zero follows.
+            // After all fingerprints of this name and a slash, since 0 follows the slash.
             from = format!("{name}0");
             names.push(name.to_owned());
         }

@@ -1,7 +1,7 @@
-//! Open incidents that cannot be read are set aside, so that what they are about can have another one.
+//! Open incidents that cannot be read are set aside, so that their subjects can have new ones.
 //!
-//! At most one incident of a fingerprint is open. One that a person has edited, or a later version
-//! has written, would keep its device from every further alert.
+//! At most one incident of a fingerprint is open. One that a person has edited, or a later version has written, would
+//! block every further alert of its device.
 
 use bson::{DateTime, Document, RawDocumentBuf, doc, oid::ObjectId, rawdoc};
 use futures_util::TryStreamExt;
@@ -22,13 +22,13 @@ impl Alerts {
         kept
     }
 
-    /// The open incidents that a filter finds, along the index of the open ones.
+    /// Returns the open incidents that match a filter, along the index of the open ones.
     pub(super) async fn found_open(&self, filter: Document) -> Result<Vec<VersionedIncident>, StoreError> {
         let found = self.collection.find(filter).hint(open_keys()).batch_size(1_000).await?;
         Ok(self.open_readable(found.try_collect().await?).await)
     }
 
-    /// Copies a document to one of its own under `unreadable`, and leaves its id to the next incident.
+    /// Copies a document to one of its own under `unreadable`, and frees its id for the next incident.
     async fn set_aside(&self, found: RawDocumentBuf) {
         let Ok(Some(id)) = found.get("_id").map(|id| id.and_then(|id| bson::Bson::try_from(id).ok())) else { return };
         let copy = rawdoc! { "_id": ObjectId::new(), "setAsideAt": DateTime::now(), "unreadable": found };
@@ -45,7 +45,7 @@ impl Alerts {
             ),
             Err(error) => log::warn!(
                 collection = NAME, document:% = id, error:% = error;
-                "an open incident that cannot be read keeps another from opening: mend or remove it"
+                "an open incident that cannot be read blocks a new one: repair or remove it"
             ),
         }
     }

@@ -1,5 +1,4 @@
-//! The incidents of a range of time: how many, and which lasted longest. What another alert holds
-//! back is none of its own.
+//! Statistics of incidents in a range of time: their number, and the longest. Inhibited ones are left out.
 
 use std::ops::Range;
 
@@ -17,7 +16,7 @@ use crate::{
     store::{StoreError, documents, index},
 };
 
-/// The incidents that are over, by their end.
+/// Returns the index keys of resolved incidents, by their end.
 fn ended_keys() -> Document {
     doc! { "endsAt": 1 }
 }
@@ -28,24 +27,24 @@ pub(super) fn ended_index() -> IndexModel {
 }
 
 impl Alerts {
-    /// How many incidents began in a range.
+    /// Returns the number that began in a range.
     pub async fn count_begun(&self, range: Range<Timestamp>) -> Result<u64, StoreError> {
         let states = AlertState::ALL.map(AlertState::as_str).to_vec();
         let begun = doc! { "inhibitedBy": Bson::Null, "state": { "$in": states }, "startsAt": within(range) };
         Ok(self.collection.count_documents(begun).hint(Hint::Keys(list::keys("inhibitedBy"))).await?)
     }
 
-    /// How many ended in a range.
+    /// Returns the number that ended in a range.
     pub async fn count_ended(&self, range: Range<Timestamp>) -> Result<u64, StoreError> {
         Ok(self.collection.count_documents(ended(range)).hint(Hint::Keys(ended_keys())).await?)
     }
 
-    /// How many are open.
+    /// Returns the number of open ones.
     pub async fn count_firing(&self) -> Result<u64, StoreError> {
         Ok(self.collection.count_documents(firing()).hint(Hint::Keys(list::keys("inhibitedBy"))).await?)
     }
 
-    /// The one of those that ended in a range, or are open, that lasted longest until `now`.
+    /// Returns the longest incident until `now`, of those that ended in a range or are open.
     pub async fn longest(&self, range: Range<Timestamp>, now: Timestamp) -> Result<Option<Incident>, StoreError> {
         let lasted = doc! { "$set": { "lasted": { "$subtract": ["$endsAt", "$startsAt"] } } };
         let stages =

@@ -1,12 +1,11 @@
-//! The one way from documents to values: what cannot be read is left out, counted and named.
+//! The one way from documents to values: an unreadable document is left out, counted and named.
 //!
-//! People edit documents by hand, and other programs write them. One that is not as expected must
-//! never stop its neighbours, so a read of many answers with those that can be read. `clippy.toml`
-//! forbids to deserialize BSON anywhere else.
+//! People edit documents by hand, and other programs write them. A bad one must never stop its neighbours, so a read of
+//! many returns the readable ones. `clippy.toml` forbids to deserialize BSON anywhere else.
 //!
-//! A value that decides something and is not of its type makes its document unreadable: it is never
-//! judged by a value that stands in for it. A reader looks at the fields that it needs. What only
-//! decorates (labels, an error, the number of files) is left out alone.
+//! A value of the wrong type makes its document unreadable if it decides something: no default replaces it. A reader
+//! parses only the fields that it needs. Values that only decorate (labels, an error, the number of files) are left out
+//! alone.
 
 use bson::{
     Document,
@@ -23,18 +22,17 @@ use super::{Raw, StoreError};
 pub(super) use crate::codec::{Amount, Moment, Unreadable, Whole, moment, parse};
 use crate::unreadable;
 
-/// What makes a value of a document. A pointer, since the compiler cannot tell of a closure that a
-/// future with it may go to another thread.
+/// A parser of documents. A pointer, since the compiler cannot prove that a future with a closure is `Send`.
 pub(super) type Read<T> = fn(&RawDocument) -> Result<T, Unreadable>;
 
-/// Which documents are to be found, in which order and along which index.
+/// A query: filter, order and index.
 pub(super) struct Along {
     pub(super) filter: Document,
     pub(super) sort: Option<Document>,
     pub(super) index: Document,
 }
 
-/// Returns what `read` makes of a document; nothing, counted and named, if it cannot be read.
+/// Returns the parsed value of a document; `None`, counted and named, if it cannot be read.
 pub(super) fn read<T>(
     collection: &'static str,
     document: &RawDocument,
@@ -43,7 +41,7 @@ pub(super) fn read<T>(
     read(document).map_err(|unreadable| leave_out(collection, document, &unreadable)).ok()
 }
 
-/// Returns what `read` makes of each document that can be read, in their order.
+/// Returns the parsed values of the readable documents, in their order.
 pub(super) fn readable<T>(
     collection: &'static str,
     found: impl Stream<Item = Result<RawDocumentBuf, mongodb::error::Error>>,
@@ -57,8 +55,8 @@ pub(super) fn readable<T>(
     })
 }
 
-/// Returns up to `most` values of documents that can be read, in their order: as many as there are, also
-/// where some cannot be.
+/// Returns up to `most` values of readable documents, in their order: as many as there are, even if some are
+/// unreadable.
 pub(super) async fn up_to<T>(
     name: &'static str,
     collection: &Raw,
@@ -95,12 +93,12 @@ pub(super) fn leave_out(collection: &'static str, document: &RawDocument, unread
     leave_out_named(collection, &id, unreadable);
 }
 
-/// The same for one that is known by its name alone.
+/// Does the same for a document that is known by its name alone.
 pub(super) fn leave_out_named(collection: &'static str, id: &str, Unreadable { field, problem }: &Unreadable) {
     unreadable::leave_out(collection, id, field, problem);
 }
 
-/// An id for the log, whatever a person made one.
+/// Returns an id for the log, of any type that a person gave it.
 fn shown(id: RawBsonRef<'_>) -> String {
     match id {
         RawBsonRef::ObjectId(id) => id.to_hex(),

@@ -1,4 +1,4 @@
-//! Taking out what cannot be read, so that it is made from the rows again.
+//! Removes unreadable counters, so that they are rebuilt from the rows.
 
 use bson::{Bson, Document, RawDocumentBuf, doc};
 use futures_util::TryStreamExt;
@@ -9,13 +9,12 @@ use crate::{
     store::{Revision, StoreError, indexes},
 };
 
-/// How many documents are removed together.
+/// The number of documents removed together.
 const TOGETHER: usize = 500;
 
 impl FailureCounters {
-    /// Removes the documents of these devices, or of all, that cannot be read, and those beside which
-    /// a device has another one; answers with how many. The indexes are made again afterwards: the
-    /// unique one cannot be made while a device has two.
+    /// Removes the unreadable documents of these devices, or of all, and duplicates of a device; returns their number.
+    /// The indexes are made again afterwards: the unique one cannot be made while a device has two.
     pub async fn remove_unreadable(&self, devices: Option<&[DeviceId]>) -> Result<u64, StoreError> {
         let filter = devices.map_or_else(Document::new, |devices| {
             doc! { "deviceId": { "$in": devices.iter().map(DeviceId::as_str).collect::<Vec<_>>() } }
@@ -43,21 +42,21 @@ impl FailureCounters {
         Ok(self.collection.delete_many(doc! { "_id": { "$in": ids } }).await?.deleted_count)
     }
 
-    /// An index that was made plain because of duplicates becomes unique.
+    /// Makes an index unique that was made plain because of duplicates.
     async fn make_unique(&self) -> Result<(), StoreError> {
         indexes::make_unique(&self.database, &self.collection, doc! { "deviceId": 1 }).await?;
         self.ensure_indexes().await
     }
 }
 
-/// The document of a device that can be read, as the one before in order of devices.
+/// The readable document of a device before this one, in order of devices.
 struct Before {
     device_id: DeviceId,
     id: Bson,
     saved: i64,
 }
 
-/// Returns the id of the document that is to go: this one, or the one before of the same device.
+/// Returns the id of the document to remove: this one, or the previous one of the same device.
 fn superfluous(document: &RawDocumentBuf, before: &mut Option<Before>) -> Option<Bson> {
     let id: Bson = document.get("_id").ok()??.try_into().ok()?;
     let Ok(kept) = read(document) else {

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::models::{ClockRepeats, DeviceId, FailureCounter, FailureRun, Settled};
 
-/// The collection, as metrics and the log name it.
+/// The name of the collection in metrics and the log.
 const NAME: &str = "FailureCounter";
 
 /// The counters.
@@ -32,12 +32,12 @@ pub struct FailureCounters {
     collection: Raw,
 }
 
-/// A counter as it stands, and the revision to compare when it is set.
+/// A counter, and the revision to compare when it is saved.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VersionedCounter {
     /// The counter.
     pub counter: FailureCounter,
-    /// Which version of it this is.
+    /// Its version.
     pub revision: Revision,
 }
 
@@ -48,7 +48,7 @@ pub enum Revision {
     Unset,
     /// The revision in the document.
     At(i64),
-    /// There is a document that cannot be read: it is left as it is until it is mended.
+    /// There is a document that cannot be read: it stays as it is until it is removed or repaired.
     Unreadable,
 }
 
@@ -64,7 +64,7 @@ pub struct ListedCounter {
 }
 
 impl Revision {
-    /// The version that a save of this one makes.
+    /// Returns the version that a save of this one makes.
     #[must_use]
     pub fn saved(self) -> Self {
         match self {
@@ -76,17 +76,17 @@ impl Revision {
 }
 
 impl VersionedCounter {
-    /// The state of a device that has no document.
+    /// Returns the state of a device without a document.
     pub fn none(device_id: DeviceId) -> Self {
         Self { counter: FailureCounter::new(device_id), revision: Revision::Unset }
     }
 
-    /// The state of a device whose document cannot be read.
+    /// Returns the state of a device with an unreadable document.
     pub fn unreadable(device_id: DeviceId) -> Self {
         Self { counter: FailureCounter::new(device_id), revision: Revision::Unreadable }
     }
 
-    /// Whether the document can be read, if there is one.
+    /// Returns whether the document can be read, if there is one.
     pub fn is_readable(&self) -> bool {
         self.revision != Revision::Unreadable
     }
@@ -105,17 +105,17 @@ impl FailureCounters {
         let indexes = [
             index(doc! { "deviceId": 1 }, unique),
             index(doc! { "failureCount": 1 }, plain()),
-            // The order of the list of repeated failures, which would be sorted in memory else.
+            // The order of the list of repeated failures, which would otherwise be sorted in memory.
             index(doc! { "failureCount": -1, "deviceId": 1 }, plain()),
             index(suspect_keys(), suspect),
-            // Only of devices that ever failed.
+            // Only devices that ever failed.
             index(doc! { "lastChangeAt": 1 }, IndexOptions::builder().sparse(true).build()),
         ];
         super::indexes::ensure(&self.collection, indexes).await
     }
 
-    /// The counters of these devices, those that have one; of one that cannot be read
-    /// [`VersionedCounter::unreadable`]. Of two documents of one device the one that was saved more often counts.
+    /// Returns the counters of these devices, those that have one; for an unreadable one
+    /// [`VersionedCounter::unreadable`]. Of two documents of one device, the one with more saves counts.
     pub async fn find(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, VersionedCounter>, StoreError> {
         let ids: Vec<_> = devices.iter().map(DeviceId::as_str).collect();
         let mut found = self.collection.find(doc! { "deviceId": { "$in": ids } }).await?;
@@ -131,20 +131,19 @@ impl FailureCounters {
         Ok(kept)
     }
 
-    /// Saves counters where their documents are still at the given revision. All or some are
-    /// saved; after [`Saved::Conflict`] or an error, read and fold again. Those whose document cannot be
-    /// read are passed over.
+    /// Saves counters if their documents are still at the given revision. All or some are saved; after
+    /// [`Saved::Conflict`] or an error, read and fold again. Counters with an unreadable document are skipped.
     pub async fn save(&self, counters: &[(FailureCounter, Revision)]) -> Result<Saved, StoreError> {
         let statements = counters.iter().filter_map(|(counter, revision)| statement(counter, *revision)).collect();
         update::save(&self.database, NAME, self.collection.name(), statements).await
     }
 
-    /// How many counters are at or over `threshold`.
+    /// Returns the number of counters at or over `threshold`.
     pub async fn count_failing(&self, threshold: i32) -> Result<u64, StoreError> {
         Ok(self.collection.count_documents(doc! { "failureCount": { "$gte": threshold } }).await?)
     }
 
-    /// A page of the counters at or over `threshold`, highest first, ties by device.
+    /// Returns a page of the counters at or over `threshold`, highest first, ties by device.
     pub async fn failing_page(&self, threshold: i32, skip: u64, limit: u32) -> Result<Vec<ListedCounter>, StoreError> {
         let failing = doc! { "failureCount": { "$gte": threshold } };
         let by = doc! { "failureCount": -1, "deviceId": 1 };
@@ -157,7 +156,7 @@ impl FailureCounters {
         documents::readable(NAME, found, listed).try_collect().await
     }
 
-    /// Up to `limit` counters of devices whose clock is not believed, by device, those `after` one.
+    /// Returns up to `limit` counters of devices whose clock is not trusted, by device, after `after`.
     pub async fn clock_suspect_page(
         &self,
         after: Option<&DeviceId>,
@@ -172,14 +171,14 @@ impl FailureCounters {
         documents::readable(NAME, found, read).try_collect().await
     }
 
-    /// How many devices have a clock that is not believed; for tests.
+    /// Returns the number of devices whose clock is not trusted; for tests.
     #[cfg(feature = "testing")]
     pub async fn clock_suspect_count(&self) -> Result<u64, StoreError> {
         let suspect = self.collection.count_documents(doc! { "clockSuspectSince": { "$exists": true } });
         Ok(suspect.hint(Hint::Keys(suspect_keys())).await?)
     }
 
-    /// All counters that can be read, in no order.
+    /// Returns all readable counters, in no order.
     pub async fn all(
         &self,
     ) -> Result<impl Stream<Item = Result<VersionedCounter, StoreError>> + Unpin + use<>, StoreError> {
@@ -187,13 +186,13 @@ impl FailureCounters {
     }
 }
 
-/// Of the index that has only the devices whose clock is not believed.
+/// Returns the keys of the index of devices whose clock is not trusted.
 fn suspect_keys() -> Document {
     doc! { "deviceId": 1, "clockSuspectSince": 1 }
 }
 
-/// Sets one counter if its document is still at `revision`; makes the document where there is
-/// none. A document that has come meanwhile makes the insert a duplicate: the race is lost.
+/// Returns the statement that sets one counter if its document is still at `revision`, or makes the document if there
+/// is none. If another process made it meanwhile, the insert is a duplicate: the race is lost.
 fn statement(counter: &FailureCounter, revision: Revision) -> Option<Document> {
     let (at, next) = update::revisions(revision)?;
     let run = counter.run.as_ref();
@@ -226,7 +225,7 @@ fn statement(counter: &FailureCounter, revision: Revision) -> Option<Document> {
     Some(doc! { "q": { "deviceId": counter.device_id.as_str(), "revision": at }, "u": change, "upsert": is_new })
 }
 
-/// Of two documents of one device keeps the one that workers have saved more often.
+/// Keeps one of two documents of one device: the one with more saves.
 fn keep(kept: &mut HashMap<DeviceId, VersionedCounter>, counter: VersionedCounter, document: &RawDocument) {
     let saved = |kept: &VersionedCounter| match kept.revision {
         Revision::At(revision) => revision,
@@ -248,7 +247,7 @@ fn second() -> Unreadable {
     Unreadable::new("deviceId", "another document has the same device: expected one for each")
 }
 
-/// The devices that an unreadable document is found by: an array has many.
+/// Returns the devices by which the server finds an unreadable document: an array has many.
 fn named(document: &RawDocument) -> Vec<DeviceId> {
     let text = |text: &str| DeviceId::parse(text).ok();
     match document.get("deviceId") {
@@ -317,7 +316,7 @@ impl From<StoredRepeats> for ClockRepeats {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Stored {
-    /// Raw, since serde would make a text of an `ObjectId` first.
+    /// Raw, since serde would turn an `ObjectId` into a text first.
     #[serde(rename = "_id")]
     id: RawBson,
     device_id: String,
@@ -346,15 +345,15 @@ impl Stored {
         }
     }
 
-    /// The settled part of a run began when the run did.
+    /// Returns the settled part of a run, which began with the run.
     fn settled(&self, since: Timestamp) -> Option<Settled> {
         let (count, last_at) = (self.settled_count?.0, self.settled_last_at?.0);
         let run = FailureRun { count, since, last_at, last_speed: self.settled_last_speed?.0 };
         Some(Settled { run, before: self.settled_before?.0 })
     }
 
-    /// A document of another program that has no count yet is taken over, and counted from its rows;
-    /// one that was saved here has lost it.
+    /// Returns the count. A document of another program without a count is adopted, and counted from its rows; one
+    /// saved by this code has lost it.
     fn failure_count(&self) -> Result<i32, Unreadable> {
         match self.failure_count {
             Some(Whole(count)) if count >= 0 => Ok(count),

@@ -1,5 +1,5 @@
-//! What is read of the counters for people: step by step along an index, which is named to the
-//! server, so that what it cannot serve is an error and never a scan.
+//! Queries of the counters for people, step by step along an index. The index is named to the server, so a query that
+//! it cannot serve is an error and never a scan.
 
 use std::collections::HashMap;
 
@@ -24,15 +24,14 @@ use crate::{
 /// A step along an index.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Walked<P> {
-    /// The counters in the order of the index. Those that cannot be read are left out.
+    /// The counters in the order of the index. Unreadable ones are left out.
     pub counters: Vec<FailureCounter>,
-    /// Behind what the next step begins, whether or not that can be read; none at the end.
+    /// The place after which the next step begins, readable or not; none at the end.
     pub last: Option<P>,
 }
 
 impl FailureCounters {
-    /// Up to `most` counters of devices whose id begins with `prefix`, in order of the ids, from
-    /// the first behind `after` on.
+    /// Returns up to `most` counters of devices whose id begins with `prefix`, in order of the ids, after `after`.
     pub async fn by_device(
         &self,
         prefix: &str,
@@ -48,7 +47,7 @@ impl FailureCounters {
         Ok(Walked { counters: readable(found), last })
     }
 
-    /// The ids of all devices that begin with `prefix`, from the index alone.
+    /// Returns the ids of all devices that begin with `prefix`, from the index alone.
     pub async fn ids_with(
         &self,
         prefix: &str,
@@ -59,7 +58,7 @@ impl FailureCounters {
         Ok(documents::readable(NAME, found, |document| Ok(documents::parse::<Named>(document)?.device_id)).boxed())
     }
 
-    /// The counters of these devices, those that have one that can be read.
+    /// Returns the readable counters of these devices.
     pub async fn readable(&self, devices: &[&DeviceId]) -> Result<HashMap<DeviceId, FailureCounter>, StoreError> {
         let ids: Vec<_> = devices.iter().map(|device| device.as_str()).collect();
         let find = self.collection.find(doc! { "deviceId": { "$in": ids } }).hint(Hint::Keys(doc! { "deviceId": 1 }));
@@ -67,8 +66,7 @@ impl FailureCounters {
         Ok(counters.map(|counter| (counter.device_id.clone(), counter)).collect())
     }
 
-    /// Up to `most` counters at or over `at_least`, highest first, ties by device, from the first
-    /// behind `after` on.
+    /// Returns up to `most` counters at or over `at_least`, highest first, ties by device, after `after`.
     pub async fn worst(
         &self,
         at_least: i32,
@@ -95,7 +93,7 @@ impl FailureCounters {
         Ok(Walked { counters: readable(found), last })
     }
 
-    /// All counters at or over `at_least`, highest first.
+    /// Returns all counters at or over `at_least`, highest first.
     pub async fn all_worst(
         &self,
         at_least: i32,
@@ -106,7 +104,7 @@ impl FailureCounters {
         Ok(documents::readable(NAME, found, read).map_ok(|kept| kept.counter).boxed())
     }
 
-    /// The ids of all devices at or over `at_least`, from the index alone.
+    /// Returns the ids of all devices at or over `at_least`, from the index alone.
     pub async fn ids_of_worst(
         &self,
         at_least: i32,
@@ -117,8 +115,8 @@ impl FailureCounters {
         Ok(documents::readable(NAME, found, |document| Ok(documents::parse::<Named>(document)?.device_id)).boxed())
     }
 
-    /// Returns the devices that have begun to fail or were well again by a report that was received at
-    /// `since` or later, and when that was, `most` at a time, the earliest first.
+    /// Returns the devices that began to fail or recovered by a report received at `since` or later, each with that
+    /// time, `most` at a time, the earliest first.
     pub async fn changed(
         &self,
         since: Timestamp,
@@ -136,8 +134,8 @@ impl FailureCounters {
         Ok(documents::readable(NAME, found, changed).try_chunks(most).map_err(|error| error.1).boxed())
     }
 
-    /// Returns the devices whose counter is at or over `threshold`, `most` at a time and in no order:
-    /// answered from the index alone.
+    /// Returns the devices whose counter is at or over `threshold`, `most` at a time and in no order, from the index
+    /// alone.
     pub async fn failing(
         &self,
         threshold: i32,
@@ -151,7 +149,7 @@ impl FailureCounters {
         Ok(documents::readable(NAME, found, named).try_chunks(most).map_err(|error| error.1).boxed())
     }
 
-    /// The counters of these devices, those that have one; `None` for one that cannot be read.
+    /// Returns the counters of these devices, those that have one; `None` for an unreadable one.
     pub async fn find_readable(
         &self,
         devices: &[DeviceId],
@@ -160,19 +158,19 @@ impl FailureCounters {
         Ok(found.map(|(device_id, kept)| (device_id, kept.is_readable().then_some(kept.counter))).collect())
     }
 
-    /// How many counters there are, by what the server keeps of the collection.
+    /// Returns the number of counters, from the server's metadata of the collection.
     pub async fn estimated_count(&self) -> Result<u64, StoreError> {
         Ok(self.collection.estimated_document_count().await?)
     }
 
-    /// Documents in the order of the index of these keys.
+    /// Returns documents in the order of the index of these keys.
     async fn step(&self, filter: Document, by: Document, most: usize) -> Result<Vec<RawDocumentBuf>, StoreError> {
         let find = self.collection.find(filter).sort(by.clone()).hint(Hint::Keys(by));
         Ok(find.limit(i64::try_from(most).unwrap_or(i64::MAX)).await?.try_collect().await?)
     }
 }
 
-/// What an index tells of a counter.
+/// The fields of a counter in an index.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Named {
@@ -197,8 +195,8 @@ fn readable(found: Vec<RawDocumentBuf>) -> Vec<FailureCounter> {
     kept.map(|VersionedCounter { counter, .. }| counter).collect()
 }
 
-/// Where a list goes on behind a document: the id, or that behind which all texts stand that stand behind
-/// what a person has put there.
+/// Returns the place of a document in a list: its id. If a person wrote another type, the text after which all later
+/// texts come.
 fn place(document: &RawDocumentBuf) -> String {
     const LAST: &str = "\u{10FFFF}";
     match document.get("deviceId") {
@@ -214,8 +212,8 @@ fn place(document: &RawDocumentBuf) -> String {
     }
 }
 
-/// The count of a document, which another program may have written as a double. Arrays are found by
-/// what is in them, and are in the index more than once: they have none.
+/// Returns the count of a document, which another program may have written as a double. Arrays have none: the server
+/// finds them by their elements, and they are in the index more than once.
 #[expect(clippy::cast_possible_truncation, reason = "a cast saturates")]
 fn count(document: &RawDocumentBuf) -> Option<i32> {
     Amount::in_field(document, "failureCount").ok().map(|count| count as i32)

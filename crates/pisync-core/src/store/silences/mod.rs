@@ -1,4 +1,4 @@
-//! The collection `Silence`: what nobody wants to hear of, and until when.
+//! The collection `Silence`: the matchers and the end of each silence.
 
 mod reach;
 
@@ -17,13 +17,13 @@ use super::{
 };
 use crate::models::{Matcher, MatcherKind, Silence, SilenceEnd, SilenceId};
 
-/// How long a silence that is over is kept, to be looked at.
+/// How long an expired silence is kept for people.
 const KEPT: Duration = Duration::from_hours(24 * 90);
 
-/// The end of a silence that has none yet: the last day of the year 9999.
+/// The stored end of a silence without a known end: the last day of the year 9999.
 const OPEN_END: DateTime = DateTime::from_millis(253_402_214_400_000);
 
-/// The collection, as metrics and the log name it.
+/// The name of the collection in metrics and the log.
 const NAME: &str = "Silence";
 
 /// The silences.
@@ -46,13 +46,13 @@ impl Silences {
         self.store.failure_counters()
     }
 
-    /// Makes what is missing of the index.
+    /// Makes the index if it is missing.
     pub async fn ensure_index(&self) -> Result<(), StoreError> {
         let kept = IndexOptions::builder().expire_after(KEPT).build();
         super::indexes::ensure(&self.collection.clone_with_type(), [index(keys(), kept)]).await
     }
 
-    /// A new id.
+    /// Returns a new id.
     pub fn new_id(&self) -> SilenceId {
         SilenceId::from_bytes(ObjectId::new().bytes())
     }
@@ -63,24 +63,24 @@ impl Silences {
         Ok(())
     }
 
-    /// Up to `most` silences that are not over at a time, those that end last first.
+    /// Returns up to `most` silences that are not over at a time, the latest end first.
     pub async fn not_over(&self, now: Timestamp, most: u32) -> Result<Vec<Silence>, StoreError> {
         self.list(doc! { "endsAt": { "$gt": DateTime::from(now) } }, most).await
     }
 
-    /// Up to `most` silences, those that end or have ended last first.
+    /// Returns up to `most` silences, the latest end first.
     pub async fn all(&self, most: u32) -> Result<Vec<Silence>, StoreError> {
         self.list(doc! {}, most).await
     }
 
-    /// Lets a silence be over at a time; whether there is one of that id that was not over.
+    /// Ends a silence at a time; returns whether one of that id was not over.
     pub async fn expire(&self, id: SilenceId, now: Timestamp) -> Result<bool, StoreError> {
         let there = doc! { "_id": object_id(id.bytes()), "endsAt": { "$gt": DateTime::from(now) } };
         let done = self.collection.update_one(there, doc! { "$set": end(SilenceEnd::At(now)) }).await?;
         Ok(done.matched_count == 1)
     }
 
-    /// Another end of a silence that was to last until its alerts are resolved.
+    /// Changes the end of a silence that lasts until its alerts are resolved.
     pub async fn set_end(&self, id: SilenceId, at: SilenceEnd) -> Result<(), StoreError> {
         let there = doc! { "_id": object_id(id.bytes()), "untilResolved": true };
         self.collection.update_one(there, doc! { "$set": end(at) }).await?;

@@ -1,4 +1,4 @@
-//! How many devices and open alerts a silence would be about.
+//! The reach of a silence: the devices and open alerts that it would affect.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,27 +12,25 @@ use crate::{
     store::{StoreError, VersionedIncident},
 };
 
-/// How long ago a device may have reported to be counted by its labels: twice as long as the usual
-/// one takes from one report to the next.
+/// The age up to which a report counts for its device's labels: twice the usual interval between reports.
 const REPORTED: SignedDuration = SignedDuration::from_hours(2);
 
-/// How many open alerts are read at a time.
+/// The number of open alerts read at a time.
 const BATCH_SIZE: usize = 1_000;
 
-/// How much a silence would be about.
+/// The reach of a silence.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Reach {
-    /// Devices that have a counter and that it matches, for the rules that it matches. Where it asks
-    /// for labels, those that reported within the last two hours.
+    /// Devices with a counter that it matches, for the rules that it matches. If it matches on labels, those that
+    /// reported within the last two hours.
     pub devices: u64,
     /// Open alerts that it matches now.
     pub open_alerts: u64,
 }
 
 impl Silences {
-    /// How much a silence with these matchers would be about. The ids of devices are walked along
-    /// their index, from the first that can match to the last; where labels are asked for, the rows
-    /// of two hours are read.
+    /// Returns the reach of a silence with these matchers. The ids of devices are read along their index, from the
+    /// first that can match to the last. If it matches on labels, the rows of two hours are read.
     pub async fn reach(&self, matchers: &[Matcher]) -> Result<Reach, StoreError> {
         let mut rules: BTreeSet<_> = AlertName::KNOWN.iter().map(AlertName::to_string).collect();
         let (mut open, mut open_alerts) = (self.open_labels(matchers.iter().any(Matcher::is_of_devices)).await?, 0);
@@ -44,8 +42,8 @@ impl Silences {
         Ok(Reach { devices: self.devices(matchers, &rules).await?, open_alerts })
     }
 
-    /// Returns the labels of each open alert, and where they are asked for those of its device, a bounded
-    /// number at a time.
+    /// Returns the labels of each open alert, with those of its device if they are asked for, a bounded number at a
+    /// time.
     pub async fn open_labels(
         &self,
         of_devices: bool,
@@ -83,7 +81,7 @@ impl Silences {
         let prefix = beginnings.map(|matcher| matcher.value()).max_by_key(|value| value.len()).unwrap_or_default();
         let ids = self.counters().ids_with(prefix).await?;
         let count = ids.try_fold(0, async |count, id| {
-            // Thousands of ids come at once: others of this thread have their turn between them.
+            // Thousands of ids come at once: other tasks of this thread get their turn between them.
             consume_budget().await;
             Ok(count + u64::from(rest.iter().all(|matcher| matcher.fits(&id))))
         });

@@ -30,27 +30,27 @@ use crate::{
     models::{DeviceId, EventId, Observation, SyncEvent},
 };
 
-/// The collection, as metrics and the log name it.
+/// The name of the collection in metrics and the log.
 const NAME: &str = "SyncEvent";
 
-/// The server's code for a row that is already there.
+/// The server's code for an existing row.
 const DUPLICATE_KEY: i32 = 11000;
 
-/// How many devices are asked for in one `$or`.
+/// The number of devices in one `$or`.
 const OR_BRANCHES: usize = 200;
 
 /// The events.
 #[derive(Debug, Clone)]
 pub struct SyncEvents(Raw);
 
-/// What became of a row.
+/// The result of an insert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Inserted {
-    /// It is there now.
+    /// It is stored now.
     New,
-    /// It was there already.
+    /// It was stored before.
     Duplicate,
-    /// `MongoDB` does not take this document.
+    /// `MongoDB` refuses this document.
     Refused {
         /// The server's error code.
         code: i32,
@@ -68,10 +68,10 @@ impl SyncEvents {
         super::indexes::ensure(&self.0, indexes).await
     }
 
-    /// Stores events that differ in their ids; answers for each, in their order.
+    /// Stores events that differ in their ids; returns the result of each, in their order.
     ///
-    /// When it returns, every row that is `New` or `Duplicate` is on a majority. After an error
-    /// some may be there: storing them again is right.
+    /// When it returns, every row that is `New` or `Duplicate` is on a majority. After an error some may be there:
+    /// store them again.
     pub async fn insert(&self, events: &[(EventId, SyncEvent)]) -> Result<Vec<Inserted>, StoreError> {
         let mut outcome = vec![Inserted::New; events.len()];
         if events.is_empty() {
@@ -98,7 +98,7 @@ impl SyncEvents {
         Ok(outcome)
     }
 
-    /// A device's rows from its last good sync on: what a recount needs, newest first.
+    /// Returns a device's rows from its last good sync on, newest first: the input of a recount.
     pub async fn since_last_success(&self, device_id: &DeviceId) -> Result<Vec<Observation>, StoreError> {
         let mut rows = self
             .0
@@ -124,7 +124,7 @@ impl SyncEvents {
         Ok(since)
     }
 
-    /// When the newest report of a device came: the latest receipt among its newest rows by time.
+    /// Returns the receipt of a device's newest report: the latest among its newest rows by time.
     pub async fn last_receipt(&self, device_id: &DeviceId) -> Result<Option<Timestamp>, StoreError> {
         /// Enough for reports that came out of order.
         const NEWEST: i64 = 24;
@@ -140,7 +140,7 @@ impl SyncEvents {
         Ok(newest)
     }
 
-    /// Of these devices, those that have a good sync at the given time or later.
+    /// Returns those of these devices that have a good sync at the given time or later.
     pub async fn good_since(&self, devices: &[(&DeviceId, Timestamp)]) -> Result<HashSet<String>, StoreError> {
         let good = |(device, since): &(&DeviceId, Timestamp)| {
             let mut good = is_good();
@@ -159,13 +159,13 @@ impl SyncEvents {
         Ok(found)
     }
 
-    /// How many rows these devices have together.
+    /// Returns the number of rows of these devices together.
     pub async fn count_of(&self, devices: &[&str]) -> Result<u64, StoreError> {
         let of_devices = self.0.count_documents(doc! { "deviceId": { "$in": devices } });
         Ok(of_devices.read_concern(ReadConcern::majority()).await?)
     }
 
-    /// Those of these ids that have their row, on a majority, in no order.
+    /// Returns those of these ids that have their row, on a majority, in no order.
     pub async fn present(&self, ids: &[EventId]) -> Result<Vec<EventId>, StoreError> {
         let ids: Vec<_> = ids.iter().map(|id| object_id(id.bytes())).collect();
         let found = self.0.find(doc! { "_id": { "$in": ids } }).projection(doc! { "_id": 1 });
@@ -174,7 +174,7 @@ impl SyncEvents {
         documents::readable(NAME, found, id).try_collect().await
     }
 
-    /// When the rows of these ids were received, of those that are there.
+    /// Returns the times of receipt of the rows of these ids, of those that exist.
     pub async fn received_at(&self, ids: &[EventId]) -> Result<HashMap<EventId, Timestamp>, StoreError> {
         if ids.is_empty() {
             return Ok(HashMap::new());
@@ -189,12 +189,13 @@ impl SyncEvents {
         documents::readable(NAME, found, receipt).try_collect().await
     }
 
-    /// All rows that can be read, in no order.
+    /// Returns all readable rows, in no order.
     pub async fn all(&self) -> Result<impl Stream<Item = Result<StoredEvent, StoreError>> + Unpin + use<>, StoreError> {
         Ok(documents::readable(NAME, self.0.find(doc! {}).batch_size(10_000).await?, row::decode))
     }
 
-    /// Every device that has rows, in order, but none of rows that name no device; one step through the index for each.
+    /// Returns every device that has rows, in order. Rows without a device are left out. One step through the index for
+    /// each.
     pub async fn devices(
         &self,
     ) -> Result<impl Stream<Item = Result<DeviceId, StoreError>> + Unpin + use<>, StoreError> {
@@ -218,8 +219,8 @@ fn by_time_keys() -> Document {
     doc! { "deviceId": 1, "timestamp": 1 }
 }
 
-/// What the server finds of good syncs: the same rows as are read as such. A text, null or nothing in
-/// the place of a number is neither good nor failed.
+/// Returns the filter of good syncs: the same rows as are parsed as such. A text, null or nothing in the place of a
+/// number is neither good nor failed.
 fn is_good() -> Document {
     let no_array = || doc! { "$type": "array" };
     doc! {
@@ -231,7 +232,7 @@ fn is_good() -> Document {
     }
 }
 
-/// When a row was received; another program's may not say so.
+/// The receipt of a row; another program's row may lack it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Receipt {
@@ -261,7 +262,7 @@ struct Brief {
     id: ObjectId,
     timestamp: Moment,
     total_errors: Amount,
-    /// None where it was not measured.
+    /// None if it was not measured.
     internet_speed: Option<Amount>,
 }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{NAME, OR_BRANCHES, StoreError, SyncEvents, by_time};
 use crate::store::documents::{self, Amount, Moment, Unreadable, moment};
 
-/// When the newest row of a device has its time; another program's may have none.
+/// The time of a device's newest row; another program's row may lack it.
 #[derive(Deserialize)]
 struct Time {
     #[serde(rename = "_id")]
@@ -18,10 +18,10 @@ struct Time {
 }
 
 impl SyncEvents {
-    /// The newest row of each of these devices that has one with a time, with `fields` of it.
+    /// Returns the newest row with a time of each of these devices, with its `fields`.
     ///
-    /// The index knows nothing of ids. So it is asked for the newest time of each device first, one
-    /// step through it for each and no row read, and then for the rows of these times.
+    /// The index has no ids. So the first query finds the newest time of each device, with one step through the index
+    /// for each and no row read. The second query reads the rows of these times.
     pub(super) async fn newest_of(
         &self,
         ids: &[&str],
@@ -44,7 +44,7 @@ impl SyncEvents {
         Ok(newest)
     }
 
-    /// The newest time of each device: the server skips from one to the next in the index.
+    /// Returns the newest time of each device: the server skips from one to the next in the index.
     async fn newest_times(&self, ids: &[&str], concern: ReadConcern) -> Result<Vec<(String, DateTime)>, StoreError> {
         let stages = [
             doc! { "$match": { "deviceId": { "$in": ids } } },
@@ -58,12 +58,12 @@ impl SyncEvents {
     }
 }
 
-/// The time of a row.
+/// Returns the time of a row.
 pub(super) fn timestamp(row: &RawDocumentBuf) -> Option<Timestamp> {
     row.get_datetime("timestamp").ok().and_then(moment)
 }
 
-/// A row, as far as it tells whether a device is well.
+/// The fields of a row that show whether a device is ok.
 pub(super) struct Newest {
     pub(super) device_id: String,
     pub(super) timestamp: Timestamp,

@@ -12,10 +12,10 @@ use crate::{
 };
 
 impl SyncEvents {
-    /// A page of a device's rows, newest first, ties by id; `skip` and `limit` in rows.
+    /// Returns a page of a device's rows, newest first, ties by id; `skip` and `limit` in rows.
     ///
-    /// The index knows nothing of ids. So the rows of one time are fetched by themselves if the page
-    /// begins or ends among them, which the rows before and behind the page tell.
+    /// The index has no ids. So if the page begins or ends among rows of one time, these rows are read separately. The
+    /// rows before and after the page show whether it does.
     pub async fn history(&self, device_id: &DeviceId, skip: u64, limit: u32) -> Result<Page<StoredEvent>, StoreError> {
         // A row of another program without a time has no place in the order.
         let of_device = doc! { "deviceId": device_id.as_str(), "timestamp": { "$type": "date" } };
@@ -42,7 +42,7 @@ impl SyncEvents {
         Ok(Page { results: rows, total })
     }
 
-    /// Puts the right ones of the rows of one time where some of them are, after so many of them.
+    /// Replaces rows of one time by the right ones, after a given number of them.
     async fn complete(
         &self,
         device_id: &DeviceId,

@@ -1,7 +1,7 @@
-//! What is read of the events for people: by device and time, each by the index
-//! `deviceId_1_timestamp_1` alone, in either direction.
+//! Queries of the events for people: by device and time, each by the index `deviceId_1_timestamp_1` alone, in either
+//! direction.
 //!
-//! The index is named to the server: what it cannot serve is an error, and never a scan.
+//! The index is named to the server, so a query that it cannot serve is an error and never a scan.
 
 use std::{cmp::Reverse, collections::HashMap, ops::Range, pin::Pin};
 
@@ -20,30 +20,30 @@ use crate::{
     store::documents::{self, Along},
 };
 
-/// How many rows of a whole history the server sends at a time.
+/// The number of rows of a whole history in one batch of the server.
 const BATCH_SIZE: u32 = 500;
 
-/// How many rows of one time are put in order of their ids; more come in portions of so many.
+/// The most rows of one time that are sorted by id; more come in portions of this size.
 const TIED: usize = 10_000;
 
-/// The labels of how many devices are asked for at a time.
+/// The number of devices in one query for labels.
 const LABELLED: usize = 1_000;
 
-/// One step through a list: what was found, and whether more follows.
+/// One step through a list: the items, and whether more follow.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step<T> {
-    /// What was found.
+    /// The items.
     pub found: Vec<T>,
-    /// Whether there is something behind it.
+    /// Whether more follow.
     pub more: bool,
 }
 
 impl SyncEvents {
-    /// Up to `limit` rows of a device with a time in `range`, newest first, ties by id, highest
-    /// first; those behind `after` where it is given.
+    /// Returns up to `limit` rows of a device with a time in `range`, newest first, ties by id, highest first; after
+    /// `after` if it is given.
     ///
-    /// The index knows nothing of ids, so rows of one time are fetched by themselves where a step
-    /// begins or ends among them, and the server sorts no more than these.
+    /// The index has no ids. So rows of one time are read separately if a step begins or ends among them, and the
+    /// server sorts only these.
     pub async fn history_step(
         &self,
         device_id: &DeviceId,
@@ -71,7 +71,7 @@ impl SyncEvents {
         Ok(Step { found, more })
     }
 
-    /// Of rows that end among others of the same time, puts the right ones of these to the end.
+    /// Replaces the last rows by the right ones, if they end among others of the same time.
     async fn complete_last_tie(&self, device_id: &DeviceId, found: &mut Vec<StoredEvent>) -> Result<(), StoreError> {
         let most = found.len();
         let Some(at) = found.last().map(|row| row.timestamp) else { return Ok(()) };
@@ -83,7 +83,7 @@ impl SyncEvents {
         Ok(())
     }
 
-    /// The newest rows with a time in `range`; only the last of them may lack some of its time.
+    /// Returns the newest rows with a time in `range`; only the last time among them may be incomplete.
     async fn newest(
         &self,
         device_id: &DeviceId,
@@ -97,7 +97,7 @@ impl SyncEvents {
         Ok(rows)
     }
 
-    /// Rows of one time, highest id first.
+    /// Returns rows of one time, highest id first.
     async fn tied(
         &self,
         device_id: &DeviceId,
@@ -113,7 +113,7 @@ impl SyncEvents {
         documents::up_to(NAME, &self.0, along, most, row::decode).await
     }
 
-    /// All rows of a device with a time in `range`, newest first, ties by id.
+    /// Returns all rows of a device with a time in `range`, newest first, ties by id.
     pub async fn whole_history(
         &self,
         device_id: &DeviceId,
@@ -125,15 +125,14 @@ impl SyncEvents {
         Ok(Box::pin(stream::try_unfold(ties, next_tie).map_ok(|tie| stream::iter(tie).map(Ok)).try_flatten()))
     }
 
-    /// Up to `most` rows of each of these devices, newest first, ties by id, those before a time
-    /// each: one question for all, and one step through the index for each. The server takes some
-    /// hundreds.
+    /// Returns up to `most` rows of each of these devices, newest first, ties by id, before a time each. One query for
+    /// all, and one step through the index for each. The server accepts some hundreds of devices.
     pub async fn newest_rows(
         &self,
         devices: &[(&DeviceId, Timestamp)],
         most: u32,
     ) -> Result<Vec<StoredEvent>, StoreError> {
-        // One more of each, which tells whether its last time is complete.
+        // One more of each, which shows whether its last time is complete.
         let asked = most.saturating_add(1);
         let mut each = devices.iter().map(|(device_id, before)| newest_before(device_id, *before, asked).to_vec());
         let Some(mut stages) = each.next() else { return Ok(Vec::new()) };
@@ -150,8 +149,8 @@ impl SyncEvents {
         Ok(newest)
     }
 
-    /// The first `most` of a device's rows in their order, of which there is one more if there are
-    /// more: if it has the time of the last of them, the right ones of that time are asked for.
+    /// Returns the first `most` of a device's rows in their order. `rows` has one more if there are more. If that one
+    /// has the time of the last, the right rows of that time are read.
     async fn cut(&self, mut rows: Vec<StoredEvent>, most: usize) -> Result<Vec<StoredEvent>, StoreError> {
         rows.sort_by_key(|row| Reverse((row.timestamp, row.id)));
         let behind = if rows.len() > most { rows.pop() } else { None };
@@ -165,8 +164,8 @@ impl SyncEvents {
         Ok(rows)
     }
 
-    /// The labels of the newest row of each of these devices, of those that have some. One step
-    /// through the index for each, and one question for every thousand.
+    /// Returns the labels of the newest row of each of these devices, of those with labels. One step through the index
+    /// for each, and one query for every thousand.
     pub async fn newest_labels(&self, devices: &[&DeviceId]) -> Result<HashMap<DeviceId, Labels>, StoreError> {
         let mut all = HashMap::new();
         for some in devices.chunks(LABELLED) {
@@ -188,8 +187,8 @@ impl SyncEvents {
         Ok(newest.into_iter().filter_map(labelled).collect())
     }
 
-    /// When the newest row of each of these devices has its time, of those where it is a good
-    /// sync: for a device that is well, its last good one. One step through the index for each.
+    /// Returns the time of the newest row of each of these devices, if it is a good sync: for a device that is ok, its
+    /// last good one. One step through the index for each.
     pub async fn newest_if_good(&self, devices: &[&DeviceId]) -> Result<Vec<(String, Timestamp)>, StoreError> {
         let ids: Vec<_> = devices.iter().map(|device| device.as_str()).collect();
         let fields = doc! { "deviceId": 1, "timestamp": 1, "totalErrors": 1 };
@@ -199,7 +198,7 @@ impl SyncEvents {
     }
 }
 
-/// The rows of the next time in a stream of rows in order of time, highest id first.
+/// Returns the rows of the next time in a stream of rows in order of time, highest id first.
 async fn next_tie<S>(mut rows: Peekable<S>) -> Result<Option<(Vec<StoredEvent>, Peekable<S>)>, StoreError>
 where
     S: Stream<Item = Result<StoredEvent, StoreError>> + Unpin,
@@ -225,7 +224,7 @@ fn in_range(device_id: &DeviceId, range: &Range<Timestamp>) -> Document {
     doc! { "deviceId": device_id.as_str(), "timestamp": time }
 }
 
-/// The newest rows of one device before a time.
+/// Returns the stages for the newest rows of one device before a time.
 fn newest_before(device_id: &DeviceId, before: Timestamp, most: u32) -> [Document; 3] {
     [
         doc! { "$match": in_range(device_id, &(Timestamp::MIN..before)) },

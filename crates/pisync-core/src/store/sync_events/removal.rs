@@ -1,4 +1,4 @@
-//! Removing rows for their age, in order of their ids, a few at a time.
+//! Removes rows for their age, in order of their ids, a few at a time.
 
 use bson::{Bson, DateTime, doc, oid::ObjectId, raw::RawDocument};
 use futures_util::TryStreamExt;
@@ -18,14 +18,14 @@ use crate::{
     },
 };
 
-/// What is to be known of a row to tell whether it may go.
+/// The fields of a row that decide whether it may be removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgedRow {
     /// Its id.
     pub id: EventId,
-    /// Whose it is; none where another program wrote no device.
+    /// The device; none if another program wrote none.
     pub device_id: Option<DeviceId>,
-    /// Time of the sync; none where another program wrote no date.
+    /// Time of the sync; none if another program wrote no date.
     pub timestamp: Option<Timestamp>,
 }
 
@@ -39,7 +39,7 @@ pub struct NewestRow {
 }
 
 impl SyncEvents {
-    /// Up to `most` rows with ids from `from` on, or behind it, and below `to`, in order of ids.
+    /// Returns up to `most` rows with ids from `from` on, or after it, and below `to`, in order of ids.
     pub async fn by_id(
         &self,
         from: EventId,
@@ -58,7 +58,7 @@ impl SyncEvents {
         documents::readable(NAME, rows, read).try_collect().await
     }
 
-    /// The newest row of each of these devices, on a majority: one step through the index for each.
+    /// Returns the newest row of each of these devices, on a majority: one step through the index for each.
     pub async fn newest_of_each(&self, devices: &[&DeviceId]) -> Result<Vec<(DeviceId, NewestRow)>, StoreError> {
         let ids: Vec<_> = devices.iter().map(|device| device.as_str()).collect();
         let fields = doc! { "deviceId": 1, "timestamp": 1, "totalErrors": 1 };
@@ -71,8 +71,8 @@ impl SyncEvents {
         Ok(newest.collect())
     }
 
-    /// When the last good sync of a device up to a time was, on a majority. What is older than a good
-    /// sync that stays can never change a counter.
+    /// Returns the time of a device's last good sync up to a time, on a majority. Rows older than a remaining good sync
+    /// can never change a counter.
     pub async fn last_good(&self, device_id: &DeviceId, until: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         let until = doc! { "$lte": DateTime::from(until) };
         let mut good = super::is_good();
@@ -82,7 +82,7 @@ impl SyncEvents {
         Ok(rows.try_next().await?.as_ref().and_then(timestamp))
     }
 
-    /// Removes these rows; answers how many were there.
+    /// Removes these rows; returns how many existed.
     pub async fn remove(&self, ids: &[EventId]) -> Result<u64, StoreError> {
         if ids.is_empty() {
             return Ok(0);

@@ -1,9 +1,8 @@
-//! What devices reported in a window of time, by the index `_id` alone.
+//! The reports of a window of time, by the index `_id` alone.
 //!
-//! An id begins with the seconds of the device's own clock, so a window is a range of ids, and
-//! costs what was reported in it. The rows are folded here and not by `$group`, which takes four
-//! times as long at 100,000 devices. Counts per minute that the workers would keep could not tell
-//! the newest report of a device from its others, and would cost every batch.
+//! An id begins with the seconds of the device's own clock. So a window is a range of ids, and its cost grows with its
+//! reports. The rows are folded here and not by `$group`, which takes four times as long at 100,000 devices. Counts per
+//! minute kept by the workers could not tell the newest report of a device from its others, and would cost every batch.
 
 use std::{
     collections::HashMap,
@@ -30,16 +29,16 @@ use crate::{
     },
 };
 
-/// How many rows the server sends at a time.
+/// The number of rows in one batch of the server.
 const BATCH_SIZE: u32 = 20_000;
 
-/// How many reports of one second are put in order; more come in portions of so many.
+/// The most reports of one second that are sorted; more come in portions of this size.
 const OF_SECOND: usize = 20_000;
 
-/// How long the server may work on what changed, in all.
+/// The server's time limit for [`WhatChanged`], in all.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What a window needs of a row.
+/// The fields of a row that a window needs.
 struct Report<'a> {
     device_id: &'a str,
     failed: bool,
@@ -48,14 +47,14 @@ struct Report<'a> {
 }
 
 impl SyncEvents {
-    /// The devices that reported in `range`, in whole seconds, each by its newest report there.
+    /// Returns the counts of the devices that reported in `range`, in whole seconds, each by its newest report there.
     ///
-    /// Reports of a clock that is not believed are left out: their ids do not tell when they were.
+    /// Reports of a clock that is not trusted are left out: their ids do not hold their time.
     pub async fn window(&self, range: Range<Timestamp>, floor_mbps: f64) -> Result<FleetWindow, StoreError> {
         Ok(self.windows(range, floor_mbps, &[]).await?.windows().all)
     }
 
-    /// The same, and by the values of these labels too, for others to add to.
+    /// Returns a fold of the same, also by the values of these labels, to which the caller can add.
     pub async fn windows<'a>(
         &self,
         range: Range<Timestamp>,
@@ -72,7 +71,7 @@ impl SyncEvents {
         Ok(fold)
     }
 
-    /// What those of them that fail have in common. It gives up after 20 s of the server's time.
+    /// Returns the properties that the failing ones among them share. Fails after 20 s of the server's time.
     pub async fn what_changed(&self, range: Range<Timestamp>) -> Result<WhatChanged, StoreError> {
         let fields = doc! { "labels": 1 };
         let mut fold = WhatChangedFold::default();
@@ -82,8 +81,8 @@ impl SyncEvents {
         Ok(fold.what_changed())
     }
 
-    /// How many of the devices that reported in `range` have what these matchers ask for: their ids,
-    /// and the labels of the newest report of each. It gives up after 20 s of the server's time.
+    /// Returns how many of the devices that reported in `range` match: their ids, and the labels of the newest report
+    /// of each. Fails after 20 s of the server's time.
     pub async fn count_matching(&self, range: Range<Timestamp>, matchers: &[&Matcher]) -> Result<u64, StoreError> {
         let of_devices = matchers.iter().filter(|matcher| matcher.is_of_devices());
         let fields = of_devices.map(|matcher| (format!("labels.{}", matcher.label()), 1.into())).collect();
@@ -100,11 +99,10 @@ impl SyncEvents {
         Ok(newest.values().filter(|fits| **fits).count() as u64)
     }
 
-    /// Hands on each report of a window, in order of time, ties by id, with these fields beside what makes
-    /// a [`Report`].
+    /// Passes on each report of a window, in order of time, ties by id, with these fields beside those of a [`Report`].
     ///
-    /// The index has the seconds in order, and in each the reports by their hash: so they are put in
-    /// order of their milliseconds, a second at a time.
+    /// The index has the seconds in order, and the reports of a second by their hash. So each second is sorted by
+    /// milliseconds.
     async fn each_report(
         &self,
         range: Range<Timestamp>,
@@ -123,7 +121,7 @@ impl SyncEvents {
         let mut rows = find.await?;
         let mut of_second: Vec<(Option<i64>, RawDocumentBuf)> = Vec::new();
         while let Some(row) = rows.try_next().await? {
-            // Thousands of rows come at once: others of this thread have their turn between them.
+            // Thousands of rows come at once: other tasks of this thread get their turn between them.
             consume_budget().await;
             let millis = row.get_datetime("timestamp").ok().map(DateTime::timestamp_millis);
             let second = |millis: Option<i64>| millis.map(|millis| millis.div_euclid(1_000));
@@ -138,9 +136,9 @@ impl SyncEvents {
     }
 }
 
-/// Hands on the reports of one second, which are in order of their ids.
+/// Passes on the reports of one second, which are in order of their ids.
 fn hand_on(of_second: &mut Vec<(Option<i64>, RawDocumentBuf)>, take: &mut impl FnMut(Report<'_>)) {
-    // Stable: those of one millisecond stay in order of their ids.
+    // Stable: reports of one millisecond stay in order of their ids.
     of_second.sort_by_key(|(millis, _)| *millis);
     for (_, row) in of_second.drain(..) {
         if let Some(report) = documents::read(NAME, &row, |_| report(&row)) {
@@ -149,7 +147,7 @@ fn hand_on(of_second: &mut Vec<(Option<i64>, RawDocumentBuf)>, take: &mut impl F
     }
 }
 
-/// The labels of a row, as they stand there.
+/// Returns the raw labels of a row.
 fn labels(row: &RawDocument) -> impl Iterator<Item = (&str, &str)> {
     let labels = row.get_document("labels").ok().into_iter().flatten();
     labels.filter_map(|label| label.ok().and_then(|(name, value)| Some((name.as_str(), value.as_str()?))))

@@ -1,4 +1,4 @@
-//! How labels stand in a report.
+//! The JSON form of labels in a report.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use crate::models::{
     },
 };
 
-/// Returns what `labels` are in the `OpenAPI` document.
+/// Returns the schema of `labels` in the `OpenAPI` document.
 pub(in crate::models::event) fn schema() -> Schema {
     let name = format!("^(?!__)(?!(?:{})$)[A-Za-z_][A-Za-z0-9_]*$", Labels::TAKEN.join("|"));
     let text = |most: usize| ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(most));
@@ -23,10 +23,9 @@ pub(in crate::models::event) fn schema() -> Schema {
     kept_if(object.additional_properties(Some(Schema::from(value))))
 }
 
-/// The text of a label's value: a string without the white space around it, or a number or a
-/// boolean as it was written.
+/// Returns the text of a label's value: a trimmed string, or a number or a boolean as written.
 ///
-/// Fails if it is neither; with what is wrong, if it is no JSON or no UTF-8.
+/// Fails if it is neither; with the damage, if it is no JSON or no UTF-8.
 pub(in crate::models) fn label_value(raw: Raw<'_>) -> Result<Cow<'_, str>, Option<Damage>> {
     let (json, damage) = raw.mended().ok_or(None)?;
     match (json.as_bytes().first(), damage) {
@@ -37,7 +36,7 @@ pub(in crate::models) fn label_value(raw: Raw<'_>) -> Result<Cow<'_, str>, Optio
     }
 }
 
-/// A member of `/labels` as a JSON pointer, shortened where the name is long.
+/// Returns the JSON pointer to a member of `/labels`, shortened if the name is long.
 pub(in crate::models) fn label_pointer(name: &str) -> String {
     let seen = |c: char| if is_visible(c) { c } else { char::REPLACEMENT_CHARACTER };
     let short: String = name.chars().take(Labels::NAME_BYTES).map(seen).collect();

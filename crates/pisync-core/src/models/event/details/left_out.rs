@@ -1,20 +1,20 @@
-//! What was left out of a report that was taken without it.
+//! The parts of an accepted report that were left out.
 
 use std::borrow::Cow;
 
-/// The most parts of one report that are named as left out.
+/// The most left-out parts of one report that are named.
 const NAMED: usize = 10;
 
 /// A part of a report that was left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ignored {
-    /// JSON pointer (RFC 6901) to it, from the report on.
+    /// JSON pointer (RFC 6901) to it within the report.
     pub pointer: Cow<'static, str>,
-    /// Why it could not be kept, for people.
+    /// The reason, for people.
     pub detail: Cow<'static, str>,
 }
 
-/// What was left out of one report. It is bounded, however much there is.
+/// The left-out parts of one report. It is bounded, for any number of parts.
 #[derive(Debug, Default)]
 pub(in crate::models) struct LeftOut {
     named: Vec<Ignored>,

@@ -1,5 +1,4 @@
-//! What a report may say beside its substance. What cannot be kept of it is left out and named, and the
-//! report is taken all the same.
+//! The optional members of a report. An invalid one is left out and named, and the report is still accepted.
 
 pub(in crate::models) mod labels;
 mod left_out;
@@ -10,24 +9,24 @@ pub(in crate::models) use self::left_out::LeftOut;
 pub use self::{left_out::Ignored, report_error::ReportError, report_id::ReportId};
 use crate::models::{Identity, Labels, Unseen};
 
-/// The optional members of a report, of which a row has those that it was sent with.
+/// The optional members of a report. A row has those that were sent.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Details {
-    /// The name that the device gave the report, if it did.
+    /// The device's own id of the report, if there is one.
     pub report_id: Option<ReportId>,
-    /// What went wrong, if the device said so.
+    /// The error of the sync, if the device reported one.
     pub error: Option<ReportError>,
-    /// What the device says of itself beside its name; no part of what makes it the same event.
+    /// The labels of the device; not part of the event's identity.
     pub labels: Labels,
 }
 
-/// Why a text is no [`ReportId`] or no part of a [`ReportError`].
+/// The reason that a text is no [`ReportId`] or no part of a [`ReportError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidDetail {
     /// A report id is empty or too long.
     #[error("must have 1 to {} characters", ReportId::MAX_CHARS)]
     ReportIdLength,
-    /// A report id holds a character that nobody can see.
+    /// A report id holds an invisible character.
     #[error("must have visible characters only, and has {0}")]
     Unseen(Unseen),
     /// An error's code is empty, too long, or has other characters.
@@ -42,7 +41,7 @@ pub enum InvalidDetail {
 }
 
 impl Details {
-    /// The names of the members, as a report has them.
+    /// The names of the members in a report.
     pub const NAMES: [&str; 3] = ["reportId", "error", "labels"];
 
     /// Returns the names of the members in which the two differ.
@@ -51,7 +50,7 @@ impl Details {
         Self::NAMES.into_iter().zip(differ).filter_map(|(name, differs)| differs.then_some(name))
     }
 
-    /// Returns what tells the report from others of its device and time.
+    /// Returns the identity of the report among those of its device and time.
     pub fn identity(&self, total_files_synced: i64, total_errors: i64, internet_speed: f64) -> Identity<'_> {
         match &self.report_id {
             Some(report_id) => Identity::ReportId(report_id.as_str()),

@@ -1,4 +1,4 @@
-//! What went wrong, by the device's own word.
+//! The error of a sync, as the device reports it.
 
 use utoipa::openapi::{ObjectBuilder, Schema, schema::Type};
 
@@ -11,7 +11,7 @@ use crate::models::{
     },
 };
 
-/// What went wrong, by the device's own word.
+/// The error of a sync, as the device reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ReportError {
     code: Box<str>,
@@ -25,9 +25,9 @@ impl ReportError {
     /// The longest message, in characters.
     pub const MESSAGE_CHARS: usize = 200;
 
-    /// Takes a code, and a message if there is one.
+    /// Returns an error with a code, and a message if there is one.
     ///
-    /// Fails if either is not as it must be.
+    /// Fails if either is invalid.
     pub fn new(code: &str, message: Option<&str>) -> Result<Self, InvalidDetail> {
         let is_known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
         if !(1..=Self::CODE_CHARS).contains(&code.len()) || !code.bytes().all(is_known) {
@@ -45,19 +45,19 @@ impl ReportError {
         Ok(Self { code: code.into(), message: message.map(Into::into) })
     }
 
-    /// A short word for what went wrong.
+    /// Returns the code: a short word for the error.
     pub fn code(&self) -> &str {
         &self.code
     }
 
-    /// What went wrong, for people.
+    /// Returns the message, for people.
     pub fn message(&self) -> Option<&str> {
         self.message.as_deref()
     }
 }
 
-/// Reads `error`. White space in its message becomes plain spaces; a message that cannot be kept
-/// leaves the code. Of a message in another encoding the bytes that are no UTF-8 become U+FFFD.
+/// Reads `error`. White space in its message becomes plain spaces. If the message is invalid, the code is kept alone.
+/// In a message of another encoding, bytes that are not UTF-8 become U+FFFD.
 pub(in crate::models::event) fn read(raw: Raw<'_>, left_out: &mut LeftOut) -> Option<ReportError> {
     let Some(members) = raw.members() else {
         left_out.name("/error", "must be an object with a code");
@@ -77,7 +77,7 @@ pub(in crate::models::event) fn read(raw: Raw<'_>, left_out: &mut LeftOut) -> Op
         .ok()
 }
 
-/// The text of an error's message; null says nothing.
+/// Returns the text of an error's message; null counts as absent.
 fn message(raw: Raw<'_>, left_out: &mut LeftOut) -> Option<String> {
     if matches!(raw, Raw::Json("null")) {
         return None;
@@ -95,7 +95,7 @@ fn message(raw: Raw<'_>, left_out: &mut LeftOut) -> Option<String> {
     text
 }
 
-/// Returns what `error` is in the `OpenAPI` document.
+/// Returns the schema of `error` in the `OpenAPI` document.
 pub(in crate::models::event) fn schema() -> Schema {
     let text = || ObjectBuilder::new().schema_type(Type::String);
     let code = text().min_length(Some(1)).max_length(Some(ReportError::CODE_CHARS)).pattern(Some("^[A-Za-z0-9_.-]+$"));

@@ -1,4 +1,4 @@
-//! The name that a device gives a report.
+//! The id that a device gives a report.
 
 use std::{borrow::Cow, fmt};
 
@@ -13,7 +13,7 @@ use crate::models::{
     },
 };
 
-/// The name that a device gave a report: 1 to 64 visible characters.
+/// The id that a device gives a report: 1 to 64 visible characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ReportId(Box<str>);
 
@@ -21,9 +21,9 @@ impl ReportId {
     /// The longest, in characters.
     pub const MAX_CHARS: usize = 64;
 
-    /// Takes `text` as the name of a report.
+    /// Returns `text` as the id of a report.
     ///
-    /// Fails if it is empty, too long, or holds a character that cannot be seen.
+    /// Fails if it is empty, too long, or holds an invisible character.
     pub fn parse(text: &str) -> Result<Self, InvalidDetail> {
         if text.is_empty() || text.chars().nth(Self::MAX_CHARS).is_some() {
             return Err(InvalidDetail::ReportIdLength);
@@ -31,7 +31,7 @@ impl ReportId {
         Unseen::first_in(text).map_or_else(|| Ok(Self(text.into())), |unseen| Err(InvalidDetail::Unseen(unseen)))
     }
 
-    /// The name as text.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -55,7 +55,7 @@ pub(in crate::models::event) fn read(raw: Raw<'_>, left_out: &mut LeftOut) -> Op
     read.map_err(|detail| left_out.name("/reportId", detail)).ok()
 }
 
-/// Returns what `reportId` is in the `OpenAPI` document.
+/// Returns the schema of `reportId` in the `OpenAPI` document.
 pub(in crate::models::event) fn schema() -> Schema {
     let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1));
     kept_if(text.max_length(Some(ReportId::MAX_CHARS)).format(Some(SchemaFormat::Custom("label".into()))))

@@ -1,4 +1,4 @@
-//! One member of a report, as it stands in the body.
+//! One member of a report, as written in the body.
 
 use std::borrow::Cow;
 
@@ -7,16 +7,16 @@ use crate::models::{
     event::{invalid_event::MALFORMED, json::Raw},
 };
 
-/// One member: what stands in the body, or nothing where it is missing.
+/// One member: its raw value, or nothing if it is missing.
 #[derive(Debug, Default)]
 pub(super) struct Member<'a> {
     pub(super) raw: Option<Raw<'a>>,
-    /// The name by which it came a second time.
+    /// The name of its second occurrence, if there is one.
     pub(super) again: Option<Box<str>>,
 }
 
 impl<'a> Member<'a> {
-    /// Reads the member, or notes under `pointer` why it cannot be read.
+    /// Reads the member, or adds its fault under `pointer`.
     pub(super) fn read<T>(
         &self,
         pointer: &'static str,
@@ -38,7 +38,7 @@ impl<'a> Member<'a> {
         None
     }
 
-    /// A member that may be missing or null.
+    /// Returns a member that may be missing or null.
     pub(super) fn if_any(&self) -> Option<Raw<'a>> {
         self.raw.filter(|raw| !matches!(raw, Raw::Json("null")))
     }

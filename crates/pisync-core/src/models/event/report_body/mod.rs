@@ -1,4 +1,4 @@
-//! The body of a report: what a device sends, as it is read and as the `OpenAPI` document describes it.
+//! The body of a report: the JSON of a device, as parsed and as the `OpenAPI` document describes it.
 
 mod member;
 mod values;
@@ -25,7 +25,7 @@ use super::{
 use crate::models::{Details, DeviceId, FieldError, Ignored, InvalidEvent, Labels};
 
 /// One sync attempt of one device.
-// The members as they stand in the body, not yet looked at.
+// The raw members of the body, not parsed yet.
 #[derive(Debug, Default, ToSchema)]
 #[schema(as = Report, rename_all = "camelCase", example = json!({
     "deviceId": "pibook-1", "timestamp": "2026-11-24T09:00:00Z",
@@ -33,38 +33,38 @@ use crate::models::{Details, DeviceId, FieldError, Ignored, InvalidEvent, Labels
     "reportId": "b55b5e5a-aadc-4321-a12d-51b872166d48"
 }))]
 pub struct ReportBody<'a> {
-    /// The name of the device: 1 to 128 visible characters, the same for ever. White space around it is
-    /// left out, and it is kept in NFC.
+    /// The id of the device: 1 to 128 visible characters, never changed. Surrounding white space is removed, and it is
+    /// stored in NFC.
     #[schema(value_type = String, min_length = 1, max_length = 128, format = "device-id")]
     device_id: Member<'a>,
-    /// When the sync happened: RFC 3339 with an offset, or milliseconds since 1970.
+    /// Time of the sync: RFC 3339 with an offset, or milliseconds since 1970.
     #[schema(schema_with = schema::moment)]
     timestamp: Member<'a>,
     /// Files synced.
     #[schema(value_type = i32, minimum = 0, maximum = 2_147_483_647)]
     total_files_synced: Member<'a>,
-    /// Errors met; over 0 the sync failed.
+    /// Errors of the sync; over 0 the sync failed.
     #[schema(value_type = i32, minimum = 0, maximum = 2_147_483_647)]
     total_errors: Member<'a>,
-    /// Mbps as measured; 0 where it was not.
+    /// Measured speed in Mbps; 0 if it was not measured.
     #[schema(value_type = f64, minimum = 0, maximum = 1_000_000)]
     internet_speed: Member<'a>,
-    /// The name of the report, made once when it is recorded: 1 to 64 visible characters. It tells
-    /// reports apart that have the same time, as those of a clock without a battery do.
+    /// The id of the report, made once when it is recorded: 1 to 64 visible characters. It distinguishes reports with
+    /// the same time, as a clock without a battery makes them.
     #[schema(schema_with = report_id::schema, required = false)]
     report_id: Member<'a>,
-    /// What went wrong, if something did.
+    /// The error of the sync, if there was one.
     #[schema(schema_with = report_error::schema, required = false)]
     error: Member<'a>,
-    /// What the device says of itself, such as its group or the version of its content: up to 8
-    /// names with a value of up to 64 bytes. Numbers and booleans become text.
+    /// Labels of the device, such as its group or the version of its content: up to 8 names with a value of up to 64
+    /// bytes. Numbers and booleans become text.
     #[schema(schema_with = labels::schema, required = false)]
     labels: Member<'a>,
     #[schema(ignore)]
     left_out: LeftOut,
 }
 
-/// The members that a report depends on.
+/// The required members of a report.
 pub(super) struct Substance {
     pub(super) device_id: DeviceId,
     pub(super) timestamp: Timestamp,
@@ -83,7 +83,7 @@ impl<'a> ReportBody<'a> {
         }
     }
 
-    /// Returns the members that a report depends on, or every fault of them.
+    /// Returns the required members, or every fault of them.
     pub(super) fn substance(&self) -> Result<Substance, InvalidEvent> {
         let mut errors = Vec::new();
         let device_id = self.device_id.read("/deviceId", values::device_id, &mut errors);
@@ -94,14 +94,14 @@ impl<'a> ReportBody<'a> {
         let (Some(device_id), Some(timestamp), Some(total_files_synced), Some(total_errors), Some(internet_speed)) =
             (device_id, timestamp, files, total_errors, speed)
         else {
-            // What is no JSON comes first: it is the cause where another member is missing.
+            // Invalid JSON comes first: it is the cause of a missing member.
             errors.sort_by_key(|error: &FieldError| error.code != MALFORMED);
             return Err(InvalidEvent { errors });
         };
         Ok(Substance { device_id, timestamp, total_files_synced, total_errors, internet_speed })
     }
 
-    /// Returns what can be kept of the optional members, and what was left out.
+    /// Returns the valid optional members, and the ones left out.
     pub(super) fn details(self) -> (Details, Vec<Ignored>) {
         let mut left_out = self.left_out;
         let details = Details {
@@ -112,7 +112,7 @@ impl<'a> ReportBody<'a> {
         (details, left_out.into_ignored())
     }
 
-    /// Reads an object that holds something broken: what cannot be read of it matters by where it stands.
+    /// Reads an object with broken values: a broken value counts only in the member that it is in.
     fn from_broken(json: &'a [u8]) -> Option<Self> {
         let mut body = Self::default();
         for (name, value) in broken_members(json)? {
@@ -121,7 +121,7 @@ impl<'a> ReportBody<'a> {
         Some(body)
     }
 
-    /// Adds a member; of one that is there already the value is dropped.
+    /// Adds a member. If it is there already, the new value is dropped.
     fn add(&mut self, name: &str, value: Raw<'a>) {
         let Some((member, optional)) = self.member(name) else { return };
         match (&member.raw, optional) {
@@ -131,7 +131,7 @@ impl<'a> ReportBody<'a> {
         }
     }
 
-    /// Where a member goes, and its pointer if it is optional.
+    /// Returns the place of a member, and its pointer if it is optional.
     fn member(&mut self, name: &str) -> Option<(&mut Member<'a>, Option<&'static str>)> {
         Some(match name {
             "deviceId" | "device_id" => (&mut self.device_id, None),
@@ -153,8 +153,8 @@ impl<'de> Deserialize<'de> for ReportBody<'de> {
     }
 }
 
-/// Reads a [`ReportBody`]. By hand, since of two members of one name the second is an error, and is left out
-/// if the member is optional.
+/// Reads a [`ReportBody`]. Written by hand, since a duplicate member is an error, or is left out if the member is
+/// optional.
 struct Members;
 
 impl<'de> Visitor<'de> for Members {

@@ -1,4 +1,4 @@
-//! The values of the members that a report depends on.
+//! The values of the required members of a report.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::models::{DeviceId, event::json::string};
 
-/// The highest speed that is believed, in Mbps.
+/// The highest accepted speed, in Mbps.
 const MAX_SPEED: f64 = 1_000_000.0;
 
 pub(super) fn device_id(json: &str) -> Result<DeviceId, Cow<'static, str>> {
@@ -36,7 +36,7 @@ pub(super) fn speed(json: &str) -> Result<f64, Cow<'static, str>> {
     value.filter(|value| (0.0..=MAX_SPEED).contains(value)).ok_or("must be a number from 0 to 1000000".into())
 }
 
-/// A time as people write it: RFC 3339 with an offset, or integer milliseconds since 1970.
+/// Returns the time that a text gives: RFC 3339 with an offset, or integer milliseconds since 1970.
 pub fn parse_time(text: &str) -> Option<Timestamp> {
     let parsed: Option<Timestamp> = match text.parse() {
         Ok(millis) => Timestamp::from_millisecond(millis).ok(),
@@ -46,7 +46,7 @@ pub fn parse_time(text: &str) -> Option<Timestamp> {
     Timestamp::from_millisecond(parsed?.as_millisecond()).ok()
 }
 
-/// The ISO 8601 forms that RFC 3339 leaves out (basic format, bracketed zones) are refused.
+/// Returns false for the ISO 8601 forms that RFC 3339 excludes (basic format, bracketed zones).
 fn is_rfc3339_shaped(text: &[u8]) -> bool {
     text.len() >= 20
         && text[..19].iter().enumerate().all(|(i, byte)| match i {
@@ -58,7 +58,7 @@ fn is_rfc3339_shaped(text: &[u8]) -> bool {
         && text[19..].iter().all(|byte| matches!(byte, b'.' | b'0'..=b'9' | b'Z' | b'z' | b'+' | b'-' | b':'))
 }
 
-/// A whole number, also where it is written `8.0` or `1e3`.
+/// Returns a whole number, also one written as `8.0` or `1e3`.
 fn integer(json: &str) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     number(json).or_else(|| {
