@@ -136,9 +136,9 @@ async fn the_metrics_of_all_processes_tell_what_happened() {
             ("pisync_late_total", 0.0),
         ],
     );
-    let alerted = scrape(&alerter_url).await;
+    let of_alerter = scrape(&alerter_url).await;
     has(
-        &alerted,
+        &of_alerter,
         &[
             ("pisync_devices{status=\"failing\"}", 1.0),
             ("pisync_alerts{state=\"firing\"}", 1.0),
@@ -146,7 +146,7 @@ async fn the_metrics_of_all_processes_tell_what_happened() {
             ("pisync_notifications_total{result=\"retried\"}", 0.0),
         ],
     );
-    let all = [ingest, stored, alerted].concat();
+    let all = [ingest, stored, of_alerter].concat();
     assert!(all.contains("/api/device/{id}/sync-history") && !all.contains("pibook"), "a device in a label:\n{all}");
     every_name_is_exposed(&all);
     every_metric_is_documented(&all);
