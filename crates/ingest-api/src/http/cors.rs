@@ -1,4 +1,4 @@
-//! Pages of other origins that may read: an exact list, `GET` alone, no credentials of the browser.
+//! CORS: an exact list of origins that may read, by `GET` only, without credentials.
 
 use std::str::FromStr;
 
@@ -35,14 +35,14 @@ impl FromStr for Origin {
 }
 
 impl Origins {
-    /// Returns the layer of a route that pages of these origins may read.
+    /// Returns the CORS layer of a route for these origins.
     pub(crate) fn layer(&self) -> Cors {
         let layer = Cors::default().allowed_methods(["GET"]).allowed_header(header::AUTHORIZATION).max_age(600);
         self.0.iter().fold(layer.block_on_origin_mismatch(false), |layer, origin| layer.allowed_origin(&origin.0))
     }
 }
 
-/// Makes a refused preflight the problem that every refusal is: a method that is not there.
+/// Turns a refused preflight into the problem of a method that is not allowed.
 pub(crate) async fn refusals_as_problems<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,

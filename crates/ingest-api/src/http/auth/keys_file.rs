@@ -13,11 +13,11 @@ use super::{
     key::{Kept, NewKey, Presented},
 };
 
-/// The keys that are let in, by id.
+/// The valid keys, by id.
 #[derive(Debug, Default)]
 pub struct Keys(HashMap<Box<str>, Kept>);
 
-/// The file as it is written.
+/// The file as written.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct KeysFile {
@@ -40,31 +40,31 @@ pub(crate) struct Entry {
 }
 
 impl Keys {
-    /// The keys of a file that are not revoked.
+    /// Reads the keys of a file that are not revoked.
     ///
-    /// Fails where the file cannot be read or anything in it is not as it should be.
+    /// Fails if the file cannot be read or an entry is invalid.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         KeysFile::parse(&file::read(path, Holds::Hashes)?)
             .and_then(Self::of)
             .with_context(|| path.display().to_string())
     }
 
-    /// How many there are.
+    /// Returns the number of keys.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether nobody is let in.
+    /// Returns whether there are no keys.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The key that was presented, if it is one of these.
+    /// Returns the stored key that was presented, if there is one.
     pub(super) fn find(&self, presented: &Presented<'_>) -> Option<&Kept> {
         self.0.get(presented.id).filter(|kept| kept.is(presented))
     }
 
-    /// The key of an id.
+    /// Returns the key with an id.
     pub(super) fn by_id(&self, id: &str) -> Option<&Kept> {
         self.0.get(id)
     }
@@ -83,12 +83,12 @@ impl Keys {
 }
 
 impl KeysFile {
-    /// The file as it is.
+    /// Reads the whole file, with the revoked keys.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         Self::parse(&file::read(path, Holds::Hashes)?).with_context(|| path.display().to_string())
     }
 
-    /// Adds a key to the file, which is made if need be; the answer is the only copy of the key.
+    /// Adds a key to the file and returns the only copy of it. Creates the file if it is missing.
     pub(crate) fn add(path: &Path, scope: Scope, note: Option<String>) -> anyhow::Result<String> {
         let _lock = file::lock(path)?;
         let mut file = Self::parse(&file::read_if_there(path)?).with_context(|| path.display().to_string())?;
@@ -98,7 +98,7 @@ impl KeysFile {
         Ok(text)
     }
 
-    /// Marks a key as revoked; once is enough.
+    /// Marks a key as revoked; idempotent.
     pub(crate) fn revoke(path: &Path, id: &str) -> anyhow::Result<()> {
         let _lock = file::lock(path)?;
         let mut file = Self::read(path)?;
@@ -116,7 +116,7 @@ impl KeysFile {
     }
 }
 
-/// To the second.
+/// Returns the time, truncated to seconds.
 fn now() -> Timestamp {
     in_seconds(Timestamp::now())
 }

@@ -1,8 +1,8 @@
-//! The head of a request, looked at whole before the framework has it.
+//! Checks the whole head of a request before the framework parses it.
 //!
-//! The framework ends a line at a bare line feed, and other servers do not: what one takes for a
-//! header and the other for a part of a value is how requests are smuggled. And it answers what it
-//! refuses without a word. So here is refused all that it would refuse, with the cause.
+//! The framework ends a line at a bare line feed, and other servers do not. A header for one is a part of a
+//! value for the other, which allows request smuggling. The framework also gives no reason for a refusal. So
+//! this module refuses all that the framework would, with the cause.
 
 use std::mem::MaybeUninit;
 
@@ -12,10 +12,10 @@ use memchr::memchr_iter;
 
 use super::framing::Framing;
 
-/// The most fields of a header: as many as the framework reads.
+/// Maximum number of header fields: the framework's own limit.
 const FIELDS: usize = 96;
 
-/// Why a head is refused, and with which status.
+/// The reason why a head is refused, and the status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fault {
     pub(super) status: u16,
@@ -37,7 +37,7 @@ const fn bad(detail: &'static str) -> Fault {
     Fault { status: 400, detail }
 }
 
-/// What has been read of a head.
+/// The state of a head's line ends.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct LineEnds {
     last: u8,
@@ -47,7 +47,7 @@ pub(super) struct LineEnds {
 }
 
 impl LineEnds {
-    /// Reads on; returns where the head ends, behind the empty line, once that has come.
+    /// Advances; returns the end of the head, behind the empty line, once it has arrived.
     pub(super) fn read(&mut self, bytes: &[u8]) -> Result<Option<usize>, Fault> {
         let is_first = !self.has_lines && self.line == 0;
         if is_first && bytes.iter().find(|byte| !b"\r\n".contains(byte)).is_some_and(|byte| !is_of_method(*byte)) {
@@ -76,7 +76,7 @@ fn is_of_method(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// Looks at a whole head: how the body behind it ends, or why the framework would not take it.
+/// Checks a whole head: returns the framing of its body, or the reason why the framework would refuse it.
 pub(super) fn check(head: &[u8]) -> Result<Framing, Fault> {
     let mut fields = [const { MaybeUninit::uninit() }; FIELDS];
     let mut request = Request::new(&mut []);
@@ -124,9 +124,9 @@ pub(super) fn check(head: &[u8]) -> Result<Framing, Fault> {
     }
 }
 
-/// Whether the framework takes a path.
+/// Returns whether the framework accepts a path.
 fn is_path(path: &str) -> bool {
-    // Most are plain, and reading one takes an allocation.
+    // Most paths are plain, and parsing one allocates.
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._".contains(&byte);
     (path.starts_with('/') && path.bytes().all(is_plain)) || path.parse::<Uri>().is_ok()
 }
@@ -145,7 +145,7 @@ fn of_parser(error: Error) -> Fault {
 mod tests {
     use super::*;
 
-    /// The end of the head.
+    /// Returns the end of the head.
     fn read(head: &str, step: usize) -> Result<Option<usize>, Fault> {
         let (mut line_ends, mut before) = (LineEnds::default(), 0);
         for bytes in head.as_bytes().chunks(step) {
