@@ -18,7 +18,7 @@ use crate::{
 /// The state of the routes.
 #[derive(Debug, Clone)]
 pub struct State {
-    /// The queue in Redis, for its status.
+    /// The queue in Redis.
     pub queue: Queue,
     /// Pushes events into the queue.
     pub producer: Producer,

@@ -1,4 +1,4 @@
-//! `GET /api/v1/devices`: the devices and how they are, by cursor; the failing ones as CSV too.
+//! `GET /api/v1/devices`: the devices and their status, by cursor; the failing ones as CSV too.
 
 use actix_web::{
     HttpResponse,
@@ -18,10 +18,10 @@ use crate::{fleet::Order, http::error::ApiError, state::State};
 
 const HEAD: &str = "deviceId,status,failureCount,failingSince,lastSeenAt,lastSuccessAt,cause,clockSuspectSince";
 
-/// How many devices are looked up together for the CSV.
+/// Number of devices in one lookup for the CSV.
 const TOGETHER: usize = 500;
 
-/// A page of the devices that fit the query.
+/// Returns a page of the devices that match the query.
 #[utoipa::path(
     get,
     path = "/api/v1/devices",
@@ -41,7 +41,7 @@ pub(super) async fn get(query: Query<DevicesQuery>, state: Data<State>) -> Resul
     Ok(list::answer(&state, &scope, items(&state, known).await?, next))
 }
 
-/// All devices that fail, as CSV, worst first.
+/// Returns all failing devices as CSV, worst first.
 #[utoipa::path(
     get,
     path = "/api/v1/devices.csv",

@@ -1,4 +1,4 @@
-//! `GET /metrics`: what this process has counted, and what lies in the queue at this moment.
+//! `GET /metrics`: the counters of this process, and the present state of the queue.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use crate::{http::metrics::Metrics, state::State};
 
-/// How long Redis and `MongoDB` may take: less than a scrape.
+/// Timeout of Redis and `MongoDB`: less than a scrape's.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -27,7 +27,7 @@ struct Place {
     partition: u32,
 }
 
-/// Everything in the text format of Prometheus; without what a server knows while it is away.
+/// Returns all metrics in the text format of Prometheus; those of a server that is down are missing.
 pub(super) async fn get(state: Data<State>, metrics: Data<Metrics>) -> HttpResponse {
     let status = timeout(TIMEOUT, state.queue.status_of_each());
     let (status, devices, liveness) =
@@ -43,7 +43,7 @@ pub(super) async fn get(state: Data<State>, metrics: Data<Metrics>) -> HttpRespo
     }
 }
 
-/// What lies in the queue; without an answer of Redis only that there is none.
+/// Returns the metrics of the queue; without an answer of Redis, only that it is down.
 fn queue_registry(status: &Result<Each<PartitionStatus>, QueueError>, max_queue: u64) -> Registry {
     let mut registry = registry();
     let redis_up = Gauge::<i64>::default();
@@ -73,7 +73,7 @@ fn queue_registry(status: &Result<Each<PartitionStatus>, QueueError>, max_queue:
     registry
 }
 
-/// How many devices have which status.
+/// Returns the number of devices by status.
 fn devices_registry(counts: [(DeviceStatus, u64); 4]) -> Registry {
     let mut registry = registry();
     let devices = Family::<[(&'static str, &'static str); 1], Gauge>::default();
@@ -84,7 +84,7 @@ fn devices_registry(counts: [(DeviceStatus, u64); 4]) -> Registry {
     registry
 }
 
-/// Whether anybody is being alerted, by what alerters wrote down in Redis.
+/// Returns whether an alerter is alive, by its heartbeats in Redis.
 fn alerter_registry(liveness: &Liveness, now: Timestamp) -> Registry {
     let mut registry = registry();
     let (up, last_tick) = (Gauge::<i64>::default(), Gauge::<i64>::default());

@@ -1,4 +1,4 @@
-//! `/api/v1/silences`: what nobody wants to hear of.
+//! `/api/v1/silences`: lists, creates, ends and previews silences.
 #![expect(unused_qualifications, reason = "what utoipa makes of params")]
 
 use actix_web::{
@@ -23,25 +23,25 @@ use crate::{
     state::State,
 };
 
-/// The most silences that are listed.
+/// Maximum number of silences in the list.
 const LISTED: u32 = 1_000;
 
-/// The silences that are not over.
+/// The silences that have not ended.
 #[derive(Serialize, ToSchema)]
 pub(super) struct SilenceList {
     items: Vec<SilenceItem>,
 }
 
-/// A silence that would be.
+/// A silence to preview.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct PreviewQuery {
-    /// One matcher in each line.
+    /// One matcher per line.
     #[param(min_length = 1)]
     matchers: String,
 }
 
-/// The silences that are in force or will be.
+/// Returns the active and the future silences.
 #[utoipa::path(
     get,
     path = "/api/v1/silences",
@@ -57,7 +57,7 @@ pub(super) async fn get(state: Data<State>) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(SilenceList { items }))
 }
 
-/// Adds a silence.
+/// Creates a silence.
 #[utoipa::path(
     post,
     path = "/api/v1/silences",
@@ -114,7 +114,7 @@ pub(super) async fn delete(id: Path<String>, state: Data<State>) -> Result<HttpR
     Err(ApiError::Unknown("silence"))
 }
 
-/// What a silence would be about.
+/// Returns the reach of a silence.
 #[utoipa::path(
     get,
     path = "/api/v1/silences/preview",

@@ -1,4 +1,4 @@
-//! `GET /api/device/{id}/sync-history`: what a device has reported, newest first.
+//! `GET /api/device/{id}/sync-history`: the reports of a device, newest first.
 
 use actix_web::{
     HttpResponse,
@@ -15,7 +15,7 @@ use crate::{
     state::State,
 };
 
-/// A page of the history; an unknown device has none.
+/// Returns a page of the history; empty for an unknown device.
 #[utoipa::path(
     get,
     path = "/api/device/{id}/sync-history",
