@@ -1,11 +1,11 @@
-//! The last full hour against the same hour of the day before: what changed.
+//! The last full hour, compared with the same hour of the day before.
 
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{models::SyncHour, time::hour_of};
 
 use super::relative_time::{Moment, grouped, percent};
 
-/// What is said of the last full hour.
+/// The texts about the last full hour.
 #[derive(Debug)]
 pub(super) struct Yesterday {
     pub(super) hour: Moment,
@@ -16,7 +16,7 @@ pub(super) struct Yesterday {
 }
 
 impl Yesterday {
-    /// Nothing where that hour is not known.
+    /// Returns `None` if that hour is unknown.
     pub(super) fn of(hours: &[SyncHour], now: Timestamp) -> Option<Self> {
         let back = |by| hour_of(now).checked_sub(SignedDuration::from_hours(by)).ok();
         let at = |hour: Option<Timestamp>| hours.iter().find(|known| Some(known.hour) == hour);
@@ -36,7 +36,7 @@ impl Yesterday {
     }
 }
 
-/// How much more or less often syncs failed, in points of percent.
+/// Returns the change of the failure rate, in percentage points.
 #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
 fn change(hour: &SyncHour, before: &SyncHour) -> String {
     let share = |hour: &SyncHour| 100.0 * hour.failed as f64 / ((hour.good + hour.failed).max(1)) as f64;

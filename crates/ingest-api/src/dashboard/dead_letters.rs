@@ -1,4 +1,4 @@
-//! `/dead-letters`: messages that could not have their effect, for operators to see and treat.
+//! `/dead-letters`: messages that could not be processed, for operators to requeue or purge.
 
 use std::collections::BTreeMap;
 
@@ -17,10 +17,10 @@ use super::{
 };
 use crate::{http::error::ApiError, state::State};
 
-/// How many letters of a partition are shown.
+/// Number of letters shown for each partition.
 const SHOWN: usize = 50;
 
-/// How much of a message is shown, in bytes.
+/// Maximum length of a message that is shown, in bytes.
 const BYTES: usize = 2_000;
 
 struct Letter {
@@ -41,12 +41,12 @@ struct DeadLettersPage {
     frame: Frame,
     letters: Vec<Letter>,
     total: String,
-    /// The partitions whose letters cannot be shown, and why.
+    /// The partitions whose letters are unavailable, with the error.
     untold: Vec<(u16, String)>,
     done: &'static str,
 }
 
-/// What is to be done with a letter.
+/// An action on a letter.
 #[derive(Deserialize)]
 pub(super) struct Order {
     token: String,
@@ -55,7 +55,7 @@ pub(super) struct Order {
     id: String,
 }
 
-/// The newest letters of each partition.
+/// Returns the newest letters of each partition.
 pub(super) async fn get(
     request: HttpRequest,
     mut viewer: Viewer,
@@ -71,7 +71,7 @@ pub(super) async fn get(
     letters.sort_by_key(|buried| std::cmp::Reverse(buried.letter.died_at));
     let status = state.queue.status_of_each().await.map_err(ApiError::from)?;
     let total: u64 = status.told.iter().map(|partition| partition.dead).sum();
-    // One reason is shown for each partition, whichever question met it.
+    // One error is shown for each partition, whichever query had it.
     let untold: BTreeMap<_, _> = found.untold.into_iter().chain(status.untold).collect();
     let page = DeadLettersPage {
         frame: viewer.frame("Dead letters", "/dead-letters"),
@@ -88,7 +88,7 @@ pub(super) async fn get(
     Ok(render_with(cookie, &page))
 }
 
-/// Puts one back, or throws it away.
+/// Requeues or purges a letter.
 pub(super) async fn post(
     viewer: Viewer,
     order: PageForm<Order>,

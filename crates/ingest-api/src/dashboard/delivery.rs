@@ -1,4 +1,4 @@
-//! What became of the messages about an incident, receiver by receiver.
+//! The delivery of an incident's messages, by receiver.
 
 use std::collections::BTreeSet;
 
@@ -7,23 +7,23 @@ use pisync_core::models::{Entry, Incident};
 
 use super::relative_time::Moment;
 
-/// How it stands with one receiver.
+/// The delivery to one receiver.
 #[derive(Debug)]
 pub(super) struct Delivery {
     pub(super) receiver: String,
-    /// The word for its look: `sent`, `waiting`, `retrying` or `dead`.
+    /// CSS class: `sent`, `waiting`, `retrying` or `dead`.
     pub(super) class: &'static str,
-    /// A sign that tells them apart without colour.
+    /// A sign that tells the classes apart without colour.
     pub(super) sign: &'static str,
-    /// What became of it.
+    /// The state in words.
     pub(super) said: String,
-    /// When it did, or will go on.
+    /// Time of the last delivery, or of the next attempt.
     pub(super) at: Option<Moment>,
-    /// What the receiver said last, where it did not take it.
+    /// Last error of the receiver, if it refused the message.
     pub(super) why: String,
 }
 
-/// Each receiver that has got a message about an incident, or has to, in the order of their names.
+/// Returns the delivery to each receiver of an incident's messages, ordered by name.
 pub(super) fn of(incident: &Incident, now: Timestamp) -> Vec<Delivery> {
     let told = incident.told.iter().map(|told| told.receiver.as_str());
     let entries = incident.outbox.iter().chain(&incident.dead).map(|entry| entry.receiver.as_str());
@@ -31,7 +31,8 @@ pub(super) fn of(incident: &Incident, now: Timestamp) -> Vec<Delivery> {
     receivers.into_iter().map(|receiver| to(receiver, incident, now)).collect()
 }
 
-/// What has to leave comes before what was given up, and that before what was sent earlier.
+/// Returns the delivery to a receiver: a pending message takes precedence over a dead one, and that over an
+/// earlier sent one.
 fn to(receiver: &str, incident: &Incident, now: Timestamp) -> Delivery {
     if let Some(entry) = incident.outbox.iter().find(|entry| entry.receiver == receiver) {
         return leaving(entry, now);

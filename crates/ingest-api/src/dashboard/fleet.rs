@@ -1,4 +1,4 @@
-//! `GET /`: the fleet: whether to act, and what is wrong.
+//! `GET /`: the state of the fleet, and whether to act.
 
 use std::{future::Future, time::Duration};
 
@@ -31,13 +31,13 @@ use crate::{
     state::State,
 };
 
-/// How long a part may take before the page goes without it.
+/// Timeout of a part of the page; the page is sent without it.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How many incidents are counted by their cause.
+/// Number of incidents that are counted by cause.
 const COUNTED: u32 = 200;
 
-/// How many of the worst devices are named.
+/// Number of worst devices that are named.
 const WORST: usize = 8;
 
 #[derive(Template)]
@@ -54,9 +54,9 @@ struct FleetPage {
     yesterday: Option<Yesterday>,
     changed: Option<Changed>,
     week: Vec<HourRow>,
-    /// Nothing where the hours are not known.
+    /// `None` if the hours are unknown.
     speeds: Option<Vec<SpeedRow>>,
-    /// Nothing where it is not known who fails.
+    /// `None` if the failing devices are unknown.
     worst: Option<Vec<Row>>,
 }
 
@@ -86,16 +86,16 @@ struct HourRow {
     late: String,
 }
 
-/// Syncs with connections of some speed: how many, and how many of them failed.
+/// Syncs within a range of speeds: their number, and the share that failed.
 struct SpeedRow {
     label: String,
     syncs: String,
     share: String,
-    /// The failed ones, of 100.
+    /// The share in percent.
     width: u64,
 }
 
-/// The page. What a server does not tell in time is left out, and said to be.
+/// Returns the page. A part whose server does not answer in time is left out, with a note.
 pub(super) async fn get(
     request: HttpRequest,
     viewer: Viewer,
@@ -166,7 +166,7 @@ fn device_totals(counts: &[(DeviceStatus, u64)]) -> DeviceTotals {
     }
 }
 
-/// What is asked, unless it fails or takes too long.
+/// Returns the answer, unless it fails or times out.
 async fn in_time<T: Send + 'static, F>(state: &State, ask: impl FnOnce(State) -> F) -> Option<T>
 where
     F: Future<Output = Result<T, ApiError>> + Send + 'static,
@@ -183,7 +183,7 @@ where
 }
 
 async fn open_incidents(state: State) -> Result<Incidents, ApiError> {
-    // What another alert holds back is no incident of its own.
+    // An inhibited alert is not an incident of its own.
     let firing = AlertFilter { state: Some(AlertState::Firing), device_id: None, held: Held::Not };
     let open = state.store.alerts().list(&firing, None, COUNTED).await?;
     let mut incidents = Incidents { and_more: open.more, ..Incidents::default() };
@@ -259,7 +259,7 @@ impl HourRow {
     }
 }
 
-/// The speeds of some hours, a few buckets together.
+/// Returns the speeds of some hours, a few buckets merged into each row.
 fn speeds(hours: &[SyncHour]) -> Vec<SpeedRow> {
     let (mut all, mut failed) = (Speeds::default(), Speeds::default());
     for hour in hours {

@@ -1,4 +1,4 @@
-//! Incidents as the pages show them, those that are alike together.
+//! Incidents as the pages show them, grouped by rule, cause and state.
 
 use std::collections::HashMap;
 
@@ -17,13 +17,13 @@ use super::{
 };
 use crate::http::error::ApiError;
 
-/// What an alert is about that is about no single device.
+/// Subject of an alert that is not about a single device.
 const WHOLE_FLEET: &str = "the whole fleet";
 
 /// Incidents of one rule, one cause and one state.
 pub(super) struct Group {
     pub(super) name: String,
-    /// The cause as it was told, where the rule has any.
+    /// The cause at the last notification; empty for a rule without causes.
     pub(super) cause: &'static str,
     pub(super) is_firing: bool,
     pub(super) incidents: Vec<Row>,
@@ -32,11 +32,11 @@ pub(super) struct Group {
 /// An incident.
 pub(super) struct Row {
     pub(super) id: String,
-    /// The device, or all of them.
+    /// The device, or the whole fleet.
     pub(super) subject: String,
-    /// Where its page is; nowhere where it is about all of them.
+    /// Address of the device's page; empty for the whole fleet.
     pub(super) href: String,
-    /// How bad it is, in words; empty where the rule alone says it.
+    /// The severity in words; empty if the rule's name is enough.
     pub(super) evidence: String,
     pub(super) began: Moment,
     pub(super) lasted: String,
@@ -44,23 +44,23 @@ pub(super) struct Row {
     pub(super) taken: Option<Taken>,
     pub(super) is_silenced: bool,
     pub(super) is_held: bool,
-    /// Where it is silenced.
+    /// Address of the form that silences it.
     pub(super) silence: String,
 }
 
-/// Someone has taken it on.
+/// An acknowledgement.
 pub(super) struct Taken {
     pub(super) by: String,
     pub(super) comment: String,
     pub(super) at: Moment,
 }
 
-/// How many failed syncs in a row devices have now, by the counters that the list of devices shows: an
-/// alert keeps the number that was told last.
+/// The present failed syncs in a row of the devices, from the counters of the device list; an alert keeps the
+/// number of its last notification.
 pub(super) struct Counts(HashMap<DeviceId, i32>);
 
 impl Counts {
-    /// Returns those of the devices of open incidents.
+    /// Returns the counts of the devices with open incidents.
     pub(super) async fn of(store: &Store, found: &[Incident]) -> Result<Self, ApiError> {
         let open = found.iter().map(|incident| &incident.alert).filter(|alert| alert.state == AlertState::Firing);
         let devices: Vec<_> = open.filter_map(Alert::device_id).collect();
@@ -95,7 +95,7 @@ impl Counts {
     }
 }
 
-/// Those that are alike together, each group in the order of the list.
+/// Groups the incidents; each group keeps the order of the list.
 pub(super) fn grouped(found: &[Incident], counts: &Counts, now: Timestamp) -> Vec<Group> {
     let mut groups = Vec::<Group>::new();
     for listed in found {
@@ -139,7 +139,7 @@ impl Row {
     }
 }
 
-/// The cause of failed syncs as it was told; empty for rules that are about something else.
+/// Returns the cause of failed syncs at the last notification; empty for other rules.
 pub(super) fn cause(alert: &Alert) -> &'static str {
     match alert.name {
         AlertName::DEVICE_SYNC_FAILING | AlertName::FLEET_SYNC_FAILING => alert.cause.as_str(),
@@ -147,7 +147,7 @@ pub(super) fn cause(alert: &Alert) -> &'static str {
     }
 }
 
-/// The rule and what it is about, in words.
+/// Returns the rule and its subject, in words.
 pub(super) fn in_words(incident: &Incident) -> String {
     let alert = &incident.alert;
     format!("{} of {}", alert.name, subject(alert))

@@ -1,4 +1,4 @@
-//! Alerts that another one holds back: a line for all of them, so that they do not hide the rest.
+//! Alerts inhibited by another one: one line for all, so that they do not hide the rest.
 
 use jiff::Timestamp;
 use pisync_core::{
@@ -12,24 +12,24 @@ use super::{
 };
 use crate::{http::error::ApiError, state::State};
 
-/// How many alerts are shown with those that they hold back.
+/// Number of inhibiting alerts that are shown.
 const HOLDING: usize = 10;
 
-/// How many of those are named.
+/// Number of inhibited alerts that are named for each.
 const NAMED: u32 = 20;
 
-/// What one alert holds back.
+/// The alerts that one alert inhibits.
 pub(super) struct HeldBack {
     pub(super) by: String,
-    /// What the one that holds back is about, in words.
+    /// The rule and the subject of the inhibiting alert, in words.
     pub(super) because: String,
     pub(super) count: String,
     pub(super) newest: Vec<Row>,
-    /// Whether there are more than are named.
+    /// Whether there are more than the named ones.
     pub(super) and_more: bool,
 }
 
-/// All that is held back now, the most first.
+/// Returns all inhibited alerts, by inhibiting alert, the most first.
 pub(super) async fn all(state: &State, now: Timestamp) -> Result<Vec<HeldBack>, ApiError> {
     let counts = state.store.alerts().held_counts().await?;
     let mut held = Vec::new();

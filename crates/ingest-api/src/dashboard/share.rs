@@ -1,6 +1,6 @@
-//! `/share` and `/shared`: a link by which anyone sees the pages until its end, and does nothing.
+//! `/share` and `/shared`: a link by which anyone can see the pages until its end, without actions.
 //!
-//! The link is sealed and kept nowhere: it ends at its time, and with the key of who made it.
+//! The link is signed and not stored: it ends at its time, and with the key of its maker.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -28,17 +28,17 @@ use crate::{
     state::State,
 };
 
-/// How long a link may be good, in hours: as long as the page offers.
+/// Maximum lifetime of a link, in hours: the longest one on the page.
 const LONGEST: u32 = 30 * 24;
 
-/// How long a link is to be good.
+/// The requested lifetime.
 #[derive(Deserialize)]
 pub(super) struct Wanted {
     token: String,
     hours: String,
 }
 
-/// What a link says.
+/// The credential in a link.
 #[derive(Deserialize)]
 pub(super) struct Pass {
     pass: Option<String>,
@@ -56,13 +56,13 @@ struct Link {
     end: Moment,
 }
 
-/// The form, for operators.
+/// Returns the form, for operators.
 pub(super) async fn get(viewer: Viewer, authenticator: Data<Authenticator>) -> Result<HttpResponse, PageError> {
     may_share(&viewer, &authenticator)?;
     Ok(render(&SharePage { frame: viewer.frame("Share", "/share"), link: None }))
 }
 
-/// Makes a link. It is shown this once.
+/// Makes a link and shows it once.
 pub(super) async fn post(
     request: HttpRequest,
     viewer: Viewer,
@@ -84,7 +84,7 @@ pub(super) async fn post(
     Ok(render(&SharePage { frame: viewer.frame("Share", "/share"), link }))
 }
 
-/// Where a link leads: to the pages, with a cookie that opens them.
+/// Follows a link: sets its cookie and redirects to the pages.
 pub(super) async fn follow(
     request: HttpRequest,
     query: Query<Pass>,

@@ -1,4 +1,4 @@
-//! The strip of states: how many devices have which, and how many had it at that hour yesterday.
+//! The number of devices by status, now and at this hour yesterday.
 
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::http::error::ApiError;
 
-/// A status and how many devices have it.
+/// A status and its number of devices.
 #[derive(Debug)]
 pub(super) struct Tile {
     pub(super) status: &'static str,
@@ -21,29 +21,29 @@ pub(super) struct Tile {
     pub(super) label: &'static str,
     pub(super) count: String,
     pub(super) share: String,
-    /// What the status means, where its word alone does not say it.
+    /// Explanation of the status, if its word is not enough.
     pub(super) note: String,
-    /// Against yesterday; empty where that is not known.
+    /// Change since yesterday; empty if that is unknown.
     pub(super) change: String,
 }
 
-/// All of them.
+/// All statuses.
 #[derive(Debug)]
 pub(super) struct States {
     pub(super) tiles: Vec<Tile>,
     pub(super) total: String,
-    /// When they were counted that these are compared with.
+    /// Time of the counts of yesterday.
     pub(super) compared: Option<Moment>,
 }
 
-/// What was counted at this hour yesterday, if anything was.
+/// Returns the counts at this hour yesterday, if there are any.
 pub(super) async fn of_yesterday(store: &Store, now: Timestamp) -> Result<Option<StatusHour>, ApiError> {
     let hour = hour_of(now).checked_sub(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MIN);
     Ok(store.status_hours().find(hour).await?)
 }
 
 impl States {
-    /// As counted now; a device is silent of which nothing was heard for `silent_after`.
+    /// Returns the present counts; `silent_after` is for the explanation of silent.
     pub(super) fn of(
         counts: &[(DeviceStatus, u64)],
         silent_after: SignedDuration,

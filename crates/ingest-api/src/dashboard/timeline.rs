@@ -1,4 +1,4 @@
-//! What a device did, and what was done about it, in one list.
+//! The history of a device and of the actions on it, in one list.
 
 use std::cmp::Reverse;
 
@@ -10,7 +10,7 @@ use pisync_core::{
 
 use super::{incidents, relative_time::Moment};
 
-/// How many of the newest lines are shown.
+/// Maximum number of lines, the newest ones.
 const LINES: usize = 60;
 
 /// A line of the timeline.
@@ -18,13 +18,13 @@ const LINES: usize = 60;
 pub(super) struct Line {
     at: Timestamp,
     pub(super) moment: Moment,
-    /// The word for its look: `good`, `failed`, `alert` or `action`.
+    /// CSS class: `good`, `failed`, `alert` or `action`.
     pub(super) class: &'static str,
     pub(super) sign: &'static str,
     pub(super) said: String,
 }
 
-/// Whether a silence is about alerts of this device, which says this of itself.
+/// Returns whether a silence matches an alert of this device with these labels.
 pub(super) fn is_about(silence: &Silence, device_id: &DeviceId, labels: &Labels) -> bool {
     AlertName::KNOWN.into_iter().any(|name| {
         let alert = Alert::new(name, Subject::Device(device_id.clone()), Timestamp::UNIX_EPOCH);
@@ -32,7 +32,7 @@ pub(super) fn is_about(silence: &Silence, device_id: &DeviceId, labels: &Labels)
     })
 }
 
-/// Syncs, incidents, who took them on, and silences, newest first.
+/// Returns syncs, incidents, acknowledgements and silences, newest first.
 pub(super) fn of(rows: &[StoredEvent], incidents: &[Incident], silences: &[Silence], now: Timestamp) -> Vec<Line> {
     let line = |(at, class, sign, said)| Line { at, moment: Moment::new(at, now), class, sign, said };
     let said = rows.iter().map(sync).chain(incidents.iter().flat_map(incident));

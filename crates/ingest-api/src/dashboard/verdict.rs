@@ -14,46 +14,46 @@ use super::{
     whole_fleet,
 };
 
-/// For how long events may wait before the picture is no picture of now.
+/// Age of the oldest event from which the numbers are out of date, in seconds.
 const STALLED_SECONDS: i64 = 300;
 
-/// How long an absence of ours has to be to be spoken of, and for how long it is.
+/// Minimum duration of a downtime that is mentioned, and for how long afterwards.
 const AWAY: SignedDuration = SignedDuration::from_mins(5);
 const SPOKEN_OF: SignedDuration = SignedDuration::from_hours(24);
 
-/// What is known of the system at this moment.
+/// The known state of the system.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Situation {
-    /// The queue; nothing where Redis does not answer.
+    /// The queue; `None` if Redis does not answer.
     pub(super) queue: Option<QueueState>,
-    /// Who is alive; nothing where Redis does not answer.
+    /// Liveness of the processes; `None` if Redis does not answer.
     pub(super) alive: Option<Alive>,
-    /// Open incidents; nothing where `MongoDB` does not answer.
+    /// Open incidents; `None` if `MongoDB` does not answer.
     pub(super) incidents: Option<Incidents>,
-    /// How many devices there are; nothing where they could not be counted in time.
+    /// Device counts; `None` if they were not available in time.
     pub(super) devices: Option<DeviceTotals>,
-    /// The last time that nobody listened, if that is not long ago.
+    /// The last downtime, if it is recent.
     pub(super) away: Option<Away>,
 }
 
-/// The queue as far as a verdict needs it.
+/// The values of the queue that a verdict needs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct QueueState {
-    /// Seconds that the oldest event has waited.
+    /// Age of the oldest event, in seconds.
     pub(super) oldest_seconds: i64,
-    /// Whether a person has told the workers to stop.
+    /// Whether an operator has paused the workers.
     pub(super) is_paused: bool,
     pub(super) dead_letters: u64,
 }
 
-/// Which processes are alive.
+/// Liveness of the processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Alive {
     pub(super) worker: Contact,
     pub(super) alerter: Contact,
 }
 
-/// Devices that are known, and those that fail or are silent.
+/// The number of known, failing and silent devices.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct DeviceTotals {
     pub(super) known: u64,
@@ -61,10 +61,10 @@ pub(super) struct DeviceTotals {
     pub(super) silent: u64,
 }
 
-/// A time in which nobody listened.
+/// A downtime: no report was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Away {
-    /// For how long, and how long ago it ended, in seconds.
+    /// Duration, and time since its end, in seconds.
     lasted: i64,
     ended: i64,
 }
@@ -72,39 +72,39 @@ pub(super) struct Away {
 /// Open incidents by their cause.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Incidents {
-    /// Those of no single device.
+    /// Incidents that are not about a single device.
     pub(super) fleet: Vec<Alert>,
     pub(super) connectivity: u64,
     pub(super) content: u64,
     pub(super) unknown: u64,
-    /// Devices that fail and recover in turn, and those that are silent.
+    /// Flapping devices, and silent ones.
     pub(super) flapping: u64,
     pub(super) silent: u64,
     /// Whether there are more than were counted.
     pub(super) and_more: bool,
 }
 
-/// What is the matter, and what to make of it.
+/// A problem, with its advice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Condition {
-    /// The word for its look: `blind`, `act`, `watch` or `quiet`.
+    /// CSS class: `blind`, `act`, `watch` or `quiet`.
     pub(super) level: &'static str,
-    /// A sign that tells them apart without colour.
+    /// A sign that tells the levels apart without colour.
     pub(super) sign: &'static str,
     pub(super) headline: String,
     pub(super) advice: String,
 }
 
-/// How it stands: the most urgent condition, and all others.
+/// The most urgent condition, and all others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Verdict {
     pub(super) first: Condition,
     pub(super) others: Vec<Condition>,
-    /// Whether there are open incidents to be looked at.
+    /// Whether there are open incidents.
     pub(super) has_incidents: bool,
 }
 
-/// Each kind of trouble, the most urgent first. A new kind is one more function here.
+/// Each kind of problem, the most urgent first. A new kind is one more function here.
 const CONDITIONS: [fn(&Situation) -> Vec<Condition>; 15] = [
     redis_away,
     nobody_is_alerted,
@@ -124,7 +124,7 @@ const CONDITIONS: [fn(&Situation) -> Vec<Condition>; 15] = [
 ];
 
 impl Away {
-    /// The last of these times, where it is to be spoken of.
+    /// Returns the last downtime, if it is to be mentioned.
     pub(super) fn last(gaps: &[Gap], now: Timestamp) -> Option<Self> {
         let last = gaps.last().filter(|gap| now.duration_since(gap.to) < SPOKEN_OF)?;
         let lasted = last.to.duration_since(last.from);
@@ -160,7 +160,7 @@ impl Incidents {
         self.failing() + self.flapping + self.silent
     }
 
-    /// What is said of single devices.
+    /// Returns the sentences about single devices.
     fn said_of_devices(&self) -> Vec<String> {
         let failing =
             (self.failing() > 0).then(|| format!("Devices that keep failing: {}, as last told.", self.causes()));
@@ -205,7 +205,7 @@ impl Condition {
 }
 
 impl Situation {
-    /// Whether it is known that no device was ever heard of: nobody has to be woken then.
+    /// Returns whether no device has ever reported: nobody has to act then.
     fn is_unused(&self) -> bool {
         self.devices.is_some_and(|devices| devices.known == 0)
     }
@@ -216,7 +216,7 @@ impl Situation {
 }
 
 impl Verdict {
-    /// The verdict on a situation: all conditions that hold, the most urgent first.
+    /// Returns the verdict on a situation: all conditions that hold, the most urgent first.
     pub(super) fn of(situation: &Situation) -> Self {
         let mut found = CONDITIONS.iter().flat_map(|condition| condition(situation));
         let first = found.next().unwrap_or_else(Condition::quiet);
@@ -226,7 +226,7 @@ impl Verdict {
     }
 }
 
-/// That nobody is being alerted, if an alerter is missing.
+/// Returns the warning that no alerter is running, if so.
 pub(super) fn nobody(alerter: Contact) -> Option<String> {
     match alerter {
         Contact::Alive(_) => None,
@@ -249,7 +249,7 @@ fn nobody_is_alerted(situation: &Situation) -> Vec<Condition> {
 }
 
 fn alerter_unknown(situation: &Situation) -> Vec<Condition> {
-    // Where Redis does not answer at all, that is said.
+    // If Redis does not answer at all, another condition says so.
     let is_unknown = situation.alive.is_none() && situation.queue.is_some();
     let advice = "Redis did not say in time when an alerter last ran. This page asks again.";
     is_unknown
@@ -305,7 +305,8 @@ fn device_incidents(situation: &Situation) -> Vec<Condition> {
     vec![Condition::act(headline, incidents.said_of_devices().join(" "))]
 }
 
-/// Devices that fail and are in no open incident: none where the fleet has one, which may have them all.
+/// Returns the condition of failing devices without an open incident; none if the fleet has one, which may
+/// include them.
 fn failing_without_incident(situation: &Situation) -> Vec<Condition> {
     let (Some(devices), Some(incidents)) = (situation.devices, &situation.incidents) else { return Vec::new() };
     if incidents.and_more || situation.fleet_incident_of(AlertName::FLEET_SYNC_FAILING) {
@@ -332,7 +333,7 @@ fn failing_without_incident(situation: &Situation) -> Vec<Condition> {
 }
 
 fn devices_unknown(situation: &Situation) -> Vec<Condition> {
-    // Where a server does not answer at all, that is said.
+    // If a server does not answer at all, another condition says so.
     let is_unknown = situation.devices.is_none() && situation.queue.is_some() && situation.incidents.is_some();
     let advice = "They could not be counted in time. This page asks again.";
     is_unknown.then(|| Condition::watch("Device counts are unavailable", advice)).into_iter().collect()
@@ -343,7 +344,7 @@ fn pisync_was_away(situation: &Situation) -> Vec<Condition> {
     situation.away.map(say).into_iter().collect()
 }
 
-/// Devices that are silent and in no open incident.
+/// Returns the condition of silent devices without an open incident.
 fn silent_without_incident(situation: &Situation) -> Vec<Condition> {
     let Some(devices) = situation.devices else { return Vec::new() };
     let told = situation.incidents.as_ref().map_or(0, |incidents| incidents.silent);
@@ -403,7 +404,7 @@ mod tests {
         many(AlertName::FLEET_SYNC_FAILING, Cause::Content, [("content", 200.into())])
     }
 
-    /// All that is said, in its order.
+    /// Returns the level and all headlines, in their order.
     fn said(situation: &Situation) -> (&'static str, String) {
         let verdict = Verdict::of(situation);
         let all = [&verdict.first].into_iter().chain(&verdict.others);
@@ -411,7 +412,7 @@ mod tests {
         (verdict.first.level, all.collect::<Vec<_>>().join(" "))
     }
 
-    /// A change of the situation that brings a condition about, and its first words.
+    /// A change of the situation that causes a condition, and the start of its headline.
     type Trouble = (fn(&mut Situation), &'static str);
 
     fn queue(situation: &mut Situation) -> &mut QueueState {
@@ -426,7 +427,7 @@ mod tests {
         situation.devices.get_or_insert_default()
     }
 
-    /// Those that can hold at the same time, the most urgent first.
+    /// The conditions that can hold at the same time, the most urgent first.
     const TROUBLES: [Trouble; 11] = [
         (
             |of| of.alive.iter_mut().for_each(|alive| alive.alerter = Contact::Lost(SignedDuration::from_secs(240))),

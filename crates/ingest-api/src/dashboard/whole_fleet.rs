@@ -1,4 +1,4 @@
-//! Alerts of many devices in plain words: what is the matter, and where to look.
+//! Alerts of many devices in plain words: the problem, and the advice.
 
 use jiff::Timestamp;
 use pisync_core::models::{Alert, AlertName, Cause, FleetStats};
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::relative_time::grouped;
 
-/// What is the matter, in a few words.
+/// Returns the problem, in a few words.
 pub(super) fn headline(alert: &Alert) -> String {
     let (part, whole) = alert.finding.as_ref().map_or((0, 0), |finding| (finding.part, finding.whole));
     let (part, whole) = (grouped(part), grouped(whole));
@@ -27,7 +27,7 @@ pub(super) fn headline(alert: &Alert) -> String {
     }
 }
 
-/// What is known of it, and where to look.
+/// Returns the known facts, and the advice.
 pub(super) fn advice(alert: &Alert) -> String {
     let look = match (alert.name, alert.cause) {
         (AlertName::FLEET_SYNC_FAILING, Cause::Content) => {
@@ -53,7 +53,7 @@ pub(super) fn advice(alert: &Alert) -> String {
     }
 }
 
-/// Returns the facts that a rule found, in words.
+/// Returns the facts of a rule's findings, in words.
 pub(super) fn known(rule: AlertName, finding: &FleetStats) -> String {
     let number = |fact: &str| finding.facts.get(fact).and_then(Value::as_i64);
     let said = |fact: &str, before: &str, after: &str| Some(format!("{before}{}{after}", number(fact)?));
@@ -78,7 +78,7 @@ pub(super) fn known(rule: AlertName, finding: &FleetStats) -> String {
     said.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// What holds back most comes first.
+/// Returns the rank of an alert; the one that inhibits most comes first.
 pub(super) fn rank(alert: &Alert) -> u8 {
     match alert.name {
         AlertName::PIPELINE_STALLED => 0,
