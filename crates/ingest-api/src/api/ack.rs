@@ -36,7 +36,7 @@ pub(super) struct AckBody {
     path = "/api/v1/alerts/{id}/ack",
     tag = "fleet",
     operation_id = "ackAlert",
-    summary = "Take an incident on",
+    summary = "Acknowledge an incident",
     params(("id" = String, Path, description = "The incident", pattern = "^[0-9a-f]{24}$")),
     request_body = AckBody,
     responses((status = 200, description = "The incident", body = AlertItem))
@@ -61,7 +61,7 @@ pub(super) async fn post(
     path = "/api/v1/alerts/{id}/ack",
     tag = "fleet",
     operation_id = "unackAlert",
-    summary = "Give an incident back",
+    summary = "Withdraw an acknowledgement",
     params(("id" = String, Path, description = "The incident", pattern = "^[0-9a-f]{24}$")),
     responses((status = 200, description = "The incident", body = AlertItem))
 )]

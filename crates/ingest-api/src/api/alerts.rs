@@ -167,7 +167,7 @@ struct DeadMessage {
     path = "/api/v1/alerts",
     tag = "fleet",
     operation_id = "alerts",
-    summary = "The incidents, those that began last first",
+    summary = "Incidents, newest first",
     params(AlertsQuery),
     responses((status = 200, description = "A page", body = ListPage<AlertItem>))
 )]

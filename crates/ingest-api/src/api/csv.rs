@@ -130,13 +130,13 @@ async fn send<E: Display>(
         match line {
             Ok(line) => chunk.extend([line.0.as_str(), "\r\n"]),
             Err(error) => {
-                log::warn!(error:% = error; "a list broke off");
+                log::warn!(error:% = error; "a list was truncated");
                 let _ = sender.send(Err(Broken)).await;
                 return;
             }
         }
         if chunk.len() >= CHUNK && sender.send(Ok(std::mem::take(&mut chunk).into())).await.is_err() {
-            log::debug!("a client went away before the end of its list");
+            log::debug!("a client disconnected before the end of its list");
             return;
         }
     }

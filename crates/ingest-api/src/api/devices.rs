@@ -27,10 +27,10 @@ const TOGETHER: usize = 500;
     path = "/api/v1/devices",
     tag = "devices",
     operation_id = "devices",
-    summary = "The devices and how they are",
-    description = "Not every filter goes with every other: a combination that no index serves is a 400.",
+    summary = "Devices and their status",
+    description = "A combination of filters without an index is a 400.",
     params(DevicesQuery),
-    responses((status = 200, description = "A page; it may be short, even empty, and go on", body = ListPage<DeviceItem>))
+    responses((status = 200, description = "A page; it may be short, even empty, and have a next one", body = ListPage<DeviceItem>))
 )]
 pub(super) async fn get(query: Query<DevicesQuery>, state: Data<State>) -> Result<HttpResponse, ApiError> {
     let filter = query.parse()?;
@@ -47,10 +47,10 @@ pub(super) async fn get(query: Query<DevicesQuery>, state: Data<State>) -> Resul
     path = "/api/v1/devices.csv",
     tag = "devices",
     operation_id = "failingDevicesCsv",
-    summary = "The devices that fail, worst first, as CSV",
+    summary = "Failing devices, worst first, as CSV",
     params(
         ("status" = String, Query, pattern = "^failing$", description = "failing"),
-        ("minFailures" = Option<u32>, Query, minimum = 1, maximum = 2_147_483_647, description = "Failed syncs in a row at the least"),
+        ("minFailures" = Option<u32>, Query, minimum = 1, maximum = 2_147_483_647, description = "Minimum number of failed syncs in a row"),
         CsvQuery,
     ),
     responses((status = 200, description = "All of them, streamed", body = String, content_type = "text/csv"))
@@ -64,7 +64,7 @@ pub(super) async fn get_csv(
     let filter = query.parse()?;
     let is_list = filter.status == Some(DeviceStatus::Failing) && filter.order() == Order::Count;
     if !is_list || filter.prefix.is_some() {
-        return Err(ApiError::invalid("/status", "must be failing, without q: the others are no list as CSV"));
+        return Err(ApiError::invalid("/status", "must be failing, without q: only that list is available as CSV"));
     }
     let counters = state.store.failure_counters().all_worst(filter.at_least()).await?;
     let lines = counters.map_err(ApiError::from).try_chunks(TOGETHER).map_err(|broken| broken.1);

@@ -106,7 +106,7 @@ struct MinuteItem {
     path = "/api/v1/fleet/summary",
     tag = "fleet",
     operation_id = "fleetSummary",
-    summary = "How many devices are how, and what was synced, hour by hour",
+    summary = "Devices by status, and syncs by hour",
     params(SummaryQuery),
     responses((status = 200, description = "The fleet now, and its last hours", body = FleetSummary))
 )]

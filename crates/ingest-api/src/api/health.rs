@@ -27,8 +27,8 @@ pub(super) async fn alive() -> HttpResponse {
 /// affects the acceptance of reports. Under `--auth enforce` only a caller with the scope `read` gets more than
 /// the status.
 #[utoipa::path(get, path = "/readyz", tag = "process", responses(
-    (status = 200, description = "Ready; or degraded, with what is wrong"),
-    (status = 503, description = "No report would be taken, with the cause")
+    (status = 200, description = "Ready; or degraded, with the cause"),
+    (status = 503, description = "No report would be accepted, with the cause")
 ))]
 pub(super) async fn ready(
     request: HttpRequest,

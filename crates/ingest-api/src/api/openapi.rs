@@ -33,7 +33,7 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "PiSync", description = "Reports of devices in, the state of the fleet out."),
+    info(title = "PiSync", description = "Accepts reports of devices, and returns the state of the fleet."),
     paths(sync_event::post, batch::post, sync_history::get, repeated_failures::get, health::alive, health::ready,),
     components(schemas(Problem))
 )]
@@ -103,8 +103,8 @@ fn for_devices(operation: &Operation, status: u16) -> &'static str {
     match status {
         _ if !is_of_devices => "",
         400 | 413 | 415 | 431 => {
-            ". With application/problem+json it is final: the report never will be taken. Of a batch that is too \
-             large send the halves. Without, keep the report and send it again"
+            ". With application/problem+json it is final: the report will never be accepted. Split a batch that is too \
+             large. Without, keep the report and send it again"
         }
         429 | 503 => {
             ". Keep the report and send it again after what Retry-After says, in seconds or as a date, with some \

@@ -51,7 +51,7 @@ fn text<'a>(
             let code = u32::from(hidden);
             Err(ApiError::invalid(
                 pointer,
-                format!("holds U+{code:04X}, a character that is not shown or turns others around"),
+                format!("holds U+{code:04X}, a character that is invisible or reverses others"),
             ))
         }
     }

@@ -56,9 +56,8 @@ impl PageQuery {
             .ok_or_else(|| ApiError::invalid("/limit", "must be an integer from 1 to 200"))?;
         if u64::from(page) * u64::from(limit) > DEEPEST {
             let most = DEEPEST / u64::from(limit);
-            let detail = format!(
-                "must be at most {most} with this limit: for what lies deeper, follow the cursors of {by_cursor}"
-            );
+            let detail =
+                format!("must be at most {most} with this limit: for deeper rows, follow the cursors of {by_cursor}");
             return Err(ApiError::invalid("/page", detail));
         }
         Ok(PageOf { page, limit })

@@ -47,7 +47,7 @@ pub(super) struct PreviewQuery {
     path = "/api/v1/silences",
     tag = "fleet",
     operation_id = "silences",
-    summary = "The silences that are not over, those that end last first",
+    summary = "Active and future silences, those with the latest end first",
     responses((status = 200, description = "At most 1,000", body = SilenceList))
 )]
 pub(super) async fn get(state: Data<State>) -> Result<HttpResponse, ApiError> {
@@ -63,7 +63,7 @@ pub(super) async fn get(state: Data<State>) -> Result<HttpResponse, ApiError> {
     path = "/api/v1/silences",
     tag = "fleet",
     operation_id = "addSilence",
-    summary = "Let nobody hear of some alerts for a time",
+    summary = "Create a silence",
     request_body = SilenceBody,
     responses((status = 201, description = "The silence", body = SilenceItem))
 )]
@@ -78,7 +78,7 @@ pub(super) async fn post(
     let starts_at = time("/startsAt", body.starts_at.as_ref())?.unwrap_or(now);
     let end = match time("/endsAt", body.ends_at.as_ref())? {
         Some(at) if at <= starts_at.max(now) => {
-            return Err(ApiError::invalid("/endsAt", "must lie in the future and after the start"));
+            return Err(ApiError::invalid("/endsAt", "must be in the future and after the start"));
         }
         Some(at) => SilenceEnd::At(at),
         None => SilenceEnd::Resolved { has_matched: false },
@@ -104,7 +104,7 @@ pub(super) async fn post(
     operation_id = "endSilence",
     summary = "End a silence now",
     params(("id" = String, Path, description = "The silence", pattern = "^[0-9a-f]{24}$")),
-    responses((status = 204, description = "It is over"))
+    responses((status = 204, description = "Ended"))
 )]
 pub(super) async fn delete(id: Path<String>, state: Data<State>) -> Result<HttpResponse, ApiError> {
     let id = SilenceId::parse(&id).ok_or(ApiError::Unknown("silence"))?;
@@ -120,7 +120,7 @@ pub(super) async fn delete(id: Path<String>, state: Data<State>) -> Result<HttpR
     path = "/api/v1/silences/preview",
     tag = "fleet",
     operation_id = "previewSilence",
-    summary = "How many devices and open alerts a silence would match",
+    summary = "Number of devices and open alerts that a silence would match",
     params(PreviewQuery),
     responses((status = 200, description = "How many", body = ReachItem))
 )]

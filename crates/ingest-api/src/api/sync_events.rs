@@ -58,7 +58,7 @@ impl RangeQuery {
         let to = query::time("/to", self.to.as_deref())?;
         let range = from.unwrap_or(Timestamp::MIN)..to.unwrap_or(Timestamp::MAX);
         if range.start > range.end {
-            return Err(ApiError::invalid("/from", "must not lie after to"));
+            return Err(ApiError::invalid("/from", "must not be after to"));
         }
         Ok(range)
     }
@@ -70,9 +70,9 @@ impl RangeQuery {
     path = "/api/v1/devices/{id}/sync-events",
     tag = "devices",
     operation_id = "syncEvents",
-    summary = "What a device reported, newest first",
+    summary = "Reports of a device, newest first",
     params(("id" = inline(DeviceName), Path, description = "The device"), RangeQuery, PlaceQuery, CsvQuery),
-    responses((status = 200, description = "A page, or all of it as CSV where that is preferred", content(
+    responses((status = 200, description = "A page, or the whole history as CSV if preferred", content(
         (ListPage<HistoryEntry> = "application/json"),
         (inline(HistoryCsv) = "text/csv"),
     )))
@@ -109,7 +109,7 @@ pub(super) async fn get(
     path = "/api/v1/devices/{id}/sync-events.csv",
     tag = "devices",
     operation_id = "syncEventsCsv",
-    summary = "What a device reported, newest first, as CSV",
+    summary = "Reports of a device, newest first, as CSV",
     params(
         ("id" = inline(DeviceName), Path, description = "The device"),
         RangeQuery,

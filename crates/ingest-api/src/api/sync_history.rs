@@ -21,9 +21,9 @@ use crate::{
     path = "/api/device/{id}/sync-history",
     tag = "devices",
     operation_id = "syncHistory",
-    summary = "What a device reported, newest first",
+    summary = "Reports of a device, newest first",
     params(("id" = inline(DeviceName), Path, description = "The device"), PageQuery),
-    responses((status = 200, description = "A page; of an unknown device an empty one", body = Envelope<HistoryEntry>))
+    responses((status = 200, description = "A page; empty for an unknown device", body = Envelope<HistoryEntry>))
 )]
 pub(super) async fn get(
     id: Path<String>,

@@ -83,9 +83,9 @@ struct ContrastItem {
     path = "/api/v1/fleet/what-changed",
     tag = "fleet",
     operation_id = "whatChanged",
-    summary = "What the devices that fail have in common",
+    summary = "Common properties of failing devices",
     params(ChangesQuery),
-    responses((status = 200, description = "What stands out", body = Changes))
+    responses((status = 200, description = "The common properties", body = Changes))
 )]
 pub(super) async fn get(query: Query<ChangesQuery>, state: Data<State>) -> Result<HttpResponse, ApiError> {
     let minutes = query::number("/minutes", query.minutes.as_deref(), 1..=MOST_MINUTES)?.unwrap_or(MINUTES);

@@ -16,7 +16,7 @@ use super::{
     devices::next_page,
     form::PageForm,
     incidents::{Counts, Group, grouped},
-    inhibited::{self, HeldBack},
+    inhibited::{self, Inhibited},
     page::{Frame, PageError, go_to, render_with},
     sign_in::begin_for_forms,
     verdict,
@@ -43,7 +43,7 @@ struct AlertsPage {
     /// Id of the inhibiting alert whose incidents are listed; empty for no filter.
     held_by: String,
     groups: Vec<Group>,
-    held: Vec<HeldBack>,
+    held: Vec<Inhibited>,
     silences: usize,
     /// The warning that no alerter is running, if so.
     nobody: Option<String>,
@@ -123,10 +123,10 @@ pub(super) async fn post(
     let (id, ack, done) = match (&order.ack, &order.unack) {
         (Some(id), None) => (id, Some(Ack { by, comment, at: Timestamp::now() }), "acked"),
         (None, Some(id)) => (id, None, "unacked"),
-        _ => return Err(ApiError::malformed("the form asks to take on or to give back one incident").into()),
+        _ => return Err(ApiError::malformed("the form must acknowledge one incident, or withdraw that").into()),
     };
     ack::set(&state, id, ack).await?;
-    log::info!(alert = id.as_str(), done, key_id = viewer.key_id().unwrap_or_default(); "an incident was treated");
+    log::info!(alert = id.as_str(), done, key_id = viewer.key_id().unwrap_or_default(); "acknowledgement of an incident changed");
     let back = without_done(&order.back);
     let join = if back.is_empty() { "" } else { "&" };
     Ok(go_to(&format!("/alerts?{back}{join}done={done}")).finish())
@@ -158,8 +158,8 @@ async fn page(
 
 fn done(query: &str) -> &'static str {
     match query.rsplit_once("done=").map(|(_, word)| word) {
-        Some("acked") => "The incident is taken on: it is not told again until it is over.",
-        Some("unacked") => "The incident is given back: it is told again as before.",
+        Some("acked") => "The incident is acknowledged: its notifications are not repeated.",
+        Some("unacked") => "The acknowledgement is withdrawn: notifications are repeated as before.",
         _ => "",
     }
 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::{
     form::PageForm,
     page::{Frame, PageError, go_to, render_with},
-    relative_time::{Moment, grouped},
+    relative_time::{RelativeTime, grouped},
     sign_in::begin_for_forms,
     viewer::Viewer,
 };
@@ -29,7 +29,7 @@ struct Letter {
     reason: &'static str,
     error: String,
     attempt: u32,
-    died: Moment,
+    died: RelativeTime,
     bytes: usize,
     message: String,
     is_cut: bool,
@@ -80,8 +80,8 @@ pub(super) async fn get(
         untold: untold.into_iter().map(|(partition, error)| (partition.number(), error.to_string())).collect(),
         done: match request.query_string() {
             "done=requeued" => "The message is back at the end of the queue.",
-            "done=purged" => "The message is thrown away.",
-            "done=gone" => "This letter was not there any more.",
+            "done=purged" => "The message is purged.",
+            "done=gone" => "This letter no longer exists.",
             _ => "",
         },
     };
@@ -104,7 +104,7 @@ pub(super) async fn post(
     };
     let done = if treated { word } else { "gone" };
     let who = viewer.key_id().unwrap_or_default();
-    log::info!(dead_letter = order.id.as_str(), done, key_id = who; "dead letter treated");
+    log::info!(dead_letter = order.id.as_str(), done, key_id = who; "dead letter requeued or purged");
     Ok(go_to(&format!("/dead-letters?done={done}")).finish())
 }
 
@@ -125,7 +125,7 @@ impl Letter {
             reason: letter.reason.as_str(),
             error: letter.error.clone(),
             attempt: letter.attempt,
-            died: Moment::new(letter.died_at, now),
+            died: RelativeTime::new(letter.died_at, now),
             bytes: letter.message.len(),
             message: message.escape_ascii().to_string(),
             is_cut: letter.message.len() > BYTES,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use pisync_core::models::{Entry, Incident};
 
-use super::relative_time::Moment;
+use super::relative_time::RelativeTime;
 
 /// The delivery to one receiver.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(super) struct Delivery {
     /// The state in words.
     pub(super) said: String,
     /// Time of the last delivery, or of the next attempt.
-    pub(super) at: Option<Moment>,
+    pub(super) at: Option<RelativeTime>,
     /// Last error of the receiver, if it refused the message.
     pub(super) why: String,
 }
@@ -42,7 +42,7 @@ fn to(receiver: &str, incident: &Incident, now: Timestamp) -> Delivery {
     let dead = dead.and_then(|entry| Some((entry, entry.dead.as_ref()?)));
     match (told, dead) {
         (told, Some((entry, dead))) if told.is_none_or(|told| told.at < dead.at && !told.is_resolved) => Delivery {
-            at: Some(Moment::new(dead.at, now)),
+            at: Some(RelativeTime::new(dead.at, now)),
             why: dead.why.clone(),
             ..Delivery::new(
                 receiver,
@@ -52,18 +52,18 @@ fn to(receiver: &str, incident: &Incident, now: Timestamp) -> Delivery {
             )
         },
         (Some(told), _) if told.is_resolved => {
-            Delivery::new(receiver, "sent", "\u{2713}", "was told that it is over".into())
+            Delivery::new(receiver, "sent", "\u{2713}", "was notified of the resolution".into())
         }
         (told, _) => Delivery {
-            at: told.map(|told| Moment::new(told.at, now)),
-            ..Delivery::new(receiver, "sent", "\u{2713}", "was told".into())
+            at: told.map(|told| RelativeTime::new(told.at, now)),
+            ..Delivery::new(receiver, "sent", "\u{2713}", "was notified".into())
         },
     }
 }
 
 fn leaving(entry: &Entry, now: Timestamp) -> Delivery {
     let telling = entry.telling.as_str();
-    let (receiver, at) = (entry.receiver.as_str(), Some(Moment::ahead(entry.next_at, now)));
+    let (receiver, at) = (entry.receiver.as_str(), Some(RelativeTime::ahead(entry.next_at, now)));
     if entry.lease_until.is_some_and(|until| until > now) {
         return Delivery::new(receiver, "waiting", "\u{2197}", format!("\u{201c}{telling}\u{201d} is being sent"));
     }
@@ -73,7 +73,7 @@ fn leaving(entry: &Entry, now: Timestamp) -> Delivery {
     }
     let times = if entry.attempts == 1 { "once".to_owned() } else { format!("{} times", entry.attempts) };
     let said = format!("\u{201c}{telling}\u{201d} failed {times}, trying again");
-    let why = entry.last_error.clone().unwrap_or_else(|| "its sender ended before it knew".into());
+    let why = entry.last_error.clone().unwrap_or_else(|| "its sender stopped before the answer".into());
     Delivery { at, why, ..Delivery::new(receiver, "retrying", "\u{21bb}", said) }
 }
 
@@ -141,10 +141,10 @@ mod tests {
                 "b retrying \u{201c}firing\u{201d} failed 2 times, trying again in 5 min 503 no",
                 "c waiting \u{201c}firing\u{201d} is being sent  ",
                 "d dead \u{201c}firing\u{201d} given up 15 min ago 400 gone",
-                "e sent was told that it is over  ",
+                "e sent was notified of the resolution  ",
                 "f dead \u{201c}firing\u{201d} given up 50 s ago 400 gone",
-                "g sent was told 1 min ago ",
-                "h retrying \u{201c}firing\u{201d} failed once, trying again in 5 min its sender ended before it knew",
+                "g sent was notified 1 min ago ",
+                "h retrying \u{201c}firing\u{201d} failed once, trying again in 5 min its sender stopped before the answer",
             ]
         );
     }

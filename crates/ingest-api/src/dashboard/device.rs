@@ -14,9 +14,9 @@ use serde::Deserialize;
 
 use super::{
     devices::look,
-    heatmap::{self, Strip},
+    heatmap::{self, Heatmap},
     page::{Frame, PageError, escaped, render},
-    relative_time::{Moment, Span},
+    relative_time::{RelativeTime, Span},
     timeline::{self, Line},
     viewer::Viewer,
 };
@@ -52,11 +52,11 @@ struct DevicePage {
     clock: Option<String>,
     /// The warning that its clock repeats, if so.
     repeats: Option<String>,
-    seen: Option<Moment>,
+    seen: Option<RelativeTime>,
     speed: String,
     /// Time of the page.
-    made: Moment,
-    strip: Strip,
+    made: RelativeTime,
+    strip: Heatmap,
     lines: Vec<Line>,
 }
 
@@ -91,10 +91,10 @@ pub(super) async fn get(
         why: why(&known, now),
         clock: StoredEvent::clock_lag(&rows).behind().map(say_behind),
         repeats: known.counter.clock_repeats.map(|repeats| say_repeats(repeats, now)),
-        seen: known.last_seen_at.map(|at| Moment::new(at, now)),
+        seen: known.last_seen_at.map(|at| RelativeTime::new(at, now)),
         speed: usual_speed(&rows),
-        made: Moment::new(now, now),
-        strip: Strip::of(&rows, now),
+        made: RelativeTime::new(now, now),
+        strip: Heatmap::of(&rows, now),
         lines: timeline::of(&rows, &incidents, &silences, now),
         id: device_id.to_string(),
     }))
@@ -114,7 +114,7 @@ async fn rows(state: &State, device_id: &DeviceId, now: Timestamp) -> Result<Vec
 fn why(known: &Known, now: Timestamp) -> String {
     let ago = |at: Timestamp| Span((now.as_second() - at.as_second()).max(0));
     let last_word = known.last_seen_at.map(|at| format!("the last report was received {} ago", ago(at)));
-    let last_word = last_word.unwrap_or_else(|| "it is not known when it was heard of".into());
+    let last_word = last_word.unwrap_or_else(|| "its last-seen time is unknown".into());
     match (known.status, known.counter.run, known.counter.clock_suspect_since) {
         (DeviceStatus::Silent, ..) => format!("It is silent: {last_word}."),
         (_, Some(run), _) => {
@@ -128,7 +128,7 @@ fn why(known: &Known, now: Timestamp) -> String {
         }
         (DeviceStatus::ClockSuspect, None, Some(since)) => {
             format!(
-                "Its syncs are good, but its clock has not been believed for {}: its times are those of receipt.",
+                "Its syncs are good, but its clock has been wrong for {}: its times are those of receipt.",
                 ago(since)
             )
         }

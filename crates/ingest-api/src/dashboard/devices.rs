@@ -10,7 +10,7 @@ use pisync_core::models::{Cause, DeviceStatus};
 
 use super::{
     page::{Frame, PageError, escaped, render},
-    relative_time::Moment,
+    relative_time::RelativeTime,
     viewer::Viewer,
 };
 use crate::{
@@ -28,7 +28,7 @@ pub(super) struct Row {
     pub(super) label: &'static str,
     pub(super) failures: i32,
     pub(super) cause: &'static str,
-    pub(super) seen: Option<Moment>,
+    pub(super) seen: Option<RelativeTime>,
 }
 
 /// An option of the filter by status.
@@ -91,7 +91,7 @@ impl Row {
             label,
             failures: known.counter.failure_count(),
             cause: run.map_or("", |run| Cause::of_failed_sync(run.last_speed).as_str()),
-            seen: known.last_seen_at.map(|at| Moment::new(at, now)),
+            seen: known.last_seen_at.map(|at| RelativeTime::new(at, now)),
         }
     }
 }
@@ -128,8 +128,8 @@ pub(super) async fn get(
         choices: choices.map(|(value, label)| Choice { value, label, is_chosen: value == chosen }).collect(),
         order: match filter.order() {
             Order::Device | Order::Suspect => "by id",
-            Order::Count => "failed most often in a row first",
-            Order::Seen => "not heard of for longest first",
+            Order::Count => "most failed syncs in a row first",
+            Order::Seen => "last seen longest ago first",
         },
         sort: filter.sort.map_or("", Sort::as_str),
         heads: Sort::ALL.map(|sort| Head::new(sort, filter.order(), &request)),
@@ -145,7 +145,7 @@ impl Head {
         let (label, class, direction) = match sort {
             Sort::Id => ("Device", "", "ascending"),
             Sort::Failures => ("Failed in a row", "num", "descending"),
-            Sort::Seen => ("Last heard of", "", "ascending"),
+            Sort::Seen => ("Last seen", "", "ascending"),
         };
         let is_sorted = match order {
             Order::Device | Order::Suspect => sort == Sort::Id,

@@ -14,13 +14,13 @@ use tokio::time::timeout;
 
 use super::{
     chart::{self, WEEK},
-    day_over_day::Yesterday,
+    day_over_day::DayOverDay,
     devices::Row,
     page::{Frame, PageError, render},
     pipeline::{Pace, Pipeline},
-    relative_time::{Moment, Span, grouped, percent},
+    relative_time::{RelativeTime, Span, grouped, percent},
     setup::Setup,
-    status_counts::{self, States},
+    status_counts::{self, StatusCounts},
     verdict::{Alive, Away, DeviceTotals, Incidents, QueueState, Situation, Verdict},
     viewer::Viewer,
     what_changed::{self, Changed},
@@ -45,13 +45,13 @@ const WORST: usize = 8;
 struct FleetPage {
     frame: Frame,
     verdict: Verdict,
-    checked: Moment,
+    checked: RelativeTime,
     setup: Option<Setup>,
-    states: States,
+    states: StatusCounts,
     pace: String,
     pipeline: Option<PipelineRow>,
     day: Option<Day>,
-    yesterday: Option<Yesterday>,
+    yesterday: Option<DayOverDay>,
     changed: Option<Changed>,
     week: Vec<HourRow>,
     /// `None` if the hours are unknown.
@@ -78,7 +78,7 @@ struct Day {
 }
 
 struct HourRow {
-    hour: Moment,
+    hour: RelativeTime,
     good: String,
     connectivity: String,
     content: String,
@@ -138,9 +138,9 @@ pub(super) async fn get(
     Ok(render(&FleetPage {
         frame: viewer.frame("Fleet", "/"),
         verdict: Verdict::of(&situation),
-        checked: Moment::new(now, now),
+        checked: RelativeTime::new(now, now),
         setup,
-        states: States::of(
+        states: StatusCounts::of(
             counts.as_ref().map_or(&[], |counts| &counts[..]),
             state.fleet.silent_after,
             before.flatten().as_ref(),
@@ -149,7 +149,7 @@ pub(super) async fn get(
         pace: in_words(&pace, queue.as_ref()),
         pipeline: queue.as_ref().map(PipelineRow::from),
         day: (!day.is_empty()).then(|| Day::of(day, &hours)),
-        yesterday: Yesterday::of(&hours, now),
+        yesterday: DayOverDay::of(&hours, now),
         changed,
         week: hours.iter().rev().map(|hour| HourRow::new(hour, now)).collect(),
         speeds: (!day.is_empty()).then(|| speeds(day)),
@@ -249,7 +249,7 @@ impl Day {
 impl HourRow {
     fn new(hour: &SyncHour, now: Timestamp) -> Self {
         Self {
-            hour: Moment::new(hour.hour, now),
+            hour: RelativeTime::new(hour.hour, now),
             good: grouped(hour.good),
             connectivity: grouped(hour.connectivity),
             content: grouped(hour.content),

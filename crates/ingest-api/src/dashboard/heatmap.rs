@@ -32,7 +32,7 @@ pub(super) struct Cell {
 
 /// The picture, and its content in words.
 #[derive(Debug, Default)]
-pub(super) struct Strip {
+pub(super) struct Heatmap {
     pub(super) cells: Vec<Cell>,
     pub(super) height: i64,
     pub(super) first_day: String,
@@ -50,7 +50,7 @@ pub(super) fn start(now: Timestamp) -> Timestamp {
     day_of(now).checked_sub(SignedDuration::from_hours(24 * (DAYS - 1))).unwrap_or(Timestamp::MIN)
 }
 
-impl Strip {
+impl Heatmap {
     /// Returns the picture of these rows, one day per line, the oldest at the top.
     pub(super) fn of(rows: &[StoredEvent], now: Timestamp) -> Self {
         let start = start(now);
@@ -131,7 +131,7 @@ mod tests {
             row("10-25T23:59:59", 7),
             row("11-24T13:00:00", 7),
         ];
-        let strip = Strip::of(&rows, "2026-11-24T12:30:00Z".parse().unwrap());
+        let strip = Heatmap::of(&rows, "2026-11-24T12:30:00Z".parse().unwrap());
         let cell = |x, y, width, class| Cell { x: x * WIDTH, y: y * HEIGHT, width: width * WIDTH, class };
         assert_eq!(strip.cells, [cell(0, 0, 1, "failed"), cell(10, 29, 2, "good"), cell(12, 29, 1, "mixed")]);
         assert_eq!((strip.good, strip.failed), (2, 2));

@@ -12,7 +12,7 @@ use super::{
     delivery::{self, Delivery},
     devices::href,
     page::escaped,
-    relative_time::{self, Moment, Span},
+    relative_time::{self, RelativeTime, Span},
     whole_fleet,
 };
 use crate::http::error::ApiError;
@@ -38,7 +38,7 @@ pub(super) struct Row {
     pub(super) href: String,
     /// The severity in words; empty if the rule's name is enough.
     pub(super) evidence: String,
-    pub(super) began: Moment,
+    pub(super) began: RelativeTime,
     pub(super) lasted: String,
     pub(super) deliveries: Vec<Delivery>,
     pub(super) taken: Option<Taken>,
@@ -52,7 +52,7 @@ pub(super) struct Row {
 pub(super) struct Taken {
     pub(super) by: String,
     pub(super) comment: String,
-    pub(super) at: Moment,
+    pub(super) at: RelativeTime,
 }
 
 /// The present failed syncs in a row of the devices, from the counters of the device list; an alert keeps the
@@ -79,7 +79,7 @@ impl Counts {
         match (alert.name, stats) {
             (AlertName::DEVICE_SYNC_FAILING, _) => match alert.device_id().and_then(|device| self.0.get(device)) {
                 Some(count) if *count > 0 => format!("{count} failed in a row"),
-                _ => format!("{} failed in a row when last told", alert.failure_count),
+                _ => format!("{} failed in a row at the last notification", alert.failure_count),
             },
             (AlertName::FLEET_SYNC_FAILING, Some((part, whole))) => format!("{part} of {whole} devices failing"),
             (AlertName::FLEET_SILENT, Some((part, whole))) => format!("{part} of {whole} devices silent"),
@@ -128,7 +128,7 @@ impl Row {
             href: device_id.as_deref().map(href).unwrap_or_default(),
             subject: subject(alert),
             evidence: counts.evidence(alert),
-            began: Moment::new(alert.starts_at, now),
+            began: RelativeTime::new(alert.starts_at, now),
             lasted: Span((end.as_second() - alert.starts_at.as_second()).max(0)).to_string(),
             deliveries: delivery::of(incident, now),
             taken: incident.acked.as_ref().map(|ack| Taken::new(ack, now)),
@@ -160,6 +160,6 @@ fn subject(alert: &Alert) -> String {
 
 impl Taken {
     fn new(ack: &Ack, now: Timestamp) -> Self {
-        Self { by: ack.by.clone(), comment: ack.comment.clone(), at: Moment::new(ack.at, now) }
+        Self { by: ack.by.clone(), comment: ack.comment.clone(), at: RelativeTime::new(ack.at, now) }
     }
 }

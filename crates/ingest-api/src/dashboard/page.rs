@@ -11,7 +11,7 @@ use actix_web::{
 };
 use askama::{Template, filters::urlencode_strict};
 
-use super::{ROUTES, relative_time::Moment};
+use super::{ROUTES, relative_time::RelativeTime};
 use crate::http::{error::ApiError, root};
 
 /// Policy of the pages: files of this server only.
@@ -34,7 +34,7 @@ pub(super) struct Frame {
     /// The token of the session's forms.
     pub(super) form_token: String,
     /// End of the shared link by which the viewer came.
-    pub(super) shared_until: Option<Moment>,
+    pub(super) shared_until: Option<RelativeTime>,
 }
 
 impl Frame {
@@ -123,7 +123,7 @@ fn html(status: StatusCode, page: &impl Template) -> HttpResponse {
             .insert_header((CONTENT_SECURITY_POLICY, POLICY))
             .body(under(root(), text)),
         Err(error) => {
-            log::error!(error:% = error; "a page was not made");
+            log::error!(error:% = error; "rendering a page failed");
             HttpResponse::InternalServerError().finish()
         }
     }

@@ -8,7 +8,7 @@ use pisync_core::time::rfc3339;
 
 /// A time on a page.
 #[derive(Debug, Clone)]
-pub(super) struct Moment {
+pub(super) struct RelativeTime {
     /// In RFC 3339, for machines.
     pub(super) iso: String,
     /// In UTC, for people without a script.
@@ -17,7 +17,7 @@ pub(super) struct Moment {
     pub(super) ago: String,
 }
 
-impl Moment {
+impl RelativeTime {
     /// Returns a past time.
     pub(super) fn new(at: Timestamp, now: Timestamp) -> Self {
         let ago = match now.as_second() - at.as_second() {
@@ -76,8 +76,8 @@ mod tests {
             ["0 %", "< 0.1 %", "5.0 %", "50 %"]
         );
         let now = Timestamp::from_second(1_000).unwrap();
-        let ago = |second| Moment::new(Timestamp::from_second(second).unwrap(), now).ago;
-        let ahead = |second| Moment::ahead(Timestamp::from_second(second).unwrap(), now).ago;
+        let ago = |second| RelativeTime::new(Timestamp::from_second(second).unwrap(), now).ago;
+        let ahead = |second| RelativeTime::ahead(Timestamp::from_second(second).unwrap(), now).ago;
         assert_eq!([ahead(1_000), ahead(1_030), ahead(2_000)], ["now", "in 30 s", "in 16 min"]);
         assert_eq!([ago(990), ago(1_010), ago(2_000)], ["10 s ago", "0 s ago", "in 16 min"]);
     }

@@ -53,7 +53,7 @@ impl Setup {
             Step::process("A worker stores reports", worker, "Start `queue-worker`."),
             Step::process("An alerter watches", alerter, "Start `alerter`."),
             Step::new(
-                "People are told",
+                "People are notified",
                 liveness.receivers > 0,
                 if liveness.receivers > 0 {
                     format!("Alerts go to {} receiver{} and the log.", liveness.receivers, s(liveness.receivers))
@@ -88,8 +88,8 @@ impl Step {
 
     fn process(name: &'static str, contact: Contact, what_to_do: &str) -> Self {
         let said = match contact {
-            Contact::Alive(age) => format!("It was heard of {} ago.", Span(age.as_secs())),
-            Contact::Lost(age) => format!("It was heard of {} ago. {what_to_do}", Span(age.as_secs())),
+            Contact::Alive(age) => format!("Last heartbeat {} ago.", Span(age.as_secs())),
+            Contact::Lost(age) => format!("Last heartbeat {} ago. {what_to_do}", Span(age.as_secs())),
             Contact::Never => format!("None has run yet. {what_to_do}"),
         };
         Self::new(name, contact.is_alive(), said)

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::{
     form::PageForm,
     page::{Frame, PageError, go_to, render},
-    relative_time::Moment,
+    relative_time::RelativeTime,
     shared_link::Shared,
     viewer::Viewer,
 };
@@ -53,7 +53,7 @@ struct SharePage {
 
 struct Link {
     url: String,
-    end: Moment,
+    end: RelativeTime,
 }
 
 /// Returns the form, for operators.
@@ -78,9 +78,9 @@ pub(super) async fn post(
     let end = now.saturating_add(SignedDuration::from_hours(hours.into())).unwrap_or(now);
     let key_id = viewer.key_id().unwrap_or_default();
     let pass = seal(&state.signing_keys.key(), Purpose::Share, key_id, end);
-    log::info!(key_id:% = key_id, hours; "a link was made by which the pages are seen");
+    log::info!(key_id:% = key_id, hours; "share link made");
     let url = site.link(&request, &format!("/shared?pass={pass}"));
-    let link = Some(Link { url, end: Moment::new(end, now) });
+    let link = Some(Link { url, end: RelativeTime::new(end, now) });
     Ok(render(&SharePage { frame: viewer.frame("Share", "/share"), link }))
 }
 
@@ -97,7 +97,7 @@ pub(super) async fn follow(
     let (key, now) = (state.signing_keys.key(), Timestamp::now());
     let pass = query.pass.as_deref().unwrap_or_default();
     let Some(shared) = Shared::by(&key, &authenticator, pass, now) else {
-        return Err(PageError::Forbidden("This link is over, or was never one of ours. Ask for another."));
+        return Err(PageError::Forbidden("This link has expired or is invalid. Ask for another."));
     };
     Ok(go_to("/").insert_header((SET_COOKIE, shared.cookie(&request, pass, now))).finish())
 }

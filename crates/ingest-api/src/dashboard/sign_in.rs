@@ -99,10 +99,10 @@ pub(super) async fn post(
     let Some((id, scope)) = authenticator.key_of(key.trim()) else {
         let client = Site::of(&request).and_then(|site| site.client(&request));
         attempts.fail(key.trim(), client).map_err(ApiError::from)?;
-        return Ok(form(next, "This is no key that is known here, or it is revoked."));
+        return Ok(form(next, "This key is unknown or revoked."));
     };
     if !scope.reaches(Scope::Read) {
-        let said = "This key may send reports, and not see them: take one with the scope read or operate.";
+        let said = "This key may only send reports. Use one with the scope read or operate.";
         return Ok(form(next, said));
     }
     let session = Session::begin(&state.signing_keys.key(), &id, Timestamp::now());

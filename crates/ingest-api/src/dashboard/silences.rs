@@ -17,7 +17,7 @@ use serde::Deserialize;
 use super::{
     form::PageForm,
     page::{Frame, PageError, go_to, render_with},
-    relative_time::{Moment, grouped},
+    relative_time::{RelativeTime, grouped},
     sign_in::begin_for_forms,
     viewer::Viewer,
 };
@@ -89,9 +89,9 @@ struct Row {
     id: String,
     matchers: String,
     is_active: bool,
-    starts: Moment,
+    starts: RelativeTime,
     /// `None` if it lasts until its alerts are resolved.
-    ends: Option<Moment>,
+    ends: Option<RelativeTime>,
     by: String,
     comment: String,
 }
@@ -122,9 +122,9 @@ pub(super) async fn get(
         rule: about.rule,
         rows: silences.iter().map(|silence| Row::new(silence, now)).collect(),
         done: match request.query_string() {
-            "done=added" => "The silence is in force: its alerts go on, and nobody is told of them.",
-            "done=ended" => "The silence is over.",
-            "done=gone" => "This silence was over already.",
+            "done=added" => "The silence is active: its alerts stay open, but send no notifications.",
+            "done=ended" => "The silence has ended.",
+            "done=gone" => "This silence had already ended.",
             _ => "",
         },
     };
@@ -151,7 +151,7 @@ pub(super) async fn post(
         _ => return Err(ApiError::malformed("the form asks to add or to end a silence").into()),
     };
     let key_id = viewer.key_id().unwrap_or_default();
-    log::info!(done, silence = order.id.as_str(), key_id; "a silence was treated");
+    log::info!(done, silence = order.id.as_str(), key_id; "silence created or ended");
     Ok(go_to(&format!("/silences?done={done}")).finish())
 }
 
@@ -217,8 +217,8 @@ impl Row {
             id: silence.id.to_string(),
             matchers: in_words(&silence.matchers),
             is_active: silence.is_active(now),
-            starts: Moment::ahead(silence.starts_at, now),
-            ends: silence.end.time().map(|end| Moment::ahead(end, now)),
+            starts: RelativeTime::ahead(silence.starts_at, now),
+            ends: silence.end.time().map(|end| RelativeTime::ahead(end, now)),
             by: silence.by.clone(),
             comment: silence.comment.clone(),
         }

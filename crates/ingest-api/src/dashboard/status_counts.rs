@@ -9,7 +9,7 @@ use pisync_core::{
 
 use super::{
     devices::look,
-    relative_time::{Moment, Span, grouped, percent},
+    relative_time::{RelativeTime, Span, grouped, percent},
 };
 use crate::http::error::ApiError;
 
@@ -29,11 +29,11 @@ pub(super) struct Tile {
 
 /// All statuses.
 #[derive(Debug)]
-pub(super) struct States {
+pub(super) struct StatusCounts {
     pub(super) tiles: Vec<Tile>,
     pub(super) total: String,
     /// Time of the counts of yesterday.
-    pub(super) compared: Option<Moment>,
+    pub(super) compared: Option<RelativeTime>,
 }
 
 /// Returns the counts at this hour yesterday, if there are any.
@@ -42,7 +42,7 @@ pub(super) async fn of_yesterday(store: &Store, now: Timestamp) -> Result<Option
     Ok(store.status_hours().find(hour).await?)
 }
 
-impl States {
+impl StatusCounts {
     /// Returns the present counts; `silent_after` is for the explanation of silent.
     pub(super) fn of(
         counts: &[(DeviceStatus, u64)],
@@ -69,7 +69,7 @@ impl States {
         Self {
             tiles: counts.iter().map(tile).collect(),
             total: grouped(total),
-            compared: yesterday.map(|yesterday| Moment::new(yesterday.taken_at, now)),
+            compared: yesterday.map(|yesterday| RelativeTime::new(yesterday.taken_at, now)),
         }
     }
 }
@@ -94,9 +94,9 @@ mod tests {
         let day_ago = now - DAY;
         let counts: Vec<_> = DeviceStatus::ALL.into_iter().zip([5, 0, 2, 1_993]).collect();
         let yesterday = StatusHour { hour: hour_of(day_ago), taken_at: day_ago, counts: [2, 1_200, 2, 796] };
-        let changes = |states: States| states.tiles.into_iter().map(|tile| tile.change).collect::<Vec<_>>();
+        let changes = |states: StatusCounts| states.tiles.into_iter().map(|tile| tile.change).collect::<Vec<_>>();
         assert_eq!(
-            changes(States::of(&counts, DAY, Some(&yesterday), now)),
+            changes(StatusCounts::of(&counts, DAY, Some(&yesterday), now)),
             [
                 "\u{25b2} 3 more than yesterday",
                 "\u{25bc} 1\u{202f}200 fewer than yesterday",
@@ -104,7 +104,7 @@ mod tests {
                 "\u{25b2} 1\u{202f}197 more than yesterday"
             ]
         );
-        let states = States::of(&counts, DAY, None, now);
+        let states = StatusCounts::of(&counts, DAY, None, now);
         assert_eq!(states.tiles[1].note, ", for over 24 h");
         assert!(states.compared.is_none());
         assert_eq!(changes(states), [""; 4]);

@@ -134,7 +134,7 @@ impl Away {
 
     fn said(self) -> String {
         format!(
-            "Nobody listened until {} ago: what devices kept meanwhile comes late, and none is called silent for it.",
+            "No report was accepted until {} ago. Buffered reports arrive late, and no device is called silent for it.",
             Span(self.ended)
         )
     }
@@ -162,15 +162,12 @@ impl Incidents {
 
     /// Returns the sentences about single devices.
     fn said_of_devices(&self) -> Vec<String> {
-        let failing =
-            (self.failing() > 0).then(|| format!("Devices that keep failing: {}, as last told.", self.causes()));
+        let failing = (self.failing() > 0)
+            .then(|| format!("Devices that keep failing: {}, at their last notification.", self.causes()));
         let flapping = (self.flapping > 0).then(|| {
-            format!(
-                "Devices that fail and recover in turn: {} (is a connection at its limit, or a disk full?).",
-                grouped(self.flapping)
-            )
+            format!("Flapping devices: {} (a connection at its limit, or a full disk?).", grouped(self.flapping))
         });
-        let silent = (self.silent > 0).then(|| format!("Devices that are silent: {}.", grouped(self.silent)));
+        let silent = (self.silent > 0).then(|| format!("Silent devices: {}.", grouped(self.silent)));
         [failing, flapping, silent].into_iter().flatten().collect()
     }
 
@@ -236,9 +233,9 @@ pub(super) fn nobody(alerter: Contact) -> Option<String> {
 }
 
 fn redis_away(situation: &Situation) -> Vec<Condition> {
-    let advice = "Devices are told to come back. Look after Redis; nothing that was accepted is lost.";
+    let advice = "Devices get a 503 and retry. Check Redis; no accepted report is lost.";
     let is_away = situation.queue.is_none();
-    is_away.then(|| Condition::blind("PiSync is blind: Redis does not answer", advice)).into_iter().collect()
+    is_away.then(|| Condition::blind("PiSync is blind: Redis is not answering", advice)).into_iter().collect()
 }
 
 fn nobody_is_alerted(situation: &Situation) -> Vec<Condition> {
@@ -251,17 +248,14 @@ fn nobody_is_alerted(situation: &Situation) -> Vec<Condition> {
 fn alerter_unknown(situation: &Situation) -> Vec<Condition> {
     // If Redis does not answer at all, another condition says so.
     let is_unknown = situation.alive.is_none() && situation.queue.is_some();
-    let advice = "Redis did not say in time when an alerter last ran. This page asks again.";
-    is_unknown
-        .then(|| Condition::watch("It is not known whether anybody is being alerted", advice))
-        .into_iter()
-        .collect()
+    let advice = "Redis did not answer in time. This page retries.";
+    is_unknown.then(|| Condition::watch("The state of the alerter is unknown", advice)).into_iter().collect()
 }
 
 fn mongodb_away(situation: &Situation) -> Vec<Condition> {
-    let advice = "Reports are accepted and wait in the queue. Look after MongoDB.";
+    let advice = "Reports are accepted and wait in the queue. Check MongoDB.";
     let is_away = situation.incidents.is_none();
-    is_away.then(|| Condition::blind("PiSync is blind: MongoDB does not answer", advice)).into_iter().collect()
+    is_away.then(|| Condition::blind("PiSync is blind: MongoDB is not answering", advice)).into_iter().collect()
 }
 
 fn fleet_incidents(situation: &Situation) -> Vec<Condition> {
@@ -271,7 +265,7 @@ fn fleet_incidents(situation: &Situation) -> Vec<Condition> {
 }
 
 fn queue_paused(situation: &Situation) -> Vec<Condition> {
-    let advice = "Somebody has paused it, and reports wait: `queue-worker queue resume` goes on.";
+    let advice = "An operator has paused it, and reports wait. `queue-worker queue resume` resumes it.";
     let is_paused = situation.queue.is_some_and(|queue| queue.is_paused);
     is_paused.then(|| Condition::blind("PiSync is blind: the queue is paused", advice)).into_iter().collect()
 }
@@ -290,7 +284,7 @@ fn reports_wait(situation: &Situation) -> Vec<Condition> {
     let oldest = situation.queue.map(|queue| queue.oldest_seconds).filter(|oldest| *oldest > STALLED_SECONDS);
     let say = |oldest| {
         let headline = format!("PiSync is blind: reports have waited for {}", Span(oldest));
-        Condition::blind(headline, "What is below is as old as that. Look after the queue-workers.")
+        Condition::blind(headline, "The numbers below are as old as that. Check the queue-workers.")
     };
     oldest.map(say).into_iter().collect()
 }
@@ -328,14 +322,14 @@ fn failing_without_incident(situation: &Situation) -> Vec<Condition> {
              alert holds it back.",
         )
     } else {
-        Condition::act(headline, "No alerter has looked at them. Look at the list of those that fail.")
+        Condition::act(headline, "No alerter has evaluated them. See the list of failing devices.")
     }]
 }
 
 fn devices_unknown(situation: &Situation) -> Vec<Condition> {
     // If a server does not answer at all, another condition says so.
     let is_unknown = situation.devices.is_none() && situation.queue.is_some() && situation.incidents.is_some();
-    let advice = "They could not be counted in time. This page asks again.";
+    let advice = "They could not be counted in time. This page retries.";
     is_unknown.then(|| Condition::watch("Device counts are unavailable", advice)).into_iter().collect()
 }
 
@@ -356,20 +350,20 @@ fn silent_without_incident(situation: &Situation) -> Vec<Condition> {
         1 => "1 device is silent without an open incident".into(),
         count => format!("{} devices are silent without an open incident", grouped(count)),
     };
-    vec![Condition::watch(headline, "Nothing was received from them. Look at the list of those that are silent.")]
+    vec![Condition::watch(headline, "No report was received from them. See the list of silent devices.")]
 }
 
 fn dead_letters(situation: &Situation) -> Vec<Condition> {
     let headline = match situation.queue.map_or(0, |queue| queue.dead_letters) {
         0 => return Vec::new(),
-        1 => "1 report lies among the dead letters".into(),
-        count => format!("{} reports lie among the dead letters", grouped(count)),
+        1 => "1 dead letter".into(),
+        count => format!("{} dead letters", grouped(count)),
     };
-    vec![Condition::watch(headline, "They could not be stored and wait for a person.")]
+    vec![Condition::watch(headline, "These reports could not be stored: requeue or purge them.")]
 }
 
 fn no_device(situation: &Situation) -> Vec<Condition> {
-    let advice = "Below is what to do, and what is done already.";
+    let advice = "The steps below show the progress of the setup.";
     situation.is_unused().then(|| Condition::blind("No device has reported yet", advice)).into_iter().collect()
 }
 
@@ -433,7 +427,7 @@ mod tests {
             |of| of.alive.iter_mut().for_each(|alive| alive.alerter = Contact::Lost(SignedDuration::from_secs(240))),
             "Nobody is being alerted: no alerter has run for 4 min.",
         ),
-        (|of| incidents(of).fleet.push(stalled()), "PiSync itself does not get reports through"),
+        (|of| incidents(of).fleet.push(stalled()), "Ingestion pipeline stalled"),
         (
             |of| incidents(of).fleet.push(failing()),
             "The fleet is failing: 200 of 1\u{202f}000 devices, most for the content.",
@@ -447,10 +441,10 @@ mod tests {
         (|of| incidents(of).content = 2, "2 open incidents of single devices"),
         (
             |of| of.away = Some(Away { lasted: 21_600, ended: 60 }),
-            "PiSync was away for 6 h. Nobody listened until 60 s ago",
+            "PiSync was away for 6 h. No report was accepted until 60 s ago",
         ),
         (|of| devices(of).silent = 7, "7 devices are silent without an open incident"),
-        (|of| queue(of).dead_letters = 1, "1 report lies among the dead letters"),
+        (|of| queue(of).dead_letters = 1, "1 dead letter"),
         (|of| devices(of).known = 0, "No device has reported yet"),
     ];
 
@@ -476,9 +470,9 @@ mod tests {
     #[test]
     fn every_kind_of_trouble_speaks_up_by_itself() {
         let alone: &[Trouble] = &[
-            (|of| of.queue = None, "PiSync is blind: Redis does not answer"),
-            (|of| of.alive = None, "It is not known whether anybody is being alerted"),
-            (|of| of.incidents = None, "PiSync is blind: MongoDB does not answer"),
+            (|of| of.queue = None, "PiSync is blind: Redis is not answering"),
+            (|of| of.alive = None, "The state of the alerter is unknown"),
+            (|of| of.incidents = None, "PiSync is blind: MongoDB is not answering"),
             (|of| devices(of).failing = 1, "1 device is failing without an open incident"),
             (|of| of.devices = None, "Device counts are unavailable"),
         ];
@@ -508,7 +502,7 @@ mod tests {
         situation.alive = Some(Alive { alerter: Contact::Never, worker: Contact::Alive(SignedDuration::ZERO) });
         let (level, words) = said(&situation);
         assert!(level == "act" && words.starts_with("Nobody is being alerted: no alerter has ever run."), "{words}");
-        assert!(words.contains("No alerter has looked at them"), "{words}");
+        assert!(words.contains("No alerter has evaluated them"), "{words}");
         incidents(&mut situation).fleet.push(failing());
         assert!(!said(&situation).1.contains("failing without"), "the fleet's incident has them");
     }
@@ -523,12 +517,12 @@ mod tests {
                 0,
                 "The fleet is failing: 200 of 1\u{202f}000 devices, most for the content. Their connections are fine",
             ),
-            (vec![silent.clone()], 0, "falls silent: nothing is heard of 200 of 1\u{202f}000 devices. We listen"),
-            (vec![silent.clone()], 0, "(nothing was received from them since 10:00 UTC)"),
+            (vec![silent.clone()], 0, "is silent: no report from 200 of 1\u{202f}000 devices. The API accepts"),
+            (vec![silent.clone()], 0, "(no report from them since 10:00 UTC)"),
             (vec![silent.clone(), failing.clone()], 3, "most for the content. Their connections"),
-            (vec![silent.clone(), failing.clone()], 3, "Devices that fail and recover in turn: 3 ("),
-            (vec![silent, failing, stalled], 0, "PiSync itself does not get reports through. Who is silent"),
-            (vec![], 3, "3 open incidents of single devices. Devices that fail and recover in turn: 3 ("),
+            (vec![silent.clone(), failing.clone()], 3, "Flapping devices: 3 ("),
+            (vec![silent, failing, stalled], 0, "Ingestion pipeline stalled. Silent devices"),
+            (vec![], 3, "3 open incidents of single devices. Flapping devices: 3 ("),
         ] {
             let incidents = Some(Incidents { fleet, flapping, ..Incidents::default() });
             let (level, said) = said(&Situation { incidents, ..well() });
@@ -543,7 +537,7 @@ mod tests {
         let away = Away::last(&[gap], at(21_600 + hour));
         let (level, words) = said(&Situation { away, ..well() });
         assert!(
-            level == "watch" && words.starts_with("PiSync was away for 6 h. Nobody listened until 60 min ago"),
+            level == "watch" && words.starts_with("PiSync was away for 6 h. No report was accepted until 60 min ago"),
             "{words}"
         );
         assert_eq!(Away::last(&[gap], at(21_600 + 24 * hour)), None);
@@ -554,7 +548,7 @@ mod tests {
     fn causes_are_those_that_were_told() {
         let incidents = Some(Incidents { connectivity: 2, content: 1, ..Incidents::default() });
         let (_, said) = said(&Situation { incidents, ..well() });
-        let words = "Devices that keep failing: 2 for the connection, 1 for the content, as last told.";
+        let words = "Devices that keep failing: 2 for the connection, 1 for the content, at their last notification.";
         assert!(said.contains(words), "{said}");
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     page::{Frame, PageError},
-    relative_time::Moment,
+    relative_time::RelativeTime,
     shared_link::Shared,
 };
 use crate::{
@@ -98,7 +98,7 @@ impl Viewer {
             may_operate: self.may_operate,
             is_signed_in: self.key_id().is_some(),
             form_token: self.form_token.clone(),
-            shared_until: self.shared.map(|shared| Moment::ahead(shared.end, Timestamp::now())),
+            shared_until: self.shared.map(|shared| RelativeTime::ahead(shared.end, Timestamp::now())),
         }
     }
 

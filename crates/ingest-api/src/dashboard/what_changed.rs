@@ -6,7 +6,7 @@ use actix_web::HttpRequest;
 use jiff::Timestamp;
 use pisync_core::models::{Contrast, Share};
 
-use super::relative_time::{Moment, grouped};
+use super::relative_time::{RelativeTime, grouped};
 use crate::{fleet::Found, state::State};
 
 /// The window, in minutes: it contains each device of a fleet that reports every hour.
@@ -21,7 +21,7 @@ const LINES: usize = 5;
 /// The common properties of failing devices.
 pub(super) struct Changed {
     pub(super) lines: Vec<Line>,
-    pub(super) at: Moment,
+    pub(super) at: RelativeTime,
     pub(super) reporting: String,
     pub(super) failing: String,
     /// Address of the same in the API.
@@ -54,7 +54,7 @@ impl Changed {
     fn new(found: &Found, now: Timestamp) -> Self {
         Self {
             lines: found.what.contrasts.iter().take(LINES).map(Line::from).collect(),
-            at: Moment::new(found.at, now),
+            at: RelativeTime::new(found.at, now),
             reporting: grouped(found.what.all.devices),
             failing: grouped(found.what.all.failing),
             href: format!("/api/v1/fleet/what-changed?minutes={MINUTES}"),

@@ -46,17 +46,17 @@ impl DeviceFilter {
     pub(crate) fn check(&self) -> Result<(), ApiError> {
         let is = |status| self.status.is_none_or(|asked| asked == status);
         if self.min_failures.is_some() && !is(DeviceStatus::Failing) {
-            return Err(ApiError::invalid("/minFailures", "must stand with status=failing or without a status"));
+            return Err(ApiError::invalid("/minFailures", "must be used with status=failing or without a status"));
         }
         let seen = if self.seen_before.is_some() { "/seenBefore" } else { "/seenAfter" };
         if self.is_by_time() && (!is(DeviceStatus::Silent) || self.prefix.is_some() || self.min_failures.is_some()) {
-            return Err(ApiError::invalid(seen, "must stand alone or with status=silent"));
+            return Err(ApiError::invalid(seen, "must be used alone or with status=silent"));
         }
         if self.is_by_time() && self.sort.is_some_and(|sort| sort != Sort::Seen) {
             return Err(ApiError::invalid("/sort", "must be seen, or left out, with seenBefore or seenAfter"));
         }
         if self.seen_before.zip(self.seen_after).is_some_and(|(before, after)| after > before) {
-            return Err(ApiError::invalid("/seenAfter", "must not lie after seenBefore"));
+            return Err(ApiError::invalid("/seenAfter", "must not be after seenBefore"));
         }
         Ok(())
     }

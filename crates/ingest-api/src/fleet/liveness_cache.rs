@@ -39,8 +39,7 @@ impl LivenessCache {
             return Ok(liveness.clone());
         }
         let liveness = timeout(TIMEOUT, self.heartbeat.liveness()).await;
-        let liveness =
-            liveness.unwrap_or_else(|_| Err(QueueError::Unavailable("no liveness of life in time".into())))?;
+        let liveness = liveness.unwrap_or_else(|_| Err(QueueError::Unavailable("no liveness in time".into())))?;
         *last = Some((Instant::now(), liveness.clone()));
         Ok(liveness)
     }

@@ -28,7 +28,7 @@ impl FromStr for Origin {
         let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
         let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.:[]_".contains(&b);
         if host.is_empty() || !host.bytes().all(fits) || text.parse::<Uri>().is_err() {
-            return Err("an origin is scheme://host[:port] in lower case, with nothing behind it and no '*'");
+            return Err("an origin is scheme://host[:port] in lower case, without a path and without '*'");
         }
         Ok(Self(text.to_owned()))
     }

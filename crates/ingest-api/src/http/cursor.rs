@@ -50,7 +50,7 @@ pub enum Position {
 
 /// The text is not a cursor of this scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is none of this list: take nextCursor of an answer to the same query, as it is")]
+#[error("is not a cursor of this list: use the nextCursor of an answer to the same query, unchanged")]
 pub struct BadCursor;
 
 impl Scope {

@@ -145,16 +145,16 @@ impl ApiError {
             Self::Header { limit } => format!("the header is over {limit} bytes"),
             Self::TooFast { .. } => "too many events from this device or key: send the same event again later".into(),
             Self::Crowded => {
-                "too many large bodies are under way: send the same again later, or in smaller parts".into()
+                "too many large bodies are in flight: send the same again later, or in smaller parts".into()
             }
-            Self::Busy => "too many costly reads are under way: ask again later".into(),
+            Self::Busy => "too many costly reads are running: ask again later".into(),
             Self::CrossSite => "this was sent from a page of another site (Sec-Fetch-Site, Origin)".into(),
             Self::ForeignHost => {
                 "this server is bound to loopback and does not answer to this Host: ask by localhost, or name the \
                  host with --external-url (PISYNC_EXTERNAL_URL) or --allowed-host (PISYNC_ALLOWED_HOSTS)"
                     .into()
             }
-            Self::Slow => "the body did not come to its end in time; send the same event again".into(),
+            Self::Slow => "the body did not arrive in time; send the same event again".into(),
             Self::Queue(PushError::Full { .. } | PushError::Queue(QueueError::OutOfMemory)) => {
                 "the queue is full; nothing was stored, send the same event again later".into()
             }
@@ -162,7 +162,7 @@ impl ApiError {
                 "the queue is not available; send the same event again later".into()
             }
             Self::Queue(PushError::Queue(error)) => {
-                format!("the queue takes nothing ({}); send the same event again later", error.cause())
+                format!("the queue refuses events ({}); send the same event again later", error.cause())
             }
             Self::Store(_) => "the store is not available; ask again later".into(),
             Self::Refused(refusal) => refusal.to_string(),

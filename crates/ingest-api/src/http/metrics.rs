@@ -26,7 +26,7 @@ pub struct Metrics {
 
 /// Reason why a connection was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Why {
+pub(crate) enum CloseReason {
     /// It was idle for too long.
     Rest,
     /// Its client was too slow to send a head, or to read.
@@ -48,7 +48,7 @@ struct Answered {
     status: &'static str,
 }
 
-impl Why {
+impl CloseReason {
     const ALL: [Self; 4] = [Self::Rest, Self::Slow, Self::Malformed, Self::Room];
 
     fn as_str(self) -> &'static str {
@@ -77,7 +77,7 @@ impl Metrics {
             drop(ignored.get_or_create(&[("member", member)]));
         }
         let connections_ended = Family::<[(&'static str, &'static str); 1], Counter>::default();
-        for why in Why::ALL {
+        for why in CloseReason::ALL {
             drop(connections_ended.get_or_create(&[("why", why.as_str())]));
         }
         let accepts = Counter::default();
@@ -104,7 +104,7 @@ impl Metrics {
     }
 
     /// Counts a connection that the server closed.
-    pub(crate) fn connection_ended(&self, why: Why) {
+    pub(crate) fn connection_ended(&self, why: CloseReason) {
         self.connections_ended.get_or_create(&[("why", why.as_str())]).inc();
     }
 
@@ -113,9 +113,9 @@ impl Metrics {
         let mut registry = registry_of(env!("CARGO_PKG_VERSION"));
         registry.register("accepts", "Events accepted, each of a batch counted", self.accepts.clone());
         registry.register("refusals", "Requests answered with a status from 400 on", self.refusals.clone());
-        let help = "Parts of reports that could not be kept; the reports were taken without them";
+        let help = "Parts left out of accepted reports";
         registry.register("ingest_ignored", help, self.ignored.clone());
-        let help = "Connections that the server has ended, by why";
+        let help = "Connections closed by the server, by reason";
         registry.register("connections_ended", help, self.connections_ended.clone());
         let help = "Time from the head of a request to its answer, by route pattern and class of status";
         registry.register("request_duration_seconds", help, self.durations.clone());

@@ -70,7 +70,7 @@ impl FromStr for ExternalUrl {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let form = "an address is http://HOST or https://HOST, at will with a port and a path, and nothing behind it";
+        let form = "an address is http://HOST or https://HOST, optionally with a port and a path, and no more";
         let url = Url::parse(text).map_err(|_| form)?;
         let is_plain = url.query().is_none() && url.fragment().is_none();
         let has_nobody = url.username().is_empty() && url.password().is_none();
@@ -211,7 +211,7 @@ fn host_of(url: &Url) -> String {
 }
 
 fn host(text: &str) -> Result<String, &'static str> {
-    if is_host(text) { Ok(text.to_owned()) } else { Err("a name or an address, at will with a port") }
+    if is_host(text) { Ok(text.to_owned()) } else { Err("a name or an address, optionally with a port") }
 }
 
 #[cfg(test)]

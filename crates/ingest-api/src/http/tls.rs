@@ -65,7 +65,7 @@ impl ResolvesServerCert for Certificate {
 
 fn read(chain: &Path, key: &Path, provider: &CryptoProvider) -> anyhow::Result<CertifiedKey> {
     if let Err(why) = signing_keys::require_mode(key, 0o007, "chmod 640") {
-        log::warn!(why = why; "the key of the certificate is open to every user of this machine");
+        log::warn!(why = why; "the key of the certificate is readable by every user of this machine");
     }
     let of_chain = || format!("reading {}", chain.display());
     let certificates: Vec<_> = CertificateDer::pem_file_iter(chain)
@@ -75,7 +75,7 @@ fn read(chain: &Path, key: &Path, provider: &CryptoProvider) -> anyhow::Result<C
     ensure!(!certificates.is_empty(), "{} holds no certificate in PEM", chain.display());
     // The error of a key is not quoted: it may contain the key.
     let secret = PrivateKeyDer::from_pem_file(key).ok();
-    let secret = secret.with_context(|| format!("{} cannot be read or holds no key in PEM", key.display()))?;
+    let secret = secret.with_context(|| format!("{} is unreadable or contains no key in PEM", key.display()))?;
     CertifiedKey::from_der(certificates, secret, provider)
         .with_context(|| format!("{} and {} do not belong together", chain.display(), key.display()))
 }

@@ -76,7 +76,7 @@ struct Sorted {
         (Reports = "application/json"),
         (String = "application/x-ndjson"),
     )),
-    responses((status = 202, description = "The good reports are queued", body = Answer))
+    responses((status = 202, description = "The valid reports are queued", body = Answer))
 )]
 pub(crate) async fn post(
     request: HttpRequest,

@@ -169,7 +169,7 @@ async fn refusals_leave_no_secret_in_the_most_talkative_log() {
         let request = Client::new().post(&url).bearer_auth(key).json(&body("b", hours_ago(1), false));
         assert!(request.send().await.unwrap().status().is_client_error());
     }
-    service.says("does not reach").await;
+    service.says("does not cover").await;
     let log = service.log();
     for key in [&read, &device] {
         assert!(!log.contains(key.rsplit('_').next().unwrap()), "a key is in the log");

@@ -65,7 +65,7 @@ async fn a_head_that_is_none_has_an_answer_with_its_cause_and_no_line_in_the_log
         ("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n", 400, "Content-Length"),
         ("POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n", 400, "chunked alone"),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "HTTP/1.1"),
-        ("\u{16}\u{3}\u{1}", 400, "no HTTP"),
+        ("\u{16}\u{3}\u{1}", 400, "not an HTTP request"),
     ] {
         let first = problem(&answers(open(&api).await, sent.as_bytes()).await, status);
         assert!(first["detail"].as_str().unwrap().contains(cause), "{sent:.60}: {first}");

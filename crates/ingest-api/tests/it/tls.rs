@@ -100,7 +100,7 @@ async fn a_key_that_everybody_may_read_is_a_warning_and_no_end() {
         std::fs::write(env.path("api.log"), "").unwrap();
         let (service, _) = start(&env).await;
         let log = service.log();
-        assert_eq!(log.contains("open to every user") && log.contains("chmod 640"), is_warned, "{mode:o}: {log}");
+        assert_eq!(log.contains("readable by every user") && log.contains("chmod 640"), is_warned, "{mode:o}: {log}");
     }
     env.finish().await;
 }

@@ -51,11 +51,11 @@ const COLUMNS: &[Column] = &[
     required("updatedAt", Value::Time(|row| Some(row.updated_at))),
     optional(
         "reportId",
-        "The name that the device gave the report, if it did.",
+        "Id that the device gave the report, if any.",
         Value::Text(|row| row.details.report_id.as_ref().map(ReportId::as_str)),
     ),
-    optional("error", "What went wrong, if the device said so.", Value::Error(|row| row.details.error.as_ref())),
-    optional("labels", "What the device said of itself, if it did.", Value::Labels(|row| &row.details.labels)),
+    optional("error", "Error of the sync, if the device reported one.", Value::Error(|row| row.details.error.as_ref())),
+    optional("labels", "Labels of the device, if it reported any.", Value::Labels(|row| &row.details.labels)),
 ];
 
 const fn required(name: &'static str, value: Value) -> Column {

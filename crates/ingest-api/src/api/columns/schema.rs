@@ -12,7 +12,7 @@ use super::{COLUMNS, Column, ErrorEntry, HistoryCsv, HistoryEntry, Value, head};
 
 impl PartialSchema for HistoryEntry {
     fn schema() -> RefOr<Schema> {
-        let row = ObjectBuilder::new().description(Some("A row as every route shows it."));
+        let row = ObjectBuilder::new().description(Some("A row, as every route returns it."));
         let add = |row: ObjectBuilder, column: &Column| {
             let row = row.property(column.name, column.schema());
             if column.is_required { row.required(column.name) } else { row }

@@ -96,13 +96,13 @@ impl<'a> Presented<'a> {
 
 /// A stored key.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct StoredKey {
     pub(super) id: Arc<str>,
     pub(super) scope: Scope,
     sha256: [u8; 32],
 }
 
-impl Kept {
+impl StoredKey {
     /// Returns `None` if `sha256` is not a SHA-256 in hexadecimal digits.
     pub(super) fn new(id: &str, scope: Scope, sha256: &str) -> Option<Self> {
         let mut hash = [0; 32];
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn only_the_very_key_is_the_key() {
         let key = NewKey::random(Scope::Read).unwrap();
-        let kept = Kept::new(&key.id, Scope::Read, &key.sha256).unwrap();
+        let kept = StoredKey::new(&key.id, Scope::Read, &key.sha256).unwrap();
         let is = |text: &str| Presented::parse(text).is_some_and(|presented| kept.is(&presented));
         assert!(is(&key.text));
         let last = if key.text.ends_with('0') { "1" } else { "0" };

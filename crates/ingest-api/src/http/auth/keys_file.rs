@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 use super::{
     Scope,
     file::{self, Holds},
-    key::{Kept, NewKey, Presented},
+    key::{NewKey, Presented, StoredKey},
 };
 
 /// The valid keys, by id.
 #[derive(Debug, Default)]
-pub struct Keys(HashMap<Box<str>, Kept>);
+pub struct Keys(HashMap<Box<str>, StoredKey>);
 
 /// The file as written.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -60,19 +60,19 @@ impl Keys {
     }
 
     /// Returns the stored key that was presented, if there is one.
-    pub(super) fn find(&self, presented: &Presented<'_>) -> Option<&Kept> {
+    pub(super) fn find(&self, presented: &Presented<'_>) -> Option<&StoredKey> {
         self.0.get(presented.id).filter(|kept| kept.is(presented))
     }
 
     /// Returns the key with an id.
-    pub(super) fn by_id(&self, id: &str) -> Option<&Kept> {
+    pub(super) fn by_id(&self, id: &str) -> Option<&StoredKey> {
         self.0.get(id)
     }
 
     fn of(file: KeysFile) -> anyhow::Result<Self> {
         let mut keys = HashMap::new();
         for entry in file.keys {
-            let kept = Kept::new(&entry.id, entry.scope, &entry.sha256);
+            let kept = StoredKey::new(&entry.id, entry.scope, &entry.sha256);
             let kept = kept.context("a [[key]] without an id, or whose sha256 is not 64 hex digits")?;
             let twice = keys.insert(entry.id.into_boxed_str(), (kept, entry.revoked.is_some())).is_some();
             ensure!(!twice, "two [[key]] have the same id");
@@ -108,7 +108,7 @@ impl KeysFile {
     }
 
     fn parse(text: &str) -> anyhow::Result<Self> {
-        file::parse(text, "[[key]] with id, scope, sha256, created, and at will note and revoked")
+        file::parse(text, "[[key]] with id, scope, sha256, created, and optionally note and revoked")
     }
 
     fn write(&self, path: &Path) -> anyhow::Result<()> {

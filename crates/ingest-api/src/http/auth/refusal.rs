@@ -45,9 +45,9 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoKey => f.write_str("a key is needed: send Authorization: Bearer KEY"),
-            Self::UnknownKey => f.write_str("the key is not known or is revoked"),
+            Self::UnknownKey => f.write_str("the key is unknown or revoked"),
             Self::Scope { id, has, demanded } => {
-                write!(f, "the key {id} has the scope {has}, which does not reach {demanded}")
+                write!(f, "the key {id} has the scope {has}, which does not cover {demanded}")
             }
             Self::OtherDevice { token_of, device_id } => {
                 write!(f, "the token is of the device {token_of} and not of {device_id}")

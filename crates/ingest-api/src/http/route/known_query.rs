@@ -65,9 +65,9 @@ fn refusal(name: &str, known: &[String]) -> String {
     let alike = known.iter().map(|known| (strsim::jaro_winkler(&name.to_lowercase(), &known.to_lowercase()), known));
     let meant = alike.filter(|(alike, _)| *alike >= ALIKE).max_by(|(a, _), (b, _)| a.total_cmp(b));
     match meant {
-        Some((_, meant)) => format!("is no parameter of this route: did you mean {meant}?"),
-        None if known.is_empty() => "is no parameter of this route: it takes none".to_owned(),
-        None => format!("is no parameter of this route: it takes {}", known.join(", ")),
+        Some((_, meant)) => format!("is not a parameter of this route: did you mean {meant}?"),
+        None if known.is_empty() => "is not a parameter of this route: it takes none".to_owned(),
+        None => format!("is not a parameter of this route: it takes {}", known.join(", ")),
     }
 }
 
@@ -95,13 +95,16 @@ mod tests {
     #[test]
     fn what_is_misspelt_is_named_with_what_was_meant() {
         for (query, meant) in [
-            ("stauts=failing", "stauts is no parameter of this route: did you mean status?"),
+            ("stauts=failing", "stauts is not a parameter of this route: did you mean status?"),
             ("Status=failing", "did you mean status?"),
             ("status=failing&min_failures=3", "did you mean minFailures?"),
-            ("utm_source=x", "utm_source is no parameter of this route: it takes status, minFailures, cursor, label"),
+            (
+                "utm_source=x",
+                "utm_source is not a parameter of this route: it takes status, minFailures, cursor, label",
+            ),
             ("status=ok&status=failing", "status is given twice"),
-            ("st%61tus=ok&x%00=1", "x\\0 is no parameter"),
-            ("=1", "\"\" is no parameter"),
+            ("st%61tus=ok&x%00=1", "x\\0 is not a parameter"),
+            ("=1", "\"\" is not a parameter"),
             ("status=%ff", "status must be percent-encoded UTF-8, and %ff is not"),
             ("cursor=caf%E9", "cursor must be percent-encoded UTF-8, and caf%E9 is not"),
             ("%ff=1", "a name must be percent-encoded UTF-8, and %ff is not"),

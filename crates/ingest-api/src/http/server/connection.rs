@@ -9,7 +9,7 @@ use std::{
 use super::head::Fault;
 use crate::http::{
     budget::{Budget, Taken},
-    metrics::Why,
+    metrics::CloseReason,
 };
 
 /// Timeout of a request's head, from its first byte. Also the timeout of a connection's first byte.
@@ -62,7 +62,7 @@ pub(crate) struct Connection {
     /// Whether the head timed out: the stream answers so and hangs up.
     expired: Cell<bool>,
     killed: Cell<bool>,
-    why: Cell<Option<Why>>,
+    why: Cell<Option<CloseReason>>,
     is_blocked: Cell<bool>,
     reader: RefCell<Option<Waker>>,
     killer: RefCell<Option<Waker>>,
@@ -201,7 +201,7 @@ impl Connection {
     /// Lets the stream answer that the head timed out.
     pub(super) fn expire(&self) {
         self.expired.set(true);
-        self.refuse(Why::Slow);
+        self.refuse(CloseReason::Slow);
         if let Some(waker) = self.killer.take() {
             waker.wake();
         }
@@ -217,7 +217,7 @@ impl Connection {
     }
 
     /// Lets the stream answer by itself and hang up.
-    pub(super) fn refuse(&self, why: Why) {
+    pub(super) fn refuse(&self, why: CloseReason) {
         self.note(why);
         if self.refused.get().is_none() {
             self.refused.set(Some(Instant::now()));
@@ -284,7 +284,7 @@ impl Connection {
     }
 
     /// Closes it and cancels its request.
-    pub(super) fn kill(&self, why: Why) {
+    pub(super) fn kill(&self, why: CloseReason) {
         self.note(why);
         self.killed.set(true);
         if let Some(waker) = self.killer.take() {
@@ -293,12 +293,12 @@ impl Connection {
     }
 
     /// Returns the reason why the server closed it.
-    pub(super) fn why(&self) -> Option<Why> {
+    pub(super) fn why(&self) -> Option<CloseReason> {
         self.why.get()
     }
 
     /// The first reason counts.
-    fn note(&self, why: Why) {
+    fn note(&self, why: CloseReason) {
         self.why.set(self.why.get().or(Some(why)));
     }
 

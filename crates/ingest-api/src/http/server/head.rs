@@ -25,12 +25,12 @@ pub(super) struct Fault {
 impl Fault {
     pub(super) const TOO_LONG: Self = Self { status: 431, detail: "the header is over 16384 bytes" };
     pub(super) const TOO_SLOW: Self =
-        Self { status: 408, detail: "the header did not come to its end within 20 s: send the request again" };
+        Self { status: 408, detail: "the header did not arrive within 20 s: send the request again" };
     pub(super) const NO_ROOM: Self =
-        Self { status: 503, detail: "too many long headers are under way: send the request again later" };
+        Self { status: 503, detail: "too many long headers are in flight: send the request again later" };
     const BARE_LINE_FEED: Self = bad("a line of the header ends with LF alone: end it with CR LF");
-    const NO_HTTP: Self = bad("this is no HTTP request: this port speaks HTTP/1.1, without TLS or behind it");
-    const LINE: Self = bad("the first line is none of a request, such as GET / HTTP/1.1");
+    const NO_HTTP: Self = bad("this is not an HTTP request: this port speaks HTTP/1.1, without TLS or behind it");
+    const LINE: Self = bad("the first line is not a request line, such as GET / HTTP/1.1");
 }
 
 const fn bad(detail: &'static str) -> Fault {
@@ -86,7 +86,7 @@ pub(super) fn check(head: &[u8]) -> Result<Framing, Fault> {
         Err(error) => return Err(of_parser(error)),
     }
     if !request.path.is_some_and(is_path) {
-        return Err(bad("the path of the request is none"));
+        return Err(bad("the path of the request is invalid"));
     }
     let is_1_1 = request.version == Some(1);
     let (mut length, mut is_chunked, mut has_host) = (None, false, false);
@@ -99,10 +99,10 @@ pub(super) fn check(head: &[u8]) -> Result<Framing, Fault> {
             if length.is_some() {
                 return Err(bad("the header has more than one Content-Length"));
             }
-            length = Some(number.ok_or(bad("the Content-Length is no number of bytes"))?);
+            length = Some(number.ok_or(bad("the Content-Length is not a number of bytes"))?);
         } else if is("transfer-encoding") {
             if is_chunked || !field.value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
-                return Err(bad("of Transfer-Encoding this server knows chunked alone, once"));
+                return Err(bad("the only supported Transfer-Encoding is chunked, once"));
             }
             is_chunked = true;
         } else if is("host") {
@@ -115,7 +115,7 @@ pub(super) fn check(head: &[u8]) -> Result<Framing, Fault> {
     match (length, is_chunked) {
         _ if is_1_1 && !has_host => Err(bad("the header has no Host, which HTTP/1.1 demands")),
         (Some(_), true) => Err(bad("the header has a Content-Length and a Transfer-Encoding: send one of them")),
-        (None, true) if !is_1_1 => Err(bad("HTTP/1.0 knows no Transfer-Encoding: send a Content-Length")),
+        (None, true) if !is_1_1 => Err(bad("HTTP/1.0 has no Transfer-Encoding: send a Content-Length")),
         (None, false) if !is_1_1 && request.method == Some("POST") => {
             Err(bad("a POST by HTTP/1.0 needs a Content-Length"))
         }
@@ -134,9 +134,9 @@ fn is_path(path: &str) -> bool {
 fn of_parser(error: Error) -> Fault {
     match error {
         Error::TooManyHeaders => Fault { status: 431, detail: "the header has more than 96 fields" },
-        Error::HeaderName => bad("a name in the header is none, or a line of it begins with white space"),
+        Error::HeaderName => bad("a name in the header is invalid, or a line of it begins with white space"),
         Error::HeaderValue => bad("a value in the header holds a control character"),
-        Error::Version => bad("this server speaks HTTP/1.1, and HTTP/1.0 with those who speak no other"),
+        Error::Version => bad("this server speaks HTTP/1.1 and HTTP/1.0"),
         Error::NewLine | Error::Status | Error::Token => Fault::LINE,
     }
 }

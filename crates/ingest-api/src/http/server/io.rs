@@ -24,7 +24,7 @@ use super::{
     framing::Framing,
     head::{Fault, LineEnds, check},
 };
-use crate::http::{error::problem, headers, metrics::Why};
+use crate::http::{error::problem, headers, metrics::CloseReason};
 
 /// Bytes of a refused client that are discarded, so that it sees the answer, and bytes in one turn.
 const LINGER: usize = 1024 * 1024;
@@ -136,7 +136,7 @@ impl Bounded {
     }
 
     fn refuse(&mut self, fault: Fault) {
-        self.connection.refuse(Why::Malformed);
+        self.connection.refuse(CloseReason::Malformed);
         self.refusal = Some(Refusal { answer: answer(fault), is_last: true, thrown_away: 0 });
     }
 

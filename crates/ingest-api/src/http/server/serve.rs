@@ -97,7 +97,7 @@ where
             async move {
                 let table = Table::new(most, &bounds, metrics);
                 let app = map_config(app, |()| AppConfig::default()).new_service(()).await;
-                let app = app.map_err(|error| log::error!(error:? = error; "the application was not made"))?;
+                let app = app.map_err(|error| log::error!(error:? = error; "building the application failed"))?;
                 let app = Rc::new(Counted::new(app, Rc::clone(&table), bounds.are_kept));
                 let http = HttpService::build()
                     // With limits, the table closes idle and slow connections. The framework sees only whole
@@ -175,11 +175,11 @@ where
         None => Stream::Plain(stream),
         Some(acceptor) => match timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => Stream::Tls(Box::new(stream)),
-            Ok(Err(error)) => return log::debug!(error:% = error; "no TLS with a client"),
-            Err(_) => return log::debug!("a client took too long to begin TLS"),
+            Ok(Err(error)) => return log::debug!(error:% = error; "TLS handshake failed"),
+            Err(_) => return log::debug!("TLS handshake timed out"),
         },
     };
     if let Err(error) = http.call((Bounded::new(stream, Rc::clone(connection)), peer)).await {
-        log::debug!(error:? = error; "a connection broke off");
+        log::debug!(error:? = error; "connection aborted");
     }
 }

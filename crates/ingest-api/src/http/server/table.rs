@@ -12,7 +12,7 @@ use actix_web::web::Data;
 use super::connection::{Connection, Overdue};
 use crate::http::{
     budget::Budget,
-    metrics::{Metrics, Why},
+    metrics::{CloseReason, Metrics},
 };
 
 /// Interval between searches for connections that timed out.
@@ -102,12 +102,12 @@ impl Table {
             let Some(overdue) = connection.overdue(now, self.keep_alive) else { continue };
             log::debug!(
                 open_seconds = now.saturating_duration_since(connection.opened()).as_secs();
-                "a connection was ended, its client had its time"
+                "connection closed: its client timed out"
             );
             match overdue {
                 Overdue::Head => connection.expire(),
-                Overdue::All if connection.is_at_rest() => connection.kill(Why::Rest),
-                Overdue::All => connection.kill(Why::Slow),
+                Overdue::All if connection.is_at_rest() => connection.kill(CloseReason::Rest),
+                Overdue::All => connection.kill(CloseReason::Slow),
             }
         }
         if self.is_tight() {
@@ -131,7 +131,7 @@ impl Table {
             .collect();
         // Idle connections go first: a slow body is a device on a slow line.
         waiting.sort_unstable_by_key(|(since, connection)| (!connection.is_at_rest(), *since));
-        waiting.iter().take(surplus + self.most / 64).for_each(|(_, connection)| connection.kill(Why::Room));
+        waiting.iter().take(surplus + self.most / 64).for_each(|(_, connection)| connection.kill(CloseReason::Room));
     }
 }
 

@@ -54,7 +54,7 @@ impl Session {
     /// Returns whether the session was ended; `None` while Redis is not answering.
     pub(crate) async fn is_ended(&self, queue: &Queue) -> Option<bool> {
         let asked = queue.is_session_ended(&self.id).await;
-        asked.inspect_err(|error| log::debug!(error:% = error; "it is not known whether a session was ended")).ok()
+        asked.inspect_err(|error| log::debug!(error:% = error; "checking whether a session was ended failed")).ok()
     }
 
     /// Returns the token in the forms of this session, which other pages cannot know.
