@@ -21,13 +21,13 @@ export async function shows(browser, state) {
   await withPage(browser, { storageState: state }, async (page) => {
     await page.goto(`${base}/alerts?state=firing&deviceId=${device}`);
     const messages = page.locator(".deliveries").first();
-    assert.match(await messages.innerText(), /log was told/);
+    assert.match(await messages.innerText(), /log was notified/);
     assert.match(await messages.innerText(), /busy .firing. failed once, trying again (in \d+ s|now): 503/);
     assert.match(await messages.innerText(), /gone .firing. given up .*: 410/);
     await page.goto(base + "/alerts");
     const held = page.locator("details.held");
     assert.equal(await held.count(), 1);
-    assert.match(await held.locator("summary").innerText(), /held back 3 behind DeviceSyncFailing/);
+    assert.match(await held.locator("summary").innerText(), /inhibited 3 by DeviceSyncFailing/);
     const hidden = page.getByRole("link", { name: "held-0" });
     assert.equal(await hidden.isVisible(), false, "what is held back hides nothing else");
     await held.locator("summary").click();
@@ -35,7 +35,7 @@ export async function shows(browser, state) {
     await held.getByRole("link", { name: "With their messages" }).click();
     await page.waitForURL(/heldBy=/);
     assert.equal(await page.locator(".incidents > li").count(), 3);
-    assert.match(await page.locator(".incidents").innerText(), /held back by another alert/);
+    assert.match(await page.locator(".incidents").innerText(), /inhibited by another alert/);
     // An inhibited alert is no incident of its own on the first page either.
     await page.goto(base + "/");
     const open = Number((await page.locator(".headline").innerText()).match(/^(\d+) open/)[1]);
@@ -54,15 +54,15 @@ export async function takesOn(browser, state) {
     await page.getByLabel("Your name").press("Enter");
     await page.getByLabel("Comment").fill("<b>on it</b>");
     assert.equal(await acked(), undefined);
-    await page.getByRole("button", { name: "Take on" }).click();
-    await page.getByText("The incident is taken on").waitFor();
+    await page.getByRole("button", { name: "Acknowledge" }).click();
+    await page.getByText("The incident is acknowledged").waitFor();
     assert.match(page.url(), /deviceId=/, "one comes back to the same list");
-    assert.match(await page.locator(".taken").innerText(), /taken on by Ada \(key [0-9a-f]+\).*: <b>on it<\/b>/);
+    assert.match(await page.locator(".taken").innerText(), /acknowledged by Ada \(key [0-9a-f]+\).*: <b>on it<\/b>/);
     assert.deepEqual([(await acked()).comment, /^Ada/.test((await acked()).by)], ["<b>on it</b>", true]);
-    assert.match(await timeline(page), /incident taken on by Ada \(key [0-9a-f]+\): <b>on it<\/b>/);
+    assert.match(await timeline(page), /incident acknowledged by Ada \(key [0-9a-f]+\): <b>on it<\/b>/);
     await page.goto(`${base}/alerts?state=firing&deviceId=${device}`);
-    await page.getByRole("button", { name: "Give back" }).click();
-    await page.getByText("The incident is given back").waitFor();
+    await page.getByRole("button", { name: "Withdraw" }).click();
+    await page.getByText("The acknowledgement is withdrawn").waitFor();
     assert.equal(await acked(), undefined);
     // A form of another session does nothing.
     const [{ id }] = await ofApi(context, `/api/v1/alerts?state=firing&deviceId=${device}`);
@@ -94,19 +94,19 @@ export async function silences(browser, state) {
     await page.getByLabel("Your name").fill("Ada");
     await page.getByLabel("Why").fill("it moves");
     await page.getByRole("button", { name: "Silence them" }).click();
-    await page.getByText("The silence is in force").waitFor();
+    await page.getByText("The silence is active").waitFor();
     const [silence] = await ofApi(context, "/api/v1/silences");
     assert.deepEqual([silence.matchers, silence.comment, silence.active], [[`deviceId=${env.DASHBOARD_DEVICE}`], "it moves", true]);
     const hours = (new Date(silence.endsAt) - new Date(silence.startsAt)) / 3_600_000;
     assert.ok(Math.abs(hours - 24) < 0.1, `${hours} h`);
-    assert.match(await page.locator("article.silence").innerText(), /in force, over in 23 h|in force, over in 24 h/);
+    assert.match(await page.locator("article.silence").innerText(), /active, ends in 23 h|active, ends in 24 h/);
     assert.match(await timeline(page), /silenced by Ada \(key [0-9a-f]+\) until .*: it moves/);
     await page.goto(base + "/alerts");
-    await page.getByRole("link", { name: "Silences (1 not over)" }).click();
+    await page.getByRole("link", { name: "Silences (1 not ended)" }).click();
     await page.getByRole("button", { name: "End it now" }).click();
-    await page.getByText("The silence is over").waitFor();
+    await page.getByText("The silence has ended").waitFor();
     assert.deepEqual(await ofApi(context, "/api/v1/silences"), []);
-    assert.match(await timeline(page), /silence over/);
+    assert.match(await timeline(page), /silence ended/);
     await page.goto(base + "/silences?kind=exact");
     assert.match(await preview.innerText(), /say which devices/);
     const form = { token: "x", action: "add", device: "x", hours: "1" };

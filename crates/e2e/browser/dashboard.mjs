@@ -131,7 +131,7 @@ async function sortsDevices(browser, state) {
   assert.deepEqual(await counts(), first, "the order is kept on the way back");
   await page.getByLabel("Order").selectOption("seen");
   await page.waitForURL(/sort=seen/);
-  await page.locator("th[aria-sort]", { hasText: "Last heard of" }).waitFor();
+  await page.locator("th[aria-sort]", { hasText: "Last seen" }).waitFor();
   const seen = await page.locator("tbody time").evaluateAll((times) => times.map((time) => time.dateTime));
   assert.deepEqual(seen, [...seen].sort(), "longest ago first");
   await page.reload();
@@ -149,7 +149,7 @@ async function treatsDeadLetters(browser, state) {
   assert.match(await letters.first().innerText(), /<script>alert\(1\)<\/script>|no event/);
   page.on("dialog", (dialog) => dialog.accept());
   await letters.first().getByRole("button", { name: "Purge" }).click();
-  await page.getByText("thrown away").waitFor();
+  await page.getByText("The message is purged").waitFor();
   assert.equal(await letters.count(), 1);
   // A form of another session, or of none, is refused.
   const form = { token: "x", action: "purge", partition: "0", id: "x" };
@@ -172,11 +172,11 @@ async function worksWithoutScript(browser, state) {
   // An incident is acknowledged, and a silence is created and ended.
   await page.goto(base + "/alerts");
   await page.getByLabel("Comment").fill("without a script");
-  await page.getByRole("button", { name: "Take on" }).first().click();
-  await page.getByText("The incident is taken on").waitFor();
+  await page.getByRole("button", { name: "Acknowledge" }).first().click();
+  await page.getByText("The incident is acknowledged").waitFor();
   await page.getByText("without a script").waitFor();
-  await page.getByRole("button", { name: "Give back" }).first().click();
-  await page.getByText("The incident is given back").waitFor();
+  await page.getByRole("button", { name: "Withdraw" }).first().click();
+  await page.getByText("The acknowledgement is withdrawn").waitFor();
   await page.goto(base + "/silences");
   await page.getByLabel("Devices whose id").selectOption("prefix");
   await page.getByLabel("Id (empty").fill(env.DASHBOARD_PREFIX);
@@ -184,9 +184,9 @@ async function worksWithoutScript(browser, state) {
   await page.getByText("120 devices").waitFor();
   await page.getByLabel("Why").fill("no script");
   await page.getByRole("button", { name: "Silence them" }).click();
-  await page.getByText("The silence is in force").waitFor();
+  await page.getByText("The silence is active").waitFor();
   await page.getByRole("button", { name: "End it now" }).click();
-  await page.getByText("The silence is over").waitFor();
+  await page.getByText("The silence has ended").waitFor();
   await context.close();
 }
 
@@ -198,14 +198,14 @@ async function refuses(browser) {
   await page.getByRole("alert").waitFor();
   await page.getByLabel(/Key with the scope/).fill(env.DASHBOARD_INGEST_KEY);
   await page.getByRole("button", { name: "Sign in" }).click();
-  await page.getByText("may send reports, and not see them").waitFor();
+  await page.getByText("may only send reports").waitFor();
   // A key with the scope read sees the fleet and no dead letters.
   await signIn(page, env.DASHBOARD_READ_KEY);
   await page.getByRole("heading", { name: "Devices" }).waitFor();
   assert.equal(await page.getByRole("link", { name: "Dead letters" }).count(), 0);
   assert.equal((await page.goto(base + "/dead-letters")).status(), 403);
   await page.goto(base + "/alerts");
-  assert.equal(await page.getByRole("button", { name: "Take on" }).count(), 0);
+  assert.equal(await page.getByRole("button", { name: "Acknowledge" }).count(), 0);
   assert.equal(await page.getByRole("link", { name: /Share|Silence…/ }).count(), 0);
   await page.goto(base + "/");
   await page.getByRole("button", { name: "Sign out" }).click();

@@ -23,7 +23,7 @@ export async function shares(browser, state) {
     await everyLink(page, context);
     for (const where of ["/alerts", "/silences", `/device?id=${encodeURIComponent(env.DASHBOARD_DEVICE)}`]) {
       await page.goto(base + where);
-      assert.equal(await page.getByRole("button", { name: /Take on|Silence|End it|Sign out/ }).count(), 0, where);
+      assert.equal(await page.getByRole("button", { name: /Acknowledge|Silence|End it|Sign out/ }).count(), 0, where);
     }
     const status = async (where, options) => (await context.request.fetch(base + where, { maxRedirects: 0, ...options })).status();
     assert.equal(await status("/dead-letters"), 403);

@@ -1,4 +1,4 @@
-//! What stands before the routes: keys, addresses, origins and TLS, as the settings say.
+//! Opens the files for authentication, CORS, TLS and signing, as the settings name them.
 
 use std::{
     path::{Path, PathBuf},
@@ -20,25 +20,25 @@ use crate::{
     },
 };
 
-/// What stands before the routes.
+/// The parts that every request passes before its route.
 #[derive(Debug, Clone)]
 pub(crate) struct Front {
-    /// Who may call.
+    /// Authenticates callers.
     pub authenticator: Data<Authenticator>,
-    /// Pages of which origins may read.
+    /// Origins whose pages may read.
     pub origins: Origins,
-    /// How the server is reached.
+    /// Public address, trusted proxies and allowed hosts.
     pub site: Data<Site>,
-    /// What sessions and links are sealed with.
+    /// Keys that sign sessions and links.
     pub signing_keys: SigningKeys,
-    /// What cursors are sealed with.
+    /// Keys that sign cursors.
     pub cursor_keys: SigningKeys,
-    /// What the process shows of itself, if it speaks TLS.
+    /// The certificate, if the process speaks TLS.
     pub certificate: Option<Arc<Certificate>>,
 }
 
 impl Front {
-    /// Opens the files that the settings name; a bad one ends the process with status 2.
+    /// Opens the files of the settings; if one is invalid, the process exits with status 2.
     pub(crate) fn open(config: &Config) -> Self {
         let certificate = certificate(config);
         let signing_keys = signing_keys(config);
@@ -54,9 +54,9 @@ impl Front {
         }
     }
 
-    /// Reads the files again at each SIGHUP.
+    /// Reloads the files at each SIGHUP.
     ///
-    /// Fails where the process may not install signal handlers.
+    /// Fails if the process cannot install signal handlers.
     pub(crate) fn read_again_on_hangup(&self) -> std::io::Result<()> {
         let (front, mut hangup) = (self.clone(), signal(SignalKind::hangup())?);
         tokio::spawn(async move {

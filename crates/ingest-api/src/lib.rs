@@ -1,8 +1,8 @@
-//! The HTTP side of `PiSync`: what a device reports goes through [`routes`] into the queue.
+//! The HTTP side of `PiSync`: accepts reports by [`routes`] and queues them.
 //!
-//! In reading order: [`config`], [`server`] (with [`front`] and [`state`]), [`http`] (what stands before every route), [`routes`],
-//! `ingest` (what devices report to), [`api`] and [`dashboard`] (what is read), [`fleet`] (what both compute);
-//! [`commands`] for the operator.
+//! In reading order: [`config`], [`server`] (with [`front`] and [`state`]), [`http`] (the layers before every
+//! route), [`routes`], `ingest` (the routes of devices), [`api`] and [`dashboard`] (the reads), [`fleet`]
+//! (computed once for both); [`commands`] for the operator.
 
 pub mod api;
 pub mod commands;
@@ -37,15 +37,14 @@ use crate::{
     state::State,
 };
 
-/// Bytes of bodies and long heads that may be in memory at a time, over all connections: with
-/// `--max-connections` at its default and what the process is itself, they fit the 256 MB that
-/// `deploy/` gives it.
+/// Maximum bytes of bodies and long heads in memory, over all connections. With the default `--max-connections`
+/// and the process itself, they fit the 256 MB of `deploy/`.
 const BODIES: usize = 48 * 1024 * 1024;
 
-/// Serves until a signal to stop comes.
+/// Serves until a signal to stop.
 ///
-/// Fails where the address cannot be bound or Redis serves another queue; Redis or `MongoDB`
-/// being away is no failure, they may come.
+/// Fails if the address cannot be bound or Redis serves another queue. Redis or `MongoDB` may still be down at
+/// the start.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     if config.has_bounds() {
         http::reads::start().context("starting the threads of reads")?;

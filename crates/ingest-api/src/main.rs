@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use ingest_api::config::Config;
 use pisync_core::{exit, settings};
 
-// It is faster at the many short-lived pieces that each request takes.
+// Faster at the many short-lived allocations of each request.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

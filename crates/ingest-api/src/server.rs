@@ -14,7 +14,7 @@ use crate::{
     state::State,
 };
 
-/// Serves on `listener` until `stop`, then finishes the requests under way.
+/// Serves on `listener` until `stop`, then finishes the requests in flight.
 pub(crate) async fn serve(
     listener: TcpListener,
     front: Front,

@@ -1,4 +1,4 @@
-//! What the routes work with: servers, limits, counts and settings of this process.
+//! The state of the routes: servers, limits, metrics and settings of this process.
 
 use std::sync::Arc;
 
@@ -15,27 +15,27 @@ use crate::{
     http::{limits::Limits, metrics::Metrics, signing::SigningKeys},
 };
 
-/// What the routes work with.
+/// The state of the routes.
 #[derive(Debug, Clone)]
 pub struct State {
-    /// Whether the queue is there.
+    /// The queue in Redis.
     pub queue: Queue,
-    /// The way into the queue.
+    /// Pushes events into the queue.
     pub producer: Producer,
-    /// How much may be sent.
+    /// Rate limits of devices and keys.
     pub limits: Arc<Limits>,
-    /// Where to die, in tests of the system.
+    /// Point at which to crash, in tests of the system.
     pub crash: CrashSettings,
-    /// Where reads are answered from.
+    /// The store for reads.
     pub store: Store,
-    /// What API and pages compute in common.
+    /// The values that API and pages both compute.
     pub fleet: Fleet,
-    /// What cursors are sealed with.
+    /// Keys that sign cursors.
     pub cursor_keys: SigningKeys,
-    /// What sessions and links are sealed with.
+    /// Keys that sign sessions and links.
     pub signing_keys: SigningKeys,
-    /// How often devices report, where they are told when to come again.
+    /// Interval of the devices' reports; `None` if their next time is not returned.
     pub report_interval: Option<SignedDuration>,
-    /// What is counted.
+    /// Metrics of this process.
     pub metrics: web::Data<Metrics>,
 }

@@ -185,7 +185,7 @@ async fn a_page_says_that_it_is_blind_when_a_server_is_away_and_a_badge_is_a_pic
 
     redis.service().kill().await;
     let (status, _, page) = text("/").await;
-    assert!(status == 200 && page.contains("PiSync is blind: Redis does not answer"), "{page}");
+    assert!(status == 200 && page.contains("PiSync is blind: Redis is not answering"), "{page}");
     assert_eq!(text("/chart/hours.json").await.0, 503);
     redis.restart().await;
     env.finish().await;

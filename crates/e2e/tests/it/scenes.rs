@@ -59,7 +59,7 @@ async fn an_outage_of_a_provider_is_seen_on_the_first_page() {
         plays(&story, hour, |device| device < 60 && hour > NOW - 5, |_| false).await;
     }
     story.tick(hours(NOW)).await.unwrap();
-    look(&env, "isp-outage", "The fleet falls silent: nothing is heard of 60 of 400 devices").await;
+    look(&env, "isp-outage", "The fleet is silent: no report from 60 of 400 devices").await;
     env.finish().await;
 }
 
@@ -73,7 +73,7 @@ async fn devices_that_flap_are_seen_on_the_first_page() {
             story.tick(hours(hour)).await.unwrap();
         }
     }
-    look(&env, "flapping", "20 open incidents.*Devices that fail and recover in turn: 20").await;
+    look(&env, "flapping", "20 open incidents.*Flapping devices: 20").await;
     env.finish().await;
 }
 
@@ -99,6 +99,6 @@ async fn an_outage_of_ours_is_seen_on_the_first_page() {
     env.until("the gap", async || env.redis(&["HKEYS", "{}:heartbeat"]).await.contains("gap:")).await;
     story.tick(hours(NOW)).await.unwrap();
     drop(back);
-    look(&env, "own-outage", "PiSync was away for 6 h Nobody listened until .* ago").await;
+    look(&env, "own-outage", "PiSync was away for 6 h No report was accepted until .* ago").await;
     env.finish().await;
 }

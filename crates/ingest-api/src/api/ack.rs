@@ -1,4 +1,4 @@
-//! `/api/v1/alerts/{id}/ack`: someone takes an incident on, or gives it back.
+//! `/api/v1/alerts/{id}/ack`: acknowledges an incident, or withdraws that.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -18,25 +18,25 @@ use crate::{
     state::State,
 };
 
-/// Who takes it on, and what they say.
+/// The author of an acknowledgement, and a comment.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub(super) struct AckBody {
-    /// Who; the id of the key is written beside it.
+    /// Name of the author; the id of the key is stored beside it.
     #[schema(min_length = 1, max_length = 128, required = false)]
     by: Option<String>,
-    /// What they say.
+    /// Comment, such as the reason.
     #[serde(default)]
     #[schema(max_length = 1_000, required = false)]
     comment: String,
 }
 
-/// It is not repeated any more; its end is told all the same.
+/// Acknowledges an incident: its notifications are not repeated; its resolution is still sent.
 #[utoipa::path(
     post,
     path = "/api/v1/alerts/{id}/ack",
     tag = "fleet",
     operation_id = "ackAlert",
-    summary = "Take an incident on",
+    summary = "Acknowledge an incident",
     params(("id" = String, Path, description = "The incident", pattern = "^[0-9a-f]{24}$")),
     request_body = AckBody,
     responses((status = 200, description = "The incident", body = AlertItem))
@@ -55,13 +55,13 @@ pub(super) async fn post(
     Ok(HttpResponse::Ok().json(AlertItem::from(set(&state, &id, Some(ack)).await?)))
 }
 
-/// Nobody has taken it on any more: it is repeated again.
+/// Withdraws the acknowledgement of an incident: its notifications are repeated again.
 #[utoipa::path(
     delete,
     path = "/api/v1/alerts/{id}/ack",
     tag = "fleet",
     operation_id = "unackAlert",
-    summary = "Give an incident back",
+    summary = "Withdraw an acknowledgement",
     params(("id" = String, Path, description = "The incident", pattern = "^[0-9a-f]{24}$")),
     responses((status = 200, description = "The incident", body = AlertItem))
 )]
@@ -69,7 +69,7 @@ pub(super) async fn delete(id: Path<String>, state: Data<State>) -> Result<HttpR
     Ok(HttpResponse::Ok().json(AlertItem::from(set(&state, &id, None).await?)))
 }
 
-/// Writes down who has taken an incident on, if anyone; the incident as it is then.
+/// Stores the acknowledgement of an incident, or none; returns the updated incident.
 pub(crate) async fn set(state: &State, id: &str, acked: Option<Ack>) -> Result<Incident, ApiError> {
     let id = AlertId::parse(id).ok_or(ApiError::Unknown("alert"))?;
     loop {

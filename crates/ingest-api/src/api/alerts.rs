@@ -1,4 +1,4 @@
-//! `GET /api/v1/alerts`: the incidents, those that began last first.
+//! `GET /api/v1/alerts`: the incidents, newest first.
 #![expect(unused_qualifications, reason = "what utoipa makes of params")]
 
 use std::collections::BTreeMap;
@@ -28,23 +28,23 @@ use crate::{
     state::State,
 };
 
-/// The query, as it came.
+/// The query, as received.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 pub(crate) struct AlertsQuery {
-    /// `pending`, `firing` or `resolved`; all unless set.
+    /// `pending`, `firing` or `resolved`; default: all.
     #[param(pattern = "^(pending|firing|resolved)$")]
     state: Option<String>,
-    /// Of this device alone.
+    /// Id of the device; default: all devices.
     #[param(min_length = 1, max_length = 2_048, format = "device-id")]
     device_id: Option<String>,
-    /// Those alone that this alert holds back.
+    /// Id of the alert that inhibits the incidents.
     #[param(pattern = "^[0-9a-f]{24}$")]
     held_by: Option<String>,
-    /// The `nextCursor` of the page before, for the same query.
+    /// The `nextCursor` of the previous page, for the same query.
     pub(crate) cursor: Option<String>,
-    /// 1 to 200; 50 unless set.
+    /// 1 to 200; default: 50.
     #[param(value_type = u32, required = false, minimum = 1, maximum = 200)]
     limit: Option<String>,
 }
@@ -57,59 +57,59 @@ pub(crate) struct AlertItem {
     alertname: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     device_id: Option<String>,
-    /// The part of the fleet that it is about, if it is about one.
+    /// The part of the fleet that it is about; absent if it is about all or one device.
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<ScopeItem>,
     state: &'static str,
-    /// Failed syncs of the device in a row when it was last told; `failureCount` of the device goes on.
-    /// Of an alert of many devices, how many of them it is about now.
+    /// Failed syncs of the device in a row at the last notification; `failureCount` of the device goes on. For
+    /// an alert of many devices, their present number.
     failure_count: i32,
-    /// The cause when it was last told.
+    /// The cause at the last notification.
     cause: &'static str,
-    /// Speed of the newest failed sync in Mbps, which says so; 0 where none was measured.
+    /// Speed of the newest failed sync in Mbps, the evidence of the cause; 0 if none was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     speed: Option<f64>,
-    /// What the device's good syncs usually had, in Mbps, where it was known.
+    /// Typical speed of the device's good syncs in Mbps, if it was known.
     #[serde(skip_serializing_if = "Option::is_none")]
     usual_speed: Option<f64>,
     starts_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     ends_at: Option<String>,
-    /// What was found, where it is about more than one sync after the other.
+    /// Findings of the rule, if it is about more than consecutive syncs.
     #[serde(skip_serializing_if = "Option::is_none")]
     finding: Option<FindingItem>,
-    /// Who has taken it on.
+    /// The acknowledgement.
     #[serde(skip_serializing_if = "Option::is_none")]
     acked: Option<AckItem>,
-    /// The silences that held it back at the last look.
+    /// Ids of the silences that silenced it at the last evaluation.
     silenced_by: Vec<String>,
-    /// The alert that held it back at the last look.
+    /// Id of the alert that inhibited it at the last evaluation.
     #[serde(skip_serializing_if = "Option::is_none")]
     inhibited_by: Option<String>,
-    /// Whether its device goes up and down too often to be told of each time.
+    /// Whether its device is flapping, which suppresses notifications of single changes.
     flapping: bool,
-    /// Messages that still have to leave, in their order; none once people know how it stands.
+    /// Messages to be sent, in their order; empty once all are delivered or dead.
     waiting: Vec<WaitingMessage>,
-    /// Messages that could not be delivered and are not tried any more, oldest first.
+    /// Messages whose retries have ended, oldest first.
     dead: Vec<DeadMessage>,
 }
 
-/// What was found of many devices, or of many syncs of one.
+/// The findings of a rule about many devices, or about many syncs of one.
 #[derive(Serialize, ToSchema)]
 struct FindingItem {
-    /// How many of them it is about; of a device that flaps, how often it changed.
+    /// Number of affected devices; for a flapping device, the number of its transitions.
     part: u64,
-    /// How many there are; of a device that flaps, how often it could have changed.
+    /// Number of all devices; for a flapping device, the number of possible transitions.
     whole: u64,
-    /// What else the rule found, by name: counts, minutes, times.
+    /// Further findings of the rule, by name: counts, minutes, times.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(required = false)]
     facts: BTreeMap<String, Value>,
-    /// What those it is about have in common, in words, the surest first.
+    /// Common properties of the affected devices, in words, the surest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     changed: Vec<String>,
-    /// Some of them by name.
+    /// Ids of some affected devices.
     named: Vec<String>,
 }
 
@@ -120,7 +120,7 @@ struct ScopeItem {
     value: String,
 }
 
-/// Someone has taken it on.
+/// An acknowledgement.
 #[derive(Serialize, ToSchema)]
 struct AckItem {
     by: String,
@@ -128,19 +128,19 @@ struct AckItem {
     at: String,
 }
 
-/// A message that still has to leave.
+/// A message to be sent.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct WaitingMessage {
-    /// What it says: firing, repeat or resolved.
+    /// Kind of notification: firing, repeat or resolved.
     status: &'static str,
-    /// To whom.
+    /// Name of the receiver.
     receiver: String,
-    /// How often its delivery was begun.
+    /// Number of delivery attempts that were begun.
     attempts: i32,
-    /// Not before this time.
+    /// Earliest time of the next attempt.
     next_at: String,
-    /// What came of the last attempt, if one failed.
+    /// Error of the last attempt, if it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
 }
@@ -149,25 +149,25 @@ struct WaitingMessage {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct DeadMessage {
-    /// What it says: firing, repeat or resolved.
+    /// Kind of notification: firing, repeat or resolved.
     status: &'static str,
-    /// To whom.
+    /// Name of the receiver.
     receiver: String,
-    /// How often its delivery was begun.
+    /// Number of delivery attempts that were begun.
     attempts: i32,
-    /// When it was given up.
+    /// Time of the last attempt.
     at: String,
-    /// What the receiver said last.
+    /// Last error of the receiver.
     why: String,
 }
 
-/// A page of the incidents that fit the query.
+/// Returns a page of the incidents that match the query.
 #[utoipa::path(
     get,
     path = "/api/v1/alerts",
     tag = "fleet",
     operation_id = "alerts",
-    summary = "The incidents, those that began last first",
+    summary = "Incidents, newest first",
     params(AlertsQuery),
     responses((status = 200, description = "A page", body = ListPage<AlertItem>))
 )]
@@ -187,7 +187,7 @@ pub(crate) async fn get(query: Query<AlertsQuery>, state: Data<State>) -> Result
 }
 
 impl AlertsQuery {
-    /// The query of a form, whose fields are there and empty where nothing is said.
+    /// Removes empty members: a form sends all its fields.
     pub(crate) fn without_empty(self) -> Self {
         let said = |field: Option<String>| field.filter(|text| !text.is_empty());
         Self {
@@ -212,7 +212,7 @@ impl AlertsQuery {
         Ok(AlertFilter { state: state.transpose()?, device_id: device_id.transpose()?, held })
     }
 
-    /// What cursors of this list are for.
+    /// Returns the scope of this list's cursors.
     pub(crate) fn scope(&self, list: &str) -> Scope {
         Scope::of(list).with(self.state.as_deref()).with(self.device_id.as_deref()).with(self.held_by.as_deref())
     }

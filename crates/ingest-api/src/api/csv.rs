@@ -1,4 +1,4 @@
-//! Lists of any length as CSV (RFC 4180), streamed: what is in memory does not grow with them.
+//! Lists of any length as CSV (RFC 4180), streamed in constant memory.
 
 use std::fmt::{Display, Write};
 
@@ -15,20 +15,20 @@ use utoipa::IntoParams;
 use super::spreadsheet;
 use crate::http::{error::ApiError, reads};
 
-/// How many bytes are sent together.
+/// Size of a chunk that is sent, in bytes.
 const CHUNK: usize = 16 * 1024;
 
-/// What splits a text that is not in quotes. Some spreadsheets also take `;` and tabs for ends of cells.
+/// Separators of a text without quotes. Some spreadsheets also split cells at `;` and tabs.
 const SEPARATORS: [char; 6] = ['"', ',', ';', '\t', '\r', '\n'];
 
-/// How many chunks may wait for a slow client.
+/// Maximum number of chunks that wait for a slow client.
 const WAITING: usize = 4;
 
 /// One line.
 #[derive(Debug, Default)]
 pub(super) struct Line(pub(super) String);
 
-/// The rest of a list could not be read; the client sees that the answer ends too early.
+/// The list could not be read to its end; the client sees a truncated answer.
 #[derive(Debug, thiserror::Error)]
 #[error("the list could not be read to its end")]
 struct Broken;
@@ -40,14 +40,14 @@ impl Line {
         }
     }
 
-    /// A number, a time or a word of our own.
+    /// Adds a number, a time or a constant.
     pub(super) fn plain(mut self, value: impl Display) -> Self {
         self.separate();
         let _ = write!(self.0, "{value}");
         self
     }
 
-    /// The same, or nothing.
+    /// Adds a value as [`plain`](Self::plain), or an empty cell.
     pub(super) fn maybe(self, value: Option<impl Display>) -> Self {
         match value {
             Some(value) => self.plain(value),
@@ -55,10 +55,9 @@ impl Line {
         }
     }
 
-    /// A text that someone else chose. One that a spreadsheet would take for a formula, or for a number
-    /// or a date that it then shows in another way, gets an apostrophe before it; so does one that begins
-    /// with an apostrophe. A program that takes one apostrophe away has the text again. Source: "CSV
-    /// Injection", OWASP.
+    /// Adds a text of someone else, safe in a spreadsheet. A text that it would take for a formula, a number or
+    /// a date gets an apostrophe in front; so does one that starts with an apostrophe. A program that removes
+    /// one apostrophe has the original text. Source: "CSV Injection", OWASP.
     pub(super) fn text(mut self, value: &str) -> Self {
         self.separate();
         let is_defused = value.starts_with('\'') || spreadsheet::is_reinterpreted(value);
@@ -72,17 +71,17 @@ impl Line {
     }
 }
 
-/// Which form is asked for.
+/// Options of a CSV.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct CsvQuery {
-    /// Of CSV: `false` leaves out the byte order mark at its beginning, by which spreadsheets know UTF-8.
+    /// `false` omits the byte order mark at the start of a CSV, by which spreadsheets detect UTF-8.
     #[param(pattern = "^(true|false)$")]
     bom: Option<String>,
 }
 
 impl CsvQuery {
-    /// What stands before the first line.
+    /// Returns the byte order mark, unless the query omits it.
     pub(super) fn beginning(&self) -> Result<&'static str, ApiError> {
         match self.bom.as_deref() {
             None | Some("true") => Ok("\u{feff}"),
@@ -92,7 +91,7 @@ impl CsvQuery {
     }
 }
 
-/// Whether the request prefers CSV over JSON by its `Accept`.
+/// Returns whether the request prefers CSV over JSON by its `Accept`.
 pub(super) fn is_asked_for(request: &HttpRequest) -> bool {
     let Ok(mut accept) = Accept::parse(request) else { return false };
     accept.0.retain(|range| range.quality > Quality::ZERO);
@@ -103,9 +102,9 @@ pub(super) fn is_asked_for(request: &HttpRequest) -> bool {
     known.next().is_some_and(|range| range.starts_with("text/"))
 }
 
-/// An answer with a header line and these lines; it stops when the client goes away.
+/// Returns an answer with a header line and these lines; it stops when the client disconnects.
 ///
-/// The list is read by a task of its own: a driver's future must not be dropped half way.
+/// A separate task reads the list: a driver's future must not be dropped half way.
 pub(super) fn answer<E: Display + Send + 'static>(
     file_name: &'static str,
     beginning: &'static str,
@@ -131,13 +130,13 @@ async fn send<E: Display>(
         match line {
             Ok(line) => chunk.extend([line.0.as_str(), "\r\n"]),
             Err(error) => {
-                log::warn!(error:% = error; "a list broke off");
+                log::warn!(error:% = error; "a list was truncated");
                 let _ = sender.send(Err(Broken)).await;
                 return;
             }
         }
         if chunk.len() >= CHUNK && sender.send(Ok(std::mem::take(&mut chunk).into())).await.is_err() {
-            log::debug!("a client went away before the end of its list");
+            log::debug!("a client disconnected before the end of its list");
             return;
         }
     }

@@ -20,10 +20,10 @@ use crate::{
     state::State,
 };
 
-/// How many of the last events are shown.
+/// Number of last events in the answer.
 const LAST: u32 = 5;
 
-/// A device with what it did last.
+/// A device with its last events.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct DeviceAnswer {
@@ -35,7 +35,7 @@ struct DeviceAnswer {
     open_alert: Option<AlertItem>,
 }
 
-/// A device that was ever heard of.
+/// Returns a device that has ever reported.
 #[utoipa::path(
     get,
     path = "/api/v1/devices/{id}",

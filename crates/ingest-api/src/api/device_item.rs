@@ -1,4 +1,4 @@
-//! A device as the answers show it.
+//! A device in the answers of the API.
 
 use std::collections::HashMap;
 
@@ -19,36 +19,35 @@ pub(super) struct DeviceItem {
     /// Time of the first failed sync after the last good one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) failing_since: Option<String>,
-    /// When a report of the device was received last.
+    /// Time of receipt of the device's last report.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) last_seen_at: Option<String>,
     /// Time of the last good sync.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) last_success_at: Option<String>,
-    /// What the newest failed sync points to, while there is one.
+    /// Cause of the newest failed sync, while the device fails.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cause: Option<&'static str>,
-    /// Since when the device's clock is not believed.
+    /// Time since which the device's clock is suspect.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) clock_suspect_since: Option<String>,
-    /// Reports that had the time and content of an earlier one and no report id: each is that
-    /// one's row.
+    /// Reports without a report id that had the time and content of an earlier one. They share its row.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) clock_repeats: Option<ClockRepeatsItem>,
 }
 
-/// Reports of a clock that says the same time again and again.
+/// Reports of a clock that repeats its times.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ClockRepeatsItem {
-    /// How many.
+    /// Number of these reports.
     pub(super) count: i64,
-    /// When the newest was received.
+    /// Time of receipt of the newest.
     pub(super) last_at: String,
 }
 
 impl DeviceItem {
-    /// As it is shown, with the time of the last good sync.
+    /// Returns the item of a device with the time of its last good sync.
     pub(super) fn new(known: &Known, last_success_at: Option<Timestamp>) -> Self {
         let (counter, run) = (&known.counter, known.counter.run);
         Self {
@@ -67,8 +66,8 @@ impl DeviceItem {
     }
 }
 
-/// These devices as they are shown. The counter of a device that fails knows its last good sync;
-/// that of a device that is well does not, but then its newest row is one.
+/// Returns the items of these devices. The counter of a failing device has its last good sync; that of a healthy
+/// device has not, but its newest row is a good sync.
 pub(super) async fn items(state: &State, known: Vec<Known>) -> Result<Vec<DeviceItem>, ApiError> {
     let well = known.iter().map(|known| &known.counter).filter(|counter| counter.run.is_none());
     let well: Vec<_> = well.map(|counter| &counter.device_id).collect();

@@ -1,4 +1,4 @@
-//! `GET /api/v1/devices`: the devices and how they are, by cursor; the failing ones as CSV too.
+//! `GET /api/v1/devices`: the devices and their status, by cursor; the failing ones as CSV too.
 
 use actix_web::{
     HttpResponse,
@@ -18,19 +18,19 @@ use crate::{fleet::Order, http::error::ApiError, state::State};
 
 const HEAD: &str = "deviceId,status,failureCount,failingSince,lastSeenAt,lastSuccessAt,cause,clockSuspectSince";
 
-/// How many devices are looked up together for the CSV.
+/// Number of devices in one lookup for the CSV.
 const TOGETHER: usize = 500;
 
-/// A page of the devices that fit the query.
+/// Returns a page of the devices that match the query.
 #[utoipa::path(
     get,
     path = "/api/v1/devices",
     tag = "devices",
     operation_id = "devices",
-    summary = "The devices and how they are",
-    description = "Not every filter goes with every other: a combination that no index serves is a 400.",
+    summary = "Devices and their status",
+    description = "A combination of filters without an index is a 400.",
     params(DevicesQuery),
-    responses((status = 200, description = "A page; it may be short, even empty, and go on", body = ListPage<DeviceItem>))
+    responses((status = 200, description = "A page; it may be short, even empty, and have a next one", body = ListPage<DeviceItem>))
 )]
 pub(super) async fn get(query: Query<DevicesQuery>, state: Data<State>) -> Result<HttpResponse, ApiError> {
     let filter = query.parse()?;
@@ -41,16 +41,16 @@ pub(super) async fn get(query: Query<DevicesQuery>, state: Data<State>) -> Resul
     Ok(list::answer(&state, &scope, items(&state, known).await?, next))
 }
 
-/// All devices that fail, as CSV, worst first.
+/// Returns all failing devices as CSV, worst first.
 #[utoipa::path(
     get,
     path = "/api/v1/devices.csv",
     tag = "devices",
     operation_id = "failingDevicesCsv",
-    summary = "The devices that fail, worst first, as CSV",
+    summary = "Failing devices, worst first, as CSV",
     params(
         ("status" = String, Query, pattern = "^failing$", description = "failing"),
-        ("minFailures" = Option<u32>, Query, minimum = 1, maximum = 2_147_483_647, description = "Failed syncs in a row at the least"),
+        ("minFailures" = Option<u32>, Query, minimum = 1, maximum = 2_147_483_647, description = "Minimum number of failed syncs in a row"),
         CsvQuery,
     ),
     responses((status = 200, description = "All of them, streamed", body = String, content_type = "text/csv"))
@@ -64,7 +64,7 @@ pub(super) async fn get_csv(
     let filter = query.parse()?;
     let is_list = filter.status == Some(DeviceStatus::Failing) && filter.order() == Order::Count;
     if !is_list || filter.prefix.is_some() {
-        return Err(ApiError::invalid("/status", "must be failing, without q: the others are no list as CSV"));
+        return Err(ApiError::invalid("/status", "must be failing, without q: only that list is available as CSV"));
     }
     let counters = state.store.failure_counters().all_worst(filter.at_least()).await?;
     let lines = counters.map_err(ApiError::from).try_chunks(TOGETHER).map_err(|broken| broken.1);

@@ -1,4 +1,4 @@
-//! The query of a list of devices, for programs and for the page.
+//! The query of a device list, of the API and of the page.
 
 use pisync_core::models::{DeviceStatus, schema::moment};
 use serde::Deserialize;
@@ -10,37 +10,37 @@ use crate::{
     http::error::ApiError,
 };
 
-/// The query, as it came.
+/// The query, as received.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 pub(crate) struct DevicesQuery {
-    /// `failing`, `silent`, `clock-suspect` or `ok`; all unless set.
+    /// `failing`, `silent`, `clock-suspect` or `ok`; default: all.
     #[param(pattern = "^(failing|silent|clock-suspect|ok)$")]
     status: Option<String>,
-    /// What the id begins with, as it is.
+    /// Prefix of the device id, case-sensitive.
     q: Option<String>,
-    /// Failed syncs in a row at the least.
+    /// Minimum number of failed syncs in a row.
     #[param(value_type = u32, required = false, minimum = 1, maximum = 2_147_483_647)]
     min_failures: Option<String>,
-    /// Heard of last before this time.
+    /// Last seen before this time.
     #[param(schema_with = moment, required = false)]
     seen_before: Option<String>,
-    /// Heard of last at this time or later.
+    /// Last seen at this time or later.
     #[param(schema_with = moment, required = false)]
     seen_after: Option<String>,
-    /// `id`, `failures` (most first) or `seen` (longest ago first); what goes with the filter unless set.
+    /// `id`, `failures` (most first) or `seen` (longest ago first); the default depends on the filter.
     #[param(pattern = "^(id|failures|seen)$")]
     sort: Option<String>,
-    /// The `nextCursor` of the page before, for the same query.
+    /// The `nextCursor` of the previous page, for the same query.
     pub(crate) cursor: Option<String>,
-    /// 1 to 200; 50 unless set.
+    /// 1 to 200; default: 50.
     #[param(value_type = u32, required = false, minimum = 1, maximum = 200)]
     pub(crate) limit: Option<String>,
 }
 
 impl DevicesQuery {
-    /// The query of a form, whose fields are there and empty where nothing is said.
+    /// Removes empty members: a form sends all its fields.
     pub(crate) fn without_empty(self) -> Self {
         let said = |field: Option<String>| field.filter(|text| !text.is_empty());
         Self {
@@ -55,7 +55,7 @@ impl DevicesQuery {
         }
     }
 
-    /// Fails with what cannot be read, and with what does not go together ([`DeviceFilter::check`]).
+    /// Fails if a member is invalid or members conflict ([`DeviceFilter::check`]).
     pub(crate) fn parse(&self) -> Result<DeviceFilter, ApiError> {
         let words = "must be failing, silent, clock-suspect or ok";
         let status = self

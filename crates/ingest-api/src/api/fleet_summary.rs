@@ -1,4 +1,4 @@
-//! `GET /api/v1/fleet/summary`: how many devices are how, and what was synced, hour by hour.
+//! `GET /api/v1/fleet/summary`: the devices by status, and the syncs hour by hour.
 #![expect(unused_qualifications, reason = "what utoipa makes of params")]
 
 use std::{
@@ -23,13 +23,13 @@ use utoipa::{IntoParams, ToSchema};
 use super::query;
 use crate::{fleet::DeviceCounts, http::error::ApiError, state::State};
 
-/// The most hours that can be asked for: a week.
+/// Maximum number of hours in a query: a week.
 const MOST_HOURS: u32 = 168;
 
-/// How long a summary serves all who ask: as long as the running hour does.
+/// Lifetime of a cached summary: that of the running hour.
 const GOOD_FOR: Duration = Duration::from_secs(5);
 
-/// The summaries that were made lately, by hours.
+/// Cached summaries, by their number of hours.
 #[derive(Debug, Default)]
 pub(crate) struct Summaries(Mutex<HashMap<u32, (Instant, Bytes)>>);
 
@@ -46,11 +46,11 @@ impl Summaries {
     }
 }
 
-/// The query, as it came.
+/// The query, as received.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct SummaryQuery {
-    /// 1 to 168; 24 unless set.
+    /// 1 to 168; default: 24.
     #[param(value_type = u32, required = false, minimum = 1, maximum = 168)]
     hours: Option<String>,
 }
@@ -63,50 +63,50 @@ struct FleetSummary {
     syncs: SyncCounts,
     /// In Mbps, estimated; null without syncs.
     median_speed: Option<f64>,
-    /// In order, the running one last.
+    /// In order of time, the running hour last.
     hours: Vec<HourItem>,
-    /// How the fleet spreads over the last hour, the running minute last: a herd is one minute with
-    /// nearly all of it.
+    /// The devices by the minute of their last report within the last hour, the running minute last. Nearly all
+    /// in one minute is a thundering herd.
     minutes: Vec<MinuteItem>,
     computed_at: String,
 }
 
-/// The syncs of the hours together.
+/// The syncs of all these hours.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct SyncCounts {
     good: u64,
     failed: u64,
-    /// Failed ones of all, 0 to 1; null without syncs.
+    /// Share of failed syncs, 0 to 1; null without syncs.
     failure_share: Option<f64>,
 }
 
 /// The syncs of an hour.
 #[derive(Serialize, ToSchema)]
 struct HourItem {
-    /// When it began.
+    /// Start of the hour.
     hour: String,
     good: u64,
     failed: u64,
 }
 
-/// The devices that were last heard of in a minute.
+/// The devices that were last seen in a minute.
 #[derive(Serialize, ToSchema)]
 struct MinuteItem {
-    /// When it began.
+    /// Start of the minute.
     minute: String,
     devices: u64,
-    /// Of all that were heard of within the hour, 0 to 1.
+    /// Share of all devices seen within the hour, 0 to 1.
     share: f64,
 }
 
-/// The fleet now, and the hours of the query: 24 unless asked otherwise.
+/// Returns the fleet now, and the hours of the query: 24 by default.
 #[utoipa::path(
     get,
     path = "/api/v1/fleet/summary",
     tag = "fleet",
     operation_id = "fleetSummary",
-    summary = "How many devices are how, and what was synced, hour by hour",
+    summary = "Devices by status, and syncs by hour",
     params(SummaryQuery),
     responses((status = 200, description = "The fleet now, and its last hours", body = FleetSummary))
 )]
@@ -160,7 +160,7 @@ fn minutes(counts: Vec<(Timestamp, u64)>) -> Vec<MinuteItem> {
     counts.into_iter().map(item).collect()
 }
 
-/// Medians cannot be added up, the counts behind them can.
+/// Returns the median over all hours. Medians cannot be added up; the counts behind them can.
 fn median_speed(hours: &[SyncHour]) -> Option<f64> {
     let mut all = Speeds::default();
     for hour in hours {

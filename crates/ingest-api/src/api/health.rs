@@ -1,4 +1,4 @@
-//! `GET /healthz` and `GET /readyz`: whether the process lives, and whether it can take events.
+//! `GET /healthz` and `GET /readyz`: liveness of the process, and its readiness for events.
 
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use jiff::Timestamp;
@@ -13,20 +13,22 @@ use crate::{
     state::State,
 };
 
-/// 200 as long as the process can answer.
+/// Returns 200 as long as the process can answer.
 #[utoipa::path(get, path = "/healthz", tag = "process", responses((status = 200, description = "Alive")))]
 pub(super) async fn alive() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "ok" }))
 }
 
-/// 200 while a report would be taken, 503 else. While some partitions would take none, or `MongoDB`
-/// is away, it is degraded: the other reports are taken, and all of them wait. `alerter` is `ok` while
-/// one ticks by its schedule, `absent` while nobody is being alerted, and `unknown` while Redis does
-/// not say; `alerterAgeSeconds` is how long ago a tick was completed, absent if none ever was. Reports
-/// are taken all the same. Under `--auth enforce` only who may read is told more than the status.
+/// Returns 200 while reports are accepted, 503 otherwise. The status is `degraded` while some partitions refuse
+/// reports or `MongoDB` is down; the other reports are accepted, and all of them wait in the queue.
+///
+/// `alerter` is `ok` while one ticks on schedule, `absent` while none does, and `unknown` while Redis is not
+/// answering. `alerterAgeSeconds` is the age of the last completed tick, absent if there was none. Neither
+/// affects the acceptance of reports. Under `--auth enforce` only a caller with the scope `read` gets more than
+/// the status.
 #[utoipa::path(get, path = "/readyz", tag = "process", responses(
-    (status = 200, description = "Ready; or degraded, with what is wrong"),
-    (status = 503, description = "No report would be taken, with the cause")
+    (status = 200, description = "Ready; or degraded, with the cause"),
+    (status = 503, description = "No report would be accepted, with the cause")
 ))]
 pub(super) async fn ready(
     request: HttpRequest,
@@ -65,7 +67,7 @@ fn alerter(body: &mut Value, liveness: &Result<Liveness, QueueError>) {
     }
 }
 
-/// `down` if it is away for all partitions; what answers and refuses is up.
+/// Returns `down` if all partitions are unreachable; a Redis that refuses is up.
 fn redis(pushes: &Readiness) -> &'static str {
     let away = pushes.refused.iter().filter(|refused| refused.cause == "redis_away");
     let away: usize = away.map(|refused| refused.partitions.len()).sum();

@@ -12,22 +12,22 @@ use crate::{
     state::State,
 };
 
-/// Some items of a list, and where it goes on.
+/// Some items of a list, and the cursor of the next page.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ListPage<T> {
     items: Vec<T>,
-    /// What to ask with for what follows; null at the end.
+    /// Cursor of the next page; null at the end.
     next_cursor: Option<String>,
 }
 
-/// Where the list of `scope` is to go on, by the cursor of the query.
+/// Returns the position in the list of `scope`, by the cursor of the query.
 pub(crate) fn place(state: &State, scope: &Scope, cursor: Option<&str>) -> Result<Option<Position>, ApiError> {
     let Some(cursor) = cursor else { return Ok(None) };
     Ok(Some(Position::open(&state.cursor_keys.key(), scope, cursor)?))
 }
 
-/// The answer with these items; more follow behind `next`.
+/// Returns the answer with these items, and a cursor if `next` is set.
 pub(crate) fn answer<T: Serialize>(
     state: &State,
     scope: &Scope,

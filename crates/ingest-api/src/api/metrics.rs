@@ -1,4 +1,4 @@
-//! `GET /metrics`: what this process has counted, and what lies in the queue at this moment.
+//! `GET /metrics`: the counters of this process, and the present state of the queue.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use crate::{http::metrics::Metrics, state::State};
 
-/// How long Redis and `MongoDB` may take: less than a scrape.
+/// Timeout of Redis and `MongoDB`: less than a scrape's.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -27,12 +27,12 @@ struct Place {
     partition: u32,
 }
 
-/// Everything in the text format of Prometheus; without what a server knows while it is away.
+/// Returns all metrics in the text format of Prometheus; those of a server that is down are missing.
 pub(super) async fn get(state: Data<State>, metrics: Data<Metrics>) -> HttpResponse {
     let status = timeout(TIMEOUT, state.queue.status_of_each());
     let (status, devices, liveness) =
         tokio::join!(status, timeout(TIMEOUT, state.fleet.device_counts()), state.fleet.liveness.liveness());
-    let status = status.unwrap_or_else(|_| Err(QueueError::Unavailable("no state of the queue in time".into())));
+    let status = status.unwrap_or_else(|_| Err(QueueError::Unavailable("no answer about the queue in time".into())));
     let queue = queue_registry(&status, state.producer.max_queue());
     let devices = devices.ok().and_then(Result::ok).map(|counts| devices_registry(counts.by_status()));
     let alerter = liveness.ok().map(|liveness| alerter_registry(&liveness, Timestamp::now()));
@@ -43,19 +43,23 @@ pub(super) async fn get(state: Data<State>, metrics: Data<Metrics>) -> HttpRespo
     }
 }
 
-/// What lies in the queue; without an answer of Redis only that there is none.
+/// Returns the metrics of the queue; without an answer of Redis, only that it is down.
 fn queue_registry(status: &Result<Each<PartitionStatus>, QueueError>, max_queue: u64) -> Registry {
     let mut registry = registry();
     let redis_up = Gauge::<i64>::default();
     redis_up.set(i64::from(status.is_ok()));
-    registry.register("redis_up", "1 while Redis tells the state of the queue, 0 else", redis_up);
+    registry.register("redis_up", "1 if Redis reports the state of the queue, 0 otherwise", redis_up);
     let limit = Gauge::<i64>::default();
     limit.set(signed(max_queue));
-    registry.register("queue_limit_events", "Events that may wait in all partitions together", limit);
+    registry.register("queue_limit_events", "Maximum number of queued events over all partitions", limit);
     let Ok(Each { told, untold }) = status else { return registry };
     let silent = Gauge::<i64>::default();
     silent.set(i64::try_from(untold.len()).unwrap_or(i64::MAX));
-    registry.register("queue_partitions_untold", "Partitions whose state cannot be told; the log says why", silent);
+    registry.register(
+        "queue_partitions_untold",
+        "Partitions whose state is unavailable; the log has the error",
+        silent,
+    );
     let mut gauge = |name: &str, help: &str, value: &dyn Fn(&PartitionStatus) -> i64| {
         let family = Family::<Place, Gauge>::default();
         for status in told {
@@ -63,17 +67,17 @@ fn queue_registry(status: &Result<Each<PartitionStatus>, QueueError>, max_queue:
         }
         registry.register(name, help, family);
     };
-    gauge("queue_waiting_events", "Events that wait", &|status| signed(status.ready));
+    gauge("queue_waiting_events", "Events waiting in the queue", &|status| signed(status.ready));
     gauge("queue_in_flight_events", "Events in batches that workers have claimed", &|status| {
         signed(status.in_flight())
     });
-    gauge("queue_dead_letters", "Dead letters that lie in the queue", &|status| signed(status.dead));
-    gauge("queue_paused", "1 while the partition hands out nothing", &|status| i64::from(status.paused));
-    gauge("queue_oldest_age_seconds", "How long the oldest event has waited; 0 where none does", &oldest_age);
+    gauge("queue_dead_letters", "Dead letters in the queue", &|status| signed(status.dead));
+    gauge("queue_paused", "1 if the partition is paused, 0 otherwise", &|status| i64::from(status.paused));
+    gauge("queue_oldest_age_seconds", "Age of the oldest event; 0 if the queue is empty", &oldest_age);
     registry
 }
 
-/// How many devices have which status.
+/// Returns the number of devices by status.
 fn devices_registry(counts: [(DeviceStatus, u64); 4]) -> Registry {
     let mut registry = registry();
     let devices = Family::<[(&'static str, &'static str); 1], Gauge>::default();
@@ -84,15 +88,15 @@ fn devices_registry(counts: [(DeviceStatus, u64); 4]) -> Registry {
     registry
 }
 
-/// Whether anybody is being alerted, by what alerters wrote down in Redis.
+/// Returns whether an alerter is alive, by its heartbeats in Redis.
 fn alerter_registry(liveness: &Liveness, now: Timestamp) -> Registry {
     let mut registry = registry();
     let (up, last_tick) = (Gauge::<i64>::default(), Gauge::<i64>::default());
     up.set(i64::from(liveness.alerter_at(now).is_alive()));
     last_tick.set(liveness.alerter.map_or(0, Timestamp::as_second));
-    let help = "1 while an alerter ticks by its schedule, 0 while nobody is being alerted";
+    let help = "1 if an alerter ticks on schedule, 0 otherwise";
     registry.register("alerter_up", help, up);
-    let help = "When an alerter last completed a tick; 0 before the first";
+    let help = "Time of an alerter's last completed tick; 0 before the first";
     registry.register("alerter_last_tick_timestamp_seconds", help, last_tick);
     registry
 }

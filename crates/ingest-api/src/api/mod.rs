@@ -1,4 +1,4 @@
-//! What programs read, and what people do about alerts by programs: its route table.
+//! The route table of the API: reads, and actions on alerts.
 
 pub(crate) mod ack;
 pub(crate) mod alerts;
@@ -39,7 +39,7 @@ use crate::http::{
     route::{Access, Endpoint, Resource, get},
 };
 
-/// What the routes under `/api/v1` say of themselves.
+/// The routes under `/api/v1` in the `OpenAPI` document.
 #[derive(OpenApi)]
 #[openapi(paths(
     devices::get,
@@ -59,7 +59,7 @@ use crate::http::{
 ))]
 struct Reads;
 
-/// Every route but those of devices and the pages.
+/// Every route except those of devices and the pages.
 pub(crate) const ROUTES: &[Resource] = &[
     Resource::new(
         "/api/device/{id}/sync-history",

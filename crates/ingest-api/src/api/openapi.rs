@@ -1,5 +1,4 @@
-//! `GET /openapi.json` and `/docs`: the API as `OpenAPI` 3.1, made from the routes themselves, and a
-//! page to try it.
+//! `GET /openapi.json` and `/docs`: the API as `OpenAPI` 3.1, generated from the routes, and a page to try it.
 
 use std::{
     collections::HashMap,
@@ -28,19 +27,19 @@ use crate::{
     ingest::{batch, sync_event},
 };
 
-/// What the page needs, and nothing from elsewhere.
+/// Policy of the page: its own files, and none from elsewhere.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
      img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "PiSync", description = "Reports of devices in, the state of the fleet out."),
+    info(title = "PiSync", description = "Accepts reports of devices, and returns the state of the fleet."),
     paths(sync_event::post, batch::post, sync_history::get, repeated_failures::get, health::alive, health::ready,),
     components(schemas(Problem))
 )]
 struct Document;
 
-/// What is wrong, as RFC 9457 says it.
+/// An error in the form of RFC 9457.
 #[derive(Serialize, ToSchema)]
 struct Problem {
     r#type: String,
@@ -66,7 +65,7 @@ struct Fault {
     detail: String,
 }
 
-/// What any route may answer in place of what was asked, and who may ask.
+/// Adds the errors that any route may return, and the security scheme.
 fn add_refusals(document: &mut utoipa::openapi::OpenApi) {
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     document.components.get_or_insert_default().add_security_scheme("key", bearer);
@@ -98,14 +97,14 @@ fn add(operation: &mut Operation, statuses: &[u16]) {
     operation.security = Some(vec![SecurityRequirement::default(), SecurityRequirement::new("key", [""; 0])]);
 }
 
-/// What a status says to a device that has sent a report.
+/// Returns the advice for a device whose report got a status.
 fn for_devices(operation: &Operation, status: u16) -> &'static str {
     let is_of_devices = operation.tags.iter().flatten().any(|tag| tag == "devices") && operation.request_body.is_some();
     match status {
         _ if !is_of_devices => "",
         400 | 413 | 415 | 431 => {
-            ". With application/problem+json it is final: the report never will be taken. Of a batch that is too \
-             large send the halves. Without, keep the report and send it again"
+            ". With application/problem+json it is final: the report will never be accepted. Split a batch that is too \
+             large. Without, keep the report and send it again"
         }
         429 | 503 => {
             ". Keep the report and send it again after what Retry-After says, in seconds or as a date, with some \
@@ -123,24 +122,24 @@ pub fn document() -> String {
     document.to_json().unwrap_or_default()
 }
 
-/// What of this module the routes need, made once.
+/// The document and the page, made once.
 #[derive(Clone)]
 pub(crate) struct Docs {
     document: Bytes,
     page: Arc<Config<'static>>,
-    /// The files of the page that were asked for, so that none is copied for each who asks.
+    /// The files of the page that were requested, so that each is copied once.
     files: Arc<Mutex<HashMap<String, (String, Bytes)>>>,
 }
 
 impl Docs {
-    /// The document of the routes, and the page that shows it.
+    /// Makes the document of the routes, and the page that shows it.
     pub(crate) fn new() -> Self {
-        // Else the page asks a validator elsewhere what it thinks of the document.
+        // By default the page sends the document to an external validator.
         let page = Config::new([format!("{}/openapi.json", root())]).validator_url("none");
         Self { document: document().into(), page: Arc::new(page), files: Arc::default() }
     }
 
-    /// A file of the page with its media type. There are few: what is not one of them is not kept.
+    /// Returns a file of the page with its media type. There are few; unknown names are not cached.
     fn file(&self, name: &str) -> Option<(String, Bytes)> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = files.get(name) {
@@ -153,17 +152,17 @@ impl Docs {
     }
 }
 
-/// The document.
+/// Returns the document.
 pub(super) async fn get(docs: Data<Docs>) -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").body(docs.document.clone())
 }
 
-/// To where the page's own files are found.
+/// Redirects to the page, beside its own files.
 pub(super) async fn to_page() -> HttpResponse {
     HttpResponse::PermanentRedirect().insert_header((LOCATION, format!("{}/docs/", root()))).finish()
 }
 
-/// A file of the page, from within the program.
+/// Returns a file of the page, from the binary.
 pub(super) async fn page(file: Path<String>, docs: Data<Docs>) -> Result<HttpResponse, ApiError> {
     let (media_type, bytes) = docs.file(&file).ok_or(ApiError::NoRoute { hint: None })?;
     let policy = (CONTENT_SECURITY_POLICY, PAGE_POLICY);

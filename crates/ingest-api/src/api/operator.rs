@@ -1,19 +1,19 @@
-//! What a person says with a action: who they are, and why.
+//! The author and the comment of an operator's action.
 
 use actix_web::{HttpMessage, HttpRequest, web::Payload};
 use serde::de::DeserializeOwned;
 
 use crate::http::{body, error::ApiError};
 
-/// The most characters of a name.
+/// Maximum length of a name, in characters.
 const NAME: usize = 128;
 
-/// The most characters of a comment.
+/// Maximum length of a comment, in characters.
 const COMMENT: usize = 1_000;
 
-/// The body, as JSON of this shape.
+/// Reads the body as JSON of this type.
 pub(super) async fn read<T: DeserializeOwned>(request: &HttpRequest, payload: Payload) -> Result<T, ApiError> {
-    // Not where nothing is said, as for reports: a page of another site can send that.
+    // No default type, unlike for reports: a page of another site can send a body without one.
     if !request.content_type().eq_ignore_ascii_case("application/json") {
         return Err(ApiError::MediaType { accept: "application/json" });
     }
@@ -21,7 +21,7 @@ pub(super) async fn read<T: DeserializeOwned>(request: &HttpRequest, payload: Pa
     serde_json::from_slice(&body).map_err(|error| ApiError::malformed(format!("the body cannot be read: {error}")))
 }
 
-/// Who does it: the id of their key, and the name that they give themselves.
+/// Returns the author of an action: the id of the key, and the given name.
 pub(crate) fn name(key_id: Option<&str>, by: Option<&str>) -> Result<String, ApiError> {
     let by = by.map(|by| text("/by", by, 1..=NAME)).transpose()?;
     Ok(match (key_id, by) {
@@ -32,7 +32,7 @@ pub(crate) fn name(key_id: Option<&str>, by: Option<&str>) -> Result<String, Api
     })
 }
 
-/// Why.
+/// Checks a comment.
 pub(crate) fn comment(comment: &str) -> Result<&str, ApiError> {
     text("/comment", comment, 0..=COMMENT)
 }
@@ -51,13 +51,13 @@ fn text<'a>(
             let code = u32::from(hidden);
             Err(ApiError::invalid(
                 pointer,
-                format!("holds U+{code:04X}, a character that is not shown or turns others around"),
+                format!("holds U+{code:04X}, a character that is invisible or reverses others"),
             ))
         }
     }
 }
 
-/// Whether a character is not seen, or lets others be seen elsewhere. A comment may have lines.
+/// Returns whether a character is invisible, or moves others. A comment may have line breaks.
 fn is_hidden(character: char) -> bool {
     let is_line = matches!(character, '\n' | '\r' | '\t');
     let turns = matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{ad}');

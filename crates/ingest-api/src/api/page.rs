@@ -1,4 +1,4 @@
-//! Lists by page and limit, in the envelope that old clients know.
+//! Lists by page and limit, in the envelope of old clients.
 
 use actix_web::HttpResponse;
 use serde::{Deserialize, Serialize};
@@ -6,17 +6,17 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::http::error::ApiError;
 
-/// The most rows that a page lies deep: what is before it is walked through each time.
+/// Maximum number of rows up to the end of a page: each query walks through them.
 const DEEPEST: u64 = 10_000;
 
-/// The query of a list, as it came.
+/// The query, as received.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct PageQuery {
-    /// From 1, which is the default; within the first 10,000 rows.
+    /// From 1, the default; within the first 10,000 rows.
     #[param(value_type = u64, required = false, minimum = 1, maximum = 10_000)]
     page: Option<String>,
-    /// 1 to 200; 10 unless set.
+    /// 1 to 200; default: 10.
     #[param(value_type = u32, required = false, minimum = 1, maximum = 200)]
     limit: Option<String>,
 }
@@ -28,14 +28,14 @@ pub(super) struct PageOf {
     pub(super) limit: u32,
 }
 
-/// A page, in the form that old clients know.
+/// A page in the envelope of old clients.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Envelope<T> {
     success: bool,
     data: Data<T>,
 }
 
-/// What is on a page.
+/// The content of a page.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Data<T> {
@@ -47,8 +47,8 @@ pub(super) struct Data<T> {
 }
 
 impl PageQuery {
-    /// Page 1 and 10 results unless asked otherwise; at most 200, and not too deep: `by_cursor` is
-    /// the route that goes on from there.
+    /// Parses the query: page 1 and 10 results by default. Fails if the limit is over 200 or the page too deep;
+    /// the error names `by_cursor`, the route for deeper rows.
     pub(super) fn parse(&self, by_cursor: &str) -> Result<PageOf, ApiError> {
         let page = number(self.page.as_deref(), 1, 1..=u32::MAX)
             .ok_or_else(|| ApiError::invalid("/page", "must be an integer from 1"))?;
@@ -56,9 +56,8 @@ impl PageQuery {
             .ok_or_else(|| ApiError::invalid("/limit", "must be an integer from 1 to 200"))?;
         if u64::from(page) * u64::from(limit) > DEEPEST {
             let most = DEEPEST / u64::from(limit);
-            let detail = format!(
-                "must be at most {most} with this limit: for what lies deeper, follow the cursors of {by_cursor}"
-            );
+            let detail =
+                format!("must be at most {most} with this limit: for deeper rows, follow the cursors of {by_cursor}");
             return Err(ApiError::invalid("/page", detail));
         }
         Ok(PageOf { page, limit })
@@ -70,20 +69,19 @@ fn number(text: Option<&str>, default: u32, range: std::ops::RangeInclusive<u32>
 }
 
 impl PageOf {
-    /// How many results lie before the page.
+    /// Returns the number of results before the page.
     pub(super) fn skip(self) -> u64 {
         u64::from(self.page - 1) * u64::from(self.limit)
     }
 
-    /// How many results there are in all, where that can be told from how many this page has: the
-    /// list ends on it.
+    /// Returns the total number of results, if the list ends on this page.
     pub(super) fn total_at_end(self, results: usize) -> Option<u64> {
         let results = results as u64;
         let ends_here = results < u64::from(self.limit) && (results > 0 || self.page == 1);
         ends_here.then(|| self.skip() + results)
     }
 
-    /// The answer with these results, of so many.
+    /// Returns the answer with these results, of `total`.
     pub(super) fn answer<T: Serialize>(self, results: Vec<T>, total: u64) -> HttpResponse {
         HttpResponse::Ok().json(Envelope {
             success: true,

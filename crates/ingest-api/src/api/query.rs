@@ -1,16 +1,16 @@
-//! The members that queries have in common.
+//! Parsers of common query members.
 
 use jiff::Timestamp;
 use pisync_core::{models::DeviceId, time::parse_time};
 
 use crate::http::error::ApiError;
 
-/// How many items a page has at the most: 1 to 200, 50 unless asked otherwise.
+/// Parses the size of a page: 1 to 200, 50 by default.
 pub(crate) fn limit(text: Option<&str>) -> Result<u32, ApiError> {
     number("/limit", text, 1..=200).map(|limit| limit.unwrap_or(50))
 }
 
-/// A whole number.
+/// Parses a whole number.
 pub(crate) fn number(
     pointer: &'static str,
     text: Option<&str>,
@@ -22,7 +22,7 @@ pub(crate) fn number(
     number.map(Some).ok_or_else(|| ApiError::invalid(pointer, expected()))
 }
 
-/// A time. The plus of an offset is a space where it came unescaped.
+/// Parses a time. An unescaped plus of an offset arrives as a space.
 pub(crate) fn time(pointer: &'static str, text: Option<&str>) -> Result<Option<Timestamp>, ApiError> {
     let Some(text) = text else { return Ok(None) };
     let time = match text.rsplit_once(' ') {
@@ -33,7 +33,7 @@ pub(crate) fn time(pointer: &'static str, text: Option<&str>) -> Result<Option<T
     time.map(Some).ok_or_else(|| ApiError::invalid(pointer, expected))
 }
 
-/// A device's id from the path or the query.
+/// Parses a device id from the path or the query.
 pub(crate) fn device_id(pointer: &'static str, text: &str) -> Result<DeviceId, ApiError> {
     DeviceId::parse(text).map_err(|error| ApiError::invalid(pointer, error.to_string()))
 }

@@ -1,4 +1,4 @@
-//! Which parameters each read takes: what it says of itself in the `OpenAPI` document, so no route can be forgotten.
+//! The allowed query parameters of each read, taken from the `OpenAPI` document, so that no route is forgotten.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -27,7 +27,7 @@ fn names(operation: &Operation) -> Vec<String> {
     of_query.collect()
 }
 
-/// Returns the parameters that the read of a path takes.
+/// Returns the parameters of the read at a path.
 pub(super) fn of(path: &str) -> &'static [String] {
     KNOWN.get(path).map(Vec::as_slice).unwrap_or_default()
 }

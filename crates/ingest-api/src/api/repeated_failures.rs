@@ -1,4 +1,4 @@
-//! `GET /api/devices/repeated-failures`: the devices that fail again and again, worst first.
+//! `GET /api/devices/repeated-failures`: the devices that fail repeatedly, worst first.
 
 use actix_web::{
     HttpResponse,
@@ -20,7 +20,7 @@ struct Failing {
     failure_count: i32,
 }
 
-/// A page of the counters at or over the threshold.
+/// Returns a page of the counters at or over the threshold.
 #[utoipa::path(
     get,
     path = "/api/devices/repeated-failures",

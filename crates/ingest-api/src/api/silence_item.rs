@@ -1,4 +1,4 @@
-//! A silence, as it is shown and as it is asked for.
+//! A silence in the answers of the API, and in its requests.
 
 use jiff::Timestamp;
 use pisync_core::{
@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::http::error::ApiError;
 
-/// The most matchers of a silence.
+/// Maximum number of matchers of a silence.
 const MATCHERS: usize = 20;
 
 /// A silence.
@@ -19,47 +19,47 @@ const MATCHERS: usize = 20;
 #[serde(rename_all = "camelCase")]
 pub(super) struct SilenceItem {
     id: String,
-    /// All of them have to match: `label=value`, `label^=beginning`, `label=~regular-expression`.
+    /// All of them must match: `label=value`, `label^=beginning`, `label=~regular-expression`.
     matchers: Vec<String>,
     starts_at: String,
-    /// Null until all its alerts are resolved.
+    /// Null if it lasts until all its alerts are resolved.
     ends_at: Option<String>,
-    /// Whether it is in force.
+    /// Whether the silence is active.
     active: bool,
     by: String,
     comment: String,
     created_at: String,
 }
 
-/// How much a silence would be about.
+/// The reach of a silence.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ReachItem {
-    /// Devices that it matches; where it asks for a label of devices, of those that reported within
-    /// the last two hours.
+    /// Number of devices that it matches; if it matches a label of devices, of those that reported within the
+    /// last two hours.
     devices: u64,
-    /// Open alerts that it matches now.
+    /// Number of open alerts that it matches now.
     open_alerts: u64,
 }
 
-/// A silence that is asked for.
+/// A request to create a silence.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SilenceBody {
-    /// All of them have to match: `label=value`, `label^=beginning`, `label=~regular-expression`;
-    /// the labels are `alertname`, `deviceId`, and those of devices, by the newest report of each.
+    /// All of them must match: `label=value`, `label^=beginning`, `label=~regular-expression`; the labels are
+    /// `alertname`, `deviceId`, and the labels in each device's newest report.
     #[schema(min_items = 1, max_items = 20)]
     pub(super) matchers: Vec<String>,
-    /// From when; now unless set.
+    /// Start; default: now.
     #[schema(schema_with = moment, required = false)]
     pub(super) starts_at: Option<serde_json::Value>,
-    /// Until when; without it until all its alerts are resolved.
+    /// End; default: once all its alerts are resolved.
     #[schema(schema_with = moment, required = false)]
     pub(super) ends_at: Option<serde_json::Value>,
-    /// Who; the id of the key is written beside it.
+    /// Name of the author; the id of the key is stored beside it.
     #[schema(min_length = 1, max_length = 128, required = false)]
     pub(super) by: Option<String>,
-    /// Why.
+    /// Comment, such as the reason.
     #[schema(max_length = 1_000)]
     pub(super) comment: String,
 }
@@ -85,7 +85,7 @@ impl From<Reach> for ReachItem {
     }
 }
 
-/// The matchers, 1 to 20.
+/// Parses the matchers, 1 to 20.
 pub(super) fn matchers<'a>(texts: impl ExactSizeIterator<Item = &'a str>) -> Result<Vec<Matcher>, ApiError> {
     if !(1..=MATCHERS).contains(&texts.len()) {
         return Err(ApiError::invalid("/matchers", format!("must be 1 to {MATCHERS}")));

@@ -1,4 +1,4 @@
-//! `/api/v1/silences`: what nobody wants to hear of.
+//! `/api/v1/silences`: lists, creates, ends and previews silences.
 #![expect(unused_qualifications, reason = "what utoipa makes of params")]
 
 use actix_web::{
@@ -23,31 +23,31 @@ use crate::{
     state::State,
 };
 
-/// The most silences that are listed.
+/// Maximum number of silences in the list.
 const LISTED: u32 = 1_000;
 
-/// The silences that are not over.
+/// The silences that have not ended.
 #[derive(Serialize, ToSchema)]
 pub(super) struct SilenceList {
     items: Vec<SilenceItem>,
 }
 
-/// A silence that would be.
+/// A silence to preview.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct PreviewQuery {
-    /// One matcher in each line.
+    /// One matcher per line.
     #[param(min_length = 1)]
     matchers: String,
 }
 
-/// The silences that are in force or will be.
+/// Returns the active and the future silences.
 #[utoipa::path(
     get,
     path = "/api/v1/silences",
     tag = "fleet",
     operation_id = "silences",
-    summary = "The silences that are not over, those that end last first",
+    summary = "Active and future silences, those with the latest end first",
     responses((status = 200, description = "At most 1,000", body = SilenceList))
 )]
 pub(super) async fn get(state: Data<State>) -> Result<HttpResponse, ApiError> {
@@ -57,13 +57,13 @@ pub(super) async fn get(state: Data<State>) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(SilenceList { items }))
 }
 
-/// Adds a silence.
+/// Creates a silence.
 #[utoipa::path(
     post,
     path = "/api/v1/silences",
     tag = "fleet",
     operation_id = "addSilence",
-    summary = "Let nobody hear of some alerts for a time",
+    summary = "Create a silence",
     request_body = SilenceBody,
     responses((status = 201, description = "The silence", body = SilenceItem))
 )]
@@ -78,7 +78,7 @@ pub(super) async fn post(
     let starts_at = time("/startsAt", body.starts_at.as_ref())?.unwrap_or(now);
     let end = match time("/endsAt", body.ends_at.as_ref())? {
         Some(at) if at <= starts_at.max(now) => {
-            return Err(ApiError::invalid("/endsAt", "must lie in the future and after the start"));
+            return Err(ApiError::invalid("/endsAt", "must be in the future and after the start"));
         }
         Some(at) => SilenceEnd::At(at),
         None => SilenceEnd::Resolved { has_matched: false },
@@ -104,7 +104,7 @@ pub(super) async fn post(
     operation_id = "endSilence",
     summary = "End a silence now",
     params(("id" = String, Path, description = "The silence", pattern = "^[0-9a-f]{24}$")),
-    responses((status = 204, description = "It is over"))
+    responses((status = 204, description = "Ended"))
 )]
 pub(super) async fn delete(id: Path<String>, state: Data<State>) -> Result<HttpResponse, ApiError> {
     let id = SilenceId::parse(&id).ok_or(ApiError::Unknown("silence"))?;
@@ -114,13 +114,13 @@ pub(super) async fn delete(id: Path<String>, state: Data<State>) -> Result<HttpR
     Err(ApiError::Unknown("silence"))
 }
 
-/// What a silence would be about.
+/// Returns the reach of a silence.
 #[utoipa::path(
     get,
     path = "/api/v1/silences/preview",
     tag = "fleet",
     operation_id = "previewSilence",
-    summary = "How many devices and open alerts a silence would match",
+    summary = "Number of devices and open alerts that a silence would match",
     params(PreviewQuery),
     responses((status = 200, description = "How many", body = ReachItem))
 )]

@@ -1,11 +1,10 @@
-//! What a spreadsheet makes of a text in a CSV file: it computes formulas, and shows what it takes for a
-//! number, a date or a time in another way, in which it then saves it. `MAR1`, `00123` and `1E5` are ids
-//! of devices.
+//! Detects texts in a CSV file that a spreadsheet would change. It computes formulas, reformats numbers, dates
+//! and times, and saves them so. `MAR1`, `00123` and `1E5` are device ids.
 
-/// The most digits that a spreadsheet shows as they are; of more it shows a power of ten.
+/// Maximum number of digits that a spreadsheet shows unchanged; above, it shows a power of ten.
 const DIGITS: usize = 11;
 
-/// Words for months in languages that spreadsheets are used in. They take three letters or more of one.
+/// Names of months in the usual languages of spreadsheets, which accept three letters or more of one.
 const MONTHS: &[&str] = &[
     // English
     "january",
@@ -77,20 +76,20 @@ const MONTHS: &[&str] = &[
     "dicembre",
 ];
 
-/// Words that stand for true and false.
+/// Words for true and false.
 const TRUTHS: &[&str] =
     &["true", "false", "vrai", "faux", "wahr", "falsch", "verdadero", "falso", "verdadeiro", "vero"];
 
-/// Liveness of currencies, of which amounts are made.
+/// Currency signs, which make amounts.
 const CURRENCIES: &str = "$€£¥₹₽₩₦₱₫₴₺₪₵¢";
 
-/// Whether a spreadsheet would make something else of the text.
+/// Returns whether a spreadsheet would change the text.
 pub(super) fn is_reinterpreted(text: &str) -> bool {
     let folded: String = text.chars().map(narrow).collect();
     is_formula(&folded) || is_changed(folded.trim().to_lowercase().trim())
 }
 
-/// The usual form of a wide one of East Asian fonts, which some programs read as such.
+/// Returns the usual form of a full-width character, which some programs normalise.
 fn narrow(character: char) -> char {
     match character {
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(character) - 0xfee0).unwrap_or(character),
@@ -100,19 +99,19 @@ fn narrow(character: char) -> char {
     }
 }
 
-/// Whether it would compute what the text says.
+/// Returns whether it would compute the text as a formula.
 fn is_formula(text: &str) -> bool {
-    // Some programs leave out white space before it.
+    // Some programs skip leading white space.
     let first = text.trim_start_matches([' ', '"']).chars().next();
     first.is_some_and(|first| "=+-@\t\r\n".contains(first))
 }
 
-/// Whether it would take the text, which is in lower case, for a number, a date, a time or an error.
+/// Returns whether it would take the lower-case text for a number, a date, a time or an error.
 fn is_changed(text: &str) -> bool {
     if is_digits(text) {
         return text.len() > DIGITS || (text.len() > 1 && text.starts_with('0'));
     }
-    // `#N/A` and its like.
+    // Errors such as `#N/A`.
     let is_error = text.starts_with('#') && text.len() < 10;
     is_error || TRUTHS.contains(&text) || is_number(text) || is_time(text)
 }
@@ -121,26 +120,26 @@ fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// `1e5`, `1,5`, `1 000`, `5%`, `$5`, `5 €`, `(5)`.
+/// Returns whether it is a number: `1e5`, `1,5`, `1 000`, `5%`, `$5`, `5 €`, `(5)`.
 fn is_number(text: &str) -> bool {
     let is_around = |c: char| CURRENCIES.contains(c) || "()% ".contains(c);
     let bare = text.trim_matches(is_around);
     let is_written_as_one = bare.chars().all(|c| c.is_ascii_digit() || ".,' e+-".contains(c));
     let plain: String = bare.chars().filter(|c| !"' ".contains(*c)).map(|c| if c == ',' { '.' } else { c }).collect();
-    // Of `1.234.567,8` all but the last are between thousands.
+    // All separators of `1.234.567,8` except the last are between thousands.
     let dots = plain.matches('.').count();
     let plain = if dots > 1 && has_thousands(&plain) { plain.replacen('.', "", dots - 1) } else { plain };
     is_written_as_one && plain.starts_with(|c: char| c.is_ascii_digit() || c == '.') && plain.parse::<f64>().is_ok()
 }
 
-/// Whether all digits between two separators come in threes.
+/// Returns whether all digits between two separators are groups of three.
 fn has_thousands(plain: &str) -> bool {
     let parts: Vec<_> = plain.split('.').collect();
     parts[1..parts.len() - 1].iter().all(|part| part.len() == 3 && is_digits(part))
 }
 
-/// A date, a time, a fraction, or both: `3-4`, `2026/11/23 10:00`, `12:30 pm`, `1 1/2`, `mar1`, `dec-12`,
-/// `3 march 2026`, `2026-11-23t10:00:00z`.
+/// Returns whether it is a date, a time, a fraction, or both: `3-4`, `2026/11/23 10:00`, `12:30 pm`, `1 1/2`,
+/// `mar1`, `dec-12`, `3 march 2026`, `2026-11-23t10:00:00z`.
 fn is_time(text: &str) -> bool {
     let (mut digits, mut months, mut separators) = (0, 0, String::new());
     let mut rest = text;
@@ -171,7 +170,7 @@ fn is_month(word: &str) -> bool {
     word.chars().nth(2).is_some() && MONTHS.iter().any(|month| month.starts_with(word))
 }
 
-/// Whether a word is part of a time: `t` between date and time, `z` behind it, or a half of the day.
+/// Returns whether a word is part of a time: `t` between date and time, `z` behind it, or a half of the day.
 fn is_of_time(word: &str, separators: &str, digits: usize) -> bool {
     match word {
         "t" => digits == 3,
@@ -251,7 +250,7 @@ mod tests {
             "1-Okt",
             "ENE-5",
             "JAN1 10:00",
-            // Truths and errors.
+            // Booleans and errors.
             "TRUE",
             "false",
             "VRAI",

@@ -1,5 +1,4 @@
-//! `GET /api/v1/devices/{id}/sync-events`: what a device has reported, newest first, by cursor or
-//! as CSV.
+//! `GET /api/v1/devices/{id}/sync-events`: the reports of a device, newest first, by cursor or as CSV.
 #![expect(unused_qualifications, reason = "what utoipa makes of params")]
 
 use std::ops::Range;
@@ -29,51 +28,51 @@ use crate::{
     state::State,
 };
 
-/// The bounds of the query, as they came.
+/// The time range of the query, as received.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct RangeQuery {
-    /// From this time on.
+    /// Start of the range, inclusive.
     #[param(schema_with = moment, required = false)]
     from: Option<String>,
-    /// Before this time.
+    /// End of the range, exclusive.
     #[param(schema_with = moment, required = false)]
     to: Option<String>,
 }
 
-/// The place in the list of the query, as it came.
+/// The cursor and limit of the query, as received.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct PlaceQuery {
-    /// The `nextCursor` of the page before, for the same query.
+    /// The `nextCursor` of the previous page, for the same query.
     cursor: Option<String>,
-    /// 1 to 200; 50 unless set.
+    /// 1 to 200; default: 50.
     #[param(value_type = u32, required = false, minimum = 1, maximum = 200)]
     limit: Option<String>,
 }
 
 impl RangeQuery {
-    /// From the first time on, before the second; without bounds unless asked otherwise.
+    /// Parses the range: start inclusive, end exclusive; unlimited by default.
     fn parse(&self) -> Result<Range<Timestamp>, ApiError> {
         let from = query::time("/from", self.from.as_deref())?;
         let to = query::time("/to", self.to.as_deref())?;
         let range = from.unwrap_or(Timestamp::MIN)..to.unwrap_or(Timestamp::MAX);
         if range.start > range.end {
-            return Err(ApiError::invalid("/from", "must not lie after to"));
+            return Err(ApiError::invalid("/from", "must not be after to"));
         }
         Ok(range)
     }
 }
 
-/// A page of the history, or all of it where CSV is preferred; an unknown device has none.
+/// Returns a page of the history, or all of it if CSV is preferred; empty for an unknown device.
 #[utoipa::path(
     get,
     path = "/api/v1/devices/{id}/sync-events",
     tag = "devices",
     operation_id = "syncEvents",
-    summary = "What a device reported, newest first",
+    summary = "Reports of a device, newest first",
     params(("id" = inline(DeviceName), Path, description = "The device"), RangeQuery, PlaceQuery, CsvQuery),
-    responses((status = 200, description = "A page, or all of it as CSV where that is preferred", content(
+    responses((status = 200, description = "A page, or the whole history as CSV if preferred", content(
         (ListPage<HistoryEntry> = "application/json"),
         (inline(HistoryCsv) = "text/csv"),
     )))
@@ -104,13 +103,13 @@ pub(super) async fn get(
     Ok(list::answer(&state, &scope, step.found.into_iter().map(HistoryEntry).collect(), next))
 }
 
-/// The whole history as CSV.
+/// Returns the whole history as CSV.
 #[utoipa::path(
     get,
     path = "/api/v1/devices/{id}/sync-events.csv",
     tag = "devices",
     operation_id = "syncEventsCsv",
-    summary = "What a device reported, newest first, as CSV",
+    summary = "Reports of a device, newest first, as CSV",
     params(
         ("id" = inline(DeviceName), Path, description = "The device"),
         RangeQuery,

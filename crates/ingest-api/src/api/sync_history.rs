@@ -1,4 +1,4 @@
-//! `GET /api/device/{id}/sync-history`: what a device has reported, newest first.
+//! `GET /api/device/{id}/sync-history`: the reports of a device, newest first.
 
 use actix_web::{
     HttpResponse,
@@ -15,15 +15,15 @@ use crate::{
     state::State,
 };
 
-/// A page of the history; an unknown device has none.
+/// Returns a page of the history; empty for an unknown device.
 #[utoipa::path(
     get,
     path = "/api/device/{id}/sync-history",
     tag = "devices",
     operation_id = "syncHistory",
-    summary = "What a device reported, newest first",
+    summary = "Reports of a device, newest first",
     params(("id" = inline(DeviceName), Path, description = "The device"), PageQuery),
-    responses((status = 200, description = "A page; of an unknown device an empty one", body = Envelope<HistoryEntry>))
+    responses((status = 200, description = "A page; empty for an unknown device", body = Envelope<HistoryEntry>))
 )]
 pub(super) async fn get(
     id: Path<String>,

@@ -1,4 +1,4 @@
-//! `GET /api/v1/fleet/what-changed`: what the devices that fail have in common.
+//! `GET /api/v1/fleet/what-changed`: common properties of the failing devices.
 #![expect(unused_qualifications, reason = "what utoipa makes of params")]
 
 use actix_web::{
@@ -15,35 +15,35 @@ use utoipa::{IntoParams, ToSchema};
 use super::query;
 use crate::{fleet::Found, http::error::ApiError, state::State};
 
-/// The longest window, in minutes: three reports of each device that reports every hour.
+/// Maximum window, in minutes: three reports of a device that reports every hour.
 const MOST_MINUTES: u32 = 180;
 
-/// The window of the alerts, unless they are set otherwise.
+/// Default window of the alerts, in minutes.
 const MINUTES: u32 = 15;
 
-/// The query, as it came.
+/// The query, as received.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ChangesQuery {
-    /// 1 to 180; 15 unless set.
+    /// 1 to 180; default: 15.
     #[param(value_type = u32, required = false, minimum = 1, maximum = 180)]
     minutes: Option<String>,
 }
 
-/// What stands out among the devices that reported in the window.
+/// Common properties of the failing devices that reported in the window.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Changes {
     minutes: u32,
-    /// Devices that reported.
+    /// Number of devices that reported.
     reporting: u64,
-    /// Those of them whose newest sync failed.
+    /// Number of those whose newest sync failed.
     failing: u64,
-    /// What fails more often than the rest, the surest first; at most 10.
+    /// Devices that fail more often than the rest, the surest first; at most 10.
     items: Vec<ContrastItem>,
-    /// How many values of labels were compared, at most 1,000.
+    /// Number of label values that were compared, at most 1,000.
     compared_values: usize,
-    /// Devices with a value that was not compared, since there were too many others.
+    /// Number of devices with a value that was not compared, since there were too many others.
     left_out_devices: u64,
     computed_at: String,
 }
@@ -52,41 +52,40 @@ struct Changes {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct ContrastItem {
-    /// The name of the label; none where it is about a speed.
+    /// Name of the label; absent for a range of speeds.
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<String>,
-    /// From this speed on, in Mbps; none where it is about a label, or about syncs without a
-    /// measured speed.
+    /// Lower end of the speeds in Mbps, inclusive; absent for a label, and for syncs without a measured speed.
     #[serde(skip_serializing_if = "Option::is_none")]
     speed_from: Option<f64>,
-    /// Below this speed.
+    /// Upper end of the speeds in Mbps, exclusive.
     #[serde(skip_serializing_if = "Option::is_none")]
     speed_to: Option<f64>,
     devices: u64,
     failing: u64,
-    /// Failing ones of all with it, 0 to 1.
+    /// Share of its devices that fail, 0 to 1.
     failing_share: f64,
     rest_devices: u64,
     rest_failing: u64,
     rest_failing_share: f64,
-    /// By how much more of them fail at the least, 0 to 1, as far as chance goes; they are ranked by
-    /// this.
+    /// Minimum difference between the two shares, 0 to 1, at its statistical confidence. Items are ordered by
+    /// it.
     at_least: f64,
     /// The same in words.
     message: String,
 }
 
-/// What stands out in the last minutes of the devices' own time, as of some seconds ago.
+/// Returns the common properties of failing devices in the last minutes of their own time, some seconds old.
 #[utoipa::path(
     get,
     path = "/api/v1/fleet/what-changed",
     tag = "fleet",
     operation_id = "whatChanged",
-    summary = "What the devices that fail have in common",
+    summary = "Common properties of failing devices",
     params(ChangesQuery),
-    responses((status = 200, description = "What stands out", body = Changes))
+    responses((status = 200, description = "The common properties", body = Changes))
 )]
 pub(super) async fn get(query: Query<ChangesQuery>, state: Data<State>) -> Result<HttpResponse, ApiError> {
     let minutes = query::number("/minutes", query.minutes.as_deref(), 1..=MOST_MINUTES)?.unwrap_or(MINUTES);

@@ -1,4 +1,4 @@
-//! `healthcheck`: asks a process that may speak TLS whether it is well.
+//! `healthcheck`: asks a process, with or without TLS, whether it is healthy.
 
 use std::{io, net::SocketAddr, net::TcpStream, sync::Arc};
 
@@ -10,7 +10,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-/// Asks the process that listens on `address`, with or without TLS, whether it is well.
+/// Asks the process that listens on `address`, with or without TLS, whether it is healthy.
 pub(super) fn run(healthcheck: Healthcheck, address: SocketAddr, speaks_tls: bool) -> Result<(), Unwell> {
     if speaks_tls { healthcheck.ask_over(encrypted(connect(address)?)?) } else { healthcheck.ask(address) }
 }
@@ -25,8 +25,8 @@ fn encrypted(connection: TcpStream) -> io::Result<StreamOwned<ClientConnection, 
     Ok(StreamOwned::new(client, connection))
 }
 
-/// Takes every certificate: the process is asked at its own address and told nothing, and its
-/// certificate need be good for its name alone.
+/// Accepts every certificate. The request has no secrets, goes to the process's own address, and its certificate
+/// may be for its name only.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 

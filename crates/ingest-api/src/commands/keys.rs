@@ -1,4 +1,4 @@
-//! `keys`: makes, shows and revokes keys, for which it needs the files alone.
+//! `keys`: creates, lists and revokes keys, with the files only.
 
 use std::path::Path;
 
@@ -11,30 +11,30 @@ use pisync_core::{
 
 use crate::http::auth::{DeviceKeys, KeySettings, Scope, keys_file::KeysFile};
 
-/// Verbs for keys.
+/// Subcommands of `keys`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum KeysCommand {
-    /// Add a key to the keys file and print it, this once
+    /// Add a key to the keys file and print it once
     New {
-        /// What it may
+        /// Scope of the key
         #[arg(long, value_enum)]
         scope: Scope,
-        /// Whose it is, or what for
+        /// Owner or purpose of the key
         #[arg(long)]
         note: Option<String>,
     },
-    /// The keys of the keys file, without secrets
+    /// List the keys of the keys file, without secrets
     List,
     /// Mark a key as revoked
     Revoke {
-        /// Its id: the third part of the key
+        /// Id: the third part of the key
         id: String,
     },
     /// Add a master key to the device key file; tokens of older ones stay good
     NewDeviceKey,
-    /// Take the master key of an epoch out of the device key file: its tokens end
+    /// Remove the master key of an epoch from the device key file: its tokens become invalid
     RevokeDeviceKey {
-        /// The number that its tokens begin with, behind pdt_: 0 to 4294967295
+        /// The number in its tokens, after pdt_: 0 to 4294967295
         epoch: u32,
     },
     /// Print the token of a device
@@ -98,7 +98,7 @@ fn say(answer: impl std::fmt::Display) {
     println!("{answer}");
 }
 
-/// The device of a token: in the form that its reports will have.
+/// Parses the device id of a token, in the form that its reports will have.
 fn device_id(text: &str) -> Result<DeviceId, InvalidDeviceId> {
     DeviceId::of_report(text)
 }

@@ -1,4 +1,4 @@
-//! The operator's commands, in place of serving: they do one thing and end.
+//! The operator's commands, run instead of serving.
 
 mod healthcheck;
 mod keys;
@@ -11,20 +11,21 @@ use pisync_core::healthcheck::Healthcheck;
 use self::keys::KeysCommand;
 use crate::http::auth::KeySettings;
 
-/// The operator's verbs.
+/// The operator's commands.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// Make, show and revoke keys
+    /// Create, list and revoke keys
     #[command(subcommand)]
     Keys(KeysCommand),
-    /// Ask the process at --bind of this machine whether it is well: 0 if so, 1 if not
+    /// Ask the process at --bind of this machine whether it is healthy: 0 if so, 1 if not
     Healthcheck(Healthcheck),
 }
 
 impl Command {
-    /// Does what the operator asks; `bind` is where the process listens, with or without TLS.
+    /// Runs the command; `bind` is the address of the process, with or without TLS.
     ///
-    /// Fails if a file cannot be read or written, if what was named is not there, or if the process is not well.
+    /// Fails if a file cannot be read or written, if the named item does not exist, or if the process is
+    /// unhealthy.
     pub fn run(&self, keys: &KeySettings, bind: SocketAddr, speaks_tls: bool) -> anyhow::Result<()> {
         match self {
             Self::Keys(command) => command.run(keys),

@@ -1,4 +1,4 @@
-//! `/alerts`: the incidents, what became of the messages about them, and who takes them on.
+//! `/alerts`: the incidents, the delivery of their messages, and their acknowledgement.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -16,7 +16,7 @@ use super::{
     devices::next_page,
     form::PageForm,
     incidents::{Counts, Group, grouped},
-    inhibited::{self, HeldBack},
+    inhibited::{self, Inhibited},
     page::{Frame, PageError, go_to, render_with},
     sign_in::begin_for_forms,
     verdict,
@@ -31,7 +31,7 @@ use crate::{
     state::State,
 };
 
-/// How many incidents a page has.
+/// Number of incidents on a page.
 const LIMIT: u32 = 100;
 
 #[derive(Template)]
@@ -40,20 +40,20 @@ struct AlertsPage {
     frame: Frame,
     state: &'static str,
     device_id: String,
-    /// The alert that holds back what is shown, where that was asked for.
+    /// Id of the inhibiting alert whose incidents are listed; empty for no filter.
     held_by: String,
     groups: Vec<Group>,
-    held: Vec<HeldBack>,
+    held: Vec<Inhibited>,
     silences: usize,
-    /// That nobody is being alerted, if it is so.
+    /// The warning that no alerter is running, if so.
     nobody: Option<String>,
     next: Option<String>,
-    /// The query, to come back to.
+    /// The query, to return to after an action.
     back: String,
     done: &'static str,
 }
 
-/// What is to be done about an incident.
+/// An action on an incident.
 #[derive(Deserialize)]
 pub(super) struct Order {
     token: String,
@@ -63,14 +63,14 @@ pub(super) struct Order {
     comment: String,
     #[serde(default)]
     back: String,
-    /// The incident that is taken on.
+    /// The incident to acknowledge.
     ack: Option<String>,
-    /// The incident that is given back.
+    /// The incident whose acknowledgement is withdrawn.
     unack: Option<String>,
 }
 
-/// A page of the incidents: those that are open, unless others are asked for. Those that another
-/// alert holds back are counted apart, so that they do not hide the others.
+/// Returns a page of the incidents, by default of the open ones. Inhibited incidents are counted apart, so that
+/// they do not hide the others.
 pub(super) async fn get(
     request: HttpRequest,
     mut viewer: Viewer,
@@ -90,9 +90,9 @@ pub(super) async fn get(
     let is_first = is_plain && query.cursor.is_none() && only != Some(AlertState::Resolved);
     let held = if is_first { inhibited::all(&state, now).await? } else { Vec::new() };
     let silences = state.store.silences().not_over(now, LIMIT).await.map_err(ApiError::from)?.len();
-    // Without an answer of Redis nothing is said of it here; the first page says so.
+    // Without an answer of Redis no warning is shown here; the first page has one.
     let liveness = state.fleet.liveness.liveness().await.ok();
-    // Without a key for it there are no forms, and the list is there all the same.
+    // A viewer without the right to act sees the list without forms.
     let cookie = if viewer.may_operate { begin_for_forms(&request, &mut viewer, &state) } else { None };
     let page = AlertsPage {
         frame: viewer.frame("Alerts", "/alerts"),
@@ -110,7 +110,7 @@ pub(super) async fn get(
     Ok(render_with(cookie, &page))
 }
 
-/// Lets someone take an incident on, or give it back.
+/// Acknowledges an incident, or withdraws that.
 pub(super) async fn post(
     viewer: Viewer,
     order: PageForm<Order>,
@@ -123,16 +123,16 @@ pub(super) async fn post(
     let (id, ack, done) = match (&order.ack, &order.unack) {
         (Some(id), None) => (id, Some(Ack { by, comment, at: Timestamp::now() }), "acked"),
         (None, Some(id)) => (id, None, "unacked"),
-        _ => return Err(ApiError::malformed("the form asks to take on or to give back one incident").into()),
+        _ => return Err(ApiError::malformed("the form must acknowledge one incident, or withdraw that").into()),
     };
     ack::set(&state, id, ack).await?;
-    log::info!(alert = id.as_str(), done, key_id = viewer.key_id().unwrap_or_default(); "an incident was treated");
+    log::info!(alert = id.as_str(), done, key_id = viewer.key_id().unwrap_or_default(); "acknowledgement of an incident changed");
     let back = without_done(&order.back);
     let join = if back.is_empty() { "" } else { "&" };
     Ok(go_to(&format!("/alerts?{back}{join}done={done}")).finish())
 }
 
-/// The incidents of a page, and the address of the next one.
+/// Returns the incidents of a page, and the address of the next one.
 async fn page(
     request: &HttpRequest,
     query: &AlertsQuery,
@@ -158,13 +158,13 @@ async fn page(
 
 fn done(query: &str) -> &'static str {
     match query.rsplit_once("done=").map(|(_, word)| word) {
-        Some("acked") => "The incident is taken on: it is not told again until it is over.",
-        Some("unacked") => "The incident is given back: it is told again as before.",
+        Some("acked") => "The incident is acknowledged: its notifications are not repeated.",
+        Some("unacked") => "The acknowledgement is withdrawn: notifications are repeated as before.",
         _ => "",
     }
 }
 
-/// A query as it was before something was done, fit for a header.
+/// Returns a query without the result of an action, fit for a header.
 fn without_done(query: &str) -> String {
     let is_plain = |member: &&str| member.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
     let kept = query.split('&').filter(|member| !member.is_empty() && !member.starts_with("done="));

@@ -1,4 +1,4 @@
-//! The files beside the pages, from within the program: packed once, and kept by browsers.
+//! The static files of the pages, from the binary: compressed once, and cached by browsers.
 
 use std::{collections::HashMap, io::Write};
 
@@ -12,8 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::http::error::ApiError;
 
-/// The files that are there. htmx 2.0.11 and uPlot 1.6.32 are as their packages have them, with
-/// their licences beside them.
+/// The files. htmx 2.0.11 and uPlot 1.6.32 are unchanged from their packages, with their licences.
 const FILES: [(&str, &str, &[u8]); 6] = [
     ("icon.svg", "image/svg+xml", include_bytes!("assets/icon.svg")),
     ("dashboard.css", "text/css; charset=utf-8", include_bytes!("assets/dashboard.css")),
@@ -23,7 +22,7 @@ const FILES: [(&str, &str, &[u8]); 6] = [
     ("uPlot.css", "text/css; charset=utf-8", include_bytes!("assets/uPlot-1.6.32.min.css")),
 ];
 
-/// The files, packed.
+/// The compressed files.
 #[derive(Debug)]
 pub struct Assets(HashMap<&'static str, Asset>);
 
@@ -36,9 +35,9 @@ struct Asset {
 }
 
 impl Assets {
-    /// Packs them.
+    /// Compresses them.
     ///
-    /// Fails where memory does.
+    /// Fails only if memory is exhausted.
     pub fn new() -> std::io::Result<Self> {
         let pack = |plain: &[u8]| {
             let mut packed = GzEncoder::new(Vec::new(), Compression::best());
@@ -54,7 +53,7 @@ impl Assets {
     }
 }
 
-/// A file.
+/// Returns a file.
 pub(super) async fn get(
     request: HttpRequest,
     name: Path<String>,

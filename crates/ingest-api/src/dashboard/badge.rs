@@ -7,11 +7,11 @@ use pisync_core::models::DeviceStatus;
 use super::{page::PageError, relative_time::grouped, viewer::Viewer};
 use crate::{http::error::ApiError, state::State};
 
-/// Pixels of a character, at the most, and around a text.
+/// Maximum width of a character in pixels, and the padding of a text.
 const CHARACTER: usize = 7;
 const AROUND: usize = 12;
 
-/// The picture.
+/// Returns the picture.
 pub(super) async fn get(_: Viewer, state: Data<State>) -> Result<HttpResponse, PageError> {
     let alerter = state.fleet.liveness.liveness().await.map_err(ApiError::from)?.alerter_at(Timestamp::now());
     let counts = state.fleet.device_counts().await?.by_status();
@@ -19,7 +19,7 @@ pub(super) async fn get(_: Viewer, state: Data<State>) -> Result<HttpResponse, P
     let known: u64 = counts.iter().map(|(_, count)| count).sum();
     let (failing, silent) = (of(DeviceStatus::Failing), of(DeviceStatus::Silent));
     let (said, colour) = match (failing, silent) {
-        // Nobody looks: quiet is not known, and what is wrong is not told.
+        // No alerter runs, so an incident would not be noticed: the badge must not say quiet.
         (0, 0) if !alerter.is_alive() => ("nobody is alerted".into(), "#5f6368"),
         (0, 0) if known == 0 => ("no device".into(), "#5f6368"),
         (0, 0) => ("all quiet".into(), "#1a6b3c"),

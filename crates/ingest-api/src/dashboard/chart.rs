@@ -1,4 +1,4 @@
-//! `GET /chart/hours.json`: the hours of the fleet as columns, as the chart draws them.
+//! `GET /chart/hours.json`: the hours of the fleet as columns, as the chart needs them.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ use serde::Serialize;
 use super::{page::PageError, viewer::Viewer};
 use crate::{http::error::ApiError, state::State};
 
-/// The hours that are drawn: a week.
+/// Number of hours in the chart: a week.
 pub(super) const WEEK: i32 = 168;
 
-/// How many of the newest incidents are marked.
+/// Number of newest incidents that are marked.
 const MARKED: u32 = 200;
 
 /// Columns of the same length, oldest hour first.
@@ -29,13 +29,13 @@ struct Columns {
     connectivity: Vec<u64>,
     content: Vec<u64>,
     unknown: Vec<u64>,
-    /// Of all these, those that were received late.
+    /// The part of all these that was received late.
     late: LateColumns,
-    /// Incidents that began, of the newest 200.
+    /// Incidents by the hour of their start, of the newest 200.
     incidents: Vec<u64>,
 }
 
-/// What was received late, by how it ended.
+/// The syncs that were received late, by outcome.
 #[derive(Debug, Default, Serialize)]
 struct LateColumns {
     good: Vec<u64>,
@@ -53,14 +53,14 @@ impl LateColumns {
     }
 }
 
-/// The last so many hours, the running one last.
+/// Returns the last `count` hours, the running one last.
 pub(super) async fn hours(state: &State, count: i32) -> Result<Vec<SyncHour>, ApiError> {
     let now = Timestamp::now();
     let from = hour_of(now).checked_sub(SignedDuration::from_hours(i64::from(count) - 1)).unwrap_or(Timestamp::MIN);
     state.fleet.hours.of(from, now).await
 }
 
-/// The week.
+/// Returns the last week.
 pub(super) async fn get(_: Viewer, state: Data<State>) -> Result<HttpResponse, PageError> {
     let hours = hours(&state, WEEK).await?;
     let newest = state.store.alerts().list(&AlertFilter::default(), None, MARKED).await.map_err(ApiError::from)?;

@@ -1,22 +1,22 @@
-//! The last full hour against the same hour of the day before: what changed.
+//! The last full hour, compared with the same hour of the day before.
 
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{models::SyncHour, time::hour_of};
 
-use super::relative_time::{Moment, grouped, percent};
+use super::relative_time::{RelativeTime, grouped, percent};
 
-/// What is said of the last full hour.
+/// The texts about the last full hour.
 #[derive(Debug)]
-pub(super) struct Yesterday {
-    pub(super) hour: Moment,
+pub(super) struct DayOverDay {
+    pub(super) hour: RelativeTime,
     pub(super) syncs: String,
     pub(super) syncs_change: String,
     pub(super) failed: String,
     pub(super) failed_change: String,
 }
 
-impl Yesterday {
-    /// Nothing where that hour is not known.
+impl DayOverDay {
+    /// Returns `None` if that hour is unknown.
     pub(super) fn of(hours: &[SyncHour], now: Timestamp) -> Option<Self> {
         let back = |by| hour_of(now).checked_sub(SignedDuration::from_hours(by)).ok();
         let at = |hour: Option<Timestamp>| hours.iter().find(|known| Some(known.hour) == hour);
@@ -25,7 +25,7 @@ impl Yesterday {
         let syncs = hour.good + hour.failed;
         let nothing = || "nothing to compare it with".to_owned();
         Some(Self {
-            hour: Moment::new(hour.hour, now),
+            hour: RelativeTime::new(hour.hour, now),
             syncs: grouped(syncs),
             syncs_change: before.map_or_else(nothing, |before| {
                 format!("{} at that hour yesterday", grouped(before.good + before.failed))
@@ -36,7 +36,7 @@ impl Yesterday {
     }
 }
 
-/// How much more or less often syncs failed, in points of percent.
+/// Returns the change of the failure rate, in percentage points.
 #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
 fn change(hour: &SyncHour, before: &SyncHour) -> String {
     let share = |hour: &SyncHour| 100.0 * hour.failed as f64 / ((hour.good + hour.failed).max(1)) as f64;
@@ -58,7 +58,7 @@ mod tests {
     }
 
     fn said(hours: &[SyncHour]) -> Option<[String; 4]> {
-        let found = Yesterday::of(hours, "2026-11-24T12:30:00Z".parse().unwrap())?;
+        let found = DayOverDay::of(hours, "2026-11-24T12:30:00Z".parse().unwrap())?;
         Some([found.syncs, found.syncs_change, found.failed, found.failed_change])
     }
 

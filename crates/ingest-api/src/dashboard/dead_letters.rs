@@ -1,4 +1,4 @@
-//! `/dead-letters`: messages that could not have their effect, for operators to see and treat.
+//! `/dead-letters`: messages that could not be processed, for operators to requeue or purge.
 
 use std::collections::BTreeMap;
 
@@ -11,16 +11,16 @@ use serde::Deserialize;
 use super::{
     form::PageForm,
     page::{Frame, PageError, go_to, render_with},
-    relative_time::{Moment, grouped},
+    relative_time::{RelativeTime, grouped},
     sign_in::begin_for_forms,
     viewer::Viewer,
 };
 use crate::{http::error::ApiError, state::State};
 
-/// How many letters of a partition are shown.
+/// Number of letters shown for each partition.
 const SHOWN: usize = 50;
 
-/// How much of a message is shown, in bytes.
+/// Maximum length of a message that is shown, in bytes.
 const BYTES: usize = 2_000;
 
 struct Letter {
@@ -29,7 +29,7 @@ struct Letter {
     reason: &'static str,
     error: String,
     attempt: u32,
-    died: Moment,
+    died: RelativeTime,
     bytes: usize,
     message: String,
     is_cut: bool,
@@ -41,12 +41,12 @@ struct DeadLettersPage {
     frame: Frame,
     letters: Vec<Letter>,
     total: String,
-    /// The partitions whose letters cannot be shown, and why.
+    /// The partitions whose letters are unavailable, with the error.
     untold: Vec<(u16, String)>,
     done: &'static str,
 }
 
-/// What is to be done with a letter.
+/// An action on a letter.
 #[derive(Deserialize)]
 pub(super) struct Order {
     token: String,
@@ -55,7 +55,7 @@ pub(super) struct Order {
     id: String,
 }
 
-/// The newest letters of each partition.
+/// Returns the newest letters of each partition.
 pub(super) async fn get(
     request: HttpRequest,
     mut viewer: Viewer,
@@ -71,7 +71,7 @@ pub(super) async fn get(
     letters.sort_by_key(|buried| std::cmp::Reverse(buried.letter.died_at));
     let status = state.queue.status_of_each().await.map_err(ApiError::from)?;
     let total: u64 = status.told.iter().map(|partition| partition.dead).sum();
-    // One reason is shown for each partition, whichever question met it.
+    // One error is shown for each partition, whichever query had it.
     let untold: BTreeMap<_, _> = found.untold.into_iter().chain(status.untold).collect();
     let page = DeadLettersPage {
         frame: viewer.frame("Dead letters", "/dead-letters"),
@@ -80,15 +80,15 @@ pub(super) async fn get(
         untold: untold.into_iter().map(|(partition, error)| (partition.number(), error.to_string())).collect(),
         done: match request.query_string() {
             "done=requeued" => "The message is back at the end of the queue.",
-            "done=purged" => "The message is thrown away.",
-            "done=gone" => "This letter was not there any more.",
+            "done=purged" => "The message is purged.",
+            "done=gone" => "This letter no longer exists.",
             _ => "",
         },
     };
     Ok(render_with(cookie, &page))
 }
 
-/// Puts one back, or throws it away.
+/// Requeues or purges a letter.
 pub(super) async fn post(
     viewer: Viewer,
     order: PageForm<Order>,
@@ -104,7 +104,7 @@ pub(super) async fn post(
     };
     let done = if treated { word } else { "gone" };
     let who = viewer.key_id().unwrap_or_default();
-    log::info!(dead_letter = order.id.as_str(), done, key_id = who; "dead letter treated");
+    log::info!(dead_letter = order.id.as_str(), done, key_id = who; "dead letter requeued or purged");
     Ok(go_to(&format!("/dead-letters?done={done}")).finish())
 }
 
@@ -125,7 +125,7 @@ impl Letter {
             reason: letter.reason.as_str(),
             error: letter.error.clone(),
             attempt: letter.attempt,
-            died: Moment::new(letter.died_at, now),
+            died: RelativeTime::new(letter.died_at, now),
             bytes: letter.message.len(),
             message: message.escape_ascii().to_string(),
             is_cut: letter.message.len() > BYTES,

@@ -1,29 +1,29 @@
-//! What became of the messages about an incident, receiver by receiver.
+//! The delivery of an incident's messages, by receiver.
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use pisync_core::models::{Entry, Incident};
 
-use super::relative_time::Moment;
+use super::relative_time::RelativeTime;
 
-/// How it stands with one receiver.
+/// The delivery to one receiver.
 #[derive(Debug)]
 pub(super) struct Delivery {
     pub(super) receiver: String,
-    /// The word for its look: `sent`, `waiting`, `retrying` or `dead`.
+    /// CSS class: `sent`, `waiting`, `retrying` or `dead`.
     pub(super) class: &'static str,
-    /// A sign that tells them apart without colour.
+    /// A sign that tells the classes apart without colour.
     pub(super) sign: &'static str,
-    /// What became of it.
+    /// The state in words.
     pub(super) said: String,
-    /// When it did, or will go on.
-    pub(super) at: Option<Moment>,
-    /// What the receiver said last, where it did not take it.
+    /// Time of the last delivery, or of the next attempt.
+    pub(super) at: Option<RelativeTime>,
+    /// Last error of the receiver, if it refused the message.
     pub(super) why: String,
 }
 
-/// Each receiver that has got a message about an incident, or has to, in the order of their names.
+/// Returns the delivery to each receiver of an incident's messages, ordered by name.
 pub(super) fn of(incident: &Incident, now: Timestamp) -> Vec<Delivery> {
     let told = incident.told.iter().map(|told| told.receiver.as_str());
     let entries = incident.outbox.iter().chain(&incident.dead).map(|entry| entry.receiver.as_str());
@@ -31,7 +31,8 @@ pub(super) fn of(incident: &Incident, now: Timestamp) -> Vec<Delivery> {
     receivers.into_iter().map(|receiver| to(receiver, incident, now)).collect()
 }
 
-/// What has to leave comes before what was given up, and that before what was sent earlier.
+/// Returns the delivery to a receiver: a pending message takes precedence over a dead one, and that over an
+/// earlier sent one.
 fn to(receiver: &str, incident: &Incident, now: Timestamp) -> Delivery {
     if let Some(entry) = incident.outbox.iter().find(|entry| entry.receiver == receiver) {
         return leaving(entry, now);
@@ -41,7 +42,7 @@ fn to(receiver: &str, incident: &Incident, now: Timestamp) -> Delivery {
     let dead = dead.and_then(|entry| Some((entry, entry.dead.as_ref()?)));
     match (told, dead) {
         (told, Some((entry, dead))) if told.is_none_or(|told| told.at < dead.at && !told.is_resolved) => Delivery {
-            at: Some(Moment::new(dead.at, now)),
+            at: Some(RelativeTime::new(dead.at, now)),
             why: dead.why.clone(),
             ..Delivery::new(
                 receiver,
@@ -51,18 +52,18 @@ fn to(receiver: &str, incident: &Incident, now: Timestamp) -> Delivery {
             )
         },
         (Some(told), _) if told.is_resolved => {
-            Delivery::new(receiver, "sent", "\u{2713}", "was told that it is over".into())
+            Delivery::new(receiver, "sent", "\u{2713}", "was notified of the resolution".into())
         }
         (told, _) => Delivery {
-            at: told.map(|told| Moment::new(told.at, now)),
-            ..Delivery::new(receiver, "sent", "\u{2713}", "was told".into())
+            at: told.map(|told| RelativeTime::new(told.at, now)),
+            ..Delivery::new(receiver, "sent", "\u{2713}", "was notified".into())
         },
     }
 }
 
 fn leaving(entry: &Entry, now: Timestamp) -> Delivery {
     let telling = entry.telling.as_str();
-    let (receiver, at) = (entry.receiver.as_str(), Some(Moment::ahead(entry.next_at, now)));
+    let (receiver, at) = (entry.receiver.as_str(), Some(RelativeTime::ahead(entry.next_at, now)));
     if entry.lease_until.is_some_and(|until| until > now) {
         return Delivery::new(receiver, "waiting", "\u{2197}", format!("\u{201c}{telling}\u{201d} is being sent"));
     }
@@ -72,7 +73,7 @@ fn leaving(entry: &Entry, now: Timestamp) -> Delivery {
     }
     let times = if entry.attempts == 1 { "once".to_owned() } else { format!("{} times", entry.attempts) };
     let said = format!("\u{201c}{telling}\u{201d} failed {times}, trying again");
-    let why = entry.last_error.clone().unwrap_or_else(|| "its sender ended before it knew".into());
+    let why = entry.last_error.clone().unwrap_or_else(|| "its sender stopped before the answer".into());
     Delivery { at, why, ..Delivery::new(receiver, "retrying", "\u{21bb}", said) }
 }
 
@@ -140,10 +141,10 @@ mod tests {
                 "b retrying \u{201c}firing\u{201d} failed 2 times, trying again in 5 min 503 no",
                 "c waiting \u{201c}firing\u{201d} is being sent  ",
                 "d dead \u{201c}firing\u{201d} given up 15 min ago 400 gone",
-                "e sent was told that it is over  ",
+                "e sent was notified of the resolution  ",
                 "f dead \u{201c}firing\u{201d} given up 50 s ago 400 gone",
-                "g sent was told 1 min ago ",
-                "h retrying \u{201c}firing\u{201d} failed once, trying again in 5 min its sender ended before it knew",
+                "g sent was notified 1 min ago ",
+                "h retrying \u{201c}firing\u{201d} failed once, trying again in 5 min its sender stopped before the answer",
             ]
         );
     }

@@ -1,4 +1,4 @@
-//! `GET /device?id=`: one device: how it is and why, and what it did.
+//! `GET /device?id=`: the status of one device, its reason, and its history.
 
 use actix_web::{
     HttpResponse,
@@ -14,24 +14,24 @@ use serde::Deserialize;
 
 use super::{
     devices::look,
-    heatmap::{self, Strip},
+    heatmap::{self, Heatmap},
     page::{Frame, PageError, escaped, render},
-    relative_time::{Moment, Span},
+    relative_time::{RelativeTime, Span},
     timeline::{self, Line},
     viewer::Viewer,
 };
 use crate::{api::query, fleet::Known, http::error::ApiError, state::State};
 
-/// The most rows that the strip is made of: more than one an hour for 30 days.
+/// Maximum number of rows in the heatmap: more than one an hour for 30 days.
 const ROWS: u32 = 2_000;
 
-/// How many of the newest incidents are in it.
+/// Number of newest incidents in the timeline.
 const INCIDENTS: u32 = 30;
 
-/// How many silences are looked at, those that end or have ended last.
+/// Number of silences examined, those with the latest end.
 const SILENCES: u32 = 1_000;
 
-/// A device may be called by anything that is printable, `..` too: its name is no part of a path.
+/// A device id may be anything printable, `..` too, so it is not a part of the path.
 #[derive(Deserialize)]
 pub(super) struct DeviceQuery {
     id: Option<String>,
@@ -42,25 +42,25 @@ pub(super) struct DeviceQuery {
 struct DevicePage {
     frame: Frame,
     id: String,
-    /// As a part of a path of the API.
+    /// The id, escaped for a path of the API.
     escaped: String,
     status: &'static str,
     sign: &'static str,
     label: &'static str,
     why: String,
-    /// That its clock is behind, if it is.
+    /// The warning that its clock is behind, if so.
     clock: Option<String>,
-    /// That its clock repeats, if it does.
+    /// The warning that its clock repeats, if so.
     repeats: Option<String>,
-    seen: Option<Moment>,
+    seen: Option<RelativeTime>,
     speed: String,
-    /// When the page was made.
-    made: Moment,
-    strip: Strip,
+    /// Time of the page.
+    made: RelativeTime,
+    strip: Heatmap,
     lines: Vec<Line>,
 }
 
-/// The page of a device that was ever heard of.
+/// Returns the page of a device that has ever reported.
 pub(super) async fn get(
     viewer: Viewer,
     query: Query<DeviceQuery>,
@@ -91,16 +91,16 @@ pub(super) async fn get(
         why: why(&known, now),
         clock: StoredEvent::clock_lag(&rows).behind().map(say_behind),
         repeats: known.counter.clock_repeats.map(|repeats| say_repeats(repeats, now)),
-        seen: known.last_seen_at.map(|at| Moment::new(at, now)),
+        seen: known.last_seen_at.map(|at| RelativeTime::new(at, now)),
         speed: usual_speed(&rows),
-        made: Moment::new(now, now),
-        strip: Strip::of(&rows, now),
+        made: RelativeTime::new(now, now),
+        strip: Heatmap::of(&rows, now),
         lines: timeline::of(&rows, &incidents, &silences, now),
         id: device_id.to_string(),
     }))
 }
 
-/// The rows of the strip; where it has none, the newest there are.
+/// Returns the rows of the heatmap; if there are none, the newest rows.
 async fn rows(state: &State, device_id: &DeviceId, now: Timestamp) -> Result<Vec<StoredEvent>, ApiError> {
     let events = state.store.sync_events();
     let shown = events.history_step(device_id, heatmap::start(now)..Timestamp::MAX, None, ROWS).await?.found;
@@ -110,11 +110,11 @@ async fn rows(state: &State, device_id: &DeviceId, now: Timestamp) -> Result<Vec
     Ok(events.history_step(device_id, Timestamp::MIN..Timestamp::MAX, None, 10).await?.found)
 }
 
-/// The state in a sentence, with what says so.
+/// Returns the status in a sentence, with its evidence.
 fn why(known: &Known, now: Timestamp) -> String {
     let ago = |at: Timestamp| Span((now.as_second() - at.as_second()).max(0));
     let last_word = known.last_seen_at.map(|at| format!("the last report was received {} ago", ago(at)));
-    let last_word = last_word.unwrap_or_else(|| "it is not known when it was heard of".into());
+    let last_word = last_word.unwrap_or_else(|| "its last-seen time is unknown".into());
     match (known.status, known.counter.run, known.counter.clock_suspect_since) {
         (DeviceStatus::Silent, ..) => format!("It is silent: {last_word}."),
         (_, Some(run), _) => {
@@ -128,7 +128,7 @@ fn why(known: &Known, now: Timestamp) -> String {
         }
         (DeviceStatus::ClockSuspect, None, Some(since)) => {
             format!(
-                "Its syncs are good, but its clock has not been believed for {}: its times are those of receipt.",
+                "Its syncs are good, but its clock has been wrong for {}: its times are those of receipt.",
                 ago(since)
             )
         }
@@ -136,7 +136,7 @@ fn why(known: &Known, now: Timestamp) -> String {
     }
 }
 
-/// That the times of its syncs are those of a clock that is behind, and what would help.
+/// Returns the warning that the clock is behind, with the remedy.
 fn say_behind(behind: SignedDuration) -> String {
     format!(
         "Its clock is {} behind ours, and so are the times of its syncs: its reports count by their receipt. A sentAt \
@@ -145,7 +145,7 @@ fn say_behind(behind: SignedDuration) -> String {
     )
 }
 
-/// That reports cannot be told apart, and what would help.
+/// Returns the warning that reports are indistinguishable, with the remedy.
 fn say_repeats(repeats: ClockRepeats, now: Timestamp) -> String {
     let ClockRepeats { count, last_at } = repeats;
     let (s, its) = if count == 1 { ("", "an earlier one") } else { ("s", "earlier ones") };
@@ -157,7 +157,7 @@ fn say_repeats(repeats: ClockRepeats, now: Timestamp) -> String {
     )
 }
 
-/// The median speed of the rows at hand.
+/// Returns the median speed of these rows.
 fn usual_speed(rows: &[StoredEvent]) -> String {
     let mut speeds: Vec<_> = rows.iter().map(|row| row.internet_speed).filter(|speed| *speed > 0.0).collect();
     speeds.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! `GET /devices`: the devices by what they are: what the API finds, as a page.
+//! `GET /devices`: the devices by status, as the API finds them.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -10,7 +10,7 @@ use pisync_core::models::{Cause, DeviceStatus};
 
 use super::{
     page::{Frame, PageError, escaped, render},
-    relative_time::Moment,
+    relative_time::RelativeTime,
     viewer::Viewer,
 };
 use crate::{
@@ -28,10 +28,10 @@ pub(super) struct Row {
     pub(super) label: &'static str,
     pub(super) failures: i32,
     pub(super) cause: &'static str,
-    pub(super) seen: Option<Moment>,
+    pub(super) seen: Option<RelativeTime>,
 }
 
-/// A choice of the filter by status.
+/// An option of the filter by status.
 struct Choice {
     value: &'static str,
     label: &'static str,
@@ -43,7 +43,7 @@ struct Head {
     label: &'static str,
     class: &'static str,
     href: String,
-    /// The word for who cannot see it, where the list is sorted so.
+    /// The text for screen readers if the list is sorted by this column.
     sorted: Option<&'static str>,
 }
 
@@ -55,7 +55,7 @@ struct DevicesPage {
     min_failures: String,
     choices: Vec<Choice>,
     order: &'static str,
-    /// The order that was asked for, if one was.
+    /// The requested order, if any.
     sort: &'static str,
     heads: [Head; 3],
     rows: Vec<Row>,
@@ -64,7 +64,7 @@ struct DevicesPage {
     csv: Option<&'static str>,
 }
 
-/// The sign and the words of a status.
+/// Returns the sign and the words of a status.
 pub(super) fn look(status: DeviceStatus) -> (&'static str, &'static str) {
     match status {
         DeviceStatus::Failing => ("\u{2715}", "failing"),
@@ -74,7 +74,7 @@ pub(super) fn look(status: DeviceStatus) -> (&'static str, &'static str) {
     }
 }
 
-/// Where the page of a device is.
+/// Returns the address of a device's page.
 pub(super) fn href(device_id: &str) -> String {
     format!("/device?id={}", escaped(device_id))
 }
@@ -91,12 +91,12 @@ impl Row {
             label,
             failures: known.counter.failure_count(),
             cause: run.map_or("", |run| Cause::of_failed_sync(run.last_speed).as_str()),
-            seen: known.last_seen_at.map(|at| Moment::new(at, now)),
+            seen: known.last_seen_at.map(|at| RelativeTime::new(at, now)),
         }
     }
 }
 
-/// A page of the devices that fit the query, whose empty members count as not said.
+/// Returns a page of the devices that match the query; empty members count as absent.
 pub(super) async fn get(
     request: HttpRequest,
     viewer: Viewer,
@@ -128,8 +128,8 @@ pub(super) async fn get(
         choices: choices.map(|(value, label)| Choice { value, label, is_chosen: value == chosen }).collect(),
         order: match filter.order() {
             Order::Device | Order::Suspect => "by id",
-            Order::Count => "failed most often in a row first",
-            Order::Seen => "not heard of for longest first",
+            Order::Count => "most failed syncs in a row first",
+            Order::Seen => "last seen longest ago first",
         },
         sort: filter.sort.map_or("", Sort::as_str),
         heads: Sort::ALL.map(|sort| Head::new(sort, filter.order(), &request)),
@@ -145,7 +145,7 @@ impl Head {
         let (label, class, direction) = match sort {
             Sort::Id => ("Device", "", "ascending"),
             Sort::Failures => ("Failed in a row", "num", "descending"),
-            Sort::Seen => ("Last heard of", "", "ascending"),
+            Sort::Seen => ("Last seen", "", "ascending"),
         };
         let is_sorted = match order {
             Order::Device | Order::Suspect => sort == Sort::Id,
@@ -157,12 +157,12 @@ impl Head {
     }
 }
 
-/// The address of the same query, going on at a cursor.
+/// Returns the address of the same query from a cursor on.
 pub(super) fn next_page(request: &HttpRequest, cursor: &str) -> String {
     with(request, &["cursor"], &format!("cursor={cursor}"))
 }
 
-/// The address of the same query with another member in place of some.
+/// Returns the address of the same query with another member instead of some.
 fn with(request: &HttpRequest, without: &[&str], member: &str) -> String {
     let name = |member: &str| member.split('=').next().unwrap_or_default().to_owned();
     let members = request.query_string().split('&').filter(|kept| !kept.is_empty());

@@ -1,4 +1,4 @@
-//! `GET /`: the fleet: whether to act, and what is wrong.
+//! `GET /`: the state of the fleet, and whether to act.
 
 use std::{future::Future, time::Duration};
 
@@ -14,13 +14,13 @@ use tokio::time::timeout;
 
 use super::{
     chart::{self, WEEK},
-    day_over_day::Yesterday,
+    day_over_day::DayOverDay,
     devices::Row,
     page::{Frame, PageError, render},
     pipeline::{Pace, Pipeline},
-    relative_time::{Moment, Span, grouped, percent},
+    relative_time::{RelativeTime, Span, grouped, percent},
     setup::Setup,
-    status_counts::{self, States},
+    status_counts::{self, StatusCounts},
     verdict::{Alive, Away, DeviceTotals, Incidents, QueueState, Situation, Verdict},
     viewer::Viewer,
     what_changed::{self, Changed},
@@ -31,13 +31,13 @@ use crate::{
     state::State,
 };
 
-/// How long a part may take before the page goes without it.
+/// Timeout of a part of the page; the page is sent without it.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How many incidents are counted by their cause.
+/// Number of incidents that are counted by cause.
 const COUNTED: u32 = 200;
 
-/// How many of the worst devices are named.
+/// Number of worst devices that are named.
 const WORST: usize = 8;
 
 #[derive(Template)]
@@ -45,18 +45,18 @@ const WORST: usize = 8;
 struct FleetPage {
     frame: Frame,
     verdict: Verdict,
-    checked: Moment,
+    checked: RelativeTime,
     setup: Option<Setup>,
-    states: States,
+    states: StatusCounts,
     pace: String,
     pipeline: Option<PipelineRow>,
     day: Option<Day>,
-    yesterday: Option<Yesterday>,
+    yesterday: Option<DayOverDay>,
     changed: Option<Changed>,
     week: Vec<HourRow>,
-    /// Nothing where the hours are not known.
+    /// `None` if the hours are unknown.
     speeds: Option<Vec<SpeedRow>>,
-    /// Nothing where it is not known who fails.
+    /// `None` if the failing devices are unknown.
     worst: Option<Vec<Row>>,
 }
 
@@ -78,7 +78,7 @@ struct Day {
 }
 
 struct HourRow {
-    hour: Moment,
+    hour: RelativeTime,
     good: String,
     connectivity: String,
     content: String,
@@ -86,16 +86,16 @@ struct HourRow {
     late: String,
 }
 
-/// Syncs with connections of some speed: how many, and how many of them failed.
+/// Syncs within a range of speeds: their number, and the share that failed.
 struct SpeedRow {
     label: String,
     syncs: String,
     share: String,
-    /// The failed ones, of 100.
+    /// The share in percent.
     width: u64,
 }
 
-/// The page. What a server does not tell in time is left out, and said to be.
+/// Returns the page. A part whose server does not answer in time is left out, with a note.
 pub(super) async fn get(
     request: HttpRequest,
     viewer: Viewer,
@@ -138,9 +138,9 @@ pub(super) async fn get(
     Ok(render(&FleetPage {
         frame: viewer.frame("Fleet", "/"),
         verdict: Verdict::of(&situation),
-        checked: Moment::new(now, now),
+        checked: RelativeTime::new(now, now),
         setup,
-        states: States::of(
+        states: StatusCounts::of(
             counts.as_ref().map_or(&[], |counts| &counts[..]),
             state.fleet.silent_after,
             before.flatten().as_ref(),
@@ -149,7 +149,7 @@ pub(super) async fn get(
         pace: in_words(&pace, queue.as_ref()),
         pipeline: queue.as_ref().map(PipelineRow::from),
         day: (!day.is_empty()).then(|| Day::of(day, &hours)),
-        yesterday: Yesterday::of(&hours, now),
+        yesterday: DayOverDay::of(&hours, now),
         changed,
         week: hours.iter().rev().map(|hour| HourRow::new(hour, now)).collect(),
         speeds: (!day.is_empty()).then(|| speeds(day)),
@@ -166,7 +166,7 @@ fn device_totals(counts: &[(DeviceStatus, u64)]) -> DeviceTotals {
     }
 }
 
-/// What is asked, unless it fails or takes too long.
+/// Returns the answer, unless it fails or times out.
 async fn in_time<T: Send + 'static, F>(state: &State, ask: impl FnOnce(State) -> F) -> Option<T>
 where
     F: Future<Output = Result<T, ApiError>> + Send + 'static,
@@ -183,7 +183,7 @@ where
 }
 
 async fn open_incidents(state: State) -> Result<Incidents, ApiError> {
-    // What another alert holds back is no incident of its own.
+    // An inhibited alert is not an incident of its own.
     let firing = AlertFilter { state: Some(AlertState::Firing), device_id: None, held: Held::Not };
     let open = state.store.alerts().list(&firing, None, COUNTED).await?;
     let mut incidents = Incidents { and_more: open.more, ..Incidents::default() };
@@ -249,7 +249,7 @@ impl Day {
 impl HourRow {
     fn new(hour: &SyncHour, now: Timestamp) -> Self {
         Self {
-            hour: Moment::new(hour.hour, now),
+            hour: RelativeTime::new(hour.hour, now),
             good: grouped(hour.good),
             connectivity: grouped(hour.connectivity),
             content: grouped(hour.content),
@@ -259,7 +259,7 @@ impl HourRow {
     }
 }
 
-/// The speeds of some hours, a few buckets together.
+/// Returns the speeds of some hours, a few buckets merged into each row.
 fn speeds(hours: &[SyncHour]) -> Vec<SpeedRow> {
     let (mut all, mut failed) = (Speeds::default(), Speeds::default());
     for hour in hours {

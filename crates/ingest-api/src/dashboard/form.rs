@@ -1,4 +1,4 @@
-//! The form of a page, as a browser sends it: of its media type, small, and in time.
+//! The form of a page, as a browser sends it, with its media type, size and time checked.
 
 use actix_web::{
     FromRequest, HttpRequest, dev,
@@ -13,7 +13,7 @@ use crate::http::{
     error::ApiError,
 };
 
-/// What was put into a form.
+/// The content of a form.
 #[derive(Debug)]
 pub(super) struct PageForm<T>(pub(super) T);
 

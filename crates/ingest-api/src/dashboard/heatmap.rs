@@ -1,4 +1,4 @@
-//! The hours of a device over 30 days, as a picture that needs no script.
+//! The hours of a device over 30 days, as a picture without a script.
 
 use std::collections::BTreeMap;
 
@@ -8,20 +8,20 @@ use pisync_core::{
     time::{day_of, hour_of},
 };
 
-/// How many days are shown, today included.
+/// Number of days, today included.
 pub(super) const DAYS: i64 = 30;
 
-/// What was synced in an hour.
+/// The syncs of an hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hour {
-    /// Nothing was reported, or nothing can have been yet.
+    /// No reports, or the hour is in the future.
     None,
     Good,
     Mixed,
     Failed,
 }
 
-/// Hours of one day that are alike and side by side.
+/// Adjacent hours of one day with the same outcome.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Cell {
     pub(super) x: i64,
@@ -30,9 +30,9 @@ pub(super) struct Cell {
     pub(super) class: &'static str,
 }
 
-/// The picture, and what it says in words.
+/// The picture, and its content in words.
 #[derive(Debug, Default)]
-pub(super) struct Strip {
+pub(super) struct Heatmap {
     pub(super) cells: Vec<Cell>,
     pub(super) height: i64,
     pub(super) first_day: String,
@@ -41,17 +41,17 @@ pub(super) struct Strip {
     pub(super) failed: usize,
 }
 
-/// The sizes of a cell, in the picture's own units.
+/// Width and height of a cell, in the picture's own units.
 const WIDTH: i64 = 12;
 const HEIGHT: i64 = 8;
 
-/// The start of the first day that is shown.
+/// Returns the start of the first day.
 pub(super) fn start(now: Timestamp) -> Timestamp {
     day_of(now).checked_sub(SignedDuration::from_hours(24 * (DAYS - 1))).unwrap_or(Timestamp::MIN)
 }
 
-impl Strip {
-    /// Of these rows, a day in each line, the oldest above.
+impl Heatmap {
+    /// Returns the picture of these rows, one day per line, the oldest at the top.
     pub(super) fn of(rows: &[StoredEvent], now: Timestamp) -> Self {
         let start = start(now);
         let mut hours = BTreeMap::<Timestamp, Hour>::new();
@@ -131,7 +131,7 @@ mod tests {
             row("10-25T23:59:59", 7),
             row("11-24T13:00:00", 7),
         ];
-        let strip = Strip::of(&rows, "2026-11-24T12:30:00Z".parse().unwrap());
+        let strip = Heatmap::of(&rows, "2026-11-24T12:30:00Z".parse().unwrap());
         let cell = |x, y, width, class| Cell { x: x * WIDTH, y: y * HEIGHT, width: width * WIDTH, class };
         assert_eq!(strip.cells, [cell(0, 0, 1, "failed"), cell(10, 29, 2, "good"), cell(12, 29, 1, "mixed")]);
         assert_eq!((strip.good, strip.failed), (2, 2));

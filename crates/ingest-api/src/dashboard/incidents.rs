@@ -1,4 +1,4 @@
-//! Incidents as the pages show them, those that are alike together.
+//! Incidents as the pages show them, grouped by rule, cause and state.
 
 use std::collections::HashMap;
 
@@ -12,18 +12,18 @@ use super::{
     delivery::{self, Delivery},
     devices::href,
     page::escaped,
-    relative_time::{self, Moment, Span},
+    relative_time::{self, RelativeTime, Span},
     whole_fleet,
 };
 use crate::http::error::ApiError;
 
-/// What an alert is about that is about no single device.
+/// Subject of an alert that is not about a single device.
 const WHOLE_FLEET: &str = "the whole fleet";
 
 /// Incidents of one rule, one cause and one state.
 pub(super) struct Group {
     pub(super) name: String,
-    /// The cause as it was told, where the rule has any.
+    /// The cause at the last notification; empty for a rule without causes.
     pub(super) cause: &'static str,
     pub(super) is_firing: bool,
     pub(super) incidents: Vec<Row>,
@@ -32,35 +32,35 @@ pub(super) struct Group {
 /// An incident.
 pub(super) struct Row {
     pub(super) id: String,
-    /// The device, or all of them.
+    /// The device, or the whole fleet.
     pub(super) subject: String,
-    /// Where its page is; nowhere where it is about all of them.
+    /// Address of the device's page; empty for the whole fleet.
     pub(super) href: String,
-    /// How bad it is, in words; empty where the rule alone says it.
+    /// The severity in words; empty if the rule's name is enough.
     pub(super) evidence: String,
-    pub(super) began: Moment,
+    pub(super) began: RelativeTime,
     pub(super) lasted: String,
     pub(super) deliveries: Vec<Delivery>,
     pub(super) taken: Option<Taken>,
     pub(super) is_silenced: bool,
     pub(super) is_held: bool,
-    /// Where it is silenced.
+    /// Address of the form that silences it.
     pub(super) silence: String,
 }
 
-/// Someone has taken it on.
+/// An acknowledgement.
 pub(super) struct Taken {
     pub(super) by: String,
     pub(super) comment: String,
-    pub(super) at: Moment,
+    pub(super) at: RelativeTime,
 }
 
-/// How many failed syncs in a row devices have now, by the counters that the list of devices shows: an
-/// alert keeps the number that was told last.
+/// The present failed syncs in a row of the devices, from the counters of the device list; an alert keeps the
+/// number of its last notification.
 pub(super) struct Counts(HashMap<DeviceId, i32>);
 
 impl Counts {
-    /// Returns those of the devices of open incidents.
+    /// Returns the counts of the devices with open incidents.
     pub(super) async fn of(store: &Store, found: &[Incident]) -> Result<Self, ApiError> {
         let open = found.iter().map(|incident| &incident.alert).filter(|alert| alert.state == AlertState::Firing);
         let devices: Vec<_> = open.filter_map(Alert::device_id).collect();
@@ -79,7 +79,7 @@ impl Counts {
         match (alert.name, stats) {
             (AlertName::DEVICE_SYNC_FAILING, _) => match alert.device_id().and_then(|device| self.0.get(device)) {
                 Some(count) if *count > 0 => format!("{count} failed in a row"),
-                _ => format!("{} failed in a row when last told", alert.failure_count),
+                _ => format!("{} failed in a row at the last notification", alert.failure_count),
             },
             (AlertName::FLEET_SYNC_FAILING, Some((part, whole))) => format!("{part} of {whole} devices failing"),
             (AlertName::FLEET_SILENT, Some((part, whole))) => format!("{part} of {whole} devices silent"),
@@ -95,7 +95,7 @@ impl Counts {
     }
 }
 
-/// Those that are alike together, each group in the order of the list.
+/// Groups the incidents; each group keeps the order of the list.
 pub(super) fn grouped(found: &[Incident], counts: &Counts, now: Timestamp) -> Vec<Group> {
     let mut groups = Vec::<Group>::new();
     for listed in found {
@@ -128,7 +128,7 @@ impl Row {
             href: device_id.as_deref().map(href).unwrap_or_default(),
             subject: subject(alert),
             evidence: counts.evidence(alert),
-            began: Moment::new(alert.starts_at, now),
+            began: RelativeTime::new(alert.starts_at, now),
             lasted: Span((end.as_second() - alert.starts_at.as_second()).max(0)).to_string(),
             deliveries: delivery::of(incident, now),
             taken: incident.acked.as_ref().map(|ack| Taken::new(ack, now)),
@@ -139,7 +139,7 @@ impl Row {
     }
 }
 
-/// The cause of failed syncs as it was told; empty for rules that are about something else.
+/// Returns the cause of failed syncs at the last notification; empty for other rules.
 pub(super) fn cause(alert: &Alert) -> &'static str {
     match alert.name {
         AlertName::DEVICE_SYNC_FAILING | AlertName::FLEET_SYNC_FAILING => alert.cause.as_str(),
@@ -147,7 +147,7 @@ pub(super) fn cause(alert: &Alert) -> &'static str {
     }
 }
 
-/// The rule and what it is about, in words.
+/// Returns the rule and its subject, in words.
 pub(super) fn in_words(incident: &Incident) -> String {
     let alert = &incident.alert;
     format!("{} of {}", alert.name, subject(alert))
@@ -160,6 +160,6 @@ fn subject(alert: &Alert) -> String {
 
 impl Taken {
     fn new(ack: &Ack, now: Timestamp) -> Self {
-        Self { by: ack.by.clone(), comment: ack.comment.clone(), at: Moment::new(ack.at, now) }
+        Self { by: ack.by.clone(), comment: ack.comment.clone(), at: RelativeTime::new(ack.at, now) }
     }
 }

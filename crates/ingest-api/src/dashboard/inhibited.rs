@@ -1,4 +1,4 @@
-//! Alerts that another one holds back: a line for all of them, so that they do not hide the rest.
+//! Alerts inhibited by another one: one line for all, so that they do not hide the rest.
 
 use jiff::Timestamp;
 use pisync_core::{
@@ -12,41 +12,41 @@ use super::{
 };
 use crate::{http::error::ApiError, state::State};
 
-/// How many alerts are shown with those that they hold back.
-const HOLDING: usize = 10;
+/// Number of inhibiting alerts that are shown.
+const INHIBITING: usize = 10;
 
-/// How many of those are named.
+/// Number of inhibited alerts that are named for each.
 const NAMED: u32 = 20;
 
-/// What one alert holds back.
-pub(super) struct HeldBack {
+/// The alerts that one alert inhibits.
+pub(super) struct Inhibited {
     pub(super) by: String,
-    /// What the one that holds back is about, in words.
+    /// The rule and the subject of the inhibiting alert, in words.
     pub(super) because: String,
     pub(super) count: String,
     pub(super) newest: Vec<Row>,
-    /// Whether there are more than are named.
+    /// Whether there are more than the named ones.
     pub(super) and_more: bool,
 }
 
-/// All that is held back now, the most first.
-pub(super) async fn all(state: &State, now: Timestamp) -> Result<Vec<HeldBack>, ApiError> {
+/// Returns all inhibited alerts, by inhibiting alert, the most first.
+pub(super) async fn all(state: &State, now: Timestamp) -> Result<Vec<Inhibited>, ApiError> {
     let counts = state.store.alerts().held_counts().await?;
     let mut held = Vec::new();
-    for count in counts.into_iter().take(HOLDING) {
+    for count in counts.into_iter().take(INHIBITING) {
         held.push(one(state, count, now).await?);
     }
     Ok(held)
 }
 
-async fn one(state: &State, HeldCount { by, count }: HeldCount, now: Timestamp) -> Result<HeldBack, ApiError> {
+async fn one(state: &State, HeldCount { by, count }: HeldCount, now: Timestamp) -> Result<Inhibited, ApiError> {
     let filter = AlertFilter { state: Some(AlertState::Firing), device_id: None, held: Held::By(by) };
     let newest = state.store.alerts().list(&filter, None, NAMED).await?;
     let holding = state.store.alerts().find(by).await?.map(|kept| in_words(&kept.incident));
     let counts = Counts::of(&state.store, &newest.found).await?;
-    Ok(HeldBack {
+    Ok(Inhibited {
         by: by.to_string(),
-        because: holding.unwrap_or_else(|| "an alert that is gone".into()),
+        because: holding.unwrap_or_else(|| "an alert that no longer exists".into()),
         count: relative_time::grouped(count),
         and_more: newest.more,
         newest: newest.found.iter().map(|incident| Row::new(incident, &counts, now)).collect(),

@@ -1,11 +1,11 @@
-//! The dashboard: pages for people, made on the server, that need no network and hardly a script.
+//! The dashboard: HTML pages rendered on the server, without external resources and with very little script.
 //!
-//! In reading order: `viewer` (who looks, by a session that `sign_in` begins, or by a `shared_link` that was made
-//! in `share`), `page` (the frame of all pages) and `form` (what they send), `fleet` (with its `verdict`, also of the
-//! `whole_fleet`, the `setup` for who begins, `states`, `pipeline`, `chart`, `yesterday` to compare with, and
-//! `what_changed`), `devices`, `device` (with its `strip` of hours and its `timeline`), `alerts` (`incidents` with the
-//! `delivery` of their messages, and those that are `held`), `silences`, `dead_letters`, `badge`; `assets` are the
-//! files beside them.
+//! In reading order: `viewer` (authenticates by a session of `sign_in`, or by a `shared_link` made in `share`),
+//! `page` (the frame of all pages) and `form` (what they send), `fleet` (with its `verdict`, also of the
+//! `whole_fleet`, the `setup` for new users, `status_counts`, `pipeline`, `chart`, `day_over_day` and
+//! `what_changed`), `devices`, `device` (with its `heatmap` and its `timeline`), `alerts` (`incidents` with the
+//! `delivery` of their messages, and the `inhibited` ones), `silences`, `dead_letters`, `badge`; `assets` are
+//! the static files, `relative_time` formats times.
 
 mod alerts;
 mod assets;
@@ -45,8 +45,8 @@ use crate::http::{
     route::{Access, Endpoint, Resource, get},
 };
 
-/// Every page, those of the navigation in its order. Who takes a [`viewer::Viewer`] is for people who have signed in alone; the others
-/// show nothing of the fleet.
+/// Every page, in the order of the navigation. A handler with a [`viewer::Viewer`] admits readers only; the
+/// others show nothing of the fleet.
 pub(crate) const ROUTES: &[Resource] = &[
     Resource::new("/", &[Endpoint::get(Access::Page, || get().to(fleet::get))]).in_navigation("Fleet"),
     Resource::new("/chart/hours.json", &[Endpoint::get(Access::Page, || get().to(chart::get))]),

@@ -1,4 +1,4 @@
-//! The frame of all pages, and the page that says why there is no other.
+//! The frame of all pages, and the error page.
 
 use std::fmt;
 
@@ -11,30 +11,30 @@ use actix_web::{
 };
 use askama::{Template, filters::urlencode_strict};
 
-use super::{ROUTES, relative_time::Moment};
+use super::{ROUTES, relative_time::RelativeTime};
 use crate::http::{error::ApiError, root};
 
-/// What pages need: files of this server, and nothing else.
+/// Policy of the pages: files of this server only.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
      base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// What is around each page.
+/// The frame of a page.
 #[derive(Debug, Default)]
 pub(super) struct Frame {
-    /// What the page is about.
+    /// Title of the page.
     pub(super) title: String,
-    /// The path of its place in the navigation.
+    /// Path of its entry in the navigation.
     pub(super) here: &'static str,
-    /// Whether somebody looks who may see the fleet at all.
+    /// Whether the viewer may see the fleet.
     pub(super) is_open: bool,
-    /// Whether pages for operators are in the navigation.
+    /// Whether the navigation has the pages for operators.
     pub(super) may_operate: bool,
-    /// Whether there is a session to be ended.
+    /// Whether there is a session to end.
     pub(super) is_signed_in: bool,
-    /// What forms bear.
+    /// The token of the session's forms.
     pub(super) form_token: String,
-    /// Until when they may look, who have come by a link that was shared.
-    pub(super) shared_until: Option<Moment>,
+    /// End of the shared link by which the viewer came.
+    pub(super) shared_until: Option<RelativeTime>,
 }
 
 impl Frame {
@@ -44,25 +44,25 @@ impl Frame {
         shown.filter_map(|page| Some((page.path, page.word?)))
     }
 
-    /// Whether the page has forms that do something.
+    /// Returns whether the page has forms with actions.
     pub(super) fn may_act(&self) -> bool {
         self.may_operate && !self.form_token.is_empty()
     }
 }
 
-/// A page that is not shown.
+/// A page that cannot be shown.
 #[derive(Debug)]
 pub(super) enum PageError {
-    /// First the viewer has to say who they are.
+    /// The viewer must sign in first.
     SignIn {
-        /// Where to go then.
+        /// Address of the page after the sign-in.
         next: String,
-        /// Whether a part of a page asked, that can show no other.
+        /// Whether a script requested a part of a page, which cannot show another page.
         is_part: bool,
     },
-    /// The viewer may not.
+    /// The viewer lacks the right.
     Forbidden(&'static str),
-    /// What the API would answer.
+    /// The error of the API.
     Api(ApiError),
 }
 
@@ -80,12 +80,12 @@ impl PageError {
     }
 }
 
-/// A page as it is sent.
+/// Renders a page.
 pub(super) fn render(page: &impl Template) -> HttpResponse {
     html(StatusCode::OK, page)
 }
 
-/// A page with the cookie of a session that was begun for it, if one was.
+/// Renders a page with the cookie of a session that was begun for it, if any.
 pub(super) fn render_with(cookie: Option<String>, page: &impl Template) -> HttpResponse {
     let mut answer = render(page);
     if let Some(cookie) = cookie.and_then(|cookie| cookie.parse().ok()) {
@@ -94,15 +94,15 @@ pub(super) fn render_with(cookie: Option<String>, page: &impl Template) -> HttpR
     answer
 }
 
-/// To another page, after something was done.
+/// Redirects to another page after an action.
 pub(super) fn go_to(path: &str) -> actix_web::HttpResponseBuilder {
     let mut answer = HttpResponse::SeeOther();
     answer.insert_header((LOCATION, format!("{}{path}", root())));
     answer
 }
 
-/// The page with the path under which people reach it before each link: no template has to know it.
-/// What others have written is escaped, so that it holds no quotation mark.
+/// Prefixes each link of a page with the public path, so that templates need not know it. Texts of others are
+/// escaped and have no quotation mark.
 fn under(root: &str, page: String) -> String {
     const LINKS: [&str; 6] = ["href", "action", "src", "hx-get", "hx-post", "data-chart"];
     if root.is_empty() {
@@ -111,7 +111,7 @@ fn under(root: &str, page: String) -> String {
     LINKS.iter().fold(page, |page, link| page.replace(&format!(" {link}=\"/"), &format!(" {link}=\"{root}/")))
 }
 
-/// A text as a part of a query.
+/// Escapes a text for a query.
 pub(super) fn escaped(text: &str) -> String {
     urlencode_strict(text).map_or_else(|_| String::new(), |escaped| escaped.to_string())
 }
@@ -123,7 +123,7 @@ fn html(status: StatusCode, page: &impl Template) -> HttpResponse {
             .insert_header((CONTENT_SECURITY_POLICY, POLICY))
             .body(under(root(), text)),
         Err(error) => {
-            log::error!(error:% = error; "a page was not made");
+            log::error!(error:% = error; "rendering a page failed");
             HttpResponse::InternalServerError().finish()
         }
     }

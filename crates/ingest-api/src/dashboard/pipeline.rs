@@ -1,4 +1,4 @@
-//! How the pipeline is, from the state of the queue.
+//! The state of the pipeline, from the queue.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -8,7 +8,7 @@ use std::{
 use jiff::Timestamp;
 use pisync_core::queue::PartitionStatus;
 
-/// How long a rate is measured over at the least.
+/// Minimum time between two measurements of a rate.
 const APART: Duration = Duration::from_secs(2);
 
 /// The whole queue at one moment.
@@ -16,16 +16,16 @@ const APART: Duration = Duration::from_secs(2);
 pub(super) struct Pipeline {
     pub(super) waiting: u64,
     pub(super) in_flight: u64,
-    /// How long the oldest event has waited.
+    /// Age of the oldest event, in seconds.
     pub(super) oldest_seconds: i64,
     pub(super) dead_letters: u64,
     pub(super) is_paused: bool,
-    /// Events accepted ever.
+    /// Number of events ever accepted.
     pub(super) accepted: u64,
 }
 
 impl Pipeline {
-    /// All partitions together.
+    /// Returns the sum of all partitions.
     pub(super) fn of(partitions: &[PartitionStatus], now: Timestamp) -> Self {
         let mut all = Self::default();
         for partition in partitions {
@@ -41,7 +41,7 @@ impl Pipeline {
     }
 }
 
-/// How many events were accepted between two looks of this process.
+/// The rate of accepted events, between two calls in this process.
 #[derive(Debug, Default)]
 pub struct Pace(Mutex<Looks>);
 
@@ -52,7 +52,7 @@ struct Looks {
 }
 
 impl Pace {
-    /// Events per second since the look before; nothing at the first look.
+    /// Returns the events per second since the previous call; `None` at the first call.
     pub(super) fn look(&self, pipeline: &Pipeline) -> Option<f64> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).look(Instant::now(), pipeline.accepted)
     }

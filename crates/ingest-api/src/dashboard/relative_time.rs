@@ -1,4 +1,4 @@
-//! Times as pages say them: in UTC and how long ago; a script puts them into the viewer's zone.
+//! Times on the pages, in UTC and as an age; a script converts them to the viewer's zone.
 
 use std::fmt;
 
@@ -8,17 +8,17 @@ use pisync_core::time::rfc3339;
 
 /// A time on a page.
 #[derive(Debug, Clone)]
-pub(super) struct Moment {
-    /// As machines read it.
+pub(super) struct RelativeTime {
+    /// In RFC 3339, for machines.
     pub(super) iso: String,
-    /// As people do, without a script.
+    /// In UTC, for people without a script.
     pub(super) utc: String,
-    /// How long ago it was.
+    /// The age in words.
     pub(super) ago: String,
 }
 
-impl Moment {
-    /// A time that is looked at now.
+impl RelativeTime {
+    /// Returns a past time.
     pub(super) fn new(at: Timestamp, now: Timestamp) -> Self {
         let ago = match now.as_second() - at.as_second() {
             seconds if seconds < -60 => format!("in {}", Span(-seconds)),
@@ -27,14 +27,14 @@ impl Moment {
         Self { iso: rfc3339(at), utc: at.strftime("%d %b %H:%M UTC").to_string(), ago }
     }
 
-    /// A time that is waited for.
+    /// Returns a future time.
     pub(super) fn ahead(at: Timestamp, now: Timestamp) -> Self {
         let left = at.as_second() - now.as_second();
         Self { ago: if left > 0 { format!("in {}", Span(left)) } else { "now".into() }, ..Self::new(at, now) }
     }
 }
 
-/// Seconds in the largest unit that fits.
+/// A number of seconds, in the largest unit that fits.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Span(pub(super) i64);
 
@@ -49,7 +49,7 @@ impl fmt::Display for Span {
     }
 }
 
-/// A share as a percentage.
+/// Returns a share as a percentage.
 #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
 pub(super) fn percent(part: u64, whole: u64) -> String {
     if part == 0 || whole == 0 {
@@ -76,8 +76,8 @@ mod tests {
             ["0 %", "< 0.1 %", "5.0 %", "50 %"]
         );
         let now = Timestamp::from_second(1_000).unwrap();
-        let ago = |second| Moment::new(Timestamp::from_second(second).unwrap(), now).ago;
-        let ahead = |second| Moment::ahead(Timestamp::from_second(second).unwrap(), now).ago;
+        let ago = |second| RelativeTime::new(Timestamp::from_second(second).unwrap(), now).ago;
+        let ahead = |second| RelativeTime::ahead(Timestamp::from_second(second).unwrap(), now).ago;
         assert_eq!([ahead(1_000), ahead(1_030), ahead(2_000)], ["now", "in 30 s", "in 16 min"]);
         assert_eq!([ago(990), ago(1_010), ago(2_000)], ["10 s ago", "0 s ago", "in 16 min"]);
     }

@@ -1,4 +1,4 @@
-//! What there is to do before the system watches a fleet, and what is done already.
+//! The steps to set up the system, and their progress.
 
 use actix_web::{HttpRequest, web::Data};
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use crate::http::{
     auth::{Auth, Authenticator},
 };
 
-/// The part of the first page for who begins.
+/// The part of the first page for new users.
 #[derive(Debug)]
 pub(super) struct Setup {
     pub(super) steps: [Step; 5],
@@ -20,18 +20,18 @@ pub(super) struct Setup {
     pub(super) needs_key: bool,
 }
 
-/// A thing to do.
+/// A step of the setup.
 #[derive(Debug)]
 pub(super) struct Step {
     pub(super) name: &'static str,
     pub(super) is_done: bool,
-    /// How it stands, or what to do.
+    /// Its progress, or the instruction.
     pub(super) said: String,
 }
 
 impl Setup {
-    /// Returns what there is to do: until a device is known, a worker has run and an alerter has; nothing
-    /// after that, or while that is not known.
+    /// Returns the steps until a device has reported, and a worker and an alerter have run. Returns `None` after
+    /// that, or while that is unknown.
     pub(super) fn of(
         request: &HttpRequest,
         liveness: Option<&Liveness>,
@@ -43,7 +43,7 @@ impl Setup {
         if devices > 0 && worker != Contact::Never && alerter != Contact::Never {
             return None;
         }
-        // A queue that was made anew has forgotten what it accepted; a device remembers.
+        // A new queue has no count of accepted events; a device is proof.
         let is_accepted = accepted > 0 || devices > 0;
         let needs_key = request
             .app_data::<Data<Authenticator>>()
@@ -53,7 +53,7 @@ impl Setup {
             Step::process("A worker stores reports", worker, "Start `queue-worker`."),
             Step::process("An alerter watches", alerter, "Start `alerter`."),
             Step::new(
-                "People are told",
+                "People are notified",
                 liveness.receivers > 0,
                 if liveness.receivers > 0 {
                     format!("Alerts go to {} receiver{} and the log.", liveness.receivers, s(liveness.receivers))
@@ -88,8 +88,8 @@ impl Step {
 
     fn process(name: &'static str, contact: Contact, what_to_do: &str) -> Self {
         let said = match contact {
-            Contact::Alive(age) => format!("It was heard of {} ago.", Span(age.as_secs())),
-            Contact::Lost(age) => format!("It was heard of {} ago. {what_to_do}", Span(age.as_secs())),
+            Contact::Alive(age) => format!("Last heartbeat {} ago.", Span(age.as_secs())),
+            Contact::Lost(age) => format!("Last heartbeat {} ago. {what_to_do}", Span(age.as_secs())),
             Contact::Never => format!("None has run yet. {what_to_do}"),
         };
         Self::new(name, contact.is_alive(), said)
@@ -104,7 +104,7 @@ fn path_of(path: &str) -> String {
     format!("http://localhost:8080{path}")
 }
 
-/// A report of now, in a shell.
+/// Returns a shell command that sends a report with the present time.
 fn curl(url: &str, needs_key: bool) -> String {
     let key = if needs_key { "  -H \"Authorization: Bearer $PISYNC_KEY\" \\\n" } else { "" };
     format!(

@@ -1,6 +1,6 @@
-//! `/share` and `/shared`: a link by which anyone sees the pages until its end, and does nothing.
+//! `/share` and `/shared`: a link by which anyone can see the pages until its end, without actions.
 //!
-//! The link is sealed and kept nowhere: it ends at its time, and with the key of who made it.
+//! The link is signed and not stored: it ends at its time, and with the key of its maker.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::{
     form::PageForm,
     page::{Frame, PageError, go_to, render},
-    relative_time::Moment,
+    relative_time::RelativeTime,
     shared_link::Shared,
     viewer::Viewer,
 };
@@ -28,17 +28,17 @@ use crate::{
     state::State,
 };
 
-/// How long a link may be good, in hours: as long as the page offers.
+/// Maximum lifetime of a link, in hours: the longest one on the page.
 const LONGEST: u32 = 30 * 24;
 
-/// How long a link is to be good.
+/// The requested lifetime.
 #[derive(Deserialize)]
 pub(super) struct Wanted {
     token: String,
     hours: String,
 }
 
-/// What a link says.
+/// The credential in a link.
 #[derive(Deserialize)]
 pub(super) struct Pass {
     pass: Option<String>,
@@ -53,16 +53,16 @@ struct SharePage {
 
 struct Link {
     url: String,
-    end: Moment,
+    end: RelativeTime,
 }
 
-/// The form, for operators.
+/// Returns the form, for operators.
 pub(super) async fn get(viewer: Viewer, authenticator: Data<Authenticator>) -> Result<HttpResponse, PageError> {
     may_share(&viewer, &authenticator)?;
     Ok(render(&SharePage { frame: viewer.frame("Share", "/share"), link: None }))
 }
 
-/// Makes a link. It is shown this once.
+/// Makes a link and shows it once.
 pub(super) async fn post(
     request: HttpRequest,
     viewer: Viewer,
@@ -78,13 +78,13 @@ pub(super) async fn post(
     let end = now.saturating_add(SignedDuration::from_hours(hours.into())).unwrap_or(now);
     let key_id = viewer.key_id().unwrap_or_default();
     let pass = seal(&state.signing_keys.key(), Purpose::Share, key_id, end);
-    log::info!(key_id:% = key_id, hours; "a link was made by which the pages are seen");
+    log::info!(key_id:% = key_id, hours; "share link made");
     let url = site.link(&request, &format!("/shared?pass={pass}"));
-    let link = Some(Link { url, end: Moment::new(end, now) });
+    let link = Some(Link { url, end: RelativeTime::new(end, now) });
     Ok(render(&SharePage { frame: viewer.frame("Share", "/share"), link }))
 }
 
-/// Where a link leads: to the pages, with a cookie that opens them.
+/// Follows a link: sets its cookie and redirects to the pages.
 pub(super) async fn follow(
     request: HttpRequest,
     query: Query<Pass>,
@@ -97,7 +97,7 @@ pub(super) async fn follow(
     let (key, now) = (state.signing_keys.key(), Timestamp::now());
     let pass = query.pass.as_deref().unwrap_or_default();
     let Some(shared) = Shared::by(&key, &authenticator, pass, now) else {
-        return Err(PageError::Forbidden("This link is over, or was never one of ours. Ask for another."));
+        return Err(PageError::Forbidden("This link has expired or is invalid. Ask for another."));
     };
     Ok(go_to("/").insert_header((SET_COOKIE, shared.cookie(&request, pass, now))).finish())
 }

@@ -1,4 +1,4 @@
-//! A link that was shared, as its follower shows it: sealed in a cookie, until its end.
+//! A followed share link: signed in a cookie, until its end.
 
 use actix_web::HttpRequest;
 use jiff::Timestamp;
@@ -12,23 +12,23 @@ use crate::http::{
     signing::SigningKey,
 };
 
-/// The name of the cookie that a link leaves.
+/// The name of the cookie.
 const NAME: &str = "pisync_shared";
 
-/// A link that a viewer has followed.
+/// A link that a viewer followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shared {
-    /// When it ends.
+    /// Time of its end.
     pub(super) end: Timestamp,
 }
 
 impl Shared {
-    /// Whether a request bears the cookie of a link at all.
+    /// Returns whether a request has the cookie of a link, valid or not.
     pub(super) fn is_followed(request: &HttpRequest) -> bool {
         cookie::of(request, NAME).is_some()
     }
 
-    /// By the cookie of a request, if a link left it that is not over, whose maker may still read.
+    /// Returns the link in a request's cookie, if it has not expired and its maker may still read.
     pub(super) fn of(
         key: &SigningKey,
         authenticator: &Authenticator,
@@ -38,7 +38,7 @@ impl Shared {
         Self::by(key, authenticator, cookie::of(request, NAME)?, now)
     }
 
-    /// By what a link says, if it is not over and its maker may still read.
+    /// Returns the link of a credential, if it has not expired and its maker may still read.
     pub(super) fn by(key: &SigningKey, authenticator: &Authenticator, pass: &str, now: Timestamp) -> Option<Self> {
         let opened = open(key, Purpose::Share, pass, now)?;
         authenticator
@@ -47,7 +47,7 @@ impl Shared {
             .map(|_| Self { end: opened.end })
     }
 
-    /// Returns the header that leaves its cookie. Lax: a link is followed out of a chat or a mail, which is another
+    /// Returns the header that sets the cookie. Lax: a link is followed from a chat or a mail, which is another
     /// site.
     pub(super) fn cookie(self, request: &HttpRequest, pass: &str, now: Timestamp) -> String {
         cookie::set(request, NAME, pass, self.end.duration_since(now), "Lax")

@@ -1,4 +1,4 @@
-//! `/sign-in` and `/sign-out`: a key for a session.
+//! `/sign-in` and `/sign-out`: exchanges a key for a session.
 
 use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 
@@ -27,27 +27,27 @@ use crate::{
     state::State,
 };
 
-/// How often who fails may try: ten times at once, then every ten seconds.
+/// Limit of failed attempts: a burst of ten, then one every ten seconds.
 const BATCH_SIZE: NonZeroU32 = NonZeroU32::new(10).expect("not zero");
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// How many keys and clients are told apart; beyond, some share a limit.
+/// Number of keys and clients that are counted apart; beyond it, some share a limit.
 const PLACES: usize = 1 << 12;
 
-/// Attempts to sign in that failed, by the id of the key and by the client's address where that is
-/// known. A right key is never kept out: it is looked at first.
+/// Failed attempts to sign in, by key id and by the client's address if it is known. A valid key is never
+/// limited: it is checked first.
 #[derive(Debug)]
 pub struct Attempts(Cells);
 
 impl Attempts {
-    /// Nobody has tried yet. Without a limit only in the controls of tests.
+    /// Returns the limiter. Without a limit only in the controls of tests.
     pub fn new(has_limit: bool) -> Self {
         Self(Cells::new(PLACES, PAUSE, if has_limit { BATCH_SIZE } else { NonZeroU32::MAX }))
     }
 }
 
 impl Attempts {
-    /// Counts a failure. Fails where there were too many.
+    /// Counts a failure. Fails if there were too many.
     fn fail(&self, key: &str, client: Option<IpAddr>) -> Result<(), TooFast> {
         let id = key.split('_').nth(2).unwrap_or_default();
         let by_key = self.0.take(&("key", id));
@@ -56,13 +56,13 @@ impl Attempts {
     }
 }
 
-/// Where to go then.
+/// The page after the sign-in.
 #[derive(Deserialize)]
 pub(super) struct Next {
     next: Option<String>,
 }
 
-/// What was put into the form.
+/// The content of the form.
 #[derive(Deserialize)]
 pub(super) struct Filled {
     key: String,
@@ -77,7 +77,7 @@ struct SignInPage {
     said: &'static str,
 }
 
-/// The form.
+/// Returns the form.
 pub(super) async fn get(query: Query<Next>, authenticator: Data<Authenticator>) -> Result<HttpResponse, PageError> {
     let next = within(query.into_inner().next);
     if authenticator.mode() == Auth::Off {
@@ -86,7 +86,7 @@ pub(super) async fn get(query: Query<Next>, authenticator: Data<Authenticator>) 
     Ok(form(next, ""))
 }
 
-/// A session for a key that may read.
+/// Begins a session for a key with the scope `read`.
 pub(super) async fn post(
     request: HttpRequest,
     filled: PageForm<Filled>,
@@ -99,10 +99,10 @@ pub(super) async fn post(
     let Some((id, scope)) = authenticator.key_of(key.trim()) else {
         let client = Site::of(&request).and_then(|site| site.client(&request));
         attempts.fail(key.trim(), client).map_err(ApiError::from)?;
-        return Ok(form(next, "This is no key that is known here, or it is revoked."));
+        return Ok(form(next, "This key is unknown or revoked."));
     };
     if !scope.reaches(Scope::Read) {
-        let said = "This key may send reports, and not see them: take one with the scope read or operate.";
+        let said = "This key may only send reports. Use one with the scope read or operate.";
         return Ok(form(next, said));
     }
     let session = Session::begin(&state.signing_keys.key(), &id, Timestamp::now());
@@ -110,8 +110,8 @@ pub(super) async fn post(
     Ok(go_to(&next).insert_header((SET_COOKIE, session.cookie(&request))).finish())
 }
 
-/// The end of a session, in every process. While Redis is away there is none: the session would
-/// live on elsewhere, so the answer says to try again.
+/// Ends the session in every process. Fails while Redis is down, since the session would stay valid elsewhere;
+/// the answer asks for a retry.
 pub(super) async fn sign_out(request: HttpRequest, state: Data<State>) -> Result<HttpResponse, PageError> {
     let now = Timestamp::now();
     if let Some(session) = Session::of(&state.signing_keys.key(), &request, now) {
@@ -121,7 +121,7 @@ pub(super) async fn sign_out(request: HttpRequest, state: Data<State>) -> Result
     Ok(go_to("/sign-in").insert_header((SET_COOKIE, session::end(&request))).finish())
 }
 
-/// Begins a session where none is needed, for the sake of its forms.
+/// Begins a session if no key is required, for the sake of its forms.
 pub(super) fn begin_for_forms(request: &HttpRequest, viewer: &mut Viewer, state: &State) -> Option<String> {
     if viewer.session.is_some() {
         return None;
@@ -138,7 +138,7 @@ fn form(next: String, said: &'static str) -> HttpResponse {
     render(&SignInPage { frame: Frame { title: "Sign in".into(), ..Frame::default() }, next, said })
 }
 
-/// A path of this server; the first page where it is none.
+/// Returns a path of this server; the first page if `next` is not one.
 fn within(next: Option<String>) -> String {
     let is_path = |path: &String| {
         let behind = path.strip_prefix('/');

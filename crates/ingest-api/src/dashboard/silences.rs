@@ -1,7 +1,7 @@
-//! `/silences`: what nobody is to hear of: those that are not over, and a new one with a preview.
+//! `/silences`: lists the silences that have not ended, and previews and creates a new one.
 //!
-//! What a silence is about is asked for by a `GET`; its answer says how much that is, and has the
-//! form that adds it. So nobody silences what they have not seen counted.
+//! The preview is a `GET`. Its answer shows the reach and has the form that creates the silence. So nobody
+//! silences alerts without their count.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ use serde::Deserialize;
 use super::{
     form::PageForm,
     page::{Frame, PageError, go_to, render_with},
-    relative_time::{Moment, grouped},
+    relative_time::{RelativeTime, grouped},
     sign_in::begin_for_forms,
     viewer::Viewer,
 };
@@ -27,23 +27,23 @@ use crate::{
     state::State,
 };
 
-/// The most silences that are listed.
+/// Maximum number of silences in the list.
 const LISTED: u32 = 1_000;
 
-/// The longest silence with an end, in hours: a year.
+/// Maximum duration of a silence with an end, in hours: a year.
 const LONGEST: u32 = 366 * 24;
 
-/// What a silence is to be about, as it came.
+/// The matchers of a new silence, as received.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct About {
-    /// How the device is compared: `exact`, `prefix` or `pattern`.
+    /// Operator of the device matcher: `exact`, `prefix` or `pattern`.
     kind: String,
     device: String,
     rule: String,
 }
 
-/// What is to be done, as it came.
+/// An action on silences, as received.
 #[derive(Deserialize)]
 pub(super) struct Order {
     token: String,
@@ -56,7 +56,7 @@ pub(super) struct Order {
     device: String,
     #[serde(default)]
     rule: String,
-    /// Hours; until its alerts are resolved where it is empty.
+    /// Duration in hours; if empty, until its alerts are resolved.
     #[serde(default)]
     hours: String,
     #[serde(default)]
@@ -78,32 +78,31 @@ struct SilencesPage {
     done: &'static str,
 }
 
-/// How much a silence would be about, or why it can be none.
+/// The reach of a silence, or its fault.
 enum Preview {
     Reach { matchers: String, devices: String, open_alerts: String },
     Fault(String),
 }
 
-/// A silence that is not over.
+/// A silence that has not ended.
 struct Row {
     id: String,
     matchers: String,
     is_active: bool,
-    starts: Moment,
-    /// Nothing until its alerts are resolved.
-    ends: Option<Moment>,
+    starts: RelativeTime,
+    /// `None` if it lasts until its alerts are resolved.
+    ends: Option<RelativeTime>,
     by: String,
     comment: String,
 }
 
-/// The rules to choose from: those that are known here, those with an open incident, and the one that was
-/// asked for.
+/// Returns the rules to choose from: the known ones, those with an open incident, and the requested one.
 fn offered(open: Vec<String>, asked: &str) -> BTreeSet<String> {
     let known = AlertName::KNOWN.into_iter().chain(AlertName::parse(asked)).map(|name| name.to_string());
     known.chain(open).collect()
 }
 
-/// The silences, and what a new one would be about.
+/// Returns the silences, and the preview of a new one.
 pub(super) async fn get(
     request: HttpRequest,
     mut viewer: Viewer,
@@ -123,16 +122,16 @@ pub(super) async fn get(
         rule: about.rule,
         rows: silences.iter().map(|silence| Row::new(silence, now)).collect(),
         done: match request.query_string() {
-            "done=added" => "The silence is in force: its alerts go on, and nobody is told of them.",
-            "done=ended" => "The silence is over.",
-            "done=gone" => "This silence was over already.",
+            "done=added" => "The silence is active: its alerts stay open, but send no notifications.",
+            "done=ended" => "The silence has ended.",
+            "done=gone" => "This silence had already ended.",
             _ => "",
         },
     };
     Ok(render_with(cookie, &page))
 }
 
-/// Adds a silence, or ends one now.
+/// Creates a silence, or ends one now.
 pub(super) async fn post(
     viewer: Viewer,
     order: PageForm<Order>,
@@ -152,7 +151,7 @@ pub(super) async fn post(
         _ => return Err(ApiError::malformed("the form asks to add or to end a silence").into()),
     };
     let key_id = viewer.key_id().unwrap_or_default();
-    log::info!(done, silence = order.id.as_str(), key_id; "a silence was treated");
+    log::info!(done, silence = order.id.as_str(), key_id; "silence created or ended");
     Ok(go_to(&format!("/silences?done={done}")).finish())
 }
 
@@ -176,7 +175,7 @@ async fn add(order: &Order, viewer: &Viewer, state: &State) -> Result<(), ApiErr
 }
 
 impl About {
-    /// All that has to match: at least one thing.
+    /// Returns the matchers: at least one.
     fn matchers(&self) -> Result<Vec<Matcher>, String> {
         let kind = match self.kind.as_str() {
             "" | "exact" => MatcherKind::Exact,
@@ -193,7 +192,7 @@ impl About {
         matchers.into_iter().collect::<Result<_, _>>().map_err(|error| error.to_string())
     }
 
-    /// Nothing where nothing was asked.
+    /// Returns `None` if no matcher was requested.
     async fn preview(&self, state: &State) -> Result<Option<Preview>, ApiError> {
         if self.kind.is_empty() && self.device.is_empty() && self.rule.is_empty() {
             return Ok(None);
@@ -218,8 +217,8 @@ impl Row {
             id: silence.id.to_string(),
             matchers: in_words(&silence.matchers),
             is_active: silence.is_active(now),
-            starts: Moment::ahead(silence.starts_at, now),
-            ends: silence.end.time().map(|end| Moment::ahead(end, now)),
+            starts: RelativeTime::ahead(silence.starts_at, now),
+            ends: silence.end.time().map(|end| RelativeTime::ahead(end, now)),
             by: silence.by.clone(),
             comment: silence.comment.clone(),
         }

@@ -1,4 +1,4 @@
-//! The strip of states: how many devices have which, and how many had it at that hour yesterday.
+//! The number of devices by status, now and at this hour yesterday.
 
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
@@ -9,11 +9,11 @@ use pisync_core::{
 
 use super::{
     devices::look,
-    relative_time::{Moment, Span, grouped, percent},
+    relative_time::{RelativeTime, Span, grouped, percent},
 };
 use crate::http::error::ApiError;
 
-/// A status and how many devices have it.
+/// A status and its number of devices.
 #[derive(Debug)]
 pub(super) struct Tile {
     pub(super) status: &'static str,
@@ -21,29 +21,29 @@ pub(super) struct Tile {
     pub(super) label: &'static str,
     pub(super) count: String,
     pub(super) share: String,
-    /// What the status means, where its word alone does not say it.
+    /// Explanation of the status, if its word is not enough.
     pub(super) note: String,
-    /// Against yesterday; empty where that is not known.
+    /// Change since yesterday; empty if that is unknown.
     pub(super) change: String,
 }
 
-/// All of them.
+/// All statuses.
 #[derive(Debug)]
-pub(super) struct States {
+pub(super) struct StatusCounts {
     pub(super) tiles: Vec<Tile>,
     pub(super) total: String,
-    /// When they were counted that these are compared with.
-    pub(super) compared: Option<Moment>,
+    /// Time of the counts of yesterday.
+    pub(super) compared: Option<RelativeTime>,
 }
 
-/// What was counted at this hour yesterday, if anything was.
+/// Returns the counts at this hour yesterday, if there are any.
 pub(super) async fn of_yesterday(store: &Store, now: Timestamp) -> Result<Option<StatusHour>, ApiError> {
     let hour = hour_of(now).checked_sub(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MIN);
     Ok(store.status_hours().find(hour).await?)
 }
 
-impl States {
-    /// As counted now; a device is silent of which nothing was heard for `silent_after`.
+impl StatusCounts {
+    /// Returns the present counts; `silent_after` is for the explanation of silent.
     pub(super) fn of(
         counts: &[(DeviceStatus, u64)],
         silent_after: SignedDuration,
@@ -69,7 +69,7 @@ impl States {
         Self {
             tiles: counts.iter().map(tile).collect(),
             total: grouped(total),
-            compared: yesterday.map(|yesterday| Moment::new(yesterday.taken_at, now)),
+            compared: yesterday.map(|yesterday| RelativeTime::new(yesterday.taken_at, now)),
         }
     }
 }
@@ -94,9 +94,9 @@ mod tests {
         let day_ago = now - DAY;
         let counts: Vec<_> = DeviceStatus::ALL.into_iter().zip([5, 0, 2, 1_993]).collect();
         let yesterday = StatusHour { hour: hour_of(day_ago), taken_at: day_ago, counts: [2, 1_200, 2, 796] };
-        let changes = |states: States| states.tiles.into_iter().map(|tile| tile.change).collect::<Vec<_>>();
+        let changes = |states: StatusCounts| states.tiles.into_iter().map(|tile| tile.change).collect::<Vec<_>>();
         assert_eq!(
-            changes(States::of(&counts, DAY, Some(&yesterday), now)),
+            changes(StatusCounts::of(&counts, DAY, Some(&yesterday), now)),
             [
                 "\u{25b2} 3 more than yesterday",
                 "\u{25bc} 1\u{202f}200 fewer than yesterday",
@@ -104,7 +104,7 @@ mod tests {
                 "\u{25b2} 1\u{202f}197 more than yesterday"
             ]
         );
-        let states = States::of(&counts, DAY, None, now);
+        let states = StatusCounts::of(&counts, DAY, None, now);
         assert_eq!(states.tiles[1].note, ", for over 24 h");
         assert!(states.compared.is_none());
         assert_eq!(changes(states), [""; 4]);

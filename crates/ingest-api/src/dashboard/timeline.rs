@@ -1,4 +1,4 @@
-//! What a device did, and what was done about it, in one list.
+//! The history of a device and of the actions on it, in one list.
 
 use std::cmp::Reverse;
 
@@ -8,23 +8,23 @@ use pisync_core::{
     store::StoredEvent,
 };
 
-use super::{incidents, relative_time::Moment};
+use super::{incidents, relative_time::RelativeTime};
 
-/// How many of the newest lines are shown.
+/// Maximum number of lines, the newest ones.
 const LINES: usize = 60;
 
 /// A line of the timeline.
 #[derive(Debug)]
 pub(super) struct Line {
     at: Timestamp,
-    pub(super) moment: Moment,
-    /// The word for its look: `good`, `failed`, `alert` or `action`.
+    pub(super) moment: RelativeTime,
+    /// CSS class: `good`, `failed`, `alert` or `action`.
     pub(super) class: &'static str,
     pub(super) sign: &'static str,
     pub(super) said: String,
 }
 
-/// Whether a silence is about alerts of this device, which says this of itself.
+/// Returns whether a silence matches an alert of this device with these labels.
 pub(super) fn is_about(silence: &Silence, device_id: &DeviceId, labels: &Labels) -> bool {
     AlertName::KNOWN.into_iter().any(|name| {
         let alert = Alert::new(name, Subject::Device(device_id.clone()), Timestamp::UNIX_EPOCH);
@@ -32,9 +32,9 @@ pub(super) fn is_about(silence: &Silence, device_id: &DeviceId, labels: &Labels)
     })
 }
 
-/// Syncs, incidents, who took them on, and silences, newest first.
+/// Returns syncs, incidents, acknowledgements and silences, newest first.
 pub(super) fn of(rows: &[StoredEvent], incidents: &[Incident], silences: &[Silence], now: Timestamp) -> Vec<Line> {
-    let line = |(at, class, sign, said)| Line { at, moment: Moment::new(at, now), class, sign, said };
+    let line = |(at, class, sign, said)| Line { at, moment: RelativeTime::new(at, now), class, sign, said };
     let said = rows.iter().map(sync).chain(incidents.iter().flat_map(incident));
     let said = said.chain(silences.iter().flat_map(|silence| silence_entries(silence, now)));
     let mut lines: Vec<_> = said.map(line).collect();
@@ -46,7 +46,7 @@ pub(super) fn of(rows: &[StoredEvent], incidents: &[Incident], silences: &[Silen
 type Said = (Timestamp, &'static str, &'static str, String);
 
 fn sync(row: &StoredEvent) -> Said {
-    let suspect = if row.device_timestamp.is_some() { ", with a clock that is not believed" } else { "" };
+    let suspect = if row.device_timestamp.is_some() { ", with a wrong clock" } else { "" };
     let (files, errors, speed) = (row.total_files_synced, row.total_errors, row.internet_speed);
     let s = if errors == 1 { "" } else { "s" };
     if errors > 0 {
@@ -65,7 +65,7 @@ fn incident(listed: &Incident) -> impl Iterator<Item = Said> {
     };
     let began = (alert.starts_at, "alert", "!", format!("incident began: {name}{cause}"));
     let taken = listed.acked.as_ref().map(|ack| {
-        let said = format!("incident taken on by {}{}", ack.by, reason(&ack.comment));
+        let said = format!("incident acknowledged by {}{}", ack.by, reason(&ack.comment));
         (ack.at, "action", "\u{2611}", said)
     });
     let ended = alert.ends_at.map(|end| (end, "alert", "\u{2713}", format!("incident ended: {name}")));
@@ -74,14 +74,14 @@ fn incident(listed: &Incident) -> impl Iterator<Item = Said> {
 
 fn silence_entries(silence: &Silence, now: Timestamp) -> impl Iterator<Item = Said> {
     let until = match silence.end {
-        SilenceEnd::At(end) if end > now => format!(" until {}", Moment::new(end, now).utc),
+        SilenceEnd::At(end) if end > now => format!(" until {}", RelativeTime::new(end, now).utc),
         SilenceEnd::At(_) => String::new(),
         SilenceEnd::Resolved { .. } => " until its alerts are resolved".into(),
     };
     let what = if silence.starts_at > now { "silence planned" } else { "silenced" };
     let said = format!("{what} by {}{until}{}", silence.by, reason(&silence.comment));
     let ended = match silence.end {
-        SilenceEnd::At(end) if end <= now => Some((end, "action", "\u{2016}", "silence over".to_owned())),
+        SilenceEnd::At(end) if end <= now => Some((end, "action", "\u{2016}", "silence ended".to_owned())),
         _ => None,
     };
     [Some((silence.starts_at.min(now), "action", "\u{2016}", said)), ended].into_iter().flatten()
@@ -125,8 +125,8 @@ mod tests {
             said,
             [
                 "silenced by me until its alerts are resolved: moving",
-                "silence over",
-                "incident taken on by you: on it",
+                "silence ended",
+                "incident acknowledged by you: on it",
                 "silenced by me: moving",
                 "incident began: DeviceSyncFailing, connectivity",
             ]

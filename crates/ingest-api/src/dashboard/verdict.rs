@@ -14,46 +14,46 @@ use super::{
     whole_fleet,
 };
 
-/// For how long events may wait before the picture is no picture of now.
+/// Age of the oldest event from which the numbers are out of date, in seconds.
 const STALLED_SECONDS: i64 = 300;
 
-/// How long an absence of ours has to be to be spoken of, and for how long it is.
+/// Minimum duration of a downtime that is mentioned, and for how long afterwards.
 const AWAY: SignedDuration = SignedDuration::from_mins(5);
 const SPOKEN_OF: SignedDuration = SignedDuration::from_hours(24);
 
-/// What is known of the system at this moment.
+/// The known state of the system.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Situation {
-    /// The queue; nothing where Redis does not answer.
+    /// The queue; `None` if Redis does not answer.
     pub(super) queue: Option<QueueState>,
-    /// Who is alive; nothing where Redis does not answer.
+    /// Liveness of the processes; `None` if Redis does not answer.
     pub(super) alive: Option<Alive>,
-    /// Open incidents; nothing where `MongoDB` does not answer.
+    /// Open incidents; `None` if `MongoDB` does not answer.
     pub(super) incidents: Option<Incidents>,
-    /// How many devices there are; nothing where they could not be counted in time.
+    /// Device counts; `None` if they were not available in time.
     pub(super) devices: Option<DeviceTotals>,
-    /// The last time that nobody listened, if that is not long ago.
+    /// The last downtime, if it is recent.
     pub(super) away: Option<Away>,
 }
 
-/// The queue as far as a verdict needs it.
+/// The values of the queue that a verdict needs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct QueueState {
-    /// Seconds that the oldest event has waited.
+    /// Age of the oldest event, in seconds.
     pub(super) oldest_seconds: i64,
-    /// Whether a person has told the workers to stop.
+    /// Whether an operator has paused the workers.
     pub(super) is_paused: bool,
     pub(super) dead_letters: u64,
 }
 
-/// Which processes are alive.
+/// Liveness of the processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Alive {
     pub(super) worker: Contact,
     pub(super) alerter: Contact,
 }
 
-/// Devices that are known, and those that fail or are silent.
+/// The number of known, failing and silent devices.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct DeviceTotals {
     pub(super) known: u64,
@@ -61,10 +61,10 @@ pub(super) struct DeviceTotals {
     pub(super) silent: u64,
 }
 
-/// A time in which nobody listened.
+/// A downtime: no report was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Away {
-    /// For how long, and how long ago it ended, in seconds.
+    /// Duration, and time since its end, in seconds.
     lasted: i64,
     ended: i64,
 }
@@ -72,39 +72,39 @@ pub(super) struct Away {
 /// Open incidents by their cause.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Incidents {
-    /// Those of no single device.
+    /// Incidents that are not about a single device.
     pub(super) fleet: Vec<Alert>,
     pub(super) connectivity: u64,
     pub(super) content: u64,
     pub(super) unknown: u64,
-    /// Devices that fail and recover in turn, and those that are silent.
+    /// Flapping devices, and silent ones.
     pub(super) flapping: u64,
     pub(super) silent: u64,
     /// Whether there are more than were counted.
     pub(super) and_more: bool,
 }
 
-/// What is the matter, and what to make of it.
+/// A problem, with its advice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Condition {
-    /// The word for its look: `blind`, `act`, `watch` or `quiet`.
+    /// CSS class: `blind`, `act`, `watch` or `quiet`.
     pub(super) level: &'static str,
-    /// A sign that tells them apart without colour.
+    /// A sign that tells the levels apart without colour.
     pub(super) sign: &'static str,
     pub(super) headline: String,
     pub(super) advice: String,
 }
 
-/// How it stands: the most urgent condition, and all others.
+/// The most urgent condition, and all others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Verdict {
     pub(super) first: Condition,
     pub(super) others: Vec<Condition>,
-    /// Whether there are open incidents to be looked at.
+    /// Whether there are open incidents.
     pub(super) has_incidents: bool,
 }
 
-/// Each kind of trouble, the most urgent first. A new kind is one more function here.
+/// Each kind of problem, the most urgent first. A new kind is one more function here.
 const CONDITIONS: [fn(&Situation) -> Vec<Condition>; 15] = [
     redis_away,
     nobody_is_alerted,
@@ -124,7 +124,7 @@ const CONDITIONS: [fn(&Situation) -> Vec<Condition>; 15] = [
 ];
 
 impl Away {
-    /// The last of these times, where it is to be spoken of.
+    /// Returns the last downtime, if it is to be mentioned.
     pub(super) fn last(gaps: &[Gap], now: Timestamp) -> Option<Self> {
         let last = gaps.last().filter(|gap| now.duration_since(gap.to) < SPOKEN_OF)?;
         let lasted = last.to.duration_since(last.from);
@@ -134,7 +134,7 @@ impl Away {
 
     fn said(self) -> String {
         format!(
-            "Nobody listened until {} ago: what devices kept meanwhile comes late, and none is called silent for it.",
+            "No report was accepted until {} ago. Buffered reports arrive late, and no device is called silent for it.",
             Span(self.ended)
         )
     }
@@ -160,17 +160,14 @@ impl Incidents {
         self.failing() + self.flapping + self.silent
     }
 
-    /// What is said of single devices.
+    /// Returns the sentences about single devices.
     fn said_of_devices(&self) -> Vec<String> {
-        let failing =
-            (self.failing() > 0).then(|| format!("Devices that keep failing: {}, as last told.", self.causes()));
+        let failing = (self.failing() > 0)
+            .then(|| format!("Devices that keep failing: {}, at their last notification.", self.causes()));
         let flapping = (self.flapping > 0).then(|| {
-            format!(
-                "Devices that fail and recover in turn: {} (is a connection at its limit, or a disk full?).",
-                grouped(self.flapping)
-            )
+            format!("Flapping devices: {} (a connection at its limit, or a full disk?).", grouped(self.flapping))
         });
-        let silent = (self.silent > 0).then(|| format!("Devices that are silent: {}.", grouped(self.silent)));
+        let silent = (self.silent > 0).then(|| format!("Silent devices: {}.", grouped(self.silent)));
         [failing, flapping, silent].into_iter().flatten().collect()
     }
 
@@ -205,7 +202,7 @@ impl Condition {
 }
 
 impl Situation {
-    /// Whether it is known that no device was ever heard of: nobody has to be woken then.
+    /// Returns whether no device has ever reported: nobody has to act then.
     fn is_unused(&self) -> bool {
         self.devices.is_some_and(|devices| devices.known == 0)
     }
@@ -216,7 +213,7 @@ impl Situation {
 }
 
 impl Verdict {
-    /// The verdict on a situation: all conditions that hold, the most urgent first.
+    /// Returns the verdict on a situation: all conditions that hold, the most urgent first.
     pub(super) fn of(situation: &Situation) -> Self {
         let mut found = CONDITIONS.iter().flat_map(|condition| condition(situation));
         let first = found.next().unwrap_or_else(Condition::quiet);
@@ -226,7 +223,7 @@ impl Verdict {
     }
 }
 
-/// That nobody is being alerted, if an alerter is missing.
+/// Returns the warning that no alerter is running, if so.
 pub(super) fn nobody(alerter: Contact) -> Option<String> {
     match alerter {
         Contact::Alive(_) => None,
@@ -236,9 +233,9 @@ pub(super) fn nobody(alerter: Contact) -> Option<String> {
 }
 
 fn redis_away(situation: &Situation) -> Vec<Condition> {
-    let advice = "Devices are told to come back. Look after Redis; nothing that was accepted is lost.";
+    let advice = "Devices get a 503 and retry. Check Redis; no accepted report is lost.";
     let is_away = situation.queue.is_none();
-    is_away.then(|| Condition::blind("PiSync is blind: Redis does not answer", advice)).into_iter().collect()
+    is_away.then(|| Condition::blind("PiSync is blind: Redis is not answering", advice)).into_iter().collect()
 }
 
 fn nobody_is_alerted(situation: &Situation) -> Vec<Condition> {
@@ -249,19 +246,16 @@ fn nobody_is_alerted(situation: &Situation) -> Vec<Condition> {
 }
 
 fn alerter_unknown(situation: &Situation) -> Vec<Condition> {
-    // Where Redis does not answer at all, that is said.
+    // If Redis does not answer at all, another condition says so.
     let is_unknown = situation.alive.is_none() && situation.queue.is_some();
-    let advice = "Redis did not say in time when an alerter last ran. This page asks again.";
-    is_unknown
-        .then(|| Condition::watch("It is not known whether anybody is being alerted", advice))
-        .into_iter()
-        .collect()
+    let advice = "Redis did not answer in time. This page retries.";
+    is_unknown.then(|| Condition::watch("The state of the alerter is unknown", advice)).into_iter().collect()
 }
 
 fn mongodb_away(situation: &Situation) -> Vec<Condition> {
-    let advice = "Reports are accepted and wait in the queue. Look after MongoDB.";
+    let advice = "Reports are accepted and wait in the queue. Check MongoDB.";
     let is_away = situation.incidents.is_none();
-    is_away.then(|| Condition::blind("PiSync is blind: MongoDB does not answer", advice)).into_iter().collect()
+    is_away.then(|| Condition::blind("PiSync is blind: MongoDB is not answering", advice)).into_iter().collect()
 }
 
 fn fleet_incidents(situation: &Situation) -> Vec<Condition> {
@@ -271,7 +265,7 @@ fn fleet_incidents(situation: &Situation) -> Vec<Condition> {
 }
 
 fn queue_paused(situation: &Situation) -> Vec<Condition> {
-    let advice = "Somebody has paused it, and reports wait: `queue-worker queue resume` goes on.";
+    let advice = "An operator has paused it, and reports wait. `queue-worker queue resume` resumes it.";
     let is_paused = situation.queue.is_some_and(|queue| queue.is_paused);
     is_paused.then(|| Condition::blind("PiSync is blind: the queue is paused", advice)).into_iter().collect()
 }
@@ -290,7 +284,7 @@ fn reports_wait(situation: &Situation) -> Vec<Condition> {
     let oldest = situation.queue.map(|queue| queue.oldest_seconds).filter(|oldest| *oldest > STALLED_SECONDS);
     let say = |oldest| {
         let headline = format!("PiSync is blind: reports have waited for {}", Span(oldest));
-        Condition::blind(headline, "What is below is as old as that. Look after the queue-workers.")
+        Condition::blind(headline, "The numbers below are as old as that. Check the queue-workers.")
     };
     oldest.map(say).into_iter().collect()
 }
@@ -305,7 +299,8 @@ fn device_incidents(situation: &Situation) -> Vec<Condition> {
     vec![Condition::act(headline, incidents.said_of_devices().join(" "))]
 }
 
-/// Devices that fail and are in no open incident: none where the fleet has one, which may have them all.
+/// Returns the condition of failing devices without an open incident; none if the fleet has one, which may
+/// include them.
 fn failing_without_incident(situation: &Situation) -> Vec<Condition> {
     let (Some(devices), Some(incidents)) = (situation.devices, &situation.incidents) else { return Vec::new() };
     if incidents.and_more || situation.fleet_incident_of(AlertName::FLEET_SYNC_FAILING) {
@@ -327,14 +322,14 @@ fn failing_without_incident(situation: &Situation) -> Vec<Condition> {
              alert holds it back.",
         )
     } else {
-        Condition::act(headline, "No alerter has looked at them. Look at the list of those that fail.")
+        Condition::act(headline, "No alerter has evaluated them. See the list of failing devices.")
     }]
 }
 
 fn devices_unknown(situation: &Situation) -> Vec<Condition> {
-    // Where a server does not answer at all, that is said.
+    // If a server does not answer at all, another condition says so.
     let is_unknown = situation.devices.is_none() && situation.queue.is_some() && situation.incidents.is_some();
-    let advice = "They could not be counted in time. This page asks again.";
+    let advice = "They could not be counted in time. This page retries.";
     is_unknown.then(|| Condition::watch("Device counts are unavailable", advice)).into_iter().collect()
 }
 
@@ -343,7 +338,7 @@ fn pisync_was_away(situation: &Situation) -> Vec<Condition> {
     situation.away.map(say).into_iter().collect()
 }
 
-/// Devices that are silent and in no open incident.
+/// Returns the condition of silent devices without an open incident.
 fn silent_without_incident(situation: &Situation) -> Vec<Condition> {
     let Some(devices) = situation.devices else { return Vec::new() };
     let told = situation.incidents.as_ref().map_or(0, |incidents| incidents.silent);
@@ -355,20 +350,20 @@ fn silent_without_incident(situation: &Situation) -> Vec<Condition> {
         1 => "1 device is silent without an open incident".into(),
         count => format!("{} devices are silent without an open incident", grouped(count)),
     };
-    vec![Condition::watch(headline, "Nothing was received from them. Look at the list of those that are silent.")]
+    vec![Condition::watch(headline, "No report was received from them. See the list of silent devices.")]
 }
 
 fn dead_letters(situation: &Situation) -> Vec<Condition> {
     let headline = match situation.queue.map_or(0, |queue| queue.dead_letters) {
         0 => return Vec::new(),
-        1 => "1 report lies among the dead letters".into(),
-        count => format!("{} reports lie among the dead letters", grouped(count)),
+        1 => "1 dead letter".into(),
+        count => format!("{} dead letters", grouped(count)),
     };
-    vec![Condition::watch(headline, "They could not be stored and wait for a person.")]
+    vec![Condition::watch(headline, "These reports could not be stored: requeue or purge them.")]
 }
 
 fn no_device(situation: &Situation) -> Vec<Condition> {
-    let advice = "Below is what to do, and what is done already.";
+    let advice = "The steps below show the progress of the setup.";
     situation.is_unused().then(|| Condition::blind("No device has reported yet", advice)).into_iter().collect()
 }
 
@@ -403,7 +398,7 @@ mod tests {
         many(AlertName::FLEET_SYNC_FAILING, Cause::Content, [("content", 200.into())])
     }
 
-    /// All that is said, in its order.
+    /// Returns the level and all headlines, in their order.
     fn said(situation: &Situation) -> (&'static str, String) {
         let verdict = Verdict::of(situation);
         let all = [&verdict.first].into_iter().chain(&verdict.others);
@@ -411,7 +406,7 @@ mod tests {
         (verdict.first.level, all.collect::<Vec<_>>().join(" "))
     }
 
-    /// A change of the situation that brings a condition about, and its first words.
+    /// A change of the situation that causes a condition, and the start of its headline.
     type Trouble = (fn(&mut Situation), &'static str);
 
     fn queue(situation: &mut Situation) -> &mut QueueState {
@@ -426,13 +421,13 @@ mod tests {
         situation.devices.get_or_insert_default()
     }
 
-    /// Those that can hold at the same time, the most urgent first.
+    /// The conditions that can hold at the same time, the most urgent first.
     const TROUBLES: [Trouble; 11] = [
         (
             |of| of.alive.iter_mut().for_each(|alive| alive.alerter = Contact::Lost(SignedDuration::from_secs(240))),
             "Nobody is being alerted: no alerter has run for 4 min.",
         ),
-        (|of| incidents(of).fleet.push(stalled()), "PiSync itself does not get reports through"),
+        (|of| incidents(of).fleet.push(stalled()), "Ingestion pipeline stalled"),
         (
             |of| incidents(of).fleet.push(failing()),
             "The fleet is failing: 200 of 1\u{202f}000 devices, most for the content.",
@@ -446,10 +441,10 @@ mod tests {
         (|of| incidents(of).content = 2, "2 open incidents of single devices"),
         (
             |of| of.away = Some(Away { lasted: 21_600, ended: 60 }),
-            "PiSync was away for 6 h. Nobody listened until 60 s ago",
+            "PiSync was away for 6 h. No report was accepted until 60 s ago",
         ),
         (|of| devices(of).silent = 7, "7 devices are silent without an open incident"),
-        (|of| queue(of).dead_letters = 1, "1 report lies among the dead letters"),
+        (|of| queue(of).dead_letters = 1, "1 dead letter"),
         (|of| devices(of).known = 0, "No device has reported yet"),
     ];
 
@@ -475,9 +470,9 @@ mod tests {
     #[test]
     fn every_kind_of_trouble_speaks_up_by_itself() {
         let alone: &[Trouble] = &[
-            (|of| of.queue = None, "PiSync is blind: Redis does not answer"),
-            (|of| of.alive = None, "It is not known whether anybody is being alerted"),
-            (|of| of.incidents = None, "PiSync is blind: MongoDB does not answer"),
+            (|of| of.queue = None, "PiSync is blind: Redis is not answering"),
+            (|of| of.alive = None, "The state of the alerter is unknown"),
+            (|of| of.incidents = None, "PiSync is blind: MongoDB is not answering"),
             (|of| devices(of).failing = 1, "1 device is failing without an open incident"),
             (|of| of.devices = None, "Device counts are unavailable"),
         ];
@@ -507,7 +502,7 @@ mod tests {
         situation.alive = Some(Alive { alerter: Contact::Never, worker: Contact::Alive(SignedDuration::ZERO) });
         let (level, words) = said(&situation);
         assert!(level == "act" && words.starts_with("Nobody is being alerted: no alerter has ever run."), "{words}");
-        assert!(words.contains("No alerter has looked at them"), "{words}");
+        assert!(words.contains("No alerter has evaluated them"), "{words}");
         incidents(&mut situation).fleet.push(failing());
         assert!(!said(&situation).1.contains("failing without"), "the fleet's incident has them");
     }
@@ -522,12 +517,12 @@ mod tests {
                 0,
                 "The fleet is failing: 200 of 1\u{202f}000 devices, most for the content. Their connections are fine",
             ),
-            (vec![silent.clone()], 0, "falls silent: nothing is heard of 200 of 1\u{202f}000 devices. We listen"),
-            (vec![silent.clone()], 0, "(nothing was received from them since 10:00 UTC)"),
+            (vec![silent.clone()], 0, "is silent: no report from 200 of 1\u{202f}000 devices. The API accepts"),
+            (vec![silent.clone()], 0, "(no report from them since 10:00 UTC)"),
             (vec![silent.clone(), failing.clone()], 3, "most for the content. Their connections"),
-            (vec![silent.clone(), failing.clone()], 3, "Devices that fail and recover in turn: 3 ("),
-            (vec![silent, failing, stalled], 0, "PiSync itself does not get reports through. Who is silent"),
-            (vec![], 3, "3 open incidents of single devices. Devices that fail and recover in turn: 3 ("),
+            (vec![silent.clone(), failing.clone()], 3, "Flapping devices: 3 ("),
+            (vec![silent, failing, stalled], 0, "Ingestion pipeline stalled. Silent devices"),
+            (vec![], 3, "3 open incidents of single devices. Flapping devices: 3 ("),
         ] {
             let incidents = Some(Incidents { fleet, flapping, ..Incidents::default() });
             let (level, said) = said(&Situation { incidents, ..well() });
@@ -542,7 +537,7 @@ mod tests {
         let away = Away::last(&[gap], at(21_600 + hour));
         let (level, words) = said(&Situation { away, ..well() });
         assert!(
-            level == "watch" && words.starts_with("PiSync was away for 6 h. Nobody listened until 60 min ago"),
+            level == "watch" && words.starts_with("PiSync was away for 6 h. No report was accepted until 60 min ago"),
             "{words}"
         );
         assert_eq!(Away::last(&[gap], at(21_600 + 24 * hour)), None);
@@ -553,7 +548,7 @@ mod tests {
     fn causes_are_those_that_were_told() {
         let incidents = Some(Incidents { connectivity: 2, content: 1, ..Incidents::default() });
         let (_, said) = said(&Situation { incidents, ..well() });
-        let words = "Devices that keep failing: 2 for the connection, 1 for the content, as last told.";
+        let words = "Devices that keep failing: 2 for the connection, 1 for the content, at their last notification.";
         assert!(said.contains(words), "{said}");
     }
 }

@@ -1,4 +1,4 @@
-//! Who looks at a page: a handler that takes a [`Viewer`] is for those alone who may read.
+//! The viewer of a page: a handler with a [`Viewer`] admits readers only.
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web::Data};
 use futures_util::future::LocalBoxFuture;
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     page::{Frame, PageError},
-    relative_time::Moment,
+    relative_time::RelativeTime,
     shared_link::Shared,
 };
 use crate::{
@@ -18,16 +18,16 @@ use crate::{
     state::State,
 };
 
-/// Somebody who may read.
+/// A person who may read.
 #[derive(Debug, Clone)]
 pub(super) struct Viewer {
-    /// The session, if one was begun.
+    /// The session, if any.
     pub(super) session: Option<Session>,
-    /// The link by which they have come, where they have no session.
+    /// The shared link by which they came, if they have no session.
     pub(super) shared: Option<Shared>,
-    /// Whether they may do something about what they see.
+    /// Whether they may act.
     pub(super) may_operate: bool,
-    /// What a form of the session bears.
+    /// The token of the session's forms.
     pub(super) form_token: String,
 }
 
@@ -64,7 +64,7 @@ impl Viewer {
             viewer.session = None;
         }
         if let Some(scope) = viewer.session.as_ref().and_then(|session| authenticator.scope_of(&session.key_id)) {
-            // While Redis does not tell whether the session was ended, it reads on, and does nothing.
+            // While Redis cannot say whether the session was ended, it may read, but not act.
             viewer.may_operate = scope.reaches(Scope::Operate) && is_ended.is_some();
             return if scope.reaches(Scope::Read) { Ok(viewer) } else { Err(PageError::sign_in(request)) };
         }
@@ -81,7 +81,7 @@ impl Viewer {
         }
     }
 
-    /// Who follows a link that was shared sees pages, and can do nothing.
+    /// Returns the shared link that they followed, which allows reading only.
     fn shared(request: &HttpRequest, authenticator: &Authenticator, state: &State) -> Option<Shared> {
         if !request.method().is_safe() || !Shared::is_followed(request) {
             return None;
@@ -89,7 +89,7 @@ impl Viewer {
         Shared::of(&state.signing_keys.key(), authenticator, request, Timestamp::now())
     }
 
-    /// Returns what is around a page with this title and this place in the navigation, as they are to see it.
+    /// Returns the frame of a page with this title and this place in the navigation, for this viewer.
     pub(super) fn frame(&self, title: impl Into<String>, here: &'static str) -> Frame {
         Frame {
             title: title.into(),
@@ -98,16 +98,16 @@ impl Viewer {
             may_operate: self.may_operate,
             is_signed_in: self.key_id().is_some(),
             form_token: self.form_token.clone(),
-            shared_until: self.shared.map(|shared| Moment::ahead(shared.end, Timestamp::now())),
+            shared_until: self.shared.map(|shared| RelativeTime::ahead(shared.end, Timestamp::now())),
         }
     }
 
-    /// The id of their key, if they have signed in with one.
+    /// Returns the id of their key, if they signed in with one.
     pub(super) fn key_id(&self) -> Option<&str> {
         self.session.as_ref().map(|session| &*session.key_id).filter(|key_id| !key_id.is_empty())
     }
 
-    /// Whether what a form asks for may be done: by an operator, out of a page of ours.
+    /// Checks that an action of a form is allowed: by an operator, from a page of this server.
     pub(super) fn may_do(&self, state: &State, token: &str) -> Result<(), PageError> {
         if !self.may_operate {
             return Err(PageError::Forbidden("This needs a key with the scope operate or admin."));

@@ -1,4 +1,4 @@
-//! The part of the first page that says what the devices that fail have in common.
+//! The part of the first page about common properties of failing devices.
 
 use std::time::Duration;
 
@@ -6,25 +6,25 @@ use actix_web::HttpRequest;
 use jiff::Timestamp;
 use pisync_core::models::{Contrast, Share};
 
-use super::relative_time::{Moment, grouped};
+use super::relative_time::{RelativeTime, grouped};
 use crate::{fleet::Found, state::State};
 
-/// The window, in minutes: each device of a fleet that reports every hour is in it.
+/// The window, in minutes: it contains each device of a fleet that reports every hour.
 const MINUTES: u32 = 60;
 
-/// How long the page waits where nothing is known yet.
+/// How long the page waits if there is no answer yet.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How many lines it has.
+/// Maximum number of lines.
 const LINES: usize = 5;
 
-/// What stands out.
+/// The common properties of failing devices.
 pub(super) struct Changed {
     pub(super) lines: Vec<Line>,
-    pub(super) at: Moment,
+    pub(super) at: RelativeTime,
     pub(super) reporting: String,
     pub(super) failing: String,
-    /// The same for programs.
+    /// Address of the same in the API.
     pub(super) href: String,
 }
 
@@ -33,15 +33,15 @@ pub(super) struct Line {
     pub(super) mark: String,
     pub(super) with: String,
     pub(super) of_with: String,
-    /// Its failing ones, of 100.
+    /// The failing ones in percent.
     pub(super) width: u64,
     pub(super) rest: String,
     pub(super) of_rest: String,
 }
 
-/// What stands out, if anything does and it is known in time.
+/// Returns the common properties, if there are any and they are available in time.
 pub(super) async fn of(request: &HttpRequest, state: &State) -> Option<Changed> {
-    // What the page fetches again and again by itself is another part of it.
+    // The page's periodic refresh fetches another part of it.
     if request.headers().contains_key("hx-request") {
         return None;
     }
@@ -54,7 +54,7 @@ impl Changed {
     fn new(found: &Found, now: Timestamp) -> Self {
         Self {
             lines: found.what.contrasts.iter().take(LINES).map(Line::from).collect(),
-            at: Moment::new(found.at, now),
+            at: RelativeTime::new(found.at, now),
             reporting: grouped(found.what.all.devices),
             failing: grouped(found.what.all.failing),
             href: format!("/api/v1/fleet/what-changed?minutes={MINUTES}"),

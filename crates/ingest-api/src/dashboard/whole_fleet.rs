@@ -1,4 +1,4 @@
-//! Alerts of many devices in plain words: what is the matter, and where to look.
+//! Alerts of many devices in plain words: the problem, and the advice.
 
 use jiff::Timestamp;
 use pisync_core::models::{Alert, AlertName, Cause, FleetStats};
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::relative_time::grouped;
 
-/// What is the matter, in a few words.
+/// Returns the problem, in a few words.
 pub(super) fn headline(alert: &Alert) -> String {
     let (part, whole) = alert.finding.as_ref().map_or((0, 0), |finding| (finding.part, finding.whole));
     let (part, whole) = (grouped(part), grouped(whole));
@@ -20,30 +20,30 @@ pub(super) fn headline(alert: &Alert) -> String {
             };
             format!("The {fleet} is failing: {part} of {whole} devices{cause}")
         }
-        AlertName::FLEET_SILENT => format!("The {fleet} falls silent: nothing is heard of {part} of {whole} devices"),
+        AlertName::FLEET_SILENT => format!("The {fleet} is silent: no report from {part} of {whole} devices"),
         AlertName::FLEET_DIGEST => format!("{part} devices have not recovered with the {fleet}"),
-        AlertName::PIPELINE_STALLED => "PiSync itself does not get reports through".into(),
+        AlertName::PIPELINE_STALLED => "Ingestion pipeline stalled".into(),
         other => format!("An incident: {other}"),
     }
 }
 
-/// What is known of it, and where to look.
+/// Returns the known facts, and the advice.
 pub(super) fn advice(alert: &Alert) -> String {
     let look = match (alert.name, alert.cause) {
         (AlertName::FLEET_SYNC_FAILING, Cause::Content) => {
-            "Their connections are fine: look at what was released last, and at the server that devices fetch from."
+            "Their connections are fine: check the last release, and the server that devices fetch from."
         }
-        (AlertName::FLEET_SYNC_FAILING, Cause::Connectivity) => "Their connections are slow: look at the providers.",
-        (AlertName::FLEET_SYNC_FAILING, Cause::Unknown) => "No speed was measured: look at what failed last.",
+        (AlertName::FLEET_SYNC_FAILING, Cause::Connectivity) => "Their connections are slow: check the providers.",
+        (AlertName::FLEET_SYNC_FAILING, Cause::Unknown) => "No speed was measured: check the last failures.",
         (AlertName::FLEET_SILENT, _) if alert.scope().is_some() => {
-            "We listen, and the others come through: look at the provider of these, and at their power."
+            "Reports of the others arrive: check the provider and the power of these."
         }
         (AlertName::FLEET_SILENT, _) => {
-            "We listen, and they do not come through: look at their providers, and at DNS, certificates and what \
-             stands before us."
+            "The API accepts reports, but theirs do not arrive: check their providers, DNS, certificates, and the \
+             proxies before the API."
         }
         (AlertName::PIPELINE_STALLED, _) => {
-            "Who is silent is not known meanwhile: look at API, workers, Redis and MongoDB."
+            "Silent devices are unknown meanwhile: check the API, workers, Redis and MongoDB."
         }
         _ => "They are named in the incident.",
     };
@@ -53,7 +53,7 @@ pub(super) fn advice(alert: &Alert) -> String {
     }
 }
 
-/// Returns the facts that a rule found, in words.
+/// Returns the facts of a rule's findings, in words.
 pub(super) fn known(rule: AlertName, finding: &FleetStats) -> String {
     let number = |fact: &str| finding.facts.get(fact).and_then(Value::as_i64);
     let said = |fact: &str, before: &str, after: &str| Some(format!("{before}{}{after}", number(fact)?));
@@ -65,12 +65,12 @@ pub(super) fn known(rule: AlertName, finding: &FleetStats) -> String {
         ],
         AlertName::FLEET_SILENT => {
             let since = finding.facts.get("silentSince").and_then(Value::as_str).and_then(|at| at.parse().ok());
-            let clock = |at: Timestamp| format!("nothing was received from them since {}", at.strftime("%H:%M UTC"));
+            let clock = |at: Timestamp| format!("no report from them since {}", at.strftime("%H:%M UTC"));
             vec![since.map(clock)]
         }
         AlertName::PIPELINE_STALLED => vec![
-            said("noWorkerMinutes", "no worker was heard of for ", " min"),
-            said("noIngestMinutes", "no API was heard of for ", " min"),
+            said("noWorkerMinutes", "no worker heartbeat for ", " min"),
+            said("noIngestMinutes", "no API heartbeat for ", " min"),
             said("oldestWaitsMinutes", "the oldest queued event has waited for ", " min"),
         ],
         _ => Vec::new(),
@@ -78,7 +78,7 @@ pub(super) fn known(rule: AlertName, finding: &FleetStats) -> String {
     said.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// What holds back most comes first.
+/// Returns the rank of an alert; the one that inhibits most comes first.
 pub(super) fn rank(alert: &Alert) -> u8 {
     match alert.name {
         AlertName::PIPELINE_STALLED => 0,
@@ -101,12 +101,12 @@ mod tests {
         for (name, subject, said) in [
             (AlertName::FLEET_SYNC_FAILING, Subject::Fleet, "The fleet is failing"),
             (AlertName::FLEET_SYNC_FAILING, part.clone(), "The part region=nord is failing"),
-            (AlertName::FLEET_SILENT, Subject::Fleet, "The fleet falls silent"),
-            (AlertName::FLEET_SILENT, part, "The part region=nord falls silent"),
+            (AlertName::FLEET_SILENT, Subject::Fleet, "The fleet is silent"),
+            (AlertName::FLEET_SILENT, part, "The part region=nord is silent"),
         ] {
             let alert = Alert::new(name, subject, Timestamp::UNIX_EPOCH);
             assert!(headline(&alert).starts_with(said), "{}", headline(&alert));
-            let is_ours = advice(&alert).contains("what stands before us");
+            let is_ours = advice(&alert).contains("proxies before the API");
             let is_whole = alert.scope().is_none();
             assert_eq!(is_ours, name == AlertName::FLEET_SILENT && is_whole, "{}", advice(&alert));
         }

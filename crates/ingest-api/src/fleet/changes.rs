@@ -1,7 +1,7 @@
-//! What changed of the fleet, read once for all who ask.
+//! The common properties of failing devices, computed once for all callers.
 //!
-//! Reading a window costs what was reported in it: so it is done for one question at a time, and its
-//! answer serves for ten times as long as it took.
+//! A window costs as much as its reports. So one window is read at a time, and its answer is cached for ten
+//! times the duration of the read.
 
 use std::{
     collections::HashMap,
@@ -19,16 +19,16 @@ use tokio::time::Instant;
 use super::refresh::{OneAtATime, TIMEOUT};
 use crate::http::{error::ApiError, reads};
 
-/// How old an answer may be in any case.
+/// Minimum lifetime of an answer.
 const LAG: Duration = Duration::from_secs(15);
 
-/// How many times as old as it took to find it.
+/// Lifetime of an answer as a multiple of its computation.
 const REST: u32 = 10;
 
-/// How old one may be for who does not want to wait.
+/// Maximum age of an answer for a caller that does not wait.
 const STALE: Duration = Duration::from_mins(5);
 
-/// The answers of a process, by minutes. Clones share them.
+/// The cached answers of a process, by minutes. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct Changes {
     store: Store,
@@ -36,7 +36,7 @@ pub(crate) struct Changes {
     turn: OneAtATime,
 }
 
-/// An answer, and how long it is good.
+/// An answer and its lifetime.
 #[derive(Debug, Clone)]
 struct Answer {
     found: Found,
@@ -44,7 +44,7 @@ struct Answer {
     good_for: Duration,
 }
 
-/// What was found, and when.
+/// A result and its time.
 #[derive(Debug, Clone)]
 pub(crate) struct Found {
     pub(crate) what: Arc<WhatChanged>,
@@ -52,12 +52,12 @@ pub(crate) struct Found {
 }
 
 impl Changes {
-    /// Nothing asked yet.
+    /// Returns an empty cache.
     pub(super) fn new(store: Store) -> Self {
         Self { store, answers: Arc::default(), turn: OneAtATime::default() }
     }
 
-    /// What stands out among the devices that reported in the last `minutes` by their own clocks.
+    /// Returns the common properties of failing devices in the last `minutes` by their own clocks.
     pub(crate) async fn of(&self, minutes: u32) -> Result<Found, ApiError> {
         match self.wait(minutes, TIMEOUT).await {
             Ok(found) => Ok(found),
@@ -65,11 +65,11 @@ impl Changes {
         }
     }
 
-    /// The same for who does not want to wait: as of some minutes ago, if there is such an answer.
+    /// Returns the same, some minutes old if there is such an answer, for a caller that does not wait.
     pub(crate) async fn recent(&self, minutes: u32, patience: Duration) -> Result<Found, ApiError> {
         let Some(answer) = self.answer(minutes, STALE) else { return self.wait(minutes, patience).await };
         if answer.made_at.elapsed() >= answer.good_for {
-            // In the background; while another runs there is nothing to begin.
+            // In the background; while another computation runs, this one does not start.
             let this = self.clone();
             reads::spawn(async move { this.wait(minutes, Duration::ZERO).await });
         }
@@ -91,7 +91,7 @@ impl Changes {
         }
         let (began, now) = (Instant::now(), Timestamp::now());
         let start = now.saturating_sub(SignedDuration::from_mins(i64::from(minutes))).unwrap_or(Timestamp::MIN);
-        // A believed clock may be a little ahead of ours.
+        // A trusted clock may be a little ahead of ours.
         let end = now.saturating_add(AHEAD).unwrap_or(Timestamp::MAX);
         let what = Arc::new(self.store.sync_events().what_changed(start..end).await?);
         let found = Found { what, at: now };
@@ -102,7 +102,7 @@ impl Changes {
         Ok(found)
     }
 
-    /// The answer that there is, as long as it is good or not older than that.
+    /// Returns the cached answer, if it is within its lifetime or not older than `than`.
     fn answer(&self, minutes: u32, than: Duration) -> Option<Answer> {
         let answer = self.answers().get(&minutes).cloned();
         answer.filter(|answer| answer.made_at.elapsed() < answer.good_for.max(than))

@@ -1,8 +1,8 @@
-//! How many devices have which status, without looking at all of them.
+//! The number of devices by status, without a scan of all devices.
 //!
-//! Servers keep how many devices fail, are silent and have a clock that is not believed. A device
-//! of which two are true counts as the worse alone, so those that fail and those whose clock is
-//! not believed are looked at; the many that are well are not.
+//! Redis and `MongoDB` count the devices that fail, are silent, or have a suspect clock. A device with two of
+//! these counts once, as the worse. So this reads the devices that fail or have a suspect clock, but not the
+//! many healthy ones.
 
 use std::time::Duration;
 
@@ -15,20 +15,20 @@ use utoipa::ToSchema;
 use super::{Fleet, refresh::TIMEOUT};
 use crate::http::error::ApiError;
 
-/// How many devices are asked after together.
+/// Number of devices in one lookup.
 const TOGETHER: usize = 1_000;
 
-/// How old the counts may be, and how old while newer ones cannot be had.
+/// Maximum age of the counts, and their maximum age while newer ones are unavailable.
 const LAGS: [Duration; 2] = [Duration::from_secs(5), Duration::from_mins(1)];
 
-/// How old the total of the failing devices may be, and how old while a newer one cannot be had.
+/// Maximum age of the total of failing devices, and its maximum age while a newer one is unavailable.
 const TOTAL_LAGS: [Duration; 2] = [Duration::from_secs(1), Duration::from_mins(1)];
 
-/// How many devices have which status; each has one.
+/// The number of devices by status; each device has one.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DeviceCounts {
-    /// As the store keeps it of its collection, without a scan.
+    /// Estimated by the store's metadata, without a scan.
     total: u64,
     failing: u64,
     silent: u64,
@@ -37,7 +37,7 @@ pub(crate) struct DeviceCounts {
 }
 
 impl DeviceCounts {
-    /// Each status and how many devices have it, worst first.
+    /// Returns each status and its number of devices, worst first.
     pub(crate) fn by_status(&self) -> [(DeviceStatus, u64); 4] {
         DeviceStatus::ALL.map(|status| {
             let count = match status {
@@ -52,28 +52,28 @@ impl DeviceCounts {
 }
 
 impl Fleet {
-    /// Returns how many devices have which status, as it was a few seconds ago: whoever asks first counts for all.
+    /// Returns the number of devices by status, a few seconds old: the first caller computes it for all.
     pub(crate) async fn device_counts(&self) -> Result<DeviceCounts, ApiError> {
         self.device_counts_within(TIMEOUT).await
     }
 
-    /// The same for who can wait.
+    /// Returns the same with another timeout.
     pub(super) async fn device_counts_within(&self, patience: Duration) -> Result<DeviceCounts, ApiError> {
         let this = self.clone();
         let count = || async move { this.count_devices().await };
         self.counts.get(LAGS, patience, "the counts of the devices", count).await
     }
 
-    /// Returns how many devices keep failing, as it was a moment ago. To count them takes a step for each, and one
-    /// for each that has left them lately.
+    /// Returns the number of devices that keep failing, a moment old. A count takes one step for each, and one
+    /// for each that recovered lately.
     pub(crate) async fn failing_total(&self) -> Result<u64, ApiError> {
         let counters = self.store.failure_counters();
         let count = || async move { Ok(counters.count_failing(DeviceStatus::REPEATED).await?) };
         self.failing_total.get(TOTAL_LAGS, TIMEOUT, "the counts of the failing devices", count).await
     }
 
-    /// The devices now. Counts that are taken one after the other may differ by what comes
-    /// meanwhile.
+    /// Counts the devices now. The counts are read one after the other, so they may differ by reports in
+    /// between.
     async fn count_devices(&self) -> Result<DeviceCounts, ApiError> {
         let silent_before = self.silent_before();
         let total = self.store.failure_counters().estimated_count().await?;
@@ -85,7 +85,7 @@ impl Fleet {
         Ok(DeviceCounts { total, failing, silent, clock_suspect, ok })
     }
 
-    /// The devices that fail, by the index alone, and how many of them are silent as well.
+    /// Counts the failing devices, by the index only, and those of them that are silent as well.
     async fn count_failing(&self, silent_before: Timestamp) -> Result<(u64, u64), ApiError> {
         let (mut failing, mut silent) = (0, 0);
         let ids = self.store.failure_counters().ids_of_worst(DeviceStatus::REPEATED).await?;
@@ -99,7 +99,7 @@ impl Fleet {
         Ok((failing, silent))
     }
 
-    /// The devices whose clock is not believed, and that are nothing worse.
+    /// Counts the devices with a suspect clock and no worse status.
     async fn count_clock_suspect(&self) -> Result<u64, ApiError> {
         let (mut count, mut after) = (0, None);
         loop {

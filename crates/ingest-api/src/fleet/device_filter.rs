@@ -1,4 +1,4 @@
-//! Which devices are asked for, and by which order they are found.
+//! The filter of a device list, and its order.
 
 use jiff::Timestamp;
 use pisync_core::models::DeviceStatus;
@@ -6,7 +6,7 @@ use pisync_core::models::DeviceStatus;
 use super::known::Known;
 use crate::http::{cursor::Scope, error::ApiError};
 
-/// Which devices are asked for.
+/// The filter of a device list.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct DeviceFilter {
     pub(crate) status: Option<DeviceStatus>,
@@ -17,46 +17,46 @@ pub(crate) struct DeviceFilter {
     pub(crate) sort: Option<Sort>,
 }
 
-/// What the list is to be ordered by.
+/// The requested order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sort {
     /// By id.
     Id,
-    /// Failed most often in a row first.
+    /// Most failed syncs in a row first.
     Failures,
-    /// Not heard of for longest first; none of which that is not known.
+    /// Longest ago first; only devices with a last-seen time.
     Seen,
 }
 
-/// What the list is ordered by; each order is one that a server keeps.
+/// The order of a list; each is kept by a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     /// By id.
     Device,
-    /// By id, of those alone whose clock is not believed.
+    /// By id, only devices with a suspect clock.
     Suspect,
-    /// Failed most often in a row first, ties by id.
+    /// Most failed syncs in a row first, ties by id.
     Count,
-    /// Not heard of for longest first, ties by id.
+    /// Longest ago first, ties by id.
     Seen,
 }
 
 impl DeviceFilter {
-    /// Fails if the members do not go together: a combination that no order serves in bounded time is not answered.
+    /// Fails if the members conflict: no order serves such a combination in bounded time.
     pub(crate) fn check(&self) -> Result<(), ApiError> {
         let is = |status| self.status.is_none_or(|asked| asked == status);
         if self.min_failures.is_some() && !is(DeviceStatus::Failing) {
-            return Err(ApiError::invalid("/minFailures", "must stand with status=failing or without a status"));
+            return Err(ApiError::invalid("/minFailures", "must be used with status=failing or without a status"));
         }
         let seen = if self.seen_before.is_some() { "/seenBefore" } else { "/seenAfter" };
         if self.is_by_time() && (!is(DeviceStatus::Silent) || self.prefix.is_some() || self.min_failures.is_some()) {
-            return Err(ApiError::invalid(seen, "must stand alone or with status=silent"));
+            return Err(ApiError::invalid(seen, "must be used alone or with status=silent"));
         }
         if self.is_by_time() && self.sort.is_some_and(|sort| sort != Sort::Seen) {
             return Err(ApiError::invalid("/sort", "must be seen, or left out, with seenBefore or seenAfter"));
         }
         if self.seen_before.zip(self.seen_after).is_some_and(|(before, after)| after > before) {
-            return Err(ApiError::invalid("/seenAfter", "must not lie after seenBefore"));
+            return Err(ApiError::invalid("/seenAfter", "must not be after seenBefore"));
         }
         Ok(())
     }
@@ -65,7 +65,7 @@ impl DeviceFilter {
         self.seen_before.is_some() || self.seen_after.is_some()
     }
 
-    /// What the list is ordered by.
+    /// Returns the order of the list.
     pub(crate) fn order(&self) -> Order {
         match self.sort {
             Some(Sort::Failures) => Order::Count,
@@ -92,7 +92,7 @@ impl DeviceFilter {
         }
     }
 
-    /// Whether all that the order finds fits, so that nothing has to be left out.
+    /// Returns whether all devices in the order match, so that none is left out.
     pub(crate) fn is_exact(&self) -> bool {
         match self.order() {
             Order::Device => self.status.is_none() && self.min_failures.is_none(),
@@ -102,13 +102,13 @@ impl DeviceFilter {
         }
     }
 
-    /// How many failed syncs in a row a device must have.
+    /// Returns the minimum number of failed syncs in a row.
     pub(crate) fn at_least(&self) -> i32 {
         let by_status = if self.status == Some(DeviceStatus::Failing) { DeviceStatus::REPEATED } else { 0 };
         by_status.max(self.min_failures.unwrap_or(0))
     }
 
-    /// Whether a device that the order found is asked for.
+    /// Returns whether a device in the order matches the filter.
     pub(crate) fn fits(&self, known: &Known) -> bool {
         let by_status = self.status.is_none_or(|status| status == known.status);
         let device_id = known.counter.device_id.as_str();
@@ -116,7 +116,7 @@ impl DeviceFilter {
         by_status && by_prefix && known.counter.failure_count() >= self.at_least()
     }
 
-    /// What cursors of this list are for.
+    /// Returns the scope of this list's cursors.
     pub(crate) fn scope(&self) -> Scope {
         Scope::of("devices")
             .with(self.status.map(DeviceStatus::as_str))
@@ -129,10 +129,10 @@ impl DeviceFilter {
 }
 
 impl Sort {
-    /// Every one.
+    /// Every order.
     pub(crate) const ALL: [Self; 3] = [Self::Id, Self::Failures, Self::Seen];
 
-    /// The word in queries.
+    /// Returns the word in queries.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Id => "id",

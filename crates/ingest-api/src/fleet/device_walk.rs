@@ -1,4 +1,4 @@
-//! Finding devices along an order, a bounded number at a time.
+//! Finds devices along an order, a bounded number at a time.
 
 use jiff::Timestamp;
 use pisync_core::models::{DeviceId, DeviceStatus, FailureCounter};
@@ -13,19 +13,19 @@ use crate::http::{
     error::ApiError,
 };
 
-/// How many devices are looked at for one page where not all fit; then the page is short.
+/// Maximum number of devices examined for one page if not all match; the page may then be short.
 const EXAMINED: usize = 1_000;
 
-/// How many are looked at in one step.
+/// Number of devices in one step.
 const STEP: usize = 250;
 
-/// Devices in their places, and behind what the next step begins; nothing at the end.
+/// Devices with their positions, and the position of the next step; `None` at the end.
 type Found = (Vec<(Position, Known)>, Option<Position>);
 
 impl Fleet {
-    /// Up to `limit` devices behind `after`, and where the list goes on.
+    /// Returns up to `limit` devices behind `after`, and the position of the next page.
     ///
-    /// A page may be short, even empty, and go on all the same.
+    /// A page may be short, even empty, and still have a next one.
     pub(crate) async fn devices(
         &self,
         filter: &DeviceFilter,
@@ -84,7 +84,7 @@ impl Fleet {
         let most = u32::try_from(most).unwrap_or(u32::MAX);
         let kept = self.store.failure_counters().clock_suspect_page(after, most).await?;
         let place = |device_id: &DeviceId| Position::Device(device_id.to_string());
-        // A counter that cannot be read is left out: only an empty page is the end.
+        // Unreadable counters are left out: only an empty page is the end.
         let last = kept.last().map(|kept| place(&kept.counter.device_id));
         let known = self.known(kept.into_iter().map(|kept| kept.counter).collect()).await?;
         Ok((known.into_iter().map(|known| (place(&known.counter.device_id), known)).collect(), last))

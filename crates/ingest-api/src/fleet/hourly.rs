@@ -1,5 +1,5 @@
-//! What is done once an hour by one of the processes: the devices are counted by their status, to
-//! be compared with a day later, and the hours are added up, also where nobody asks for them.
+//! The hourly job of one process: it counts the devices by status, for the comparison a day later. It also adds
+//! up the hours, in case no caller asks for them.
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ use super::{
 };
 use crate::http::error::ApiError;
 
-/// How often a process asks whether the hour has its counts.
+/// Interval at which a process checks whether the hour has its counts.
 const ASK: Duration = Duration::from_mins(1);
 
-/// How long counts are kept: as long as hours are kept up to date.
+/// Retention of the counts: as long as hours are kept up to date.
 const KEPT: SignedDuration = SignedDuration::from_hours(hours::KEPT as i64);
 
-/// Keeps the record for ever; begins after `first`, so that a start has nothing else to do.
+/// Keeps the record for ever; begins after `first`, so that a start is not slowed down.
 pub(crate) async fn keep(fleet: Fleet, first: Duration) {
     sleep(first.mul_f64(fastrand::f64().mul_add(0.5, 0.75))).await;
     let turn = OneAtATime::default();
@@ -29,12 +29,12 @@ pub(crate) async fn keep(fleet: Fleet, first: Duration) {
         if let Err(error) = turn.run(ASK, "the counts of the hour", note).await {
             error.log("hourly");
         }
-        // Varied, so that processes do not ask together.
+        // With jitter, so that processes do not ask together.
         sleep(ASK.mul_f64(fastrand::f64().mul_add(0.5, 0.75))).await;
     }
 }
 
-/// Counts the devices, unless another process has in this hour; who does adds up the hours too.
+/// Counts the devices, unless another process did in this hour; the one that counts adds up the hours too.
 async fn note(fleet: &Fleet, now: Timestamp) -> Result<(), ApiError> {
     let (counts, hour) = (fleet.store.status_hours(), hour_of(now));
     if counts.find(hour).await?.is_some() {

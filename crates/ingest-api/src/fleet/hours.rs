@@ -1,8 +1,8 @@
-//! The hours of a range, added up and brought up to date first.
+//! The hours of a range, added up after a refresh.
 //!
-//! An hour is computed when it never was, or when it has got rows since: workers note that after
-//! the rows are stored, and a computation bears a time from before it read the rows, both by
-//! Redis' clock. So a row that comes meanwhile makes the hour stale, and is not missed.
+//! An hour is computed if it never was, or if it has new rows since. Workers mark the hour after they store its
+//! rows. A computation carries a time from before it read the rows, by the same clock of Redis. So a row stored
+//! in between makes the hour stale, and is not missed.
 
 use std::{
     collections::BTreeMap,
@@ -20,25 +20,25 @@ use crate::http::error::ApiError;
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
-/// How many hours are kept up to date: as many as the workers' notes surely go back.
+/// Number of hours kept up to date; the workers' marks reach back at least as far.
 pub(crate) const KEPT: i32 = 24 * 8;
 
-/// How long ago the running hour must have been computed to be computed again.
+/// Minimum age of the running hour before it is computed again.
 const RUNNING_INTERVAL: SignedDuration = SignedDuration::from_secs(5);
 
-/// How far the clocks of Redis' nodes may differ, and how long a primary may not know that it is
-/// none any more: an hour that was touched so shortly before it was computed is computed again.
+/// Maximum difference between the clocks of Redis' nodes, and maximum time until a demoted primary notices. An
+/// hour marked so shortly before its computation is computed again.
 const SLACK: SignedDuration = SignedDuration::from_secs(5);
 
-/// How many hours are computed at the same time: the first question of all computes all.
+/// Number of hours computed concurrently: the first query computes all.
 const BATCH_SIZE: usize = 4;
 
-/// After computing for longer than [`BRIEF`], so many times as long passes before stale hours are
-/// computed again: a tenth of the time is spent on it, however many reports come late.
+/// Rest after a computation longer than [`BRIEF`], as a multiple of it. Stale hours take a tenth of the time,
+/// however many reports are late.
 const REST: u32 = 9;
 const BRIEF: Duration = Duration::from_millis(250);
 
-/// The hours. Clones share one turn: a process computes for one question at a time.
+/// The hours. Clones share one turn: a process computes for one query at a time.
 #[derive(Debug, Clone)]
 pub struct Hours {
     seen: LastSeen,
@@ -48,23 +48,22 @@ pub struct Hours {
 }
 
 impl Hours {
-    /// The hours of what a queue and a store hold.
+    /// Returns the hours of a queue and a store.
     pub fn new(queue: Queue, store: Store) -> Self {
         Self { seen: LastSeen::new(queue), store, turn: OneAtATime::default(), rested_at: Arc::default() }
     }
 
-    /// The hours that begin at `from` or later and before `to`, in order, but none that has not
-    /// begun. Those of the last 8 days are all there and up to date; the running one lags by up
-    /// to 5 s, and all do while late reports keep changing many. Older ones are as they were last
-    /// computed, and left out where they never were.
+    /// Returns the hours from `from` inclusive to `to` exclusive, in order, without future ones. Those of the
+    /// last 8 days are complete and up to date. The running one lags by up to 5 s, and all do while late reports
+    /// change many. Older ones are as last computed; those never computed are missing.
     ///
-    /// The first call has to read all rows of the range: then, as while the store hangs, this fails
-    /// within 3 s, and what was computed is there for the next call.
+    /// The first call reads all rows of the range. If that takes more than 3 s, or the store hangs, the call
+    /// fails; the computed hours are there for the next one.
     pub async fn of(&self, from: Timestamp, to: Timestamp) -> Result<Vec<SyncHour>, ApiError> {
         self.within(from, to, TIMEOUT).await
     }
 
-    /// The same for who can wait.
+    /// Returns the same with another timeout.
     pub(crate) async fn within(
         &self,
         from: Timestamp,
@@ -103,14 +102,14 @@ impl Hours {
     }
 }
 
-/// The starts of the hours of a range that are kept up to date, in order.
+/// Returns the starts of the hours of a range that are kept up to date, in order.
 fn within(from: Timestamp, to: Timestamp, now: Timestamp) -> impl Iterator<Item = Timestamp> {
     let running = hour_of(now);
     let back = (0..KEPT).rev().filter_map(move |back| running.checked_sub(HOUR * back).ok());
     back.filter(move |hour| (from..to).contains(hour))
 }
 
-/// Whether an hour has to be computed again.
+/// Returns whether an hour must be computed again.
 fn is_stale(stored: &SyncHour, touched: Option<Timestamp>, now: Timestamp) -> bool {
     let rested = stored.hour < hour_of(now) || stored.computed_at + RUNNING_INTERVAL <= now;
     !stored.closed && rested && touched.is_some_and(|touched| touched + SLACK >= stored.computed_at)

@@ -1,4 +1,4 @@
-//! What is known of a device: its counter, when it was heard of, and the status that follows.
+//! The state of a device: its counter, its last-seen time, and its status.
 
 use jiff::Timestamp;
 use pisync_core::models::{DeviceStatus, FailureCounter};
@@ -6,7 +6,7 @@ use pisync_core::models::{DeviceStatus, FailureCounter};
 use super::Fleet;
 use crate::http::error::ApiError;
 
-/// What is known of a device, before its rows are asked.
+/// The state of a device, without its rows.
 #[derive(Debug, Clone)]
 pub(crate) struct Known {
     pub(crate) counter: FailureCounter,
@@ -15,7 +15,7 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// With the status that follows.
+    /// Returns the state with the status that follows.
     pub(super) fn new(counter: FailureCounter, last_seen_at: Option<Timestamp>, silent_before: Timestamp) -> Self {
         let is_suspect = counter.clock_suspect_since.is_some();
         let status = DeviceStatus::of(counter.failure_count(), last_seen_at, silent_before, is_suspect);
@@ -24,7 +24,7 @@ impl Known {
 }
 
 impl Fleet {
-    /// Returns what is known of the devices of these counters.
+    /// Returns the states of the devices of these counters.
     pub(crate) async fn known(&self, counters: Vec<FailureCounter>) -> Result<Vec<Known>, ApiError> {
         if counters.is_empty() {
             return Ok(Vec::new());
@@ -39,7 +39,7 @@ impl Fleet {
         Ok(known.collect())
     }
 
-    /// The time before which a device must have been heard of to be silent.
+    /// Returns the time before which a last-seen time means silent.
     pub(super) fn silent_before(&self) -> Timestamp {
         Timestamp::now().checked_sub(self.silent_after).unwrap_or(Timestamp::MIN)
     }

@@ -1,4 +1,4 @@
-//! Who is alive beside this process: asked of Redis at most once a second, whoever wants to know.
+//! The liveness of the other processes, read from Redis at most once a second.
 
 use std::{
     sync::Arc,
@@ -11,13 +11,13 @@ use pisync_core::{
 };
 use tokio::{sync::Mutex, time::timeout};
 
-/// How long an answer is good: who asks more often gets the same.
+/// Lifetime of an answer.
 const FRESH: Duration = Duration::from_millis(900);
 
-/// How long Redis may take.
+/// Timeout of Redis.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The liveness of life, shared by all who ask. Cheap to clone.
+/// The cached liveness. Cheap to clone; clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct LivenessCache {
     heartbeat: Heartbeat,
@@ -25,12 +25,12 @@ pub(crate) struct LivenessCache {
 }
 
 impl LivenessCache {
-    /// Nothing asked yet.
+    /// Returns an empty cache.
     pub(crate) fn new(queue: Queue) -> Self {
         Self { heartbeat: Heartbeat::new(queue), last: Arc::default() }
     }
 
-    /// Returns who was alive within the last second. Fails if Redis does not answer in time.
+    /// Returns the liveness, at most a second old. Fails if Redis does not answer in time.
     pub(crate) async fn liveness(&self) -> Result<Liveness, QueueError> {
         let mut last = self.last.lock().await;
         if let Some((at, liveness)) = &*last
@@ -39,8 +39,7 @@ impl LivenessCache {
             return Ok(liveness.clone());
         }
         let liveness = timeout(TIMEOUT, self.heartbeat.liveness()).await;
-        let liveness =
-            liveness.unwrap_or_else(|_| Err(QueueError::Unavailable("no liveness of life in time".into())))?;
+        let liveness = liveness.unwrap_or_else(|_| Err(QueueError::Unavailable("no liveness in time".into())))?;
         *last = Some((Instant::now(), liveness.clone()));
         Ok(liveness)
     }

@@ -1,8 +1,8 @@
-//! What API and pages compute in common: how many devices are how, the hours, and what changed.
+//! The values that API and pages both compute: device counts, hours, and changes.
 //!
-//! In reading order: [`Fleet`] (all of it), `known` (one device), `device_filter` and `device_walk` (finding some),
-//! `device_counts` (counting all), [`Hours`], `changes`, `liveness` (who is alive beside this process), `hourly` (what
-//! is done once an hour), `refresh` (what is computed once for all who ask).
+//! In reading order: [`Fleet`] (all of it), `known` (one device), `device_filter` and `device_walk` (finding
+//! some), `device_counts` (counting all), [`Hours`], `changes`, `liveness_cache` (liveness of other processes),
+//! `hourly` (the hourly job), `refresh` (computes once for all callers).
 
 mod changes;
 mod device_counts;
@@ -27,27 +27,27 @@ pub(crate) use self::{
     known::Known,
 };
 
-/// The fleet as this process sees it. Clones share what was computed.
+/// The fleet as this process sees it. Clones share the computed values.
 #[derive(Debug, Clone)]
 pub struct Fleet {
-    /// Where rows, counters and counts are.
+    /// Rows, counters and counts.
     store: Store,
-    /// When devices were last heard of.
+    /// Last-seen times of the devices.
     pub(crate) last_seen: LastSeen,
-    /// Who is alive beside this process.
+    /// Liveness of the other processes.
     pub(crate) liveness: LivenessCache,
     /// The hours, added up.
     pub(crate) hours: Hours,
-    /// What those that fail have in common.
+    /// Common properties of the failing devices.
     pub(crate) changes: Changes,
-    /// How long nothing is heard of a device until it is silent.
+    /// A device without a report for this long is silent.
     pub(crate) silent_after: SignedDuration,
     counts: Latest<DeviceCounts>,
     failing_total: Latest<u64>,
 }
 
 impl Fleet {
-    /// Returns the fleet that a queue and a store know, with nothing computed yet.
+    /// Returns the fleet of a queue and a store, with no value computed yet.
     pub(crate) fn new(queue: &Queue, store: Store, silent_after: SignedDuration) -> Self {
         Self {
             last_seen: LastSeen::new(queue.clone()),

@@ -1,8 +1,8 @@
-//! What is computed for all who ask: once at a time, and nobody waits for long.
+//! Computes a value once for all callers, with short waits.
 //!
-//! A `MongoDB` that hangs answers nothing and refuses nothing. So whoever asks waits for
-//! [`TIMEOUT`], a computation is given up after [`DEADLINE`], and no second one is begun before
-//! that: questions do not pile up, and the first after the server is back is answered.
+//! A `MongoDB` that hangs neither answers nor refuses. So a caller waits for [`TIMEOUT`], a computation is
+//! cancelled after [`DEADLINE`], and no second one starts before that. Queries do not pile up, and the first one
+//! after the server is back succeeds.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -17,10 +17,10 @@ use tokio::{
 
 use crate::http::{error::ApiError, reads};
 
-/// How long who asks waits at the most; what is computed meanwhile is there for the next.
+/// Maximum wait of a caller; the value computed meanwhile is there for the next.
 pub(crate) const TIMEOUT: Duration = Duration::from_millis(2_500);
 
-/// How long a computation may take before another one may begin.
+/// Maximum duration of a computation before another one may start.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Lets one computation run at a time. Clones share it.
@@ -28,9 +28,9 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 pub(crate) struct OneAtATime(Arc<Turn<()>>);
 
 impl OneAtATime {
-    /// Runs `compute` when no other computation runs, and answers with what it found.
+    /// Runs `compute` when no other computation runs, and returns its result.
     ///
-    /// Fails where that takes longer than `patience`; a computation that has begun goes on.
+    /// Fails if that takes longer than `patience`; a computation that has started goes on.
     pub(crate) async fn run<T, F>(
         &self,
         patience: Duration,
@@ -45,7 +45,7 @@ impl OneAtATime {
         let until = Instant::now() + patience;
         let turn = timeout_at(until, self.0.clone().lock_owned()).await.map_err(|_| too_long())?;
         let computation = compute();
-        // Spawned, since a driver's future must not be dropped when whoever asks gives up.
+        // Spawned, since a driver's future must not be dropped when the caller gives up.
         let computation = reads::spawn(async move {
             let computed = timeout(DEADLINE, computation).await;
             drop(turn);
@@ -56,7 +56,7 @@ impl OneAtATime {
     }
 }
 
-/// A value that is computed anew when it is asked for and old. Clones share it.
+/// A value that is computed again when it is old and requested. Clones share it.
 #[derive(Debug)]
 pub(crate) struct Latest<T> {
     turn: OneAtATime,
@@ -76,8 +76,8 @@ impl<T> Default for Latest<T> {
 }
 
 impl<T: Copy + Send + 'static> Latest<T> {
-    /// Returns the value if it is not older than `lag`; else that which `compute` finds, or, where that
-    /// takes longer than `patience` or fails, the last one if it is not older than `stale`.
+    /// Returns the value if it is not older than `lag`, else the result of `compute`. If that fails or takes
+    /// longer than `patience`, returns the last value if it is not older than `stale`.
     pub(crate) async fn get<F>(
         &self,
         [lag, stale]: [Duration; 2],
@@ -95,7 +95,7 @@ impl<T: Copy + Send + 'static> Latest<T> {
         let computed = self.turn.run(patience, what, || {
             let computation = compute();
             async move {
-                // Who had the turn before may have computed it.
+                // The previous holder of the turn may have computed it.
                 if let Some(value) = this.younger_than(lag) {
                     return Ok(value);
                 }

@@ -1,4 +1,4 @@
-//! A budget over the process, of bytes in flight or of lists, with a share for each caller.
+//! A budget of the process, of bytes in flight or of lists, with a share for each caller.
 
 use std::{
     hash::{BuildHasher, Hash, RandomState},
@@ -12,10 +12,10 @@ use actix_web::{HttpMessage, HttpRequest};
 
 use super::{Site, auth::Caller};
 
-/// How many callers are told apart. Beyond, some share a share.
+/// Number of callers that are counted apart. Beyond it, some share a share.
 const CALLERS: usize = 1 << 12;
 
-/// What may be in use at a time. Clones share it.
+/// The amount that may be in use at a time. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Budget(Arc<Inner>);
 
@@ -27,12 +27,12 @@ struct Inner {
     places: RandomState,
 }
 
-/// What a device may have of a budget, which does one thing at a time, and what a key or an address may
-/// have, behind which a whole fleet may be.
+/// Divisors of a budget for a caller's share. A device does one thing at a time. A whole fleet may be behind a
+/// key or an address.
 const PART_OF_DEVICE: usize = 16;
 const PART_OF_MANY: usize = 2;
 
-/// What was taken from a [`Budget`]; it returns when this is dropped.
+/// An amount taken from a [`Budget`]; refunded on drop.
 #[derive(Debug)]
 pub(crate) struct Taken {
     budget: Budget,
@@ -41,23 +41,23 @@ pub(crate) struct Taken {
     amount: usize,
 }
 
-/// There is no room now: too much is in flight, over all or of this caller.
+/// The budget is exhausted, of all callers or of this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Overrun;
 
 impl Budget {
-    /// A budget of so much.
+    /// Returns a budget of `limit`.
     pub(crate) fn new(limit: usize) -> Self {
         let of_callers = std::iter::repeat_with(AtomicUsize::default).take(CALLERS).collect();
         Self(Arc::new(Inner { limit, taken: AtomicUsize::new(0), of_callers, places: RandomState::new() }))
     }
 
-    /// Nothing yet, of nobody in particular.
+    /// Returns an empty amount without a caller.
     pub(crate) fn of_nobody(&self) -> Taken {
         Taken { budget: self.clone(), place: None, share: self.0.limit, amount: 0 }
     }
 
-    /// Nothing yet, of a caller who may have a part of the budget.
+    /// Returns an empty amount of a caller, who may use a fraction of the budget.
     pub(crate) fn of(&self, caller: &(impl Hash + ?Sized), part: usize) -> Taken {
         let place = self.0.places.hash_one(caller) % self.0.of_callers.len() as u64;
         let place = Some(usize::try_from(place).unwrap_or_default());
@@ -66,7 +66,7 @@ impl Budget {
 }
 
 impl Taken {
-    /// Takes more, or nothing where there is no room.
+    /// Takes `amount` more; on failure takes nothing.
     pub(crate) fn take(&mut self, amount: usize) -> Result<(), Overrun> {
         let inner = &self.budget.0;
         if let Some(place) = self.place {
@@ -93,7 +93,7 @@ impl Drop for Taken {
     }
 }
 
-/// Nothing yet, in the name of who sends a request.
+/// Returns an empty amount of the caller of a request.
 pub(crate) fn share(request: &HttpRequest, budget: &Budget) -> Taken {
     if let Some(caller) = request.extensions().get::<Caller>() {
         if let Some(device_id) = caller.device_id() {

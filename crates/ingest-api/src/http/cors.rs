@@ -1,4 +1,4 @@
-//! Pages of other origins that may read: an exact list, `GET` alone, no credentials of the browser.
+//! CORS: an exact list of origins that may read, by `GET` only, without credentials.
 
 use std::str::FromStr;
 
@@ -28,21 +28,21 @@ impl FromStr for Origin {
         let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
         let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.:[]_".contains(&b);
         if host.is_empty() || !host.bytes().all(fits) || text.parse::<Uri>().is_err() {
-            return Err("an origin is scheme://host[:port] in lower case, with nothing behind it and no '*'");
+            return Err("an origin is scheme://host[:port] in lower case, without a path and without '*'");
         }
         Ok(Self(text.to_owned()))
     }
 }
 
 impl Origins {
-    /// Returns the layer of a route that pages of these origins may read.
+    /// Returns the CORS layer of a route for these origins.
     pub(crate) fn layer(&self) -> Cors {
         let layer = Cors::default().allowed_methods(["GET"]).allowed_header(header::AUTHORIZATION).max_age(600);
         self.0.iter().fold(layer.block_on_origin_mismatch(false), |layer, origin| layer.allowed_origin(&origin.0))
     }
 }
 
-/// Makes a refused preflight the problem that every refusal is: a method that is not there.
+/// Turns a refused preflight into the problem of a method that is not allowed.
 pub(crate) async fn refusals_as_problems<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,

@@ -1,5 +1,5 @@
-//! A bound on reads that cost much: they wait for their turn for a moment, and are then told to come
-//! again, so that reports and other reads go on beside them.
+//! Limits concurrent costly reads: they wait briefly for a permit, else get a 503, so that reports and other
+//! reads go on.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,36 +20,35 @@ use super::{
     error::{ApiError, refused},
 };
 
-/// How long a read waits for its turn.
+/// How long a read waits for its permit.
 const TURN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How many reads may wait: the others are told at once.
+/// Maximum number of waiting reads: further ones get a 503 at once.
 const WAITING: usize = 32;
 
-/// How many lists may be sent at a time: each holds about half a megabyte, and a client that reads
-/// slowly keeps its own for long.
+/// Maximum number of lists sent at a time: each holds about half a megabyte, and a slow client keeps its own for
+/// long.
 const LISTS: usize = 32;
 
-/// What makes a read costly. Its handler computes by [`crate::http::reads`], never on the threads that take
-/// reports.
+/// The kind of a costly read. Its handler runs by [`crate::http::reads`], never on the threads of reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Costly {
-    /// It makes `MongoDB` work.
+    /// Makes `MongoDB` work.
     Computed,
-    /// It is a list of any length, sent as fast as its client reads.
+    /// A list of any length, sent as fast as its client reads.
     List,
 }
 
-/// How many costly reads may go on at a time in this process.
+/// Permits for costly reads of this process.
 #[derive(Debug)]
 pub(crate) struct Permits {
     computed: Arc<Semaphore>,
     waiting: Semaphore,
-    /// Of which no caller has more than his share, so that slow ones do not keep all.
+    /// Each caller has a share, so that slow callers do not take all.
     lists: Budget,
 }
 
-/// What a read holds: one that computes until it has, a list until its last byte is handed over.
+/// A permit: a computation holds it until it is done, a list until its last byte is sent.
 #[derive(Debug)]
 enum Permit {
     Computed { _permit: OwnedSemaphorePermit },
@@ -57,7 +56,7 @@ enum Permit {
 }
 
 impl Permits {
-    /// As many as leave half of `processors` to reports; any number where there are no bounds.
+    /// Returns permits that leave half of `processors` to reports; unlimited if `are_kept` is false.
     pub(crate) fn new(processors: usize, are_kept: bool) -> Self {
         let bound = |most: usize, unbound: usize| if are_kept { most } else { unbound };
         Self {
@@ -82,7 +81,7 @@ impl Permits {
 }
 
 impl Costly {
-    /// The layer of a costly route.
+    /// Limits the reads of a costly route.
     pub(crate) async fn layer<B: MessageBody + 'static>(
         self,
         request: ServiceRequest,

@@ -1,7 +1,7 @@
-//! Cursors: where a list goes on, sealed so that nobody can make one up or use it elsewhere.
+//! Cursors: positions in a list, sealed so that a client can neither forge one nor use it on another list.
 //!
-//! A cursor is base64url over the [`Position`] and the first 128 bits of HMAC-SHA256 (RFC 2104)
-//! over the [`Scope`] and the position. The scope is not in the cursor: who asks says it again.
+//! A cursor is base64url over the [`Position`] and the first 128 bits of HMAC-SHA256 (RFC 2104) over the
+//! [`Scope`] and the position. The cursor does not contain the scope: the request states it again.
 
 use std::fmt::Display;
 
@@ -10,56 +10,56 @@ use jiff::Timestamp;
 
 use super::signing::{SEAL, SigningKey};
 
-/// The layout of a [`Position`]; another one gets another number, and older cursors are refused.
+/// Version of a [`Position`]'s layout; cursors of another version are refused.
 const VERSION: u8 = 1;
 
-/// The longest cursor that is looked at: a device id of 128 characters fits.
+/// Maximum length of a cursor: a device id of 128 characters fits.
 const LONGEST: usize = 1_024;
 
-/// What a cursor is for: the route, and everything else that decides what is in the list.
+/// The list of a cursor: the route and its filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope(Vec<u8>);
 
-/// The last item of a page, by what its list is ordered by.
+/// The position of a page's last item in the order of its list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Position {
-    /// A document of `MongoDB` by a time and its id.
+    /// A document of `MongoDB` by time and id.
     Document {
         /// The time.
         at: Timestamp,
-        /// The id, for documents of the same time.
+        /// The id, which orders documents of the same time.
         id: [u8; 12],
     },
     /// A device by its id.
     Device(String),
-    /// A device by how often it failed.
+    /// A device by its failed syncs in a row.
     Count {
         /// Failed syncs in a row.
         count: i32,
-        /// The id, for devices of the same count.
+        /// The id, which orders devices of the same count.
         device_id: String,
     },
-    /// A device by when it was heard of.
+    /// A device by its last-seen time.
     Seen {
-        /// When.
+        /// The last-seen time.
         at: Timestamp,
-        /// The id, for devices of the same time.
+        /// The id, which orders devices of the same time.
         device_id: String,
     },
 }
 
-/// The text is no cursor of this scope.
+/// The text is not a cursor of this scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is none of this list: take nextCursor of an answer to the same query, as it is")]
+#[error("is not a cursor of this list: use the nextCursor of an answer to the same query, unchanged")]
 pub struct BadCursor;
 
 impl Scope {
-    /// The list that a route answers with.
+    /// Returns the scope of a route's list.
     pub fn of(route: &str) -> Self {
         Self(Vec::new()).with(Some(route))
     }
 
-    /// The same list under a filter, or without it.
+    /// Returns the scope of the same list with a filter, or with none.
     #[must_use]
     pub fn with(mut self, filter: Option<impl Display>) -> Self {
         match filter.map(|filter| filter.to_string()) {
@@ -75,7 +75,7 @@ impl Scope {
 }
 
 impl Position {
-    /// Returns the cursor that goes on after this position in the list of `scope`.
+    /// Returns the cursor that continues after this position in the list of `scope`.
     pub fn seal(&self, key: &SigningKey, scope: &Scope) -> String {
         let mut bytes = self.encode();
         let seal = key.seal(&scope.0, &bytes);
@@ -96,7 +96,7 @@ impl Position {
         Self::decode(position).ok_or(BadCursor)
     }
 
-    /// Version, kind, then the members: numbers as 8 bytes big-endian, a text at the end.
+    /// Encodes version, kind, then the members: numbers as 8 bytes big-endian, a text at the end.
     fn encode(&self) -> Vec<u8> {
         let (kind, number, rest) = match self {
             Self::Document { at, id } => (0, Some(at.as_millisecond()), &id[..]),
@@ -108,7 +108,7 @@ impl Position {
         [&[VERSION, kind][..], number.as_ref().map_or(&[][..], |number| &number[..]), rest].concat()
     }
 
-    /// Reads any bytes: a position, or nothing.
+    /// Decodes a position; `None` if the bytes are invalid.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let (head, rest) = bytes.split_first_chunk::<2>()?;
         match head {

@@ -1,5 +1,5 @@
-//! Every answer that is not a success: `application/problem+json` (RFC 9457), with the members
-//! `success` and `error` that old clients read.
+//! Errors of the API as `application/problem+json` (RFC 9457), with the members `success` and `error` that old
+//! clients read.
 
 use std::{borrow::Cow, fmt, time::Duration};
 
@@ -18,25 +18,25 @@ use serde_json::{Value, json};
 
 use super::{auth::Refusal, cursor::BadCursor};
 
-/// How many faults of a body the sentence names, and how many are listed: devices pay for each byte.
+/// Maximum number of faults in the sentence and in the list: devices pay for each byte.
 const FEW: usize = 5;
 const NAMED: usize = 20;
 
-/// A request that is not answered as it was meant.
+/// A request that failed.
 #[derive(Debug)]
 pub enum ApiError {
     /// The body or the query has faults. 400
     Invalid(Vec<FieldError>),
-    /// There is no such route. 404
+    /// The route does not exist. 404
     NoRoute {
-        /// What the caller probably means, if that is known.
+        /// The probable route, if one is similar.
         hint: Option<String>,
     },
-    /// There is no such thing. 404
+    /// The item does not exist. 404
     Unknown(&'static str),
-    /// The route takes other methods. 405
+    /// The route does not allow the method. 405
     Method {
-        /// The methods it takes.
+        /// The allowed methods.
         allow: String,
     },
     /// The body is over the limit. 413
@@ -49,19 +49,19 @@ pub enum ApiError {
         /// The limit in events.
         limit: usize,
     },
-    /// The body is by its own words nothing that the route reads. 415
+    /// The `Content-Type` is not one that the route reads. 415
     MediaType {
-        /// The types it reads.
+        /// The types that the route reads.
         accept: &'static str,
     },
-    /// The body is packed in a way that is not known. 415
+    /// The `Content-Encoding` is not supported. 415
     Encoding {
         /// The coding of the header.
         sent: String,
     },
-    /// The body is packed in a way that is not known, and no header says so. 415
+    /// The body is packed in an unsupported format, and no header says so. 415
     Packing {
-        /// What it looks like.
+        /// The detected format.
         packing: &'static str,
     },
     /// The header is over the limit. 431
@@ -69,38 +69,38 @@ pub enum ApiError {
         /// The limit in bytes.
         limit: usize,
     },
-    /// This key or device sends too much. 429
+    /// The key or the device is over its rate limit. 429
     TooFast {
-        /// When there is room for the next event.
+        /// Time until the next event is accepted.
         after: Duration,
     },
-    /// Too many bytes of bodies are under way, over all or of this caller. 503
+    /// Too many bytes of bodies are in flight, of all callers or of this one. 503
     Crowded,
-    /// Too many costly reads are under way. 503
+    /// Too many costly reads are running. 503
     Busy,
     /// A browser sent it for a page of another site. 403
     CrossSite,
-    /// It came by a name that is none of this server's. 403
+    /// Its `Host` is not a name of this server. 403
     ForeignHost,
-    /// The body did not come to its end in time. 503, since a slow line is worth another try
+    /// The body did not arrive in time. 503, since a slow line may retry
     Slow,
-    /// The queue takes nothing now. 503
+    /// The queue refused the event. 503
     Queue(PushError),
     /// The store does not answer. 503
     Store(StoreError),
-    /// The caller may not. 401 or 403
+    /// The caller is refused. 401 or 403
     Refused(Refusal),
     /// Redis does not answer a read. 503
     Redis(QueueError),
 }
 
 impl ApiError {
-    /// One fault of a member of the body or the query.
+    /// Returns one fault of a member of the body or the query.
     pub fn invalid(pointer: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
         Self::fault(pointer, "invalid", detail)
     }
 
-    /// The body as a whole cannot be read.
+    /// Returns the error of a body that cannot be parsed.
     pub fn malformed(detail: impl Into<String>) -> Self {
         Self::fault("", "malformed", detail)
     }
@@ -109,8 +109,8 @@ impl ApiError {
         Self::Invalid(vec![FieldError { pointer: pointer.into(), code, detail: detail.into() }])
     }
 
-    /// A short stable word for a part of a batch that is refused. `malformed`, `missing`, `invalid` and
-    /// `forbidden` are final; a device sends anything else again.
+    /// Returns a short stable word for a refused part of a batch. `malformed`, `missing`, `invalid` and
+    /// `forbidden` are final; a device retries after any other.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Invalid(faults) => faults.first().map_or("invalid", |fault| fault.code),
@@ -145,16 +145,16 @@ impl ApiError {
             Self::Header { limit } => format!("the header is over {limit} bytes"),
             Self::TooFast { .. } => "too many events from this device or key: send the same event again later".into(),
             Self::Crowded => {
-                "too many large bodies are under way: send the same again later, or in smaller parts".into()
+                "too many large bodies are in flight: send the same again later, or in smaller parts".into()
             }
-            Self::Busy => "too many costly reads are under way: ask again later".into(),
+            Self::Busy => "too many costly reads are running: ask again later".into(),
             Self::CrossSite => "this was sent from a page of another site (Sec-Fetch-Site, Origin)".into(),
             Self::ForeignHost => {
                 "this server is bound to loopback and does not answer to this Host: ask by localhost, or name the \
                  host with --external-url (PISYNC_EXTERNAL_URL) or --allowed-host (PISYNC_ALLOWED_HOSTS)"
                     .into()
             }
-            Self::Slow => "the body did not come to its end in time; send the same event again".into(),
+            Self::Slow => "the body did not arrive in time; send the same event again".into(),
             Self::Queue(PushError::Full { .. } | PushError::Queue(QueueError::OutOfMemory)) => {
                 "the queue is full; nothing was stored, send the same event again later".into()
             }
@@ -162,7 +162,7 @@ impl ApiError {
                 "the queue is not available; send the same event again later".into()
             }
             Self::Queue(PushError::Queue(error)) => {
-                format!("the queue takes nothing ({}); send the same event again later", error.cause())
+                format!("the queue refuses events ({}); send the same event again later", error.cause())
             }
             Self::Store(_) => "the store is not available; ask again later".into(),
             Self::Refused(refusal) => refusal.to_string(),
@@ -170,10 +170,10 @@ impl ApiError {
         }
     }
 
-    /// Seconds after which to try again, different from answer to answer, so that a fleet that
-    /// was refused together does not return together; more where more waits.
+    /// Returns the seconds until a retry. They are random, so that a refused fleet does not retry at one time,
+    /// and grow with the queue.
     fn retry_after(&self) -> Option<u64> {
-        /// What a modest worker drains, in events per second and partition.
+        /// Events per second that a modest worker drains from a partition.
         const DRAINED: u64 = 1_000;
         let at_least = match self {
             Self::Queue(PushError::Full { depth }) => (depth / DRAINED).clamp(2, 300),
@@ -186,7 +186,7 @@ impl ApiError {
         Some(at_least + fastrand::u64(0..=at_least))
     }
 
-    /// Says in the log what the servers said; the rest is said to the caller alone.
+    /// Logs the errors of the servers; all other errors go to the caller only.
     pub(crate) fn log(&self, request_id: &str) {
         match self {
             Self::Queue(error) => log::debug!(request_id = request_id, error:% = error; "event refused"),
@@ -208,7 +208,7 @@ impl ApiError {
     }
 }
 
-/// The members that every problem has.
+/// Returns the members that every problem has.
 pub(crate) fn problem(status: StatusCode, detail: &str) -> Value {
     let title = status.canonical_reason().unwrap_or("Error");
     json!({
@@ -250,8 +250,8 @@ impl ResponseError for ApiError {
     }
 }
 
-/// The refusal of a layer, with the error in it for the log. As an answer it passes the layers around it,
-/// which give it the headers of all answers; an error would not.
+/// Returns the refusal of a layer, with the error in it for the log. It is a response, so it passes the outer
+/// layers, which add the headers of all answers; an error would not.
 pub(crate) fn refused<B>(request: ServiceRequest, error: impl Into<ApiError>) -> ServiceResponse<EitherBody<B>> {
     let answer = HttpResponse::from_error(error.into());
     ServiceResponse::new(request.into_parts().0, answer).map_into_right_body()

@@ -1,11 +1,11 @@
-//! The headers of every answer that tell a browser to be careful.
+//! Security headers of every answer.
 
 use actix_web::{
     http::header::{self, HeaderName},
     middleware::DefaultHeaders,
 };
 
-/// What every answer has, whoever gives it.
+/// Headers of every answer.
 pub(crate) const SECURITY_HEADERS: [(HeaderName, &str); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     // With no-referrer a browser sends `Origin: null` with our own forms.
@@ -15,7 +15,7 @@ pub(crate) const SECURITY_HEADERS: [(HeaderName, &str); 5] = [
     (header::CACHE_CONTROL, "no-store"),
 ];
 
-/// Set where the route has not set them itself; HSTS only where the process speaks TLS.
+/// Returns the layer that sets them unless the route did; HSTS only if the process speaks TLS.
 pub fn security_headers(tls: bool) -> DefaultHeaders {
     let headers = SECURITY_HEADERS.into_iter().fold(DefaultHeaders::new(), DefaultHeaders::add);
     if tls { headers.add((header::STRICT_TRANSPORT_SECURITY, "max-age=31536000")) } else { headers }

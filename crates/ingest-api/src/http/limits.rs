@@ -1,8 +1,8 @@
-//! How much a device and a key may send, with room for a device that was offline for a month.
+//! Rate limits of devices and keys, with a burst for a device that was offline for a month.
 //!
-//! Never by address: a school is one address. Each process counts for itself, so a fleet behind n
-//! processes has n times as much. What the queue then refuses is given back: that we were away is
-//! not the device's doing, and it must be able to send all it kept once we are there again.
+//! Not by address: a school is one address. Each process counts by itself, so a fleet behind n processes has n
+//! times the limit. Events that the queue refuses are refunded: our outage is not the device's doing, and it
+//! must be able to send its whole backlog afterwards.
 
 use std::{
     fmt,
@@ -17,24 +17,24 @@ use pisync_core::models::DeviceId;
 
 use super::error::ApiError;
 
-/// How many devices are told apart. Beyond, some share a limit, which is so high above what a
-/// device sends that sharing does not show; memory is bounded however many names are made up.
+/// Number of devices that are counted apart. Beyond it, some share a limit, which is far above a device's rate.
+/// Memory is bounded however many names are invented.
 const DEVICES: usize = 1 << 18;
 
-/// How many keys are told apart.
+/// Number of keys that are counted apart.
 const KEYS: usize = 1 << 12;
 
-/// How much may be sent.
+/// Rate limits.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct LimitSettings {
-    /// Events that a device may send at once, what it kept while it was offline: 1 to 1000000
+    /// Maximum burst of a device in events, for the backlog of an offline time: 1 to 1000000
     #[arg(long, env = "PISYNC_DEVICE_BURST", default_value = "1000", value_parser = up_to_a_million())]
     pub device_burst: NonZeroU32,
     /// Events per hour that a device may send in the long run, 1 to 1000000
     #[arg(long, env = "PISYNC_DEVICE_RATE", default_value = "60", value_parser = up_to_a_million())]
     pub device_rate: NonZeroU32,
-    /// Events per second that a key may send in the long run, 1 to 1000000, ten times as many at once; no
-    /// limit unless set
+    /// Events per second that a key may send in the long run, 1 to 1000000, with a burst of ten times as many
+    /// [default: no limit]
     #[arg(long, env = "PISYNC_KEY_RATE", value_parser = up_to_a_million())]
     pub key_rate: Option<NonZeroU32>,
 }
@@ -43,46 +43,46 @@ fn up_to_a_million() -> impl TypedValueParser<Value = NonZeroU32> {
     clap::value_parser!(u32).range(1..=1_000_000).try_map(NonZeroU32::try_from)
 }
 
-/// How much more than its rate a key may send at once.
+/// Burst of a key, as a multiple of its rate.
 const TEN: NonZeroU32 = NonZeroU32::new(10).expect("not zero");
 
-/// The limits of this process.
+/// The rate limiters of this process.
 #[derive(Debug)]
 pub struct Limits {
     devices: Cells,
     keys: Option<Cells>,
 }
 
-/// There is no room for the event now.
+/// The event is over the rate limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many events from this device or key: send it again in {} s", after.as_secs() + 1)]
 pub struct TooFast {
-    /// When there is.
+    /// Time until it fits.
     pub after: Duration,
 }
 
 impl Limits {
-    /// Limits that nobody has come near yet.
+    /// Returns limiters without any events.
     pub fn new(settings: &LimitSettings) -> Self {
         let step = Duration::from_hours(1) / settings.device_rate.get();
         let key = |rate: NonZeroU32| Cells::new(KEYS, Duration::from_secs(1) / rate.get(), rate.saturating_mul(TEN));
         Self { devices: Cells::new(DEVICES, step, settings.device_burst), keys: settings.key_rate.map(key) }
     }
 
-    /// Takes room for one event of this device, sent with this key.
+    /// Counts one event of this device, sent with this key.
     pub fn admit(&self, device_id: &DeviceId, key: Option<&str>) -> Result<(), TooFast> {
         self.devices.take(device_id)?;
         let of_key = self.keys.as_ref().zip(key).map_or(Ok(()), |(keys, key)| keys.take(key));
         of_key.inspect_err(|_| self.devices.refund(device_id))
     }
 
-    /// Whether a caller that is known before its body is read has room for anything at all.
+    /// Returns whether one more event of a caller fits, before its body is read.
     pub(crate) fn has_room(&self, device_id: Option<&DeviceId>, key: Option<&str>) -> Result<(), TooFast> {
         device_id.map_or(Ok(()), |device_id| self.devices.has_room(device_id))?;
         self.keys.as_ref().zip(key).map_or(Ok(()), |(keys, key)| keys.has_room(key))
     }
 
-    /// Gives back the room of an event that the queue did not take.
+    /// Refunds an event that the queue refused.
     pub fn refund(&self, device_id: &DeviceId, key: Option<&str>) {
         self.devices.refund(device_id);
         if let Some((keys, key)) = self.keys.as_ref().zip(key) {
@@ -91,16 +91,15 @@ impl Limits {
     }
 }
 
-/// The generic cell rate algorithm (ITU-T I.371), a cell for each place: the time, in nanoseconds
-/// since the start, at which all that was taken is made good again. Own code, since the libraries
-/// for it give nothing back.
+/// The generic cell rate algorithm (ITU-T I.371), a cell for each place: the time at which all events are paid
+/// for, in nanoseconds since the start. Own code, since the libraries for it cannot refund.
 pub(crate) struct Cells {
     full_at: Box<[AtomicU64]>,
     places: RandomState,
     start: Instant,
-    /// How long one event takes to be made good.
+    /// The time one event costs, in nanoseconds.
     step: u64,
-    /// How long all that may be taken at once does.
+    /// The time a whole burst costs, in nanoseconds.
     room: u64,
 }
 
@@ -180,7 +179,7 @@ mod tests {
         }
         let too_fast = limits.admit(&device("a"), None).unwrap_err();
         assert!((1..=60).contains(&too_fast.after.as_secs()), "{too_fast:?}");
-        // Another device is not held up by it.
+        // Another device is not affected.
         limits.admit(&device("b"), None).unwrap();
     }
 
@@ -215,7 +214,7 @@ mod tests {
         }
         let admitted = (0..100).filter(|_| limits.admit(&device("a"), Some("k1")).is_ok()).count();
         assert_eq!(admitted, 3);
-        // Giving back what nobody took makes no room.
+        // A refund of nothing adds nothing.
         for _ in 0..100 {
             limits.refund(&device("b"), None);
         }

@@ -1,4 +1,4 @@
-//! What is counted as it happens: requests, accepted events, and connections that the server has ended.
+//! Counters of requests, accepted events, and connections that the server closed.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -9,10 +9,10 @@ use prometheus_client::{
     registry::Registry,
 };
 
-/// The route of devices, whose histogram is at hand: nothing is looked up for an accept.
+/// The device route. Its histogram is at hand, so an accept needs no lookup.
 pub(crate) const ACCEPT: &str = "/api/sync-event";
 
-/// What is counted as it happens; what waits in the queue is read when it is asked for.
+/// Counters of events as they happen; the queue depth is read at each scrape.
 #[derive(Debug)]
 pub struct Metrics {
     /// Events accepted.
@@ -24,16 +24,16 @@ pub struct Metrics {
     accept_duration: Histogram,
 }
 
-/// Why a connection is ended.
+/// Reason why a connection was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Why {
-    /// It has rested for as long as it may.
+pub(crate) enum CloseReason {
+    /// It was idle for too long.
     Rest,
-    /// Its client was too slow: with a head, or with reading.
+    /// Its client was too slow to send a head, or to read.
     Slow,
-    /// Its head is none.
+    /// Its head is malformed.
     Malformed,
-    /// Others needed its place.
+    /// Its place was needed for others.
     Room,
 }
 
@@ -48,7 +48,7 @@ struct Answered {
     status: &'static str,
 }
 
-impl Why {
+impl CloseReason {
     const ALL: [Self; 4] = [Self::Rest, Self::Slow, Self::Malformed, Self::Room];
 
     fn as_str(self) -> &'static str {
@@ -62,14 +62,14 @@ impl Why {
 }
 
 impl Metrics {
-    /// Nothing counted yet.
+    /// Returns metrics at zero.
     pub fn new() -> Self {
         let durations = Family::new_with_constructor(seconds as fn() -> Histogram);
         let accepted = Answered { route: ACCEPT.into(), status: class(202) };
         let accept_duration = durations.get_or_create_owned(&accepted);
         let refusals = Family::<Code, Counter>::default();
         for code in [429, 503] {
-            // There from the start: a rate needs the 0.
+            // Present from the start: a rate needs the 0.
             drop(refusals.get_or_create(&Code { code }));
         }
         let ignored = Family::<[(&'static str, &'static str); 1], Counter>::default();
@@ -77,14 +77,14 @@ impl Metrics {
             drop(ignored.get_or_create(&[("member", member)]));
         }
         let connections_ended = Family::<[(&'static str, &'static str); 1], Counter>::default();
-        for why in Why::ALL {
+        for why in CloseReason::ALL {
             drop(connections_ended.get_or_create(&[("why", why.as_str())]));
         }
         let accepts = Counter::default();
         Self { accepts, refusals, ignored, connections_ended, durations, accept_duration }
     }
 
-    /// Notes an answer; `route` is the pattern, of which there are few.
+    /// Counts an answer; `route` is the pattern, which bounds the label's values.
     pub(crate) fn answered(&self, route: Cow<'static, str>, status: u16, duration: Duration) {
         if status == 202 && route == ACCEPT {
             return self.accept_duration.observe(duration.as_secs_f64());
@@ -96,26 +96,26 @@ impl Metrics {
         self.durations.get_or_create(&answered).observe(duration.as_secs_f64());
     }
 
-    /// Notes the members that were left out of reports that were taken.
+    /// Counts the members that were left out of accepted reports.
     pub(crate) fn ignored(&self, members: impl Iterator<Item = &'static str>) {
         for member in members {
             self.ignored.get_or_create(&[("member", member)]).inc();
         }
     }
 
-    /// Notes a connection that the server has ended.
-    pub(crate) fn connection_ended(&self, why: Why) {
+    /// Counts a connection that the server closed.
+    pub(crate) fn connection_ended(&self, why: CloseReason) {
         self.connections_ended.get_or_create(&[("why", why.as_str())]).inc();
     }
 
-    /// What this process has counted.
+    /// Returns the registry of this process.
     pub(crate) fn registry(&self) -> Registry {
         let mut registry = registry_of(env!("CARGO_PKG_VERSION"));
         registry.register("accepts", "Events accepted, each of a batch counted", self.accepts.clone());
         registry.register("refusals", "Requests answered with a status from 400 on", self.refusals.clone());
-        let help = "Parts of reports that could not be kept; the reports were taken without them";
+        let help = "Parts left out of accepted reports";
         registry.register("ingest_ignored", help, self.ignored.clone());
-        let help = "Connections that the server has ended, by why";
+        let help = "Connections closed by the server, by reason";
         registry.register("connections_ended", help, self.connections_ended.clone());
         let help = "Time from the head of a request to its answer, by route pattern and class of status";
         registry.register("request_duration_seconds", help, self.durations.clone());

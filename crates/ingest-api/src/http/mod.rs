@@ -1,10 +1,10 @@
-//! What stands before every route: the server and its bounds, who may call, headers, errors and limits.
+//! The layers before every route: the server and its limits, authentication, headers, errors and rate limits.
 //!
-//! In reading order: `server` (connections), [`request_id`] and `perimeter` (what each request passes),
-//! `site` (under which addresses the server is reached), [`headers`], [`cors`], [`tls`]; `route` (a row of the
-//! route table), [`auth`], `session` (with [`cursor`] and [`signing`], which seal), `body` (reading one),
-//! [`limits`], `budget` and `costly` (bounds over all callers), `reads` (threads for what computes);
-//! [`error`], `schema` and [`metrics`].
+//! In reading order: `server` (connections), [`request_id`] and `perimeter` (layers of each request), `site`
+//! (public address and allowed hosts), [`headers`], [`cors`], [`tls`]; `route` (a row of the route table),
+//! [`auth`], `session` (with [`cursor`] and [`signing`], which seal), `body` (reads one), [`limits`], `budget`
+//! and `costly` (limits over all callers), `reads` (threads for reads that compute); [`error`], `schema` and
+//! [`metrics`].
 
 pub mod auth;
 pub(crate) mod body;

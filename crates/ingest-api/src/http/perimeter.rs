@@ -1,5 +1,5 @@
-//! What each request passes before its route: the size of its head, where it comes from, its path, and
-//! a task of its own.
+//! The layer before each route: checks the head's size, the origin and the path, and runs the request in its own
+//! task.
 
 use std::time::Duration;
 
@@ -20,17 +20,16 @@ use super::{
     route::{is_ingest, tidy},
 };
 
-/// The most bytes of a request's header, over all its fields.
+/// Maximum size of a request's header over all fields, in bytes.
 const HEADER_LIMIT: usize = 16 * 1024;
 
-/// How long a request that is no report may wait for its answer. A store that hangs gives no error, so
-/// the wait has this end.
+/// Timeout of a request that is not a report. A store that hangs returns no error, so the wait needs this limit.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Refuses what is too large or comes from another site; all else goes on to its end, also when its
+/// Refuses heads that are too large and requests from other sites. Runs all others to their end, even if the
 /// client hangs up: a driver's future must not be dropped half way.
 ///
-/// Reports need no task: what they wait for is one already (`pisync_core::queue::Producer`).
+/// Reports need no task here: the producer has one (`pisync_core::queue::Producer`).
 pub(crate) async fn perimeter<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,

@@ -1,11 +1,11 @@
-//! Which proxies are believed, and what they say about the client.
+//! Trusted proxies, and the client that their headers name.
 
 use std::{net::IpAddr, str::FromStr};
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 
-/// The networks whose `Forwarded` and `X-Forwarded-*` headers are believed.
+/// The networks whose `Forwarded` and `X-Forwarded-*` headers are trusted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Proxies(pub(super) Vec<Network>);
 
@@ -13,7 +13,7 @@ pub(super) struct Proxies(pub(super) Vec<Network>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network(IpNet);
 
-/// What a believed proxy says about a request.
+/// The forwarding headers of a trusted proxy.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Forwarded {
     pub(super) client: Option<IpAddr>,
@@ -34,18 +34,17 @@ impl FromStr for Network {
 }
 
 impl Proxies {
-    /// Whether an address is one of these.
+    /// Returns whether an address is trusted.
     pub(super) fn include(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.0.contains(&address))
     }
 
-    /// What is said about a request that came from `peer`; nothing where that is no proxy of ours.
+    /// Returns the forwarding of a request from `peer`; empty if that is not a trusted proxy.
     ///
-    /// Of a chain of proxies each adds at the end: the client is the last one that is none of ours. How
-    /// he came is what the proxy in front of him has added; where a proxy sets one value for all, that
-    /// is it.
-    /// Where `Forwarded` (RFC 7239) and `X-Forwarded-*` differ, neither is believed.
+    /// Each proxy of a chain appends its value: the client is the last address that is not trusted. The protocol
+    /// is the value of the proxy that the client reached; if a proxy sets one value for all, that one.
+    /// If `Forwarded` (RFC 7239) and `X-Forwarded-*` differ, neither is used.
     pub(super) fn read(&self, peer: IpAddr, headers: &HeaderMap) -> Forwarded {
         if !self.include(peer) {
             return Forwarded::default();
@@ -58,7 +57,7 @@ impl Proxies {
                 .map(|(_, value)| value.trim().trim_matches('"').to_owned())
                 .collect()
         };
-        // A proxy sets one of the two, and passes the other on as a client sent it.
+        // A proxy sets one of the two and forwards the client's other one unchanged.
         let values = |name: &str, other: &str| match (member(name), list(headers, other)) {
             (found, none) if none.is_empty() => found,
             (none, found) if none.is_empty() => found,
@@ -72,30 +71,31 @@ impl Proxies {
         let protos = values("proto", "x-forwarded-proto");
         let proto = protos.iter().rev().nth(place).or(protos.first());
         Forwarded {
-            // All are ours: the first one has sent it itself.
+            // All are trusted: the first one sent the request itself.
             client: client.copied().unwrap_or_else(|| hops.last().copied().flatten()),
-            // Links are made of it: it is what the proxy before us has set, whatever stands before that.
+            // Links are built from it: the nearest proxy set it, whatever precedes it.
             host: values("host", "x-forwarded-host").pop().filter(|host| is_host(host)),
             is_https: proto.map(|proto| proto.eq_ignore_ascii_case("https")),
         }
     }
 }
 
-/// The members of a list over all its headers, in order.
+/// Returns the members of a list over all its headers, in order.
 fn list(headers: &HeaderMap, name: &str) -> Vec<String> {
     let Ok(name) = HeaderName::from_str(name) else { return Vec::new() };
     let values = headers.get_all(name).filter_map(|value: &HeaderValue| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(|member| member.trim().to_owned()).collect()
 }
 
-/// An address with or without a port, as RFC 7239 and others write it.
+/// Parses an address with or without a port, as RFC 7239 and others write it.
 fn address(text: &str) -> Option<IpAddr> {
     let bare = text.trim_start_matches('[');
     let bare = bare.split_once(']').map_or(bare, |(address, _)| address);
     bare.parse().ok().or_else(|| text.parse().ok().map(|socket: std::net::SocketAddr| socket.ip()))
 }
 
-/// A name or address with or without a port, and nothing that could lead elsewhere.
+/// Returns whether the text is a name or address, with or without a port, and nothing else that would change a
+/// link.
 pub(super) fn is_host(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:[]".contains(&byte);
     (1..=255).contains(&text.len()) && text.bytes().all(fits)
@@ -138,7 +138,7 @@ mod tests {
         for (protos, is_https) in [
             ("https, http", Some(true)),
             ("http, https", Some(false)),
-            // What the client has made up stands before it.
+            // The values that the client invented precede it.
             ("https, http, https", Some(false)),
             ("https", Some(true)),
         ] {

@@ -1,5 +1,5 @@
-//! Threads for reads that compute. The threads of the server take reports: a list of devices that is
-//! matched against a pattern there would keep every report of that thread waiting.
+//! Threads for reads that compute. The server's threads take reports: a device list matched against a pattern
+//! would block every report of its thread.
 
 use std::{io, sync::OnceLock};
 
@@ -14,11 +14,10 @@ use super::error::ApiError;
 /// The threads of this process, once it serves.
 static THREADS: OnceLock<Runtime> = OnceLock::new();
 
-/// How much lower the priority of these threads is than that of the server's threads, 0 to 19 (`nice(2)`): a
-/// report gets the processor first.
+/// Niceness of these threads above the server's threads, 0 to 19 (`nice(2)`): reports get the processor first.
 const NICENESS: i32 = 10;
 
-/// Starts the threads: half as many as there are processors, which leaves the other half to reports.
+/// Starts the threads: half as many as processors, which leaves the other half to reports.
 ///
 /// Fails if the operating system starts no thread.
 pub(crate) fn start() -> io::Result<()> {
@@ -26,7 +25,7 @@ pub(crate) fn start() -> io::Result<()> {
     let mut runtime = Builder::new_multi_thread();
     let runtime =
         runtime.worker_threads(threads).thread_name("reads").on_thread_start(give_way).enable_all().build()?;
-    // Another server of this process has started them.
+    // Another server of this process started them.
     let _ = THREADS.set(runtime);
     Ok(())
 }
@@ -38,7 +37,7 @@ fn give_way() {
     }
 }
 
-/// Begins work on these threads; where they were not started, as in unit tests, on the thread of who asks.
+/// Spawns work on these threads; if they were not started, as in unit tests, on the caller's runtime.
 pub(crate) fn spawn<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
     match THREADS.get() {
         Some(threads) => threads.spawn(work),
@@ -46,8 +45,7 @@ pub(crate) fn spawn<T: Send + 'static>(work: impl Future<Output = T> + Send + 's
     }
 }
 
-/// Returns what `work` returns, which is done on these threads; it goes on to its end, whoever stops
-/// waiting for it.
+/// Runs `work` on these threads and returns its result. It runs to its end even if the caller stops waiting.
 pub(crate) async fn compute<T, E>(work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, ApiError>
 where
     T: Send + 'static,

@@ -1,4 +1,5 @@
-//! The outermost layer: every request gets an id, a duration and a line in the log, and `HEAD` no body.
+//! The outermost layer: adds an id, a duration and a log line to every request, and leaves out the body for
+//! `HEAD`.
 
 use std::{borrow::Cow, time::Instant};
 
@@ -24,15 +25,15 @@ use super::{
 
 const NAME: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The most characters of an id that is taken over.
+/// Maximum length of a caller's id, in characters.
 const LONGEST: usize = 64;
 
-/// The route of a request that has none.
+/// The route of a request without one.
 const UNMATCHED: &str = "unmatched";
 
-/// Puts an id on the answer, whatever it is, and notes how long it took.
+/// Sets the request id on the answer, and logs its duration.
 ///
-/// The id is the caller's where that is 1 to 64 characters of `[A-Za-z0-9._-]`.
+/// Uses the caller's id if it is 1 to 64 characters of `[A-Za-z0-9._-]`.
 pub(crate) async fn note<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
@@ -64,7 +65,7 @@ pub(crate) async fn note<B: MessageBody + 'static>(
             Ok(if is_head { response.map_body(leave_out) } else { response })
         }
         Err(error) => {
-            // Past the layer that gives the headers of all answers.
+            // Outside the layer that sets the headers of all answers.
             let mut response = error.error_response();
             for (name, value) in SECURITY_HEADERS {
                 response.headers_mut().insert(name, HeaderValue::from_static(value));
@@ -85,7 +86,7 @@ fn id(headers: &HeaderMap) -> HeaderValue {
     })
 }
 
-/// The pattern, not the path: a path may name a device.
+/// Returns the pattern, not the path: a path may name a device.
 fn route(request: &ServiceRequest) -> Cow<'static, str> {
     if request.path() == ACCEPT {
         return ACCEPT.into();

@@ -1,5 +1,5 @@
-//! Under which addresses the server is reached, and who calls: by its settings, the connection, and
-//! what proxies say that are believed.
+//! The public address of the server, and the address of a client: from the settings, the connection, and trusted
+//! proxies.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -23,27 +23,27 @@ use super::{
     proxies::{Forwarded, Network, Proxies, is_host},
 };
 
-/// How the server is reached.
+/// Public address, trusted proxies and allowed hosts.
 #[derive(Debug, Clone, Args)]
 pub struct SiteSettings {
-    /// Address of the dashboard as people reach it, such as `https://fleet.example/pisync`: a path is
-    /// one that the proxy in front strips. All links and cookies follow it
+    /// Public address of the dashboard, such as `https://fleet.example/pisync`; the proxy in front strips its
+    /// path. All links and cookies follow it
     #[arg(long, env = "PISYNC_EXTERNAL_URL")]
     pub external_url: Option<ExternalUrl>,
-    /// Networks of proxies whose Forwarded and X-Forwarded-For, -Proto, -Host are believed; several
-    /// with commas [default: none]
+    /// Networks of trusted proxies, whose Forwarded and X-Forwarded-For, -Proto, -Host are used; comma-separated
+    /// [default: none]
     #[arg(long, env = "PISYNC_TRUSTED_PROXIES", value_delimiter = ',', value_name = "CIDR")]
     pub trusted_proxies: Vec<Network>,
-    /// Further names in the Host header that a server on loopback answers to; several with commas
+    /// Further names in the Host header that a server on loopback answers to; comma-separated
     #[arg(long = "allowed-host", env = "PISYNC_ALLOWED_HOSTS", value_delimiter = ',', value_name = "HOST", value_parser = host)]
     pub allowed_hosts: Vec<String>,
 }
 
-/// The address that people know.
+/// The public address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExternalUrl(Url);
 
-/// How the server is reached.
+/// Checks requests and builds links by the public address.
 #[derive(Debug)]
 pub(crate) struct Site {
     external: Option<ExternalUrl>,
@@ -51,17 +51,17 @@ pub(crate) struct Site {
     allowed_hosts: Vec<String>,
     is_loopback: bool,
     is_tls: bool,
-    /// Whether requests are checked; only in the controls of tests they are not.
+    /// Whether requests are checked; false only in the controls of tests.
     is_kept: bool,
 }
 
-/// What probes ask for by whatever name; it tells nothing.
+/// Health checks, allowed by any host name: they show nothing of the fleet.
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
-/// What stands before each path in links, redirects and cookies.
+/// Prefix of each path in links, redirects and cookies.
 static ROOT: OnceLock<String> = OnceLock::new();
 
-/// The path under which people reach the pages: empty, or such as `/pisync`.
+/// Returns the path prefix of the pages: empty, or such as `/pisync`.
 pub(crate) fn root() -> &'static str {
     ROOT.get().map_or("", String::as_str)
 }
@@ -70,7 +70,7 @@ impl FromStr for ExternalUrl {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let form = "an address is http://HOST or https://HOST, at will with a port and a path, and nothing behind it";
+        let form = "an address is http://HOST or https://HOST, optionally with a port and a path, and no more";
         let url = Url::parse(text).map_err(|_| form)?;
         let is_plain = url.query().is_none() && url.fragment().is_none();
         let has_nobody = url.username().is_empty() && url.password().is_none();
@@ -95,7 +95,7 @@ impl ExternalUrl {
 }
 
 impl Site {
-    /// A server with these settings; the first one of a process decides on its [`root`].
+    /// Returns the site of these settings; the first one of a process sets its [`root`].
     pub(crate) fn new(settings: &SiteSettings, bind: SocketAddr, is_tls: bool, is_kept: bool) -> Self {
         if let Some(external) = &settings.external_url {
             let _ = ROOT.set(external.path().to_owned());
@@ -110,19 +110,19 @@ impl Site {
         }
     }
 
-    /// The site of the application.
+    /// Returns the site of the application.
     pub(crate) fn of(request: &HttpRequest) -> Option<&Data<Self>> {
         request.app_data::<Data<Self>>()
     }
 
-    /// Whether the caller reaches the server by `https`: the settings know it best, as the last of several
-    /// proxies may say how the one before it came.
+    /// Returns whether the caller uses `https`. The settings take precedence, since the last of several proxies
+    /// may report the protocol of the one before it.
     pub(crate) fn is_https(&self, request: &HttpRequest) -> bool {
         let external = self.external.as_ref().map(|external| external.0.scheme() == "https");
         self.is_tls || external.or_else(|| self.forwarded(request).is_https).unwrap_or(false)
     }
 
-    /// The address of a page as people reach it: from the settings, a believed proxy, or as it was asked.
+    /// Returns the public address of a page: from the settings, a trusted proxy, or the request.
     pub(crate) fn link(&self, request: &HttpRequest, path: &str) -> String {
         if let Some(external) = &self.external {
             return format!("{}{path}", external.0.as_str().trim_end_matches('/'));
@@ -133,17 +133,17 @@ impl Site {
         format!("{scheme}://{host}{path}")
     }
 
-    /// The address of the client, if it is known to be one: that of a believed proxy is not.
+    /// Returns the address of the client; `None` if only a proxy's address is known.
     pub(crate) fn client(&self, request: &HttpRequest) -> Option<IpAddr> {
         let peer = request.peer_addr()?.ip();
         if self.proxies.include(peer) { self.forwarded(request).client } else { Some(peer) }
     }
 
-    /// Refuses what a page of another site sends by its reader's browser, and what came by a name
-    /// that is none of ours to a server that only this machine is to reach.
+    /// Refuses requests that a page of another site sends by its reader's browser. On loopback it also refuses
+    /// foreign names in the `Host`.
     ///
-    /// A browser puts an `Origin` on all that is no `GET`: what has none is no browser's, so devices
-    /// and programs need no name of ours. Reports are held to it too: a page is not to make them up.
+    /// A browser sends an `Origin` with every method but `GET`. A request without one is not a browser's, so
+    /// devices and programs need no configured name. Reports are checked too: a page must not forge them.
     pub(crate) fn check(&self, method: &Method, request: &HttpRequest) -> Result<(), ApiError> {
         let headers = request.headers();
         let (site, origin) = (headers.get("sec-fetch-site"), headers.get(ORIGIN));
@@ -176,7 +176,7 @@ impl Site {
             || self.external.as_ref().is_some_and(|external| external.0.origin() == origin.origin())
     }
 
-    /// Whether a Host header names this server on loopback. Any port: it may be a forwarded one.
+    /// Returns whether a Host header names this server on loopback. Any port: it may be a forwarded one.
     fn is_ours(&self, host: &str) -> bool {
         let name = without_port(host).to_ascii_lowercase();
         let is_loopback = name.trim_matches(['[', ']']).parse().is_ok_and(|address: IpAddr| address.is_loopback());
@@ -211,7 +211,7 @@ fn host_of(url: &Url) -> String {
 }
 
 fn host(text: &str) -> Result<String, &'static str> {
-    if is_host(text) { Ok(text.to_owned()) } else { Err("a name or an address, at will with a port") }
+    if is_host(text) { Ok(text.to_owned()) } else { Err("a name or an address, optionally with a port") }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! TLS in the process: a certificate that is read again when asked.
+//! TLS in the process, with a certificate that is reloaded on request.
 
 use std::{
     path::{Path, PathBuf},
@@ -15,7 +15,7 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-/// The certificate that new connections are shown.
+/// The certificate for new connections.
 #[derive(Debug)]
 pub struct Certificate {
     chain: PathBuf,
@@ -25,16 +25,16 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// Reads a chain of certificates and its key, both PEM.
+    /// Reads a certificate chain and its key, both PEM.
     ///
-    /// Fails where either cannot be read or they do not belong together.
+    /// Fails if either is unreadable or they do not belong together.
     pub fn open(chain: &Path, key: &Path) -> anyhow::Result<Arc<Self>> {
         let provider = Arc::new(ring::default_provider());
         let held = RwLock::new(Arc::new(read(chain, key, &provider)?));
         Ok(Arc::new(Self { chain: chain.to_owned(), key: key.to_owned(), provider, held }))
     }
 
-    /// Reads the files again; what is not right leaves the old certificate.
+    /// Reloads the files; if they are invalid, the old certificate stays.
     pub fn read_again(&self) {
         match read(&self.chain, &self.key, &self.provider) {
             Ok(new) => {
@@ -47,7 +47,7 @@ impl Certificate {
         }
     }
 
-    /// What the server needs: TLS 1.2 and 1.3 with this certificate.
+    /// Returns the configuration of the server: TLS 1.2 and 1.3 with this certificate.
     pub fn server_config(self: &Arc<Self>) -> Result<ServerConfig, rustls::Error> {
         let builder = ServerConfig::builder_with_provider(Arc::clone(&self.provider));
         let builder = builder.with_safe_default_protocol_versions()?.with_no_client_auth();
@@ -65,7 +65,7 @@ impl ResolvesServerCert for Certificate {
 
 fn read(chain: &Path, key: &Path, provider: &CryptoProvider) -> anyhow::Result<CertifiedKey> {
     if let Err(why) = signing_keys::require_mode(key, 0o007, "chmod 640") {
-        log::warn!(why = why; "the key of the certificate is open to every user of this machine");
+        log::warn!(why = why; "the key of the certificate is readable by every user of this machine");
     }
     let of_chain = || format!("reading {}", chain.display());
     let certificates: Vec<_> = CertificateDer::pem_file_iter(chain)
@@ -73,9 +73,9 @@ fn read(chain: &Path, key: &Path, provider: &CryptoProvider) -> anyhow::Result<C
         .collect::<Result<_, _>>()
         .with_context(of_chain)?;
     ensure!(!certificates.is_empty(), "{} holds no certificate in PEM", chain.display());
-    // The error of a key is not repeated: it may hold what it could not read.
+    // The error of a key is not quoted: it may contain the key.
     let secret = PrivateKeyDer::from_pem_file(key).ok();
-    let secret = secret.with_context(|| format!("{} cannot be read or holds no key in PEM", key.display()))?;
+    let secret = secret.with_context(|| format!("{} is unreadable or contains no key in PEM", key.display()))?;
     CertifiedKey::from_der(certificates, secret, provider)
         .with_context(|| format!("{} and {} do not belong together", chain.display(), key.display()))
 }

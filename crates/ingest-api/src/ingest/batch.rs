@@ -20,50 +20,50 @@ use crate::{
     state::State,
 };
 
-/// What became of a batch.
+/// The answer to a batch.
 #[derive(Debug, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Answer {
-    /// How many reports are queued.
+    /// Number of reports that are queued.
     accepted: usize,
-    /// The others, in the order of the batch.
+    /// The refused reports, in the order of the batch.
     rejected: Vec<Rejected>,
-    /// What was left out of the reports that are queued; absent if nothing was.
+    /// Parts left out of the queued reports; absent if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     ignored: Vec<Ignored>,
-    /// In how many seconds to report again, where all reports are of one device and the server
-    /// spreads its fleet.
+    /// Seconds until the device's next report, if all reports are from one device and the server spreads its
+    /// fleet.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_report_in: Option<i64>,
 }
 
-/// A report that was not taken.
+/// A refused report.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Rejected {
-    /// Its place in the batch, from 0.
+    /// Index in the batch, from 0.
     index: usize,
-    /// A short stable word. `malformed`, `missing`, `invalid` and `forbidden` are final. Any other
-    /// (`too_fast`, `queue_full`, `unavailable`, `unread`) means that the report is to be sent again later.
+    /// A short stable word. `malformed`, `missing`, `invalid` and `forbidden` are final. After any other
+    /// (`too_fast`, `queue_full`, `unavailable`, `unread`), send the report again later.
     code: &'static str,
-    /// What is wrong, for people.
+    /// Description of the fault, for people.
     detail: String,
 }
 
-/// The reports of a batch on their way.
+/// The reports of a batch, sorted into valid and refused ones.
 #[derive(Default)]
 struct Sorted {
     /// The reports to queue.
     events: Vec<SyncEvent>,
-    /// Their places in the batch.
+    /// Their indexes in the batch.
     places: Vec<usize>,
-    /// The others, each with why.
+    /// The refused reports, each with its error.
     refused: Vec<(usize, ApiError)>,
-    /// What was left out, by the place of the report.
+    /// Parts left out, by the index of the report.
     ignored: Vec<(usize, models::Ignored)>,
 }
 
-/// Queues the good reports and names the others; 202 once Redis has all that it says are accepted.
+/// Queues the valid reports and lists the others; 202 once Redis has all accepted ones.
 #[utoipa::path(
     post,
     path = "/api/v1/sync-events",
@@ -76,7 +76,7 @@ struct Sorted {
         (Reports = "application/json"),
         (String = "application/x-ndjson"),
     )),
-    responses((status = 202, description = "The good reports are queued", body = Answer))
+    responses((status = 202, description = "The valid reports are queued", body = Answer))
 )]
 pub(crate) async fn post(
     request: HttpRequest,
@@ -85,7 +85,7 @@ pub(crate) async fn post(
     state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     state.limits.has_room(caller.device_id(), caller.key_id())?;
-    // Held to the end: what is made of it is in memory until Redis has it.
+    // Held to the end: the parsed reports are in memory until Redis has them.
     let (form, body) = bodies::many(&request, payload).await?;
     let batch = read(form, &body)?;
     let has_unread = batch.has_unread();
@@ -104,7 +104,7 @@ pub(crate) async fn post(
         return Err(error.into());
     }
     let mut answer = sorted.answer(taken, &caller, &state);
-    // The batch's own is of no report: it is said at the first.
+    // A fault of the batch itself belongs to no report: the answer lists it at the first.
     let of_batch = batch_ignored.map(|ignored| Ignored::new(0, ignored));
     answer.ignored = Ignored::bounded(of_batch.into_iter().chain(answer.ignored).collect());
     state.metrics.accepts.inc_by(answer.accepted as u64);
@@ -113,14 +113,14 @@ pub(crate) async fn post(
     Ok(HttpResponse::Accepted().json(answer))
 }
 
-/// The error of the first event, if no event was taken.
+/// Returns the error of the first event, if no event was queued.
 fn none_taken(taken: &[Result<(), PushError>]) -> Option<PushError> {
     let is_none = taken.iter().all(Result::is_err);
     taken.iter().find_map(|taken| taken.as_ref().err().cloned()).filter(|_| is_none)
 }
 
 impl Sorted {
-    /// What became of each; the limits of those that were not taken are given back.
+    /// Returns the answer; refunds the rate limits of the reports that were not queued.
     fn answer(self, taken: Vec<Result<(), PushError>>, caller: &Caller, state: &State) -> Answer {
         let (mut refused, mut left) = (self.refused, HashSet::new());
         let mut events = self.events;
@@ -155,7 +155,7 @@ fn read(form: Form, body: &Bytes) -> Result<Batch, InvalidBatch> {
     }
 }
 
-/// The reports to queue, and the others with why.
+/// Sorts a batch into the reports to queue, and the refused ones with their errors.
 fn sort(batch: Batch, caller: &Caller, state: &State) -> Sorted {
     let mut sorted = Sorted { events: Vec::with_capacity(batch.reports.len()), ..Sorted::default() };
     for (index, report) in batch.reports.into_iter().enumerate() {
@@ -178,14 +178,14 @@ fn admit(report: Result<Report, InvalidEvent>, caller: &Caller, state: &State) -
     Ok(report)
 }
 
-/// In how many seconds the device that all these are of is to report again.
+/// Returns the seconds until the device's next report, if the batch is from one device.
 fn next_report(events: &[SyncEvent], interval: SignedDuration, now: Timestamp) -> Option<i64> {
     let device = &events.first()?.device_id;
     let is_one = events.iter().all(|event| event.device_id == *device);
     is_one.then(|| next_report_in(device, interval, now).as_secs())
 }
 
-/// The answer where nothing was taken though not all is invalid: to try again, if that helps any.
+/// Returns the error if all reports were refused, not all as invalid: a retryable one, if there is any.
 fn first_refusal(refused: Vec<(usize, ApiError)>) -> ApiError {
     let (mut fast, mut others): (Vec<_>, Vec<_>) =
         refused.into_iter().map(|(_, error)| error).partition(|error| matches!(error, ApiError::TooFast { .. }));

@@ -1,7 +1,6 @@
-//! Bodies of reports: whatever clients write into their headers, JSON is taken for what it is.
+//! Reads bodies of reports: JSON is accepted whatever the headers say.
 //!
-//! A final answer loses a report for good, so it is given only to what no further try could mend, and
-//! it names the cause.
+//! A final error loses a report for good. So it is returned only if no retry could help, and it names the cause.
 
 use std::borrow::Cow;
 
@@ -16,10 +15,10 @@ use crate::http::{
     error::ApiError,
 };
 
-/// What some editors write before a text.
+/// The byte order mark, which some editors write before a text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// One report: the body of `POST /api/sync-event`.
+/// Reads one report: the body of `POST /api/sync-event`.
 pub(super) async fn one(request: &HttpRequest, payload: Payload) -> Result<Body, ApiError> {
     let body = body::read(request, payload).await?;
     let text = json(request, &body, "application/json")?;
@@ -31,26 +30,25 @@ pub(super) async fn one(request: &HttpRequest, payload: Payload) -> Result<Body,
     Ok(body)
 }
 
-/// Many reports: the body of `POST /api/v1/sync-events`, and its form.
+/// Reads many reports: the body of `POST /api/v1/sync-events`, and its form.
 pub(super) async fn many(request: &HttpRequest, payload: Payload) -> Result<(Form, Body), ApiError> {
     let said = body::form(request);
     let body = body::read(request, payload).await?;
     let text = json(request, &body, "application/json or application/x-ndjson")?;
     let body = body.narrowed(text);
-    // What says that it is lines may still be one array or one object.
+    // A body declared as lines may still be one array or one object.
     let are_lines = said == Some(Form::Lines) && !body.starts_with(b"[") && names_of_object(&body).is_none();
     let form = if are_lines { Form::Lines } else { form(&body) };
     Ok((form, body))
 }
 
-/// The form of a body that does not say, or says wrongly, that it is lines: more than one value, or one
-/// report alone.
+/// Returns the form of a body without a type or with a wrong one: several values, or a single report.
 fn form(body: &[u8]) -> Form {
     if !body.starts_with(b"{") {
         return Form::Json;
     }
     let Some(names) = names_of_object(body) else {
-        // What is broken in its first line is still a batch, if it is one.
+        // An array or object broken in its first line is still a batch.
         let is_batch = memchr::memmem::find(body, b"\"events\"").is_some();
         return if is_batch || !body.contains(&b'\n') { Form::Json } else { Form::Lines };
     };
@@ -59,8 +57,8 @@ fn form(body: &[u8]) -> Form {
     if is_report { Form::One } else { Form::Json }
 }
 
-/// The JSON in a body, whatever its header says: without a byte order mark, and without zeros and white
-/// space around it.
+/// Returns the JSON in a body, whatever its header says, without a byte order mark and without surrounding zeros
+/// and white space.
 fn json(request: &HttpRequest, body: &Bytes, accept: &'static str) -> Result<Bytes, ApiError> {
     if let Some(name) = wide(body) {
         return Err(ApiError::malformed(format!("the body is {name}: send it as UTF-8")));
@@ -76,7 +74,7 @@ fn json(request: &HttpRequest, body: &Bytes, accept: &'static str) -> Result<Byt
     Ok(body.slice_ref(text))
 }
 
-/// The name of an encoding with more than one byte for each character, if the body is in one.
+/// Returns the name of an encoding with more than one byte for each character, if the body has one.
 fn wide(body: &[u8]) -> Option<Cow<'static, str>> {
     match body {
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Some("UTF-32".into()),

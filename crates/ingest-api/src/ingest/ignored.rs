@@ -1,37 +1,37 @@
-//! What was left out of the reports that were taken, as the answers say it.
+//! The parts left out of accepted reports, as the answers list them.
 
 use pisync_core::models::{self, Details};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// The most parts that one answer names: a batch cannot make it long.
+/// Maximum number of parts in one answer, which bounds the answer's length.
 const NAMED: usize = 1_000;
 
-/// A part of a report that could not be kept. The report was taken without it.
+/// A part of a report that could not be stored. The report was accepted without it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Ignored {
-    /// The report's place in the batch, from 0; 0 for a report alone, and for `/sentAt`.
+    /// Index of the report in the batch, from 0; 0 for a single report, and for `/sentAt`.
     index: usize,
-    /// JSON pointer (RFC 6901) to the part, from the report on; `/sentAt` is the batch's own.
+    /// JSON pointer (RFC 6901) to the part, from the report on; `/sentAt` belongs to the batch.
     pointer: String,
-    /// Why it could not be kept, for people.
+    /// Reason for people.
     detail: String,
 }
 
 impl Ignored {
-    /// A part of the report at `index`.
+    /// Returns a part of the report at `index`.
     pub(super) fn new(index: usize, ignored: models::Ignored) -> Self {
         Self { index, pointer: ignored.pointer.into_owned(), detail: ignored.detail.into_owned() }
     }
 
-    /// The member of the report that it is, or is in.
+    /// Returns the top-level member of the report that contains the part.
     pub(super) fn member(&self) -> &'static str {
         let member = self.pointer.split('/').nth(1);
         let mut known = Details::NAMES.into_iter().chain(["sentAt"]);
         known.find(|name| Some(*name) == member).unwrap_or("more")
     }
 
-    /// These, as many as an answer names, the last of which says how many more there are.
+    /// Returns at most [`NAMED`] parts; the last one counts the rest.
     pub(super) fn bounded(mut all: Vec<Self>) -> Vec<Self> {
         let more = all.len().saturating_sub(NAMED);
         if more > 0 {

@@ -1,4 +1,4 @@
-//! The two routes that devices report to: one report, and many at once.
+//! The two routes of devices: one report, and many at once.
 
 pub(crate) mod batch;
 mod bodies;

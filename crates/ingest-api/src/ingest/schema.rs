@@ -1,4 +1,4 @@
-//! What a batch is in the `OpenAPI` document.
+//! The schema of a batch in the `OpenAPI` document.
 
 use pisync_core::models::{
     ReportBody,
@@ -7,12 +7,12 @@ use pisync_core::models::{
 use serde::Serialize;
 use utoipa::{ToSchema, openapi::Schema};
 
-/// A batch that says what the device's clock shows while it sends.
+/// A batch with the time of the device's clock when it was sent.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SentReports {
-    /// The device's clock; beyond two minutes off, all times of the batch are set right by as much.
-    /// What is no time is left out.
+    /// Time of the device's clock. If it is off by more than two minutes, all times of the batch are corrected
+    /// by the difference. An invalid time is left out.
     #[schema(schema_with = sent_at, required = false)]
     sent_at: Option<String>,
     /// 1 to 1,000 reports.
@@ -25,14 +25,14 @@ pub(super) struct SentReports {
 #[schema(value_type = Vec<ReportBody>, min_items = 1, max_items = 1_000)]
 pub(super) struct ReportList(Vec<()>);
 
-/// What a batch may be.
+/// The forms of a batch.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "it is read by hand, see Batch; this is its description")]
 pub(super) enum Reports {
     /// 1 to 1,000 reports.
     Alone(ReportList),
-    /// The same with the device's clock.
+    /// 1 to 1,000 reports with the time of the device's clock.
     Sent(SentReports),
 }
 

@@ -24,18 +24,18 @@ const MESSAGE: &str = "Sync event queued successfully";
 /// The answer to nearly every report, made once.
 const QUEUED: &str = r#"{"success":true,"message":"Sync event queued successfully"}"#;
 
-/// The answer to a report that was taken.
+/// The answer to an accepted report.
 #[derive(Serialize, ToSchema)]
 struct Queued {
     success: bool,
     message: &'static str,
-    /// What was left out of the report; absent if nothing was.
+    /// Parts left out of the report; absent if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     ignored: Vec<Ignored>,
 }
 
-/// Parses the event, queues it, and answers 202 once Redis has it; never before.
+/// Parses the report, queues it, and answers 202 once Redis has it, never before.
 #[utoipa::path(
     post,
     path = "/api/sync-event",
@@ -71,7 +71,7 @@ pub(crate) async fn post(
     Ok(HttpResponse::build(StatusCode::ACCEPTED).content_type(ContentType::json()).body(QUEUED))
 }
 
-/// The time of receipt, in milliseconds as everything that is stored.
+/// Returns the time of receipt, in milliseconds like all stored times.
 pub(super) fn now() -> Timestamp {
     in_millis(Timestamp::now())
 }

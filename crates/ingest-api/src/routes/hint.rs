@@ -1,40 +1,42 @@
-//! What a path that there is not was meant to be: written in another way, or misspelt.
+//! Suggests the intended route for an unknown path: in another spelling, or misspelt.
 
 use actix_web::http::Method;
 
 use super::all;
 use crate::http::route::{Resource, tidy};
 
-/// The most letters that are wrong in a path that is still known.
+/// Maximum number of wrong letters in a path that is recognised.
 const MISSPELT: usize = 2;
 
-/// The most characters of a path that an answer repeats.
+/// Maximum length of a path that an answer quotes, in characters.
 const SHOWN: usize = 100;
 
-/// Returns "did you mean …?" with the methods and the path of a route, if one is near.
+/// Returns "did you mean …?" with the methods and the path of a similar route, if there is one.
 pub(super) fn of(method: &Method, path: &str) -> Option<String> {
-    // The answer to `HEAD` is that to `GET`.
+    // `HEAD` is answered as `GET`.
     let method = if method == Method::HEAD { &Method::GET } else { method };
     let came = parts(path);
     let near = all().filter_map(|resource| Some((distance(resource, &came)?, resource)));
-    // Of those that are equally near, the one that takes the method.
+    // Of equally similar routes, the one with the method.
     let (_, meant) = near.min_by_key(|(distance, resource)| (*distance, !resource.takes(method)))?;
     let methods = if meant.takes(method) { method.to_string() } else { meant.allow().replace(", ", " or ") };
     Some(format!("did you mean {methods} {}?", filled(meant, &came)))
 }
 
-/// The parts of a path without what careless programs add to them.
+/// Returns the segments of a path without the additions of careless programs.
 fn parts(path: &str) -> Vec<String> {
     let decoded = tidy::decode(path);
     let part = |part: &str| {
-        // `;x=1` is a parameter of a part, which no route here has; of a query too much was escaped.
+        // `;x=1` is a parameter of a segment, which no route here has; an escaped query becomes a part of the
+        // path.
         let part = part.split([';', '?', '#']).next().unwrap_or_default();
         part.trim_matches(|c: char| c.is_whitespace() || c.is_control() || "\"'<>,".contains(c)).to_owned()
     };
     decoded.replace('\\', "/").split('/').map(part).filter(|part| !part.is_empty() && part != ".").collect()
 }
 
-/// How far a path is from that of a route, in what differs of it and then in letters; none if it is none.
+/// Returns the distance between a path and a route, in segments and then in letters; `None` if they are not
+/// similar.
 fn distance(resource: &Resource, came: &[String]) -> Option<(usize, usize)> {
     let pattern: Vec<_> = resource.path.split('/').filter(|part| !part.is_empty()).collect();
     if pattern.is_empty() || came.is_empty() || pattern.iter().any(|part| part.contains(':')) {
@@ -57,7 +59,7 @@ fn distance(resource: &Resource, came: &[String]) -> Option<(usize, usize)> {
     }
 }
 
-/// How many letters of a part are wrong, in any case and with any hyphens. An id is never wrong.
+/// Returns the number of wrong letters in a segment, ignoring case and hyphens. An id is never wrong.
 fn wrong_letters(pattern: &str, came: &str) -> usize {
     if pattern.starts_with('{') {
         return 0;
@@ -69,11 +71,11 @@ fn wrong_letters(pattern: &str, came: &str) -> usize {
         return usize::from(pattern != came);
     }
     let wrong = strsim::damerau_levenshtein(&pattern, &came);
-    // Of a short word nearly all would be wrong.
+    // In a short word nearly all would be wrong.
     if wrong > pattern.len() / 4 { MISSPELT + 1 } else { wrong }
 }
 
-/// The path of a route with the ids that came.
+/// Returns the path of a route with the received ids.
 fn filled(resource: &Resource, came: &[String]) -> String {
     let pattern: Vec<_> = resource.path.split('/').filter(|part| !part.is_empty()).collect();
     let skipped = came.len().saturating_sub(pattern.len());

@@ -14,12 +14,12 @@ use crate::{
     ingest,
 };
 
-/// Every route there is, with who may use it.
+/// Returns every route, with its access.
 pub fn all() -> impl Iterator<Item = &'static Resource> {
     ingest::ROUTES.iter().chain(api::ROUTES).chain(dashboard::ROUTES)
 }
 
-/// Every route with the scope that it demands and the origins that may read, and a problem for everything else.
+/// Configures every route with its scope and its origins, and a problem for all other paths.
 pub fn table(config: &mut ServiceConfig, origins: &Origins) {
     config
         .app_data(web::QueryConfig::default().error_handler(|error, _| bad_query(&error).into()))
@@ -37,7 +37,7 @@ fn bad_query(error: &QueryPayloadError) -> ApiError {
         QueryPayloadError::Deserialize(error) => error.to_string(),
         error => error.to_string(),
     };
-    // The reader of queries gives no more than its sentence, with the name in it.
+    // The query parser returns only its sentence, with the name in it.
     let name = said.split('`').nth(1).map(|name| format!("/{name}"));
     match (said.split_once('`').map(|(what, _)| what.trim_end()), name) {
         (Some("duplicate field"), Some(pointer)) => ApiError::invalid(pointer, "is given twice: give it once"),

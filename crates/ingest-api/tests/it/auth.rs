@@ -1,4 +1,4 @@
-//! Who may call, and what a caller is told; over the real process with files that its verbs made.
+//! Authentication, and the answers to refused callers, over the real process with files of its commands.
 
 use nix::sys::signal::Signal;
 use reqwest::{Client, Method, Response, header::HeaderMap};
@@ -11,7 +11,7 @@ use testkit::{
 const EVENT: &str = "/api/sync-event";
 const LISTS: [&str; 3] = ["/api/device/pibook-1/sync-history", "/api/devices/repeated-failures", SILENCES];
 const SILENCES: &str = "/api/v1/silences";
-/// What people do about alerts; an event is no silence, and nothing is of these names.
+/// Actions on alerts; an event is not a valid silence, and no item has these names.
 const OPERATED: [(Method, &str, u16); 3] = [
     (Method::POST, SILENCES, 400),
     (Method::DELETE, "/api/v1/silences/000000000000000000000000", 404),
@@ -78,7 +78,7 @@ async fn each_scope_opens_its_routes_and_no_others() {
             }
         }
     }
-    // Another method of a closed route tells nothing either.
+    // Another method of a closed route reveals nothing either.
     assert_eq!(call(&api, Method::DELETE, EVENT, None, "").await.status().as_u16(), 401);
     finish(env).await;
 }
@@ -95,7 +95,7 @@ async fn a_device_posts_for_itself_alone_and_only_while_its_epoch_lives() {
     for token in [&old, &new] {
         assert_eq!((posts(&api, token, "a").await, posts(&api, token, "b").await), (202, 403));
     }
-    // "a" is 61 in hex: another device's name over the same MAC is no token at all.
+    // "a" is 61 in hex: another device's name over the same MAC is not a token.
     assert_eq!(posts(&api, &new.replace("_61_", "_62_"), "b").await, 401);
 
     keys(&env, &["revoke-device-key", "1"]).await;
@@ -169,7 +169,7 @@ async fn refusals_leave_no_secret_in_the_most_talkative_log() {
         let request = Client::new().post(&url).bearer_auth(key).json(&body("b", hours_ago(1), false));
         assert!(request.send().await.unwrap().status().is_client_error());
     }
-    service.says("does not reach").await;
+    service.says("does not cover").await;
     let log = service.log();
     for key in [&read, &device] {
         assert!(!log.contains(key.rsplit('_').next().unwrap()), "a key is in the log");

@@ -1,4 +1,4 @@
-//! Who may use which route: every route of the table, by every kind of caller, in every mode.
+//! Access to every route of the table, by every kind of caller, in every mode.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ use crate::{
     signing::signing_key,
 };
 
-/// Someone who calls, with all that they can show.
+/// A caller with all its credentials.
 #[derive(Debug, Clone)]
 enum Caller {
     Nobody,
@@ -31,7 +31,7 @@ enum Caller {
 }
 
 impl Caller {
-    /// Whether the caller is to be let in.
+    /// Returns whether the caller is to be admitted.
     fn may(&self, endpoint: &Endpoint, path: &str, mode: &str) -> bool {
         let is_open = mode != "enforce";
         let scope = match self {
@@ -45,10 +45,10 @@ impl Caller {
             Access::Everyone => true,
             Access::Key(demanded) => is_open || (reaches(demanded) && (!is_session || demanded == Scope::Read)),
             Access::Page => is_open || reaches(Scope::Read) || matches!(self, Self::Link(_)),
-            // A session is looked at before the mode: it says who acts.
+            // A session is checked before the mode: it names the author.
             Access::OperatorPage if mode == "observe" && is_session => reaches(Scope::Operate),
             Access::OperatorPage => is_open || reaches(Scope::Operate),
-            // The token of its session, which this test knows of operators alone.
+            // The token of its session, which this test has for operators only.
             Access::OperatorForm if mode == "off" => is_session && reaches(Scope::Operate) && path != "/share",
             Access::OperatorForm => is_session && reaches(Scope::Operate),
         }
@@ -79,7 +79,7 @@ impl fmt::Display for Caller {
     }
 }
 
-/// Every kind of caller, and the link that was shared.
+/// Returns every kind of caller, and the shared link.
 async fn callers(env: &TestEnv, api: &Api, all: &[(Scope, String)]) -> (Vec<Caller>, String) {
     let mut callers = vec![Caller::Nobody, Caller::Device(keys(env, &["device-token", "pibook-1"]).await)];
     let mut link = String::new();
@@ -169,7 +169,7 @@ async fn every_route_lets_in_whom_its_scope_names_and_nobody_else() {
                 }
                 cells += 1;
             }
-            // What is not there is no way in either.
+            // An unknown route does not admit anyone either.
             if let Access::Key(_) = resource.endpoints[0].access {
                 for method in [Method::PUT, Method::PATCH, Method::OPTIONS, Method::HEAD] {
                     let url = format!("{}{path}", api.url);
@@ -183,7 +183,7 @@ async fn every_route_lets_in_whom_its_scope_names_and_nobody_else() {
     env.finish().await;
 }
 
-/// A route that is open is one by a decision that is made here again.
+/// An open route is a decision, which this list repeats.
 #[test]
 fn open_to_everyone_are_these_routes_alone() {
     let is_open = |endpoint: &&Endpoint| endpoint.access == Access::Everyone;
@@ -203,7 +203,7 @@ fn open_to_everyone_are_these_routes_alone() {
     assert_eq!(open, known);
 }
 
-/// What the documentation describes is in the table, so that it has a scope.
+/// Every documented route is in the table, so that it has a scope.
 #[tokio::test]
 async fn every_documented_route_is_in_the_table() {
     let env = TestEnv::new();

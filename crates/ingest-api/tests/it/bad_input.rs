@@ -1,5 +1,4 @@
-//! Whatever is sent, the answer is a problem with a 4xx, soon and in little memory, and a good
-//! request beside it still succeeds.
+//! Any input gets a problem with a 4xx, soon and in little memory, and a good request beside it succeeds.
 
 use std::{io::Write, time::Duration};
 
@@ -14,7 +13,7 @@ use tokio::{
     time::timeout,
 };
 
-/// A bad request is answered within this time.
+/// Time limit for the answer to a bad request.
 const SOON: Duration = Duration::from_secs(5);
 
 async fn good(api: &Api) {
@@ -23,7 +22,7 @@ async fn good(api: &Api) {
     assert_eq!(answer.status().as_u16(), 202);
 }
 
-/// Checks that the answer is a problem, and that the API is well.
+/// Checks that the answer is a problem, and that the API is ready.
 async fn refused(api: &Api, what: &str, status: u16, request: RequestBuilder) -> Value {
     let answer: Response = timeout(SOON, request.send()).await.expect("soon").unwrap_or_else(|e| panic!("{what}: {e}"));
     assert_eq!(answer.status().as_u16(), status, "{what}: {}", answer.text().await.unwrap());
@@ -46,7 +45,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     packed.finish().unwrap()
 }
 
-/// A GiB of zeros, packed: the same packed MiB again and again, which is one gzip file by the rules.
+/// Returns a GiB of zeros, packed: the same packed MiB repeated, which is one valid gzip file.
 fn bomb() -> Vec<u8> {
     gzip(&vec![b'0'; 1 << 20]).repeat(1 << 10)
 }
@@ -99,7 +98,7 @@ async fn a_body_that_is_no_event_is_named() {
     for fine in ["\"$where\"", "\"a.b\"", "\"..\"", "\"a/b\""] {
         assert_eq!(post(with("deviceId", fine).into()).send().await.unwrap().status().as_u16(), 202, "{fine}");
     }
-    // A clock is never a reason to refuse: year 0, a leap second, the end of time.
+    // A clock is never a reason for a refusal: year 0, a leap second, the end of time.
     for clock in ["\"0001-01-01T00:00:00Z\"", "\"2016-12-31T23:59:60Z\"", "\"9999-12-30T00:00:00Z\"", "0", "-1"] {
         assert_eq!(post(with("timestamp", clock).into()).send().await.unwrap().status().as_u16(), 202, "{clock}");
     }
@@ -122,7 +121,7 @@ async fn what_is_packed_wrongly_or_into_too_much_is_refused_cheaply() {
         let bomb = bomb();
         assert!(bomb.len() < 1 << 21, "{}", bomb.len());
         for _ in 0..4 {
-            // As one that fits by its packed size, and as one that does not even do that.
+            // Once within the packed limit, and once above it.
             refused(&api, "a bomb", 413, post("gzip", bomb[..bomb.len().min(1 << 20)].to_vec())).await;
         }
         assert!(peak_memory(&api) < peak + 24_000, "{peak} kB became {} kB", peak_memory(&api));
@@ -161,7 +160,7 @@ async fn a_query_or_path_that_cannot_be_is_a_problem() {
     for id in ["%00", "a%00b", &"x".repeat(2_049)] {
         refused(&api, id, 400, history(id)).await;
     }
-    // Another program may have called a device so.
+    // Another program may have named a device so.
     for id in ["%E2%80%AE", "a%0Ab", "%20", &"x".repeat(129)] {
         assert_eq!(history(id).send().await.unwrap().status().as_u16(), 200, "{id}");
     }
@@ -170,7 +169,7 @@ async fn a_query_or_path_that_cannot_be_is_a_problem() {
             let url = format!("{}/api/v1/devices/{id}{of_device}", api.url);
             refused(&api, &url, 400, client.get(&url)).await;
         }
-        // A device may be called so: it is looked for, and nothing else is.
+        // A device may have this name: the search finds exactly it.
         for id in ["..%2f..%2fetc%2fpasswd", "a%2Fb", "%ff", "a%0Ab"] {
             let answer = client.get(format!("{}/api/v1/devices/{id}{of_device}", api.url)).send().await.unwrap();
             assert!(matches!(answer.status().as_u16(), 200 | 404), "{id}{of_device}: {}", answer.status());
@@ -187,10 +186,10 @@ async fn a_query_or_path_that_cannot_be_is_a_problem() {
     env.finish().await;
 }
 
-/// Sends bytes as they are; what the server says until it closes or `SOON` is over.
+/// Sends raw bytes; returns the answer until the server closes or `SOON` is over.
 async fn raw(api: &Api, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(api.url.trim_start_matches("http://")).await.unwrap();
-    // The server may have refused before it has read all.
+    // The server may refuse before it has read all.
     let _ = stream.write_all(bytes).await;
     let mut said = Vec::new();
     let _ = timeout(SOON, stream.read_to_end(&mut said)).await;
@@ -236,7 +235,7 @@ async fn what_breaks_the_rules_of_http_is_refused_and_harms_nobody() {
         assert!(said.is_empty() || said.starts_with("HTTP/1.1 4"), "{what}: {said}");
         good(&api).await;
     }
-    // Requests that are sent together are answered one after the other.
+    // Pipelined requests are answered one after the other.
     let one = format!("{}{report}", head(&format!("Content-Length: {}\r\n", report.len())));
     let last = format!("{}{report}", head(&format!("Content-Length: {}\r\n{close}", report.len())));
     let said = raw(&api, format!("{one}{one}{last}").as_bytes()).await;
@@ -260,7 +259,7 @@ async fn slow_clients_do_not_hold_the_server() {
     env.finish().await;
 }
 
-/// Sends the head of a request a byte at a time, and never ends it; what the server says at last.
+/// Sends the head of a request a byte at a time and never ends it; returns the final answer.
 async fn dribble(address: String) -> Vec<u8> {
     let (mut read, mut write) = TcpStream::connect(address).await.unwrap().into_split();
     write.write_all(b"POST /api/sync-event HTTP/1.1\r\nHost: x\r\nX-Slow: ").await.unwrap();
@@ -275,7 +274,7 @@ async fn dribble(address: String) -> Vec<u8> {
     said
 }
 
-/// The most memory that the process ever had, in kB.
+/// Returns the peak memory of the process, in kB.
 fn peak_memory(api: &Api) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", api.service.pid())).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();

@@ -83,7 +83,7 @@ async fn a_month_offline_is_taken_at_once_and_a_device_that_goes_on_is_told_when
         let wait: u64 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
         assert!((1..=124).contains(&wait), "{wait}");
     }
-    // Nobody else is held up by it, not even in the same batch.
+    // No other device is affected, not even in the same batch.
     let mixed = json!([more[0], body("other", hours_ago(1), false)]).to_string();
     let said = answer(post(&api, "application/json", mixed).await, 202).await;
     assert_eq!((&said["accepted"], &said["rejected"][0]["index"]), (&1.into(), &0.into()));
@@ -97,7 +97,7 @@ async fn of_a_batch_what_finds_room_is_taken_and_the_rest_is_named_to_be_sent_ag
     let env = TestEnv::new();
     let room = (10 * env.queue().partitions().len()).to_string();
     let api = env.api(&["--max-queue", &room, "--device-burst", "120"]).await;
-    // All of one device, so of one partition, which has room for ten.
+    // All from one device, so of one partition, which has room for ten.
     let now = hours_ago(0);
     let report = |number| body("one", now - SignedDuration::from_mins(number), false);
     let reports: Vec<_> = (0..100).map(report).collect();
@@ -106,11 +106,11 @@ async fn of_a_batch_what_finds_room_is_taken_and_the_rest_is_named_to_be_sent_ag
     for (place, rejected) in said["rejected"].as_array().unwrap().iter().enumerate() {
         assert_eq!((&rejected["index"], &rejected["code"]), (&json!(place + 10), &json!("queue_full")));
     }
-    // Nothing is taken for want of room: 503, and to come back later.
+    // No report is accepted while the queue is full: 503, to be retried later.
     let refused = post(&api, "application/json", json!(reports).to_string()).await;
     assert!(refused.headers().contains_key("retry-after"));
     answer(refused, 503).await;
-    // What was not taken cost its device nothing: it may send all of the rest, and none twice.
+    // Refused reports were refunded: the device may send all of them, and none twice.
     let _worker = env.worker("worker.log", &[]).await;
     let mut left = reports[10..].to_vec();
     for _ in 0..50 {
@@ -134,7 +134,7 @@ async fn a_partition_that_takes_nothing_refuses_its_own_reports_alone() {
     let env = TestEnv::new();
     let (api, queue) = (env.api(&[]).await, env.queue());
     let broken = queue.partition_of(&DeviceId::parse("pibook-0").unwrap());
-    // Something else lies where its list would be.
+    // Another value is at the key of its list.
     let key = format!("{{}}:{{q:{:02}}}:ready", broken.number());
     env.redis(&["SET", &key, "no list"]).await;
     let reports: Vec<_> = (0..40).map(|i| body(&format!("pibook-{i}"), hours_ago(1), false)).collect();
@@ -163,7 +163,7 @@ async fn a_device_reports_for_itself_alone_and_its_own_reports_are_taken_all_the
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     };
     keys(&["new-device-key"]).await;
-    // As it is typed; reports with this name in any form are its own.
+    // As typed; reports with this name in any form belong to it.
     let token = keys(&["device-token", " e\u{301}cole "]).await;
     let keys_file = env.path("keys.toml").display().to_string();
     std::fs::write(&keys_file, "").unwrap();

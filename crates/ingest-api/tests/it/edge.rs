@@ -1,4 +1,4 @@
-//! What a stranger can do to the server without a key: hold it, fill it, or use somebody's browser.
+//! Attacks by a stranger without a key: to hold the server, fill it, or use somebody's browser.
 
 use std::{io::Write, time::Duration};
 
@@ -23,7 +23,7 @@ async fn open(api: &Api) -> TcpStream {
     TcpStream::connect(api.url.trim_start_matches("http://")).await.unwrap()
 }
 
-/// Sends bytes and reads what is there after a moment.
+/// Sends bytes and reads the answer after a moment.
 async fn ask(stream: &mut TcpStream, sent: &[u8]) -> String {
     stream.write_all(sent).await.unwrap();
     let mut said = vec![0; 16 * 1024];
@@ -31,7 +31,7 @@ async fn ask(stream: &mut TcpStream, sent: &[u8]) -> String {
     String::from_utf8_lossy(&said[..read]).into_owned()
 }
 
-/// Waits until the server has hung up; how long that took, and what it said.
+/// Waits until the server hangs up; returns the duration and the answer.
 async fn hangs_up(mut stream: TcpStream, within: Duration) -> Vec<u8> {
     let mut said = Vec::new();
     let _ = timeout(within, stream.read_to_end(&mut said)).await.expect("the server hangs up");
@@ -42,7 +42,7 @@ async fn report(api: &Api, device: &str) -> StatusCode {
     timeout(Duration::from_secs(5), api.post(&body(device, hours_ago(1), false))).await.expect("in time").status()
 }
 
-/// Ends a test that has sent reports.
+/// Ends a test that sent reports.
 async fn finish(env: TestEnv) {
     let _worker = env.worker("worker.log", &[]).await;
     env.finish().await;
@@ -101,7 +101,7 @@ async fn each_head_has_a_time_and_a_size_and_lines_that_end_with_cr_lf() {
     env.finish().await;
 }
 
-/// The next head would begin in the middle of it, past the bounds of heads.
+/// The next head would begin in the middle of it, past the limits of heads.
 #[tokio::test]
 async fn a_body_that_nobody_reads_ends_its_connection() {
     let env = TestEnv::new();
@@ -131,7 +131,7 @@ async fn a_client_that_does_not_read_is_ended_and_costs_little_meanwhile() {
     assert_eq!(report(&api, "pibook-1").await, StatusCode::ACCEPTED);
     let grown = memory(&api).saturating_sub(before);
     assert!(grown < 40_000, "{grown} kB for 100 connections");
-    // Each has some bytes in the buffers of the kernel, and then nothing more comes.
+    // Each has some bytes in the kernel's buffers, and then sends no more.
     testkit::pass(Duration::from_secs(35).saturating_sub(start.elapsed())).await;
     let ended = streams.iter().filter(|stream| {
         let mut room = vec![0; 8 * 1024 * 1024];
@@ -231,12 +231,12 @@ async fn a_page_of_another_site_can_do_nothing_whatever_the_mode() {
         }
         let report = body("pibook-1", hours_ago(1), false).to_string();
         assert_eq!(send("/api/sync-event", &[json, evil], &report).await, 403, "{mode}");
-        // A name that leads here by a DNS server of somebody else.
+        // A name that leads here by somebody else's DNS server.
         let rebound = [json, ("host", "evil.example"), ("origin", "http://evil.example")];
         assert_eq!(send("/api/v1/silences", &rebound, &silence).await, 403, "{mode}");
         let read = Client::new().get(format!("{}/api/v1/devices", api.url)).header("host", "evil.example");
         assert_eq!(read.send().await.unwrap().status().as_u16(), 403, "{mode}");
-        // What a page can send without asking first is no order.
+        // A page can send this without a preflight, so it is not an order.
         for media_type in
             [None, Some(("content-type", "text/plain")), Some(("content-type", "application/x-www-form-urlencoded"))]
         {
@@ -401,14 +401,17 @@ async fn a_line_of_the_log_is_one_line_whatever_a_form_holds() {
         .unwrap();
     assert_eq!(done.status(), StatusCode::SEE_OTHER);
     let log = api.service.log();
-    assert!(log.contains("dead letter treated"), "{log}");
-    assert!(!log.lines().any(|line| line.contains("forged") && !line.contains("dead letter treated")), "{log}");
+    assert!(log.contains("dead letter requeued or purged"), "{log}");
+    assert!(
+        !log.lines().any(|line| line.contains("forged") && !line.contains("dead letter requeued or purged")),
+        "{log}"
+    );
     assert!(!log.contains('\u{1b}'), "{log}");
     let _ = std::io::stderr().flush();
     env.finish().await;
 }
 
-/// A reverse proxy that takes a path away, and names itself as the host, one request a connection.
+/// A reverse proxy that strips a path and names itself as the host, one request per connection.
 async fn strip(prefix: &'static str, listener: tokio::net::TcpListener, to: String) {
     while let Ok((mut client, _)) = listener.accept().await {
         let to = to.clone();
@@ -437,7 +440,7 @@ async fn strip(prefix: &'static str, listener: tokio::net::TcpListener, to: Stri
     }
 }
 
-/// The memory of the process at this moment, in kB.
+/// Returns the present memory of the process, in kB.
 fn memory(api: &Api) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", api.service.pid())).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();

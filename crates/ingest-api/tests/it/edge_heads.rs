@@ -1,4 +1,4 @@
-//! Heads that are none, or late, or hidden behind others; and honest clients beside them that are slow.
+//! Heads that are malformed, late, or smuggled; and honest slow clients beside them.
 
 use std::time::Duration;
 
@@ -18,20 +18,20 @@ async fn open(api: &Api) -> TcpStream {
     TcpStream::connect(api.url.trim_start_matches("http://")).await.unwrap()
 }
 
-/// All that the server says until it hangs up.
+/// Returns the whole answer until the server hangs up.
 async fn said(mut stream: impl AsyncRead + Unpin, within: Duration) -> String {
     let mut said = Vec::new();
     let _ = timeout(within, stream.read_to_end(&mut said)).await.expect("the server hangs up");
     String::from_utf8_lossy(&said).into_owned()
 }
 
-/// Sends something at once; what comes of it.
+/// Sends bytes at once; returns the answer.
 async fn answers(mut stream: impl AsyncRead + AsyncWrite + Unpin, sent: &[u8]) -> String {
     let _ = stream.write_all(sent).await;
     said(stream, Duration::from_secs(10)).await
 }
 
-/// The problem that stands last in what was said.
+/// Returns the last problem in an answer.
 fn problem(said: &str, status: u16) -> Value {
     let (before, body) = said.rsplit_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {said:?}"));
     let head = before[before.rfind("HTTP/1.1").unwrap()..].to_lowercase();
@@ -65,7 +65,7 @@ async fn a_head_that_is_none_has_an_answer_with_its_cause_and_no_line_in_the_log
         ("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n", 400, "Content-Length"),
         ("POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n", 400, "chunked alone"),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "HTTP/1.1"),
-        ("\u{16}\u{3}\u{1}", 400, "no HTTP"),
+        ("\u{16}\u{3}\u{1}", 400, "not an HTTP request"),
     ] {
         let first = problem(&answers(open(&api).await, sent.as_bytes()).await, status);
         assert!(first["detail"].as_str().unwrap().contains(cause), "{sent:.60}: {first}");
@@ -73,7 +73,7 @@ async fn a_head_that_is_none_has_an_answer_with_its_cause_and_no_line_in_the_log
         let both = answers(open(&api).await, format!("{GET}{sent}").as_bytes()).await;
         assert!(both.starts_with("HTTP/1.1 200") && problem(&both, status) == first, "{sent:.60}: {both}");
     }
-    // What the framework finds by itself: a body that is none.
+    // The framework itself finds this: an invalid body.
     let chunked = "POST /api/sync-event HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n";
     let broken = answers(open(&api).await, chunked.as_bytes()).await;
     assert!(broken.starts_with("HTTP/1.1 400") && broken.contains("application/problem+json"), "{broken}");
@@ -82,7 +82,7 @@ async fn a_head_that_is_none_has_an_answer_with_its_cause_and_no_line_in_the_log
     env.finish().await;
 }
 
-/// In one segment with what stands before it, whatever that is.
+/// In one segment with the preceding bytes.
 #[tokio::test]
 async fn a_head_behind_another_request_is_looked_at_as_the_first() {
     let env = TestEnv::new();
@@ -138,7 +138,7 @@ async fn a_connection_may_rest_as_long_as_the_settings_say() {
         stream.write_all(GET.as_bytes()).await.unwrap();
     }
     assert!(said(ends, Duration::from_secs(15)).await.starts_with("HTTP/1.1 200"));
-    // It has answered, and not hung up by the time that the other has.
+    // It answered, and did not hang up before the other one did.
     let mut answer = vec![0; 4 * 1024];
     let read = stays.try_read(&mut answer).unwrap();
     assert!(read > 0 && stays.try_read(&mut answer).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock));
@@ -147,7 +147,7 @@ async fn a_connection_may_rest_as_long_as_the_settings_say() {
     env.finish().await;
 }
 
-/// As over a 2G line: little at a time, and always something.
+/// As over a 2G line: little at a time, and never a pause.
 #[tokio::test]
 async fn a_slow_and_honest_client_delivers() {
     let env = TestEnv::new();

@@ -1,4 +1,4 @@
-//! By which names the server is reached, what it believes of proxies, and what every refusal bears.
+//! Names of the server, trusted proxies, and the headers of every refusal.
 
 use reqwest::{Client, StatusCode};
 use testkit::{
@@ -80,7 +80,7 @@ async fn a_shared_link_leads_to_where_people_reach_the_server() {
     env.finish().await;
 }
 
-/// Otherwise a person would go away who is not signed out.
+/// Otherwise a person would leave without being signed out.
 #[tokio::test]
 async fn who_cannot_be_signed_out_is_told_so() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,4 @@
-//! Every read is served by an index: the database's own profiler says what was really asked of it
-//! and how it found the answer.
+//! Every read uses an index: the database's profiler records the real queries and their plans.
 
 use jiff::SignedDuration;
 use pisync_core::models::Incident;
@@ -9,11 +8,11 @@ use testkit::{
     world::{counter, event, failing, heard_of, incident, save, silence, store_counters, store_events, tied},
 };
 
-/// The most documents that one command may look at, whatever the collections hold: a step of a
-/// walk, or a batch of a list that is streamed.
+/// Maximum number of documents that one command may examine, whatever the collections hold: a step of a walk, or
+/// a batch of a streamed list.
 const MOST: u64 = 601;
 
-/// The most that may be sorted in memory: what has the same time.
+/// Maximum number of documents sorted in memory: those of the same time.
 const SORTED: u64 = 201;
 
 async fn filled(env: &TestEnv) {
@@ -43,7 +42,7 @@ async fn filled(env: &TestEnv) {
     silence(env, "deviceId=one").await;
 }
 
-/// Each read that the API has, with two pages where there are.
+/// Each read of the API, with a second page if there is one.
 async fn ask_everything(api: &Api) {
     let time = hours_ago(5);
     for path in [
@@ -101,18 +100,18 @@ async fn look_at_pages(api: &Api) {
     }
 }
 
-/// The id of the open alert that holds others back.
+/// Returns the id of the open alert that inhibits others.
 async fn open_alert(api: &Api) -> String {
     let (_, open) = api.get("/api/v1/alerts?deviceId=one&state=firing").await;
     open["items"][0]["id"].as_str().unwrap().to_owned()
 }
 
-/// What the API has asked of the database since the profiler was turned on.
+/// Returns the queries of the API since the profiler was turned on.
 async fn asked(env: &TestEnv) -> Vec<Value> {
     asked_by(env, "ingest-api").await
 }
 
-/// Whether an answer took a look at more than what it needed.
+/// Returns whether a query examined more than it needed.
 fn is_unbounded(entry: &Value) -> bool {
     let plan = entry["planSummary"].as_str().unwrap_or_default();
     let looked_at = entry["docsExamined"].as_u64().unwrap_or_default();
@@ -121,7 +120,7 @@ fn is_unbounded(entry: &Value) -> bool {
     plan.contains("COLLSCAN") || is_much && !adds_up_an_hour(entry)
 }
 
-/// The sums of an hour read the rows of that hour, once, and sort the few sums.
+/// The sums of an hour read the rows of that hour once, and sort the few sums.
 fn adds_up_an_hour(entry: &Value) -> bool {
     let command = &entry["command"];
     let command = if command.get("getMore").is_some() { &entry["originatingCommand"] } else { command };
@@ -133,7 +132,7 @@ async fn every_read_is_served_by_an_index_in_bounded_work() {
     let env = TestEnv::new();
     let api = env.api(&[]).await;
     filled(&env).await;
-    // The hours are added up at the first time; there is no such collection before.
+    // The hours are added up at the first query; there is no such collection before.
     assert_eq!(api.get_computed("/api/v1/fleet/summary?hours=1").await.0.as_u16(), 200);
     profile(&env).await;
     ask_everything(&api).await;
@@ -148,8 +147,8 @@ async fn every_read_is_served_by_an_index_in_bounded_work() {
     env.finish().await;
 }
 
-/// The control: without their index, reads that name none to the server scan or sort, and the
-/// look at the profile finds it; those that name it are refused and scan nothing.
+/// The control: without their index, reads without a hint scan or sort, and the profile shows it. Those with a
+/// hint are refused and scan nothing.
 #[tokio::test]
 async fn a_read_without_its_index_is_found() {
     let env = TestEnv::new();

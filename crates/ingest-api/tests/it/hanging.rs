@@ -1,5 +1,5 @@
-//! A `MongoDB` that hangs refuses nothing and answers nothing: questions end in time all the same, they
-//! do not pile up, and the first after it is back is answered.
+//! A `MongoDB` that hangs neither refuses nor answers: queries time out, do not pile up, and the first one after
+//! it is back succeeds.
 
 use std::{
     sync::{
@@ -16,10 +16,10 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// Within this time each answer comes, whatever it is: 3 s, and what a busy machine adds.
+/// Time limit of each answer: 3 s, plus a margin for a busy machine.
 const IN_TIME: Duration = Duration::from_secs(10);
 
-/// Within this time the answers come that nothing is kept for: 20 s, and what a busy machine adds.
+/// Time limit of answers without a cached value: 20 s, plus a margin for a busy machine.
 const AT_LAST: Duration = Duration::from_secs(40);
 
 const SINGLE: [&str; 5] =
@@ -50,10 +50,10 @@ async fn questions_end_in_time_while_the_store_hangs_and_are_answered_after_it()
     }
 
     mongo.service().signal(Signal::SIGSTOP);
-    // Nobody knows yet that it hangs.
+    // No process has noticed the hang yet.
     let all = futures_util::future::join_all(SINGLE.map(ask)).await;
     assert!(all.iter().all(|(status, took)| *took < AT_LAST && *status == 503), "{all:?}");
-    // The answers of before are too old by then.
+    // The earlier answers have expired by then.
     testkit::pass(Duration::from_secs(6)).await;
     for _ in 0..3 {
         for path in PATHS {
@@ -68,7 +68,7 @@ async fn questions_end_in_time_while_the_store_hangs_and_are_answered_after_it()
     for path in PATHS.into_iter().chain(SINGLE) {
         env.until("an answer", async || ask(path).await.0 == 200).await;
     }
-    // What comes now is seen: it is no answer of before.
+    // New reports are visible: it is not an earlier answer.
     api.accepts(&[body("c", now(), true)]).await;
     env.drained().await;
     env.until("the new report in the summary", async || {
@@ -79,8 +79,8 @@ async fn questions_end_in_time_while_the_store_hangs_and_are_answered_after_it()
     folder.remove().await;
 }
 
-/// Forwards to a `MongoDB`, but for questions about rows while `swallows` is set: their connections stay
-/// open, and are silent for ever.
+/// Forwards to a `MongoDB`, except queries for rows while `swallows` is set: their connections stay open without
+/// an answer.
 async fn forward(client: TcpStream, server: String, swallows: Arc<AtomicBool>) -> std::io::Result<()> {
     let (mut from_server, mut to_server) = TcpStream::connect(server).await?.into_split();
     let (mut from_client, mut to_client) = client.into_split();
@@ -98,7 +98,7 @@ async fn forward(client: TcpStream, server: String, swallows: Arc<AtomicBool>) -
     }
 }
 
-/// The driver sees that a server is away, but not that a connection is.
+/// The driver notices a server that is down, but not a connection that hangs.
 #[tokio::test]
 async fn a_question_whose_connection_hangs_is_answered_in_time() {
     let env = TestEnv::new();

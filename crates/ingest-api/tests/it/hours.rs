@@ -1,4 +1,4 @@
-//! The hours added up: exact, however late and however often reports come.
+//! The hours added up: exact, however late and however often reports arrive.
 
 use ingest_api::fleet::Hours;
 use jiff::{SignedDuration, Timestamp};
@@ -12,7 +12,7 @@ use testkit::{TestEnv, body, hours_ago};
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
-/// What the rows of an hour say, counted one by one.
+/// Counts the rows of an hour one by one.
 async fn plain_count(env: &TestEnv, hour: Timestamp) -> (u64, u64, i64, i64) {
     let mut sums = (0, 0, 0, 0);
     for row in env.rows().await.into_iter().filter(|row| hour_of(row.id.time()) == hour) {
@@ -27,7 +27,7 @@ fn sums(hour: &SyncHour) -> (u64, u64, i64, i64) {
     (hour.good, hour.failed, hour.files.cast_signed(), hour.errors.cast_signed())
 }
 
-/// Hours of a process that knows nothing yet.
+/// Returns the hours of a new process.
 async fn hours(env: &TestEnv, from: Timestamp, to: Timestamp) -> Vec<SyncHour> {
     Hours::new(env.queue(), env.store().await).of(from, to).await.unwrap()
 }
@@ -64,8 +64,8 @@ async fn hours_are_exact_after_late_and_resent_reports() {
     env.finish().await;
 }
 
-/// A worker has its rows stored and not yet noted while the hour is computed, or stores and notes
-/// them meanwhile: the note is later than the computation's time, which is read before the rows.
+/// A worker stores rows during a computation of the hour, or marks them during it. The mark is later than the
+/// computation's time, which precedes its read.
 #[tokio::test]
 async fn a_report_that_comes_while_its_hour_is_computed_is_in_it_at_the_next_question() {
     let env = TestEnv::new();
@@ -82,7 +82,7 @@ async fn a_report_that_comes_while_its_hour_is_computed_is_in_it_at_the_next_que
     env.finish().await;
 }
 
-/// It is the note that makes an hour stale: an hour without one is computed once and then read.
+/// The mark makes an hour stale: an unmarked hour is computed once and then read.
 #[tokio::test]
 async fn an_hour_that_nothing_touched_is_computed_once_and_one_that_was_is_computed_again() {
     let env = TestEnv::new();
@@ -94,7 +94,7 @@ async fn an_hour_that_nothing_touched_is_computed_once_and_one_that_was_is_compu
     let partition = env.queue().partitions().next().unwrap();
     seen.note(partition, &[], &[from], u64::MAX).await.unwrap();
     assert!(hours(&env, from, to).await[0].computed_at > first[0].computed_at);
-    // The last touch is what counts, in whichever partition it was.
+    // The last mark counts, in whichever partition it was.
     for partition in env.queue().partitions() {
         for _ in 0..2 {
             let before = seen.touched(from, to).await.unwrap();
@@ -122,7 +122,7 @@ async fn an_older_computation_does_not_replace_a_newer_one() {
     env.finish().await;
 }
 
-/// What comes from a wrong clock must not let the notes grow without end.
+/// Reports of a wrong clock must not let the marks grow without limit.
 #[tokio::test]
 async fn hours_far_from_now_are_not_noted() {
     let env = TestEnv::new();
@@ -151,14 +151,14 @@ async fn failed_syncs_are_told_apart_by_their_cause_as_alerts_are() {
     for (bucket, count) in found.failed_speeds.0.iter().enumerate() {
         assert_eq!(*count, failed.iter().filter(|found| **found == bucket).count() as u64, "{bucket}");
     }
-    // An hour that cannot be read is added up again.
+    // An unreadable hour is added up again.
     let unset = json!({ "updates": [{ "q": {}, "u": { "$unset": { "failedSpeeds": 1 }, "$set": { "good": 99 } }, "multi": true }] });
     testkit::mongo_command(&env, "update", "SyncHour", unset).await;
     assert_eq!(hours(&env, hour, hour + HOUR).await.remove(0).good, 2);
     env.finish().await;
 }
 
-/// A row for each, and what is added up of them: received so many minutes after the sync.
+/// A row for each, received some minutes after the sync, and the sum of them.
 #[tokio::test]
 async fn syncs_that_were_received_late_are_told_apart() {
     let env = TestEnv::new();
@@ -182,7 +182,7 @@ async fn syncs_that_were_received_late_are_told_apart() {
         })
     });
     let mut rows: Vec<_> = rows.collect();
-    // Rows of other programs may have anything in these fields.
+    // Rows of other programs may have any value in these fields.
     for (i, (sync, receipt)) in [(json!("soon"), date(500)), (date(0), json!(7))].into_iter().enumerate() {
         let id = json!({ "$oid": format!("{:08x}{:016x}", hour.as_second(), 100 + i) });
         rows.push(json!({ "_id": id, "deviceId": "b", "totalErrors": 0, "timestamp": sync, "createdAt": receipt }));

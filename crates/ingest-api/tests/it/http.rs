@@ -1,4 +1,4 @@
-//! What the API says to what it cannot take.
+//! The answers of the API to invalid requests.
 
 use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};

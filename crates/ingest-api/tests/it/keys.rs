@@ -1,4 +1,4 @@
-//! Keys as an operator makes them, and what they bring about for all routes and for a fleet.
+//! Keys as an operator makes them, and their effect on all routes and on a fleet.
 
 use reqwest::Client;
 use testkit::{
@@ -26,7 +26,7 @@ async fn a_key_that_sends_too_much_is_told_when_to_come_back_and_another_one_pas
         }
         assert!(accepted < 100, "no limit in sight");
     };
-    // Ten at once, and one more for each second that it took.
+    // A burst of ten, and one more for each second that passed.
     assert!(accepted >= 10, "{accepted}");
     let wait: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((1..=4).contains(&wait), "{wait}");

@@ -1,4 +1,4 @@
-//! What devices say of themselves, from the report to what is read of it.
+//! Labels of devices, from the report to the reads.
 
 use serde_json::{Value, json};
 use testkit::{TestEnv, body, hours_ago, mongo_find};

@@ -1,4 +1,4 @@
-//! What routes and pages answer, and what a stranger can do to them, on real servers.
+//! Answers of routes and pages, and attacks by a stranger, on real servers.
 #![expect(clippy::unwrap_used, reason = "a test that finds something else than it expects fails")]
 
 mod auth;

@@ -1,10 +1,10 @@
-//! What the API says of itself, held against what it does.
+//! The `OpenAPI` document, compared with the API.
 
 use ingest_api::routes::all;
 use testkit::{TestEnv, body, hours_ago, setting, workspace_root};
 use tokio::process::Command;
 
-/// Schemathesis posts what the document allows and what it does not, over every operation.
+/// Schemathesis posts valid and invalid data by the document, over every operation.
 #[tokio::test]
 async fn the_api_does_what_its_description_says() {
     let env = TestEnv::new();
@@ -50,7 +50,7 @@ async fn every_route_is_described() {
     for route in routes {
         assert!(described.iter().any(|path| path == route), "{route} is not among {described:?}");
     }
-    // Nothing that the page needs lies elsewhere.
+    // The page loads nothing from elsewhere.
     let page = reqwest::get(format!("{}/docs/", api.url)).await.unwrap();
     assert_eq!(page.status().as_u16(), 200);
     assert!(page.headers()["content-security-policy"].to_str().unwrap().contains("default-src 'none'"));

@@ -16,7 +16,7 @@ async fn a_history_is_read_to_its_end_through_rows_of_the_same_time() {
     let at = hours_ago(5);
     let mut events = [tied("a", at, 23), tied("a", hours_ago(8), 7), tied("b", at, 3)].concat();
     events.extend((1..20).map(|hours| event("a", hours_ago(hours) + SignedDuration::from_mins(1), hours % 2 == 0)));
-    // Else the index would have rows of the same time in the order of their ids by chance.
+    // Otherwise the index might return rows of the same time in the order of their ids by chance.
     fastrand::shuffle(&mut events);
     store_events(&env, &events).await;
     let mut expected: Vec<_> = events.iter().filter(|(_, event)| event.device_id == device("a")).collect();
@@ -125,7 +125,7 @@ async fn a_history_streams_as_csv_whatever_its_length() {
     assert!(lines[1..].iter().all(|line| line.contains(defused)));
     assert!(lines[1].contains(&format!("{:.3}", at(19_998))), "{}", lines[1]);
 
-    // One who goes away half way harms nobody.
+    // A client that disconnects half way affects nobody.
     let mut impatient = client.get(format!("{}{path}.csv", api.url)).send().await.unwrap();
     assert!(impatient.chunk().await.unwrap().is_some());
     drop(impatient);
@@ -140,7 +140,7 @@ async fn alerts_come_newest_first_with_what_still_has_to_leave() {
     env.store().await.ensure_indexes().await.unwrap();
     let (at, mut expected) = (hours_ago(10), Vec::new());
     for i in 0..12 {
-        // As many begin at the same time, as in a fleet that syncs on the hour.
+        // As many begin at the same time as in a fleet that syncs on the hour.
         let since = if i % 2 == 0 { at } else { hours_ago(20 + i) };
         expected.push((since, incident(&env, &format!("pibook-{i}"), since, i % 3 == 0).await.id));
     }

@@ -1,4 +1,4 @@
-//! The devices and how they are, as people look for them.
+//! The devices and their status, as people look for them.
 
 use reqwest::Client;
 use serde_json::Value;
@@ -7,7 +7,7 @@ use testkit::{
     world::{all, column, counter, device, event, heard_of, incident, pointed_at, store_counters, store_events},
 };
 
-/// Three that fail, two silent, one whose clock is not believed, and the rest.
+/// Three failing devices, two silent ones, one with a suspect clock, and the rest.
 async fn fleet(env: &TestEnv) {
     let failures = [("b-worst", 9), ("a-failing", 3), ("c-failing", 3), ("d-nearly", 2)];
     let mut counters: Vec<_> = failures.iter().map(|(id, failures)| counter(id, *failures)).collect();
@@ -133,7 +133,7 @@ async fn a_device_shows_what_is_known_of_it() {
 
     let (_, well) = api.get("/api/v1/devices/h-ok").await;
     assert_eq!((&well["status"], well.get("cause"), well.get("openAlert")), (&"ok".into(), None, None));
-    // Its counter was never told of that sync.
+    // Its counter did not count that sync.
     assert_eq!(hour(&well["lastSuccessAt"]), at.to_string()[..16]);
     assert!(well["lastSeenAt"].is_string());
     let (_, list) = api.get("/api/v1/devices?q=h-ok").await;

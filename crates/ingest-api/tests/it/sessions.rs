@@ -1,4 +1,4 @@
-//! Who may look at the pages, and for how long: sessions and shared links that nobody can make up.
+//! Access to the pages, and its end: sessions and shared links that nobody can forge.
 
 use reqwest::{Response, StatusCode};
 use testkit::{
@@ -15,7 +15,7 @@ pub(crate) async fn post(api: &Api, path: &str, cookie: &str, form: &str) -> Res
     post.header("content-type", "application/x-www-form-urlencoded").body(form.to_owned()).send().await.unwrap()
 }
 
-/// The cookie of an answer, as a browser sends it back.
+/// Returns the cookie of an answer, as a browser sends it back.
 pub(crate) fn cookie(answer: &Response) -> String {
     header(answer, "set-cookie").split(';').next().unwrap().to_owned()
 }
@@ -26,13 +26,13 @@ pub(crate) async fn signed_in(api: &Api, key: &str) -> String {
     cookie(&answer)
 }
 
-/// What stands behind a word in a page, up to the next quotation mark.
+/// Returns the text behind a word in a page, up to the next quotation mark.
 pub(crate) async fn after(answer: Response, word: &str) -> String {
     let page = answer.text().await.unwrap();
     page.split_once(word).unwrap_or_else(|| panic!("no {word} in {page}")).1.split('"').next().unwrap().to_owned()
 }
 
-/// The same with another text in the place of a part, counted from the front.
+/// Returns the same with another text instead of a part, counted from the front.
 fn with_part(cookie: &str, place: usize, text: &str) -> String {
     let (name, value) = cookie.split_once('=').unwrap();
     let mut parts: Vec<_> = value.split('.').collect();
@@ -73,7 +73,7 @@ async fn a_session_that_was_made_up_or_changed_is_none() {
         assert_eq!(get(&api, "/api/v1/devices", &forged).await.status(), StatusCode::UNAUTHORIZED, "{what}");
         assert_eq!(get(&api, "/dead-letters", &forged).await.status(), StatusCode::SEE_OTHER, "{what}");
     }
-    // Nor is one session good for the forms of another, or for what its key may not.
+    // Nor is one session valid for the forms of another, or beyond the scope of its key.
     let order = format!("token={form}&action=add&device=a&hours=1&comment=x");
     assert_eq!(post(&api, "/silences", &other, &order).await.status(), StatusCode::SEE_OTHER);
     assert_eq!(post(&api, "/silences", &signed_in(&api, &operate).await, &order).await.status(), StatusCode::FORBIDDEN);
@@ -109,7 +109,7 @@ async fn a_shared_link_opens_the_pages_alone_and_ends_with_the_key_of_who_made_i
     }
     let order = format!("token={token}&action=add&device=a&hours=1&comment=x");
     assert_eq!(post(&api, "/silences", &pass, &order).await.status(), StatusCode::SEE_OTHER);
-    // What is good for a link is good for no session, and the reverse.
+    // A link's credential is invalid for a session, and the reverse.
     let as_session = pass.replace("pisync_shared=", "pisync_session=");
     assert_eq!(get(&api, "/", &as_session).await.status(), StatusCode::SEE_OTHER);
     let as_link = session.replace("pisync_session=", "pisync_shared=");
@@ -117,7 +117,7 @@ async fn a_shared_link_opens_the_pages_alone_and_ends_with_the_key_of_who_made_i
     for refused in ["/shared", "/shared?pass=", "/shared?pass=x", &path.replace("pass=", "pass=0")] {
         assert_eq!(get(&api, refused, "").await.status(), StatusCode::FORBIDDEN, "{refused}");
     }
-    // Who may only read shares nothing, and nobody for longer than 30 days.
+    // A key with the scope read shares nothing, and nobody shares for longer than 30 days.
     let reader = signed_in(&api, &read).await;
     assert_eq!(get(&api, "/share", &reader).await.status(), StatusCode::FORBIDDEN);
     assert_eq!(post(&api, "/share", &reader, &format!("token={token}&hours=1")).await.status(), StatusCode::FORBIDDEN);

@@ -1,4 +1,4 @@
-//! What sessions and links are sealed with, and how they end: in every process, and with their key.
+//! Signatures of sessions and links, and their end: in every process, and with their key.
 
 use std::{io::Write, os::unix::fs::OpenOptionsExt};
 
@@ -11,7 +11,7 @@ use testkit::{
 
 use crate::sessions::{get, post, signed_in};
 
-/// Writes a file with one key of this letter, for the owner alone; its path.
+/// Writes a file with one key of this letter, for the owner only; returns its path.
 pub(crate) fn signing_key(env: &TestEnv, name: &str, letter: char) -> String {
     let path = env.path(name);
     let mut options = std::fs::OpenOptions::new();

@@ -1,4 +1,4 @@
-//! A fleet that is told when to come again spreads over the hour, and the summary shows how it does.
+//! A fleet spreads over the hour by the returned next report time, and the summary shows it.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};

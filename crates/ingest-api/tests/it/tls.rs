@@ -1,4 +1,4 @@
-//! TLS in `ingest-api`, by a client that believes one certificate alone.
+//! TLS in `ingest-api`, by a client that trusts one certificate only.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub(crate) fn certify(env: &TestEnv) -> CertificateDer<'static> {
     made.cert.der().clone()
 }
 
-/// A connection by someone who believes `root` and speaks `protocol`.
+/// Returns a connection of a client that trusts `root` and uses `protocol`.
 pub(crate) async fn connect(
     address: &str,
     root: &CertificateDer<'static>,
@@ -53,7 +53,7 @@ async fn an_event_comes_in_over_tls_and_the_answer_demands_it_for_the_future() {
     let mut stream = connect(&address, &root, b"http/1.1").await.unwrap();
     stream.write_all(format!("{head}{}\r\n\r\n{event}", event.len()).as_bytes()).await.unwrap();
     let mut answer = String::new();
-    // The server may close without saying so first.
+    // The server may close without a close_notify first.
     let _ = stream.read_to_string(&mut answer).await;
     assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
     assert!(answer.contains("strict-transport-security: max-age="), "{answer}");
@@ -100,7 +100,7 @@ async fn a_key_that_everybody_may_read_is_a_warning_and_no_end() {
         std::fs::write(env.path("api.log"), "").unwrap();
         let (service, _) = start(&env).await;
         let log = service.log();
-        assert_eq!(log.contains("open to every user") && log.contains("chmod 640"), is_warned, "{mode:o}: {log}");
+        assert_eq!(log.contains("readable by every user") && log.contains("chmod 640"), is_warned, "{mode:o}: {log}");
     }
     env.finish().await;
 }

@@ -1,4 +1,4 @@
-//! What clients of other people send without meaning any harm: it is taken, or the answer names the cause.
+//! Unusual requests of honest clients: each is accepted, or the answer names the cause.
 
 use std::{collections::BTreeMap, io::Write};
 
@@ -23,7 +23,7 @@ fn zlib(text: &str) -> Vec<u8> {
     packed.finish().unwrap()
 }
 
-/// Posts these bytes with these headers; the status, and what is said.
+/// Posts these bytes with these headers; returns the status and the answer.
 async fn post(api: &Api, path: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> (u16, String) {
     let mut request = Client::new().post(format!("{}{path}", api.url)).body(body.into());
     for (name, value) in headers {
@@ -139,7 +139,7 @@ async fn what_cannot_be_taken_is_told_why() {
     env.finish().await;
 }
 
-/// curl as people type it: its own content type, and a question before a large body.
+/// curl as people type it: its own content type, and `Expect: 100-continue` before a large body.
 #[tokio::test]
 async fn a_careless_curl_is_taken() {
     let env = TestEnv::new();
@@ -160,7 +160,7 @@ async fn a_careless_curl_is_taken() {
     env.finish().await;
 }
 
-/// The headers of an answer that depend neither on the moment nor on how the body is sent.
+/// Returns the headers of an answer that depend neither on the time nor on the encoding of the body.
 fn lasting(answer: &Response) -> BTreeMap<String, String> {
     let headers = answer
         .headers()
@@ -211,8 +211,8 @@ async fn head_is_what_get_is_without_the_body() {
     for path in ["/api/v1/sync-events", "/sign-out"] {
         assert_eq!(client.head(format!("{}{path}", api.url)).send().await.unwrap().status().as_u16(), 405, "{path}");
     }
-    // Not a byte of a body, of whatever length, though the next request is there already: its answer
-    // begins where the head ends.
+    // No byte of a body, whatever its length, though the next request is there already: its answer begins at the
+    // head's end.
     let two = |path: &str| {
         let head = |method, path, more| format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{more}\r\n");
         head("HEAD", path, "") + &head("GET", "/healthz", "Connection: close\r\n")
@@ -278,7 +278,7 @@ async fn unknown_parameters_are_refused_under_v1_alone() {
     ] {
         let (status, problem) = api.get(path).await;
         assert_eq!(status.as_u16(), 400, "{path}: {problem}");
-        // A sentence of the member that is wrong, which is named once.
+        // A sentence about the invalid member, which is named once.
         let (said, fault) = (problem["detail"].as_str().unwrap(), &problem["errors"][0]);
         let (name, detail) = (fault["pointer"].as_str().unwrap().trim_start_matches('/'), fault["detail"].as_str());
         assert_eq!(said.trim_start(), format!("{name} {}", detail.unwrap()).trim_start(), "{path}");

@@ -1,11 +1,11 @@
-//! What the devices that fail have in common: as the API says it, and the first page.
+//! Common properties of failing devices, in the API and on the first page.
 
 use jiff::SignedDuration;
 use pisync_core::models::SyncEvent;
 use serde_json::{Value, json};
 use testkit::{TestEnv, body, fleet_first::push};
 
-/// A report of some minutes ago, with a version of its content.
+/// Returns a report of some minutes ago, with a version of its content.
 fn report(device: usize, minutes: i64, failed: bool, version: Option<&str>) -> SyncEvent {
     let at = testkit::now() - SignedDuration::from_mins(minutes);
     let mut report = body(&format!("pibook-{device:04}"), at, failed);
@@ -13,8 +13,8 @@ fn report(device: usize, minutes: i64, failed: bool, version: Option<&str>) -> S
     SyncEvent::from_json(report.to_string().as_bytes(), at).unwrap()
 }
 
-/// A thousand devices of which a hundred have the version 42, and nine in ten of these fail; an hour
-/// and a half ago it was those with the other one.
+/// A thousand devices: a hundred have version 42, and nine in ten of these fail. An hour and a half ago it was
+/// those with the other version.
 async fn fleet(env: &TestEnv, has_labels: bool) {
     let version = |device| has_labels.then_some(if device < 100 { "42" } else { "41" });
     let fails = |device| if device < 100 { device % 10 > 0 } else { device % 50 == 0 };
@@ -40,7 +40,7 @@ async fn a_version_that_fails_is_named_with_its_counts_within_the_window_that_wa
     assert!(items[0]["atLeast"].as_f64().unwrap() > 0.6, "{said}");
     assert_eq!((&said["comparedValues"], &said["leftOutDevices"]), (&json!(3), &json!(0)));
 
-    // An answer is kept for a while, for its own minutes.
+    // An answer is cached for a while, for its own minutes.
     let (_, again) = api.get_computed("/api/v1/fleet/what-changed?minutes=15").await;
     assert_eq!(again["computedAt"], said["computedAt"]);
     let (_, longer) = api.get_computed("/api/v1/fleet/what-changed?minutes=120").await;

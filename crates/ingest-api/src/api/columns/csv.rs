@@ -1,4 +1,4 @@
-//! A row in CSV.
+//! Formats a row as CSV.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ pub(in crate::api) fn head() -> String {
     COLUMNS.iter().flat_map(Column::csv_names).collect::<Vec<_>>().join(",")
 }
 
-/// Returns the line of a row in a CSV.
+/// Returns the CSV line of a row.
 pub(in crate::api) fn line(row: &StoredEvent) -> Line {
     COLUMNS.iter().fold(Line::default(), |line, column| column.value.add_to(line, row))
 }
@@ -45,8 +45,8 @@ impl Value {
     }
 }
 
-/// Labels as one text: `region=west;school=12`, in order of their names. A `;` or a `\` of a value has a
-/// `\` before it.
+/// Returns the labels as one text, ordered by name: `region=west;school=12`. A `\` escapes a `;` or a `\` in a
+/// value.
 fn labels(labels: &Labels) -> String {
     let label = |(name, value): (&str, &str)| format!("{name}={}", value.replace('\\', r"\\").replace(';', r"\;"));
     labels.iter().map(label).collect::<Vec<_>>().join(";")

@@ -1,4 +1,4 @@
-//! A row in JSON.
+//! Formats a row as JSON.
 
 use pisync_core::{store::StoredEvent, time::rfc3339};
 use serde::{Serialize, Serializer, ser::SerializeMap};

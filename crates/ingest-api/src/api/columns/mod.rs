@@ -14,30 +14,30 @@ use utoipa::ToSchema;
 
 pub(super) use self::csv::{head, line};
 
-/// A member of a row in JSON. In CSV it is the column of the same name, and of an error two.
+/// A member of a row in JSON. In CSV it is the column of the same name; an error is two columns.
 struct Column {
     name: &'static str,
-    /// What it says, for people; empty if the name does.
+    /// Description for people; empty if the name is enough.
     about: &'static str,
-    /// Whether every row has it. If it is missing it is no member in JSON, and empty in CSV.
+    /// Whether every row has it. A missing value is absent in JSON and empty in CSV.
     is_required: bool,
     value: Value,
 }
 
-/// How to take the value out of a row.
+/// The getter of the value, by its type.
 enum Value {
     Id(fn(&StoredEvent) -> EventId),
     Text(fn(&StoredEvent) -> Option<&str>),
     Time(fn(&StoredEvent) -> Option<Timestamp>),
     Count(fn(&StoredEvent) -> Option<i64>),
     Speed(fn(&StoredEvent) -> f64),
-    /// No member in JSON if it is false.
+    /// Absent in JSON if false.
     Flag(fn(&StoredEvent) -> bool),
     Error(fn(&StoredEvent) -> Option<&ReportError>),
     Labels(fn(&StoredEvent) -> &Labels),
 }
 
-/// All columns. Spreadsheets know them by their place: new ones come at the end.
+/// All columns. Spreadsheets address them by position, so new ones go at the end.
 const COLUMNS: &[Column] = &[
     required("_id", Value::Id(|row| row.id)),
     required("deviceId", Value::Text(|row| Some(&row.device_id))),
@@ -51,11 +51,11 @@ const COLUMNS: &[Column] = &[
     required("updatedAt", Value::Time(|row| Some(row.updated_at))),
     optional(
         "reportId",
-        "The name that the device gave the report, if it did.",
+        "Id that the device gave the report, if any.",
         Value::Text(|row| row.details.report_id.as_ref().map(ReportId::as_str)),
     ),
-    optional("error", "What went wrong, if the device said so.", Value::Error(|row| row.details.error.as_ref())),
-    optional("labels", "What the device said of itself, if it did.", Value::Labels(|row| &row.details.labels)),
+    optional("error", "Error of the sync, if the device reported one.", Value::Error(|row| row.details.error.as_ref())),
+    optional("labels", "Labels of the device, if it reported any.", Value::Labels(|row| &row.details.labels)),
 ];
 
 const fn required(name: &'static str, value: Value) -> Column {
@@ -66,18 +66,18 @@ const fn optional(name: &'static str, about: &'static str, value: Value) -> Colu
     Column { name, about, is_required: false, value }
 }
 
-/// A row as every route shows it.
+/// A row, as every route returns it.
 pub(super) struct HistoryEntry(pub(super) StoredEvent);
 
 /// A history as CSV.
 pub(super) struct HistoryCsv;
 
-/// What went wrong, by the device's own word.
+/// The error of a sync, as the device reported it.
 #[derive(Serialize, ToSchema)]
 struct ErrorEntry<'a> {
-    /// A short word for it.
+    /// Short code of the error.
     code: &'a str,
-    /// The same for people.
+    /// Text of the error for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a str>,
 }
@@ -93,7 +93,7 @@ mod tests {
 
     use super::*;
 
-    /// A row of a report with all its members.
+    /// Returns a row of a report with all its members.
     fn row() -> StoredEvent {
         let body = json!({
             "deviceId": "a", "timestamp": 0, "totalFilesSynced": 8, "totalErrors": 5, "internetSpeed": 2.5,
@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(head_and_line(), (head.into(), r#",b5,E,'=1,"a=\\;region=west\;""#.into()));
     }
 
-    /// The first line, and the other from the name of the report on.
+    /// Returns the first line, and the second one from the device id on.
     fn head_and_line() -> (String, String) {
         let line = line(&row()).0;
         let details = line.split_once("12:00:00.000Z,2026-11-23T12:00:00.000Z").unwrap().1;

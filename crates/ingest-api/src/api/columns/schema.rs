@@ -1,4 +1,4 @@
-//! What a row is in the `OpenAPI` document.
+//! The schema of a row in the `OpenAPI` document.
 
 use utoipa::{
     PartialSchema, ToSchema,
@@ -12,7 +12,7 @@ use super::{COLUMNS, Column, ErrorEntry, HistoryCsv, HistoryEntry, Value, head};
 
 impl PartialSchema for HistoryEntry {
     fn schema() -> RefOr<Schema> {
-        let row = ObjectBuilder::new().description(Some("A row as every route shows it."));
+        let row = ObjectBuilder::new().description(Some("A row, as every route returns it."));
         let add = |row: ObjectBuilder, column: &Column| {
             let row = row.property(column.name, column.schema());
             if column.is_required { row.required(column.name) } else { row }
@@ -64,7 +64,7 @@ impl Column {
         }
     }
 
-    /// A value of this type, which may be null if not every row has it.
+    /// Returns the schema of this type; nullable unless every row has the value.
     fn plain(&self, of: Type) -> ObjectBuilder {
         let types = if self.is_required { of.into() } else { SchemaType::from_iter([of, Type::Null]) };
         let about = Some(self.about).filter(|about| !about.is_empty());

@@ -1,6 +1,5 @@
-// What a page gains by a script: times in the viewer's own zone, its age, charts, a question before a
-// purge.
-// Everything else works without.
+// Adds to a page: times in the viewer's own zone, the page's age, charts, and a confirmation before a purge.
+// Everything else works without a script.
 "use strict";
 
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
@@ -18,11 +17,11 @@ function localTimes(root) {
 
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 
-// How old the part is that is fetched again and again: counted here, since a server that is gone says
-// nothing. After two refreshes that did not come, what it says is no longer of now.
+// The age of the refreshed part, counted here, since a server that is down says nothing. After two missed
+// refreshes, its content is out of date.
 let shown = null;
 let shownAt = 0;
-// A browser stops the clock of a page that nobody sees: then the page first tries, and complains later.
+// A browser stops the clock of a hidden page: afterwards the page first retries, and warns later.
 const TRIES = 5_000;
 let tickedAt = Date.now();
 let awakeAt = tickedAt;
@@ -44,7 +43,7 @@ function age() {
     return;
   }
   if (part !== shown) {
-    // The first one came before this script was there.
+    // The first part was in the page before this script ran.
     const answered = performance.getEntriesByType("navigation")[0]?.responseStart ?? performance.now();
     shownAt = shown ? now : now - performance.now() + answered;
     shown = part;
@@ -64,7 +63,7 @@ function age() {
   made.textContent = `${span(seconds)} ago`;
 }
 
-// What was not fetched while nobody looked, or without a network, is fetched at once.
+// Refreshes that were missed while the page was hidden, or offline, run at once.
 function refresh() {
   if (!document.hidden) {
     document.getElementById("now")?.dispatchEvent(new Event("refresh"));
@@ -74,7 +73,7 @@ function refresh() {
 async function copy(button) {
   const text = document.querySelector(button.dataset.copy);
   getSelection().selectAllChildren(text);
-  // A page that is not of a safe origin has no clipboard: the text is selected, then.
+  // A page of an insecure origin has no clipboard: the text is selected instead.
   const isCopied = await navigator.clipboard?.writeText(text.textContent).then(() => true, () => false);
   button.textContent = isCopied ? "Copied" : "Selected: copy it";
 }
@@ -85,7 +84,7 @@ function begin(root) {
   age();
 }
 
-// What became of the syncs, from below, each in time and then late.
+// Outcomes of the syncs, from the bottom, each received in time and then late.
 const LAYERS = ["good", "unknown", "connectivity", "content"].flatMap((name) => [{ name, late: false }, { name, late: true }]);
 
 function color(name) {
@@ -100,13 +99,13 @@ function stacked(columns, from) {
     const of = (count, place) => (late ? columns.late[name][place] : count - columns.late[name][place]);
     const counts = columns[name].map(of).slice(from);
     below = counts.map((count, place) => count + below[place]);
-    // Where there is nothing there is no bar, or the pattern of a hidden one would shine through.
+    // No bar for a zero count, or the pattern of a hidden one would shine through.
     sums.push(below.map((sum, place) => (counts[place] > 0 ? sum : null)));
   }
   return [columns.hour.slice(from), ...sums.reverse()];
 }
 
-// What was received late is hatched, so that it is told apart without colour.
+// Late syncs are hatched, so that they differ without colour.
 function hatched(plot, name) {
   const [tile, size] = [document.createElement("canvas"), 6 * devicePixelRatio];
   tile.width = tile.height = size;
@@ -195,7 +194,7 @@ async function charts() {
         draw(element, columns);
       } else {
         element.classList.add("empty");
-        element.textContent = "The hours are not known now.";
+        element.textContent = "The hours are unavailable.";
       }
     }
   };

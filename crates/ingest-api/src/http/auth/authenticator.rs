@@ -1,4 +1,4 @@
-//! The look at one request: what it presents, and whether that reaches.
+//! Authenticates one request: reads its credential and checks its scope.
 
 use std::{path::Path, sync::Arc};
 
@@ -9,7 +9,7 @@ use actix_web::{
 
 use super::{Auth, Caller, DeviceKeys, Keys, Refusal, Scope, file::Reread, key::Presented, observe_log::ObserveLog};
 
-/// Knows the keys and lets callers through, or not.
+/// Holds the keys and admits or refuses callers.
 #[derive(Debug)]
 pub struct Authenticator {
     mode: Auth,
@@ -19,26 +19,26 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    /// An authenticator that knows no keys yet.
+    /// Returns an authenticator without keys.
     pub fn new(mode: Auth) -> Self {
         Self { mode, keys: None, device_keys: None, observe_log: Arc::default() }
     }
 
-    /// Lets in the keys of this file.
+    /// Adds the keys of this file.
     ///
-    /// Fails where it cannot be read.
+    /// Fails if it cannot be read.
     pub fn with_keys(self, path: &Path) -> anyhow::Result<Self> {
         Ok(Self { keys: Some(Reread::open(path, Keys::read)?), ..self })
     }
 
-    /// Lets in the devices with tokens by the master keys of this file.
+    /// Adds the master keys of this file, whose device tokens are admitted.
     ///
-    /// Fails where it cannot be read.
+    /// Fails if it cannot be read.
     pub fn with_device_keys(self, path: &Path) -> anyhow::Result<Self> {
         Ok(Self { device_keys: Some(Reread::open(path, DeviceKeys::read)?), ..self })
     }
 
-    /// Reads the files again; one that is not right leaves what it held before.
+    /// Reloads the files; an invalid one leaves the keys read before.
     pub fn read_again(&self) {
         let read = [
             ("keys", self.keys.as_ref().map(Reread::again)),
@@ -55,23 +55,23 @@ impl Authenticator {
         }
     }
 
-    /// Who may call.
+    /// Returns the authentication mode.
     pub(crate) fn mode(&self) -> Auth {
         self.mode
     }
 
-    /// The id and the scope of a key.
+    /// Returns the id and the scope of a key.
     pub(crate) fn key_of(&self, text: &str) -> Option<(Arc<str>, Scope)> {
         let key = Presented::parse(text)?;
         self.keys.as_ref()?.look(|keys| keys.find(&key).map(|kept| (Arc::clone(&kept.id), kept.scope)))
     }
 
-    /// The scope of the key of this id, while it is not revoked: for a session that began with it.
+    /// Returns the scope of the key with this id, unless it is revoked. Used for a session that began with it.
     pub(crate) fn scope_of(&self, id: &str) -> Option<Scope> {
         self.keys.as_ref()?.look(|keys| keys.by_id(id).map(|kept| kept.scope))
     }
 
-    /// Who calls, if they may do what `demanded` says.
+    /// Returns the caller, if it has the scope `demanded`.
     pub(crate) fn admit(&self, request: &HttpRequest, demanded: Scope) -> Result<Caller, Refusal> {
         if self.mode == Auth::Off {
             return Ok(Caller::anyone());
@@ -107,7 +107,7 @@ impl Authenticator {
     }
 }
 
-/// What follows the word `Bearer`, in any case.
+/// Returns the text after the word `Bearer`, in any case.
 fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())

@@ -1,4 +1,4 @@
-//! Who has called: what a handler may ask about it.
+//! The authenticated caller, as a handler receives it.
 
 use std::{convert::Infallible, future::Ready, sync::Arc};
 
@@ -7,17 +7,17 @@ use pisync_core::models::DeviceId;
 
 use super::{Refusal, Scope, observe_log::ObserveLog};
 
-/// Who has called. A handler takes it as an argument.
+/// The authenticated caller. A handler takes it as an argument.
 #[derive(Debug, Clone)]
 pub struct Caller {
     who: Who,
-    /// In observe: where to say what would be refused, in place of refusing it.
+    /// In observe mode: logs the refusals, which are not enforced.
     observe_log: Option<Arc<ObserveLog>>,
 }
 
 #[derive(Debug, Clone)]
 enum Who {
-    /// No authenticator was passed: the route has no `RequireScope`.
+    /// No authenticator ran: the route has no `RequireScope`.
     Nobody,
     Anyone,
     Key {
@@ -44,7 +44,7 @@ impl Caller {
         Self { observe_log: Some(Arc::clone(observe_log)), ..self }
     }
 
-    /// The id of the key; nothing where none was needed, and for a device, which is itself.
+    /// Returns the id of the key; `None` if no key is required, and for a device, which authenticates as itself.
     pub fn key_id(&self) -> Option<&str> {
         match &self.who {
             Who::Nobody | Who::Anyone | Who::Device(_) => None,
@@ -52,7 +52,7 @@ impl Caller {
         }
     }
 
-    /// The device that calls with its own token.
+    /// Returns the device that calls with its own token.
     pub(crate) fn device_id(&self) -> Option<&DeviceId> {
         match &self.who {
             Who::Device(device_id) => Some(device_id),
@@ -60,7 +60,7 @@ impl Caller {
         }
     }
 
-    /// Whether the caller may report for this device: a device may for itself alone. 401 and 403
+    /// Checks that the caller may report for this device: a device only for itself. Fails as 401 or 403.
     pub fn may_post_as(&self, device_id: &DeviceId) -> Result<(), Refusal> {
         let refusal = match &self.who {
             Who::Device(own) if own != device_id => {
@@ -95,7 +95,7 @@ impl FromRequest for Caller {
     type Error = Infallible;
     type Future = Ready<Result<Self, Infallible>>;
 
-    /// Where no authenticator was passed, nobody has called, and nobody may do anything.
+    /// Returns the caller of the authenticator; without one, `Nobody`, who is refused everything.
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let caller = request.extensions().get::<Self>().cloned();
         std::future::ready(Ok(caller.unwrap_or_else(|| Who::Nobody.into())))

@@ -10,15 +10,15 @@ use sha2::Sha256;
 
 use super::{file, key::random_digits};
 
-/// Bytes of a secret and of a MAC.
+/// Size of a secret and of a MAC, in bytes.
 const BYTES: usize = 32;
-/// The longest device id in bytes.
+/// Maximum size of a device id, in bytes.
 const DEVICE_ID_BYTES: usize = 4 * DeviceId::MAX_CHARS;
 
-/// The master keys whose tokens are let in, by epoch; without one, a token of that epoch is none.
+/// The master keys by epoch. A token is valid only if its epoch has a key here.
 pub struct DeviceKeys(HashMap<u32, Hmac<Sha256>>);
 
-/// The file as it is written.
+/// The file as written.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct DeviceKeysFile {
@@ -35,16 +35,17 @@ struct Entry {
 }
 
 impl DeviceKeys {
-    /// The master keys of a file.
+    /// Reads the master keys of a file.
     ///
-    /// Fails where the file cannot be read or anything in it is not as it should be.
+    /// Fails if the file cannot be read or an entry is invalid.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         DeviceKeysFile::parse(&file::read(path, file::Holds::Secrets)?)
             .and_then(Self::of)
             .with_context(|| path.display().to_string())
     }
 
-    /// Adds the master key of a new epoch to the file, which is made if need be; older ones stay.
+    /// Adds the master key of a new epoch to the file and keeps the older ones. Creates the file if it is
+    /// missing.
     pub(crate) fn add(path: &Path) -> anyhow::Result<u32> {
         let _lock = file::lock(path)?;
         let mut file = DeviceKeysFile::read_if_there(path)?;
@@ -56,9 +57,9 @@ impl DeviceKeys {
         Ok(epoch)
     }
 
-    /// Takes the master key of an epoch out of the file.
+    /// Removes the master key of an epoch from the file.
     ///
-    /// Fails where there is none of this epoch.
+    /// Fails if there is none of this epoch.
     pub(crate) fn remove(path: &Path, epoch: u32) -> anyhow::Result<()> {
         let _lock = file::lock(path)?;
         let mut file = DeviceKeysFile::read_if_there(path)?;
@@ -68,26 +69,26 @@ impl DeviceKeys {
         file.write(path)
     }
 
-    /// The token of a device, of the newest epoch.
+    /// Returns the token of a device, of the newest epoch.
     ///
-    /// Fails where there is no master key.
+    /// Fails if there is no master key.
     pub(crate) fn token(&self, device_id: &DeviceId) -> anyhow::Result<String> {
         let epoch = self.0.keys().max().context("the file has no [[device_key]]")?;
         let mac = mac(&self.0[epoch], &epoch.to_string(), device_id.as_str().as_bytes()).finalize().into_bytes();
         Ok(format!("pdt_{epoch}_{}_{}", hex::encode(device_id.as_str()), hex::encode(mac)))
     }
 
-    /// The device whose token this is; nothing where it is none. Takes the same time whichever
-    /// byte of the MAC differs.
+    /// Returns the device of a token; `None` if the token is invalid. Runs in the same time whichever byte of
+    /// the MAC differs.
     pub(super) fn find(&self, text: &str) -> Option<DeviceId> {
         let (epoch, rest) = text.strip_prefix("pdt_")?.split_once('_')?;
-        // A token is written in one way.
+        // A token has exactly one spelling.
         let (device_id, given) = rest.split_once('_').filter(|_| !rest.bytes().any(|b| b.is_ascii_uppercase()))?;
         let (mut id_room, mut mac_room) = ([0; DEVICE_ID_BYTES], [0; BYTES]);
         let id = id_room.get_mut(..device_id.len() / 2)?;
         hex::decode_to_slice(device_id, id).ok()?;
         hex::decode_to_slice(given, &mut mac_room).ok()?;
-        // The MAC is over the epoch as it was written, so there is one way to write it.
+        // The MAC covers the epoch as written, so there is one spelling.
         let key = self.0.get(&epoch.parse().ok()?)?;
         mac(key, epoch, id).verify_slice(&mac_room).ok()?;
         DeviceId::parse(std::str::from_utf8(id).ok()?).ok()

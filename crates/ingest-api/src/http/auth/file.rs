@@ -1,4 +1,4 @@
-//! Files with keys: read again when asked, written as a whole or not at all.
+//! Files of keys: reloaded on request, written atomically.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -11,7 +11,7 @@ use std::{
 use anyhow::Context;
 use pisync_core::signing_keys;
 
-/// What a file holds, as it was read last.
+/// The content of a file, as last read.
 #[derive(Debug)]
 pub(super) struct Reread<T> {
     path: PathBuf,
@@ -25,22 +25,22 @@ impl<T> Reread<T> {
         Ok(Self { path: path.to_owned(), read, held: RwLock::new(read(path)?) })
     }
 
-    /// Reads the file again; what cannot be read leaves what is held.
+    /// Reloads the file; on failure the last content stays.
     pub(super) fn again(&self) -> anyhow::Result<()> {
         let new = (self.read)(&self.path)?;
         *self.held.write().unwrap_or_else(PoisonError::into_inner) = new;
         Ok(())
     }
 
-    /// Looks at what is held.
+    /// Calls `look` with the content.
     pub(super) fn look<R>(&self, look: impl FnOnce(&T) -> R) -> R {
         look(&self.held.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// The text of a file that nobody else may write; of one that holds secrets, nobody else may read.
+/// Returns the text of a file that only its owner may write; if it holds secrets, only its owner may read it.
 ///
-/// Fails with the mode, and with what to do about it.
+/// Fails with the mode and the remedy.
 pub(super) fn read(path: &Path, holds: Holds) -> anyhow::Result<String> {
     let (forbidden, remedy) = match holds {
         Holds::Hashes => (0o022, "chmod go-w"),
@@ -49,16 +49,16 @@ pub(super) fn read(path: &Path, holds: Holds) -> anyhow::Result<String> {
     signing_keys::private(path, forbidden, remedy).map_err(anyhow::Error::msg)
 }
 
-/// What a file holds.
+/// Content of a file, which decides the modes it may have.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Holds {
-    /// Hashes of keys, of no use to who reads them.
+    /// Hashes of keys; harmless to a reader.
     Hashes,
-    /// What tokens are made with.
+    /// Secrets that make tokens.
     Secrets,
 }
 
-/// The text of a file that need not be there.
+/// Returns the text of a file; empty if it does not exist.
 pub(super) fn read_if_there(path: &Path) -> anyhow::Result<String> {
     match fs::read_to_string(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
@@ -66,7 +66,7 @@ pub(super) fn read_if_there(path: &Path) -> anyhow::Result<String> {
     }
 }
 
-/// Reads TOML; an error names the line and repeats nothing of it, since it may hold a secret.
+/// Parses TOML. An error names the line but quotes nothing from it, since it may hold a secret.
 pub(super) fn parse<T: serde::de::DeserializeOwned>(text: &str, what: &str) -> anyhow::Result<T> {
     toml::from_str(text).map_err(|error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
@@ -74,7 +74,7 @@ pub(super) fn parse<T: serde::de::DeserializeOwned>(text: &str, what: &str) -> a
     })
 }
 
-/// Waits until no other process is about to write the file; until the lock is dropped.
+/// Locks the file against other writers until the lock is dropped; waits for it.
 pub(super) fn lock(path: &Path) -> anyhow::Result<File> {
     let path = beside(path, ".lock");
     let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
@@ -83,8 +83,8 @@ pub(super) fn lock(path: &Path) -> anyhow::Result<File> {
     Ok(file)
 }
 
-/// Replaces the file by `text`: whoever reads it meanwhile, or after a crash, finds the old file
-/// or the new one. Only its owner may read it. The caller holds the [`lock`].
+/// Replaces the file by `text`: a concurrent reader, or one after a crash, finds the old file or the new one.
+/// Only its owner may read it. The caller holds the [`lock`].
 pub(super) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     let new = beside(path, ".new");
     let written = replace(path, &new, text);
@@ -95,7 +95,7 @@ pub(super) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
 }
 
 fn replace(path: &Path, new: &Path, text: &str) -> io::Result<()> {
-    // What a crash has left may have another mode.
+    // A file left by a crash may have another mode.
     match fs::remove_file(new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

@@ -1,4 +1,4 @@
-//! `psk_<scope>_<id>_<secret>`: a key, what it may, and the hash that is kept of it.
+//! `psk_<scope>_<id>_<secret>`: a key, its scope, and its stored hash.
 
 use std::{fmt, sync::Arc};
 
@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// Digits of an id and of a secret: 64 and 256 random bits.
+/// Sizes of an id and of a secret: 64 and 256 random bits.
 const ID_BYTES: usize = 8;
 const SECRET_BYTES: usize = 32;
 
-/// What a key may.
+/// The scope of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
@@ -26,12 +26,12 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// Whether a key of this scope may do what asks for `demanded`.
+    /// Returns whether a key of this scope covers `demanded`.
     pub fn reaches(self, demanded: Self) -> bool {
         self == demanded || self == Self::Admin || (self == Self::Operate && demanded == Self::Read)
     }
 
-    /// The word in a key and in the file.
+    /// Returns the word in a key and in the file.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ingest => "ingest",
@@ -48,20 +48,20 @@ impl fmt::Display for Scope {
     }
 }
 
-/// A key that has just been made: the only time that its secret is known.
+/// A new key: the only time that its secret is known.
 pub(crate) struct NewKey {
-    /// The key itself, for whoever asked for it.
+    /// The key itself, for the person who asked for it.
     pub(crate) text: String,
-    /// What the file keeps of it.
+    /// The id, as stored in the file.
     pub(crate) id: String,
-    /// SHA-256 of the text, in digits.
+    /// SHA-256 of the text, in hexadecimal digits.
     pub(crate) sha256: String,
 }
 
 impl NewKey {
-    /// A key like no other.
+    /// Returns a new random key.
     ///
-    /// Fails where the operating system gives no random bytes.
+    /// Fails if the operating system returns no random bytes.
     pub(crate) fn random(scope: Scope) -> Result<Self, getrandom::Error> {
         let id = random_digits::<ID_BYTES>()?;
         let text = format!("psk_{scope}_{id}_{}", random_digits::<SECRET_BYTES>()?);
@@ -70,7 +70,7 @@ impl NewKey {
     }
 }
 
-/// Returns as many random bytes, from the operating system, in hexadecimal digits.
+/// Returns `N` random bytes from the operating system, in hexadecimal digits.
 pub(super) fn random_digits<const N: usize>() -> Result<String, getrandom::Error> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)?;
@@ -85,7 +85,7 @@ pub(super) struct Presented<'a> {
 }
 
 impl<'a> Presented<'a> {
-    /// Nothing where the text has not the form of a key.
+    /// Returns `None` if the text is not in the form of a key.
     pub(super) fn parse(text: &'a str) -> Option<Self> {
         let (scope, rest) = text.strip_prefix("psk_")?.split_once('_')?;
         let (id, secret) = rest.split_once('_')?;
@@ -94,25 +94,25 @@ impl<'a> Presented<'a> {
     }
 }
 
-/// What is kept of a key that is let in.
+/// A stored key.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct StoredKey {
     pub(super) id: Arc<str>,
     pub(super) scope: Scope,
     sha256: [u8; 32],
 }
 
-impl Kept {
-    /// Nothing where `sha256` is no such hash in digits.
+impl StoredKey {
+    /// Returns `None` if `sha256` is not a SHA-256 in hexadecimal digits.
     pub(super) fn new(id: &str, scope: Scope, sha256: &str) -> Option<Self> {
         let mut hash = [0; 32];
         hex::decode_to_slice(sha256, &mut hash).ok()?;
         (!id.is_empty()).then(|| Self { id: id.into(), scope, sha256: hash })
     }
 
-    /// Whether this is the very key; takes the same time whichever byte differs.
+    /// Returns whether this is the presented key; runs in the same time whichever byte differs.
     pub(super) fn is(&self, presented: &Presented<'_>) -> bool {
-        // What a key says of itself is what it may: the hash is over the scope too.
+        // The hash covers the scope, so the presented scope can be believed.
         presented.scope == self.scope.as_str()
             && bool::from(Sha256::digest(presented.text).as_slice().ct_eq(&self.sha256))
     }
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn only_the_very_key_is_the_key() {
         let key = NewKey::random(Scope::Read).unwrap();
-        let kept = Kept::new(&key.id, Scope::Read, &key.sha256).unwrap();
+        let kept = StoredKey::new(&key.id, Scope::Read, &key.sha256).unwrap();
         let is = |text: &str| Presented::parse(text).is_some_and(|presented| kept.is(&presented));
         assert!(is(&key.text));
         let last = if key.text.ends_with('0') { "1" } else { "0" };

@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 use super::{
     Scope,
     file::{self, Holds},
-    key::{Kept, NewKey, Presented},
+    key::{NewKey, Presented, StoredKey},
 };
 
-/// The keys that are let in, by id.
+/// The valid keys, by id.
 #[derive(Debug, Default)]
-pub struct Keys(HashMap<Box<str>, Kept>);
+pub struct Keys(HashMap<Box<str>, StoredKey>);
 
-/// The file as it is written.
+/// The file as written.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct KeysFile {
@@ -40,39 +40,39 @@ pub(crate) struct Entry {
 }
 
 impl Keys {
-    /// The keys of a file that are not revoked.
+    /// Reads the keys of a file that are not revoked.
     ///
-    /// Fails where the file cannot be read or anything in it is not as it should be.
+    /// Fails if the file cannot be read or an entry is invalid.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         KeysFile::parse(&file::read(path, Holds::Hashes)?)
             .and_then(Self::of)
             .with_context(|| path.display().to_string())
     }
 
-    /// How many there are.
+    /// Returns the number of keys.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether nobody is let in.
+    /// Returns whether there are no keys.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The key that was presented, if it is one of these.
-    pub(super) fn find(&self, presented: &Presented<'_>) -> Option<&Kept> {
+    /// Returns the stored key that was presented, if there is one.
+    pub(super) fn find(&self, presented: &Presented<'_>) -> Option<&StoredKey> {
         self.0.get(presented.id).filter(|kept| kept.is(presented))
     }
 
-    /// The key of an id.
-    pub(super) fn by_id(&self, id: &str) -> Option<&Kept> {
+    /// Returns the key with an id.
+    pub(super) fn by_id(&self, id: &str) -> Option<&StoredKey> {
         self.0.get(id)
     }
 
     fn of(file: KeysFile) -> anyhow::Result<Self> {
         let mut keys = HashMap::new();
         for entry in file.keys {
-            let kept = Kept::new(&entry.id, entry.scope, &entry.sha256);
+            let kept = StoredKey::new(&entry.id, entry.scope, &entry.sha256);
             let kept = kept.context("a [[key]] without an id, or whose sha256 is not 64 hex digits")?;
             let twice = keys.insert(entry.id.into_boxed_str(), (kept, entry.revoked.is_some())).is_some();
             ensure!(!twice, "two [[key]] have the same id");
@@ -83,12 +83,12 @@ impl Keys {
 }
 
 impl KeysFile {
-    /// The file as it is.
+    /// Reads the whole file, with the revoked keys.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         Self::parse(&file::read(path, Holds::Hashes)?).with_context(|| path.display().to_string())
     }
 
-    /// Adds a key to the file, which is made if need be; the answer is the only copy of the key.
+    /// Adds a key to the file and returns the only copy of it. Creates the file if it is missing.
     pub(crate) fn add(path: &Path, scope: Scope, note: Option<String>) -> anyhow::Result<String> {
         let _lock = file::lock(path)?;
         let mut file = Self::parse(&file::read_if_there(path)?).with_context(|| path.display().to_string())?;
@@ -98,7 +98,7 @@ impl KeysFile {
         Ok(text)
     }
 
-    /// Marks a key as revoked; once is enough.
+    /// Marks a key as revoked; idempotent.
     pub(crate) fn revoke(path: &Path, id: &str) -> anyhow::Result<()> {
         let _lock = file::lock(path)?;
         let mut file = Self::read(path)?;
@@ -108,7 +108,7 @@ impl KeysFile {
     }
 
     fn parse(text: &str) -> anyhow::Result<Self> {
-        file::parse(text, "[[key]] with id, scope, sha256, created, and at will note and revoked")
+        file::parse(text, "[[key]] with id, scope, sha256, created, and optionally note and revoked")
     }
 
     fn write(&self, path: &Path) -> anyhow::Result<()> {
@@ -116,7 +116,7 @@ impl KeysFile {
     }
 }
 
-/// To the second.
+/// Returns the time, truncated to seconds.
 fn now() -> Timestamp {
     in_seconds(Timestamp::now())
 }

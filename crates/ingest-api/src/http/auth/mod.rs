@@ -1,7 +1,7 @@
-//! Who may call: keys and device tokens, and the authenticator that looks at them.
+//! Authentication: keys, device tokens, and the authenticator that checks them.
 //!
-//! In reading order: [`Scope`] (what a key may), [`Keys`] and [`DeviceKeys`] (what is let in),
-//! [`Authenticator`] (the look at one request), [`Caller`] (what a handler learns).
+//! In reading order: [`Scope`] (the rights of a key), [`Keys`] and [`DeviceKeys`] (the valid credentials),
+//! [`Authenticator`] (checks one request), [`Caller`] (the result for a handler).
 
 mod authenticator;
 mod caller;
@@ -23,18 +23,18 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-/// Who may call the API.
+/// Authentication mode of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Auth {
-    /// Everyone who reaches the address
+    /// No authentication
     Off,
-    /// Everyone; the log says who would be refused
+    /// Everyone is admitted; refusals are only logged
     Observe,
-    /// Who has a key or a device token
+    /// A key or a device token is required
     Enforce,
 }
 
-/// Where keys are.
+/// Files of the keys.
 #[derive(Debug, Clone, Args)]
 pub struct KeySettings {
     /// File with the hashes of the keys

@@ -1,4 +1,4 @@
-//! What `--auth observe` says: one line a second at the most, with a count of those left out.
+//! The log of `--auth observe`: at most one line a second, with a count of those omitted.
 
 use std::{
     fmt,
@@ -10,7 +10,7 @@ use super::Refusal;
 
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Says what would be refused, and not too often.
+/// Logs the refusals that are not enforced, at a limited rate.
 #[derive(Debug, Default)]
 pub(super) struct ObserveLog(Mutex<Said>);
 
@@ -21,14 +21,14 @@ struct Said {
 }
 
 impl ObserveLog {
-    /// Logs the call, or counts it.
+    /// Logs the call, or counts it as omitted.
     pub(super) fn say(&self, refusal: &Refusal, call: fmt::Arguments<'_>) {
         if let Some(suppressed) = self.turn(Instant::now()) {
             log::warn!(reason:% = refusal, call:% = call, suppressed; "enforce would refuse this");
         }
     }
 
-    /// How many were left out before this line, if it may be said.
+    /// Returns the number of omitted lines if a line is due.
     fn turn(&self, now: Instant) -> Option<u64> {
         let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if said.last.is_some_and(|last| now.saturating_duration_since(last) < PAUSE) {

@@ -1,4 +1,4 @@
-//! Why a call is not let through.
+//! Reasons why a call is refused.
 
 use std::{fmt, sync::Arc};
 
@@ -7,27 +7,27 @@ use pisync_core::models::DeviceId;
 
 use super::Scope;
 
-/// Why a call is not let through; never with what was presented.
+/// The reason why a call is refused; never contains the credential.
 #[derive(Debug, Clone)]
 pub enum Refusal {
-    /// Nothing was presented. 401
+    /// No credential was presented. 401
     NoKey,
-    /// What was presented is no key and no token, or is revoked. 401
+    /// The credential is malformed, unknown or revoked. 401
     UnknownKey,
-    /// The key may do other things. 403
+    /// The scope of the key does not cover the route. 403
     Scope {
         /// Id of the key, or the device id of the token.
         id: Arc<str>,
-        /// What it may.
+        /// Scope of the credential.
         has: Scope,
-        /// What the route demands.
+        /// Scope that the route demands.
         demanded: Scope,
     },
-    /// A device speaks for another one. 403
+    /// A device reports for another one. 403
     OtherDevice {
-        /// Whose token it is.
+        /// The device of the token.
         token_of: DeviceId,
-        /// What it speaks for.
+        /// The device in the report.
         device_id: DeviceId,
     },
 }
@@ -45,9 +45,9 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoKey => f.write_str("a key is needed: send Authorization: Bearer KEY"),
-            Self::UnknownKey => f.write_str("the key is not known or is revoked"),
+            Self::UnknownKey => f.write_str("the key is unknown or revoked"),
             Self::Scope { id, has, demanded } => {
-                write!(f, "the key {id} has the scope {has}, which does not reach {demanded}")
+                write!(f, "the key {id} has the scope {has}, which does not cover {demanded}")
             }
             Self::OtherDevice { token_of, device_id } => {
                 write!(f, "the token is of the device {token_of} and not of {device_id}")

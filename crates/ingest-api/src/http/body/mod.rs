@@ -1,4 +1,4 @@
-//! Reading a body: up to a limit, within a time, unpacked where it is packed.
+//! Reads a body up to a size limit, within a time limit, and unpacks it.
 
 mod packing;
 
@@ -14,22 +14,21 @@ use tokio::time::{Instant, timeout_at};
 use self::packing::{is_packed, unpack};
 use crate::http::{Budget, Overrun, Taken, error::ApiError, server::Connection, share};
 
-/// The most bytes of a body, packed and unpacked.
+/// Maximum size of a body in bytes, packed and unpacked.
 const BODY_LIMIT: usize = 1024 * 1024;
 
-/// How long a body may take in any case. After that it must come at 1 kB/s on average: a 2G line is
-/// slow and honest.
+/// Minimum time allowed for any body. After that it must arrive at 1 kB/s on average, which a slow 2G line does.
 const BODY_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// The most bytes of a form, and how long it may take.
+/// Maximum size of a form in bytes, and its timeout.
 const FORM_LIMIT: usize = 16 * 1024;
 const FORM_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes of a body that are counted with its connection: a report is smaller, so reports are read
-/// however many large bodies are under way.
+/// Bytes of a body that are counted with its connection. A report is smaller, so reports are read however many
+/// large bodies are in flight.
 const FREE: usize = 4 * 1024;
 
-/// A body with the memory that it takes; the memory is free again when this is dropped.
+/// A body with its share of the memory budget, which is refunded on drop.
 #[derive(Debug)]
 pub(crate) struct Body {
     bytes: Bytes,
@@ -37,7 +36,7 @@ pub(crate) struct Body {
 }
 
 impl Body {
-    /// The same memory, of which only a part is looked at.
+    /// Returns a part of the bytes with the whole share.
     pub(crate) fn narrowed(self, bytes: Bytes) -> Self {
         Self { bytes, ..self }
     }
@@ -51,20 +50,20 @@ impl Deref for Body {
     }
 }
 
-/// What a body is by its own words.
+/// Form of a body by its `Content-Type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// JSON, or nothing said.
+    /// JSON, or no type.
     Json,
-    /// JSON, one value in each line.
+    /// JSON lines: one value on each line.
     Lines,
-    /// One report, which is no JSON as it stands.
+    /// A single report in another format than JSON.
     One,
 }
 
-/// The form of the body; none that is known is an error of the caller's choice.
+/// Returns the form of the body; `None` if its type is unknown.
 pub(crate) fn form(request: &HttpRequest) -> Option<Form> {
-    // Names of types are the same in any case (RFC 9110).
+    // Media types are case-insensitive (RFC 9110).
     let media_type = request.content_type().to_ascii_lowercase();
     let Some((_, subtype)) = media_type.split_once('/') else {
         return media_type.is_empty().then_some(Form::Json);
@@ -76,12 +75,12 @@ pub(crate) fn form(request: &HttpRequest) -> Option<Form> {
     }
 }
 
-/// Whether the body is a form by its own words.
+/// Returns whether the body is a form by its `Content-Type`.
 pub(crate) fn is_form(request: &HttpRequest) -> bool {
     request.content_type().eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
-/// The body of a form to its end.
+/// Reads the whole body of a form.
 pub(crate) async fn body_of_form(request: &HttpRequest, payload: Payload) -> Result<Body, ApiError> {
     if is_packed(request)? {
         return Err(ApiError::Encoding { sent: "gzip".into() });
@@ -89,7 +88,7 @@ pub(crate) async fn body_of_form(request: &HttpRequest, payload: Payload) -> Res
     read_up_to(request, payload, FORM_LIMIT, FORM_TIMEOUT).await
 }
 
-/// The body to its end.
+/// Reads the whole body.
 pub(crate) async fn read(request: &HttpRequest, payload: Payload) -> Result<Body, ApiError> {
     let packed = is_packed(request)?;
     let Body { bytes, mut taken } = read_up_to(request, payload, BODY_LIMIT, BODY_TIMEOUT).await?;
@@ -114,7 +113,7 @@ async fn read_up_to(
     gather(request, payload, limit, patience).await
 }
 
-/// By hand: the framework's own way takes 32 KiB for each body, whatever its size.
+/// Not by the framework, which allocates 32 KiB for each body, whatever its size.
 async fn gather(
     request: &HttpRequest,
     mut payload: Payload,
@@ -134,7 +133,7 @@ async fn gather(
             return Err(ApiError::TooLarge { limit });
         }
         if body.len() + chunk.len() > FREE {
-            // A buffer that grows is up to twice as large as what it holds.
+            // The capacity of a growing buffer is up to twice its length.
             take(request, &mut taken, 2 * chunk.len())?;
         }
         body.extend_from_slice(&chunk);
@@ -145,7 +144,7 @@ async fn gather(
     Ok(Body { bytes: body.freeze(), taken })
 }
 
-/// Takes memory for the body from the budget, in the name of who sends it.
+/// Takes memory for the body from the budget, as a share of the caller.
 fn take(request: &HttpRequest, taken: &mut Option<Taken>, amount: usize) -> Result<(), ApiError> {
     if taken.is_none() {
         let Some(budget) = request.app_data::<Data<Budget>>() else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! Packed bodies: what gunzip takes, and what clients that are careless with their headers send.
+//! Unpacks bodies: gzip as gunzip reads it, with tolerance for wrong headers.
 
 use std::io::Read;
 
@@ -9,10 +9,10 @@ use pisync_core::models::MAX_EVENTS;
 
 use crate::http::error::ApiError;
 
-/// What each packed stream begins with (RFC 1952).
+/// Magic bytes of a gzip stream (RFC 1952).
 const MAGIC: &[u8] = &[0x1f, 0x8b];
 
-/// What other packings begin with, and their names.
+/// Magic bytes of other formats, and their names.
 const OTHERS: &[(&[u8], &str)] = &[
     (&[0x28, 0xb5, 0x2f, 0xfd], "zstd"),
     (&[0xfd, b'7', b'z', b'X', b'Z', 0], "xz"),
@@ -21,16 +21,16 @@ const OTHERS: &[(&[u8], &str)] = &[
     (b"PK\x03\x04", "zip"),
 ];
 
-/// How often a body may be packed: some clients pack what is packed already.
+/// Maximum layers of packing: some clients pack a packed body again.
 const MOST: usize = 2;
 
-/// The most streams one behind the other: one for each report that a body may hold. An empty one takes
-/// 20 bytes, and the room of a decoder.
+/// Maximum number of concatenated gzip members: one for each report of a body. An empty one takes 20 bytes, and
+/// the memory of a decoder.
 const MEMBERS: usize = MAX_EVENTS;
 
-/// Whether the body is packed, by its header.
+/// Returns whether the body is packed, by its `Content-Encoding`.
 ///
-/// Fails where it is packed in another way.
+/// Fails if that names another format.
 pub(super) fn is_packed(request: &HttpRequest) -> Result<bool, ApiError> {
     let mut packed = false;
     for header in request.headers().get_all(CONTENT_ENCODING) {
@@ -46,8 +46,8 @@ pub(super) fn is_packed(request: &HttpRequest) -> Result<bool, ApiError> {
     Ok(packed)
 }
 
-/// Returns the body unpacked where it is packed, whether or not its header says so: a client may forget
-/// to say it, and a proxy may unpack and leave the header as it was.
+/// Returns the body, unpacked if it is packed, whatever its header says: a client may omit the header, and a
+/// proxy may unpack and keep it.
 pub(super) fn unpack(is_packed: bool, body: Bytes, limit: usize) -> Result<Bytes, ApiError> {
     if !body.starts_with(MAGIC) {
         if let Some(packing) = other_packing(&body) {
@@ -65,7 +65,7 @@ pub(super) fn unpack(is_packed: bool, body: Bytes, limit: usize) -> Result<Bytes
     Ok(body)
 }
 
-/// The name of another packing, if the body begins as it does.
+/// Returns the name of another packing format by the body's magic bytes.
 fn other_packing(body: &[u8]) -> Option<&'static str> {
     match body {
         // A window of up to 32 KiB, deflate, and a check of both bytes (RFC 1950).
@@ -78,8 +78,8 @@ fn other_packing(body: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// All members one after the other. As gunzip does, it ignores what follows the last one. Never makes
-/// more than the limit, however much is packed in it.
+/// Unpacks all members in order. Ignores anything after the last one, as gunzip does. Never produces more than
+/// the limit, whatever the packed size.
 fn unpack_once(packed: &[u8], limit: usize) -> Result<Vec<u8>, ApiError> {
     let (mut body, mut rest) = (Vec::new(), packed);
     for members in 0.. {

@@ -1,34 +1,34 @@
-//! One method of a path: who may use it, what bounds it, and what answers.
+//! One method of a path: its access, its limits, and its handler.
 
 use actix_web::{Route, middleware::from_fn};
 
 use super::known_query::{self, Known};
 use crate::http::{Costly, auth::Scope};
 
-/// Who may use an endpoint.
+/// The callers that an endpoint admits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Everyone: it shows nothing of the fleet and does nothing.
+    /// Everyone: it shows nothing of the fleet and changes nothing.
     Everyone,
-    /// A key with this scope, or what reaches as far (`RequireScope`).
+    /// A key with this scope, or a wider one (`RequireScope`).
     Key(Scope),
-    /// A page for those who may read: by a session, a key, or a link that was shared.
+    /// A page for readers: by a session, a key, or a shared link.
     Page,
     /// A page for operators.
     OperatorPage,
-    /// A form of a page for operators, which needs a session.
+    /// A form of an operator page, which needs a session.
     OperatorForm,
 }
 
 /// One method of a path.
 #[derive(Debug, Clone, Copy)]
 pub struct Endpoint {
-    /// Such as `GET`.
+    /// The HTTP method, such as `GET`.
     pub method: &'static str,
-    /// Who may use it.
+    /// Access of the endpoint.
     pub access: Access,
     costly: Option<Costly>,
-    /// The parameters that a query may have; any if nothing is said.
+    /// Allowed query parameters; `None` allows any.
     known: Option<Known>,
     route: fn() -> Route,
 }
@@ -50,12 +50,12 @@ impl Endpoint {
         Self { costly: Some(costly), ..self }
     }
 
-    /// A read that refuses parameters of the query that it does not know.
+    /// Refuses unknown query parameters.
     pub(crate) const fn with_known_query(self, known: Known) -> Self {
         Self { known: Some(known), ..self }
     }
 
-    /// Returns what the framework needs of it.
+    /// Returns the route for the framework.
     pub(super) fn route(&self) -> Route {
         let route = (self.route)();
         let route = match self.costly {

@@ -1,4 +1,4 @@
-//! `HEAD`, which is answered as `GET` is but for the body.
+//! `HEAD`, answered as `GET` without the body.
 
 use std::{
     pin::Pin,
@@ -14,17 +14,17 @@ use actix_web::{
     web::Bytes,
 };
 
-/// A route for `GET`, and for `HEAD`, which is answered in the same way but for the body ([`leave_out`]). In
-/// place of the framework's, which leaves `HEAD` to others.
+/// Returns a route for `GET`, and for `HEAD` with the same answer without the body ([`leave_out`]). The
+/// framework's own handles `GET` only.
 pub(crate) fn get() -> Route {
     Route::new().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
-/// The body of an answer to `HEAD`, so that no list is read to its end for nobody. The length of what is
-/// left out is said where it is known.
+/// Drops the body of an answer to `HEAD`, so that no list is read for nothing. Keeps the `Content-Length`, if it
+/// is known.
 ///
-/// By hand: where the next request has come already, the framework has forgotten that this one was a
-/// `HEAD`, and would send the body.
+/// Not by the framework: if the next request is there already, it forgets that this one was a `HEAD` and would
+/// send the body.
 pub(crate) fn leave_out(head: &mut ResponseHead, body: BoxBody) -> BoxBody {
     if let BodySize::Sized(length) = body.size() {
         head.headers_mut().insert(header::CONTENT_LENGTH, length.into());
@@ -36,7 +36,7 @@ pub(crate) fn leave_out(head: &mut ResponseHead, body: BoxBody) -> BoxBody {
     BoxBody::new(LeftOut)
 }
 
-/// A body of which nothing is sent.
+/// A body that is not sent.
 struct LeftOut;
 
 impl MessageBody for LeftOut {

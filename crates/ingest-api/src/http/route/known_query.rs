@@ -1,7 +1,6 @@
-//! Unknown parameters of a query are refused by name: a filter that is misspelt and passed over would
-//! answer with the whole fleet.
+//! Refuses unknown query parameters by name: ignoring a misspelt filter would return the whole fleet.
 //!
-//! Which parameters a route takes comes with its row of the route table ([`Known`]).
+//! The allowed parameters of a route come with its row of the route table ([`Known`]).
 
 use std::borrow::Cow;
 
@@ -15,13 +14,13 @@ use percent_encoding::percent_decode_str;
 
 use crate::http::error::{ApiError, refused};
 
-/// How alike two names are that may be meant for each other, from 0 to 1.
+/// Minimum similarity of a suggested name, from 0 to 1.
 const ALIKE: f64 = 0.8;
 
 /// Returns the parameters that the route of a pattern takes.
 pub(crate) type Known = fn(&str) -> &'static [String];
 
-/// Lets through a read if the route takes all its parameters.
+/// Passes a read on if the route takes all its parameters.
 pub(super) async fn check<B: MessageBody>(
     known: Known,
     request: ServiceRequest,
@@ -36,7 +35,7 @@ pub(super) async fn check<B: MessageBody>(
     Ok(next.call(request).await?.map_into_left_body())
 }
 
-/// The refusal of the first parameter that is not known, comes twice, or is no text.
+/// Returns the refusal of the first parameter that is unknown, repeated, or invalid UTF-8.
 fn unknown(query: &str, known: &[String]) -> Option<ApiError> {
     let mut seen = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -66,19 +65,19 @@ fn refusal(name: &str, known: &[String]) -> String {
     let alike = known.iter().map(|known| (strsim::jaro_winkler(&name.to_lowercase(), &known.to_lowercase()), known));
     let meant = alike.filter(|(alike, _)| *alike >= ALIKE).max_by(|(a, _), (b, _)| a.total_cmp(b));
     match meant {
-        Some((_, meant)) => format!("is no parameter of this route: did you mean {meant}?"),
-        None if known.is_empty() => "is no parameter of this route: it takes none".to_owned(),
-        None => format!("is no parameter of this route: it takes {}", known.join(", ")),
+        Some((_, meant)) => format!("is not a parameter of this route: did you mean {meant}?"),
+        None if known.is_empty() => "is not a parameter of this route: it takes none".to_owned(),
+        None => format!("is not a parameter of this route: it takes {}", known.join(", ")),
     }
 }
 
-/// A name or value as an answer repeats it.
+/// Returns a name or value in the form that an answer quotes.
 fn shown(text: &str) -> String {
     let shown: String = text.chars().take(40).flat_map(char::escape_debug).collect();
     if shown.is_empty() { "\"\"".to_owned() } else { shown }
 }
 
-/// A name or value as text, if it is one.
+/// Decodes a name or value; `None` if it is not UTF-8.
 fn decode(escaped: &str) -> Option<String> {
     let spaces = escaped.replace('+', " ");
     percent_decode_str(&spaces).decode_utf8().ok().map(Cow::into_owned)
@@ -96,13 +95,16 @@ mod tests {
     #[test]
     fn what_is_misspelt_is_named_with_what_was_meant() {
         for (query, meant) in [
-            ("stauts=failing", "stauts is no parameter of this route: did you mean status?"),
+            ("stauts=failing", "stauts is not a parameter of this route: did you mean status?"),
             ("Status=failing", "did you mean status?"),
             ("status=failing&min_failures=3", "did you mean minFailures?"),
-            ("utm_source=x", "utm_source is no parameter of this route: it takes status, minFailures, cursor, label"),
+            (
+                "utm_source=x",
+                "utm_source is not a parameter of this route: it takes status, minFailures, cursor, label",
+            ),
             ("status=ok&status=failing", "status is given twice"),
-            ("st%61tus=ok&x%00=1", "x\\0 is no parameter"),
-            ("=1", "\"\" is no parameter"),
+            ("st%61tus=ok&x%00=1", "x\\0 is not a parameter"),
+            ("=1", "\"\" is not a parameter"),
             ("status=%ff", "status must be percent-encoded UTF-8, and %ff is not"),
             ("cursor=caf%E9", "cursor must be percent-encoded UTF-8, and caf%E9 is not"),
             ("%ff=1", "a name must be percent-encoded UTF-8, and %ff is not"),

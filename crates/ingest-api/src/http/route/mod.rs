@@ -1,7 +1,8 @@
-//! A row of the route table, and the paths that it is found by.
+//! The rows of the route table, and the matching of paths.
 //!
-//! In reading order: [`Resource`] (a path), [`Endpoint`] (one of its methods, with who may use it), `known_query`
-//! (parameters that a route does not take), `require_scope` (who is let through), `head` (answers to `HEAD`), `tidy` (paths written in another way).
+//! In reading order: [`Resource`] (a path), [`Endpoint`] (one of its methods, with its access), `known_query`
+//! (refuses unknown parameters), `require_scope` (authenticates), `head` (answers `HEAD`), `tidy` (normalises
+//! paths).
 
 mod endpoint;
 mod head;

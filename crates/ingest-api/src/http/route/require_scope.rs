@@ -1,4 +1,4 @@
-//! The middleware of a route that not everyone may use.
+//! The middleware of a route that requires a scope.
 
 use std::{
     future::{Ready, ready},
@@ -21,9 +21,9 @@ use crate::http::{
     session::{caller_by_session, may_be_by_session},
 };
 
-/// Lets through who has the scope that these endpoints demand, and tells the handler who it is
-/// ([`Caller`]). Without an [`Authenticator`] in the application it lets nobody through. Pages see to it
-/// themselves (`dashboard::viewer`).
+/// Admits callers with the scope that these endpoints demand, and passes the [`Caller`] to the handler. Without
+/// an [`Authenticator`] in the application it admits nobody. Pages authenticate by themselves
+/// (`dashboard::viewer`).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RequireScope(pub(super) &'static [Endpoint]);
 
@@ -60,7 +60,7 @@ where
 {
     type Response = Answer<B>;
     type Error = Error;
-    // Named and not boxed: this is passed by every event.
+    // Named and not boxed: every event passes it.
     type Future = Either<At<S::Future, B>, LocalBoxFuture<'static, Result<Answer<B>, Error>>>;
 
     forward_ready!(service);
@@ -84,10 +84,10 @@ where
     }
 }
 
-/// The answer of a service that is asked at once, or the refusal.
+/// The future of a route's answer, or a refusal that is ready.
 type At<F, B> = Either<MapOk<F, fn(ServiceResponse<B>) -> Answer<B>>, Ready<Result<Answer<B>, Error>>>;
 
-/// What a method demands: `HEAD` the same as `GET`, one that is not there as much as the first.
+/// Returns the scope that a method demands: `HEAD` as `GET`, an unknown one as the first endpoint.
 fn demanded(endpoints: &[Endpoint], method: &Method) -> Option<Scope> {
     let method = if method == Method::HEAD { "GET" } else { method.as_str() };
     let endpoint = endpoints.iter().find(|endpoint| endpoint.method == method).or(endpoints.first());

@@ -22,11 +22,11 @@ use crate::http::{
 pub struct Resource {
     /// The pattern of the path.
     pub path: &'static str,
-    /// What can be done there.
+    /// The methods with their handlers.
     pub endpoints: &'static [Endpoint],
-    /// What the navigation of pages calls it, if it is there.
+    /// The word in the navigation of the pages; `None` if it is not in it.
     pub word: Option<&'static str>,
-    /// Whether pages of other origins may read it, if the settings name them.
+    /// Whether pages of the configured origins may read it.
     cors: bool,
 }
 
@@ -35,34 +35,34 @@ impl Resource {
         Self { path, endpoints, word: None, cors: false }
     }
 
-    /// A path that pages of other origins may read.
+    /// Allows pages of the configured origins to read the path.
     pub(crate) const fn with_cors(self) -> Self {
         Self { cors: true, ..self }
     }
 
-    /// A page that is in the navigation by this word, of those who may see it.
+    /// Adds the page to the navigation by this word, for the viewers who may see it.
     pub(crate) const fn in_navigation(self, word: &'static str) -> Self {
         Self { word: Some(word), ..self }
     }
 
-    /// Returns whether it is a page that operators alone see.
+    /// Returns whether the page is for operators only.
     pub(crate) fn is_for_operators(&self) -> bool {
         self.endpoints.iter().any(|endpoint| endpoint.access == Access::OperatorPage)
     }
 
-    /// The methods that are answered: `HEAD` wherever `GET` is.
+    /// Returns the allowed methods: `HEAD` wherever `GET` is.
     pub(crate) fn allow(&self) -> String {
         let methods = self.endpoints.iter().map(|endpoint| endpoint.method);
         methods.map(|method| if method == "GET" { "GET, HEAD" } else { method }).collect::<Vec<_>>().join(", ")
     }
 
-    /// Whether a method is answered.
+    /// Returns whether a method is allowed.
     pub(crate) fn takes(&self, method: &Method) -> bool {
         let method = if method == Method::HEAD { "GET" } else { method.as_str() };
         self.endpoints.iter().any(|endpoint| endpoint.method == method)
     }
 
-    /// What the framework needs of it.
+    /// Returns the service for the framework.
     pub(crate) fn service(&'static self, origins: &Origins) -> impl HttpServiceFactory + 'static {
         let is_shared = self.cors && !origins.0.is_empty();
         let (allow, allowed) = (self.allow(), self.allow());

@@ -1,4 +1,4 @@
-//! Paths as a careless base URL makes them.
+//! Normalises paths of a careless base URL.
 
 use std::borrow::Cow;
 
@@ -10,21 +10,21 @@ use percent_encoding::percent_decode_str;
 
 use crate::http::error::ApiError;
 
-/// Where devices send one report.
+/// The path for one report.
 pub(crate) const SYNC_EVENT: &str = "/api/sync-event";
 
-/// Where devices send many.
+/// The path for a batch of reports.
 pub(crate) const SYNC_EVENTS: &str = "/api/v1/sync-events";
 
-/// Where devices send their reports.
+/// The paths for reports.
 const REPORTS: [&str; 2] = [SYNC_EVENT, SYNC_EVENTS];
 
-/// Whether devices report to a path.
+/// Returns whether devices report to a path.
 pub(crate) fn is_ingest(path: &str) -> bool {
     REPORTS.contains(&path)
 }
 
-/// Takes `//api/sync-event/` for what it is, and names the cause if a report came to another path.
+/// Normalises `//api/sync-event/`, and names the cause if a report came to another path.
 pub(crate) fn tidy(request: &mut ServiceRequest) -> Result<(), ApiError> {
     if request.method() != Method::POST || is_ingest(request.path()) {
         return Ok(());
@@ -50,11 +50,11 @@ pub(crate) fn tidy(request: &mut ServiceRequest) -> Result<(), ApiError> {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Intended {
-    /// This path, written in another way.
+    /// This path, in another spelling.
     Reports(&'static str),
-    /// This path, behind something else.
+    /// This path, with a prefix.
     Below(&'static str),
-    /// No path at all.
+    /// Not an ingest path.
     Nothing,
     Other,
 }
@@ -72,7 +72,7 @@ fn intended(path: &str) -> Intended {
     REPORTS.into_iter().find(|path| tidied.ends_with(path)).map_or(Intended::Other, Intended::Below)
 }
 
-/// Characters that need not be escaped and are. What is no text stays as it is.
+/// Decodes characters that were escaped needlessly. Text that is not UTF-8 stays unchanged.
 pub(crate) fn decode(path: &str) -> Cow<'_, str> {
     percent_decode_str(path).decode_utf8().unwrap_or(Cow::Borrowed(path))
 }

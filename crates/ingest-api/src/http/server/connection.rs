@@ -1,4 +1,4 @@
-//! The state of one connection, shared by its stream, its requests and the table of connections.
+//! The state of one connection, shared by its stream, its requests and the table.
 
 use std::{
     cell::{Cell, RefCell},
@@ -9,85 +9,84 @@ use std::{
 use super::head::Fault;
 use crate::http::{
     budget::{Budget, Taken},
-    metrics::Why,
+    metrics::CloseReason,
 };
 
-/// How long the head of a request may take from its first byte on, and how long the first byte of a
-/// connection.
+/// Timeout of a request's head, from its first byte. Also the timeout of a connection's first byte.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long a client may take nothing of what is sent to it. The kernel says that there is room
-/// again when a third of its buffer is free, so this asks for about 1.5 kB/s.
+/// Timeout of a stalled write. The kernel reports room again once a third of its buffer is free, so this
+/// requires about 1.5 kB/s.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a client may take to hang up after it was refused.
+/// Time for a client to hang up after a refusal.
 const REFUSED_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The most bytes of a head.
+/// Maximum size of a head, in bytes.
 pub(super) const HEAD_LIMIT: usize = 20 * 1024;
 
 /// Heads up to this size are counted with the connection, longer ones against the budget.
 const HEAD_FREE: usize = 4 * 1024;
 
-/// How many bytes of a body may be read before its handler has taken them.
+/// Maximum number of body bytes that are read ahead of the handler.
 const AHEAD: usize = 32 * 1024;
 
-/// How many bytes of a body are read at a time.
+/// Maximum number of body bytes in one read.
 const STEP: usize = 8 * 1024;
 
-/// A connection. Everything in it belongs to one thread.
+/// A connection. All its parts stay on one thread.
 #[derive(Debug)]
 pub(crate) struct Connection {
     opened: Instant,
     budget: Budget,
     bounds: bool,
-    /// Whether the head of a request was handed over, and its answer is not.
+    /// Whether a request is in flight: its head was handed over, its answer was not.
     handling: Cell<bool>,
-    /// Whether its handler has it.
+    /// Whether the handler has the request.
     is_dispatched: Cell<bool>,
-    /// Whether it has had an answer.
+    /// Whether the connection had an answer before.
     was_answered: Cell<bool>,
-    /// Whether the body of that request has not come to its end.
+    /// Whether the body of that request has not ended.
     body_open: Cell<bool>,
-    /// When the present state began: the last request or the last answer.
+    /// Start of the present state: the last request or the last answer.
     since: Cell<Instant>,
-    /// When the head that is being read began.
+    /// Start of the head that is being read.
     head_since: Cell<Option<Instant>>,
     head_bytes: Cell<usize>,
     head_budget: RefCell<Option<Taken>>,
-    /// Bytes of the body that were read and not taken.
+    /// Number of body bytes that were read and not taken.
     ahead: Cell<usize>,
-    /// Since when nothing could be written.
+    /// Start of the write that is stalled.
     stalled: Cell<Option<Instant>>,
     refused: Cell<Option<Instant>>,
-    /// Whether its head has had its time: the stream says so, and hangs up.
+    /// Whether the head timed out: the stream answers so and hangs up.
     expired: Cell<bool>,
     killed: Cell<bool>,
-    why: Cell<Option<Why>>,
+    why: Cell<Option<CloseReason>>,
     is_blocked: Cell<bool>,
     reader: RefCell<Option<Waker>>,
     killer: RefCell<Option<Waker>>,
 }
 
-/// What the stream may read now.
+/// The kind of bytes that the stream may read next.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     /// A head.
     Head,
-    /// So many bytes of a body.
+    /// At most this many bytes of a body.
     Body(usize),
-    /// What is left of a body that nobody reads.
+    /// The rest of a body without a reader.
     Left,
-    /// Nothing before the answer is given, or some of the body was taken.
+    /// Nothing, before the answer is sent or a part of the body is taken.
     Later,
 }
 
-/// Who has had his time.
+/// A client that timed out.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Overdue {
-    /// He sends a head, and is told.
+    /// It is sending a head, and gets an answer.
     Head,
-    /// He does nothing that could be answered.
+    /// It sent nothing to answer.
     All,
 }
 
@@ -118,7 +117,7 @@ impl Connection {
         }
     }
 
-    /// A head has been read to its end, and is handed over.
+    /// Begins a request: its head was read completely.
     pub(super) fn begin(&self, has_body: bool, now: Instant) {
         self.handling.set(true);
         self.is_dispatched.set(false);
@@ -130,12 +129,12 @@ impl Connection {
         self.head_budget.take();
     }
 
-    /// The request is with its handler.
+    /// Marks the request as passed to its handler.
     pub(super) fn dispatched(&self) {
         self.is_dispatched.set(true);
     }
 
-    /// The whole answer has been handed over: the connection waits for the next head.
+    /// Marks the request as answered completely; waits for the next head.
     pub(super) fn answered(&self) {
         self.handling.set(false);
         self.was_answered.set(true);
@@ -143,28 +142,28 @@ impl Connection {
         self.resume();
     }
 
-    /// The handler has taken so many bytes of the body.
+    /// Records that the handler took some bytes of the body.
     pub(crate) fn took(&self, bytes: usize) {
         self.ahead.set(self.ahead.get().saturating_sub(bytes));
         self.resume();
     }
 
-    /// The body has come to its end.
+    /// Marks the body as ended.
     pub(crate) fn body_ended(&self) {
         self.body_open.set(false);
     }
 
-    /// Whether the body of the request has not come to its end.
+    /// Returns whether the body of the request has not ended.
     pub(super) fn has_open_body(&self) -> bool {
         self.body_open.get()
     }
 
-    /// Whether it has bounds at all.
+    /// Returns whether the connection has limits.
     pub(super) fn has_bounds(&self) -> bool {
         self.bounds
     }
 
-    /// What may be read now.
+    /// Returns the bytes that may be read next.
     pub(super) fn phase(&self) -> Phase {
         match (self.handling.get(), self.body_open.get()) {
             (true, true) => match AHEAD.saturating_sub(self.ahead.get()) {
@@ -177,12 +176,12 @@ impl Connection {
         }
     }
 
-    /// Notes what was read of a body.
+    /// Records a read of the body.
     pub(super) fn read(&self, bytes: usize) {
         self.ahead.set(self.ahead.get() + bytes);
     }
 
-    /// Notes how long the head is that is being read.
+    /// Records the length of a head that is being read. Fails if it is too long, or if the budget is exhausted.
     pub(super) fn read_head(&self, length: usize, now: Instant) -> Result<(), Fault> {
         if self.head_since.get().is_none() {
             self.head_since.set(Some(now));
@@ -199,10 +198,10 @@ impl Connection {
         Ok(())
     }
 
-    /// Lets the stream tell its client that the head has had its time.
+    /// Lets the stream answer that the head timed out.
     pub(super) fn expire(&self) {
         self.expired.set(true);
-        self.refuse(Why::Slow);
+        self.refuse(CloseReason::Slow);
         if let Some(waker) = self.killer.take() {
             waker.wake();
         }
@@ -212,20 +211,20 @@ impl Connection {
         self.expired.get()
     }
 
-    /// Whether what was written before has not gone out.
+    /// Returns whether an earlier write is still blocked.
     pub(super) fn is_stalled(&self) -> bool {
         self.stalled.get().is_some()
     }
 
-    /// The stream answers by itself and hangs up.
-    pub(super) fn refuse(&self, why: Why) {
+    /// Lets the stream answer by itself and hang up.
+    pub(super) fn refuse(&self, why: CloseReason) {
         self.note(why);
         if self.refused.get().is_none() {
             self.refused.set(Some(Instant::now()));
         }
     }
 
-    /// Wakes the connection when it may read again.
+    /// Wakes the task of `context` once it may read again.
     pub(super) fn block(&self, context: &Context<'_>) {
         self.is_blocked.set(true);
         self.reader.replace(Some(context.waker().clone()));
@@ -239,7 +238,7 @@ impl Connection {
         }
     }
 
-    /// Notes whether the last write was taken.
+    /// Records whether the last write was accepted.
     pub(super) fn wrote(&self, was_taken: bool) {
         if was_taken {
             self.stalled.set(None);
@@ -248,7 +247,7 @@ impl Connection {
         }
     }
 
-    /// Whether its client has had its time.
+    /// Returns whether the client timed out, and how.
     pub(super) fn overdue(&self, now: Instant, keep_alive: Duration) -> Option<Overdue> {
         let is_longer = |since: Instant, than| now.saturating_duration_since(since) > than;
         let is_over = |since: Option<Instant>, than| since.is_some_and(|since| is_longer(since, than));
@@ -265,7 +264,7 @@ impl Connection {
         is_longer(self.since.get(), rest).then_some(Overdue::All)
     }
 
-    /// Since when it waits for its client, if it does.
+    /// Returns the time since which it waits for its client, if it does.
     pub(super) fn waits_since(&self) -> Option<Instant> {
         if self.killed.get() {
             return None;
@@ -274,18 +273,18 @@ impl Connection {
         self.stalled.get().or_else(|| waits.then(|| self.since.get()))
     }
 
-    /// Whether it is kept alive between requests, with nothing under way.
+    /// Returns whether it is idle between requests.
     pub(super) fn is_at_rest(&self) -> bool {
         self.was_answered.get() && !self.handling.get() && self.head_since.get().is_none()
     }
 
-    /// When it was opened.
+    /// Returns the time at which it was opened.
     pub(super) fn opened(&self) -> Instant {
         self.opened
     }
 
-    /// Ends it, with all that goes on in it.
-    pub(super) fn kill(&self, why: Why) {
+    /// Closes it and cancels its request.
+    pub(super) fn kill(&self, why: CloseReason) {
         self.note(why);
         self.killed.set(true);
         if let Some(waker) = self.killer.take() {
@@ -293,13 +292,13 @@ impl Connection {
         }
     }
 
-    /// Why it was ended, if the server has done so.
-    pub(super) fn why(&self) -> Option<Why> {
+    /// Returns the reason why the server closed it.
+    pub(super) fn why(&self) -> Option<CloseReason> {
         self.why.get()
     }
 
     /// The first reason counts.
-    fn note(&self, why: Why) {
+    fn note(&self, why: CloseReason) {
         self.why.set(self.why.get().or(Some(why)));
     }
 
@@ -307,7 +306,7 @@ impl Connection {
         self.killed.get()
     }
 
-    /// Ready once the connection is to end.
+    /// Ready once the connection is to be closed.
     pub(super) fn poll_killed(&self, context: &Context<'_>) -> Poll<()> {
         if self.killed.get() {
             return Poll::Ready(());

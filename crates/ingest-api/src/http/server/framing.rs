@@ -1,17 +1,16 @@
-//! Where the body of a request ends: what stands behind it is the next head, which is looked at as
-//! each is.
+//! Finds the end of a request's body. The next head begins behind it and is checked like every head.
 
-/// How the body ends, and how much of it is still to come.
+/// The rest of a body, and its framing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Framing {
-    /// After so many bytes.
+    /// `Content-Length`: the bytes left.
     Length(u64),
-    /// With its last chunk.
+    /// `Transfer-Encoding: chunked`.
     Chunked(Chunk),
 }
 
-/// The place in a body of chunks, exactly as the framework reads it: where the two did not agree, the
-/// rest of a body would pass for a head.
+/// The state in a chunked body, exactly as in the framework's parser: if the two disagreed, the rest of a body
+/// could pass for a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Chunk {
     /// In the digits of a size.
@@ -20,17 +19,17 @@ pub(super) enum Chunk {
     Line(u64),
     /// In the bytes of a chunk and the line end behind them.
     Data(u64),
-    /// Where the last line begins, or one more field before it.
+    /// At the start of the last line, or of a trailer field before it.
     End,
-    /// In a field behind the last chunk.
+    /// In a trailer field.
     Trailer,
-    /// Behind the CR of such a field.
+    /// Behind the CR of a trailer field.
     TrailerCr,
     /// Behind the CR of the last line.
     EndCr,
-    /// Behind all.
+    /// Behind the whole body.
     Over,
-    /// It is no body of chunks: nothing behind it is read as a head.
+    /// Invalid chunks: the bytes behind them are never read as a head.
     Broken,
 }
 
@@ -39,12 +38,12 @@ impl Framing {
         Self::Chunked(Chunk::Size(0))
     }
 
-    /// Whether more of the body is to come.
+    /// Returns whether the body has not ended.
     pub(super) fn is_open(&self) -> bool {
         !matches!(self, Self::Length(0) | Self::Chunked(Chunk::Over))
     }
 
-    /// How many bytes may be read without reading behind the body, as far as that is known.
+    /// Returns the maximum number of bytes to read that does not pass the body's end, if that is known.
     pub(super) fn at_most(&self, room: usize) -> usize {
         match self {
             Self::Length(left) => usize::try_from(*left).map_or(room, |left| room.min(left)),
@@ -52,7 +51,7 @@ impl Framing {
         }
     }
 
-    /// Reads on; returns how many of these bytes belong to the body.
+    /// Advances; returns how many of these bytes belong to the body.
     pub(super) fn take(&mut self, bytes: &[u8]) -> usize {
         match self {
             Self::Length(left) => {
@@ -119,7 +118,7 @@ mod tests {
 
     use super::*;
 
-    /// How many bytes are of the body, and whether it is over.
+    /// Returns how many bytes belong to the body, and whether it ended.
     fn read(mut framing: Framing, bytes: &str, step: usize) -> (usize, bool) {
         let (mut taken, mut rest) = (0, bytes.as_bytes());
         while !rest.is_empty() && framing.is_open() {
@@ -151,7 +150,7 @@ mod tests {
         }
     }
 
-    /// Where the framework finds the end of a body of chunks, if it takes the body.
+    /// Returns the end of a chunked body by the framework's parser, if it accepts the body.
     fn end_by_framework(config: &ServiceConfig, body: &str) -> Result<Option<usize>, String> {
         let mut bytes = BytesMut::from("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n");
         bytes.extend_from_slice(body.as_bytes());
@@ -165,7 +164,7 @@ mod tests {
         }
     }
 
-    /// Chunks as clients write them, and with a few bytes put in, left out or changed.
+    /// Chunks as clients write them, with a few bytes inserted, removed or changed.
     fn bodies() -> impl Strategy<Value = String> {
         let chunk = (0..40_usize, "(;[a-z]{0,3}(=[a-z\"]{0,3})?)?", "[a-f\r\n0-9 ]{40}", any::<bool>());
         let chunk = chunk.prop_map(|(size, extension, data, is_upper)| {
@@ -194,7 +193,7 @@ mod tests {
         let ran = runner.run(&(bodies(), 1..50_usize), |(body, step)| {
             let both = format!("{body}GET / HTTP/1.1\r\nhost: a\r\n\r\n");
             let (taken, is_over) = read(Framing::chunked(), &both, step);
-            // What the framework refuses ends the connection.
+            // A refusal of the framework closes the connection.
             if let Ok(end) = end_by_framework(&config, &both) {
                 prop_assert_eq!(is_over.then_some(taken), end);
             }

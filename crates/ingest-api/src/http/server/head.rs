@@ -1,8 +1,8 @@
-//! The head of a request, looked at whole before the framework has it.
+//! Checks the whole head of a request before the framework parses it.
 //!
-//! The framework ends a line at a bare line feed, and other servers do not: what one takes for a
-//! header and the other for a part of a value is how requests are smuggled. And it answers what it
-//! refuses without a word. So here is refused all that it would refuse, with the cause.
+//! The framework ends a line at a bare line feed, and other servers do not. A header for one is a part of a
+//! value for the other, which allows request smuggling. The framework also gives no reason for a refusal. So
+//! this module refuses all that the framework would, with the cause.
 
 use std::mem::MaybeUninit;
 
@@ -12,10 +12,10 @@ use memchr::memchr_iter;
 
 use super::framing::Framing;
 
-/// The most fields of a header: as many as the framework reads.
+/// Maximum number of header fields: the framework's own limit.
 const FIELDS: usize = 96;
 
-/// Why a head is refused, and with which status.
+/// The reason why a head is refused, and the status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fault {
     pub(super) status: u16,
@@ -25,19 +25,19 @@ pub(super) struct Fault {
 impl Fault {
     pub(super) const TOO_LONG: Self = Self { status: 431, detail: "the header is over 16384 bytes" };
     pub(super) const TOO_SLOW: Self =
-        Self { status: 408, detail: "the header did not come to its end within 20 s: send the request again" };
+        Self { status: 408, detail: "the header did not arrive within 20 s: send the request again" };
     pub(super) const NO_ROOM: Self =
-        Self { status: 503, detail: "too many long headers are under way: send the request again later" };
+        Self { status: 503, detail: "too many long headers are in flight: send the request again later" };
     const BARE_LINE_FEED: Self = bad("a line of the header ends with LF alone: end it with CR LF");
-    const NO_HTTP: Self = bad("this is no HTTP request: this port speaks HTTP/1.1, without TLS or behind it");
-    const LINE: Self = bad("the first line is none of a request, such as GET / HTTP/1.1");
+    const NO_HTTP: Self = bad("this is not an HTTP request: this port speaks HTTP/1.1, without TLS or behind it");
+    const LINE: Self = bad("the first line is not a request line, such as GET / HTTP/1.1");
 }
 
 const fn bad(detail: &'static str) -> Fault {
     Fault { status: 400, detail }
 }
 
-/// What has been read of a head.
+/// The state of a head's line ends.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct LineEnds {
     last: u8,
@@ -47,7 +47,7 @@ pub(super) struct LineEnds {
 }
 
 impl LineEnds {
-    /// Reads on; returns where the head ends, behind the empty line, once that has come.
+    /// Advances; returns the end of the head, behind the empty line, once it has arrived.
     pub(super) fn read(&mut self, bytes: &[u8]) -> Result<Option<usize>, Fault> {
         let is_first = !self.has_lines && self.line == 0;
         if is_first && bytes.iter().find(|byte| !b"\r\n".contains(byte)).is_some_and(|byte| !is_of_method(*byte)) {
@@ -76,7 +76,7 @@ fn is_of_method(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// Looks at a whole head: how the body behind it ends, or why the framework would not take it.
+/// Checks a whole head: returns the framing of its body, or the reason why the framework would refuse it.
 pub(super) fn check(head: &[u8]) -> Result<Framing, Fault> {
     let mut fields = [const { MaybeUninit::uninit() }; FIELDS];
     let mut request = Request::new(&mut []);
@@ -86,7 +86,7 @@ pub(super) fn check(head: &[u8]) -> Result<Framing, Fault> {
         Err(error) => return Err(of_parser(error)),
     }
     if !request.path.is_some_and(is_path) {
-        return Err(bad("the path of the request is none"));
+        return Err(bad("the path of the request is invalid"));
     }
     let is_1_1 = request.version == Some(1);
     let (mut length, mut is_chunked, mut has_host) = (None, false, false);
@@ -99,10 +99,10 @@ pub(super) fn check(head: &[u8]) -> Result<Framing, Fault> {
             if length.is_some() {
                 return Err(bad("the header has more than one Content-Length"));
             }
-            length = Some(number.ok_or(bad("the Content-Length is no number of bytes"))?);
+            length = Some(number.ok_or(bad("the Content-Length is not a number of bytes"))?);
         } else if is("transfer-encoding") {
             if is_chunked || !field.value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
-                return Err(bad("of Transfer-Encoding this server knows chunked alone, once"));
+                return Err(bad("the only supported Transfer-Encoding is chunked, once"));
             }
             is_chunked = true;
         } else if is("host") {
@@ -115,7 +115,7 @@ pub(super) fn check(head: &[u8]) -> Result<Framing, Fault> {
     match (length, is_chunked) {
         _ if is_1_1 && !has_host => Err(bad("the header has no Host, which HTTP/1.1 demands")),
         (Some(_), true) => Err(bad("the header has a Content-Length and a Transfer-Encoding: send one of them")),
-        (None, true) if !is_1_1 => Err(bad("HTTP/1.0 knows no Transfer-Encoding: send a Content-Length")),
+        (None, true) if !is_1_1 => Err(bad("HTTP/1.0 has no Transfer-Encoding: send a Content-Length")),
         (None, false) if !is_1_1 && request.method == Some("POST") => {
             Err(bad("a POST by HTTP/1.0 needs a Content-Length"))
         }
@@ -124,9 +124,9 @@ pub(super) fn check(head: &[u8]) -> Result<Framing, Fault> {
     }
 }
 
-/// Whether the framework takes a path.
+/// Returns whether the framework accepts a path.
 fn is_path(path: &str) -> bool {
-    // Most are plain, and reading one takes an allocation.
+    // Most paths are plain, and parsing one allocates.
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._".contains(&byte);
     (path.starts_with('/') && path.bytes().all(is_plain)) || path.parse::<Uri>().is_ok()
 }
@@ -134,9 +134,9 @@ fn is_path(path: &str) -> bool {
 fn of_parser(error: Error) -> Fault {
     match error {
         Error::TooManyHeaders => Fault { status: 431, detail: "the header has more than 96 fields" },
-        Error::HeaderName => bad("a name in the header is none, or a line of it begins with white space"),
+        Error::HeaderName => bad("a name in the header is invalid, or a line of it begins with white space"),
         Error::HeaderValue => bad("a value in the header holds a control character"),
-        Error::Version => bad("this server speaks HTTP/1.1, and HTTP/1.0 with those who speak no other"),
+        Error::Version => bad("this server speaks HTTP/1.1 and HTTP/1.0"),
         Error::NewLine | Error::Status | Error::Token => Fault::LINE,
     }
 }
@@ -145,7 +145,7 @@ fn of_parser(error: Error) -> Fault {
 mod tests {
     use super::*;
 
-    /// The end of the head.
+    /// Returns the end of the head.
     fn read(head: &str, step: usize) -> Result<Option<usize>, Fault> {
         let (mut line_ends, mut before) = (LineEnds::default(), 0);
         for bytes in head.as_bytes().chunks(step) {

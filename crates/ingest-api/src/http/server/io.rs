@@ -1,4 +1,4 @@
-//! The stream of a connection: TCP or TLS, read and written only as far as its [`Connection`] says.
+//! The stream of a connection: TCP or TLS, read and written only as far as its [`Connection`] allows.
 
 use std::{
     fmt::Write,
@@ -24,55 +24,54 @@ use super::{
     framing::Framing,
     head::{Fault, LineEnds, check},
 };
-use crate::http::{error::problem, headers, metrics::Why};
+use crate::http::{error::problem, headers, metrics::CloseReason};
 
-/// How many bytes of a client that was refused are thrown away, so that it sees why, and how many
-/// before others have their turn.
+/// Bytes of a refused client that are discarded, so that it sees the answer, and bytes in one turn.
 const LINGER: usize = 1024 * 1024;
 const LINGER_TURN: usize = 64 * 1024;
 
-/// How many bytes are read at a time in a head that did not come in one piece.
+/// Bytes in one read of a head that did not arrive in one piece.
 const STEP: usize = 2 * 1024;
 
-/// A stream that a client speaks over.
+/// The stream of a client.
 #[derive(Debug)]
 pub(super) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// A stream with bounds. One head at a time goes to the framework, and what belongs to it: what a
-/// client sends ahead waits until the answer is given.
+/// A stream with limits. Passes one head at a time to the framework, and its body. Pipelined bytes wait until
+/// the answer is sent.
 #[derive(Debug)]
 pub(super) struct Bounded {
     stream: Stream,
     pub(super) connection: Rc<Connection>,
-    /// What was read and not handed over.
+    /// Bytes that were read and not handed over.
     ahead: BytesMut,
-    /// How much of it is a head that goes to the framework now.
+    /// Length of the head in `ahead` that goes to the framework next.
     ready: usize,
-    /// How much of it was looked at.
+    /// Number of bytes of `ahead` that were checked.
     scanned: usize,
     line_ends: LineEnds,
     framing: Framing,
     refusal: Option<Refusal>,
 }
 
-/// What a read brought.
+/// The result of a read.
 enum Read {
-    /// A whole head, and what came of its body.
+    /// A whole head, and the part of its body that came with it.
     Request,
     /// A part of a head, or one that is refused.
     Some,
-    /// Nothing: the client is gone.
+    /// End of the stream: the client is gone.
     End,
 }
 
-/// An answer of the stream itself, and how much was thrown away since.
+/// An answer of the stream itself, and the bytes discarded since.
 #[derive(Debug, Default)]
 struct Refusal {
     answer: Vec<u8>,
-    /// Whether the client is to see that nothing more comes, once it has the answer.
+    /// Whether the write side is to be closed once the answer is sent.
     is_last: bool,
     thrown_away: usize,
 }
@@ -91,10 +90,10 @@ impl Bounded {
         }
     }
 
-    /// Tells the client why, reads on for a moment so that it sees it, and then is at its end.
+    /// Sends the refusal, reads on briefly so that the client sees it, then ends the stream.
     fn poll_refuse(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(refusal) = &mut self.refusal else { return Poll::Ready(Ok(())) };
-        // What the framework has written before goes first; whoever writes it wakes this.
+        // The framework's earlier bytes go first; their writer wakes this task.
         if !refusal.answer.is_empty() && self.connection.is_stalled() {
             return Poll::Pending;
         }
@@ -125,7 +124,7 @@ impl Bounded {
         }
     }
 
-    /// Wakes the connection once there is something to read, or once it may read again.
+    /// Wakes the task once there is something to read, or once it may read again.
     fn wait(&self, context: &mut Context<'_>) {
         if let Stream::Plain(stream) = &self.stream
             && self.ahead.is_empty()
@@ -137,12 +136,12 @@ impl Bounded {
     }
 
     fn refuse(&mut self, fault: Fault) {
-        self.connection.refuse(Why::Malformed);
+        self.connection.refuse(CloseReason::Malformed);
         self.refusal = Some(Refusal { answer: answer(fault), is_last: true, thrown_away: 0 });
     }
 
-    /// Reads the beginning of a request into the buffer of the framework, at most what that has room for:
-    /// nearly every request comes in one piece. A head that is not whole waits in `ahead`.
+    /// Reads the start of a request into the framework's buffer, at most its free room: nearly every request
+    /// arrives in one piece. An incomplete head waits in `ahead`.
     fn poll_request(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<Read>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
@@ -165,7 +164,7 @@ impl Bounded {
         Poll::Ready(Ok(read))
     }
 
-    /// Reads on in a head, until it is whole or refused. Returns whether the client is still there.
+    /// Reads more of a head, until it is complete or refused. Returns whether the client is still there.
     fn poll_head(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
         loop {
             if self.scanned < self.ahead.len() {
@@ -194,7 +193,7 @@ impl Bounded {
         }
     }
 
-    /// Looks at what was read of a head; returns where it ends, if it does.
+    /// Checks the bytes of a head; returns its end, if it is complete.
     fn look(&mut self, bytes: &[u8]) -> Result<Option<usize>, Fault> {
         if bytes.is_empty() {
             return Ok(None);
@@ -213,12 +212,12 @@ impl Bounded {
         Ok(Some(length))
     }
 
-    /// Hands over what was read ahead.
+    /// Hands over bytes that were read ahead.
     fn hand_over(&mut self, bytes: usize, buffer: &mut ReadBuf<'_>) {
         buffer.put_slice(&self.ahead[..bytes]);
         self.ahead.advance(bytes);
         if self.ahead.is_empty() {
-            // A connection that rests is not to hold the room of its largest head.
+            // An idle connection does not keep the memory of its largest head.
             self.ahead = BytesMut::new();
         }
     }
@@ -339,7 +338,7 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// A whole answer in the form of all others; the head it is about cannot be read.
+/// Returns a whole answer in the form of all others; the head it is about is unreadable.
 fn answer(fault: Fault) -> Vec<u8> {
     let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::BAD_REQUEST);
     let (body, reason) = (problem(status, fault.detail).to_string(), status.canonical_reason().unwrap_or_default());

@@ -1,8 +1,8 @@
-//! The server between the socket and the routes: bounds on heads, bodies, writes and connections.
+//! The server between the socket and the routes, with limits on heads, bodies, writes and connections.
 //!
-//! In reading order: `connection` (one connection's state), `table` (all connections of a thread, and what ends
-//! them), `head` (what a head must be), `framing` (where a body ends), `io` (the stream that obeys), `pieces` (an
-//! answer in small pieces), `service` (requests in, answers out), `serve` (the server around it).
+//! In reading order: `connection` (one connection's state), `table` (all connections of a thread, and their
+//! timeouts), `head` (checks a head), `framing` (finds the end of a body), `io` (the stream with limits),
+//! `pieces` (splits an answer), `service` (passes requests and answers), `serve` (the server around it).
 
 mod connection;
 mod framing;

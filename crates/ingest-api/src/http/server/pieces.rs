@@ -1,5 +1,5 @@
-//! The body of an answer, handed to the framework in small pieces: it copies each piece into the
-//! buffer of the connection, and a client that does not read is not to hold a copy of a whole file.
+//! Splits the body of an answer into small pieces. The framework copies each into the connection's buffer, and a
+//! client that does not read must not hold a copy of a whole file.
 
 use std::{
     pin::Pin,
@@ -14,10 +14,10 @@ use actix_web::{
 
 use super::connection::Connection;
 
-/// The most bytes of a piece.
+/// Maximum size of a piece, in bytes.
 const PIECE: usize = 4 * 1024;
 
-/// The answer to a request; when it is dropped, the connection waits for the next one.
+/// The answer to a request; on drop, the connection waits for the next request.
 #[derive(Debug)]
 pub(super) struct Answering(Rc<Connection>);
 
@@ -26,7 +26,7 @@ impl Answering {
         Self(connection)
     }
 
-    /// Whether the handler has left something of the request's body.
+    /// Returns whether the handler left a part of the request's body unread.
     pub(super) fn leaves_body(&self) -> bool {
         self.0.has_open_body()
     }
@@ -44,7 +44,7 @@ pub(super) struct Pieces {
     rest: Bytes,
     further: Option<BoxBody>,
     piece: usize,
-    /// Until the last piece is handed over.
+    /// Dropped after the last piece.
     _answering: Option<Answering>,
 }
 

@@ -36,26 +36,26 @@ use super::{
 };
 use crate::http::metrics::Metrics;
 
-/// How long requests may go on after the signal to stop, in seconds.
+/// Timeout of requests in flight after the signal to stop, in seconds.
 const SHUTDOWN_SECONDS: u64 = 10;
 
-/// How long the handshake of TLS may take.
+/// Timeout of the TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a client may take to see an answer to a body that was not read.
+/// Time for a client to read an answer to a body that was not read.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Bytes that the kernel keeps for each direction of a connection: what a client does not read, or
-/// sends ahead, counts as memory of this process where it runs in a group with a limit.
+/// Kernel buffer for each direction of a connection, in bytes. In a cgroup with a limit, unread answers and
+/// pipelined requests count as memory of this process.
 const SOCKET_BUFFER: usize = 64 * 1024;
 
-/// How many connections may wait to be taken in. The kernel takes less where `somaxconn` says so.
+/// Maximum number of connections to be accepted. The kernel caps it at `somaxconn`.
 const BACKLOG: i32 = 4_096;
 
-/// Bytes that are gathered before they are written.
+/// Size of the write buffer, in bytes.
 const WRITE_BUFFER: usize = 4 * 1024;
 
-/// Serves the application on `listener` until `stop`, then finishes the requests under way.
+/// Serves the application on `listener` until `stop`, then finishes the requests in flight.
 pub(crate) async fn serve<A, F, I>(
     listener: TcpListener,
     tls: Option<ServerConfig>,
@@ -73,12 +73,12 @@ where
     <A::Service as Service<Request>>::Future: 'static,
 {
     let socket = SockRef::from(&listener);
-    // Connections have it from their listener.
+    // Connections inherit it from their listener.
     socket.set_tcp_nodelay(true)?;
     if bounds.are_kept {
         socket.set_send_buffer_size(SOCKET_BUFFER)?;
         socket.set_recv_buffer_size(SOCKET_BUFFER)?;
-        // Beyond the 128 of the standard library: where they are full, a client comes again after a second.
+        // Beyond the 128 of the standard library: if the backlog is full, a client retries after a second.
         socket.listen(BACKLOG)?;
     }
     let threads = std::thread::available_parallelism()?.get();
@@ -97,11 +97,11 @@ where
             async move {
                 let table = Table::new(most, &bounds, metrics);
                 let app = map_config(app, |()| AppConfig::default()).new_service(()).await;
-                let app = app.map_err(|error| log::error!(error:? = error; "the application was not made"))?;
+                let app = app.map_err(|error| log::error!(error:? = error; "building the application failed"))?;
                 let app = Rc::new(Counted::new(app, Rc::clone(&table), bounds.are_kept));
                 let http = HttpService::build()
-                    // With bounds it is the table that ends who rests or is slow: the framework sees no head
-                    // before it is whole, and would end a connection in the middle of one.
+                    // With limits, the table closes idle and slow connections. The framework sees only whole
+                    // heads, and would close a connection in the middle of one.
                     .keep_alive(if bounds.are_kept { bounds.keep_alive + 2 * HEAD_TIMEOUT } else { bounds.keep_alive })
                     .client_request_timeout(if bounds.are_kept { Duration::ZERO } else { HEAD_TIMEOUT })
                     .client_disconnect_timeout(LINGER_TIMEOUT)
@@ -129,7 +129,7 @@ where
     server.await
 }
 
-/// New connections of a thread.
+/// Accepts the connections of a thread.
 struct Connections<S> {
     http: Rc<S>,
     table: Rc<Table>,
@@ -164,7 +164,7 @@ where
     }
 }
 
-/// All requests of a connection, to its end.
+/// Serves all requests of a connection, until it closes.
 async fn converse<S>(stream: TcpStream, connection: &Rc<Connection>, http: &S, tls: Option<TlsAcceptor>)
 where
     S: Service<(Bounded, Option<SocketAddr>), Response = ()>,
@@ -175,11 +175,11 @@ where
         None => Stream::Plain(stream),
         Some(acceptor) => match timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => Stream::Tls(Box::new(stream)),
-            Ok(Err(error)) => return log::debug!(error:% = error; "no TLS with a client"),
-            Err(_) => return log::debug!("a client took too long to begin TLS"),
+            Ok(Err(error)) => return log::debug!(error:% = error; "TLS handshake failed"),
+            Err(_) => return log::debug!("TLS handshake timed out"),
         },
     };
     if let Err(error) = http.call((Bounded::new(stream, Rc::clone(connection)), peer)).await {
-        log::debug!(error:? = error; "a connection broke off");
+        log::debug!(error:? = error; "connection aborted");
     }
 }

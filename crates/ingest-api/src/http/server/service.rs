@@ -1,4 +1,4 @@
-//! Requests on their way in, and answers on their way out: a connection is told of both.
+//! Passes requests in and answers out, and notifies the connection of both.
 
 use std::{
     pin::Pin,
@@ -30,7 +30,7 @@ impl<S> Counted<S> {
 }
 
 pin_project_lite::pin_project! {
-    /// An answer that is on its way. Named and not boxed: each event passes it.
+    /// The future of an answer. Named and not boxed: every event passes it.
     pub(super) struct Answer<F> {
         #[pin]
         inner: F,
@@ -71,7 +71,7 @@ where
         let this = self.project();
         let answer = ready!(this.inner.poll(context)).map_or_else(Response::from, Into::into);
         let (answering, bounds) = (this.answering.take(), *this.bounds);
-        // What is left of a body cannot be told from the next head, which has bounds of its own.
+        // The rest of a body could pass for the next head, which has its own limits.
         let leaves_body = bounds && answering.as_ref().is_some_and(Answering::leaves_body);
         let mut answer = answer.map_body(|_, body| Pieces::new(body, answering, bounds));
         if leaves_body || this.table.is_tight() {

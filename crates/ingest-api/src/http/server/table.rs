@@ -1,4 +1,4 @@
-//! The connections of one thread: who is overdue is ended, and who has waited longest makes room.
+//! The connections of one thread: closes those that timed out, and the longest idle ones to make room.
 
 use std::{
     cell::{Cell, RefCell},
@@ -12,25 +12,25 @@ use actix_web::web::Data;
 use super::connection::{Connection, Overdue};
 use crate::http::{
     budget::Budget,
-    metrics::{Metrics, Why},
+    metrics::{CloseReason, Metrics},
 };
 
-/// How often overdue connections are looked for.
+/// Interval between searches for connections that timed out.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How long a connection may rest in any case while nobody else wants its place.
+/// Minimum time that an idle connection keeps its place while there is no newcomer.
 const REST: Duration = Duration::from_secs(1);
 
-/// What connections may do.
+/// Limits of connections.
 #[derive(Debug, Clone)]
 pub(crate) struct Bounds {
-    /// How many there may be.
+    /// Maximum number of connections.
     pub(crate) max_connections: usize,
-    /// How long one may rest between requests.
+    /// Timeout of an idle connection between requests.
     pub(crate) keep_alive: Duration,
-    /// What heads and bodies are counted against.
+    /// Budget of heads and bodies.
     pub(crate) budget: Budget,
-    /// Whether there are bounds at all; only the controls of the kill matrix have none.
+    /// Whether limits are enforced; false only in the controls of the kill matrix.
     pub(crate) are_kept: bool,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Bounds {
 pub(super) struct Table {
     connections: RefCell<HashMap<u64, Rc<Connection>>>,
     next: Cell<u64>,
-    /// How many there may be.
+    /// Maximum number of connections of this thread.
     most: usize,
     keep_alive: Duration,
     budget: Budget,
@@ -47,7 +47,7 @@ pub(super) struct Table {
     metrics: Data<Metrics>,
 }
 
-/// A connection in its table, until this is dropped.
+/// A connection in its table; removed on drop.
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) connection: Rc<Connection>,
@@ -56,7 +56,7 @@ pub(super) struct Place {
 }
 
 impl Table {
-    /// For at most so many connections.
+    /// Returns a table for at most `most` connections.
     pub(super) fn new(most: usize, bounds: &Bounds, metrics: Data<Metrics>) -> Rc<Self> {
         let table = Rc::new(Self {
             connections: RefCell::default(),
@@ -73,8 +73,7 @@ impl Table {
         table
     }
 
-    /// Takes a connection in. Where the table is nearly full, those that have waited longest for
-    /// their clients go.
+    /// Adds a connection. If the table is nearly full, closes those that waited longest for their clients.
     pub(super) fn open(self: &Rc<Self>) -> Place {
         if self.bounds && self.connections.borrow().len() >= self.nearly_full() {
             self.make_room(Duration::ZERO);
@@ -85,7 +84,7 @@ impl Table {
         Place { connection, id, table: Rc::clone(self) }
     }
 
-    /// Whether clients are to hang up after an answer.
+    /// Returns whether clients are to hang up after an answer.
     pub(super) fn is_tight(&self) -> bool {
         self.bounds && self.connections.borrow().len() >= self.nearly_full()
     }
@@ -103,12 +102,12 @@ impl Table {
             let Some(overdue) = connection.overdue(now, self.keep_alive) else { continue };
             log::debug!(
                 open_seconds = now.saturating_duration_since(connection.opened()).as_secs();
-                "a connection was ended, its client had its time"
+                "connection closed: its client timed out"
             );
             match overdue {
                 Overdue::Head => connection.expire(),
-                Overdue::All if connection.is_at_rest() => connection.kill(Why::Rest),
-                Overdue::All => connection.kill(Why::Slow),
+                Overdue::All if connection.is_at_rest() => connection.kill(CloseReason::Rest),
+                Overdue::All => connection.kill(CloseReason::Slow),
             }
         }
         if self.is_tight() {
@@ -116,8 +115,8 @@ impl Table {
         }
     }
 
-    /// Ends those that have waited longest, as many as are above nine tenths; of a large table some more,
-    /// so that it is not looked through for each connection of a flood.
+    /// Closes the connections that waited longest, as many as exceed nine tenths. In a large table it closes
+    /// some more, so that a flood does not cause a scan for each connection.
     fn make_room(&self, rested: Duration) {
         let (connections, now) = (self.connections.borrow(), Instant::now());
         let living = connections.values().filter(|connection| !connection.is_killed()).count();
@@ -130,9 +129,9 @@ impl Table {
             .filter_map(|connection| Some((connection.waits_since()?, connection)))
             .filter(|(since, _)| now.saturating_duration_since(*since) >= rested)
             .collect();
-        // Connections at rest go first: a body that comes slowly is a device on a slow line.
+        // Idle connections go first: a slow body is a device on a slow line.
         waiting.sort_unstable_by_key(|(since, connection)| (!connection.is_at_rest(), *since));
-        waiting.iter().take(surplus + self.most / 64).for_each(|(_, connection)| connection.kill(Why::Room));
+        waiting.iter().take(surplus + self.most / 64).for_each(|(_, connection)| connection.kill(CloseReason::Room));
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who calls by the session of a browser.
+//! Authenticates a caller by the session of a browser.
 
 use actix_web::{HttpRequest, http::header, web::Data};
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use crate::http::{
     signing::SigningKeys,
 };
 
-/// What sessions are looked up with.
+/// The keys and the queue that sessions are checked with.
 #[derive(Debug, Clone)]
 pub(crate) struct Sessions {
     keys: SigningKeys,
@@ -18,24 +18,25 @@ pub(crate) struct Sessions {
 }
 
 impl Sessions {
-    /// Sessions that are sealed with these keys, and whose ends are in this queue.
+    /// Returns sessions that are signed with these keys, and whose ends are in this queue.
     pub(crate) fn new(keys: SigningKeys, queue: Queue) -> Self {
         Self { keys, queue }
     }
 }
 
-/// Whether a request may be one by the session of a browser, which may read the API.
+/// Returns whether a request may be authenticated by a browser's session, which may only read the API.
 pub(crate) fn may_be_by_session(request: &HttpRequest, authenticator: &Authenticator) -> bool {
     let reads = request.method().is_safe() && !request.headers().contains_key(header::AUTHORIZATION);
     reads && authenticator.mode() != Auth::Off && is_begun(request)
 }
 
-/// Who has signed in to the dashboard may follow its links into the API, and read there.
+/// Returns the caller of a session. The dashboard's links lead into the API, so a signed-in viewer may read
+/// there.
 pub(crate) async fn caller_by_session(request: &HttpRequest, authenticator: &Authenticator) -> Option<Caller> {
     let sessions = request.app_data::<Data<Sessions>>()?;
     let session = Session::of(&sessions.keys.key(), request, Timestamp::now())?;
     let scope = authenticator.scope_of(&session.key_id).filter(|scope| scope.reaches(Scope::Read))?;
-    // While Redis does not tell, a session reads on, and does nothing.
+    // While Redis is not answering, a session may read; here it never does more.
     let is_ended = session.is_ended(&sessions.queue).await.unwrap_or(false);
     (!is_ended).then(|| Caller::key(session.key_id.into(), scope))
 }

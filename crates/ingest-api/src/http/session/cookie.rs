@@ -1,11 +1,11 @@
-//! Cookies that no script reads, of this server's own path.
+//! Cookies that no script reads, limited to this server's own path.
 
 use actix_web::{HttpRequest, http::header};
 use jiff::SignedDuration;
 
 use crate::http::{Site, root};
 
-/// The value of a cookie of a request.
+/// Returns the value of a request's cookie.
 pub(crate) fn of<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
     let name = full_name(request, name);
     let headers = request.headers().get_all(header::COOKIE);
@@ -13,7 +13,7 @@ pub(crate) fn of<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
     cookies.find_map(|cookie| cookie.trim().strip_prefix(&*name)?.strip_prefix('='))
 }
 
-/// The header that sets it for so long; `same_site` says which pages of other sites send it.
+/// Returns the `Set-Cookie` header; `same_site` names the pages of other sites that send the cookie.
 pub(crate) fn set(request: &HttpRequest, name: &str, value: &str, lasts: SignedDuration, same_site: &str) -> String {
     let name = full_name(request, name);
     let secure = if is_https(request) { "; Secure" } else { "" };
@@ -21,8 +21,8 @@ pub(crate) fn set(request: &HttpRequest, name: &str, value: &str, lasts: SignedD
     format!("{name}={value}; Max-Age={lasts}; Path={path}/; HttpOnly; SameSite={same_site}{secure}")
 }
 
-/// The name with the prefix by which a browser takes it from no other server of the domain, and over
-/// TLS alone. `__Host-` is for the path `/`.
+/// Returns the name with the prefix by which a browser accepts it from this server only, and over TLS only.
+/// `__Host-` requires the path `/`.
 fn full_name(request: &HttpRequest, name: &str) -> String {
     let prefix = match (is_https(request), root().is_empty()) {
         (true, true) => "__Host-",

@@ -1,4 +1,4 @@
-//! A session in a cookie: sealed, so that no process has to keep it, and no longer than its key.
+//! A session in a cookie: signed, so that no process stores it, and valid only while its key is.
 
 mod by_session;
 pub(crate) mod cookie;
@@ -16,13 +16,13 @@ pub(crate) use self::by_session::{Sessions, caller_by_session, may_be_by_session
 /// The name of the cookie.
 const NAME: &str = "pisync_session";
 
-/// What the token of a form is signed for.
+/// Purpose of the signature in a form.
 const FORM: &str = "form of a session";
 
-/// A session that is not over.
+/// A session that has not ended.
 #[derive(Debug, Clone)]
 pub(crate) struct Session {
-    /// The key that it was begun with; empty where none is needed.
+    /// The id of the key that began it; empty if no key is required.
     pub(crate) key_id: Box<str>,
     id: Box<str>,
     end: Timestamp,
@@ -30,7 +30,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// A new session of the holder of a key, or of anyone where the id is empty.
+    /// Begins a session for the holder of a key, or for anyone if the id is empty.
     pub(crate) fn begin(key: &SigningKey, key_id: &str, now: Timestamp) -> Self {
         let end = now.saturating_add(Purpose::Session.longest()).unwrap_or(now);
         let text = seal(key, Purpose::Session, key_id, end);
@@ -38,47 +38,47 @@ impl Session {
         Self { key_id: key_id.into(), id, end, text: text.into() }
     }
 
-    /// The session of a request, if it has one of ours that is not over.
+    /// Returns the session of a request, if its cookie is valid and not expired.
     pub(crate) fn of(key: &SigningKey, request: &HttpRequest, now: Timestamp) -> Option<Self> {
         let text = cookie::of(request, NAME)?;
         let opened = open(key, Purpose::Session, text, now)?;
         Some(Self { key_id: opened.key_id.into(), id: opened.id.into(), end: opened.end, text: text.into() })
     }
 
-    /// Ends it in every process, before its time.
+    /// Ends the session in every process, before its time.
     pub(crate) async fn end(&self, queue: &Queue, now: Timestamp) -> Result<(), QueueError> {
         let lasts = self.end.duration_since(now).unsigned_abs();
         queue.end_session(&self.id, lasts).await
     }
 
-    /// Whether it was ended; nothing while Redis does not tell.
+    /// Returns whether the session was ended; `None` while Redis is not answering.
     pub(crate) async fn is_ended(&self, queue: &Queue) -> Option<bool> {
         let asked = queue.is_session_ended(&self.id).await;
-        asked.inspect_err(|error| log::debug!(error:% = error; "it is not known whether a session was ended")).ok()
+        asked.inspect_err(|error| log::debug!(error:% = error; "checking whether a session was ended failed")).ok()
     }
 
-    /// What a form of this session bears, and a page of anyone else cannot know.
+    /// Returns the token in the forms of this session, which other pages cannot know.
     pub(crate) fn form_token(&self, key: &SigningKey) -> String {
         key.sign(FORM, &self.text)
     }
 
-    /// Whether a form was one of this session.
+    /// Returns whether a form's token belongs to this session.
     pub(crate) fn is_form_of(&self, key: &SigningKey, token: &str) -> bool {
         key.is_signed(FORM, &self.text, token)
     }
 
-    /// The header that begins it: no other site's page sends the cookie.
+    /// Returns the header that sets the cookie. Pages of other sites do not send it.
     pub(crate) fn cookie(&self, request: &HttpRequest) -> String {
         cookie::set(request, NAME, &self.text, Purpose::Session.longest(), "Strict")
     }
 }
 
-/// Whether a request bears a cookie by the name of a session at all.
+/// Returns whether a request has a session cookie, valid or not.
 pub(crate) fn is_begun(request: &HttpRequest) -> bool {
     cookie::of(request, NAME).is_some()
 }
 
-/// The header that ends a session.
+/// Returns the header that removes the cookie.
 pub(crate) fn end(request: &HttpRequest) -> String {
     cookie::set(request, NAME, "", SignedDuration::ZERO, "Strict")
 }

@@ -1,36 +1,36 @@
-//! `<id of a key>.<end>.<random>.<signature>`: what its holder may show until its end. Every process
-//! reads it, and none has to keep it.
+//! `<id of a key>.<end>.<random>.<signature>`: a signed credential until its end. Every process verifies it, and
+//! none stores it.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::http::signing::SigningKey;
 
-/// What a signature is for, so that it is good for nothing else.
+/// Purpose of a signature; it is invalid for any other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// The cookie of a session.
     Session,
-    /// A link that is given to others.
+    /// A shared link.
     Share,
 }
 
-/// How far the clocks of two processes may differ.
+/// Maximum difference between the clocks of two processes.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
-/// What was sealed, and is good still.
+/// The content of a valid credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Opened<'a> {
-    /// The id of the key in whose name it was sealed.
+    /// The id of the key in whose name it was signed.
     pub(crate) key_id: &'a str,
-    /// When it ends.
+    /// Time of its end.
     pub(crate) end: Timestamp,
     /// Random digits, different for each.
     pub(crate) id: &'a str,
 }
 
 impl Purpose {
-    /// The longest time that anything is good for. What claims more was not made here, whoever has
-    /// sealed it: a key that leaks is not to be good for years.
+    /// Returns the maximum lifetime. A longer one was not issued here, whatever its signature: a leaked key must
+    /// not allow credentials for years.
     pub(crate) fn longest(self) -> SignedDuration {
         match self {
             Self::Session => SignedDuration::from_hours(12),
@@ -46,14 +46,14 @@ impl Purpose {
     }
 }
 
-/// What is good until `end`, in the name of a key.
+/// Returns a credential that is valid until `end`, in the name of a key.
 pub(crate) fn seal(key: &SigningKey, purpose: Purpose, key_id: &str, end: Timestamp) -> String {
     let said = format!("{key_id}.{}.{:016x}", end.as_second(), fastrand::u64(..));
     format!("{said}.{}", key.sign(purpose.as_str(), &said))
 }
 
-/// What was sealed; nothing where that was not for this purpose, is over, or claims to be good for
-/// longer than anything is.
+/// Opens a credential. Returns `None` if the signature or the purpose is wrong, or if it has expired or its
+/// lifetime is too long.
 pub(crate) fn open<'a>(key: &SigningKey, purpose: Purpose, text: &'a str, now: Timestamp) -> Option<Opened<'a>> {
     let (said, signature) = text.rsplit_once('.')?;
     let mut parts = said.split('.');

@@ -1,4 +1,4 @@
-//! The key that sessions, links and cursors are sealed with: HMAC-SHA256 (RFC 2104), one scope for each use.
+//! The key that signs sessions, links and cursors: HMAC-SHA256 (RFC 2104), one scope for each use.
 
 use std::fmt;
 
@@ -9,25 +9,25 @@ use sha2::Sha256;
 /// Bytes of a seal: the first 128 bits of the MAC.
 pub(crate) const SEAL: usize = 16;
 
-/// A key, at will with former keys, which only open.
+/// A key, optionally with former keys, which only verify.
 #[derive(Clone)]
 pub struct SigningKey(Vec<Hmac<Sha256>>);
 
 impl SigningKey {
-    /// A key of any length; below 32 bytes it is easier to guess than the seal.
+    /// Returns a key of any length; below 32 bytes it is easier to guess than the seal.
     pub fn new(bytes: &[u8]) -> Self {
         let Ok(hmac) = Hmac::new_from_slice(bytes) else { unreachable!("HMAC takes keys of any length") };
         Self(vec![hmac])
     }
 
-    /// The same, which also opens what a former key has sealed.
+    /// Adds a former key, whose seals stay valid.
     #[must_use]
     pub(crate) fn and_opens(mut self, former: &[u8]) -> Self {
         self.0.extend(Self::new(former).0);
         self
     }
 
-    /// Returns the seal of a text, good in one scope alone.
+    /// Returns the seal of a text, valid in one scope only.
     pub(crate) fn seal(&self, scope: &[u8], text: &[u8]) -> [u8; SEAL] {
         self.mac(scope, text)[..SEAL].try_into().unwrap_or_default()
     }
@@ -37,7 +37,7 @@ impl SigningKey {
         self.0.iter().any(|key| mac(key, scope, text).verify_truncated_left(seal).is_ok())
     }
 
-    /// Returns a signature of a text, good for one purpose alone.
+    /// Returns a signature of a text, valid for one purpose only.
     pub(crate) fn sign(&self, purpose: &str, text: &str) -> String {
         URL_SAFE_NO_PAD.encode(self.mac(purpose.as_bytes(), text.as_bytes()))
     }
@@ -48,13 +48,13 @@ impl SigningKey {
         self.0.iter().any(|key| mac(key, purpose.as_bytes(), text.as_bytes()).verify_slice(&signature).is_ok())
     }
 
-    /// The first key seals.
+    /// Returns the MAC by the first key.
     fn mac(&self, scope: &[u8], text: &[u8]) -> [u8; 32] {
         self.0.first().map(|key| mac(key, scope, text).finalize().into_bytes().into()).unwrap_or_default()
     }
 }
 
-/// The length of the scope comes first, so that nothing moves between scope and text.
+/// The length of the scope comes first, so that no byte moves between scope and text.
 fn mac(key: &Hmac<Sha256>, scope: &[u8], text: &[u8]) -> Hmac<Sha256> {
     key.clone().chain_update((scope.len() as u64).to_be_bytes()).chain_update(scope).chain_update(text)
 }

@@ -1,4 +1,4 @@
-//! The keys that sessions, links and cursors are sealed with: of a file, or of this process alone.
+//! The keys that sign sessions, links and cursors: from a file, or random for this process.
 
 mod key;
 
@@ -13,8 +13,8 @@ use pisync_core::{settings::Secret, signing_keys};
 pub(crate) use self::key::SEAL;
 pub use self::key::SigningKey;
 
-/// How many keys are held that the file has no more: they still open what they have sealed, until
-/// that ends.
+/// Maximum number of former keys that were removed from the file. They still verify their seals, until those
+/// expire.
 const FORMER: usize = 8;
 
 /// The keys. Clones share them.
@@ -28,16 +28,16 @@ struct Inner {
 }
 
 impl SigningKeys {
-    /// The keys of a file.
+    /// Reads the keys of a file.
     ///
-    /// Fails with what is wrong with the file.
+    /// Fails with the fault of the file.
     pub fn open(path: &Path) -> Result<Self, String> {
         Ok(Self::with(Some(path.to_owned()), signing_keys::read(path)?))
     }
 
-    /// A key that ends with the process, as all that is sealed with it does.
+    /// Returns a random key. It ends with the process, and so do its seals.
     ///
-    /// Fails where the operating system gives no random bytes.
+    /// Fails if the operating system returns no random bytes.
     pub fn of_process() -> Result<Self, String> {
         let mut random = [0; 32];
         getrandom::fill(&mut random).map_err(|error| error.to_string())?;
@@ -49,13 +49,12 @@ impl SigningKeys {
         Self(Arc::new(Inner { path, held: RwLock::new((keys, key)) }))
     }
 
-    /// The key that seals; it also opens what its predecessors have sealed.
+    /// Returns the key that signs; it also verifies the seals of its predecessors.
     pub fn key(&self) -> Arc<SigningKey> {
         Arc::clone(&self.0.held.read().unwrap_or_else(PoisonError::into_inner).1)
     }
 
-    /// Reads the file again. The former keys go on to open what they have sealed; a file that is
-    /// not right leaves all as it was.
+    /// Reloads the file. The former keys still verify; an invalid file leaves the keys unchanged.
     pub(crate) fn read_again(&self) {
         let Some(path) = &self.0.path else { return };
         match signing_keys::read(path) {
