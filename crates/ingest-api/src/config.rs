@@ -69,7 +69,7 @@ pub struct Config {
     /// Redis, the queue.
     #[command(flatten)]
     pub redis: RedisSettings,
-    /// MongoDB, the store.
+    /// `MongoDB`, the store.
     #[command(flatten)]
     pub mongo: MongoSettings,
     /// For tests of the system: delay from the start to the first count of devices, in milliseconds
