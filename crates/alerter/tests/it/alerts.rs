@@ -164,7 +164,7 @@ async fn an_incident_is_taken_on_with_a_name_and_a_comment() {
     env.finish().await;
 }
 
-/// A rule is three files of the alerter: no other crate has to name it.
+/// A rule is a file of the alerter and a line in its list: no other crate has to name it.
 #[tokio::test]
 async fn a_rule_that_only_the_alerter_knows_can_be_silenced_by_the_form() {
     let (env, now) = (TestEnv::new(), testkit::now());
