@@ -186,7 +186,7 @@ mod tests {
         ] {
             assert_eq!(without_done(query), kept, "{query}");
         }
-        assert!(done("state=&done=acked").contains("taken on"));
+        assert!(done("state=&done=acked").contains("acknowledged"));
         assert_eq!(done("state="), "");
     }
 }
