@@ -16,7 +16,7 @@ export async function shares(browser, state) {
   await withPage(browser, {}, async (page, context) => {
     await page.goto(link);
     assert.equal(page.url(), base + "/", "the pass does not stay in the address");
-    await page.getByText(/a link that was shared, and it ends in (59|60) min/).waitFor();
+    await page.getByText(/a shared link; it ends in (59|60) min/).waitFor();
     const [cookie] = await context.cookies();
     assert.deepEqual([cookie.httpOnly, cookie.sameSite], [true, "Lax"]);
     await page.locator(".chart canvas").nth(1).waitFor();

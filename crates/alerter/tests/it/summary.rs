@@ -205,7 +205,7 @@ async fn a_week_waits_until_its_hours_are_added_up_and_without_a_summary_nothing
     assert_eq!(sends(&waiting, "2026-11-30T01:59:59Z").await, 0);
     assert_eq!(sends(&waiting, "2026-11-30T02:00:00Z").await, 1);
     let said = text_of(&chat.received()[1].json());
-    assert!(said.contains("not in here: 168 of 168 hours"), "{said}");
+    assert!(said.contains("not included: 168 of 168"), "{said}");
     assert_eq!((env.alerts().len(), web.received().len()), (0, 0));
     env.remove().await;
 }

@@ -324,6 +324,6 @@ async fn a_message_of_an_unknown_version_is_left_to_newer_workers_and_holds_up_n
     assert!(batch.attempt <= 1 && batch.epoch <= 8, "{status:?}");
     assert_eq!(status.total("redelivered"), 0);
     let log = worker.log();
-    assert_eq!(log.matches("is of a version that this worker does not know").count(), 1, "{log}");
+    assert_eq!(log.matches("is of a version unknown to this worker").count(), 1, "{log}");
     env.remove().await;
 }
