@@ -63,7 +63,11 @@ async fn a_head_that_is_none_has_an_answer_with_its_cause_and_no_line_in_the_log
         ("GET / HTTP/1.1\r\nHost: localhost\r\nX y\r\n\r\n", 400, "a name in the header"),
         ("GET /\r\n\r\n", 400, "first line"),
         ("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n", 400, "Content-Length"),
-        ("POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n", 400, "only supported Transfer-Encoding is chunked"),
+        (
+            "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n",
+            400,
+            "only supported Transfer-Encoding is chunked",
+        ),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "HTTP/1.1"),
         ("\u{16}\u{3}\u{1}", 400, "not an HTTP request"),
     ] {
