@@ -1,5 +1,4 @@
-//! The loops of the alerter: ticks on the schedule, evaluations of hinted devices at once, messages and
-//! summaries.
+//! The loops of the alerter: ticks by the schedule, hinted devices at once, messages and summaries.
 
 use std::time::Duration;
 

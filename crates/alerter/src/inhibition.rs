@@ -165,8 +165,7 @@ impl Inhibition {
         })
     }
 
-    /// Returns the alert that inhibits a device's alert. An episode of the whole fleet comes before one of a
-    /// part.
+    /// Returns the alert that inhibits a device's alert. The whole fleet comes before a part.
     fn of_device(&self, by: AlertName, labels: &Labels, starts_at: Timestamp) -> Option<AlertId> {
         let inhibiting = |is_of_part: bool| {
             let of_it = self.episodes.iter().filter(move |episode| episode.scope.is_some() == is_of_part);

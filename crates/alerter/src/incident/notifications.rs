@@ -1,5 +1,4 @@
-//! Plans notifications: the outbox follows from the incident's state and from the messages that its receivers
-//! got.
+//! Plans notifications: the outbox follows from the incident's state and its receivers' messages.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -73,8 +72,7 @@ fn due(incident: &Incident, route: &Route, now: Timestamp) -> Option<Notificatio
     given_up.is_none_or(is_long_after).then_some(NotificationKind::Firing)
 }
 
-/// Plans the resolved messages: for receivers that got the firing message, or may be getting it now, and for no
-/// other.
+/// Plans the resolved messages: only for receivers that got the firing message, or may be getting it now.
 fn plan_resolved(incident: &mut Incident, routes: &[Route], now: Timestamp) {
     incident.outbox.retain(|entry| entry.is_in_flight() || entry.telling == NotificationKind::Resolved);
     for (receiver, group) in informed(incident) {

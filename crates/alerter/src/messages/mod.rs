@@ -1,5 +1,4 @@
-//! The texts of messages. Each rule has a template, which log, mail, chats, pages and webhooks use. Shared
-//! templates are here.
+//! The texts of messages. Each rule has a template for log, mail, chats, pages and webhooks; shared ones are here.
 
 mod context;
 mod escape;

@@ -1,5 +1,4 @@
-//! The alert log: one JSON object per alert and line, on disk before it counts as sent. Each alert is also a
-//! log record.
+//! The alert log: one JSON object a line, on disk before it counts as sent. Each alert is also logged.
 
 use std::{
     fs::{File, OpenOptions},

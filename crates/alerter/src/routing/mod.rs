@@ -1,5 +1,4 @@
-//! The routing file: a TOML file with receivers, the routes that lead to them, rules, the ping, and the weekly
-//! summary.
+//! The routing file, in TOML: receivers, the routes that lead to them, rules, the ping, the weekly summary.
 //!
 //! It is valid as a whole or not at all. All errors are reported at once, each with its line and key.
 

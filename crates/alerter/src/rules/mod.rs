@@ -1,5 +1,4 @@
-//! The rules, a file for each: its name, settings and inhibition, the data it reads, its conditions, and its
-//! message.
+//! The rules, a file for each: its name, settings, inhibition, data, conditions and message.
 
 pub(crate) mod common;
 mod device_flapping;
@@ -31,8 +30,7 @@ pub(crate) struct Rule {
     pub(crate) about: About,
     /// Evaluates the fleet, or the devices of the snapshot's page.
     pub(crate) evaluate: Ask<Vec<Evaluation>>,
-    /// The template of its messages. It fills the blocks of `messages/en/base.txt`. A long one is a file beside
-    /// the rule's.
+    /// The template of its messages, for the blocks of `messages/en/base.txt`. A long one is a file beside.
     pub(crate) message: &'static str,
 }
 
