@@ -180,7 +180,7 @@ async function worksWithoutScript(browser, state) {
   await page.goto(base + "/silences");
   await page.getByLabel("Devices whose id").selectOption("prefix");
   await page.getByLabel("Id (empty").fill(env.DASHBOARD_PREFIX);
-  await page.getByRole("button", { name: "How many" }).click();
+  await page.getByRole("button", { name: "Preview" }).click();
   await page.getByText("120 devices").waitFor();
   await page.getByLabel("Why").fill("no script");
   await page.getByRole("button", { name: "Silence them" }).click();
