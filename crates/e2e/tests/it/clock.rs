@@ -1,6 +1,8 @@
 //! A test that reads the clock several times, or sleeps where it could poll, fails now and then on a busy machine. So
 //! tests use the clock of `testkit` only.
 
+use std::path::{Path, PathBuf};
+
 use testkit::workspace_root;
 
 /// Calls that only `crates/testkit/src` may contain.
@@ -26,14 +28,26 @@ fn found(source: &str) -> Vec<&'static str> {
     FORBIDDEN.into_iter().filter(|word| source.contains(word)).collect()
 }
 
+/// Collects the Rust files in a folder and in those below it.
+fn sources(folder: &Path, files: &mut Vec<PathBuf>) {
+    for path in std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+        if path.is_dir() {
+            sources(&path, files);
+        } else {
+            files.push(path);
+        }
+    }
+}
+
 #[test]
 fn tests_read_the_clock_and_sleep_by_the_helpers_alone() {
     assert_eq!(found("tokio::time::sleep(A).await; jiff::Timestamp::now()"), ["sleep(", "Timestamp::now("]);
     let crates = workspace_root().join("crates");
     let folders = std::fs::read_dir(crates).unwrap().flatten().map(|entry| entry.path().join("tests/it"));
-    let files = folders.filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
+    let mut files = Vec::new();
+    folders.for_each(|folder| sources(&folder, &mut files));
     let mut passes = Vec::new();
-    for path in files.map(|entry| entry.path()) {
+    for path in files {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if name == "clock.rs" {
             continue;
