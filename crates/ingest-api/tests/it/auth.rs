@@ -140,7 +140,7 @@ async fn observe_lets_pass_and_says_what_it_would_refuse_but_never_a_key() {
     let mut api = api(&env, "observe").await;
     assert_eq!(posts(&api, &good, "a").await, 202);
     assert!(!api.service.log().contains("would refuse"));
-    for (key, reason) in [(&read, "scope read"), (&foreign, "not known"), (&device, "device a and not of b")] {
+    for (key, reason) in [(&read, "scope read"), (&foreign, "unknown or revoked"), (&device, "device a and not of b")] {
         assert_eq!(posts(&api, key, "b").await, 202);
         api.service.says(reason).await;
         assert_eq!(posts(&api, key, "b").await, 202);

@@ -183,12 +183,15 @@ mod tests {
         let with = |fields: &str| check(format!("POST /x HTTP/1.1\r\nhost: a\r\n{fields}\r\n").as_bytes());
         for (fields, cause) in [
             ("content-length: 1\r\nContent-Length: 1\r\n", "more than one Content-Length"),
-            ("content-length: +1\r\n", "no number"),
-            ("content-length: \r\n", "no number"),
-            ("content-length: 99999999999999999999\r\n", "no number"),
-            ("transfer-encoding: gzip, chunked\r\n", "chunked alone"),
-            ("transfer-encoding: identity\r\n", "chunked alone"),
-            ("transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n", "chunked alone"),
+            ("content-length: +1\r\n", "not a number of bytes"),
+            ("content-length: \r\n", "not a number of bytes"),
+            ("content-length: 99999999999999999999\r\n", "not a number of bytes"),
+            ("transfer-encoding: gzip, chunked\r\n", "only supported Transfer-Encoding is chunked"),
+            ("transfer-encoding: identity\r\n", "only supported Transfer-Encoding is chunked"),
+            (
+                "transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n",
+                "only supported Transfer-Encoding is chunked",
+            ),
             ("transfer-encoding: chunked\r\ncontent-length: 1\r\n", "one of them"),
             ("host: b\r\n", "more than one Host"),
             ("x: a\r\n b\r\n", "begins with white space"),
