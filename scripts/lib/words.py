@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks the words of the doc comments in crates/: `scripts/lib/words.py`.
+"""Checks the words of doc comments and documents: `scripts/lib/words.py`.
 
 Some words make sentences hard to read if they come often. Their counts are bounded per 10,000 words.
 Other words have a better one, the glossary's, and are refused as names.
@@ -9,6 +9,9 @@ import collections
 import pathlib
 import re
 import sys
+
+# Per 10,000 words of the documents: README.md and its neighbours, and docs/.
+DOCUMENTS_AT_MOST = {"told": 3}
 
 # Per 10,000 words of `///` and `//!` comments.
 AT_MOST = {"what": 20, "told": 3, "where": 30}
@@ -46,6 +49,18 @@ def words_of_docs(text):
     return re.findall(r"[A-Za-z']+", " ".join(line[1] for line in lines if line).lower())
 
 
+def faults_of_documents():
+    texts = [path.read_text() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]]
+    words = re.findall(r"[A-Za-z']+", " ".join(texts).lower())
+    faults = []
+    for word, bound in DOCUMENTS_AT_MOST.items():
+        share = words.count(word) * 10_000 / len(words)
+        print(f"{word}: {share:.1f} per 10,000 words of documents (bound {bound})")
+        if share > bound:
+            faults.append(f"'{word}' comes too often in the documents")
+    return faults
+
+
 def main():
     count, by_file, faults = collections.Counter(), collections.defaultdict(collections.Counter), []
     for path, text in sources():
@@ -66,6 +81,7 @@ def main():
             faults.append(f"'{word}' comes too often; most in {most}")
         if word in AT_LEAST and share < bound:
             faults.append(f"'{word}' comes too seldom: begin with \"Returns …\"")
+    faults += faults_of_documents()
     for fault in faults:
         print(fault, file=sys.stderr)
     sys.exit(1 if faults else 0)

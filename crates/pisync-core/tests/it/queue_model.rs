@@ -257,7 +257,15 @@ async fn a_lease_that_no_worker_was_given_holds_nothing_up() {
     let claim = queue.claim(partition, &BatchId::new(), "a", 10, LEASES[0]).await.unwrap();
     let Claim::Batch(mut held) = claim else { panic!("{claim:?}") };
     // Redis' clock was ahead and is right again, or a person wrote it.
-    for (field, value) in [("ends", "9999999999999"), ("ends", "soon"), ("epoch", "soon"), ("attempt", "often")] {
+    for (field, value) in [
+        ("ends", "9999999999999"),
+        ("ends", "soon"),
+        ("epoch", "soon"),
+        ("epoch", "1e300"),
+        ("epoch", "-7"),
+        ("attempt", "often"),
+        ("attempt", "-7"),
+    ] {
         env.redis(&["HSET", &key, "ends", "0", field, value]).await;
         let claim = queue.claim(partition, &BatchId::new(), "b", 10, LEASES[0]).await.unwrap();
         let Claim::Batch(found) = claim else { panic!("{field}: {claim:?}") };

@@ -52,6 +52,39 @@ fn every_script_of_a_command_can_be_run() {
     nothing_is_wrong(&wrong);
 }
 
+#[test]
+fn every_command_named_in_a_sentence_exists() {
+    let mut wrong = Vec::new();
+    for document in documents() {
+        for (at, line, is_fenced) in document.lines() {
+            for code in line.split('`').skip(1).step_by(2).filter(|_| !is_fenced) {
+                if let Some(unknown) = unknown_command(code) {
+                    wrong.push(format!("{}:{at}: `{code}`: no command {unknown}", document.path.display()));
+                }
+            }
+        }
+    }
+    nothing_is_wrong(&wrong);
+    assert_eq!(unknown_command("fleet-sim capacity --devices 9"), Some("capacity"));
+    assert_eq!(unknown_command("queue-worker queue status --json"), None);
+}
+
+/// Returns the first word of a command line that is no command of its program, up to the first argument.
+fn unknown_command(code: &str) -> Option<&str> {
+    let (name, rest) = code.split_once(' ')?;
+    let (_, mut command) = programs().into_iter().find(|(program, _)| *program == name)?;
+    for word in rest.split(' ').take_while(|word| word.starts_with(|first: char| first.is_ascii_lowercase())) {
+        if !command.has_subcommands() {
+            return None;
+        }
+        match command.find_subcommand(word.trim_end_matches(['.', ',', ':'])) {
+            Some(found) => command = found.clone(),
+            None => return Some(word),
+        }
+    }
+    None
+}
+
 /// The lines of shell that a document shows, those that go on joined; of a session what a person types.
 fn lines_of_commands(document: &Document) -> Vec<(usize, String)> {
     let (mut language, mut lines, mut goes_on) = (None, Vec::<(usize, String)>::new(), false);

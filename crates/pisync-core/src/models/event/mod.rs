@@ -21,7 +21,7 @@ pub use dead_letter::{DeadLetter, Reason};
 pub use details::{Details, Ignored, InvalidDetail, ReportError, ReportId};
 pub use event_id::{EventId, Identity};
 pub use invalid_event::{FieldError, InvalidEvent};
-pub use report_body::{ReportBody, parse_time};
+pub use report_body::ReportBody;
 pub use report_slot::next_report_in;
 pub use splitter::{Broken, Open, SentAt, Split, names_of_object, split_batch};
 pub use sync_event::{Report, SyncEvent};

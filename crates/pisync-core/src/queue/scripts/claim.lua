@@ -8,6 +8,12 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local held = redis.call('HMGET', lease, 'id', 'owner', 'ends', 'epoch', 'attempt', 'cursor')
 local left = (tonumber(held[3]) or 0) - now
+-- A count that no owner can have reached is a person's.
+local function count_of(text)
+  local count = tonumber(text)
+  return count and count >= 0 and count <= 1e9 and count % 1 == 0 and count or nil
+end
+local epoch, attempt = count_of(held[4]), count_of(held[5]) or 0
 -- Such a long lease is invalid: the clock was wrong, or a person wrote it.
 if left > tonumber(ARGV[6]) then
   left = 0
@@ -18,8 +24,8 @@ local function hand_out(id, epoch, attempt, cursor)
 end
 
 -- The reply to this very claim was lost: repeat it.
-if left > 0 and held[1] == id and held[2] == owner then
-  return hand_out(id, tonumber(held[4]), tonumber(held[5]), held[6])
+if left > 0 and held[1] == id and held[2] == owner and epoch then
+  return hand_out(id, epoch, attempt, held[6])
 end
 
 -- While the number changes ('>'), a worker with the old one drains.
@@ -38,7 +44,6 @@ end
 
 -- A worker died or released: its batch is taken over in place.
 if redis.call('EXISTS', batch) == 1 then
-  local epoch, attempt = tonumber(held[4]), tonumber(held[5]) or 0
   if held[1] and epoch then
     id = held[1]
   else

@@ -14,7 +14,6 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use self::member::Member;
-pub use self::values::parse_time;
 pub(super) use self::values::timestamp;
 use super::{
     details::{LeftOut, labels, report_error, report_id},
