@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Checks the words of doc comments and documents: `scripts/lib/words.py`.
+"""Checks the words of doc comments and documents, and the names of types: `scripts/lib/words.py`.
 
 Some words make sentences hard to read if they come often. Their counts are bounded per 10,000 words.
 Other words have a better one, the glossary's, and are refused as names.
+Two types that other modules use may not share a name.
 """
 
 import collections
@@ -35,6 +36,10 @@ INSTEAD = {
     "LOOK_AROUND": "POLL_INTERVAL",
 }
 
+# The crates of the product, and the names of types that each program or rule may have for itself.
+PRODUCTS = ["alerter", "ingest-api", "pisync-core", "queue-worker"]
+ONE_EACH = {"Command", "Config", "Metrics", "Settings"}
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -61,6 +66,18 @@ def faults_of_documents():
     return faults
 
 
+def faults_of_types():
+    """Returns a fault for each name that two types have of which other modules see both."""
+    places = collections.defaultdict(list)
+    for path, text in sources():
+        name = path.relative_to(ROOT)
+        if name.parts[1] in PRODUCTS and name.parts[2] == "src":
+            for found in re.findall(r"(?m)^ *pub(?:\(crate\))? (?:struct|enum|trait|union) (\w+)", text):
+                places[found].append(str(name))
+    return [f"{' and '.join(at)}: two types are named {name}" for name, at in places.items()
+            if len(at) > 1 and name not in ONE_EACH]
+
+
 def main():
     count, by_file, faults = collections.Counter(), collections.defaultdict(collections.Counter), []
     for path, text in sources():
@@ -81,7 +98,7 @@ def main():
             faults.append(f"'{word}' comes too often; most in {most}")
         if word in AT_LEAST and share < bound:
             faults.append(f"'{word}' comes too seldom: begin with \"Returns …\"")
-    faults += faults_of_documents()
+    faults += faults_of_documents() + faults_of_types()
     for fault in faults:
         print(fault, file=sys.stderr)
     sys.exit(1 if faults else 0)

@@ -38,6 +38,9 @@ pub struct Config {
     /// Public address of the dashboard, for the links in messages
     #[arg(long, global = true, env = "PISYNC_EXTERNAL_URL", value_parser = values::web_address)]
     pub external_url: Option<Url>,
+    /// Address of a copy of docs/admins/runbook.md, for the links in messages
+    #[arg(long, global = true, env = "PISYNC_RUNBOOK_URL", value_parser = values::web_address)]
+    pub runbook_url: Option<Url>,
     /// Run one tick, send the due messages, and end: exit status 0 if all went well, 1 if not
     #[arg(long)]
     pub once: bool,

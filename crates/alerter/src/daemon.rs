@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     outbox::{Outbox, Sending},
     routing::Routing,
-    summary::Summaries,
+    summary::SummarySender,
     tick::Alerter,
     tick_reporter::{TickReporter, following},
 };
@@ -38,7 +38,7 @@ const HINTS: usize = 10_000;
 pub async fn watch(
     alerter: &Alerter,
     reporter: &TickReporter,
-    summaries: &Summaries,
+    summaries: &SummarySender,
     hints: &Hints,
     timeout: Duration,
     stop: &CancellationToken,
@@ -98,7 +98,7 @@ async fn meanwhile<T>(sending: &mut Sending, troubles: &mut Troubles, other: imp
     }
 }
 
-async fn sum_up(summaries: &Summaries, timeout: Duration, stop: &CancellationToken) {
+async fn sum_up(summaries: &SummarySender, timeout: Duration, stop: &CancellationToken) {
     let mut troubles = Troubles::default();
     while !stop.is_cancelled() {
         let summaries = summaries.clone();
@@ -152,7 +152,7 @@ impl Troubles {
         match outcome {
             Ok(_) if known => {
                 self.0.retain(|trouble| *trouble != what);
-                log::info!(what = what; "works again");
+                log::info!(what = what; "has recovered");
             }
             Err(error) if !known => {
                 self.0.push(what);

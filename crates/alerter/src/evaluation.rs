@@ -1,7 +1,7 @@
 //! The results of rules. `reconcile` turns them into incidents.
 
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::models::{Alert, Scope};
+use pisync_core::models::{Alert, FleetPart};
 use serde::{Deserialize, Serialize};
 
 use crate::tables::values;
@@ -20,13 +20,13 @@ pub struct Evaluation {
     /// The healthy time after which the incident is resolved.
     pub clears_after: SignedDuration,
     /// The part of the fleet that it follows from, if the alert does not name it.
-    pub follows: Option<Scope>,
+    pub follows: Option<FleetPart>,
 }
 
 /// The limits of a share of devices: too large, and small enough again. Settings of several rules.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(default)]
-pub struct Limits {
+pub struct ShareLimits {
     /// The share of the whole at which an alert opens.
     #[serde(deserialize_with = "values::share")]
     pub opens_at: f64,
@@ -68,14 +68,14 @@ impl Health {
     }
 }
 
-impl Default for Limits {
+impl Default for ShareLimits {
     /// Returns the limits of a fleet: opens at a twentieth and 50 devices, closes below a fortieth.
     fn default() -> Self {
         Self { opens_at: 0.05, at_least: 50, closes_below: 0.025 }
     }
 }
 
-impl Limits {
+impl ShareLimits {
     /// Returns the health of a part of a whole. Between the two shares it stays as it is.
     #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
     pub fn health(&self, is_open: bool, part: u64, whole: u64) -> Health {
@@ -109,7 +109,7 @@ mod tests {
             (true, 0, 0, Unknown),
             (false, 0, 0, Unknown),
         ] {
-            assert_eq!(Limits::default().health(is_open, part, whole), health, "{is_open} {part} of {whole}");
+            assert_eq!(ShareLimits::default().health(is_open, part, whole), health, "{is_open} {part} of {whole}");
         }
     }
 }

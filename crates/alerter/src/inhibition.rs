@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    models::{Alert, AlertId, AlertName, Incident, Labels, Scope, Subject},
+    models::{Alert, AlertId, AlertName, FleetPart, Incident, Labels, Subject},
     store::{Store, StoreError},
 };
 
@@ -39,7 +39,7 @@ pub(crate) struct Episode {
     pub(crate) id: AlertId,
     by: Inhibitor,
     /// The part of the fleet that it is about; `None` if it is about the whole.
-    pub(crate) scope: Option<Scope>,
+    pub(crate) scope: Option<FleetPart>,
     starts_at: Timestamp,
     /// The end; `None` while it is open.
     over: Option<Over>,
@@ -159,7 +159,7 @@ impl Inhibition {
     pub(crate) fn of(&self, by: &[AlertName], alert: &Alert, labels: &Labels, starts_at: Timestamp) -> Option<AlertId> {
         by.iter().find_map(|rule| match alert.subject {
             Subject::Device(_) => self.of_device(*rule, labels, starts_at),
-            Subject::Scope(_) => self.open_of_whole(*rule),
+            Subject::Part(_) => self.open_of_whole(*rule),
             // Only a part is inhibited by its own rule.
             Subject::Fleet | Subject::After(_) => self.open_of_whole(*rule).filter(|_| *rule != alert.name),
         })
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn an_episode_of_a_part_holds_back_the_devices_of_that_part_alone() {
-        let scope = Some(Scope { label: "region".into(), value: "nord".into() });
+        let scope = Some(FleetPart { label: "region".into(), value: "nord".into() });
         let part = Episode { id: id(2), scope, ..episode(None, None) };
         let of = |value: &str| Labels::new([("region".into(), value.into())]).unwrap();
         let (by, since, now) = (AlertName::FLEET_SYNC_FAILING, at("10:30"), at("11:00"));

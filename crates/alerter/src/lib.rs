@@ -43,8 +43,8 @@ use pisync_core::{
 };
 
 use crate::{
-    config::Config, messages::Links, outbox::Outbox, receivers::log::AlertLog, routing::Routing, summary::Summaries,
-    tick::Alerter, tick_reporter::TickReporter,
+    config::Config, messages::Links, outbox::Outbox, receivers::log::AlertLog, routing::Routing,
+    summary::SummarySender, tick::Alerter, tick_reporter::TickReporter,
 };
 
 /// The reason why an alerter that ticks too seldom is not ready.
@@ -54,6 +54,10 @@ const LATE: (&str, &str) = ("ticks_late", "the rules were not evaluated on sched
 ///
 /// Fails if the settings are wrong or the alert log cannot be opened. `--once` also fails if `MongoDB` is away
 /// or a message could not be delivered.
+// It waits for servers nearly all of the time: a thread for each core of a large machine would cost memory for
+// nothing.
+// Not in `main.rs`: a library's asynchronous code is compiled where a runtime runs it, and would be compiled twice.
+#[tokio::main(worker_threads = 2)]
 pub async fn run(config: Config) -> anyhow::Result<()> {
     match config.command.clone() {
         Some(command) => command.run(&config.mongo, &config.ops, || open_routing(&config)).await,
@@ -70,7 +74,7 @@ async fn watch(config: Config) -> anyhow::Result<()> {
     let alerter = Alerter::new(store.clone(), queue.clone(), config.threshold, routing.clone(), crash.clone());
     let metrics = alerter.metrics.clone();
     let outbox = Outbox::new(store.clone(), routing.clone(), config.lease, crash.clone(), metrics)?;
-    let summaries = Summaries::new(outbox, queue.clone());
+    let summaries = SummarySender::new(outbox, queue.clone());
     let reporter = TickReporter::new(queue.clone(), config.schedule.clone(), routing.clone());
     if config.once {
         return once(&alerter, reporter, &summaries).await;
@@ -91,7 +95,7 @@ async fn watch(config: Config) -> anyhow::Result<()> {
 }
 
 /// Runs one tick and delivers the due messages.
-async fn once(alerter: &Alerter, reporter: TickReporter, summaries: &Summaries) -> anyhow::Result<()> {
+async fn once(alerter: &Alerter, reporter: TickReporter, summaries: &SummarySender) -> anyhow::Result<()> {
     let Outbox { store, receivers, .. } = &summaries.outbox;
     match store.ensure_indexes().await {
         // Reads are served without it; the error has the remedy.
@@ -111,7 +115,7 @@ fn open_routing(config: &Config) -> anyhow::Result<Routing> {
     let file = routing::open(config.config.as_ref());
     let log = AlertLog::open(&config.alert_log)
         .with_context(|| format!("opening the alert log {}", config.alert_log.display()))?;
-    let links = config.external_url.clone().map(Links::to).unwrap_or_default();
+    let links = Links { dashboard: config.external_url.clone(), runbook: config.runbook_url.clone() };
     Ok(Routing::new(log, links, file))
 }
 

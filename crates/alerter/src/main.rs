@@ -5,12 +5,9 @@ use std::process::ExitCode;
 use alerter::config::Config;
 use pisync_core::{exit, settings};
 
-// It waits for servers nearly all of the time: a thread for each core of a large machine would cost memory for
-// nothing.
-#[tokio::main(worker_threads = 2)]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     // All TLS clients use it; only a second call could fail.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let config: Config = settings::parse();
-    exit::code(alerter::run(config).await)
+    exit::code(alerter::run(config))
 }

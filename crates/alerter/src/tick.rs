@@ -17,7 +17,7 @@ use crate::{
     reconcile,
     routing::Routing,
     rules::{self, About, Ask, RULES, Rule, Rules, device_sync_failing},
-    snapshot::{Candidates, PAGE, ReadError, Snapshot, Source},
+    snapshot::{Candidates, PAGE, ReadError, Snapshot, SnapshotSource},
 };
 
 /// The maximum number of evaluations of a page after conflicts; the next tick does the rest.
@@ -33,7 +33,7 @@ const MANY: usize = 10;
 /// missed one. Hints and ticks take the same path; a hint only names the devices.
 #[derive(Debug, Clone)]
 pub struct Alerter {
-    source: Source,
+    source: SnapshotSource,
     routing: Routing,
     crash: CrashSettings,
     /// The metrics of the alerter.
@@ -50,7 +50,7 @@ struct Evaluator<'a> {
 impl Alerter {
     /// Returns an alerter that calls a device failing from `threshold` failed syncs in a row.
     pub fn new(store: Store, queue: Queue, threshold: i32, routing: Routing, crash: CrashSettings) -> Self {
-        let source = Source::new(store, queue, threshold, rules::inhibitors());
+        let source = SnapshotSource::new(store, queue, threshold, rules::inhibitors());
         Self { source, routing, crash, metrics: Metrics::default() }
     }
 

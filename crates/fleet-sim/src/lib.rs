@@ -37,6 +37,8 @@ use crate::config::Command;
 ///
 /// Returns 0 if every event was accepted, or if the database agrees with the ledger, and 1 otherwise. Fails if a file
 /// cannot be used or `MongoDB` does not answer.
+// Not in `main.rs`: a library's asynchronous code is compiled where a runtime runs it, and would be compiled twice.
+#[tokio::main]
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let good = match command {
         Command::Run(settings) => simulate::run(settings).await?,

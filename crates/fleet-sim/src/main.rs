@@ -5,10 +5,9 @@ use std::process::ExitCode;
 use fleet_sim::config::Config;
 use pisync_core::settings;
 
-#[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
+fn main() -> anyhow::Result<ExitCode> {
     // Set the process's provider for TLS; only a second call could fail.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let config: Config = settings::parse();
-    fleet_sim::run(config.command).await
+    fleet_sim::run(config.command)
 }

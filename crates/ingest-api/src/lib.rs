@@ -45,6 +45,8 @@ const BODIES: usize = 48 * 1024 * 1024;
 ///
 /// Fails if the address cannot be bound or Redis serves another queue. Redis or `MongoDB` may still be down at
 /// the start.
+// Not in `main.rs`: a library's asynchronous code is compiled where a runtime runs it, and would be compiled twice.
+#[actix_web::main]
 pub async fn run(config: Config) -> anyhow::Result<()> {
     if config.has_bounds() {
         http::reads::start().context("starting the threads of reads")?;

@@ -19,5 +19,5 @@ fn run(config: Config) -> anyhow::Result<()> {
         return command.run(&config.keys, config.bind, config.front.tls_cert.is_some());
     }
     config.require_explicit_auth();
-    actix_web::rt::System::new().block_on(ingest_api::run(config))
+    ingest_api::run(config)
 }

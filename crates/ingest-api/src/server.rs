@@ -6,7 +6,7 @@ use actix_web::{App, middleware::from_fn, web};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::{Docs, Summaries},
+    api::{Docs, SummaryCache},
     dashboard::{Assets, Attempts, Pace},
     front::Front,
     http::{self, Permits, headers, request_id, server::Bounds, session::Sessions, tls::Certificate},
@@ -29,7 +29,7 @@ pub(crate) async fn serve(
     let sessions = web::Data::new(Sessions::new(state.signing_keys.clone(), state.queue.clone()));
     let state = web::Data::new(state);
     let docs = web::Data::new(Docs::new());
-    let summaries = web::Data::new(Summaries::default());
+    let summaries = web::Data::new(SummaryCache::default());
     let assets = web::Data::new(Assets::new()?);
     let pace = web::Data::new(Pace::default());
     let attempts = web::Data::new(Attempts::new(bounds.are_kept));

@@ -68,7 +68,7 @@ pub async fn keep_counters(
                 counted.crossed.insert(counter.device_id.clone());
             }
         }
-        match store.failure_counters().save(&changes).await? {
+        match store.failure_counters().save(&changes, &kept).await? {
             // Refused counters are in the log; the others are saved.
             Saved::All | Saved::Refused => return Ok(counted),
             Saved::Conflict => after_a_moment().await,
@@ -183,21 +183,20 @@ pub async fn recount_devices(store: &Store, devices: &[DeviceId]) -> Result<usiz
     let mut mended = HashSet::new();
     loop {
         let mut kept = store.failure_counters().find(devices).await?;
-        let kept =
-            devices.iter().map(|device| kept.remove(device).unwrap_or_else(|| VersionedCounter::none(device.clone())));
-        let kept: Vec<_> = kept.collect();
-        let stands: HashMap<_, _> = kept
-            .iter()
-            .filter(|kept| kept.counter.watermark.is_some())
-            .map(|kept| (kept.counter.device_id.clone(), kept.counter.run))
-            .collect();
-        let mut changes = recounted(store, kept).await?;
-        changes.retain(|(counter, _)| stands.get(&counter.device_id) != Some(&counter.run));
+        for device in devices {
+            kept.entry(device.clone()).or_insert_with(|| VersionedCounter::none(device.clone()));
+        }
+        let stands = |device: &DeviceId| {
+            let kept = kept.get(device).filter(|kept| kept.counter.watermark.is_some())?;
+            Some(kept.counter.run)
+        };
+        let mut changes = recounted(store, kept.values().cloned().collect()).await?;
+        changes.retain(|(counter, _)| stands(&counter.device_id) != Some(counter.run));
         if changes.is_empty() {
             return Ok(mended.len());
         }
         mended.extend(changes.iter().map(|(counter, _)| counter.device_id.clone()));
-        match store.failure_counters().save(&changes).await? {
+        match store.failure_counters().save(&changes, &kept).await? {
             Saved::All => {}
             Saved::Conflict => after_a_moment().await,
             // Another round would find the same difference for ever; it is in the log.

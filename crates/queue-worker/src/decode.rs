@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use pisync_core::{
     crash::CrashSettings,
     models::{DeadLetter, EventId, Reason, SyncEvent},
-    queue::{BadEnvelope, Batch, Queue, decode},
+    queue::{BadEnvelope, ClaimedBatch, Queue, decode},
 };
 
 use crate::{poison_check, repeats::Again};
@@ -37,7 +37,7 @@ pub struct UnknownVersion(pub u32);
 /// Decodes the messages; of equal events the first is kept.
 ///
 /// Fails before any effect if a message is of another version.
-pub async fn read(queue: &Queue, batch: &Batch, crash: &CrashSettings) -> Result<Contents, UnknownVersion> {
+pub async fn read(queue: &Queue, batch: &ClaimedBatch, crash: &CrashSettings) -> Result<Contents, UnknownVersion> {
     let deadly =
         if batch.attempt > 1 && batch.cursor.is_none() { check_for_poison(batch, crash).await } else { Vec::new() };
     let (mut contents, mut malformed) = (Contents::of_up_to(batch.messages.len()), Vec::new());
@@ -60,7 +60,7 @@ pub async fn read(queue: &Queue, batch: &Batch, crash: &CrashSettings) -> Result
 }
 
 /// Returns the indexes of deadly messages. Empty if no child process can be started.
-async fn check_for_poison(batch: &Batch, crash: &CrashSettings) -> Vec<usize> {
+async fn check_for_poison(batch: &ClaimedBatch, crash: &CrashSettings) -> Vec<usize> {
     log::info!(batch:% = batch.lease.batch, attempt = batch.attempt; "its worker died while it read the batch: looking for a deadly message");
     poison_check::deadly(&batch.messages, crash).await.unwrap_or_else(|error| {
         log::warn!(batch:% = batch.lease.batch, error:% = error; "the batch cannot be checked for a deadly message");
@@ -92,7 +92,7 @@ impl Contents {
 
 /// Notes that all messages were read, in the background. If the note is lost, the batch is checked once without
 /// need.
-fn note_all_read(queue: Queue, batch: &Batch) {
+fn note_all_read(queue: Queue, batch: &ClaimedBatch) {
     let (lease, all) = (batch.lease.clone(), batch.messages.len());
     tokio::spawn(async move {
         if let Err(error) = queue.note_cursor(&lease, all).await {
@@ -102,7 +102,7 @@ fn note_all_read(queue: Queue, batch: &Batch) {
 }
 
 /// Returns the dead letter of a message of this batch, and logs it.
-pub fn bury(batch: &Batch, place: usize, reason: Reason, error: String) -> DeadLetter {
+pub fn bury(batch: &ClaimedBatch, place: usize, reason: Reason, error: String) -> DeadLetter {
     let id = format!("{}-{place}", batch.lease.batch);
     log::warn!(dead_letter = id.as_str(), reason:% = reason, error = error.as_str(); "message became a dead letter");
     DeadLetter::new(id, reason, error, batch.attempt, batch.messages[place].clone())

@@ -29,11 +29,13 @@ use pisync_core::{
     ops::OpsSettings, presence::Heartbeat, process::Process, queue::Queue, settings::CannotBind, shutdown, store::Store,
 };
 
-use crate::{commands::Command, config::Config, retention::Retention, worker::Worker};
+use crate::{commands::Command, config::Config, retention::RowRemoval, worker::Worker};
 
 /// Runs the worker until a stop signal, then releases its batches; or runs the operator's command.
 ///
 /// Fails if the settings are wrong or a command fails. A worker waits for Redis and `MongoDB` to come up.
+// Not in `main.rs`: a library's asynchronous code is compiled where a runtime runs it, and would be compiled twice.
+#[tokio::main]
 pub async fn run(config: Config) -> anyhow::Result<()> {
     match config.command {
         Some(Command::Probe) => return Ok(poison_check::run(&config.work.crash)?),
@@ -64,7 +66,7 @@ async fn work(queue: Queue, store: Store, config: Config) -> anyhow::Result<()> 
     let heartbeat = tokio::spawn(Heartbeat::new(queue.clone()).keep(Process::Worker));
     let overflow = tokio::spawn(overflow::keep(queue.clone(), store.clone()));
     let retention =
-        retain_days.map(|days| Retention::new(queue, store, worker.owner(), days, worker.metrics().clone()));
+        retain_days.map(|days| RowRemoval::new(queue, store, worker.owner(), days, worker.metrics().clone()));
     let remover = retention.map(|retention| tokio::spawn(retention.keep(stop.clone())));
     log::info!(owner = worker.owner(); "working");
     worker::run(worker, stop).await;

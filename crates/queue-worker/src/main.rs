@@ -5,8 +5,7 @@ use std::process::ExitCode;
 use pisync_core::{exit, settings};
 use queue_worker::config::Config;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let config: Config = settings::parse();
-    exit::code(queue_worker::run(config).await)
+    exit::code(queue_worker::run(config))
 }

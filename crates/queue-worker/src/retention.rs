@@ -47,7 +47,7 @@ const AHEAD: SignedDuration = SignedDuration::from_hours(24);
 
 /// The removal of old rows.
 #[derive(Debug, Clone)]
-pub struct Retention {
+pub struct RowRemoval {
     store: Store,
     seen: LastSeen,
     owner: String,
@@ -59,7 +59,7 @@ pub struct Retention {
 
 /// The result of a walk through the old rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Walked {
+pub enum RemovalWalk {
     /// Nothing is due, or another worker is removing rows.
     NotNow,
     /// The walk reached the end. Holds the number of removed rows.
@@ -68,7 +68,7 @@ pub enum Walked {
     Interrupted,
 }
 
-impl Retention {
+impl RowRemoval {
     /// Returns a removal of rows older than `days` days, under the lease name `owner`.
     pub fn new(queue: Queue, store: Store, owner: &str, days: u16, metrics: Arc<Metrics>) -> Self {
         let kept = SignedDuration::from_hours(24 * i64::from(days));
@@ -79,8 +79,8 @@ impl Retention {
     pub async fn keep(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             match self.walk(BATCH_SIZE, &stop).await {
-                Ok(Walked::Through(rows)) => log::info!(rows = rows; "old rows removed"),
-                Ok(Walked::NotNow | Walked::Interrupted) => {}
+                Ok(RemovalWalk::Through(rows)) => log::info!(rows = rows; "old rows removed"),
+                Ok(RemovalWalk::NotNow | RemovalWalk::Interrupted) => {}
                 Err(error) => log::warn!(error:% = error; "old rows were not removed, retrying later"),
             }
             tokio::select! {
@@ -92,8 +92,8 @@ impl Retention {
 
     /// Walks once through the rows with old ids, then those with ids far ahead, `at_once` rows in a step. A
     /// walk that was interrupted resumes at the last step.
-    pub async fn walk(&self, at_once: u32, stop: &CancellationToken) -> anyhow::Result<Walked> {
-        let Some(progress) = self.in_time(Self::claim).await? else { return Ok(Walked::NotNow) };
+    pub async fn walk(&self, at_once: u32, stop: &CancellationToken) -> anyhow::Result<RemovalWalk> {
+        let Some(progress) = self.in_time(Self::claim).await? else { return Ok(RemovalWalk::NotNow) };
         let now = self.seen.now().await?;
         let old = (EventId::lowest(Timestamp::UNIX_EPOCH), Some(EventId::lowest(now - self.kept)));
         let (mut after, mut removed, mut closed) = (progress.after, 0, HashSet::new());
@@ -116,7 +116,7 @@ impl Retention {
                 let Some((gone, last, is_ours)) = stepped else { break };
                 removed += gone;
                 if !is_ours || stop.is_cancelled() {
-                    return Ok(Walked::Interrupted);
+                    return Ok(RemovalWalk::Interrupted);
                 }
                 after = Some(last);
                 sleep(began.elapsed().clamp(REST.0, REST.1)).await;
@@ -124,7 +124,7 @@ impl Retention {
         }
         self.in_time(|retention| async move { Ok(retention.store.retention().finish(&retention.owner).await?) })
             .await?;
-        Ok(Walked::Through(removed))
+        Ok(RemovalWalk::Through(removed))
     }
 
     async fn claim(self) -> anyhow::Result<Option<Progress>> {
@@ -197,7 +197,7 @@ impl Retention {
         // Counters first: a device whose counter is not saved keeps its rows. A refusal affects only its own
         // counter, so if not all were saved, the stored counters show which were.
         let counters = self.store.failure_counters();
-        let stored = match counters.save(&settled).await? {
+        let stored = match counters.save(&settled, &HashMap::new()).await? {
             Saved::All => None,
             Saved::Conflict | Saved::Refused => {
                 let devices: Vec<_> = settled.iter().map(|(counter, _)| counter.device_id.clone()).collect();

@@ -12,7 +12,7 @@ use pisync_core::{
     backoff::Backoff,
     models::Reason,
     presence::LastSeen,
-    queue::{Batch, BatchId, Claim, Hints, Lease, LeaseState, Partition, Queue, QueueError, Wake},
+    queue::{BatchId, Claim, ClaimedBatch, Hints, Lease, LeaseState, Partition, Queue, QueueError, Wake},
     refusal_log::RefusalLog,
     store::{Store, StoreError, detached},
 };
@@ -74,7 +74,7 @@ pub struct Worker {
 
 /// The result of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum StepOutcome {
     /// A batch was processed.
     Worked,
     /// No batch is available. Holds the time until the next lease ends, if one is held.
@@ -101,8 +101,8 @@ impl Worker {
         let (hints, seen) = (Hints::new(queue.clone()), LastSeen::new(queue.clone()));
         // Workers that start together begin at different partitions.
         let turn = AtomicUsize::new(fastrand::usize(..queue.partitions().len()));
-        let queue_log = RefusalLog::new("the queue failed, trying on", "the queue works again", QUIET);
-        let store_log = RefusalLog::new("the store failed, trying on", "the store works again", QUIET);
+        let queue_log = RefusalLog::new("the queue failed, retrying", "the queue has recovered", QUIET);
+        let store_log = RefusalLog::new("the store failed, retrying", "the store has recovered", QUIET);
         let note_log = RefusalLog::new("last-seen times are not recorded", "last-seen times are recorded again", QUIET);
         Self {
             queue,
@@ -136,7 +136,7 @@ impl Worker {
     /// The batch is of the partition `only`, or of the first partition that has one.
     ///
     /// Fails if Redis does not answer; a claimed batch comes again.
-    pub async fn step(&self, only: Option<Partition>, stop: &CancellationToken) -> Result<Outcome, QueueError> {
+    pub async fn step(&self, only: Option<Partition>, stop: &CancellationToken) -> Result<StepOutcome, QueueError> {
         // Round robin, after the partition of the last batch. With a random start, one partition in a hundred
         // would wait for several rounds.
         let count = self.queue.partitions().len();
@@ -159,7 +159,7 @@ impl Worker {
                     self.turn.store((usize::from(partition.number()) + 1) % count, Ordering::Relaxed);
                     let worked = self.work(batch, stop).await;
                     self.noted(partition, worked)?;
-                    return Ok(Outcome::Worked);
+                    return Ok(StepOutcome::Worked);
                 }
                 Claim::Busy { left } => soonest = sooner(soonest, left),
                 Claim::Empty | Claim::Paused => {}
@@ -168,7 +168,7 @@ impl Worker {
         if asked == 0 && only.is_none() {
             return Err(QueueError::Unavailable("no partition answers".into()));
         }
-        Ok(Outcome::Idle(soonest))
+        Ok(StepOutcome::Idle(soonest))
     }
 
     /// Skips a partition whose server fails until it answers, so that it delays no other.
@@ -194,7 +194,7 @@ impl Worker {
         self.queue.claim(partition, &batch, &self.owner, max, self.settings.lease()).await
     }
 
-    async fn work(&self, batch: Batch, stop: &CancellationToken) -> Result<(), QueueError> {
+    async fn work(&self, batch: ClaimedBatch, stop: &CancellationToken) -> Result<(), QueueError> {
         let start = Instant::now();
         if batch.attempt > 1 {
             self.metrics.redelivered(batch.messages.len());
@@ -237,7 +237,7 @@ impl Worker {
     /// its counter is made from the rows.
     async fn effect(
         &self,
-        batch: &Batch,
+        batch: &ClaimedBatch,
         lost: &CancellationToken,
         stop: &CancellationToken,
     ) -> Result<Effect, Unfinished> {
@@ -306,7 +306,7 @@ impl Worker {
     ///
     /// It runs after the rows are stored, so that a sum computed meanwhile is computed again. It runs before
     /// the ack, so that it happens in the end, even if a worker dies.
-    async fn note(&self, batch: &Batch, rested: &[WrittenEvent]) -> Result<usize, QueueError> {
+    async fn note(&self, batch: &ClaimedBatch, rested: &[WrittenEvent]) -> Result<usize, QueueError> {
         let seen: Vec<_> = receipts(rested).into_iter().map(|(device, receipt)| (device, receipt.last_at)).collect();
         if seen.is_empty() {
             return Ok(0);
@@ -382,12 +382,12 @@ async fn lane(worker: Arc<Worker>, mut wake: Wake, stop: CancellationToken) {
             wake.clear();
         }
         let longest = match worker.step(only, &stop).await {
-            Ok(Outcome::Worked) => {
+            Ok(StepOutcome::Worked) => {
                 backoff.reset();
                 only = None;
                 continue;
             }
-            Ok(Outcome::Idle(soonest)) => {
+            Ok(StepOutcome::Idle(soonest)) => {
                 let look_around = POLL_INTERVAL.mul_f64(fastrand::f64().mul_add(0.5, 0.75));
                 soonest.map_or(look_around, |soonest| look_around.min(soonest + LEASE_OVER))
             }

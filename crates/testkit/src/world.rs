@@ -1,12 +1,12 @@
 //! Stored data for tests of reads, written as workers would, without running them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
     models::{
-        Alert, AlertState, DeviceId, Entry, EventId, FailureCounter, FailureRun, Incident, NotificationKind, Silence,
-        SilenceEnd, SyncEvent,
+        Alert, AlertState, DeviceId, EventId, FailureCounter, FailureRun, Incident, NotificationKind, OutboxEntry,
+        Silence, SilenceEnd, SyncEvent,
     },
     presence::LastSeen,
     queue::encode,
@@ -73,7 +73,7 @@ pub async fn store_counters(env: &TestEnv, counters: Vec<FailureCounter>) {
     store.ensure_indexes().await.expect("MongoDB");
     let counters: Vec<_> = counters.into_iter().map(|counter| (counter, Revision::Unset)).collect();
     for some in counters.chunks(1_000) {
-        assert_eq!(store.failure_counters().save(some).await.expect("MongoDB"), Saved::All);
+        assert_eq!(store.failure_counters().save(some, &HashMap::new()).await.expect("MongoDB"), Saved::All);
     }
 }
 
@@ -119,8 +119,8 @@ pub async fn incident(env: &TestEnv, device_id: &str, since: Timestamp, is_over:
     alert
 }
 
-fn firing_to_the_log(queued_at: Timestamp) -> Entry {
-    Entry::new(1, NotificationKind::Firing, "log".into(), BTreeMap::new(), queued_at)
+fn firing_to_the_log(queued_at: Timestamp) -> OutboxEntry {
+    OutboxEntry::new(1, NotificationKind::Firing, "log".into(), BTreeMap::new(), queued_at)
 }
 
 /// Stores an incident that is not there yet.

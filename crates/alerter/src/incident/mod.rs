@@ -86,7 +86,7 @@ fn reopen(before: Incident, evaluation: &Evaluation, now: Timestamp) -> Option<I
     if is_news {
         // It has the id of the previous one, and so replaces it. People are notified all the same.
         again.acked = None;
-        again.told.clear();
+        again.notified.clear();
     }
     Some(again)
 }

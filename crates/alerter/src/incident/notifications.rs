@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::models::{AlertState, Dead, Entry, Incident, MessageId, NotificationKind, SentNotification};
+use pisync_core::models::{AlertState, Dead, Incident, MessageId, NotificationKind, OutboxEntry, SentNotification};
 
 use crate::{notification::Delivery, routing::Route};
 
@@ -45,15 +45,16 @@ pub(super) fn plan(incident: &mut Incident, routes: &[Route], now: Timestamp) {
 
 fn plan_firing(incident: &mut Incident, routes: &[Route], now: Timestamp) {
     let is_held_back = incident.is_held_back();
-    let stays = |entry: &Entry| entry.is_in_flight() || (entry.telling != NotificationKind::Resolved && !is_held_back);
+    let stays =
+        |entry: &OutboxEntry| entry.is_in_flight() || (entry.kind != NotificationKind::Resolved && !is_held_back);
     incident.outbox.retain(stays);
     if is_held_back || incident.acked.is_some() {
         return;
     }
     for route in routes {
         let is_waiting = incident.outbox.iter().any(|entry| entry.receiver == route.receiver);
-        if let Some(telling) = due(incident, route, now).filter(|_| !is_waiting) {
-            queue(incident, telling, route.receiver.clone(), route.group.clone(), route.group_wait, now);
+        if let Some(kind) = due(incident, route, now).filter(|_| !is_waiting) {
+            queue(incident, kind, route.receiver.clone(), route.group.clone(), route.group_wait, now);
         }
     }
 }
@@ -62,7 +63,7 @@ fn plan_firing(incident: &mut Incident, routes: &[Route], now: Timestamp) {
 fn due(incident: &Incident, route: &Route, now: Timestamp) -> Option<NotificationKind> {
     let repeat = SignedDuration::try_from(route.repeat_interval).unwrap_or(SignedDuration::MAX);
     let is_long_after = |at: Timestamp| now.duration_since(at) >= repeat;
-    if let Some(sent) = incident.told(&route.receiver) {
+    if let Some(sent) = incident.sent_to(&route.receiver) {
         // A reopened incident is no news, but it is repeated once it has lasted.
         let at = if sent.is_resolved { sent.at.max(incident.state_since) } else { sent.at };
         return is_long_after(at).then_some(NotificationKind::Repeat);
@@ -74,9 +75,9 @@ fn due(incident: &Incident, route: &Route, now: Timestamp) -> Option<Notificatio
 
 /// Plans the resolved messages: only for receivers that got the firing message, or may be getting it now.
 fn plan_resolved(incident: &mut Incident, routes: &[Route], now: Timestamp) {
-    incident.outbox.retain(|entry| entry.is_in_flight() || entry.telling == NotificationKind::Resolved);
+    incident.outbox.retain(|entry| entry.is_in_flight() || entry.kind == NotificationKind::Resolved);
     for (receiver, group) in informed(incident) {
-        let is_to_know = |entry: &Entry| entry.receiver == receiver && entry.telling == NotificationKind::Resolved;
+        let is_to_know = |entry: &OutboxEntry| entry.receiver == receiver && entry.kind == NotificationKind::Resolved;
         if !incident.outbox.iter().any(is_to_know) {
             let route = routes.iter().find(|route| route.receiver == receiver);
             let (group, wait) = route.map_or((group, Duration::ZERO), |route| (route.group.clone(), route.group_wait));
@@ -87,15 +88,15 @@ fn plan_resolved(incident: &mut Incident, routes: &[Route], now: Timestamp) {
 
 /// Returns the receivers that got the firing message or may be getting it now, with their groups.
 fn informed(incident: &Incident) -> Vec<(String, Group)> {
-    let knows = incident.told.iter().filter(|sent| !sent.is_resolved);
-    let learns = incident.outbox.iter().filter(|entry| entry.telling != NotificationKind::Resolved);
+    let knows = incident.notified.iter().filter(|sent| !sent.is_resolved);
+    let learns = incident.outbox.iter().filter(|entry| entry.kind != NotificationKind::Resolved);
     let knows = knows.map(|sent| (sent.receiver.clone(), sent.group.clone()));
     knows.chain(learns.map(|entry| (entry.receiver.clone(), entry.group.clone()))).collect()
 }
 
 fn queue(
     incident: &mut Incident,
-    telling: NotificationKind,
+    kind: NotificationKind,
     receiver: String,
     group: Group,
     wait: Duration,
@@ -103,7 +104,7 @@ fn queue(
 ) {
     incident.last_seq += 1;
     let next_at = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
-    incident.outbox.push(Entry { next_at, ..Entry::new(incident.last_seq, telling, receiver, group, now) });
+    incident.outbox.push(OutboxEntry { next_at, ..OutboxEntry::new(incident.last_seq, kind, receiver, group, now) });
 }
 
 /// Returns the incident after an attempt to deliver one of its messages.
@@ -120,7 +121,7 @@ pub fn delivered(before: &Incident, trigger: &Trigger<'_>) -> Incident {
     after
 }
 
-fn conclude(incident: &mut Incident, entry: Entry, trigger: &Trigger<'_>) {
+fn conclude(incident: &mut Incident, entry: OutboxEntry, trigger: &Trigger<'_>) {
     let now = trigger.now;
     match trigger.delivery {
         Delivery::Sent => remember(incident, entry, now),
@@ -130,30 +131,35 @@ fn conclude(incident: &mut Incident, entry: Entry, trigger: &Trigger<'_>) {
         }
         Delivery::Again { why, .. } => {
             let is_over = incident.alert.state == AlertState::Resolved;
-            let is_still_so = is_over == (entry.telling == NotificationKind::Resolved);
+            let is_still_so = is_over == (entry.kind == NotificationKind::Resolved);
             // A firing message is not retried after the end, nor a resolved message after a new start.
             if is_still_so && (is_over || !incident.is_held_back()) {
                 let last_error = Some(why.clone());
-                incident.outbox.push(Entry { next_at: trigger.next_at, lease_until: None, last_error, ..entry });
+                incident.outbox.push(OutboxEntry { next_at: trigger.next_at, lease_until: None, last_error, ..entry });
             }
         }
     }
 }
 
-fn remember(incident: &mut Incident, entry: Entry, now: Timestamp) {
-    let is_resolved = entry.telling == NotificationKind::Resolved;
-    match incident.told.iter_mut().find(|sent| sent.receiver == entry.receiver) {
+fn remember(incident: &mut Incident, entry: OutboxEntry, now: Timestamp) {
+    let is_resolved = entry.kind == NotificationKind::Resolved;
+    match incident.notified.iter_mut().find(|sent| sent.receiver == entry.receiver) {
         Some(sent) if is_resolved => sent.is_resolved = true,
         Some(sent) => *sent = SentNotification { receiver: entry.receiver, group: entry.group, at: now, is_resolved },
         None => {
-            incident.told.push(SentNotification { receiver: entry.receiver, group: entry.group, at: now, is_resolved });
+            incident.notified.push(SentNotification {
+                receiver: entry.receiver,
+                group: entry.group,
+                at: now,
+                is_resolved,
+            });
         }
     }
 }
 
-fn bury(incident: &mut Incident, entry: Entry, why: &str, now: Timestamp) {
+fn bury(incident: &mut Incident, entry: OutboxEntry, why: &str, now: Timestamp) {
     let dead = Some(Dead { at: now, why: why.to_owned() });
-    incident.dead.push(Entry { dead, lease_until: None, last_error: None, ..entry });
+    incident.dead.push(OutboxEntry { dead, lease_until: None, last_error: None, ..entry });
     let over = incident.dead.len().saturating_sub(DEAD_KEPT);
     incident.dead.drain(..over);
 }
@@ -161,8 +167,8 @@ fn bury(incident: &mut Incident, entry: Entry, why: &str, now: Timestamp) {
 /// Drops resolved messages to receivers that never got the firing message.
 fn drop_unfounded(incident: &mut Incident) {
     let informed = informed(incident);
-    let is_informed = |entry: &Entry| informed.iter().any(|(receiver, _)| *receiver == entry.receiver);
-    incident.outbox.retain(|entry| entry.telling != NotificationKind::Resolved || is_informed(entry));
+    let is_informed = |entry: &OutboxEntry| informed.iter().any(|(receiver, _)| *receiver == entry.receiver);
+    incident.outbox.retain(|entry| entry.kind != NotificationKind::Resolved || is_informed(entry));
 }
 
 /// Returns the wait before the next attempt, after `attempts` failed ones: 5 s, doubled each time up to 15

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use pisync_core::models::{Ack, Cause, Entry, FleetStats, MessageId, NotificationKind};
+use pisync_core::models::{Ack, Cause, FleetStats, MessageId, NotificationKind, OutboxEntry};
 
 use super::*;
 use crate::{
@@ -115,8 +115,8 @@ impl World {
     }
 
     fn conclude(&mut self, message: &MessageId, attempts: i32, second: i64) {
-        let telling = |entry: &&Entry| entry.message.as_ref() == Some(message);
-        let telling = self.incident().outbox.iter().find(telling).map(|entry| entry.telling);
+        let telling = |entry: &&OutboxEntry| entry.message.as_ref() == Some(message);
+        let telling = self.incident().outbox.iter().find(telling).map(|entry| entry.kind);
         let next_at = at(second).saturating_add(wait(attempts, &self.answer, 0.0)).unwrap();
         let trigger = Trigger { message, delivery: &self.answer, now: at(second), next_at };
         let after = delivered(self.incident(), &trigger);
@@ -144,7 +144,7 @@ impl World {
     }
 
     fn waiting(&self) -> Vec<NotificationKind> {
-        self.incident().outbox.iter().map(|entry| entry.telling).collect()
+        self.incident().outbox.iter().map(|entry| entry.kind).collect()
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) fn of_alert(notice: &AlertNotification, floor_mbps: f64) -> Value {
     let finding = alert.finding.as_ref();
     let (part, whole) = finding.map(|finding| (finding.part, finding.whole)).unwrap_or_default();
     let changed = finding.map(|finding| finding.changed.join("; ")).filter(|changed| !changed.is_empty());
-    let named: Vec<_> = finding.iter().flat_map(|finding| &finding.named).map(DeviceId::as_str).collect();
+    let named: Vec<_> = finding.iter().flat_map(|finding| &finding.examples).map(DeviceId::as_str).collect();
     let slow_for_it =
         alert.evidence.filter(|evidence| evidence.speed >= floor_mbps).and_then(|evidence| evidence.usual);
     let subject = subject(alert);

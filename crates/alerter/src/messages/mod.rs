@@ -46,14 +46,14 @@ pub(crate) struct AlertText {
     pub(crate) headline: String,
     /// The details, each a name, a colon and a text, most important first.
     pub(crate) details: Vec<String>,
-    /// The link to the page of its subject, in the same form.
-    link: Option<String>,
+    /// The links to the page of its subject and to the runbook, in the same form.
+    links: Vec<String>,
 }
 
 impl AlertText {
     /// Returns all its lines.
     pub(crate) fn lines(self) -> Vec<String> {
-        [self.headline].into_iter().chain(self.details).chain(self.link).collect()
+        [self.headline].into_iter().chain(self.details).chain(self.links).collect()
     }
 }
 
@@ -64,9 +64,10 @@ impl Messages {
     }
 
     /// Returns the same messages for a made-up incident: each headline is marked, and no link leads to the
-    /// device.
+    /// dashboard.
     pub(crate) fn for_test(self) -> Self {
-        Self { mark: "[TEST] ", links: Links::default(), ..self }
+        let links = Links { dashboard: None, ..self.links };
+        Self { mark: "[TEST] ", links, ..self }
     }
 
     /// Returns the text of one alert. If a template fails, the text has the basic facts, so that no message is
@@ -75,13 +76,15 @@ impl Messages {
         let AlertNotification { kind, alert, .. } = notice;
         let template = alert.name.as_str();
         let context = context::of_alert(notice, self.floor_mbps);
+        let page = self.links.page(alert).map(|link| format!("{}: {link}", Links::word(alert)));
+        let runbook = self.links.runbook(template).map(|link| format!("runbook: {link}"));
         let surely = || format!("{} {}: {}", alert.name, kind.status(), escape::text(format, &subject(alert)));
         let headline = self.block(format, template, &context, "headline").unwrap_or_else(surely);
         let details = self.block(format, template, &context, "details").unwrap_or_default();
         AlertText {
             headline: format!("{}{}", self.mark, one_line(&headline)),
             details: lines(&details).map(str::to_owned).collect(),
-            link: self.links.page(alert).map(|link| format!("{}: {link}", Links::word(alert))),
+            links: page.into_iter().chain(runbook).collect(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The text of each message, and a template for each rule and kind of message.
 
 use pisync_core::models::{
-    Alert, AlertName, Cause, CauseInputs, DeviceId, FleetStats, NotificationKind, Scope, Subject,
+    Alert, AlertName, Cause, CauseInputs, DeviceId, FleetPart, FleetStats, NotificationKind, Subject,
 };
 
 use super::*;
@@ -17,7 +17,7 @@ const KINDS: [NotificationKind; 3] = [NotificationKind::Firing, NotificationKind
 const FITS: usize = 79;
 
 fn messages() -> Messages {
-    Messages::new(Links::to("https://example.org/pisync/".parse().unwrap()), 0.5)
+    Messages::new(Links { dashboard: "https://example.org/pisync/".parse().ok(), runbook: None }, 0.5)
 }
 
 fn device(id: &str) -> Subject {
@@ -25,16 +25,16 @@ fn device(id: &str) -> Subject {
 }
 
 fn part(value: &str) -> Subject {
-    Subject::Scope(Scope { label: "region".into(), value: value.into() })
+    Subject::Part(FleetPart { label: "region".into(), value: value.into() })
 }
 
 fn alert(name: AlertName, subject: Subject, part: u64, whole: u64) -> Alert {
     let mut alert = Alert::new(name, subject, at("08:00"));
-    let named = vec![DeviceId::parse("pi-1").unwrap(), DeviceId::parse("pi-2").unwrap()];
+    let examples = vec![DeviceId::parse("pi-1").unwrap(), DeviceId::parse("pi-2").unwrap()];
     let changed = vec!["region=nord: 90 % failing".to_owned()];
     let facts =
         [("content", 3), ("connectivity", 5), ("unknown", 0), ("noWorkerMinutes", 6), ("oldestWaitsMinutes", 7)];
-    alert.finding = Some(FleetStats { changed, named, ..FleetStats::new(part, whole).with(facts) });
+    alert.finding = Some(FleetStats { changed, examples, ..FleetStats::new(part, whole).with(facts) });
     (alert.failure_count, alert.cause) = (4, Cause::Content);
     alert
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use pisync_core::{
-    models::{Entry, Incident, MessageId},
+    models::{Incident, MessageId, OutboxEntry},
     store::{Alerts, HeldGroup, Saved, StoreError, VersionedIncident},
 };
 
@@ -136,7 +136,7 @@ impl Outbox {
 
 /// Returns the entry of an incident that may leave to the group's receiver. Entries of one incident leave in
 /// their order.
-fn first_of<'a>(incident: &'a Incident, group: &str) -> Option<&'a Entry> {
+fn first_of<'a>(incident: &'a Incident, group: &str) -> Option<&'a OutboxEntry> {
     let of_group = incident.outbox.iter().find(|entry| entry.group_key() == group)?;
     incident.outbox.iter().find(|entry| entry.receiver == of_group.receiver).filter(|entry| entry.group_key() == group)
 }

@@ -18,7 +18,7 @@ use futures_util::{StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
 use jiff::Timestamp;
 use pisync_core::{
     crash::CrashSettings,
-    models::{Entry, Incident, MessageId},
+    models::{Incident, MessageId, OutboxEntry},
     store::{Alerts, HeldGroup, Saved, Store, StoreError, VersionedIncident, detached},
 };
 use tokio::{sync::Semaphore, time::sleep};
@@ -54,7 +54,7 @@ pub struct Outbox {
 
 /// The result of sending.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Outcome {
+pub struct SendOutcome {
     /// The number of messages sent.
     pub sent: usize,
     /// The number of messages that failed, for now or for good.
@@ -79,8 +79,8 @@ impl Outbox {
     /// Sends all due messages, and waits for the result.
     ///
     /// Fails if the store is away. An undelivered message is no error: it is counted, and due again later.
-    pub async fn deliver(&self) -> anyhow::Result<Outcome> {
-        let mut outcome = Outcome::default();
+    pub async fn deliver(&self) -> anyhow::Result<SendOutcome> {
+        let mut outcome = SendOutcome::default();
         let mut sending = Sending::default();
         sending.begin(self, self.store.alerts().due_groups().await?);
         while let Some(one) = sending.next().await {
@@ -93,8 +93,8 @@ impl Outbox {
 
     /// Sends all due messages of a group, one after the other, as long as they are accepted. Messages without a
     /// pause between them share one lease.
-    async fn deliver_group(&self, group: &str) -> Result<Outcome, StoreError> {
-        let (mut outcome, mut still_held) = (Outcome::default(), None);
+    async fn deliver_group(&self, group: &str) -> Result<SendOutcome, StoreError> {
+        let (mut outcome, mut still_held) = (SendOutcome::default(), None);
         while let Some(held) = self.hold(group, still_held.take()).await? {
             let step = tokio::select! {
                 step = self.step(group, &held) => step,
@@ -177,7 +177,7 @@ impl Outbox {
         let listed = &claimed.entries[..claimed.entries.len().min(LISTED)];
         let alerts = listed.iter().filter_map(|kept| {
             let entry = entry_of(&kept.incident, &claimed.message)?;
-            Some((entry.telling, kept.incident.alert.clone()))
+            Some((entry.kind, kept.incident.alert.clone()))
         });
         let alerts: Vec<_> = alerts.collect();
         let contexts = device_context::read(&self.store, &alerts).await.into_iter();
@@ -215,13 +215,13 @@ impl Outbox {
             }
             // Conflict with an evaluation: its write stands, and the result is added to it.
             rest = alerts.of_message(group, trigger.message).await?;
-            rest.retain(|kept| entry_of(&kept.incident, trigger.message).is_some_and(Entry::is_in_flight));
+            rest.retain(|kept| entry_of(&kept.incident, trigger.message).is_some_and(OutboxEntry::is_in_flight));
         }
         Ok(())
     }
 }
 
-impl Outcome {
+impl SendOutcome {
     /// Counts the result of a message, if there was one.
     pub(crate) fn count(&mut self, delivery: Option<&Delivery>) {
         self.sent += usize::from(delivery == Some(&Delivery::Sent));
@@ -235,10 +235,10 @@ fn hangs() -> StoreError {
 
 /// Returns the receiver of a group, from the group's key.
 fn receiver_of(group: &str) -> &str {
-    group.split_once(Entry::LABELS_BEGIN).map_or(group, |(receiver, _)| receiver)
+    group.split_once(OutboxEntry::LABELS_BEGIN).map_or(group, |(receiver, _)| receiver)
 }
 
-fn entry_of<'a>(incident: &'a Incident, message: &MessageId) -> Option<&'a Entry> {
+fn entry_of<'a>(incident: &'a Incident, message: &MessageId) -> Option<&'a OutboxEntry> {
     incident.outbox.iter().find(|entry| entry.message.as_ref() == Some(message))
 }
 
@@ -247,7 +247,7 @@ fn entry_of<'a>(incident: &'a Incident, message: &MessageId) -> Option<&'a Entry
 pub struct Sending {
     groups: HashSet<String>,
     turns: HashMap<String, Arc<Semaphore>>,
-    tasks: FuturesUnordered<LocalBoxFuture<'static, (String, Result<Outcome, StoreError>)>>,
+    tasks: FuturesUnordered<LocalBoxFuture<'static, (String, Result<SendOutcome, StoreError>)>>,
 }
 
 impl Sending {
@@ -269,7 +269,7 @@ impl Sending {
     }
 
     /// Waits for the end of the next group; returns `None` if none is being sent.
-    pub async fn next(&mut self) -> Option<Result<Outcome, StoreError>> {
+    pub async fn next(&mut self) -> Option<Result<SendOutcome, StoreError>> {
         let (group, outcome) = self.tasks.next().await?;
         self.groups.remove(&group);
         Some(outcome)

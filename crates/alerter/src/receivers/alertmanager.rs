@@ -140,7 +140,7 @@ impl Alertmanager {
 /// Returns the alerts of these incidents that fire at the receiver of this name.
 fn firing_there(open: Vec<VersionedIncident>, name: &str) -> Vec<Alert> {
     let is_firing_there = |incident: &Incident| {
-        let is_told = incident.told(name).is_some_and(|told| !told.is_resolved);
+        let is_told = incident.sent_to(name).is_some_and(|told| !told.is_resolved);
         incident.alert.state == AlertState::Firing && is_told && !incident.is_held_back()
     };
     let incidents = open.into_iter().map(|kept| kept.incident);

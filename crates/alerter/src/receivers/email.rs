@@ -14,7 +14,7 @@ use lettre::{
     },
 };
 use pisync_core::{
-    models::{Entry, Summary},
+    models::{OutboxEntry, Summary},
     settings::Secret,
 };
 use serde::{Deserialize, Deserializer};
@@ -177,10 +177,10 @@ fn mailboxes(texts: Texts) -> Result<Vec<Mailbox>, String> {
     let mut all = texts.into_vec().iter().map(|text| mailbox(text)).collect::<Result<Vec<_>, _>>()?;
     all.sort_by(|one, other| one.email.cmp(&other.email));
     all.dedup_by(|one, other| one.email == other.email);
-    let are_clear = all.iter().all(|to| !to.email.to_string().contains(Entry::LABELS_BEGIN));
+    let are_clear = all.iter().all(|to| !to.email.to_string().contains(OutboxEntry::LABELS_BEGIN));
     match all.as_slice() {
         [] => Err("must be at least one address".to_owned()),
-        _ if !are_clear => Err(format!("must have no {} in it", Entry::LABELS_BEGIN)),
+        _ if !are_clear => Err(format!("must have no {} in it", OutboxEntry::LABELS_BEGIN)),
         _ => Ok(all),
     }
 }

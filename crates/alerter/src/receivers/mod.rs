@@ -11,7 +11,7 @@ mod webhook;
 
 use std::time::Duration;
 
-use pisync_core::models::{Entry, Summary};
+use pisync_core::models::{OutboxEntry, Summary};
 use serde::Deserialize;
 
 pub use self::http::Ping;
@@ -71,8 +71,8 @@ impl Receiver {
         let name = table.take("name");
         let name = table.need("name", name).map(|Text(name)| name);
         // The key of each group of messages begins with the name, which is parsed from it again.
-        if name.as_ref().is_some_and(|name| name.contains(Entry::LABELS_BEGIN)) {
-            table.fault("name", format!("must have no {} in it", Entry::LABELS_BEGIN));
+        if name.as_ref().is_some_and(|name| name.contains(OutboxEntry::LABELS_BEGIN)) {
+            table.fault("name", format!("must have no {} in it", OutboxEntry::LABELS_BEGIN));
         }
         // Less than the lease of a message.
         let timeout = table.take("timeout").map_or(RECEIVER_TIMEOUT, |Length::<1, 20>(timeout)| timeout);

@@ -89,9 +89,15 @@ impl PagerDuty {
                 "custom_details": details.collect::<BTreeMap<_, _>>(),
             },
         });
-        if let Some(link) = messages.links.page(alert) {
-            event["client_url"] = link.clone().into();
-            event["links"] = json!([{ "href": link, "text": Links::word(alert) }]);
+        let page = messages.links.page(alert);
+        let runbook = messages.links.runbook(alert.name.as_str());
+        let links = [(&page, Links::word(alert)), (&runbook, "runbook")];
+        let links: Vec<_> = links.into_iter().filter_map(|(link, text)| Some((link.as_ref()?, text))).collect();
+        if !links.is_empty() {
+            event["links"] = links.iter().map(|(link, text)| json!({ "href": link, "text": text })).collect();
+        }
+        if let Some(page) = page {
+            event["client_url"] = page.into();
         }
         event
     }

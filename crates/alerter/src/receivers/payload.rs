@@ -85,6 +85,7 @@ pub(super) fn annotations(notice: &AlertNotification, messages: &Messages) -> BT
     ];
     annotations.extend(notice.failures().map(|(count, _)| ("failureCount", count.to_string())));
     annotations.extend(notice.failures().map(|(_, cause)| ("cause", cause.to_owned())));
+    annotations.extend(messages.links.runbook(notice.alert.name.as_str()).map(|link| ("runbook_url", link)));
     annotations.extend(notice.context.last_good_sync.map(|at| ("lastGoodSync", rfc3339(at))));
     annotations.into_iter().map(|(name, text)| (name.to_owned(), text)).collect()
 }

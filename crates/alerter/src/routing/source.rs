@@ -24,19 +24,19 @@ pub fn read_again_on_hangup(path: Option<PathBuf>, routing: Routing) -> std::io:
         while hangup.recv().await.is_some() {
             match routing.log.reopen() {
                 Ok(()) => log::info!(what = "alert log"; "opened again"),
-                Err(error) => log::error!(what = "alert log", error:% = error; "not opened again, the old one stays"),
+                Err(error) => log::error!(what = "alert log", error:% = error; "not reopened, the old one stays open"),
             }
             let Some(path) = &path else {
-                log::info!(what = "alert config"; "there is none to read again");
+                log::info!(what = "alert config"; "no file to reload");
                 continue;
             };
             match RoutingFile::read(path) {
                 Ok(config) => {
                     routing.replace(config);
-                    log::info!(what = "alert config"; "read again");
+                    log::info!(what = "alert config"; "reloaded");
                 }
                 Err(problems) => {
-                    log::error!(what = "alert config", error:% = format!("{problems:#}"); "not read again, the old one stays");
+                    log::error!(what = "alert config", error:% = format!("{problems:#}"); "not reloaded, the old one stays in force");
                 }
             }
         }

@@ -60,10 +60,10 @@ async fn evaluation(
     if snapshot.open(&alert).is_none() && snapshot.source.store.alerts().find(alert.id).await?.is_some() {
         return Ok(None);
     }
-    let (count, named) = still_failing(snapshot, episode, devices, over).await?;
+    let (count, examples) = still_failing(snapshot, episode, devices, over).await?;
     alert.failure_count = i32::try_from(count).unwrap_or(i32::MAX);
     let scope = episode.scope.as_ref().map(|scope| ("scope", scope.to_string()));
-    alert.finding = Some(FleetStats { named, ..FleetStats::new(count, count).with(scope) });
+    alert.finding = Some(FleetStats { examples, ..FleetStats::new(count, count).with(scope) });
     let found = Evaluation::new(alert, Health::unhealthy_if(count > 0), snapshot.now);
     Ok(Some(Evaluation { follows: episode.scope.clone(), ..found }))
 }

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{About, Rule, Rules};
 use crate::{
-    evaluation::{Evaluation, Health, Limits},
-    snapshot::{Presence, Reach, ReadError, Snapshot},
+    evaluation::{Evaluation, Health, ShareLimits},
+    snapshot::{AbsenceLimits, Presence, ReadError, Snapshot},
     tables::values,
 };
 
@@ -29,7 +29,7 @@ pub(super) const RULE: Rule = Rule {
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     #[serde(flatten)]
-    pub limits: Limits,
+    pub limits: ShareLimits,
     /// The time without a report after which a device is absent.
     #[serde(deserialize_with = "values::length")]
     pub absent_after: SignedDuration,
@@ -41,7 +41,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let (absent_after, expected_for) = (SignedDuration::from_hours(3), SignedDuration::from_hours(7 * 24));
-        Self { limits: Limits::default(), absent_after, expected_for }
+        Self { limits: ShareLimits::default(), absent_after, expected_for }
     }
 }
 
@@ -61,7 +61,7 @@ async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>,
     let mut found = vec![evaluation(snapshot, rules, alert(Subject::Fleet), whole)];
     found.extend(scopes.into_iter().map(|scope| {
         let presence = parts.get(&scope).copied();
-        evaluation(snapshot, rules, alert(Subject::Scope(scope)), presence)
+        evaluation(snapshot, rules, alert(Subject::Part(scope)), presence)
     }));
     Ok(found)
 }
@@ -70,9 +70,9 @@ fn evaluation(snapshot: &Snapshot, rules: &Rules, mut alert: Alert, presence: Op
     let is_open = snapshot.open(&alert).is_some();
     let health = match (&alert.subject, presence) {
         // The file no longer names its label.
-        (Subject::Scope(scope), _) if !rules.common.fleet_by.contains(&scope.label) => Health::Healthy,
+        (Subject::Part(scope), _) if !rules.common.fleet_by.contains(&scope.label) => Health::Healthy,
         // No device is expected there any more.
-        (Subject::Scope(_), Some(Presence { expected: 0, .. })) => Health::Healthy,
+        (Subject::Part(_), Some(Presence { expected: 0, .. })) => Health::Healthy,
         (_, None) => Health::Unknown,
         (_, Some(Presence { expected, absent })) => rules.fleet_silent.limits.health(is_open, absent, expected),
     };
@@ -83,8 +83,8 @@ fn evaluation(snapshot: &Snapshot, rules: &Rules, mut alert: Alert, presence: Op
 }
 
 /// Returns the last-seen limits of expected and of absent devices.
-fn reach(rule: &Settings, listening: &Listening, now: Timestamp) -> Reach {
-    Reach {
+fn reach(rule: &Settings, listening: &Listening, now: Timestamp) -> AbsenceLimits {
+    AbsenceLimits {
         expected_since: listening.back(now, rule.expected_for.max(rule.absent_after)),
         absent_since: listening.back(now, rule.absent_after),
     }

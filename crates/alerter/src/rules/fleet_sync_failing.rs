@@ -5,12 +5,12 @@ use std::{collections::BTreeSet, ops::Range};
 
 use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::models::{AHEAD, Alert, AlertName, FleetStats, FleetWindow, FleetWindows, Scope, Subject};
+use pisync_core::models::{AHEAD, Alert, AlertName, FleetPart, FleetStats, FleetWindow, FleetWindows, Subject};
 use serde::{Deserialize, Serialize};
 
 use super::{About, Rule, Rules};
 use crate::{
-    evaluation::{Evaluation, Health, Limits},
+    evaluation::{Evaluation, Health, ShareLimits},
     snapshot::{ReadError, Snapshot},
     tables::values,
 };
@@ -29,7 +29,7 @@ pub(super) const RULE: Rule = Rule {
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     #[serde(flatten)]
-    pub limits: Limits,
+    pub limits: ShareLimits,
     /// The length of the window, in the devices' own time.
     #[serde(deserialize_with = "values::length")]
     pub window: SignedDuration,
@@ -40,7 +40,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { limits: Limits::default(), window: SignedDuration::from_mins(15), heard_at_least: 0.01 }
+        Self { limits: ShareLimits::default(), window: SignedDuration::from_mins(15), heard_at_least: 0.01 }
     }
 }
 
@@ -66,7 +66,7 @@ async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>,
         log::warn!(devices = windows.left_out; "the labels of fleet_by have too many values: these devices are in no part");
     }
     let scopes: BTreeSet<_> = windows.scopes.keys().cloned().chain(snapshot.open_scopes()).collect();
-    let subjects = [Subject::Fleet].into_iter().chain(scopes.into_iter().map(Subject::Scope));
+    let subjects = [Subject::Fleet].into_iter().chain(scopes.into_iter().map(Subject::Part));
     let mut found: Vec<_> =
         subjects.filter_map(|subject| evaluation(snapshot, rules, subject, &windows, fleet)).collect();
     let is_unhealthy = |found: &Evaluation| found.health == Health::Unhealthy;
@@ -127,7 +127,7 @@ async fn what_changed(snapshot: &Snapshot, window: Range<Timestamp>) -> Vec<Stri
 async fn failing_since(
     snapshot: &Snapshot,
     rules: &Rules,
-    scope: Option<&Scope>,
+    scope: Option<&FleetPart>,
     fleet: u64,
     lag: SignedDuration,
 ) -> Result<Timestamp, ReadError> {
@@ -151,7 +151,7 @@ fn before(at: Timestamp, by: SignedDuration) -> Timestamp {
 }
 
 /// Returns the window of a part, or of the whole.
-fn part(windows: &FleetWindows, scope: Option<&Scope>) -> FleetWindow {
+fn part(windows: &FleetWindows, scope: Option<&FleetPart>) -> FleetWindow {
     scope.map_or(windows.all, |scope| windows.scopes.get(scope).copied().unwrap_or_default())
 }
 

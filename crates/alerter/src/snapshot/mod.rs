@@ -14,14 +14,14 @@ use std::{
 use futures_util::{TryStreamExt, stream::BoxStream};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    models::{Alert, AlertName, DeviceId, FleetWindowsFold, Incident, Listening, Scope, Silence},
+    models::{Alert, AlertName, DeviceId, FleetPart, FleetWindowsFold, Incident, Listening, Silence},
     presence::{Heartbeat, LastSeen, Liveness},
     queue::{Queue, QueueError},
     store::{Store, StoreError, VersionedIncident},
 };
 use tokio::sync::OnceCell;
 
-pub(crate) use self::presence::{Presence, Reach};
+pub(crate) use self::presence::{AbsenceLimits, Presence};
 use self::{clocks::Heard, presence::Sizes};
 use crate::{
     inhibition::{Inhibition, Inhibitor},
@@ -51,7 +51,7 @@ pub enum ReadError {
 /// The state of the fleet at one time.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
-    pub(crate) source: Source,
+    pub(crate) source: SnapshotSource,
     pub(crate) now: Timestamp,
     pub(crate) common: Common,
     pub(crate) silences: Vec<Silence>,
@@ -65,7 +65,7 @@ pub(crate) struct Snapshot {
 
 /// The source of snapshots: the servers, and the facts remembered between snapshots. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Source {
+pub(crate) struct SnapshotSource {
     pub(crate) store: Store,
     pub(crate) queue: Queue,
     pub(crate) last_seen: LastSeen,
@@ -84,7 +84,7 @@ struct Known {
     heard: HashMap<DeviceId, Heard>,
 }
 
-impl Source {
+impl SnapshotSource {
     pub(crate) fn new(store: Store, queue: Queue, threshold: i32, inhibitors: Vec<Inhibitor>) -> Self {
         let last_seen = LastSeen::new(queue.clone());
         Self { store, queue, last_seen, threshold, inhibitors: inhibitors.into(), known: Arc::default() }
@@ -119,7 +119,7 @@ impl Snapshot {
     /// Reads the inhibitions again.
     pub(crate) async fn refresh_inhibition(&mut self) -> Result<(), StoreError> {
         let digest_after = self.common.digest_after();
-        let Source { store, inhibitors, .. } = &self.source;
+        let SnapshotSource { store, inhibitors, .. } = &self.source;
         self.inhibition = Inhibition::read(store, inhibitors, digest_after, self.now).await?;
         Ok(())
     }
@@ -141,7 +141,7 @@ impl Snapshot {
     }
 
     /// Returns the parts of the fleet that have an open incident.
-    pub(crate) fn open_scopes(&self) -> BTreeSet<Scope> {
+    pub(crate) fn open_scopes(&self) -> BTreeSet<FleetPart> {
         self.open.values().filter_map(|kept| kept.incident.alert.scope().cloned()).collect()
     }
 

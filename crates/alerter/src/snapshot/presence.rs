@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
-use pisync_core::models::{DeviceId, FleetWindowsFold, Labels, Scope};
+use pisync_core::models::{DeviceId, FleetPart, FleetWindowsFold, Labels};
 
 use super::{PAGE, ReadError, Snapshot};
 
@@ -23,7 +23,7 @@ pub(crate) struct Presence {
 
 /// The last-seen limits of absent devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Reach {
+pub(crate) struct AbsenceLimits {
     /// A device is expected if it was heard of at this time or later, UTC.
     pub(crate) expected_since: Timestamp,
     /// A device is absent if it was last heard of before this time, UTC.
@@ -37,12 +37,12 @@ const GOOD_FOR: SignedDuration = SignedDuration::from_mins(10);
 #[derive(Debug, Default)]
 pub(super) struct Sizes {
     at: Timestamp,
-    of: BTreeMap<Scope, u64>,
+    of: BTreeMap<FleetPart, u64>,
 }
 
 impl Snapshot {
     /// Returns the number of expected and of absent devices in the whole fleet.
-    pub(crate) async fn presence(&self, reach: Reach) -> Result<Presence, ReadError> {
+    pub(crate) async fn presence(&self, reach: AbsenceLimits) -> Result<Presence, ReadError> {
         let expected = self.source.last_seen.count_since(reach.expected_since).await?;
         let present = self.source.last_seen.count_since(reach.absent_since).await?;
         Ok(Presence { expected, absent: expected.saturating_sub(present) })
@@ -52,26 +52,26 @@ impl Snapshot {
     /// incident that the config still names. If fewer are absent in the `whole`, only the latter are counted.
     pub(crate) async fn presence_of_parts(
         &self,
-        reach: Reach,
+        reach: AbsenceLimits,
         whole: Presence,
         at_least: u64,
-    ) -> Result<BTreeMap<Scope, Presence>, ReadError> {
+    ) -> Result<BTreeMap<FleetPart, Presence>, ReadError> {
         let open = self.open_scopes();
         if self.common.fleet_by.is_empty() || (open.is_empty() && whole.absent < at_least) {
             return Ok(BTreeMap::new());
         }
         let absent = self.absent_of_parts(reach).await?;
-        let is_asked = |scope: &Scope, absent: u64| {
+        let is_asked = |scope: &FleetPart, absent: u64| {
             self.common.fleet_by.contains(&scope.label) && (absent >= at_least || open.contains(scope))
         };
-        let of = |scope: &Scope| absent.get(scope).copied().unwrap_or_default();
+        let of = |scope: &FleetPart| absent.get(scope).copied().unwrap_or_default();
         let known: BTreeSet<_> = absent.keys().chain(&open).cloned().collect();
         let asked: BTreeSet<_> = known.iter().filter(|scope| is_asked(scope, of(scope))).cloned().collect();
         if asked.is_empty() {
             return Ok(BTreeMap::new());
         }
         let sizes = self.sizes(&asked, known, reach).await?;
-        let presence = |scope: Scope| {
+        let presence = |scope: FleetPart| {
             let (absent, expected) = (of(&scope), sizes.get(&scope).copied().unwrap_or_default());
             (scope, Presence { expected: expected.max(absent), absent })
         };
@@ -79,7 +79,7 @@ impl Snapshot {
     }
 
     /// Returns the number of absent devices in each part.
-    async fn absent_of_parts(&self, reach: Reach) -> Result<BTreeMap<Scope, u64>, ReadError> {
+    async fn absent_of_parts(&self, reach: AbsenceLimits) -> Result<BTreeMap<FleetPart, u64>, ReadError> {
         let mut fold = FleetWindowsFold::by(&self.common.fleet_by);
         self.each_heard(reach.expected_since, Some(reach.absent_since), |device, labels| {
             fold.add(device.as_str(), None, labels.iter());
@@ -96,17 +96,17 @@ impl Snapshot {
     /// if they include all `asked` parts.
     async fn sizes(
         &self,
-        asked: &BTreeSet<Scope>,
-        known: BTreeSet<Scope>,
-        reach: Reach,
-    ) -> Result<BTreeMap<Scope, u64>, ReadError> {
+        asked: &BTreeSet<FleetPart>,
+        known: BTreeSet<FleetPart>,
+        reach: AbsenceLimits,
+    ) -> Result<BTreeMap<FleetPart, u64>, ReadError> {
         if let Some(sizes) = self.known().sizes.good(asked, self.now) {
             return Ok(sizes.clone());
         }
         let mut of: BTreeMap<_, _> = known.into_iter().map(|scope| (scope, 0)).collect();
         self.each_heard(reach.expected_since, None, |_, labels| {
             for (label, value) in labels.iter() {
-                let scope = Scope { label: label.to_owned(), value: value.to_owned() };
+                let scope = FleetPart { label: label.to_owned(), value: value.to_owned() };
                 if let Some(count) = of.get_mut(&scope) {
                     *count += 1;
                 }
@@ -138,7 +138,7 @@ impl Snapshot {
 
 impl Sizes {
     /// Returns the sizes if they are fresh and include all asked parts.
-    fn good(&self, asked: &BTreeSet<Scope>, now: Timestamp) -> Option<&BTreeMap<Scope, u64>> {
+    fn good(&self, asked: &BTreeSet<FleetPart>, now: Timestamp) -> Option<&BTreeMap<FleetPart, u64>> {
         let is_fresh = (SignedDuration::ZERO..GOOD_FOR).contains(&now.duration_since(self.at));
         (is_fresh && asked.iter().all(|scope| self.of.contains_key(scope))).then_some(&self.of)
     }
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn sizes_are_good_for_ten_minutes_and_only_for_parts_that_were_counted() {
-        let scope = |value: &str| Scope { label: "region".into(), value: value.into() };
+        let scope = |value: &str| FleetPart { label: "region".into(), value: value.into() };
         let sizes = Sizes { at: at(1_000), of: BTreeMap::from([(scope("nord"), 90), (scope("sud"), 0)]) };
         for (asked, second, is_good) in [
             (["nord"].as_slice(), 1_000, true),

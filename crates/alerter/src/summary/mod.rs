@@ -14,7 +14,7 @@ use self::figures::Figures;
 use crate::{
     incident,
     notification::Delivery,
-    outbox::{Outbox, Outcome},
+    outbox::{Outbox, SendOutcome},
     routing::summary::Due,
 };
 
@@ -27,12 +27,12 @@ const TIMEOUT: SignedDuration = SignedDuration::from_hours(2);
 
 /// Sends summaries through the outbox's receivers. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Summaries {
+pub struct SummarySender {
     pub(crate) outbox: Outbox,
     seen: LastSeen,
 }
 
-impl Summaries {
+impl SummarySender {
     /// Returns the summaries of a store and a queue. After the outbox's lease, another sender takes over the
     /// message of a dead one.
     pub fn new(outbox: Outbox, queue: Queue) -> Self {
@@ -40,19 +40,19 @@ impl Summaries {
     }
 
     /// Sends the summary that is due now.
-    pub async fn send(&self) -> anyhow::Result<Outcome> {
+    pub async fn send(&self) -> anyhow::Result<SendOutcome> {
         self.send_at(self.outbox.store.now().await?).await
     }
 
     /// Sends the summary that is due at this time.
-    pub async fn send_at(&self, now: Timestamp) -> anyhow::Result<Outcome> {
+    pub async fn send_at(&self, now: Timestamp) -> anyhow::Result<SendOutcome> {
         let current = self.outbox.receivers.current();
-        let Some(plan) = &current.file.summary else { return Ok(Outcome::default()) };
-        let Some(due) = plan.due(now) else { return Ok(Outcome::default()) };
-        let Some(summary) = self.summary(&due, now).await? else { return Ok(Outcome::default()) };
+        let Some(plan) = &current.file.summary else { return Ok(SendOutcome::default()) };
+        let Some(due) = plan.due(now) else { return Ok(SendOutcome::default()) };
+        let Some(summary) = self.summary(&due, now).await? else { return Ok(SendOutcome::default()) };
         let addresses: Vec<_> = plan.receivers.iter().flat_map(|name| current.addresses(name)).collect();
         let each = addresses.iter().map(|address| self.send_to(address, &summary, now));
-        let mut outcome = Outcome::default();
+        let mut outcome = SendOutcome::default();
         try_join_all(each).await?.iter().for_each(|delivery| outcome.count(delivery.as_ref()));
         Ok(outcome)
     }

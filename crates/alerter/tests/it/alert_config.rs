@@ -134,14 +134,14 @@ async fn a_new_config_counts_after_sighup_and_a_bad_one_does_not() {
 
     write(&env, "[[receiver]]\nname = \"there\"\ntype = \"carrier pigeon\"\n");
     alerter.signal(Signal::SIGHUP);
-    let said = alerter.says("the old one stays").await;
+    let said = alerter.says("in force").await;
     assert!(said.contains("alerts.toml:3: receiver.type"), "{said}");
     fails("b").await;
     env.until("the second message", async || one.received().len() == 2).await;
 
     write(&env, &webhook(other.url()));
     alerter.signal(Signal::SIGHUP);
-    alerter.says("read again what=").await;
+    alerter.says("reloaded what=").await;
     fails("c").await;
     env.until("the third message", async || other.received().len() == 1).await;
     assert_eq!(one.received().len(), 2);

@@ -106,7 +106,7 @@ async fn an_open_incident_is_kept_alive_there_even_if_it_forgets_and_ends_when_n
     let alert = incident(&env, "pibook-1", hours_ago(3), false).await;
     receivers.keep_alive(&store).await;
     assert_eq!(server.firing().await.len(), 0, "nobody was told there");
-    change(&store, &alert, |incident| incident.told.push(told())).await;
+    change(&store, &alert, |incident| incident.notified.push(told())).await;
     assert_eq!(receivers.keep_alive(&store).await, Some(Duration::from_secs(1)));
     fires(&env, &server, 1).await;
 
@@ -125,7 +125,7 @@ async fn an_open_incident_is_kept_alive_there_even_if_it_forgets_and_ends_when_n
 
     change(&store, &alert, |incident| incident.silenced_by.push(alert.id)).await;
     let other = incident(&env, "pibook-2", hours_ago(3), false).await;
-    change(&store, &other, |incident| incident.told.push(told())).await;
+    change(&store, &other, |incident| incident.notified.push(told())).await;
     receivers.keep_alive(&store).await;
     assert_eq!(fires(&env, &server, 1).await[0]["labels"]["deviceId"], "pibook-2", "the other is silenced");
     env.remove().await;
@@ -139,7 +139,7 @@ async fn what_ends_while_it_is_pushed_again_is_told_as_ended_at_once() {
     let store = env.store().await;
     store.ensure_indexes().await.unwrap();
     let alert = incident(&env, "pibook-1", hours_ago(3), false).await;
-    change(&store, &alert, |incident| incident.told.push(told())).await;
+    change(&store, &alert, |incident| incident.notified.push(told())).await;
     let taken = Arc::new(Notify::new());
     fake_receiver.answers([Answer::Waits(Arc::clone(&taken))]);
     let ends = async {

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    models::{Alert, AlertName, Entry, FailureRun, Incident, NotificationKind, Subject},
+    models::{Alert, AlertName, FailureRun, Incident, NotificationKind, OutboxEntry, Subject},
     store::{Revision, Saved, VersionedIncident},
 };
 use serde_json::{Value, json};
@@ -354,7 +354,7 @@ async fn an_incident_of_an_unknown_rule_is_read_and_told_and_stays_open() {
     let (now, name) = (testkit::now(), AlertName::new("OfAnotherVersion"));
     let alert = Alert::new(name, Subject::Fleet, now);
     let mut incident = Incident::new(alert.clone(), now);
-    incident.outbox.push(Entry::new(1, NotificationKind::Firing, "log".into(), [].into(), now));
+    incident.outbox.push(OutboxEntry::new(1, NotificationKind::Firing, "log".into(), [].into(), now));
     let saved = store.alerts().save(&[VersionedIncident { incident, revision: Revision::Unset }]).await.unwrap();
     assert_eq!(saved, Saved::All);
     harness.tick_at(now).await.unwrap();

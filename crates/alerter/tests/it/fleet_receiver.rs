@@ -2,7 +2,10 @@
 //!
 //! Time passes in the store: waiting messages get older by an hour at a time.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::Range,
+};
 
 use pisync_core::{
     models::FailureCounter,
@@ -30,7 +33,7 @@ async fn recover(env: &TestEnv, devices: Range<usize>) {
         ..FailureCounter::new(device(&name(number)))
     };
     let counters: Vec<_> = devices.map(|number| (well(number), Revision::At(1))).collect();
-    assert_eq!(env.store().await.failure_counters().save(&counters).await.unwrap(), Saved::All);
+    assert_eq!(env.store().await.failure_counters().save(&counters, &HashMap::new()).await.unwrap(), Saved::All);
 }
 
 /// Makes waiting messages an hour older, and releases their leases.

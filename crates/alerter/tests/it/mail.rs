@@ -130,7 +130,7 @@ async fn of_five_mailboxes_one_that_refuses_and_one_that_is_full_keep_no_mail_fr
     let alerts = env.store().await.alerts();
     let open = alerts.open_of_rule(AlertName::DEVICE_SYNC_FAILING).await.unwrap();
     let incident = &open[0].incident;
-    let mut told: Vec<_> = incident.told.iter().map(|told| told.receiver.as_str()).collect();
+    let mut told: Vec<_> = incident.notified.iter().map(|told| told.receiver.as_str()).collect();
     told.sort_unstable();
     assert_eq!(told, ["log", "there/one@example.org", "there/three@example.org", "there/two@example.org"]);
     assert_eq!((incident.dead.len(), incident.dead[0].receiver.as_str()), (1, "there/nobody@example.org"));

@@ -22,7 +22,10 @@ pub(crate) fn receivers(env: &TestEnv, config: &str) -> Routing {
     let path = env.path("alerts.toml");
     std::fs::write(&path, config).unwrap();
     let config = RoutingFile::read(&path).unwrap_or_else(|problems| panic!("{problems}"));
-    let links = Links::to("https://pisync.example.org/".parse().unwrap());
+    let links = Links {
+        dashboard: "https://pisync.example.org/".parse().ok(),
+        runbook: "https://docs.example.org/runbook.html".parse().ok(),
+    };
     Routing::new(AlertLog::open(&env.path("alerts.log")).unwrap(), links, config)
 }
 
@@ -161,6 +164,7 @@ async fn slack_gets_what_people_need_and_no_name_of_a_device_is_a_command() {
         "5 errors, 8 files synced",
         "last good sync",
         "https://pisync.example.org/device?id=%3C%21channel%3E",
+        "runbook: https://docs.example.org/runbook.html#devicesyncfailing",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
@@ -210,8 +214,11 @@ async fn pagerduty_gets_one_incident_that_begins_and_ends() {
             (&event["payload"]["source"], &event["payload"]["severity"]),
             (&"pibook-1".into(), &"warning".into())
         );
-        let link = json!({ "href": "https://pisync.example.org/device?id=pibook-1", "text": "device" });
-        assert_eq!(event["links"][0], link);
+        let links = json!([
+            { "href": "https://pisync.example.org/device?id=pibook-1", "text": "device" },
+            { "href": "https://docs.example.org/runbook.html#devicesyncfailing", "text": "runbook" },
+        ]);
+        assert_eq!(event["links"], links);
     }
     let summary = events[2]["payload"]["summary"].as_str().unwrap();
     assert!(summary.ends_with("has recovered after 3 h 0 min"), "{summary}");

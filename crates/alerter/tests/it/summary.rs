@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alerter::{metrics::Metrics, outbox::Outbox, summary::Summaries};
+use alerter::{metrics::Metrics, outbox::Outbox, summary::SummarySender};
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{crash::CrashSettings, models::Incident, time::day_of};
 use serde_json::{Value, json};
@@ -45,14 +45,14 @@ async fn counted_at(env: &TestEnv, hour: Timestamp, at: Timestamp) {
 }
 
 /// Returns a sender of summaries on a clock of the test.
-async fn teller(env: &TestEnv, config: &str) -> Summaries {
+async fn teller(env: &TestEnv, config: &str) -> SummarySender {
     let (store, crash) = (env.store().await, CrashSettings::default());
     store.ensure_indexes().await.unwrap();
     let outbox = Outbox::new(store, receivers(env, config), LEASE, crash, Metrics::default()).unwrap();
-    Summaries::new(outbox, env.queue())
+    SummarySender::new(outbox, env.queue())
 }
 
-async fn sends(teller: &Summaries, now: &str) -> usize {
+async fn sends(teller: &SummarySender, now: &str) -> usize {
     teller.send_at(at(now)).await.unwrap().sent
 }
 

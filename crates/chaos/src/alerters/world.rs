@@ -1,6 +1,10 @@
 //! The environment of one row: devices whose counters fail and recover, and alerters.
 
-use std::{collections::HashSet, path::Path, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+    time::Duration,
+};
 
 use anyhow::{Context, ensure};
 use fastrand::Rng;
@@ -144,7 +148,7 @@ impl World {
     async fn save(&self, which: &[usize]) -> anyhow::Result<()> {
         for some in which.chunks(BATCH_SIZE) {
             let counters: Vec<_> = some.iter().map(|at| self.devices[*at].counter()).collect();
-            let saved = self.store.failure_counters().save(&counters).await?;
+            let saved = self.store.failure_counters().save(&counters, &HashMap::new()).await?;
             ensure!(saved == Saved::All, "a counter was changed by another");
         }
         Ok(())
@@ -170,7 +174,7 @@ impl World {
     /// Returns the number of alerts that the webhook should have received, by the store.
     async fn posted(&self) -> anyhow::Result<u64> {
         let all = self.incidents().await?;
-        let sent = all.iter().filter_map(|incident| incident.told(webhook::NAME));
+        let sent = all.iter().filter_map(|incident| incident.sent_to(webhook::NAME));
         Ok(sent.map(|sent| 1 + u64::from(sent.is_resolved)).sum())
     }
 

@@ -110,7 +110,7 @@ async fn deliver(config: &Config, store: &Store, receivers: &Routing, group: &st
 
 fn notification(message: &MessageId, waiting: &[VersionedIncident]) -> Notification {
     let notices = waiting.iter().filter_map(|kept| {
-        let kind = kept.incident.outbox.first()?.telling;
+        let kind = kept.incident.outbox.first()?.kind;
         Some(AlertNotification { kind, alert: kept.incident.alert.clone(), context: DeviceContext::default() })
     });
     let first = waiting.first().and_then(|kept| kept.incident.outbox.first());

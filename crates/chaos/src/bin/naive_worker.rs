@@ -1,6 +1,6 @@
 //! `naive_worker`: a worker that is wrong on purpose, as a control of the kill matrix.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use anyhow::Context;
 use chaos::naive::NaiveSettings;
@@ -8,7 +8,7 @@ use clap::{Parser, ValueEnum};
 use pisync_core::{
     models::{FailureCounter, FailureRun},
     process::Process,
-    queue::{Batch, BatchId, Claim, Queue},
+    queue::{BatchId, Claim, ClaimedBatch, Queue},
     settings::{self, LogSettings},
     shutdown,
     store::{Saved, Store, VersionedCounter},
@@ -88,7 +88,7 @@ async fn step(config: &Config, queue: &Queue, store: &Store) -> anyhow::Result<b
     Ok(has_worked)
 }
 
-async fn work(config: &Config, queue: &Queue, store: &Store, batch: &Batch) -> anyhow::Result<()> {
+async fn work(config: &Config, queue: &Queue, store: &Store, batch: &ClaimedBatch) -> anyhow::Result<()> {
     let contents = decode::read(queue, batch, &config.common.crash).await?;
     let events = contents.rows;
     match config.mode {
@@ -122,7 +122,7 @@ async fn count_what_is_new(store: &Store, rested: &[WrittenEvent]) -> anyhow::Re
             count(&mut kept.counter, event);
         }
         let counters: Vec<_> = counters.into_values().map(|kept| (kept.counter, kept.revision)).collect();
-        if store.failure_counters().save(&counters).await? == Saved::All {
+        if store.failure_counters().save(&counters, &HashMap::new()).await? == Saved::All {
             return Ok(());
         }
     }

@@ -33,7 +33,7 @@ pub(super) enum Attack {
 
 /// The keys of a server that requires them.
 #[derive(Debug, Clone)]
-pub(super) struct Keys {
+pub(super) struct AttackKeys {
     file: String,
     pub(super) ingest: String,
     read: String,
@@ -48,7 +48,7 @@ pub(super) struct Done {
     refused: usize,
 }
 
-impl Keys {
+impl AttackKeys {
     pub(super) async fn make(env: &TestEnv) -> anyhow::Result<Self> {
         let file = env.path("keys.toml").display().to_string();
         let make = async |scope: &str| {
@@ -94,7 +94,7 @@ impl Attack {
         }
     }
 
-    pub(super) async fn run(self, url: &str, keys: Option<&Keys>, lasts: Duration) -> Done {
+    pub(super) async fn run(self, url: &str, keys: Option<&AttackKeys>, lasts: Duration) -> Done {
         let end = Instant::now() + lasts;
         let mut attackers = JoinSet::new();
         for _ in 0..self.attackers() {
@@ -153,7 +153,7 @@ impl Attack {
 
 impl Done {
     /// Returns the damage beyond memory and latency, if there is any.
-    pub(super) async fn damage(&self, attack: Attack, api: &Api, keys: Option<&Keys>) -> Option<String> {
+    pub(super) async fn damage(&self, attack: Attack, api: &Api, keys: Option<&AttackKeys>) -> Option<String> {
         match attack {
             Attack::Guesses if self.refused == 0 => Some("guesses were never rate limited".into()),
             Attack::Guesses => {

@@ -50,9 +50,9 @@ pub(crate) async fn play(row: &EdgeRow, settings: &Settings, stop: &Cancellation
 }
 
 async fn act(row: &EdgeRow, env: &TestEnv, lasts: Duration) -> anyhow::Result<Outcome> {
-    let keys = if row.fault.attack.needs_keys() { Some(attack::Keys::make(env).await?) } else { None };
+    let keys = if row.fault.attack.needs_keys() { Some(attack::AttackKeys::make(env).await?) } else { None };
     let mut args: Vec<String> = row.fault.args.iter().map(|arg| (*arg).to_owned()).collect();
-    args.extend(keys.iter().flat_map(attack::Keys::args));
+    args.extend(keys.iter().flat_map(attack::AttackKeys::args));
     args.extend((!row.fault.bounds).then(|| "--no-bounds".to_owned()));
     let api = env.api(&args.iter().map(String::as_str).collect::<Vec<_>>()).await;
     row.fault.attack.prepare(env, &api).await.context("before the attack")?;

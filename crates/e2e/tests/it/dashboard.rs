@@ -142,7 +142,7 @@ async fn a_session_ends_with_its_key_and_a_form_of_another_site_does_nothing() {
 
     testkit::keys::keys(&env, &["revoke", operate.split('_').nth(2).unwrap()]).await;
     api.service.signal(nix::sys::signal::Signal::SIGHUP);
-    api.service.says("read again what=keys").await;
+    api.service.says("reloaded what=keys").await;
     let answer = get("/devices?q=a", &cookie).await;
     assert_eq!((answer.status().as_u16(), header(&answer, "location")), (303, "/sign-in?next=%2Fdevices%3Fq%3Da"));
     env.finish().await;

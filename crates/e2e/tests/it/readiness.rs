@@ -39,9 +39,9 @@ fn lines(api: &Api, text: &str, cause: &str) -> Vec<String> {
 
 /// Asserts that the log has one beginning and one end of the cause, with the number of refused reports.
 async fn is_logged_once(env: &TestEnv, api: &Api, cause: &str) {
-    env.until("the end in the log", async || lines(api, "reports are taken again", cause).len() == 1).await;
+    env.until("the end in the log", async || lines(api, "reports are accepted again", cause).len() == 1).await;
     assert_eq!(lines(api, "reports are refused", cause).len(), 1, "{}", api.service.log());
-    let end = lines(api, "reports are taken again", cause).remove(0);
+    let end = lines(api, "reports are accepted again", cause).remove(0);
     let refused = end.split("refused=").nth(1).unwrap().split_whitespace().next().unwrap().parse::<u64>().unwrap();
     assert!(refused >= 1 && end.contains("seconds="), "{end}");
 }
@@ -201,13 +201,13 @@ async fn a_worker_tells_when_its_servers_work_again() {
     let env = TestEnv::on_redis(&redis);
     let (api, mut worker) = (env.api(&[]).await, env.worker("worker.log", &["--lanes", "4"]).await);
     redis.service().kill().await;
-    worker.says("the queue failed, trying on").await;
+    worker.says("the queue failed, retrying").await;
     redis.restart().await;
     env.until("202", async || api.post(&report()).await.status() == 202).await;
     env.drained().await;
-    worker.says("the queue works again").await;
+    worker.says("the queue has recovered").await;
     let log = worker.log();
-    assert_eq!(log.matches("the queue failed, trying on").count(), 1, "{log}");
+    assert_eq!(log.matches("the queue failed, retrying").count(), 1, "{log}");
     env.finish().await;
 }
 

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use pisync_core::{models::SyncEvent, presence::LastSeen, time::hour_of};
 use queue_worker::{
     metrics::Metrics,
-    retention::{Retention, Walked},
+    retention::{RemovalWalk, RowRemoval},
 };
 use serde_json::{Value, json};
 use testkit::{
@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 /// Returns the retention task of a worker, due at once on each call.
-async fn retention(env: &TestEnv, owner: &str, days: u16) -> Retention {
-    let mut retention = Retention::new(env.queue(), env.store().await, owner, days, Arc::new(Metrics::new()));
+async fn retention(env: &TestEnv, owner: &str, days: u16) -> RowRemoval {
+    let mut retention = RowRemoval::new(env.queue(), env.store().await, owner, days, Arc::new(Metrics::new()));
     retention.every = Duration::ZERO;
     retention
 }
@@ -28,7 +28,7 @@ async fn retention(env: &TestEnv, owner: &str, days: u16) -> Retention {
 /// Runs one walk in steps of a few rows. Returns the number of removed rows.
 async fn remove(env: &TestEnv, days: u16) -> u64 {
     match retention(env, "test", days).await.walk(7, &CancellationToken::new()).await.unwrap() {
-        Walked::Through(removed) => removed,
+        RemovalWalk::Through(removed) => removed,
         other => panic!("{other:?}"),
     }
 }
@@ -167,22 +167,22 @@ async fn one_worker_removes_at_a_time_and_who_is_interrupted_goes_on_where_it_wa
     let (first, second) = (retention(&env, "first", 90).await, retention(&env, "second", 90).await);
     let stopped = CancellationToken::new();
     stopped.cancel();
-    assert_eq!(first.walk(10, &stopped).await.unwrap(), Walked::Interrupted);
+    assert_eq!(first.walk(10, &stopped).await.unwrap(), RemovalWalk::Interrupted);
     assert_eq!(env.rows().await.len(), 21);
     let go_on = CancellationToken::new();
-    assert_eq!(second.walk(10, &go_on).await.unwrap(), Walked::NotNow, "the first one has it");
+    assert_eq!(second.walk(10, &go_on).await.unwrap(), RemovalWalk::NotNow, "the first one has it");
     // Behind the position of the walk: for the next walk.
     store_events(&env, &[event("a", hours_ago(24 * 300), false)]).await;
-    assert_eq!(first.walk(10, &go_on).await.unwrap(), Walked::Through(20));
-    assert_eq!(second.walk(10, &go_on).await.unwrap(), Walked::Through(1));
+    assert_eq!(first.walk(10, &go_on).await.unwrap(), RemovalWalk::Through(20));
+    assert_eq!(second.walk(10, &go_on).await.unwrap(), RemovalWalk::Through(1));
     let mut rested = retention(&env, "third", 90).await;
     rested.every = Duration::from_hours(1);
-    assert_eq!(rested.walk(10, &go_on).await.unwrap(), Walked::NotNow, "it was done just now");
+    assert_eq!(rested.walk(10, &go_on).await.unwrap(), RemovalWalk::NotNow, "it was done just now");
 
     // The lease of a dead worker ends.
     let lapsed = env.store().await.retention().claim("dead", Duration::ZERO, Duration::ZERO).await.unwrap();
     assert!(lapsed.is_some());
-    env.until("the end of the lease", async || second.walk(10, &go_on).await.unwrap() == Walked::Through(0)).await;
+    env.until("the end of the lease", async || second.walk(10, &go_on).await.unwrap() == RemovalWalk::Through(0)).await;
     env.finish().await;
 }
 

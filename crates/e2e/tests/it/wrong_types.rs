@@ -85,7 +85,7 @@ async fn lists_show_the_other_partitions_and_name_the_broken_key() {
     let page = page.text().await.unwrap();
     assert!(page.contains("malformed") && page.contains("Partition 2 is unavailable"), "{page}");
     let metrics = reqwest::get(format!("{}/metrics", api.url)).await.unwrap().text().await.unwrap();
-    assert!(metrics.contains("pisync_queue_partitions_untold 1"), "{metrics}");
+    assert!(metrics.contains("pisync_queue_partitions_unknown 1"), "{metrics}");
     assert!(metrics.contains("pisync_queue_dead_letters{partition=\"1\"} 1"), "{metrics}");
     assert!(api.service.log().contains(&name), "{}", api.service.log());
     env.redis(&["DEL", &key(2, "dead")]).await;

@@ -8,8 +8,8 @@ use actix_web::{
     web::{Data, Query},
 };
 use pisync_core::{
-    models::{AlertId, AlertState, DeviceId, Entry, FleetStats, Incident},
-    store::{AlertFilter, Held},
+    models::{AlertId, AlertState, DeviceId, FleetStats, Incident, OutboxEntry},
+    store::{AlertFilter, InhibitionFilter},
     time::rfc3339,
 };
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     http::{
-        cursor::{BadCursor, Position, Scope},
+        cursor::{BadCursor, CursorBinding, Position},
         error::ApiError,
     },
     state::State,
@@ -173,9 +173,9 @@ struct DeadMessage {
 )]
 pub(crate) async fn get(query: Query<AlertsQuery>, state: Data<State>) -> Result<HttpResponse, ApiError> {
     let filter = query.filter()?;
-    let scope = query.scope("alerts");
+    let binding = query.cursor_binding("alerts");
     let limit = query::limit(query.limit.as_deref())?;
-    let after = match list::place(&state, &scope, query.cursor.as_deref())? {
+    let after = match list::place(&state, &binding, query.cursor.as_deref())? {
         Some(Position::Document { at, id }) => Some((at, AlertId::from_bytes(id))),
         Some(_) => return Err(BadCursor.into()),
         None => None,
@@ -183,7 +183,7 @@ pub(crate) async fn get(query: Query<AlertsQuery>, state: Data<State>) -> Result
     let step = state.store.alerts().list(&filter, after, limit).await?;
     let last = step.found.last().filter(|_| step.more);
     let next = last.map(|listed| Position::Document { at: listed.alert.starts_at, id: listed.alert.id.bytes() });
-    Ok(list::answer(&state, &scope, step.found.into_iter().map(AlertItem::from).collect(), next))
+    Ok(list::answer(&state, &binding, step.found.into_iter().map(AlertItem::from).collect(), next))
 }
 
 impl AlertsQuery {
@@ -208,13 +208,16 @@ impl AlertsQuery {
             .held_by
             .as_deref()
             .map(|id| AlertId::parse(id).ok_or_else(|| ApiError::invalid("/heldBy", "must be the id of an alert")));
-        let held = held_by.transpose()?.map_or(Held::Any, Held::By);
-        Ok(AlertFilter { state: state.transpose()?, device_id: device_id.transpose()?, held })
+        let inhibition = held_by.transpose()?.map_or(InhibitionFilter::Any, InhibitionFilter::By);
+        Ok(AlertFilter { state: state.transpose()?, device_id: device_id.transpose()?, inhibition })
     }
 
-    /// Returns the scope of this list's cursors.
-    pub(crate) fn scope(&self, list: &str) -> Scope {
-        Scope::of(list).with(self.state.as_deref()).with(self.device_id.as_deref()).with(self.held_by.as_deref())
+    /// Returns the binding of this list's cursors.
+    pub(crate) fn cursor_binding(&self, list: &str) -> CursorBinding {
+        CursorBinding::of(list)
+            .with(self.state.as_deref())
+            .with(self.device_id.as_deref())
+            .with(self.held_by.as_deref())
     }
 }
 
@@ -251,15 +254,15 @@ impl From<&FleetStats> for FindingItem {
             whole: finding.whole,
             facts: finding.facts.clone(),
             changed: finding.changed.clone(),
-            named: finding.named.iter().map(DeviceId::to_string).collect(),
+            named: finding.examples.iter().map(DeviceId::to_string).collect(),
         }
     }
 }
 
-impl From<&Entry> for WaitingMessage {
-    fn from(entry: &Entry) -> Self {
+impl From<&OutboxEntry> for WaitingMessage {
+    fn from(entry: &OutboxEntry) -> Self {
         Self {
-            status: entry.telling.as_str(),
+            status: entry.kind.as_str(),
             receiver: entry.receiver.clone(),
             attempts: entry.attempts,
             next_at: rfc3339(entry.next_at),
@@ -268,11 +271,11 @@ impl From<&Entry> for WaitingMessage {
     }
 }
 
-impl From<&Entry> for DeadMessage {
-    fn from(entry: &Entry) -> Self {
+impl From<&OutboxEntry> for DeadMessage {
+    fn from(entry: &OutboxEntry) -> Self {
         let dead = entry.dead.as_ref();
         Self {
-            status: entry.telling.as_str(),
+            status: entry.kind.as_str(),
             receiver: entry.receiver.clone(),
             attempts: entry.attempts,
             at: dead.map(|dead| rfc3339(dead.at)).unwrap_or_default(),

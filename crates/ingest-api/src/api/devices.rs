@@ -35,7 +35,7 @@ const TOGETHER: usize = 500;
 pub(super) async fn get(query: Query<DevicesQuery>, state: Data<State>) -> Result<HttpResponse, ApiError> {
     let filter = query.parse()?;
     let limit = query::limit(query.limit.as_deref())?;
-    let scope = filter.scope();
+    let scope = filter.cursor_binding();
     let after = list::place(&state, &scope, query.cursor.as_deref())?;
     let (known, next) = state.fleet.devices(&filter, after, limit as usize).await?;
     Ok(list::answer(&state, &scope, items(&state, known).await?, next))

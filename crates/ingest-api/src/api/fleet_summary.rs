@@ -31,9 +31,9 @@ const GOOD_FOR: Duration = Duration::from_secs(5);
 
 /// Cached summaries, by their number of hours.
 #[derive(Debug, Default)]
-pub(crate) struct Summaries(Mutex<HashMap<u32, (Instant, Bytes)>>);
+pub(crate) struct SummaryCache(Mutex<HashMap<u32, (Instant, Bytes)>>);
 
-impl Summaries {
+impl SummaryCache {
     fn find(&self, hours: u32) -> Option<Bytes> {
         let summaries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         summaries.get(&hours).filter(|(made_at, _)| made_at.elapsed() < GOOD_FOR).map(|(_, summary)| summary.clone())
@@ -112,7 +112,7 @@ struct MinuteItem {
 )]
 pub(super) async fn get(
     query: Query<SummaryQuery>,
-    summaries: Data<Summaries>,
+    summaries: Data<SummaryCache>,
     state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     let hours = query::number("/hours", query.hours.as_deref(), 1..=MOST_HOURS)?.unwrap_or(24);

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::{
     http::{
-        cursor::{Position, Scope},
+        cursor::{CursorBinding, Position},
         error::ApiError,
     },
     state::State,
@@ -21,19 +21,23 @@ pub(crate) struct ListPage<T> {
     next_cursor: Option<String>,
 }
 
-/// Returns the position in the list of `scope`, by the cursor of the query.
-pub(crate) fn place(state: &State, scope: &Scope, cursor: Option<&str>) -> Result<Option<Position>, ApiError> {
+/// Returns the position in the list of `binding`, by the cursor of the query.
+pub(crate) fn place(
+    state: &State,
+    binding: &CursorBinding,
+    cursor: Option<&str>,
+) -> Result<Option<Position>, ApiError> {
     let Some(cursor) = cursor else { return Ok(None) };
-    Ok(Some(Position::open(&state.cursor_keys.key(), scope, cursor)?))
+    Ok(Some(Position::open(&state.cursor_keys.key(), binding, cursor)?))
 }
 
 /// Returns the answer with these items, and a cursor if `next` is set.
 pub(crate) fn answer<T: Serialize>(
     state: &State,
-    scope: &Scope,
+    binding: &CursorBinding,
     items: Vec<T>,
     next: Option<Position>,
 ) -> HttpResponse {
-    let next_cursor = next.map(|next| next.seal(&state.cursor_keys.key(), scope));
+    let next_cursor = next.map(|next| next.seal(&state.cursor_keys.key(), binding));
     HttpResponse::Ok().json(ListPage { items, next_cursor })
 }

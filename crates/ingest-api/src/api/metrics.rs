@@ -52,17 +52,17 @@ fn queue_registry(status: &Result<Each<PartitionStatus>, QueueError>, max_queue:
     let limit = Gauge::<i64>::default();
     limit.set(signed(max_queue));
     registry.register("queue_limit_events", "Maximum number of queued events over all partitions", limit);
-    let Ok(Each { told, untold }) = status else { return registry };
+    let Ok(Each { available, unavailable }) = status else { return registry };
     let silent = Gauge::<i64>::default();
-    silent.set(i64::try_from(untold.len()).unwrap_or(i64::MAX));
+    silent.set(i64::try_from(unavailable.len()).unwrap_or(i64::MAX));
     registry.register(
-        "queue_partitions_untold",
+        "queue_partitions_unknown",
         "Partitions whose state is unavailable; the log has the error",
         silent,
     );
     let mut gauge = |name: &str, help: &str, value: &dyn Fn(&PartitionStatus) -> i64| {
         let family = Family::<Place, Gauge>::default();
-        for status in told {
+        for status in available {
             family.get_or_create(&Place { partition: u32::from(status.partition.number()) }).set(value(status));
         }
         registry.register(name, help, family);

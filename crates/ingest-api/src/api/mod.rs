@@ -32,7 +32,7 @@ use actix_web::{
 use utoipa::OpenApi;
 
 pub use self::openapi::document as openapi_document;
-pub(crate) use self::{fleet_summary::Summaries, openapi::Docs};
+pub(crate) use self::{fleet_summary::SummaryCache, openapi::Docs};
 use crate::http::{
     Costly,
     auth::Scope,

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use pisync_core::{
     models::{Matcher, Silence, schema::moment},
-    store::Reach,
+    store::SilenceReach,
     time::rfc3339,
 };
 use serde::{Deserialize, Serialize};
@@ -79,8 +79,8 @@ impl SilenceItem {
     }
 }
 
-impl From<Reach> for ReachItem {
-    fn from(Reach { devices, open_alerts }: Reach) -> Self {
+impl From<SilenceReach> for ReachItem {
+    fn from(SilenceReach { devices, open_alerts }: SilenceReach) -> Self {
         Self { devices, open_alerts }
     }
 }

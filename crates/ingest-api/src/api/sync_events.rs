@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     http::{
-        cursor::{BadCursor, Position, Scope},
+        cursor::{BadCursor, CursorBinding, Position},
         error::ApiError,
         schema::DeviceName,
     },
@@ -91,8 +91,8 @@ pub(super) async fn get(
         return whole(&device_id, range, beginning, &state).await;
     }
     let limit = query::limit(place.limit.as_deref())?;
-    let scope = Scope::of("sync-events").with(Some(&device_id)).with(Some(range.start)).with(Some(range.end));
-    let after = match list::place(&state, &scope, place.cursor.as_deref())? {
+    let binding = CursorBinding::of("sync-events").with(Some(&device_id)).with(Some(range.start)).with(Some(range.end));
+    let after = match list::place(&state, &binding, place.cursor.as_deref())? {
         Some(Position::Document { at, id }) => Some((at, EventId::from_bytes(id))),
         Some(_) => return Err(BadCursor.into()),
         None => None,
@@ -100,7 +100,7 @@ pub(super) async fn get(
     let step = state.store.sync_events().history_step(&device_id, range, after, limit).await?;
     let last = step.found.last().filter(|_| step.more);
     let next = last.map(|row| Position::Document { at: row.timestamp, id: row.id.bytes() });
-    Ok(list::answer(&state, &scope, step.found.into_iter().map(HistoryEntry).collect(), next))
+    Ok(list::answer(&state, &binding, step.found.into_iter().map(HistoryEntry).collect(), next))
 }
 
 /// Returns the whole history as CSV.

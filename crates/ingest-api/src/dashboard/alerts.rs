@@ -8,7 +8,7 @@ use askama::Template;
 use jiff::Timestamp;
 use pisync_core::{
     models::{Ack, AlertId, AlertState, Incident},
-    store::{AlertFilter, Held},
+    store::{AlertFilter, InhibitionFilter},
 };
 use serde::Deserialize;
 
@@ -81,9 +81,9 @@ pub(super) async fn get(
     let asked = query.filter()?;
     let is_all = request.query_string().split('&').any(|member| member == "state=");
     let only = asked.state.or((!is_all).then_some(AlertState::Firing));
-    let is_plain = asked.held == Held::Any && asked.device_id.is_none();
-    let held = if is_plain { Held::Not } else { asked.held };
-    let filter = AlertFilter { state: only, held, ..asked };
+    let is_plain = asked.inhibition == InhibitionFilter::Any && asked.device_id.is_none();
+    let inhibition = if is_plain { InhibitionFilter::Not } else { asked.inhibition };
+    let filter = AlertFilter { state: only, inhibition, ..asked };
     let (step, next) = page(&request, &query, &filter, &state).await?;
     let now = Timestamp::now();
     let counts = Counts::of(&state.store, &step).await?;
@@ -98,7 +98,7 @@ pub(super) async fn get(
         frame: viewer.frame("Alerts", "/alerts"),
         state: filter.state.map_or("", AlertState::as_str),
         device_id: filter.device_id.as_ref().map(ToString::to_string).unwrap_or_default(),
-        held_by: if let Held::By(id) = filter.held { id.to_string() } else { String::new() },
+        held_by: if let InhibitionFilter::By(id) = filter.inhibition { id.to_string() } else { String::new() },
         groups: grouped(&step, &counts, now),
         held,
         silences,
@@ -139,7 +139,7 @@ async fn page(
     filter: &AlertFilter,
     state: &State,
 ) -> Result<(Vec<Incident>, Option<String>), ApiError> {
-    let scope = query.scope("alerts page").with(filter.state.map(AlertState::as_str));
+    let scope = query.cursor_binding("alerts page").with(filter.state.map(AlertState::as_str));
     let after = match list::place(state, &scope, query.cursor.as_deref())? {
         Some(Position::Document { at, id }) => Some((at, AlertId::from_bytes(id))),
         Some(_) => return Err(BadCursor.into()),

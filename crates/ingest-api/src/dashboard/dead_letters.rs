@@ -42,7 +42,7 @@ struct DeadLettersPage {
     letters: Vec<Letter>,
     total: String,
     /// The partitions whose letters are unavailable, with the error.
-    untold: Vec<(u16, String)>,
+    unavailable: Vec<(u16, String)>,
     done: &'static str,
 }
 
@@ -67,17 +67,20 @@ pub(super) async fn get(
     let cookie = begin_for_forms(&request, &mut viewer, &state);
     let now = Timestamp::now();
     let found = state.queue.dead_letters_of_each(SHOWN).await.map_err(ApiError::from)?;
-    let mut letters: Vec<_> = found.told.into_iter().flatten().collect();
+    let mut letters: Vec<_> = found.available.into_iter().flatten().collect();
     letters.sort_by_key(|buried| std::cmp::Reverse(buried.letter.died_at));
     let status = state.queue.status_of_each().await.map_err(ApiError::from)?;
-    let total: u64 = status.told.iter().map(|partition| partition.dead).sum();
+    let total: u64 = status.available.iter().map(|partition| partition.dead).sum();
     // One error is shown for each partition, whichever query had it.
-    let untold: BTreeMap<_, _> = found.untold.into_iter().chain(status.untold).collect();
+    let unavailable: BTreeMap<_, _> = found.unavailable.into_iter().chain(status.unavailable).collect();
     let page = DeadLettersPage {
         frame: viewer.frame("Dead letters", "/dead-letters"),
         letters: letters.iter().map(|buried| Letter::new(buried, now)).collect(),
         total: grouped(total),
-        untold: untold.into_iter().map(|(partition, error)| (partition.number(), error.to_string())).collect(),
+        unavailable: unavailable
+            .into_iter()
+            .map(|(partition, error)| (partition.number(), error.to_string()))
+            .collect(),
         done: match request.query_string() {
             "done=requeued" => "The message is back at the end of the queue.",
             "done=purged" => "The message is purged.",

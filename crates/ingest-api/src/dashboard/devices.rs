@@ -106,7 +106,7 @@ pub(super) async fn get(
     let query = query.into_inner().without_empty();
     let filter = query.parse()?;
     let limit = query::limit(query.limit.as_deref())?;
-    let scope = filter.scope();
+    let scope = filter.cursor_binding();
     let after = list::place(&state, &scope, query.cursor.as_deref())?;
     let (known, next) = state.fleet.devices(&filter, after, limit as usize).await?;
     let next = match next {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use pisync_core::{
     models::{AlertState, DeviceStatus, Speeds, SyncHour},
     presence::Liveness,
-    store::{AlertFilter, Held},
+    store::{AlertFilter, InhibitionFilter},
 };
 use tokio::time::timeout;
 
@@ -105,7 +105,7 @@ pub(super) async fn get(
     let now = Timestamp::now();
     let (queue, liveness, counts, before, incidents, hours, worst, changed) = tokio::join!(
         in_time(&state, async |state: State| Ok(Pipeline::of(
-            &state.queue.status_of_each().await?.told,
+            &state.queue.status_of_each().await?.available,
             Timestamp::now()
         ))),
         in_time(&state, async |state: State| Ok(state.fleet.liveness.liveness().await?)),
@@ -184,7 +184,7 @@ where
 
 async fn open_incidents(state: State) -> Result<Incidents, ApiError> {
     // An inhibited alert is not an incident of its own.
-    let firing = AlertFilter { state: Some(AlertState::Firing), device_id: None, held: Held::Not };
+    let firing = AlertFilter { state: Some(AlertState::Firing), device_id: None, inhibition: InhibitionFilter::Not };
     let open = state.store.alerts().list(&firing, None, COUNTED).await?;
     let mut incidents = Incidents { and_more: open.more, ..Incidents::default() };
     open.found.into_iter().for_each(|listed| incidents.add(listed.alert));

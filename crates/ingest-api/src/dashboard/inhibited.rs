@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use pisync_core::{
     models::AlertState,
-    store::{AlertFilter, Held, HeldCount},
+    store::{AlertFilter, InhibitedCount, InhibitionFilter},
 };
 
 use super::{
@@ -31,7 +31,7 @@ pub(super) struct Inhibited {
 
 /// Returns all inhibited alerts, by inhibiting alert, the most first.
 pub(super) async fn all(state: &State, now: Timestamp) -> Result<Vec<Inhibited>, ApiError> {
-    let counts = state.store.alerts().held_counts().await?;
+    let counts = state.store.alerts().inhibited_counts().await?;
     let mut held = Vec::new();
     for count in counts.into_iter().take(INHIBITING) {
         held.push(one(state, count, now).await?);
@@ -39,8 +39,12 @@ pub(super) async fn all(state: &State, now: Timestamp) -> Result<Vec<Inhibited>,
     Ok(held)
 }
 
-async fn one(state: &State, HeldCount { by, count }: HeldCount, now: Timestamp) -> Result<Inhibited, ApiError> {
-    let filter = AlertFilter { state: Some(AlertState::Firing), device_id: None, held: Held::By(by) };
+async fn one(
+    state: &State,
+    InhibitedCount { by, count }: InhibitedCount,
+    now: Timestamp,
+) -> Result<Inhibited, ApiError> {
+    let filter = AlertFilter { state: Some(AlertState::Firing), device_id: None, inhibition: InhibitionFilter::By(by) };
     let newest = state.store.alerts().list(&filter, None, NAMED).await?;
     let holding = state.store.alerts().find(by).await?.map(|kept| in_words(&kept.incident));
     let counts = Counts::of(&state.store, &newest.found).await?;

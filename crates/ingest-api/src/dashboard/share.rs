@@ -48,10 +48,10 @@ pub(super) struct Pass {
 #[template(path = "share.html")]
 struct SharePage {
     frame: Frame,
-    link: Option<Link>,
+    link: Option<ShareLink>,
 }
 
-struct Link {
+struct ShareLink {
     url: String,
     end: RelativeTime,
 }
@@ -80,7 +80,7 @@ pub(super) async fn post(
     let pass = seal(&state.signing_keys.key(), Purpose::Share, key_id, end);
     log::info!(key_id:% = key_id, hours; "share link made");
     let url = site.link(&request, &format!("/shared?pass={pass}"));
-    let link = Some(Link { url, end: RelativeTime::new(end, now) });
+    let link = Some(ShareLink { url, end: RelativeTime::new(end, now) });
     Ok(render(&SharePage { frame: viewer.frame("Share", "/share"), link }))
 }
 

@@ -90,14 +90,14 @@ pub(super) fn rank(alert: &Alert) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use pisync_core::models::{Scope, Subject};
+    use pisync_core::models::{FleetPart, Subject};
 
     use super::*;
 
     #[test]
     fn a_part_of_the_fleet_is_called_by_its_label() {
-        let part = Scope { label: "region".into(), value: "nord".into() };
-        let part = Subject::Scope(part);
+        let part = FleetPart { label: "region".into(), value: "nord".into() };
+        let part = Subject::Part(part);
         for (name, subject, said) in [
             (AlertName::FLEET_SYNC_FAILING, Subject::Fleet, "The fleet is failing"),
             (AlertName::FLEET_SYNC_FAILING, part.clone(), "The part region=nord is failing"),

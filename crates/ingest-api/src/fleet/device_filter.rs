@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use pisync_core::models::DeviceStatus;
 
 use super::known::Known;
-use crate::http::{cursor::Scope, error::ApiError};
+use crate::http::{cursor::CursorBinding, error::ApiError};
 
 /// The filter of a device list.
 #[derive(Debug, Clone, Default)]
@@ -116,9 +116,9 @@ impl DeviceFilter {
         by_status && by_prefix && known.counter.failure_count() >= self.at_least()
     }
 
-    /// Returns the scope of this list's cursors.
-    pub(crate) fn scope(&self) -> Scope {
-        Scope::of("devices")
+    /// Returns the binding of this list's cursors.
+    pub(crate) fn cursor_binding(&self) -> CursorBinding {
+        CursorBinding::of("devices")
             .with(self.status.map(DeviceStatus::as_str))
             .with(self.prefix.as_deref())
             .with(self.min_failures)

@@ -99,19 +99,19 @@ impl Costly {
         let answer = next.call(request).await?;
         let answer = answer.map_body(|_, body| match self {
             Self::Computed => body.boxed(),
-            Self::List => Held { body: body.boxed(), _permit: permit }.boxed(),
+            Self::List => PermittedBody { body: body.boxed(), _permit: permit }.boxed(),
         });
         Ok(answer.map_into_left_body())
     }
 }
 
 /// A body that holds a permit.
-struct Held {
+struct PermittedBody {
     body: BoxBody,
     _permit: Option<Permit>,
 }
 
-impl MessageBody for Held {
+impl MessageBody for PermittedBody {
     type Error = Box<dyn std::error::Error>;
 
     fn size(&self) -> BodySize {

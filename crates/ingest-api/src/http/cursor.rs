@@ -1,7 +1,7 @@
 //! Cursors: positions in a list, sealed so that a client can neither forge one nor use it on another list.
 //!
 //! A cursor is base64url over the [`Position`] and the first 128 bits of HMAC-SHA256 (RFC 2104) over the
-//! [`Scope`] and the position. The cursor does not contain the scope: the request states it again.
+//! [`CursorBinding`] and the position. The cursor does not contain the binding: the request states it again.
 
 use std::fmt::Display;
 
@@ -18,7 +18,7 @@ const LONGEST: usize = 1_024;
 
 /// The list of a cursor: the route and its filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scope(Vec<u8>);
+pub struct CursorBinding(Vec<u8>);
 
 /// The position of a page's last item in the order of its list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,18 +48,18 @@ pub enum Position {
     },
 }
 
-/// The text is not a cursor of this scope.
+/// The text is not a cursor of this binding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not a cursor of this list: use the nextCursor of an answer to the same query, unchanged")]
 pub struct BadCursor;
 
-impl Scope {
-    /// Returns the scope of a route's list.
+impl CursorBinding {
+    /// Returns the binding of a route's list.
     pub fn of(route: &str) -> Self {
         Self(Vec::new()).with(Some(route))
     }
 
-    /// Returns the scope of the same list with a filter, or with none.
+    /// Returns the binding of the same list with a filter, or with none.
     #[must_use]
     pub fn with(mut self, filter: Option<impl Display>) -> Self {
         match filter.map(|filter| filter.to_string()) {
@@ -75,22 +75,22 @@ impl Scope {
 }
 
 impl Position {
-    /// Returns the cursor that continues after this position in the list of `scope`.
-    pub fn seal(&self, key: &SigningKey, scope: &Scope) -> String {
+    /// Returns the cursor that continues after this position in the list of `binding`.
+    pub fn seal(&self, key: &SigningKey, binding: &CursorBinding) -> String {
         let mut bytes = self.encode();
-        let seal = key.seal(&scope.0, &bytes);
+        let seal = key.seal(&binding.0, &bytes);
         bytes.extend_from_slice(&seal);
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Returns the position in a cursor that was sealed with this key for this scope.
-    pub fn open(key: &SigningKey, scope: &Scope, cursor: &str) -> Result<Self, BadCursor> {
+    /// Returns the position in a cursor that was sealed with this key for this binding.
+    pub fn open(key: &SigningKey, binding: &CursorBinding, cursor: &str) -> Result<Self, BadCursor> {
         if cursor.len() > LONGEST {
             return Err(BadCursor);
         }
         let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| BadCursor)?;
         let (position, seal) = bytes.split_last_chunk::<SEAL>().ok_or(BadCursor)?;
-        if !key.is_sealed(&scope.0, position, seal) {
+        if !key.is_sealed(&binding.0, position, seal) {
             return Err(BadCursor);
         }
         Self::decode(position).ok_or(BadCursor)
@@ -160,40 +160,40 @@ mod tests {
 
     #[test]
     fn a_cursor_opens_where_it_was_sealed_and_nowhere_else() {
-        let scope = Scope::of("events").with(Some("a")).with(None::<i64>);
+        let binding = CursorBinding::of("events").with(Some("a")).with(None::<i64>);
         for position in positions() {
-            let cursor = position.seal(&key(), &scope);
-            assert_eq!(Position::open(&key(), &scope, &cursor), Ok(position));
+            let cursor = position.seal(&key(), &binding);
+            assert_eq!(Position::open(&key(), &binding, &cursor), Ok(position));
             for other in [
-                Scope::of("events").with(Some("b")).with(None::<i64>),
-                Scope::of("events").with(Some("a")).with(Some(0)),
-                Scope::of("events").with(Some("a")),
-                Scope::of("alerts").with(Some("a")).with(None::<i64>),
+                CursorBinding::of("events").with(Some("b")).with(None::<i64>),
+                CursorBinding::of("events").with(Some("a")).with(Some(0)),
+                CursorBinding::of("events").with(Some("a")),
+                CursorBinding::of("alerts").with(Some("a")).with(None::<i64>),
             ] {
                 assert_eq!(Position::open(&key(), &other, &cursor), Err(BadCursor));
             }
-            assert_eq!(Position::open(&SigningKey::new(&[8; 32]), &scope, &cursor), Err(BadCursor));
+            assert_eq!(Position::open(&SigningKey::new(&[8; 32]), &binding, &cursor), Err(BadCursor));
         }
     }
 
     #[test]
     fn members_of_a_scope_do_not_run_into_each_other() {
-        assert_ne!(Scope::of("a").with(Some("bc")), Scope::of("ab").with(Some("c")));
-        assert_ne!(Scope::of("a").with(Some("")), Scope::of("a").with(None::<&str>));
+        assert_ne!(CursorBinding::of("a").with(Some("bc")), CursorBinding::of("ab").with(Some("c")));
+        assert_ne!(CursorBinding::of("a").with(Some("")), CursorBinding::of("a").with(None::<&str>));
     }
 
     #[test]
     fn a_cursor_with_any_character_changed_is_refused() {
-        let scope = Scope::of("events");
+        let binding = CursorBinding::of("events");
         for position in positions() {
-            let cursor = position.seal(&key(), &scope);
+            let cursor = position.seal(&key(), &binding);
             for at in 0..cursor.len() {
                 let other = if cursor.as_bytes()[at] == b'A' { "B" } else { "A" };
                 let changed = [&cursor[..at], other, &cursor[at + 1..]].concat();
-                assert_eq!(Position::open(&key(), &scope, &changed), Err(BadCursor), "{changed}");
+                assert_eq!(Position::open(&key(), &binding, &changed), Err(BadCursor), "{changed}");
             }
-            assert_eq!(Position::open(&key(), &scope, &cursor[..cursor.len() - 1]), Err(BadCursor));
-            assert_eq!(Position::open(&key(), &scope, &format!("{cursor}A")), Err(BadCursor));
+            assert_eq!(Position::open(&key(), &binding, &cursor[..cursor.len() - 1]), Err(BadCursor));
+            assert_eq!(Position::open(&key(), &binding, &format!("{cursor}A")), Err(BadCursor));
         }
     }
 
@@ -204,7 +204,7 @@ mod tests {
             mut bytes in prop::collection::vec(any::<u8>(), 0..40),
             kind in 0_u8..5,
         ) {
-            prop_assert_eq!(Position::open(&key(), &Scope::of("events"), &text), Err(BadCursor));
+            prop_assert_eq!(Position::open(&key(), &CursorBinding::of("events"), &text), Err(BadCursor));
             let _ = Position::decode(&bytes);
             bytes.splice(..bytes.len().min(2), [VERSION, kind]);
             if let Some(position) = Position::decode(&bytes) {

@@ -39,10 +39,10 @@ impl Certificate {
         match read(&self.chain, &self.key, &self.provider) {
             Ok(new) => {
                 *self.held.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
-                log::info!(what = "certificate"; "read again");
+                log::info!(what = "certificate"; "reloaded");
             }
             Err(error) => {
-                log::error!(what = "certificate", error:% = format!("{error:#}"); "not read again, the old one stays");
+                log::error!(what = "certificate", error:% = format!("{error:#}"); "not reloaded, the old one stays in force");
             }
         }
     }

@@ -8,7 +8,7 @@ use actix_web::{
 };
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::{
-    models::{self, Batch, InvalidBatch, InvalidEvent, Report, SyncEvent, next_report_in},
+    models::{self, InvalidBatch, InvalidEvent, Report, ReportBatch, SyncEvent, next_report_in},
     queue::PushError,
 };
 use serde::Serialize;
@@ -147,16 +147,16 @@ impl Sorted {
     }
 }
 
-fn read(form: Form, body: &Bytes) -> Result<Batch, InvalidBatch> {
+fn read(form: Form, body: &Bytes) -> Result<ReportBatch, InvalidBatch> {
     match form {
-        Form::Json => Batch::from_json(body, now()),
-        Form::Lines => Batch::from_lines(body, now()),
-        Form::One => Ok(Batch::of_one(body, now())),
+        Form::Json => ReportBatch::from_json(body, now()),
+        Form::Lines => ReportBatch::from_lines(body, now()),
+        Form::One => Ok(ReportBatch::of_one(body, now())),
     }
 }
 
 /// Sorts a batch into the reports to queue, and the refused ones with their errors.
-fn sort(batch: Batch, caller: &Caller, state: &State) -> Sorted {
+fn sort(batch: ReportBatch, caller: &Caller, state: &State) -> Sorted {
     let mut sorted = Sorted { events: Vec::with_capacity(batch.reports.len()), ..Sorted::default() };
     for (index, report) in batch.reports.into_iter().enumerate() {
         match admit(report, caller, state) {

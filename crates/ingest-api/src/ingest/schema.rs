@@ -28,7 +28,7 @@ pub(super) struct ReportList(Vec<()>);
 /// The forms of a batch.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
-#[expect(dead_code, reason = "it is read by hand, see Batch; this is its description")]
+#[expect(dead_code, reason = "it is read by hand, see ReportBatch; this is its description")]
 pub(super) enum Reports {
     /// 1 to 1,000 reports.
     Alone(ReportList),

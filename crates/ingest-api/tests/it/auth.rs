@@ -100,7 +100,7 @@ async fn a_device_posts_for_itself_alone_and_only_while_its_epoch_lives() {
 
     keys(&env, &["revoke-device-key", "1"]).await;
     api.service.signal(Signal::SIGHUP);
-    api.service.says("read again what=device_keys").await;
+    api.service.says("reloaded what=device_keys").await;
     assert_eq!((posts(&api, &old, "a").await, posts(&api, &new, "a").await), (401, 202));
     finish(env).await;
 }
@@ -118,12 +118,12 @@ async fn a_revoked_key_is_out_after_sighup_and_a_bad_file_changes_nothing() {
     assert!(list.contains(id) && list.contains("a test") && !list.contains(one.rsplit('_').next().unwrap()), "{list}");
     assert_eq!(posts(&api, &one, "a").await, 202);
     api.service.signal(Signal::SIGHUP);
-    api.service.says("read again what=keys").await;
+    api.service.says("reloaded what=keys").await;
     assert_eq!((posts(&api, &one, "a").await, posts(&api, &other, "a").await), (401, 202));
 
     std::fs::write(env.path("keys.toml"), format!("[[key]]\nid = \"{other}\"\n")).unwrap();
     api.service.signal(Signal::SIGHUP);
-    api.service.says("the old ones stay").await;
+    api.service.says("in force").await;
     assert_eq!((posts(&api, &one, "a").await, posts(&api, &other, "a").await), (401, 202));
     let log = api.service.log();
     assert!(log.contains("keys.toml: line 1") && !log.contains("psk_"), "{log}");

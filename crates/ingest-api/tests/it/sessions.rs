@@ -128,7 +128,7 @@ async fn a_shared_link_opens_the_pages_alone_and_ends_with_the_key_of_who_made_i
 
     keys(&env, &["revoke", operate.split('_').nth(2).unwrap()]).await;
     api.service.signal(nix::sys::signal::Signal::SIGHUP);
-    api.service.says("read again what=keys").await;
+    api.service.says("reloaded what=keys").await;
     assert_eq!(get(&api, "/", &pass).await.status(), StatusCode::SEE_OTHER);
     assert_eq!(get(&api, &path, "").await.status(), StatusCode::FORBIDDEN);
     env.finish().await;

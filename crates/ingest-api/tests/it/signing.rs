@@ -56,7 +56,7 @@ async fn a_new_signing_key_seals_from_sighup_on_and_the_old_one_opens_until_the_
     let old = signed_in(&api, &read).await;
     signing_key(&env, "signing", 'b');
     api.service.signal(Signal::SIGHUP);
-    api.service.says("read again what=signing_keys").await;
+    api.service.says("reloaded what=signing_keys").await;
     let new = signed_in(&api, &read).await;
     for session in [&old, &new] {
         assert_eq!(get(&api, "/", session).await.status(), StatusCode::OK);

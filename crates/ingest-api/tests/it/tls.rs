@@ -76,7 +76,7 @@ async fn a_new_certificate_is_shown_after_sighup_and_a_bad_one_is_not() {
     let new = certify(&env);
     assert!(connect(&address, &new, b"http/1.1").await.is_err());
     service.signal(Signal::SIGHUP);
-    service.says("read again what=certificate").await;
+    service.says("reloaded what=certificate").await;
     assert!(connect(&address, &new, b"http/1.1").await.is_ok());
     assert!(connect(&address, &old, b"http/1.1").await.is_err());
 
@@ -85,7 +85,7 @@ async fn a_new_certificate_is_shown_after_sighup_and_a_bad_one_is_not() {
     certify(&env);
     std::fs::write(env.path("cert.pem"), kept).unwrap();
     service.signal(Signal::SIGHUP);
-    service.says("the old one stays").await;
+    service.says("in force").await;
     assert!(connect(&address, &new, b"http/1.1").await.is_ok());
     env.finish().await;
 }

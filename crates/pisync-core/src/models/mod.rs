@@ -4,8 +4,10 @@ mod alert;
 mod device;
 mod event;
 mod fleet;
+mod visible;
 
 pub use alert::*;
 pub use device::*;
 pub use event::*;
 pub use fleet::*;
+pub use visible::Unseen;

@@ -36,7 +36,7 @@ impl fmt::Display for BatchId {
 #[derive(Debug)]
 pub enum Claim {
     /// Messages to process, under a lease.
-    Batch(Batch),
+    Batch(ClaimedBatch),
     /// The partition is empty.
     Empty,
     /// Another batch of the partition is in flight: one at a time keeps each device in order.
@@ -50,7 +50,7 @@ pub enum Claim {
 
 /// Messages claimed together.
 #[derive(Debug)]
-pub struct Batch {
+pub struct ClaimedBatch {
     /// The lease of the batch.
     pub lease: Lease,
     /// The number of times the batch was handed out, from 1. A deploy does not count.
@@ -86,7 +86,7 @@ impl Queue {
         match found.as_str() {
             "batch" => {
                 let lease = Lease { partition, batch: BatchId(batch), epoch };
-                Ok(Claim::Batch(Batch { lease, attempt, cursor: usize::try_from(cursor).ok(), messages }))
+                Ok(Claim::Batch(ClaimedBatch { lease, attempt, cursor: usize::try_from(cursor).ok(), messages }))
             }
             "empty" => Ok(Claim::Empty),
             "busy" => Ok(Claim::Busy { left: Duration::from_millis(epoch) }),

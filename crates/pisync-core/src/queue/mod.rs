@@ -42,7 +42,7 @@ mod watch;
 
 use std::sync::Arc;
 
-pub use claim::{Batch, BatchId, Claim};
+pub use claim::{BatchId, Claim, ClaimedBatch};
 pub use dead_letters::{BuriedLetter, KEPT_DEAD};
 pub use hints::Hints;
 pub use lease::{LONGEST_LEASE_MS, Lease, LeaseState};

@@ -68,9 +68,9 @@ pub struct PartitionStatus {
 #[derive(Debug, Clone)]
 pub struct Each<T> {
     /// The answers, in order of the partitions.
-    pub told: Vec<T>,
+    pub available: Vec<T>,
     /// The partitions that did not answer, each with the error.
-    pub untold: Vec<(Partition, QueueError)>,
+    pub unavailable: Vec<(Partition, QueueError)>,
 }
 
 impl PartitionStatus {
@@ -128,15 +128,15 @@ impl Queue {
         let asked = self.partitions().map(async |partition| {
             (partition, timeout(EACH_TIMEOUT, ask(partition)).await.unwrap_or_else(|_| Err(late())))
         });
-        let mut each = Each { told: Vec::new(), untold: Vec::new() };
+        let mut each = Each { available: Vec::new(), unavailable: Vec::new() };
         for (partition, answer) in join_all(asked).await {
             match answer {
-                Ok(told) => each.told.push(told),
-                Err(error) => each.untold.push((partition, error)),
+                Ok(status) => each.available.push(status),
+                Err(error) => each.unavailable.push((partition, error)),
             }
         }
-        match each.untold.first() {
-            Some((_, error)) if each.told.is_empty() => Err(error.clone()),
+        match each.unavailable.first() {
+            Some((_, error)) if each.available.is_empty() => Err(error.clone()),
             _ => Ok(each),
         }
     }

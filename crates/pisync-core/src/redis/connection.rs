@@ -13,10 +13,10 @@ use std::{
 use deadpool_redis::redis::{self, FromRedisValue, RedisError, ScriptInvocation, from_redis_value};
 
 use super::{
-    durability::{self, Verdict},
+    durability::{self, EvictionSafety},
     error::QueueError,
     keys::{Keys, Partition},
-    link::{Link, Source},
+    link::{Link, LinkSource},
     url::RedisUrl,
 };
 use crate::{refusal_log::RefusalLog, settings::RedisSettings, unreadable};
@@ -37,14 +37,14 @@ pub(crate) struct Redis {
 }
 
 struct Inner {
-    source: Source,
+    source: LinkSource,
     /// The user name sent to Redis, for people.
     user: String,
     /// The keys, to compare the number of partitions on each connection.
     compared: Option<Arc<Keys>>,
     /// Whether the number was confirmed once: from then on the scripts check it.
     was_compared: AtomicBool,
-    held: Mutex<Option<Held>>,
+    held: Mutex<Option<OpenLink>>,
     is_renewing: AtomicBool,
     /// In a cluster, the connection for the partitions that answer.
     aside: Mutex<Option<Link>>,
@@ -58,7 +58,7 @@ struct Inner {
 }
 
 #[derive(Clone)]
-struct Held {
+struct OpenLink {
     link: Link,
     since: Instant,
 }
@@ -70,7 +70,7 @@ impl Redis {
         let url = RedisUrl::parse(settings.redis_url.expose()).map_err(|error| misconfigured(&error))?;
         let inner = Inner {
             user: url.user.clone(),
-            source: Source::new(url, settings.redis_ca_file.as_ref(), settings.response_timeout)
+            source: LinkSource::new(url, settings.redis_ca_file.as_ref(), settings.response_timeout)
                 .map_err(|error| misconfigured(&error))?,
             compared,
             was_compared: AtomicBool::new(false),
@@ -81,7 +81,7 @@ impl Redis {
             allow_eviction: settings.allow_eviction,
             unsafe_because: Mutex::new(None),
             warned: AtomicBool::new(false),
-            refusals: RefusalLog::new("reports are refused", "reports are taken again", QUIET),
+            refusals: RefusalLog::new("reports are refused", "reports are accepted again", QUIET),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -274,7 +274,7 @@ impl Redis {
             return Ok(held.link.clone());
         }
         let link = self.connect().await?;
-        Ok(self.held().get_or_insert(Held { link, since: Instant::now() }).link.clone())
+        Ok(self.held().get_or_insert(OpenLink { link, since: Instant::now() }).link.clone())
     }
 
     async fn connect(&self) -> Result<Link, QueueError> {
@@ -336,7 +336,7 @@ impl Redis {
                 )));
             }
             if !self.inner.allow_eviction
-                && let Verdict::Unsafe(reason) = server.policy(self.user())
+                && let EvictionSafety::Unsafe(reason) = server.policy(self.user())
             {
                 why = Some(format!("{}: {reason}", self.place()));
             }
@@ -380,7 +380,7 @@ impl Redis {
         });
     }
 
-    fn held(&self) -> MutexGuard<'_, Option<Held>> {
+    fn held(&self) -> MutexGuard<'_, Option<OpenLink>> {
         lock(&self.inner.held)
     }
 

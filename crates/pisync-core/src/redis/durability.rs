@@ -18,7 +18,7 @@ pub(crate) struct Server {
 
 /// Whether acknowledged events are safe from eviction.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum EvictionSafety {
     Safe,
     /// The reason that they are not.
     Unsafe(String),
@@ -68,14 +68,14 @@ fn of_config(answer: Value) -> Server {
 
 impl Server {
     /// Returns whether its eviction policy is safe; `user` is named if it may not ask.
-    pub(crate) fn policy(&self, user: &str) -> Verdict {
+    pub(crate) fn policy(&self, user: &str) -> EvictionSafety {
         match self.policy.as_deref() {
-            Some("noeviction") => Verdict::Safe,
-            Some(policy) => Verdict::Unsafe(format!(
+            Some("noeviction") => EvictionSafety::Safe,
+            Some(policy) => EvictionSafety::Unsafe(format!(
                 "its maxmemory-policy is {policy} and would throw away acknowledged events: set it to noeviction, \
                  or accept the loss by --allow-eviction (PISYNC_ALLOW_EVICTION)"
             )),
-            None => Verdict::Unsafe(format!(
+            None => EvictionSafety::Unsafe(format!(
                 "its maxmemory-policy is not known, since it answers neither INFO nor CONFIG GET: let the user ask \
                  (ACL SETUSER {user} +info), or, where you know that it is noeviction, say so by --allow-eviction \
                  (PISYNC_ALLOW_EVICTION)"
@@ -92,11 +92,11 @@ mod tests {
     fn only_a_policy_that_is_known_to_keep_everything_is_safe() {
         let info = |text: &str| of_info(Value::BulkString(text.as_bytes().to_vec()));
         let good = info("# Memory\r\nmaxmemory_policy:noeviction\r\n# Persistence\r\naof_enabled:1\r\n");
-        assert_eq!((good.policy("a"), good.is_on_disk), (Verdict::Safe, Some(true)));
+        assert_eq!((good.policy("a"), good.is_on_disk), (EvictionSafety::Safe, Some(true)));
         for (text, says) in
             [("maxmemory_policy:allkeys-lru\r\n", "allkeys-lru"), ("", "+info"), ("policy:noeviction", "+info")]
         {
-            let Verdict::Unsafe(why) = info(text).policy("fleet") else { panic!("{text}") };
+            let EvictionSafety::Unsafe(why) = info(text).policy("fleet") else { panic!("{text}") };
             assert!(why.contains(says) && why.contains("--allow-eviction"), "{why}");
         }
         assert_eq!(info("").is_on_disk, None);

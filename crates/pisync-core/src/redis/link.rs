@@ -37,7 +37,7 @@ const SEARCH_TIMEOUT: Duration = Duration::from_secs(3);
 const ASKED: usize = 3;
 
 /// A source of connections.
-pub(crate) struct Source {
+pub(crate) struct LinkSource {
     servers: Way,
     /// The address of Redis and the setting that names it, for people.
     place: String,
@@ -66,7 +66,7 @@ pub(crate) enum Link {
     Cluster(ClusterConnection),
 }
 
-impl Source {
+impl LinkSource {
     /// Returns the source of a URL; it does not connect yet. Only the certificates of `ca` are trusted, if it is given.
     ///
     /// Fails with the fault of the URL or of the certificates.

@@ -23,19 +23,19 @@ mod wrong_uri;
 
 use std::{sync::Arc, time::Duration};
 
-pub use alerts::{AlertFilter, Alerts, Held, HeldCount, HeldGroup, VersionedIncident};
+pub use alerts::{AlertFilter, Alerts, HeldGroup, InhibitedCount, InhibitionFilter, VersionedIncident};
 use bson::{doc, raw::RawDocumentBuf};
 pub use dead_letters::DeadLetters;
 pub use detached::{Undone, detached};
 pub use error::StoreError;
-pub use failure_counters::{FailureCounters, ListedCounter, Revision, VersionedCounter, Walked};
+pub use failure_counters::{CounterPage, FailureCounters, ListedCounter, Revision, VersionedCounter};
 use mongodb::{
     Client, Database, IndexModel,
     options::{Acknowledgment, ClientOptions, IndexOptions, Tls, TlsOptions, WriteConcern},
 };
 pub use retention::{Progress, Retention};
 pub use rights::least_role;
-pub use silences::{Reach, Silences};
+pub use silences::{SilenceReach, Silences};
 pub use sizes::CollectionSize;
 pub use status_hours::StatusHours;
 pub use summaries::Summaries;

@@ -68,20 +68,20 @@ impl DeadLettersCommand {
             Self::Requeue(which) => {
                 let mut moved = 0;
                 let chosen = chosen(queue, &which).await?;
-                for buried in chosen.told {
+                for buried in chosen.available {
                     moved += usize::from(queue.requeue(&buried).await?);
                 }
                 say(format_args!("{moved} requeued at the end of the queue"));
-                require_all(chosen.untold)
+                require_all(chosen.unavailable)
             }
             Self::Purge(which) => {
                 let mut gone = 0;
                 let chosen = chosen(queue, &which).await?;
-                for buried in chosen.told {
+                for buried in chosen.available {
                     gone += usize::from(queue.purge(&buried).await?);
                 }
                 say(format_args!("{gone} deleted"));
-                require_all(chosen.untold)
+                require_all(chosen.unavailable)
             }
             Self::Export { file } => export(queue, file.as_deref()).await,
         }
@@ -90,12 +90,12 @@ impl DeadLettersCommand {
 
 async fn list(queue: &Queue, store: &Store, max: u32, output: Output) -> anyhow::Result<()> {
     let max = max as usize;
-    let Each { told: mut letters, untold } = all(queue, max).await?;
+    let Each { available: mut letters, unavailable } = all(queue, max).await?;
     letters.sort_by_key(|buried| std::cmp::Reverse(buried.letter.died_at));
     letters.truncate(max);
     if output.json {
         say_json(&letters.iter().map(as_json).collect());
-        return require_all(untold);
+        return require_all(unavailable);
     }
     let mut rows = table(["id", "partition", "reason", "attempt", "died at", "error"]);
     for BuriedLetter { partition, letter, .. } in &letters {
@@ -109,16 +109,16 @@ async fn list(queue: &Queue, store: &Store, max: u32, output: Output) -> anyhow:
         ]);
     }
     say(rows);
-    let in_queue: u64 = queue.status_of_each().await?.told.iter().map(|status| status.dead).sum();
+    let in_queue: u64 = queue.status_of_each().await?.available.iter().map(|status| status.dead).sum();
     // The store may be away; that must not hide the dead letters in the queue.
     let in_store = store.dead_letters().count().await.map_or_else(|error| error.to_string(), |count| count.to_string());
     say(format_args!("{} shown of {in_queue}; older ones in the collection DeadLetter: {in_store}", letters.len()));
-    require_all(untold)
+    require_all(unavailable)
 }
 
 async fn show(queue: &Queue, id: &str, output: Output) -> anyhow::Result<()> {
     let which = Which { ids: vec![id.to_owned()], all: false };
-    for buried in chosen(queue, &which).await?.told {
+    for buried in chosen(queue, &which).await?.available {
         if output.json {
             say_json(&as_json(&buried));
             continue;
@@ -139,12 +139,12 @@ async fn show(queue: &Queue, id: &str, output: Output) -> anyhow::Result<()> {
 }
 
 async fn export(queue: &Queue, file: Option<&Path>) -> anyhow::Result<()> {
-    let Each { told: letters, untold } = all(queue, usize::MAX).await?;
+    let Each { available: letters, unavailable } = all(queue, usize::MAX).await?;
     let Some(path) = file else {
         for buried in &letters {
             say_json(&as_json(buried));
         }
-        return require_all(untold);
+        return require_all(unavailable);
     };
     let mut file = File::create(path).with_context(|| format!("creating {}", path.display()))?;
     for buried in &letters {
@@ -152,22 +152,22 @@ async fn export(queue: &Queue, file: Option<&Path>) -> anyhow::Result<()> {
     }
     file.sync_all()?;
     say(format_args!("{} written to {}", letters.len(), path.display()));
-    require_all(untold)
+    require_all(unavailable)
 }
 
 /// Returns the newest dead letters of each partition, up to `max` each.
 ///
 /// Fails if no partition answers.
 async fn all(queue: &Queue, max: usize) -> anyhow::Result<Each<BuriedLetter>> {
-    let mut letters = Each { told: Vec::new(), untold: Vec::new() };
+    let mut letters = Each { available: Vec::new(), unavailable: Vec::new() };
     for partition in queue.partitions() {
         match queue.dead_letters(partition, 0, max).await {
-            Ok(told) => letters.told.extend(told),
-            Err(error) => letters.untold.push((partition, error)),
+            Ok(found) => letters.available.extend(found),
+            Err(error) => letters.unavailable.push((partition, error)),
         }
     }
-    match letters.untold.first() {
-        Some((_, error)) if letters.untold.len() == queue.partitions().len() => Err(error.clone().into()),
+    match letters.unavailable.first() {
+        Some((_, error)) if letters.unavailable.len() == queue.partitions().len() => Err(error.clone().into()),
         _ => Ok(letters),
     }
 }
@@ -180,15 +180,15 @@ async fn chosen(queue: &Queue, which: &Which) -> anyhow::Result<Each<BuriedLette
     if which.all {
         return Ok(letters);
     }
-    let is_there = |id: &str| letters.told.iter().any(|buried| buried.letter.id == id);
+    let is_there = |id: &str| letters.available.iter().any(|buried| buried.letter.id == id);
     let missing: Vec<_> = which.ids.iter().filter(|id| !is_there(id)).cloned().collect();
     if !missing.is_empty() {
         // It may be in a partition that does not answer.
-        require_all(letters.untold)?;
+        require_all(letters.unavailable)?;
         bail!("no dead letter {}", missing.join(", "));
     }
-    letters.told.retain(|buried| which.ids.contains(&buried.letter.id));
-    letters.untold.clear();
+    letters.available.retain(|buried| which.ids.contains(&buried.letter.id));
+    letters.unavailable.clear();
     Ok(letters)
 }
 

@@ -64,10 +64,10 @@ fn say(answer: impl std::fmt::Display) {
 }
 
 /// Fails with the errors of the partitions that did not answer. Call it after the other answers are printed.
-fn require_all(untold: Vec<(Partition, QueueError)>) -> anyhow::Result<()> {
+fn require_all(unavailable: Vec<(Partition, QueueError)>) -> anyhow::Result<()> {
     let reasons: Vec<_> =
-        untold.iter().map(|(partition, error)| format!("partition {}: {error}", partition.number())).collect();
-    match untold.into_iter().next() {
+        unavailable.iter().map(|(partition, error)| format!("partition {}: {error}", partition.number())).collect();
+    match unavailable.into_iter().next() {
         None => Ok(()),
         Some((_, first)) => Err(anyhow::Error::new(first).context(format!("not complete: {}", reasons.join("; ")))),
     }

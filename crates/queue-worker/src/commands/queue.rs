@@ -44,13 +44,13 @@ impl QueueCommand {
 }
 
 async fn status(queue: &Queue, output: Output) -> anyhow::Result<()> {
-    let Each { told: all, untold } = queue.status_of_each().await?;
+    let Each { available: all, unavailable } = queue.status_of_each().await?;
     if output.json {
-        let untold_json = untold
+        let untold_json = unavailable
             .iter()
             .map(|(partition, error)| json!({ "partition": partition.number(), "error": error.to_string() }));
         say_json(&all.iter().map(as_json).chain(untold_json).collect());
-        return require_all(untold);
+        return require_all(unavailable);
     }
     let mut rows = table(["partition", "waiting", "oldest", "in flight", "held by", "attempt", "dead", "acked", ""]);
     for status in &all {
@@ -78,7 +78,7 @@ async fn status(queue: &Queue, output: Output) -> anyhow::Result<()> {
         sum(|status| status.total("redelivered")),
     ));
     say(alerter(queue).await);
-    require_all(untold)
+    require_all(unavailable)
 }
 
 /// Returns a line on whether an alerter is running.

@@ -1,6 +1,6 @@
 //! Rows and counters, whatever the database and the workers do.
 
-use std::{num::NonZeroU64, sync::Arc};
+use std::{collections::HashMap, num::NonZeroU64, sync::Arc};
 
 use pisync_core::{
     crash::CrashSettings,
@@ -10,7 +10,7 @@ use pisync_core::{
 };
 use queue_worker::{
     config::WorkSettings,
-    worker::{Outcome, Worker},
+    worker::{StepOutcome, Worker},
 };
 use serde_json::{Value, json};
 use testkit::{MongoServer, TestEnv, body, hours_ago, mongo_command};
@@ -34,10 +34,10 @@ async fn work(queue: Queue, store: Store, batch: u16) {
     let stop = CancellationToken::new();
     loop {
         match worker.step(None, &stop).await.unwrap() {
-            Outcome::Worked => {}
+            StepOutcome::Worked => {}
             // Another worker holds a batch of the partition that has the rest.
-            Outcome::Idle(Some(_)) => tokio::task::yield_now().await,
-            Outcome::Idle(None) => return,
+            StepOutcome::Idle(Some(_)) => tokio::task::yield_now().await,
+            StepOutcome::Idle(None) => return,
         }
     }
 }
@@ -104,12 +104,12 @@ async fn a_counter_that_has_changed_since_it_was_read_is_not_overwritten() {
         counter
     };
     // Two workers that saw no counter, and two that saw the same one.
-    assert_eq!(counters.save(&[(of(9), Revision::Unset)]).await.unwrap(), Saved::All);
-    assert_eq!(counters.save(&[(of(8), Revision::Unset)]).await.unwrap(), Saved::Conflict);
+    assert_eq!(counters.save(&[(of(9), Revision::Unset)], &HashMap::new()).await.unwrap(), Saved::All);
+    assert_eq!(counters.save(&[(of(8), Revision::Unset)], &HashMap::new()).await.unwrap(), Saved::Conflict);
     let read = counters.find(std::slice::from_ref(&device)).await.unwrap()[&device].revision;
     let (newer, zombie) = (of(2), of(5));
-    assert_eq!(counters.save(&[(newer.clone(), read)]).await.unwrap(), Saved::All);
-    assert_eq!(counters.save(&[(zombie, read)]).await.unwrap(), Saved::Conflict);
+    assert_eq!(counters.save(&[(newer.clone(), read)], &HashMap::new()).await.unwrap(), Saved::All);
+    assert_eq!(counters.save(&[(zombie, read)], &HashMap::new()).await.unwrap(), Saved::Conflict);
     let kept = counters.find(std::slice::from_ref(&device)).await.unwrap();
     let millis = |counter: &FailureCounter| counter.last_success_at.map(jiff::Timestamp::as_millisecond);
     assert_eq!(millis(&kept[&device].counter), millis(&newer));

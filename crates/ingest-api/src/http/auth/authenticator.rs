@@ -7,13 +7,13 @@ use actix_web::{
     http::header::{self, HeaderMap},
 };
 
-use super::{Auth, Caller, DeviceKeys, Keys, Refusal, Scope, file::Reread, key::Presented, observe_log::ObserveLog};
+use super::{ApiKeys, Auth, Caller, DeviceKeys, Refusal, Scope, file::Reread, key::Presented, observe_log::ObserveLog};
 
 /// Holds the keys and admits or refuses callers.
 #[derive(Debug)]
 pub struct Authenticator {
     mode: Auth,
-    keys: Option<Reread<Keys>>,
+    keys: Option<Reread<ApiKeys>>,
     device_keys: Option<Reread<DeviceKeys>>,
     observe_log: Arc<ObserveLog>,
 }
@@ -28,7 +28,7 @@ impl Authenticator {
     ///
     /// Fails if it cannot be read.
     pub fn with_keys(self, path: &Path) -> anyhow::Result<Self> {
-        Ok(Self { keys: Some(Reread::open(path, Keys::read)?), ..self })
+        Ok(Self { keys: Some(Reread::open(path, ApiKeys::read)?), ..self })
     }
 
     /// Adds the master keys of this file, whose device tokens are admitted.
@@ -46,9 +46,9 @@ impl Authenticator {
         ];
         for (what, read) in read {
             match read {
-                Some(Ok(())) => log::info!(what; "read again"),
+                Some(Ok(())) => log::info!(what; "reloaded"),
                 Some(Err(error)) => {
-                    log::error!(what, error:% = format!("{error:#}"); "not read again, the old ones stay");
+                    log::error!(what, error:% = format!("{error:#}"); "not reloaded, the old ones stay in force");
                 }
                 None => {}
             }

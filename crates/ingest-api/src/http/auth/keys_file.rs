@@ -15,20 +15,20 @@ use super::{
 
 /// The valid keys, by id.
 #[derive(Debug, Default)]
-pub struct Keys(HashMap<Box<str>, StoredKey>);
+pub struct ApiKeys(HashMap<Box<str>, StoredKey>);
 
 /// The file as written.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct KeysFile {
     #[serde(default, rename = "key")]
-    pub(crate) keys: Vec<Entry>,
+    pub(crate) keys: Vec<ApiKeyEntry>,
 }
 
 /// One `[[key]]`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Entry {
+pub(crate) struct ApiKeyEntry {
     pub(crate) id: String,
     pub(crate) scope: Scope,
     pub(crate) sha256: String,
@@ -39,7 +39,7 @@ pub(crate) struct Entry {
     pub(crate) revoked: Option<Timestamp>,
 }
 
-impl Keys {
+impl ApiKeys {
     /// Reads the keys of a file that are not revoked.
     ///
     /// Fails if the file cannot be read or an entry is invalid.
@@ -93,7 +93,7 @@ impl KeysFile {
         let _lock = file::lock(path)?;
         let mut file = Self::parse(&file::read_if_there(path)?).with_context(|| path.display().to_string())?;
         let NewKey { text, id, sha256 } = NewKey::random(scope).context("asking for random bytes")?;
-        file.keys.push(Entry { id, scope, sha256, created: now(), note, revoked: None });
+        file.keys.push(ApiKeyEntry { id, scope, sha256, created: now(), note, revoked: None });
         file.write(path)?;
         Ok(text)
     }
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     fn lets_in(path: &Path, key: &str) -> bool {
-        Keys::read(path).unwrap().find(&Presented::parse(key).unwrap()).is_some()
+        ApiKeys::read(path).unwrap().find(&Presented::parse(key).unwrap()).is_some()
     }
 
     #[test]
@@ -157,7 +157,7 @@ mod tests {
                 scope.spawn(|| KeysFile::add(&path, Scope::Read, None).unwrap());
             }
         });
-        assert_eq!(Keys::read(&path).unwrap().len(), 8);
+        assert_eq!(ApiKeys::read(&path).unwrap().len(), 8);
     }
 
     #[test]
@@ -175,7 +175,7 @@ mod tests {
             format!("{good}revokd = \"hunter2\"\n"),
         ] {
             std::fs::write(&path, &bad).unwrap();
-            let error = format!("{:#}", Keys::read(&path).unwrap_err());
+            let error = format!("{:#}", ApiKeys::read(&path).unwrap_err());
             assert!(error.contains("keys.toml") && !error.contains("hunter2"), "{bad}: {error}");
         }
     }

@@ -1,6 +1,6 @@
 //! Authentication: keys, device tokens, and the authenticator that checks them.
 //!
-//! In reading order: [`Scope`] (the rights of a key), [`Keys`] and [`DeviceKeys`] (the valid credentials),
+//! In reading order: [`Scope`] (the rights of a key), [`ApiKeys`] and [`DeviceKeys`] (the valid credentials),
 //! [`Authenticator`] (checks one request), [`Caller`] (the result for a handler).
 
 mod authenticator;
@@ -16,7 +16,7 @@ pub use authenticator::Authenticator;
 pub use caller::Caller;
 pub use device_token::DeviceKeys;
 pub use key::Scope;
-pub use keys_file::Keys;
+pub use keys_file::ApiKeys;
 pub use refusal::Refusal;
 
 use std::path::PathBuf;

@@ -63,10 +63,10 @@ impl SigningKeys {
                 let former: Vec<_> = held.0.iter().filter(|key| !keys.contains(key)).cloned().collect();
                 keys.extend(former.into_iter().take(FORMER));
                 *held = (keys.clone(), Arc::new(key(&keys)));
-                log::info!(what = "signing_keys"; "read again");
+                log::info!(what = "signing_keys"; "reloaded");
             }
             Err(error) => {
-                log::error!(what = "signing_keys", error:% = error; "not read again, the old ones stay");
+                log::error!(what = "signing_keys", error:% = error; "not reloaded, the old ones stay in force");
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::models::{Alert, AlertId, AlertState, Entry, SentNotification, SilenceId};
+use crate::models::{Alert, AlertId, AlertState, OutboxEntry, SentNotification, SilenceId};
 
 /// A stored incident.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,11 +22,11 @@ pub struct Incident {
     /// Whether its device flaps, so that individual alerts are suppressed.
     pub flapping: bool,
     /// The last notification sent to each receiver.
-    pub told: Vec<SentNotification>,
+    pub notified: Vec<SentNotification>,
     /// The entries that are still to be sent, in order.
-    pub outbox: Vec<Entry>,
+    pub outbox: Vec<OutboxEntry>,
     /// The entries that could not be delivered.
-    pub dead: Vec<Entry>,
+    pub dead: Vec<OutboxEntry>,
     /// The number of entries its outbox has ever had.
     pub last_seq: i32,
 }
@@ -53,7 +53,7 @@ impl Incident {
             silenced_by: Vec::new(),
             inhibited_by: None,
             flapping: false,
-            told: Vec::new(),
+            notified: Vec::new(),
             outbox: Vec::new(),
             dead: Vec::new(),
             last_seq: 0,
@@ -76,7 +76,7 @@ impl Incident {
     }
 
     /// Returns the last notification sent to this receiver.
-    pub fn told(&self, receiver: &str) -> Option<&SentNotification> {
-        self.told.iter().find(|told| told.receiver == receiver)
+    pub fn sent_to(&self, receiver: &str) -> Option<&SentNotification> {
+        self.notified.iter().find(|sent| sent.receiver == receiver)
     }
 }

@@ -13,11 +13,11 @@ use sha2::{Digest, Sha256};
 
 pub use alert_name::AlertName;
 pub use incident::{Ack, Incident};
-pub use outbox::{Dead, Entry, MessageId, NotificationKind, SentNotification};
+pub use outbox::{Dead, MessageId, NotificationKind, OutboxEntry, SentNotification};
 pub use silence::{InvalidMatcher, Matcher, MatcherKind, Silence, SilenceEnd, SilenceId};
 
 use crate::{
-    models::{DeviceId, FailureRun, Labels, Scope},
+    models::{DeviceId, FailureRun, FleetPart, Labels},
     time::id_seconds,
 };
 
@@ -64,13 +64,13 @@ pub struct FleetStats {
     /// Properties that the affected devices share, in words, the surest first.
     pub changed: Vec<String>,
     /// Some of the affected devices.
-    pub named: Vec<DeviceId>,
+    pub examples: Vec<DeviceId>,
 }
 
 impl FleetStats {
     /// Returns the statistics of `part` of `whole`.
     pub fn new(part: u64, whole: u64) -> Self {
-        Self { part, whole, facts: BTreeMap::new(), changed: Vec::new(), named: Vec::new() }
+        Self { part, whole, facts: BTreeMap::new(), changed: Vec::new(), examples: Vec::new() }
     }
 
     /// Returns the same with further facts.
@@ -114,14 +114,14 @@ impl Alert {
     pub fn device_id(&self) -> Option<&DeviceId> {
         match &self.subject {
             Subject::Device(device_id) => Some(device_id),
-            Subject::Fleet | Subject::Scope(_) | Subject::After(_) => None,
+            Subject::Fleet | Subject::Part(_) | Subject::After(_) => None,
         }
     }
 
     /// Returns the part of the fleet, if the subject is one.
-    pub fn scope(&self) -> Option<&Scope> {
+    pub fn scope(&self) -> Option<&FleetPart> {
         match &self.subject {
-            Subject::Scope(scope) => Some(scope),
+            Subject::Part(scope) => Some(scope),
             Subject::Device(_) | Subject::Fleet | Subject::After(_) => None,
         }
     }
@@ -171,7 +171,7 @@ pub enum Subject {
     /// All devices.
     Fleet,
     /// The devices with a value of a label.
-    Scope(Scope),
+    Part(FleetPart),
     /// The devices left over from a resolved alert of the fleet.
     After(AlertId),
 }
@@ -181,7 +181,7 @@ impl Subject {
         match self {
             Self::Device(device_id) => Alert::fingerprint(name, device_id),
             Self::Fleet => format!("{name}/fleet"),
-            Self::Scope(scope) => format!("{name}/{scope}"),
+            Self::Part(scope) => format!("{name}/{scope}"),
             Self::After(id) => format!("{name}/{id}"),
         }
     }

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 
 /// A notification of an incident to one receiver.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct OutboxEntry {
     /// Its number within the incident, from 1.
     pub seq: i32,
     /// Its kind.
-    pub telling: NotificationKind,
+    pub kind: NotificationKind,
     /// The receiver.
     pub receiver: String,
     /// The labels by which it may share a message.
@@ -68,21 +68,21 @@ pub struct SentNotification {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MessageId(String);
 
-impl Entry {
+impl OutboxEntry {
     /// The character between the receiver's name and the labels in the key of a group.
     pub const LABELS_BEGIN: char = '{';
 
     /// Returns an entry that may be sent at once.
     pub fn new(
         seq: i32,
-        telling: NotificationKind,
+        kind: NotificationKind,
         receiver: String,
         group: BTreeMap<String, String>,
         now: Timestamp,
     ) -> Self {
         Self {
             seq,
-            telling,
+            kind,
             receiver,
             group,
             queued_at: now,

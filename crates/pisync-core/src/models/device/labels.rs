@@ -2,14 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use crate::models::event::{
-    details::{
-        LeftOut,
-        labels::{label_pointer, label_value},
-    },
-    json::Raw,
-    visible::is_printable,
-};
+use crate::models::visible::is_printable;
 
 /// The labels of a report: up to [`Labels::MOST`] names, each with a value, in order of the names. Most reports have
 /// none, and then it is empty.
@@ -43,6 +36,13 @@ pub enum InvalidLabels {
     Value(String),
 }
 
+impl InvalidLabels {
+    /// Returns the error of an invalid value.
+    pub(in crate::models) fn value(name: &str) -> Self {
+        Self::Value(shortened(name))
+    }
+}
+
 impl Labels {
     /// The most labels of a report.
     pub const MOST: usize = 8;
@@ -56,26 +56,6 @@ impl Labels {
     /// Names reserved for alerts themselves, or for the formats of notifications.
     pub const TAKEN: [&str; 5] = ["alertname", "deviceId", "severity", "cause", "status"];
 
-    /// Reads the labels of a report. An invalid label is left out; the others are kept.
-    pub(in crate::models) fn of_report(raw: Raw<'_>, left_out: &mut LeftOut) -> Self {
-        let Some(members) = raw.members() else {
-            left_out.name("/labels", InvalidLabels::NoObject.to_string());
-            return Self::default();
-        };
-        let mut labels = Self::default();
-        for (name, value) in members {
-            let kept = match label_value(value) {
-                Ok(value) => labels.add(&name, value).map_err(|error| error.to_string()),
-                Err(Some(damage)) => Err(damage.to_string()),
-                Err(None) => Err(InvalidLabels::Value(shortened(&name)).to_string()),
-            };
-            if let Err(why) = kept {
-                left_out.name(label_pointer(&name), why);
-            }
-        }
-        labels
-    }
-
     /// Returns the valid labels of a stored row; another program's row may have anything.
     pub fn of_row(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut labels = Self::default();
@@ -86,7 +66,7 @@ impl Labels {
         labels
     }
 
-    fn add(&mut self, name: &str, value: Cow<'_, str>) -> Result<(), InvalidLabels> {
+    pub(in crate::models) fn add(&mut self, name: &str, value: Cow<'_, str>) -> Result<(), InvalidLabels> {
         check_name(name)?;
         if !is_value(&value) {
             return Err(InvalidLabels::Value(name.to_owned()));
@@ -186,45 +166,6 @@ mod tests {
         assert_eq!(Labels::new(many.clone()), Err(InvalidLabels::TooMany));
         assert_eq!(Labels::new(many.into_iter().take(8)).unwrap().iter().len(), 8);
         assert!(of(&[(&"n".repeat(32), &"v".repeat(64)), ("_a", "é école 🍓")]).is_ok());
-    }
-
-    fn of_report(raw: &str) -> (Vec<(String, String)>, Vec<String>) {
-        let mut left_out = LeftOut::default();
-        let labels = Labels::of_report(Raw::of(raw.as_bytes()), &mut left_out);
-        let pointers = left_out.into_ignored().into_iter().map(|ignored| ignored.pointer.into_owned());
-        (labels.to_map().into_iter().collect(), pointers.collect())
-    }
-
-    #[test]
-    fn a_label_that_cannot_be_kept_leaves_the_others() {
-        let kept = |raw: &str| of_report(raw).0.iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join(" ");
-        let none = Vec::<String>::new();
-        assert_eq!(kept(r#"{"region":" nord\n","group":"\u0041"}"#), "group=A region=nord");
-        assert_eq!(kept(r#"{"a":7,"b":-1.50,"c":1e3,"d":true,"e":false}"#), "a=7 b=-1.50 c=1e3 d=true e=false");
-        assert_eq!(of_report("{}"), (Vec::new(), none));
-        for raw in ["7", "[]", "\"a\"", r#"[["a","b"]]"#, "true"] {
-            assert_eq!(of_report(raw), (Vec::new(), vec!["/labels".to_owned()]), "{raw}");
-        }
-        let long = format!("\"{}\"", "x".repeat(65));
-        for value in ["null", "[]", "{}", "\"\"", "\" \"", r#""a\u0000""#, r#""\ud800""#, &long] {
-            let raw = format!(r#"{{"group":{value},"region":"nord"}}"#);
-            assert_eq!(
-                (kept(&raw).as_str(), of_report(&raw).1),
-                ("region=nord", vec!["/labels/group".to_owned()]),
-                "{raw}"
-            );
-        }
-        let (kept, left_out) = of_report(r#"{"a":"1","a":"2","deviceId":"x","a b":"c","s/t":"u"}"#);
-        assert_eq!(kept, [("a".to_owned(), "1".to_owned())]);
-        assert_eq!(left_out, ["/labels/a", "/labels/deviceId", "/labels/a b", "/labels/s~1t"]);
-    }
-
-    #[test]
-    fn labels_over_the_limit_are_left_out_and_the_first_stay() {
-        let raw: Vec<_> = (0..12).map(|number| format!(r#""n{number:02}":{number}"#)).collect();
-        let (kept, left_out) = of_report(&format!("{{{}}}", raw.join(",")));
-        assert_eq!((kept.len(), kept[7].0.as_str()), (8, "n07"));
-        assert_eq!(left_out, ["/labels/n08", "/labels/n09", "/labels/n10", "/labels/n11"]);
     }
 
     #[test]

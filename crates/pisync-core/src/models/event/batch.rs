@@ -16,7 +16,7 @@ const UNREAD: &str = "unread";
 
 /// The reports of a batch in their order, each read independently: a bad one never fails a good one.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Batch {
+pub struct ReportBatch {
     /// Each report, or its faults.
     pub reports: Vec<Result<Report, InvalidEvent>>,
     /// JSON pointer to the list of reports: empty, or `/events`.
@@ -36,7 +36,7 @@ pub enum InvalidBatch {
     TooMany,
 }
 
-impl Batch {
+impl ReportBatch {
     /// Reads a JSON array of reports (see [`Report::from_json`]), or `{"sentAt","events":[…]}`, with the device's clock
     /// while it sends. A `sentAt` that is no time is left out.
     ///
@@ -153,7 +153,7 @@ mod tests {
         )
     }
 
-    fn devices(batch: &Batch) -> Vec<Option<&str>> {
+    fn devices(batch: &ReportBatch) -> Vec<Option<&str>> {
         batch.reports.iter().map(|report| report.as_ref().ok().map(|report| report.event.device_id.as_str())).collect()
     }
 
@@ -162,23 +162,23 @@ mod tests {
         let (a, b) = (report("a", RECEIVED), report("b", RECEIVED));
         let bodies = [format!("[{a},{b}]"), format!(r#"{{"events":[{a},{b}]}}"#)];
         for body in bodies {
-            assert_eq!(devices(&Batch::from_json(body.as_bytes(), received()).unwrap()), [Some("a"), Some("b")]);
+            assert_eq!(devices(&ReportBatch::from_json(body.as_bytes(), received()).unwrap()), [Some("a"), Some("b")]);
         }
         let lines = format!("\n{a}\r\n\n  {b}");
-        assert_eq!(devices(&Batch::from_lines(lines.as_bytes(), received()).unwrap()), [Some("a"), Some("b")]);
+        assert_eq!(devices(&ReportBatch::from_lines(lines.as_bytes(), received()).unwrap()), [Some("a"), Some("b")]);
     }
 
     #[test]
     fn a_bad_report_leaves_the_good_ones_alone_and_is_named() {
         let a = report("a", RECEIVED);
         for bad in ["7", "null", "[]", "{}", r#"{"deviceId":"b"}"#, r#""text""#] {
-            let batch = Batch::from_json(format!(r#"{{"events":[{a},{bad}]}}"#).as_bytes(), received()).unwrap();
+            let batch = ReportBatch::from_json(format!(r#"{{"events":[{a},{bad}]}}"#).as_bytes(), received()).unwrap();
             assert_eq!(devices(&batch), [Some("a"), None], "{bad}");
             let faults = batch.faults().errors;
             assert!(faults.iter().all(|fault| fault.pointer.starts_with("/events/1")), "{faults:?}");
         }
         let lines = [a.as_bytes(), b"\xff", b"{\"", a.as_bytes()].join(&b'\n');
-        assert_eq!(devices(&Batch::from_lines(&lines, received()).unwrap()), [Some("a"), None, None, Some("a")]);
+        assert_eq!(devices(&ReportBatch::from_lines(&lines, received()).unwrap()), [Some("a"), None, None, Some("a")]);
     }
 
     #[test]
@@ -186,15 +186,15 @@ mod tests {
         let (a, b) = (report("a", RECEIVED), report("b", RECEIVED));
         for bad in [b.replace(":1}", ":NaN}"), b.replace("\"b\"", "\"b\tc\""), b.replace('}', ",}"), "{,}".into()] {
             for body in [format!("[{a},{bad},{a}]"), format!(r#"{{"sentAt":null,"events":[{a},{bad},{a}]}}"#)] {
-                let batch = Batch::from_json(body.as_bytes(), received()).unwrap();
+                let batch = ReportBatch::from_json(body.as_bytes(), received()).unwrap();
                 assert_eq!(devices(&batch), [Some("a"), None, Some("a")], "{body}");
                 assert_eq!(batch.faults().errors[0].code, "malformed", "{body}");
             }
         }
         let latin = [b"[", a.as_bytes(), b",{\"deviceId\":\"\xe9\"},", a.as_bytes(), b"]"].concat();
-        assert_eq!(devices(&Batch::from_json(&latin, received()).unwrap()), [Some("a"), None, Some("a")]);
+        assert_eq!(devices(&ReportBatch::from_json(&latin, received()).unwrap()), [Some("a"), None, Some("a")]);
         let marked = format!("\u{feff}{a}\n\u{feff}{b}");
-        assert_eq!(devices(&Batch::from_lines(marked.as_bytes(), received()).unwrap()), [Some("a"), Some("b")]);
+        assert_eq!(devices(&ReportBatch::from_lines(marked.as_bytes(), received()).unwrap()), [Some("a"), Some("b")]);
     }
 
     #[test]
@@ -204,13 +204,13 @@ mod tests {
         let text = b.replace('}', r#","error":{"message":"C:\"}}"#);
         for broken in [&open, &text] {
             let body = format!("[{a},{broken},{a},{broken},{b}]");
-            let batch = Batch::from_json(body.as_bytes(), received()).unwrap();
+            let batch = ReportBatch::from_json(body.as_bytes(), received()).unwrap();
             assert_eq!(devices(&batch), [Some("a"), None, Some("a"), None, Some("b")], "{body}");
         }
-        let batch = Batch::from_json(format!("[{a} {b}]").as_bytes(), received()).unwrap();
+        let batch = ReportBatch::from_json(format!("[{a} {b}]").as_bytes(), received()).unwrap();
         assert_eq!(devices(&batch), [Some("a"), Some("b")]);
         let body = format!("[{a},{},{b}]", open.replace("\"b\"", "\"b{\""));
-        let batch = Batch::from_json(body.as_bytes(), received()).unwrap();
+        let batch = ReportBatch::from_json(body.as_bytes(), received()).unwrap();
         assert_eq!((devices(&batch), batch.has_unread()), (vec![Some("a"), None, None], true));
         assert_eq!(batch.reports[2].as_ref().unwrap_err().errors[0].code, "unread");
         let said = batch.faults().to_string();
@@ -222,7 +222,7 @@ mod tests {
         let report = report("a", RECEIVED).replace('}', ",\"error\":{\"code\":\"E\",\"message\":\"1\n2\"}}");
         let is_one = |body: &str| super::super::names_of_object(body.as_bytes()).is_some();
         assert!(is_one(&report));
-        let batch = Batch::of_one(report.as_bytes(), received());
+        let batch = ReportBatch::of_one(report.as_bytes(), received());
         assert_eq!(batch.reports[0].as_ref().unwrap().event.details.error.as_ref().unwrap().message(), Some("1 2"));
         for several in [format!("{report}\n{report}"), format!("{report}\n"), "{\"a\":\"x}\n{\"b\":\"y}".into()] {
             assert_eq!(is_one(&several), several.ends_with('\n'), "{several}");
@@ -231,15 +231,15 @@ mod tests {
 
     #[test]
     fn a_clock_of_the_sender_that_is_no_time_is_left_out() {
-        let plain = Batch::from_json(format!("[{}]", report("a", RECEIVED)).as_bytes(), received()).unwrap();
+        let plain = ReportBatch::from_json(format!("[{}]", report("a", RECEIVED)).as_bytes(), received()).unwrap();
         for wrong in ["\"now\"", "NaN", "{}", "1.5", "\"\t\"", ""] {
             let body = format!(r#"{{"sentAt":{wrong},"events":[{}]}}"#, report("a", RECEIVED));
-            let batch = Batch::from_json(body.as_bytes(), received()).unwrap();
+            let batch = ReportBatch::from_json(body.as_bytes(), received()).unwrap();
             assert_eq!(batch.reports, plain.reports, "{wrong}");
             assert_eq!(batch.ignored.unwrap().pointer, "/sentAt", "{wrong}");
         }
         let body = format!(r#"{{"sentAt":null,"events":[{}]}}"#, report("a", RECEIVED));
-        assert_eq!(Batch::from_json(body.as_bytes(), received()).unwrap().ignored, None);
+        assert_eq!(ReportBatch::from_json(body.as_bytes(), received()).unwrap().ignored, None);
     }
 
     #[test]
@@ -247,20 +247,23 @@ mod tests {
         for body in
             ["", "{", "7", "null", "[]", r#"{"events":[]}"#, r#"{"events":7}"#, "{}", r#"{"events":[],"events":[]}"#]
         {
-            assert!(matches!(Batch::from_json(body.as_bytes(), received()), Err(InvalidBatch::Malformed(_))), "{body}");
+            assert!(
+                matches!(ReportBatch::from_json(body.as_bytes(), received()), Err(InvalidBatch::Malformed(_))),
+                "{body}"
+            );
         }
         let many = vec!["{}"; MAX_EVENTS + 1];
         let (array, lines) = (format!("[{}]", many.join(",")), many.join("\n"));
-        assert_eq!(Batch::from_json(array.as_bytes(), received()), Err(InvalidBatch::TooMany));
-        assert_eq!(Batch::from_lines(lines.as_bytes(), received()), Err(InvalidBatch::TooMany));
-        assert!(matches!(Batch::from_lines(b"\n \n", received()), Err(InvalidBatch::Malformed(_))));
+        assert_eq!(ReportBatch::from_json(array.as_bytes(), received()), Err(InvalidBatch::TooMany));
+        assert_eq!(ReportBatch::from_lines(lines.as_bytes(), received()), Err(InvalidBatch::TooMany));
+        assert!(matches!(ReportBatch::from_lines(b"\n \n", received()), Err(InvalidBatch::Malformed(_))));
     }
 
     #[test]
     fn a_clock_that_is_off_by_its_own_word_is_set_right_and_identity_is_kept() {
         let read = |sent_at: &str, timestamp: &str| {
             let body = format!(r#"{{"sentAt":"{sent_at}","events":[{}]}}"#, report("a", timestamp));
-            Batch::from_json(body.as_bytes(), received()).unwrap().reports.remove(0).unwrap().event
+            ReportBatch::from_json(body.as_bytes(), received()).unwrap().reports.remove(0).unwrap().event
         };
         // Two hours ahead: the sync was an hour before it was sent.
         let ahead = read("2026-11-23T14:00:00Z", "2026-11-23T13:00:00Z");

@@ -3,19 +3,18 @@
 mod batch;
 mod clock;
 mod dead_letter;
-pub(super) mod details;
+mod details;
 mod event_id;
 mod invalid_event;
-pub(super) mod json;
+mod json;
 mod loose;
 mod report_body;
 mod report_slot;
 pub mod schema;
 mod splitter;
 mod sync_event;
-pub(super) mod visible;
 
-pub use batch::{Batch, InvalidBatch, MAX_EVENTS};
+pub use batch::{InvalidBatch, MAX_EVENTS, ReportBatch};
 pub use clock::{AHEAD, BEHIND, ClockLag, DeviceTime, LATE_AFTER};
 pub use dead_letter::{DeadLetter, Reason};
 pub use details::{Details, Ignored, InvalidDetail, ReportError, ReportId};
@@ -25,4 +24,3 @@ pub use report_body::ReportBody;
 pub use report_slot::next_report_in;
 pub use splitter::{Broken, Open, SentAt, Split, names_of_object, split_batch};
 pub use sync_event::{Report, SyncEvent};
-pub use visible::Unseen;

@@ -5,7 +5,7 @@ use std::{
     hash::{BuildHasher, RandomState},
 };
 
-use crate::models::{Cause, FleetWindow, Scope};
+use crate::models::{Cause, FleetPart, FleetWindow};
 
 /// A window of the whole fleet, and the windows of its parts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct FleetWindows {
     /// All devices that reported.
     pub all: FleetWindow,
     /// Devices with each value of the labels.
-    pub scopes: BTreeMap<Scope, FleetWindow>,
+    pub scopes: BTreeMap<FleetPart, FleetWindow>,
     /// Devices with a value that is not among these, since there are too many values.
     pub left_out: u64,
 }
@@ -117,7 +117,7 @@ impl<'a> FleetWindowsFold<'a> {
             }
         }
         for ((label, numbers), part) in self.by.iter().zip(&self.numbers).zip(parts) {
-            let scope = |value: &str| Scope { label: label.clone(), value: value.to_owned() };
+            let scope = |value: &str| FleetPart { label: label.clone(), value: value.to_owned() };
             windows.scopes.extend(numbers.iter().map(|(value, number)| (scope(value), part[usize::from(*number)])));
         }
         windows
@@ -152,7 +152,7 @@ mod tests {
         report(&mut fold, "c", Some(Cause::Unknown), &[("region", "sud")]);
         report(&mut fold, "d", None, &[]);
         let windows = fold.windows();
-        let scope = |label: &str, value: &str| Scope { label: label.into(), value: value.into() };
+        let scope = |label: &str, value: &str| FleetPart { label: label.into(), value: value.into() };
         assert_eq!((windows.all.reporting, windows.all.failing(), windows.left_out), (4, 2, 0));
         let counts = |scope| windows.scopes.get(&scope).map(|window| (window.failing(), window.reporting));
         assert_eq!(counts(scope("region", "nord")), Some((1, 2)));

@@ -13,7 +13,7 @@ mod what_changed_fold;
 pub use fleet_window::FleetWindow;
 pub use fleet_windows::{FleetWindows, FleetWindowsFold};
 pub use listening::{Gap, Listening};
-pub use scope::Scope;
+pub use scope::FleetPart;
 pub use status_hour::StatusHour;
 pub use summary::Summary;
 pub use sync_hour::{Late, Speeds, SyncHour};

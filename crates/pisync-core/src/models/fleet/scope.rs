@@ -6,21 +6,21 @@ use crate::models::Labels;
 
 /// The devices whose newest report has this value of a label.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Scope {
+pub struct FleetPart {
     /// The name of the label.
     pub label: String,
     /// Its value.
     pub value: String,
 }
 
-impl Scope {
+impl FleetPart {
     /// Returns whether a device with these labels is part of it.
     pub fn holds(&self, labels: &Labels) -> bool {
         labels.get(&self.label) == Some(&self.value)
     }
 }
 
-impl fmt::Display for Scope {
+impl fmt::Display for FleetPart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}={}", self.label, self.value)
     }

@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::VersionedIncident;
 use crate::{
     models::{
-        Ack, Alert, AlertId, AlertName, AlertState, Cause, CauseInputs, Dead, DeviceId, Entry, FleetStats, Incident,
-        MessageId, NotificationKind, Scope, SentNotification, Subject,
+        Ack, Alert, AlertId, AlertName, AlertState, Cause, CauseInputs, Dead, DeviceId, FleetPart, FleetStats,
+        Incident, MessageId, NotificationKind, OutboxEntry, SentNotification, Subject,
     },
     store::{
         Revision,
@@ -40,7 +40,7 @@ fn written(incident: &Incident, revision: i64) -> Document {
         "startsAt": DateTime::from(alert.starts_at),
         "stateSince": DateTime::from(incident.state_since),
         "updatedAt": DateTime::now(),
-        "told": list(incident.told.iter().map(StoredTold::from)),
+        "notified": list(incident.notified.iter().map(StoredNotification::from)),
         "outbox": list(incident.outbox.iter().map(StoredEntry::from)),
         "lastSeq": incident.last_seq,
         "revision": revision,
@@ -76,7 +76,7 @@ fn written(incident: &Incident, revision: i64) -> Document {
 fn after(subject: &Subject) -> Option<AlertId> {
     match subject {
         Subject::After(id) => Some(*id),
-        Subject::Device(_) | Subject::Fleet | Subject::Scope(_) => None,
+        Subject::Device(_) | Subject::Fleet | Subject::Part(_) => None,
     }
 }
 
@@ -122,7 +122,7 @@ pub(super) fn read(document: &RawDocument) -> Result<VersionedIncident, Unreadab
         silenced_by: stored.silenced_by.iter().map(|id| AlertId::from_bytes(id.bytes())).collect(),
         inhibited_by: stored.inhibited_by.map(|id| AlertId::from_bytes(id.bytes())),
         flapping: stored.flapping,
-        told: stored.told.into_iter().map(SentNotification::from).collect(),
+        notified: stored.notified.into_iter().map(SentNotification::from).collect(),
         last_seq: stored.last_seq.0,
         outbox: entries(stored.outbox)?,
         dead: entries(stored.dead)?,
@@ -135,17 +135,17 @@ fn time(moment: Option<Moment>) -> Option<Timestamp> {
     moment.map(|moment| moment.0)
 }
 
-fn subject(device_id: Option<&str>, scope: Option<StoredScope>, after: Option<ObjectId>) -> Option<Subject> {
+fn subject(device_id: Option<&str>, scope: Option<StoredPart>, after: Option<ObjectId>) -> Option<Subject> {
     match (device_id, scope, after) {
         (Some(device_id), _, _) => Some(Subject::Device(DeviceId::parse(device_id).ok()?)),
-        (None, Some(StoredScope { label, value }), _) => Some(Subject::Scope(Scope { label, value })),
+        (None, Some(StoredPart { label, value }), _) => Some(Subject::Part(FleetPart { label, value })),
         (None, None, Some(id)) => Some(Subject::After(AlertId::from_bytes(id.bytes()))),
         (None, None, None) => Some(Subject::Fleet),
     }
 }
 
 #[derive(Deserialize)]
-struct StoredScope {
+struct StoredPart {
     label: String,
     value: String,
 }
@@ -157,7 +157,7 @@ struct Stored {
     id: ObjectId,
     alertname: String,
     device_id: Option<String>,
-    scope: Option<StoredScope>,
+    scope: Option<StoredPart>,
     after: Option<ObjectId>,
     /// One, or none.
     #[serde(default)]
@@ -177,7 +177,7 @@ struct Stored {
     inhibited_by: Option<ObjectId>,
     #[serde(default)]
     flapping: bool,
-    told: Vec<StoredTold>,
+    notified: Vec<StoredNotification>,
     outbox: Vec<StoredEntry>,
     #[serde(default)]
     dead: Vec<StoredEntry>,
@@ -203,7 +203,7 @@ struct StoredFinding {
     facts: BTreeMap<String, Value>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     changed: Vec<String>,
-    named: Vec<String>,
+    examples: Vec<String>,
 }
 
 impl From<&FleetStats> for StoredFinding {
@@ -214,16 +214,16 @@ impl From<&FleetStats> for StoredFinding {
             whole: count(finding.whole),
             facts: finding.facts.clone(),
             changed: finding.changed.clone(),
-            named: finding.named.iter().map(|device_id| device_id.as_str().to_owned()).collect(),
+            examples: finding.examples.iter().map(|device_id| device_id.as_str().to_owned()).collect(),
         }
     }
 }
 
 impl From<StoredFinding> for FleetStats {
-    fn from(StoredFinding { part, whole, facts, changed, named }: StoredFinding) -> Self {
+    fn from(StoredFinding { part, whole, facts, changed, examples }: StoredFinding) -> Self {
         let count = |count: i64| u64::try_from(count).unwrap_or_default();
-        let named = named.iter().filter_map(|device_id| DeviceId::parse(device_id).ok()).collect();
-        Self { part: count(part), whole: count(whole), facts, changed, named }
+        let examples = examples.iter().filter_map(|device_id| DeviceId::parse(device_id).ok()).collect();
+        Self { part: count(part), whole: count(whole), facts, changed, examples }
     }
 }
 
@@ -241,22 +241,22 @@ impl From<StoredAck> for Ack {
 }
 
 #[derive(Serialize, Deserialize)]
-struct StoredTold {
+struct StoredNotification {
     receiver: String,
     group: BTreeMap<String, String>,
     at: DateTime,
     resolved: bool,
 }
 
-impl From<&SentNotification> for StoredTold {
-    fn from(told: &SentNotification) -> Self {
-        let SentNotification { receiver, group, at, is_resolved } = told.clone();
+impl From<&SentNotification> for StoredNotification {
+    fn from(sent: &SentNotification) -> Self {
+        let SentNotification { receiver, group, at, is_resolved } = sent.clone();
         Self { receiver, group, at: at.into(), resolved: is_resolved }
     }
 }
 
-impl From<StoredTold> for SentNotification {
-    fn from(StoredTold { receiver, group, at, resolved }: StoredTold) -> Self {
+impl From<StoredNotification> for SentNotification {
+    fn from(StoredNotification { receiver, group, at, resolved }: StoredNotification) -> Self {
         Self { receiver, group, at: at.into(), is_resolved: resolved }
     }
 }
@@ -284,11 +284,11 @@ struct StoredEntry {
     why: Option<String>,
 }
 
-impl From<&Entry> for StoredEntry {
-    fn from(entry: &Entry) -> Self {
+impl From<&OutboxEntry> for StoredEntry {
+    fn from(entry: &OutboxEntry) -> Self {
         Self {
             seq: entry.seq,
-            reason: entry.telling.as_str().into(),
+            reason: entry.kind.as_str().into(),
             attempts: entry.attempts,
             receiver: entry.receiver.clone(),
             group: entry.group.clone(),
@@ -305,10 +305,10 @@ impl From<&Entry> for StoredEntry {
 
 impl StoredEntry {
     /// Returns the entry; `None` if its kind is unknown.
-    fn read(self) -> Option<Entry> {
-        Some(Entry {
+    fn read(self) -> Option<OutboxEntry> {
+        Some(OutboxEntry {
             seq: self.seq,
-            telling: NotificationKind::parse(&self.reason)?,
+            kind: NotificationKind::parse(&self.reason)?,
             receiver: self.receiver,
             group: self.group,
             queued_at: self.queued_at.into(),

@@ -27,12 +27,12 @@ pub struct AlertFilter {
     /// Those of this device.
     pub device_id: Option<DeviceId>,
     /// Those that another alert inhibits, or not.
-    pub held: Held,
+    pub inhibition: InhibitionFilter,
 }
 
 /// Whether another alert inhibits it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Held {
+pub enum InhibitionFilter {
     /// Inhibited or not.
     #[default]
     Any,
@@ -44,7 +44,7 @@ pub enum Held {
 
 /// The number of open incidents that one alert inhibits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HeldCount {
+pub struct InhibitedCount {
     /// The inhibiting alert.
     pub by: AlertId,
     /// The number of incidents.
@@ -100,7 +100,7 @@ impl Alerts {
     }
 
     /// Returns the number of open incidents that each alert inhibits, by the index alone; the most first.
-    pub async fn held_counts(&self) -> Result<Vec<HeldCount>, StoreError> {
+    pub async fn inhibited_counts(&self) -> Result<Vec<InhibitedCount>, StoreError> {
         // Any id; `$type` would read each document.
         let any = doc! { "$gte": object_id([0; 12]) };
         let held = doc! { "inhibitedBy": any, "state": AlertState::Firing.as_str() };
@@ -112,7 +112,7 @@ impl Alerts {
         let found = self.collection.aggregate(stages).hint(Hint::Keys(keys("inhibitedBy")));
         let counts = documents::readable(NAME, found.with_type::<RawDocumentBuf>().await?, |group| {
             let group: Group = documents::parse(group)?;
-            Ok(HeldCount { by: AlertId::from_bytes(group.id.bytes()), count: group.count.0 })
+            Ok(InhibitedCount { by: AlertId::from_bytes(group.id.bytes()), count: group.count.0 })
         });
         counts.try_collect().await
     }
@@ -129,17 +129,17 @@ impl Alerts {
         if let Some(device_id) = &filter.device_id {
             asked.insert("deviceId", device_id.as_str());
         }
-        match filter.held {
-            Held::Any => {}
-            Held::Not => _ = asked.insert("inhibitedBy", Bson::Null),
-            Held::By(id) => _ = asked.insert("inhibitedBy", object_id(id.bytes())),
+        match filter.inhibition {
+            InhibitionFilter::Any => {}
+            InhibitionFilter::Not => _ = asked.insert("inhibitedBy", Bson::Null),
+            InhibitionFilter::By(id) => _ = asked.insert("inhibitedBy", object_id(id.bytes())),
         }
         asked.extend(place.map(|(field, value)| (field.to_owned(), value)));
         // A device has few incidents, also counting inhibited ones.
-        let by = match (&filter.device_id, filter.held) {
+        let by = match (&filter.device_id, filter.inhibition) {
             (Some(_), _) => "deviceId",
-            (None, Held::Any) => "state",
-            (None, Held::Not | Held::By(_)) => "inhibitedBy",
+            (None, InhibitionFilter::Any) => "state",
+            (None, InhibitionFilter::Not | InhibitionFilter::By(_)) => "inhibitedBy",
         };
         let along = Along { filter: asked, sort: Some(newest_first()), index: keys(by) };
         let found = documents::up_to(NAME, &self.collection, along, most, document::read).await?;

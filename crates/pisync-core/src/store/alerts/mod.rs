@@ -23,7 +23,7 @@ use mongodb::{
 
 pub use self::{
     groups::HeldGroup,
-    list::{AlertFilter, Held, HeldCount},
+    list::{AlertFilter, InhibitedCount, InhibitionFilter},
 };
 use super::{Raw, Revision, Saved, StoreError, documents, index, object_id, update};
 use crate::models::{AlertId, Incident};

@@ -12,7 +12,7 @@ use mongodb::{
     Database,
     options::{Hint, IndexOptions},
 };
-pub use reads::Walked;
+pub use reads::CounterPage;
 use serde::Deserialize;
 
 use super::{
@@ -133,8 +133,18 @@ impl FailureCounters {
 
     /// Saves counters if their documents are still at the given revision. All or some are saved; after
     /// [`Saved::Conflict`] or an error, read and fold again. Counters with an unreadable document are skipped.
-    pub async fn save(&self, counters: &[(FailureCounter, Revision)]) -> Result<Saved, StoreError> {
-        let statements = counters.iter().filter_map(|(counter, revision)| statement(counter, *revision)).collect();
+    ///
+    /// `read` has the counters as they were read. A field that was not there is not removed, which costs the server time.
+    pub async fn save(
+        &self,
+        counters: &[(FailureCounter, Revision)],
+        read: &HashMap<DeviceId, VersionedCounter>,
+    ) -> Result<Saved, StoreError> {
+        let statement = |(counter, revision): &(FailureCounter, Revision)| {
+            let read = read.get(&counter.device_id).filter(|read| read.revision == *revision);
+            statement(counter, *revision, read.map(|read| &read.counter))
+        };
+        let statements = counters.iter().filter_map(statement).collect();
         update::save(&self.database, NAME, self.collection.name(), statements).await
     }
 
@@ -193,12 +203,30 @@ fn suspect_keys() -> Document {
 
 /// Returns the statement that sets one counter if its document is still at `revision`, or makes the document if there
 /// is none. If another process made it meanwhile, the insert is a duplicate: the race is lost.
-fn statement(counter: &FailureCounter, revision: Revision) -> Option<Document> {
+fn statement(counter: &FailureCounter, revision: Revision, read: Option<&FailureCounter>) -> Option<Document> {
     let (at, next) = update::revisions(revision)?;
-    let run = counter.run.as_ref();
     let mut set = doc! { "failureCount": counter.failure_count(), "revision": next };
     let mut unset = Document::new();
-    for (field, value) in [
+    let (is_new, before) = (revision == Revision::Unset, read.map(fields));
+    for (place, (field, value)) in fields(counter).into_iter().enumerate() {
+        match value {
+            Some(value) => _ = set.insert(field, value),
+            // A document without a revision has none of these fields.
+            None if is_new || before.as_ref().is_some_and(|before| before[place].1.is_none()) => {}
+            None => _ = unset.insert(field, ""),
+        }
+    }
+    let mut change = doc! { "$set": set };
+    if !unset.is_empty() {
+        change.insert("$unset", unset);
+    }
+    Some(doc! { "q": { "deviceId": counter.device_id.as_str(), "revision": at }, "u": change, "upsert": is_new })
+}
+
+/// Returns the optional fields of a document, by name.
+fn fields(counter: &FailureCounter) -> [(&'static str, Option<Bson>); 12] {
+    let run = counter.run.as_ref();
+    [
         ("watermark", counter.watermark.map(date)),
         ("lastSuccessAt", counter.last_success_at.map(date)),
         ("clockSuspectSince", counter.clock_suspect_since.map(date)),
@@ -211,18 +239,7 @@ fn statement(counter: &FailureCounter, revision: Revision) -> Option<Document> {
         ("settledCount", counter.settled.map(|settled| Bson::Int32(settled.run.count))),
         ("settledLastAt", counter.settled.map(|settled| date(settled.run.last_at))),
         ("settledLastSpeed", counter.settled.map(|settled| Bson::Double(settled.run.last_speed))),
-    ] {
-        match value {
-            Some(value) => set.insert(field, value),
-            None => unset.insert(field, ""),
-        };
-    }
-    let mut change = doc! { "$set": set };
-    if !unset.is_empty() {
-        change.insert("$unset", unset);
-    }
-    let is_new = revision == Revision::Unset;
-    Some(doc! { "q": { "deviceId": counter.device_id.as_str(), "revision": at }, "u": change, "upsert": is_new })
+    ]
 }
 
 /// Keeps one of two documents of one device: the one with more saves.

@@ -23,7 +23,7 @@ use crate::{
 
 /// A step along an index.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Walked<P> {
+pub struct CounterPage<P> {
     /// The counters in the order of the index. Unreadable ones are left out.
     pub counters: Vec<FailureCounter>,
     /// The place after which the next step begins, readable or not; none at the end.
@@ -37,14 +37,14 @@ impl FailureCounters {
         prefix: &str,
         after: Option<&str>,
         most: usize,
-    ) -> Result<Walked<String>, StoreError> {
+    ) -> Result<CounterPage<String>, StoreError> {
         // Above every id that begins with the prefix: no id holds this character.
         let end = format!("{prefix}\u{10FFFF}");
         let (behind, start) = after.filter(|after| *after >= prefix).map_or(("$gte", prefix), |after| ("$gt", after));
         let start = doc! { behind: start, "$lt": end };
         let found = self.step(doc! { "deviceId": start }, doc! { "deviceId": 1 }, most).await?;
         let last = if found.len() == most { found.last().map(place) } else { None };
-        Ok(Walked { counters: readable(found), last })
+        Ok(CounterPage { counters: readable(found), last })
     }
 
     /// Returns the ids of all devices that begin with `prefix`, from the index alone.
@@ -72,7 +72,7 @@ impl FailureCounters {
         at_least: i32,
         after: Option<(i32, &str)>,
         most: usize,
-    ) -> Result<Walked<(i32, String)>, StoreError> {
+    ) -> Result<CounterPage<(i32, String)>, StoreError> {
         let by = || doc! { "failureCount": -1, "deviceId": 1 };
         let mut found = match after {
             Some((count, device_id)) => {
@@ -90,7 +90,7 @@ impl FailureCounters {
         }
         let place = |document: &RawDocumentBuf| Some((count(document)?, place(document)));
         let last = if found.len() == most { found.iter().rev().find_map(place) } else { None };
-        Ok(Walked { counters: readable(found), last })
+        Ok(CounterPage { counters: readable(found), last })
     }
 
     /// Returns all counters at or over `at_least`, highest first.

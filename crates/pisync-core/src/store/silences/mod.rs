@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use mongodb::{Collection, options::IndexOptions};
 use serde::Deserialize;
 
-pub use self::reach::Reach;
+pub use self::reach::SilenceReach;
 use super::{
     Alerts, FailureCounters, Store, StoreError,
     documents::{self, Along, Moment, Unreadable, moment},

@@ -20,7 +20,7 @@ const BATCH_SIZE: usize = 1_000;
 
 /// The reach of a silence.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Reach {
+pub struct SilenceReach {
     /// Devices with a counter that it matches, for the rules that it matches. If it matches on labels, those that
     /// reported within the last two hours.
     pub devices: u64,
@@ -31,7 +31,7 @@ pub struct Reach {
 impl Silences {
     /// Returns the reach of a silence with these matchers. The ids of devices are read along their index, from the
     /// first that can match to the last. If it matches on labels, the rows of two hours are read.
-    pub async fn reach(&self, matchers: &[Matcher]) -> Result<Reach, StoreError> {
+    pub async fn reach(&self, matchers: &[Matcher]) -> Result<SilenceReach, StoreError> {
         let mut rules: BTreeSet<_> = AlertName::KNOWN.iter().map(AlertName::to_string).collect();
         let (mut open, mut open_alerts) = (self.open_labels(matchers.iter().any(Matcher::is_of_devices)).await?, 0);
         while let Some(page) = open.try_next().await? {
@@ -39,7 +39,7 @@ impl Silences {
             open_alerts += page.iter().filter(fits).count() as u64;
             rules.extend(page.into_iter().filter_map(|mut labels| labels.remove(ALERTNAME)));
         }
-        Ok(Reach { devices: self.devices(matchers, &rules).await?, open_alerts })
+        Ok(SilenceReach { devices: self.devices(matchers, &rules).await?, open_alerts })
     }
 
     /// Returns the labels of each open alert, with those of its device if they are asked for, a bounded number at a

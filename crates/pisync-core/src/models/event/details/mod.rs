@@ -1,11 +1,11 @@
 //! The optional members of a report. An invalid one is left out and named, and the report is still accepted.
 
-pub(in crate::models) mod labels;
+pub(super) mod labels;
 mod left_out;
 pub(super) mod report_error;
 pub(super) mod report_id;
 
-pub(in crate::models) use self::left_out::LeftOut;
+pub(super) use self::left_out::LeftOut;
 pub use self::{left_out::Ignored, report_error::ReportError, report_id::ReportId};
 use crate::models::{Identity, Labels, Unseen};
 

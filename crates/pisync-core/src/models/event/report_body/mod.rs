@@ -21,7 +21,7 @@ use super::{
     json::{Raw, Text, broken_members},
     schema,
 };
-use crate::models::{Details, DeviceId, FieldError, Ignored, InvalidEvent, Labels};
+use crate::models::{Details, DeviceId, FieldError, Ignored, InvalidEvent};
 
 /// One sync attempt of one device.
 // The raw members of the body, not parsed yet.
@@ -106,7 +106,7 @@ impl<'a> ReportBody<'a> {
         let details = Details {
             report_id: self.report_id.if_any().and_then(|raw| report_id::read(raw, &mut left_out)),
             error: self.error.if_any().and_then(|raw| report_error::read(raw, &mut left_out)),
-            labels: self.labels.if_any().map(|raw| Labels::of_report(raw, &mut left_out)).unwrap_or_default(),
+            labels: self.labels.if_any().map(|raw| labels::read(raw, &mut left_out)).unwrap_or_default(),
         };
         (details, left_out.into_ignored())
     }
