@@ -6,7 +6,7 @@
 //! In reading order: `environment` (variables of the scripts), `process` (processes of the system), `test_env`
 //! (database, queue and processes of one test), `servers` (servers of one test), `proxies` (faulty connections),
 //! `fake_receiver` (a target of notifications), `requests` (bodies and clients), [`world`] (stored data), [`keys`],
-//! `clock`, `alerter_harness` (an alerter with a simulated clock), [`fleet_first`] (scenarios with that alerter).
+//! `clock`, `worker_task` (a worker without a process), `alerter_harness` (an alerter with a simulated clock), [`fleet_first`] (scenarios with that alerter).
 
 mod alerter_harness;
 mod clock;
@@ -20,6 +20,7 @@ mod proxies;
 mod requests;
 mod servers;
 mod test_env;
+mod worker_task;
 pub mod world;
 
 pub use alerter_harness::AlerterHarness;
@@ -33,3 +34,4 @@ pub use servers::{
     AlertmanagerServer, MailServer, MongoServer, MongoSet, Place, RedisServer, RedisSet, free_port, mongo_admin,
 };
 pub use test_env::{Api, TestEnv, asked_by, mongo_command, mongo_find, profile};
+pub use worker_task::WorkerTask;

@@ -121,7 +121,7 @@ async fn the_floor_of_the_config_decides_what_is_taken_for_the_cause() {
 async fn a_new_config_counts_after_sighup_and_a_bad_one_does_not() {
     let env = TestEnv::new();
     let (one, other) = (FakeReceiver::start().await, FakeReceiver::start().await);
-    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let (api, _worker) = (env.api(&[]).await, env.work().await);
     let file = write(&env, &webhook(one.url()));
     let mut alerter = env.alerter("alerter.log", &["--config", &file]).await;
     let fails = async |device: &str| {

@@ -30,7 +30,7 @@ fn of<'a>(lines: &'a [Value], status: &str) -> Vec<&'a Value> {
 #[tokio::test]
 async fn three_failures_are_one_message_and_the_recovery_another_with_two_alerters() {
     let env = TestEnv::new();
-    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let (api, _worker) = (env.api(&[]).await, env.work().await);
     let _alerters = (env.alerter("one.log", &NEVER).await, env.alerter("two.log", &NEVER).await);
     fails(&api, "pibook-1", &[5, 4]).await;
     env.drained().await;
@@ -57,7 +57,7 @@ async fn three_failures_are_one_message_and_the_recovery_another_with_two_alerte
 #[tokio::test]
 async fn a_hundred_incidents_are_a_hundred_messages_with_two_alerters_that_tick() {
     let env = TestEnv::new();
-    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let (api, _worker) = (env.api(&[]).await, env.work().await);
     for i in 0..100 {
         // Too long ago to be part of a fleet alert.
         fails(&api, &format!("pibook-{i}"), &[50, 40, 30]).await;
@@ -91,7 +91,7 @@ async fn one_incident_of_a_device_is_open_whenever_it_is_said_to_have_begun() {
 #[tokio::test]
 async fn without_any_hint_a_tick_finds_it() {
     let env = TestEnv::new();
-    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let (api, _worker) = (env.api(&[]).await, env.work().await);
     fails(&api, "pibook-1", &[3, 2, 1]).await;
     env.drained().await;
     while !pisync_core::queue::Hints::new(env.queue()).take(100).await.unwrap().is_empty() {}
@@ -103,7 +103,7 @@ async fn without_any_hint_a_tick_finds_it() {
 #[tokio::test]
 async fn a_later_run_of_failures_is_another_incident_unless_it_comes_within_half_an_hour() {
     let env = TestEnv::new();
-    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let (api, _worker) = (env.api(&[]).await, env.work().await);
     let looks = async |reports: &[Value]| {
         api.accepts(reports).await;
         env.drained().await;
@@ -133,7 +133,7 @@ async fn a_later_run_of_failures_is_another_incident_unless_it_comes_within_half
 #[tokio::test]
 async fn a_month_of_failures_that_comes_late_pages_nobody() {
     let env = TestEnv::new();
-    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let (api, _worker) = (env.api(&[]).await, env.work().await);
     fails(&api, "pibook-1", &[1_000, 500, 121]).await;
     fails(&api, "pibook-2", &[1_000, 500, 118]).await;
     env.drained().await;
@@ -182,7 +182,7 @@ async fn a_rule_that_only_the_alerter_knows_can_be_silenced_by_the_form() {
 #[tokio::test]
 async fn what_is_silenced_is_not_told_until_the_silence_is_over() {
     let env = TestEnv::new();
-    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let (api, _worker) = (env.api(&[]).await, env.work().await);
     for device_id in ["pibook-1", "pibook-2", "other"] {
         fails(&api, device_id, &[30, 20, 10]).await;
     }
@@ -208,7 +208,7 @@ async fn what_is_silenced_is_not_told_until_the_silence_is_over() {
 #[tokio::test]
 async fn a_silence_of_a_region_is_about_the_devices_whose_newest_report_says_so() {
     let env = TestEnv::new();
-    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let (api, _worker) = (env.api(&[]).await, env.work().await);
     let report = |device_id: &str, minutes, failed, region: &str| {
         let mut report = body(device_id, minutes_ago(minutes), failed);
         report["labels"] = json!({ "region": region });
@@ -250,7 +250,7 @@ async fn a_silence_of_a_region_is_about_the_devices_whose_newest_report_says_so(
 #[tokio::test]
 async fn a_silence_of_the_command_line_lasts_until_its_alerts_are_resolved() {
     let env = TestEnv::new();
-    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let (api, _worker) = (env.api(&[]).await, env.work().await);
     let verb = async |args: &[&str]| {
         let output = env.command("alerter", &[&["silence"], args].concat()).output().await.unwrap();
         (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
@@ -278,7 +278,7 @@ async fn a_silence_of_the_command_line_lasts_until_its_alerts_are_resolved() {
 #[tokio::test]
 async fn a_look_that_cannot_deliver_says_so_by_its_end() {
     let env = TestEnv::new();
-    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let (api, _worker) = (env.api(&[]).await, env.work().await);
     fails(&api, "pibook-1", &[30, 20, 10]).await;
     env.drained().await;
     let mut look = env.start("once.log", "alerter", &["--once", "--alert-log", "/dev/full"]);
@@ -289,7 +289,7 @@ async fn a_look_that_cannot_deliver_says_so_by_its_end() {
 #[tokio::test]
 async fn a_good_sync_that_arrives_late_resolves_too() {
     let env = TestEnv::new();
-    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let (api, _worker) = (env.api(&[]).await, env.work().await);
     fails(&api, "pibook-1", &[90, 70, 50]).await;
     env.drained().await;
     once(&env).await;
@@ -304,7 +304,7 @@ async fn a_good_sync_that_arrives_late_resolves_too() {
 #[tokio::test]
 async fn a_counter_that_cannot_be_read_hides_no_other_and_ends_nothing() {
     let env = TestEnv::new();
-    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let (api, _worker) = (env.api(&[]).await, env.work().await);
     for device_id in ["pibook-1", "pibook-2"] {
         fails(&api, device_id, &[50, 40, 30]).await;
     }

@@ -50,7 +50,7 @@ fn alerts(message: &Received) -> Vec<Value> {
 #[tokio::test]
 async fn incidents_that_open_together_are_one_message_that_lists_fifty_and_their_ends_another() {
     let (env, fake_receiver) = (TestEnv::new(), FakeReceiver::start().await);
-    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let (api, _worker) = (env.api(&[]).await, env.work().await);
     report(&api, 60, false).await;
     env.drained().await;
     let file = webhook(&env, &fake_receiver);
@@ -75,7 +75,7 @@ async fn incidents_that_open_together_are_one_message_that_lists_fifty_and_their
 #[tokio::test]
 async fn a_message_that_was_not_taken_comes_again_by_its_name_and_a_refused_one_is_shown_as_dead() {
     let (env, fake_receiver) = (TestEnv::new(), FakeReceiver::start().await);
-    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let (api, _worker) = (env.api(&[]).await, env.work().await);
     let says = |status, headers: &str| Answer::Says(status, headers.to_owned(), "no".to_owned());
     fake_receiver.answers([says(429, "retry-after: 6\r\n"), says(200, ""), says(400, "")]);
     let file = webhook(&env, &fake_receiver);
@@ -104,7 +104,7 @@ async fn a_message_that_was_not_taken_comes_again_by_its_name_and_a_refused_one_
 #[tokio::test]
 async fn a_receiver_that_takes_longer_than_a_lease_gets_its_message_from_one_alerter_alone() {
     let (env, fake_receiver) = (TestEnv::new(), FakeReceiver::start().await);
-    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let (api, _worker) = (env.api(&[]).await, env.work().await);
     fake_receiver.answers([Answer::Hangs]);
     let file = webhook(&env, &fake_receiver);
     let args = [&NEVER[..], &["--config", &file, "--lease-ms", "1500"]].concat();

@@ -18,7 +18,7 @@ fn reports(device: &str, good: f64, failed: f64) -> Vec<Value> {
 #[tokio::test]
 async fn a_line_that_is_far_slower_than_usual_is_the_cause_and_one_that_is_slow_by_nature_is_not() {
     let env = TestEnv::new();
-    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let (api, _worker) = (env.api(&[]).await, env.work().await);
     for (device, good, failed) in [("fell", 40.0, 9.9), ("steady", 10.0, 9.9), ("slow", 0.3, 0.3), ("none", 40.0, 0.0)]
     {
         api.accepts(&reports(device, good, failed)).await;

@@ -67,7 +67,7 @@ async fn a_fleet_whose_clocks_are_five_hours_behind_is_one_message() {
 #[tokio::test]
 async fn a_clock_that_agrees_with_ours_while_it_sends_is_right_and_its_reports_come_late() {
     let env = TestEnv::new();
-    let (looker, _worker) = (AlerterHarness::new(&env).await.unwrap(), env.worker("worker.log", &[]).await);
+    let (looker, _worker) = (AlerterHarness::new(&env).await.unwrap(), env.work().await);
     for hour in [3, 2, 1] {
         let (received_at, at) = (hours_ago(hour), hours_ago(hour + 5));
         let report = |device: &str, sent_at| {

@@ -113,7 +113,7 @@ async fn a_region_that_fails_is_one_message_and_devices_elsewhere_are_told_singl
 #[tokio::test]
 async fn without_parts_in_the_config_each_device_is_told_of() {
     let story = Story::new("").await;
-    let _worker = story.env.worker("worker.log", &[]).await;
+    let _worker = story.env.work().await;
     for hour in 0..3 {
         story.report(hour, in_the_north).await;
     }
@@ -124,7 +124,7 @@ async fn without_parts_in_the_config_each_device_is_told_of() {
 #[tokio::test]
 async fn while_the_whole_fleet_fails_its_parts_are_held_back() {
     let story = Story::new(BY_REGION).await;
-    let _worker = story.env.worker("worker.log", &[]).await;
+    let _worker = story.env.work().await;
     for hour in 0..3 {
         story.report(hour, |device| device < 400).await;
     }

@@ -179,7 +179,7 @@ async fn an_event_that_waits_too_long_is_a_message_and_it_is_over_when_all_was_w
     let message = story.env.alerts()[0]["message"].as_str().unwrap().to_owned();
     assert!(message.contains("oldest queued event: has waited for 6 min"), "{message}");
 
-    let _worker = story.env.worker("worker.log", &[]).await;
+    let _worker = story.env.work().await;
     story.env.drained().await;
     for minute in [7, 8, 11] {
         story.looks(minute).await;

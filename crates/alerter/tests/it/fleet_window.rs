@@ -83,7 +83,7 @@ async fn who_is_alive_says_so_and_when_no_api_was_is_written_down_by_the_next() 
     let heartbeat = Heartbeat::new(env.queue());
     assert_eq!(heartbeat.liveness().await.unwrap(), pisync_core::presence::Liveness::default());
     {
-        let (_api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+        let (_api, _worker) = (env.api(&[]).await, env.work().await);
         env.until("signs of life", async || {
             let liveness = heartbeat.liveness().await.unwrap();
             liveness.ingest.is_some() && liveness.worker.is_some()

@@ -117,7 +117,7 @@ async fn of_five_mailboxes_one_that_refuses_and_one_that_is_full_keep_no_mail_fr
     let five = ["one", "two", "three", "nobody", "full"].map(|name| format!("{name}@example.org")).join("\", \"");
     let at_once = "[[route]]\nreceiver = \"there\"\ngroup_wait = \"0s\"\n";
     let harness = AlerterHarness::with(&env, &config(&env, server.port, &five, at_once)).await.unwrap();
-    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let (api, _worker) = (env.api(&[]).await, env.work().await);
     let now = testkit::now();
     let reports: Vec<_> = [50, 40, 30].map(|minutes| body("a", now - SignedDuration::from_mins(minutes), true)).into();
     api.accepts(&reports).await;

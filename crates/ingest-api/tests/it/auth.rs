@@ -34,7 +34,7 @@ async fn posts(api: &Api, key: &str, device_id: &str) -> u16 {
 }
 
 async fn finish(env: TestEnv) {
-    let _worker = env.worker("worker.log", &[]).await;
+    let _worker = env.work().await;
     env.finish().await;
 }
 

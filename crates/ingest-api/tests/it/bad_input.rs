@@ -102,7 +102,7 @@ async fn a_body_that_is_no_event_is_named() {
     for clock in ["\"0001-01-01T00:00:00Z\"", "\"2016-12-31T23:59:60Z\"", "\"9999-12-30T00:00:00Z\"", "0", "-1"] {
         assert_eq!(post(with("timestamp", clock).into()).send().await.unwrap().status().as_u16(), 202, "{clock}");
     }
-    let _worker = env.worker("worker.log", &[]).await;
+    let _worker = env.work().await;
     env.finish().await;
 }
 
@@ -132,7 +132,7 @@ async fn what_is_packed_wrongly_or_into_too_much_is_refused_cheaply() {
         let packed = if path.contains("v1") { gzip(format!("[{whole}]").as_bytes()) } else { packed };
         assert_eq!(post("gzip", packed).send().await.unwrap().status().as_u16(), 202);
     }
-    let _worker = env.worker("worker.log", &[]).await;
+    let _worker = env.work().await;
     env.finish().await;
 }
 
@@ -182,7 +182,7 @@ async fn a_query_or_path_that_cannot_be_is_a_problem() {
         refused(&api, path, 405, client.get(format!("{}{path}", api.url))).await;
     }
     refused(&api, "a method", 405, client.delete(format!("{}{list}", api.url))).await;
-    let _worker = env.worker("worker.log", &[]).await;
+    let _worker = env.work().await;
     env.finish().await;
 }
 
@@ -240,7 +240,7 @@ async fn what_breaks_the_rules_of_http_is_refused_and_harms_nobody() {
     let last = format!("{}{report}", head(&format!("Content-Length: {}\r\n{close}", report.len())));
     let said = raw(&api, format!("{one}{one}{last}").as_bytes()).await;
     assert_eq!(said.matches("HTTP/1.1 202").count(), 3, "{said}");
-    let _worker = env.worker("worker.log", &[]).await;
+    let _worker = env.work().await;
     env.finish().await;
 }
 
@@ -255,7 +255,7 @@ async fn slow_clients_do_not_hold_the_server() {
     let let_go = timeout(Duration::from_secs(40), slow.join_all()).await.expect("the server lets go");
     assert!(let_go.iter().all(|said| said.is_empty() || said.starts_with(b"HTTP/1.1 4")), "{let_go:?}");
     good(&api).await;
-    let _worker = env.worker("worker.log", &[]).await;
+    let _worker = env.work().await;
     env.finish().await;
 }
 

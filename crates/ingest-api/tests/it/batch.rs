@@ -20,7 +20,7 @@ async fn answer(answer: Response, status: u16) -> Value {
 #[tokio::test]
 async fn good_reports_are_stored_once_and_bad_ones_are_named() {
     let env = TestEnv::new();
-    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let (api, _worker) = (env.api(&[]).await, env.work().await);
     let mut reports: Vec<_> = (0..300).map(|i| body(&format!("pibook-{}", i % 50), hours_ago(i / 50), false)).collect();
     reports[7]["totalErrors"] = json!(-1);
     reports[9] = json!("no event");
@@ -69,7 +69,7 @@ async fn a_batch_without_a_good_report_is_a_problem_with_all_its_faults() {
 #[tokio::test]
 async fn a_month_offline_is_taken_at_once_and_a_device_that_goes_on_is_told_when_to_come_back() {
     let env = TestEnv::new();
-    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let (api, _worker) = (env.api(&[]).await, env.work().await);
     let month: Vec<_> = (0..720).map(|hour| body("offline", hours_ago(hour), hour < 2)).collect();
     let said = answer(post(&api, "application/json", json!(month).to_string()).await, 202).await;
     assert_eq!(said, json!({ "accepted": 720, "rejected": [] }));
@@ -111,7 +111,7 @@ async fn of_a_batch_what_finds_room_is_taken_and_the_rest_is_named_to_be_sent_ag
     assert!(refused.headers().contains_key("retry-after"));
     answer(refused, 503).await;
     // Refused reports were refunded: the device may send all of them, and none twice.
-    let _worker = env.worker("worker.log", &[]).await;
+    let _worker = env.work().await;
     let mut left = reports[10..].to_vec();
     for _ in 0..50 {
         env.drained().await;
@@ -146,7 +146,7 @@ async fn a_partition_that_takes_nothing_refuses_its_own_reports_alone() {
     assert_eq!((&said["accepted"], named), (&json!(40 - expected.len()), expected.clone()), "{said}");
     answer(post(&api, "application/json", json!([reports[0]]).to_string()).await, 503).await;
     env.redis(&["DEL", &key]).await;
-    let _worker = env.worker("worker.log", &[]).await;
+    let _worker = env.work().await;
     env.drained().await;
     assert_eq!(env.rows().await.len(), 40 - expected.len());
     env.finish().await;
@@ -168,7 +168,7 @@ async fn a_device_reports_for_itself_alone_and_its_own_reports_are_taken_all_the
     let keys_file = env.path("keys.toml").display().to_string();
     std::fs::write(&keys_file, "").unwrap();
     let args = ["--auth", "enforce", "--keys-file", &keys_file, "--device-key-file", &secrets];
-    let (api, _worker) = (env.api(&args).await, env.worker("worker.log", &[]).await);
+    let (api, _worker) = (env.api(&args).await, env.work().await);
     let send = async |reports: Value| {
         let request = Client::new().post(format!("{}/api/v1/sync-events", api.url)).bearer_auth(&token);
         request.json(&reports).send().await.unwrap()

@@ -44,7 +44,7 @@ async fn report(api: &Api, device: &str) -> StatusCode {
 
 /// Ends a test that sent reports.
 async fn finish(env: TestEnv) {
-    let _worker = env.worker("worker.log", &[]).await;
+    let _worker = env.work().await;
     env.finish().await;
 }
 

@@ -117,7 +117,7 @@ async fn a_head_behind_another_request_is_looked_at_as_the_first() {
     let many = answers(open(&api).await, format!("{}{}", GET.repeat(40), "x".repeat(30_000)).as_bytes()).await;
     assert_eq!(many.matches("HTTP/1.1 200").count(), 40, "each has its answer");
     problem(&many, 431);
-    let _worker = env.worker("worker.log", &[]).await;
+    let _worker = env.work().await;
     env.finish().await;
 }
 
@@ -174,7 +174,7 @@ async fn a_slow_and_honest_client_delivers() {
     }
     let answer = said(stream, Duration::from_secs(20)).await;
     assert!(answer.starts_with("HTTP/1.1 202") && answer.contains("\"accepted\":40"), "{answer}");
-    let _worker = env.worker("worker.log", &[]).await;
+    let _worker = env.work().await;
     env.finish().await;
 }
 

@@ -32,7 +32,7 @@ async fn questions_end_in_time_while_the_store_hangs_and_are_answered_after_it()
     let folder = TestEnv::new();
     let mut mongo = MongoServer::start(folder.path("mongo")).await;
     let env = TestEnv::on_mongo(&mongo);
-    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let (api, _worker) = (env.api(&[]).await, env.work().await);
     for device in ["a", "b"] {
         for hours in [3, 2, 1] {
             api.accepts(&[body(device, hours_ago(hours), true)]).await;

@@ -69,7 +69,7 @@ async fn hours_are_exact_after_late_and_resent_reports() {
 #[tokio::test]
 async fn a_report_that_comes_while_its_hour_is_computed_is_in_it_at_the_next_question() {
     let env = TestEnv::new();
-    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let (api, _worker) = (env.api(&[]).await, env.work().await);
     let (from, to) = (hour_of(hours_ago(2)), hour_of(hours_ago(1)));
     let seen = LastSeen::new(env.queue());
     let minute_ago = seen.now().await.unwrap() - SignedDuration::from_mins(1);

@@ -41,7 +41,7 @@ async fn bad_input_is_a_problem_that_names_what_is_wrong() {
     problem(send(Method::GET, &format!("{}/api/nothing", api.url), "application/json", "").await, 404).await;
 
     api.accepts(&[body("pibook-1", hours_ago(1), false)]).await;
-    let _worker = env.worker("worker.log", &[]).await;
+    let _worker = env.work().await;
     env.finish().await;
 }
 
@@ -75,7 +75,7 @@ async fn a_page_is_asked_for_within_bounds() {
 #[tokio::test]
 async fn a_device_with_any_printable_name_finds_its_history() {
     let env = TestEnv::new();
-    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let (api, _worker) = (env.api(&[]).await, env.work().await);
     for (name, path) in [("a/b c", "a%2Fb%20c"), ("école", "%C3%A9cole"), ("..%2f", "..%252f"), ("$where", "$where")] {
         api.accepts(&[body(name, hours_ago(1), false)]).await;
         env.drained().await;
@@ -88,7 +88,7 @@ async fn a_device_with_any_printable_name_finds_its_history() {
 #[tokio::test]
 async fn a_clock_that_is_not_believed_is_kept_beside_the_time_of_receipt() {
     let env = TestEnv::new();
-    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let (api, _worker) = (env.api(&[]).await, env.work().await);
     for timestamp in ["1970-01-01T00:00:00.000Z", "2099-01-01T00:00:00.000Z"] {
         let mut report = body(timestamp, hours_ago(0), true);
         report["timestamp"] = json!(timestamp);

@@ -31,7 +31,7 @@ async fn a_key_that_sends_too_much_is_told_when_to_come_back_and_another_one_pas
     let wait: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((1..=4).contains(&wait), "{wait}");
     assert_eq!(post(&other, accepted).await.status().as_u16(), 202);
-    let _worker = env.worker("worker.log", &[]).await;
+    let _worker = env.work().await;
     env.finish().await;
 }
 
@@ -56,7 +56,7 @@ async fn a_simulated_fleet_sends_with_a_key_and_shows_it_nowhere() {
         assert_eq!(output.status.success(), good, "{said}");
         assert!(!said.contains(ingest.rsplit('_').next().unwrap()), "{said}");
     }
-    let _worker = env.worker("worker.log", &[]).await;
+    let _worker = env.work().await;
     env.drained().await;
     assert_eq!(env.rows().await.len(), 20);
     env.finish().await;

@@ -13,7 +13,7 @@ fn labelled(device: &str, hours: i64, labels: &Value) -> Value {
 #[tokio::test]
 async fn labels_are_in_the_row_and_in_what_is_read_and_without_them_a_row_is_as_before() {
     let env = TestEnv::new();
-    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let (api, _worker) = (env.api(&[]).await, env.work().await);
     let labels = json!({ "region": "nord é", "contentVersion": "42" });
     let plain = body("plain", hours_ago(1), true);
     api.accepts(&[labelled("one", 1, &labels), labelled("none", 1, &json!({})), plain]).await;

@@ -8,7 +8,7 @@ use tokio::process::Command;
 #[tokio::test]
 async fn the_api_does_what_its_description_says() {
     let env = TestEnv::new();
-    let (api, _worker) = (env.api(&["--device-burst", "1000000"]).await, env.worker("worker.log", &[]).await);
+    let (api, _worker) = (env.api(&["--device-burst", "1000000"]).await, env.work().await);
     let reports: Vec<_> = (0..5).map(|hour| body("pibook-1", hours_ago(hour), true)).collect();
     api.accepts(&reports).await;
     env.drained().await;

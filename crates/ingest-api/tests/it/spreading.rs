@@ -22,7 +22,7 @@ async fn a_batch_of_one_device_is_told_when_to_come_again_and_each_device_its_ow
     let mixed = json!([body("a", hours_ago(1), false), body("b", hours_ago(1), false)]);
     assert_eq!(api.send("POST", "/api/v1/sync-events", &mixed).await.1["nextReportIn"], Value::Null);
     assert_eq!(silent.send("POST", "/api/v1/sync-events", &of("a")).await.1["nextReportIn"], Value::Null);
-    let _worker = env.worker("worker.log", &[]).await;
+    let _worker = env.work().await;
     env.finish().await;
 }
 

@@ -63,7 +63,7 @@ async fn an_event_comes_in_over_tls_and_the_answer_demands_it_for_the_future() {
     let mut answer = Vec::new();
     let _ = plain.read_to_end(&mut answer).await;
     assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
-    let _worker = env.worker("worker.log", &[]).await;
+    let _worker = env.work().await;
     env.finish().await;
 }
 

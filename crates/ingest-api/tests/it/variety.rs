@@ -36,7 +36,7 @@ async fn post(api: &Api, path: &str, headers: &[(&str, &str)], body: impl Into<V
 #[tokio::test]
 async fn a_report_is_taken_however_its_client_writes_headers_and_paths() {
     let env = TestEnv::new();
-    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let (api, _worker) = (env.api(&[]).await, env.work().await);
     let mut devices = 0;
     let mut report = || {
         devices += 1;
@@ -143,7 +143,7 @@ async fn what_cannot_be_taken_is_told_why() {
 #[tokio::test]
 async fn a_careless_curl_is_taken() {
     let env = TestEnv::new();
-    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let (api, _worker) = (env.api(&[]).await, env.work().await);
     let url = format!("{}/api/sync-event", api.url);
     for (device, args) in [("plain", &[][..]), ("expect", &["-H", "Expect: 100-continue"])] {
         let mut command = Command::new("curl");
@@ -172,7 +172,7 @@ fn lasting(answer: &Response) -> BTreeMap<String, String> {
 #[tokio::test]
 async fn head_is_what_get_is_without_the_body() {
     let env = TestEnv::new();
-    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let (api, _worker) = (env.api(&[]).await, env.work().await);
     api.accepts(&[body("pibook-1", hours_ago(1), true)]).await;
     env.drained().await;
     let (_, document) = api.get("/openapi.json").await;
@@ -304,6 +304,6 @@ async fn unknown_parameters_are_refused_under_v1_alone() {
         post(&api, "/api/v1/sync-events?x=1", &[], format!("[{}]", body("a", hours_ago(1), false))).await.0,
         202
     );
-    let _worker = env.worker("worker.log", &[]).await;
+    let _worker = env.work().await;
     env.finish().await;
 }

@@ -58,7 +58,7 @@ impl Hour<'_> {
 /// One device in ten has a clock that is behind. A few of these fail for four hours, then recover.
 pub(super) async fn constant_lag(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
     let mut story = Story::new(env, hours(HOURS)).await?;
-    let _worker = env.worker("worker.log", &[]).await;
+    let _worker = env.work().await;
     let last = FAILING_SINCE + 4;
     let (is_behind, fails) = (
         |device: u32| device.is_multiple_of(10),
@@ -89,7 +89,7 @@ pub(super) async fn constant_lag(env: &TestEnv, devices: u32) -> anyhow::Result<
 /// All clocks are behind, and a fifth of the devices fails for four hours.
 pub(super) async fn whole_fleet(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
     let mut story = Story::new(env, hours(HOURS)).await?;
-    let _worker = env.worker("worker.log", &[]).await;
+    let _worker = env.work().await;
     let fails = |device: u32, hour: i64| is_failing(device) && (FAILING_SINCE..FAILING_SINCE + 4).contains(&hour);
     let hour = Hour { is_behind: &|_| true, fails: &fails };
     for number in 0..HOURS {
@@ -110,7 +110,7 @@ pub(super) async fn whole_fleet(env: &TestEnv, devices: u32) -> anyhow::Result<b
 /// Devices send the reports of a day in order, one report a minute each; the last one is good.
 pub(super) async fn in_order(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
     let mut story = Story::new(env, hours(2)).await?;
-    let _worker = env.worker("worker.log", &[]).await;
+    let _worker = env.work().await;
     let kept = send_kept(env, &mut story, devices, hours(1), hours(0)).await?;
     let is_right = story.sent.is_empty() && story.incidents_of_devices().await? == 0;
     table::timeline(&story, &format!("{kept} kept reports of {devices} devices arrive in order"), is_right);
@@ -120,7 +120,7 @@ pub(super) async fn in_order(env: &TestEnv, devices: u32) -> anyhow::Result<bool
 /// Devices with a known clock lag are away for a day, and then send their kept reports in order.
 pub(super) async fn backfill(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
     let mut story = Story::new(env, hours(KEPT + AWAY + 1)).await?;
-    let _worker = env.worker("worker.log", &[]).await;
+    let _worker = env.work().await;
     let hour = Hour { is_behind: &|_| true, fails: &|_, _| false };
     for number in -4..0 {
         hour.play(env, &mut story, devices, number).await?;

@@ -38,7 +38,7 @@ const SPREAD: f64 = 0.03;
 /// A device in ten has a clock that begins in 1970, and a few of these fail.
 pub(super) async fn clock_1970(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
     let (mut story, wrong) = (Story::new(env, hours(HOURS + 1)).await?, devices / 10);
-    let _worker = env.worker("worker.log", &[]).await;
+    let _worker = env.work().await;
     for hour in 0..HOURS {
         let now = story.at(hours(hour));
         let report = |device: u32| {
@@ -75,7 +75,7 @@ async fn rows(env: &TestEnv) -> anyhow::Result<(i64, i64)> {
 /// All devices report in the first minute of the hour, by cron; then each at the time that the server gave it.
 pub(super) async fn top_of_hour(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
     let mut story = Story::new(env, hours(2 * ROUNDS + 1)).await?;
-    let _worker = env.worker("worker.log", &[]).await;
+    let _worker = env.work().await;
     // Start at the first full minute.
     let start = story.at(hours(0)).as_millisecond();
     let top = MINUTE + minute_of(story.at(hours(0))).as_millisecond() - start;

@@ -124,7 +124,7 @@ impl Notified {
 /// Plays the scenario of a bad content release.
 pub async fn content_release(env: &TestEnv, release: &ContentRelease) -> anyhow::Result<Notified> {
     let (queue, alerts, alerter) = (env.queue(), env.store().await.alerts(), AlerterHarness::new(env).await?);
-    let _worker = env.worker("worker.log", &[]).await;
+    let _worker = env.work().await;
 
     let hours = |hours| SignedDuration::from_hours(hours);
     let start = Timestamp::now() - hours(HOURS);

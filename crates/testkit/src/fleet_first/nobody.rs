@@ -52,7 +52,7 @@ impl Said {
 /// minutes after its last tick.
 pub(super) async fn nobody_alerts(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
     let mut story = Story::new(env, hours(3)).await?;
-    let (api, _worker) = (env.api(&[]).await, env.worker("worker.log", &[]).await);
+    let (api, _worker) = (env.api(&[]).await, env.work().await);
     for hour in 0..3 {
         let report = |device: u32| (device, device.is_multiple_of(10));
         story

@@ -77,7 +77,7 @@ pub(super) async fn backfill(env: &TestEnv, devices: u32) -> anyhow::Result<bool
         let report = |(device, hour): &(u32, i64)| report_of(*device, now - hours(*hour), *hour > 0, now);
         push(&env.queue(), &some.iter().map(report).collect::<anyhow::Result<Vec<_>>>()?).await?;
     }
-    let _worker = env.worker("worker.log", &[]).await;
+    let _worker = env.work().await;
     let (queue, mut looks, mut between) = (env.queue(), 0, tokio::time::interval(BETWEEN));
     loop {
         between.tick().await;
@@ -98,7 +98,7 @@ pub(super) async fn backfill(env: &TestEnv, devices: u32) -> anyhow::Result<bool
 /// One device in a hundred fails every other sync.
 pub(super) async fn flapping(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
     let mut story = Story::new(env, hours(50)).await?;
-    let _worker = env.worker("worker.log", &[]).await;
+    let _worker = env.work().await;
     for hour in 0..48 {
         let report = |device: u32| (device, device.is_multiple_of(100) && hour % 2 == 1);
         story.report(&(0..devices).map(report).collect::<Vec<_>>(), hours(hour)).await?;
@@ -113,7 +113,7 @@ pub(super) async fn flapping(env: &TestEnv, devices: u32) -> anyhow::Result<bool
 /// One device in a hundred fails every two minutes and recovers two seconds later: no tick sees it failing.
 pub(super) async fn flapping_within_the_hour(env: &TestEnv, devices: u32) -> anyhow::Result<bool> {
     let mut story = Story::new(env, hours(2)).await?;
-    let _worker = env.worker("worker.log", &[]).await;
+    let _worker = env.work().await;
     let all: Vec<_> = (0..devices).map(|device| (device, false)).collect();
     story.report(&all, hours(0)).await?;
     for minute in (2..=66).step_by(2) {
