@@ -154,11 +154,10 @@ impl Inhibition {
         Ok(Self { episodes, now })
     }
 
-    /// Returns the alert that inhibits this one, of the rules in `by`. `labels` are those of its device, and
-    /// `starts_at` is its start.
-    pub(crate) fn of(&self, by: &[AlertName], alert: &Alert, labels: &Labels, starts_at: Timestamp) -> Option<AlertId> {
+    /// Returns the alert that inhibits this one, which began at `starts_at`, of the rules in `by`.
+    pub(crate) fn of(&self, by: &[AlertName], alert: &Alert, starts_at: Timestamp) -> Option<AlertId> {
         by.iter().find_map(|rule| match alert.subject {
-            Subject::Device(_) => self.of_device(*rule, labels, starts_at),
+            Subject::Device(_) => self.of_device(*rule, &alert.labels, starts_at),
             Subject::Part(_) => self.open_of_whole(*rule),
             // Only a part is inhibited by its own rule.
             Subject::Fleet | Subject::After(_) => self.open_of_whole(*rule).filter(|_| *rule != alert.name),
@@ -184,11 +183,6 @@ impl Inhibition {
     /// Returns whether a digest will follow any open episode.
     pub(crate) fn has_open_episode(&self) -> bool {
         self.episodes.iter().any(|episode| episode.over.is_none() && episode.by.digest_of.is_some())
-    }
-
-    /// Returns whether inhibition by these rules depends on the labels of devices.
-    pub(crate) fn asks_for_labels(&self, by: &[AlertName]) -> bool {
-        self.episodes.iter().any(|episode| episode.scope.is_some() && by.contains(&episode.by.rule))
     }
 }
 

@@ -24,7 +24,7 @@ struct Context<'a> {
     snapshot: &'a Snapshot,
     /// The last incident of each fingerprint that has no open one.
     before: HashMap<String, VersionedIncident>,
-    /// The labels of devices, if silences or inhibition depend on them.
+    /// The current labels of devices without an open incident.
     labels: HashMap<DeviceId, Labels>,
     /// The fingerprints of flapping devices.
     flapping: HashSet<String>,
@@ -40,7 +40,12 @@ pub(crate) async fn plan(
     let matter = |found: &&Evaluation| found.may_open() || snapshot.open(&found.alert).is_some();
     let evaluations: Vec<_> = evaluations.iter().filter(matter).collect();
     let (context, current) = (Context::read(rule, snapshot, &evaluations).await?, routing.current());
-    let next = |found: &Evaluation| context.next(found, &current.routes(&found.alert));
+    let next = |found: &Evaluation| {
+        let known = context.known(found);
+        let labelled = Alert { labels: context.labels_of(found, known), ..found.alert.clone() };
+        let routes = current.routes(&labelled);
+        context.next(&Evaluation { alert: labelled, ..found.clone() }, known, &routes)
+    };
     let mut changes: Vec<_> = evaluations.into_iter().filter_map(next).collect();
     let opens = |kept: &&mut VersionedIncident| {
         rule.name == device_sync_failing::RULE.name && kept.revision == Revision::Unset && !kept.incident.is_held_back()
@@ -80,7 +85,7 @@ pub(crate) async fn end_silences(snapshot: &Snapshot) -> Result<(), StoreError> 
     }
     let silences = snapshot.source.store.silences();
     let mut matching = HashSet::new();
-    let mut open = silences.open_labels(waiting().any(Silence::asks_for_labels)).await?;
+    let mut open = silences.open_labels().await?;
     while let Some(page) = open.try_next().await? {
         let matches = |silence: &&Silence| page.iter().any(|labels| silence.matches(labels));
         matching.extend(waiting().filter(matches).map(|silence| silence.id));
@@ -96,12 +101,10 @@ pub(crate) async fn end_silences(snapshot: &Snapshot) -> Result<(), StoreError> 
 impl<'a> Context<'a> {
     async fn read(rule: &'a Rule, snapshot: &'a Snapshot, evaluations: &[&Evaluation]) -> Result<Self, StoreError> {
         let devices: Vec<_> = evaluations.iter().filter_map(|found| found.alert.device_id()).collect();
-        let (store, mut labels, mut flapping) = (&snapshot.source.store, HashMap::new(), HashSet::new());
-        if snapshot.inhibition.asks_for_labels(rule.inhibited_by)
-            || snapshot.silences.iter().any(Silence::asks_for_labels)
-        {
-            labels = store.sync_events().newest_labels(&devices).await?;
-        }
+        let opens = evaluations.iter().filter(|found| snapshot.open(&found.alert).is_none());
+        let opens: Vec<_> = opens.filter_map(|found| found.alert.device_id()).collect();
+        let (store, mut flapping) = (&snapshot.source.store, HashSet::new());
+        let labels = store.failure_counters().labels(&opens).await?;
         if rule.name == device_sync_failing::RULE.name && !devices.is_empty() {
             let flaps = |device: &&DeviceId| Alert::fingerprint(AlertName::DEVICE_FLAPPING, device);
             flapping = store.alerts().open_among(&devices.iter().map(flaps).collect::<Vec<_>>()).await?;
@@ -109,9 +112,27 @@ impl<'a> Context<'a> {
         Ok(Self { rule, snapshot, before: before(snapshot, evaluations).await?, labels, flapping })
     }
 
-    fn next(&self, found: &Evaluation, routes: &[Route]) -> Option<VersionedIncident> {
+    /// Returns the open incident of an evaluation, or else the last one.
+    fn known(&self, found: &Evaluation) -> Option<&VersionedIncident> {
         let fingerprint = found.alert.own_fingerprint();
-        let before = self.snapshot.open.get(&fingerprint).or_else(|| self.before.get(&fingerprint));
+        self.snapshot.open.get(&fingerprint).or_else(|| self.before.get(&fingerprint))
+    }
+
+    /// Returns the labels of the device: those of its incident, if that goes on, so that it ends where it fired.
+    fn labels_of(&self, found: &Evaluation, known: Option<&VersionedIncident>) -> Labels {
+        let goes_on = |known: &&VersionedIncident| incident::goes_on(&known.incident, found, self.snapshot.now);
+        if let Some(known) = known.filter(goes_on) {
+            return known.incident.alert.labels.clone();
+        }
+        found.alert.device_id().and_then(|device| self.labels.get(device)).cloned().unwrap_or_default()
+    }
+
+    fn next(
+        &self,
+        found: &Evaluation,
+        before: Option<&VersionedIncident>,
+        routes: &[Route],
+    ) -> Option<VersionedIncident> {
         let known = before.map(|kept| &kept.incident);
         let incident = incident::next(known, found, &self.suppression(found, known), routes, self.snapshot.now)?;
         if incident.alert.device_id().is_none() && known.is_none_or(|known| known.alert.state != incident.alert.state) {
@@ -125,9 +146,8 @@ impl<'a> Context<'a> {
     /// Returns the reasons that suppress the messages about an evaluation.
     fn suppression(&self, found: &Evaluation, before: Option<&Incident>) -> Suppression {
         let Snapshot { inhibition, silences, now, .. } = self.snapshot;
-        let (alert, none) = (&found.alert, Labels::default());
-        let of_device = alert.device_id().and_then(|device| self.labels.get(device));
-        let mut labels = alert.labels_with(of_device);
+        let alert = &found.alert;
+        let mut labels = alert.labels();
         labels.extend(found.follows.clone().map(|scope| (scope.label, scope.value)));
         let open = before.filter(|before| before.is_open());
         let starts_at = open.map_or(alert.starts_at, |open| open.alert.starts_at);
@@ -135,7 +155,7 @@ impl<'a> Context<'a> {
         let by = self.rule.inhibited_by;
         Suppression {
             silenced_by: silenced_by(silences, &labels, *now),
-            inhibited_by: inhibition.of(by, alert, of_device.unwrap_or(&none), starts_at),
+            inhibited_by: inhibition.of(by, alert, starts_at),
             flapping: alert.device_id().is_some_and(flaps),
         }
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use pisync_core::{
-    models::{DeviceId, EventId, Observation, SyncEvent},
+    models::{DeviceId, EventId, Labels, Observation, SyncEvent},
     store::{Inserted, Store, StoreError},
 };
 
@@ -23,6 +23,8 @@ pub struct WrittenEvent {
     pub received_at: Timestamp,
     /// True if the device's clock was not believed.
     pub clock_suspect: bool,
+    /// The labels in the report.
+    pub labels: Labels,
     /// True if it can repeat an earlier report, provided its row is not new.
     pub may_repeat: bool,
 }
@@ -54,6 +56,7 @@ pub async fn write_rows(
             is_new,
             received_at: event.received_at,
             clock_suspect: event.time.device_timestamp.is_some(),
+            labels: event.details.labels.clone(),
             may_repeat: event.may_repeat(),
         });
     }

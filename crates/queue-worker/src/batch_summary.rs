@@ -124,7 +124,7 @@ pub(crate) fn note_changes(
 
 #[cfg(test)]
 mod tests {
-    use pisync_core::models::{EventId, FailureRun};
+    use pisync_core::models::{EventId, FailureRun, Labels};
 
     use super::*;
 
@@ -141,6 +141,7 @@ mod tests {
                 is_new: true,
                 received_at,
                 clock_suspect: *clock_suspect,
+                labels: Labels::default(),
                 may_repeat: *clock_suspect,
             }
         };

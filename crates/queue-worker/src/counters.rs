@@ -18,6 +18,7 @@ use pisync_core::{
 use crate::{
     batch::{ByDevice, WrittenEvent},
     batch_summary::{judge_clocks, note_changes, receipts},
+    labels,
     repeats::{Repeats, count_repeats},
 };
 
@@ -62,6 +63,7 @@ pub async fn keep_counters(
         judge_clocks(&mut changes, &receipts, &kept);
         count_repeats(&mut changes, repeats, &kept);
         note_changes(&mut changes, &by_device, &receipts, &kept);
+        labels::set(&mut changes, labels::changed(store, rested, &kept).await?, &kept);
         for (counter, _) in &changes {
             let before = kept.get(&counter.device_id).map_or(0, |kept| kept.counter.failure_count());
             if (before >= threshold) != (counter.failure_count() >= threshold) {
@@ -192,6 +194,7 @@ pub async fn recount_devices(store: &Store, devices: &[DeviceId]) -> Result<usiz
         };
         let mut changes = recounted(store, kept.values().cloned().collect()).await?;
         changes.retain(|(counter, _)| stands(&counter.device_id) != Some(counter.run));
+        labels::set(&mut changes, labels::current(store, &devices.iter().collect::<Vec<_>>()).await?, &kept);
         if changes.is_empty() {
             return Ok(mended.len());
         }

@@ -2,7 +2,8 @@
 //!
 //! In reading order: [`config`], [`worker`] (the loop), [`away`] (partitions that do not answer), [`decode`]
 //! (the messages of a batch), [`poison_check`] (the message that kills), [`batch`] (its rows), [`counters`] (of
-//! its devices), `batch_summary` and [`repeats`] (other facts of the batch), [`lease_keeper`] (extending the
+//! its devices), `batch_summary`, [`repeats`] and
+//! `labels` (other facts of the batch), [`lease_keeper`] (extending the
 //! lease), [`overflow`] (dead letters over the bound), [`retention`] (removing old rows), [`metrics`],
 //! [`commands`] (of the operator).
 
@@ -13,6 +14,7 @@ pub mod commands;
 pub mod config;
 pub mod counters;
 pub mod decode;
+mod labels;
 pub mod lease_keeper;
 mod left_alone;
 pub mod metrics;

@@ -67,6 +67,21 @@ pub fn counter(device_id: &str, failures: i32) -> FailureCounter {
     }
 }
 
+/// Stores rows, and counters with their labels, of devices that have none.
+pub async fn store_labelled(env: &TestEnv, events: &[(EventId, SyncEvent)]) {
+    store_events(env, events).await;
+    store_counters(env, labelled(events)).await;
+}
+
+/// Returns a counter with the labels of each event.
+pub fn labelled(events: &[(EventId, SyncEvent)]) -> Vec<FailureCounter> {
+    let counter = |(_, event): &(EventId, SyncEvent)| FailureCounter {
+        labels: event.details.labels.clone(),
+        ..FailureCounter::new(event.device_id.clone())
+    };
+    events.iter().map(counter).collect()
+}
+
 /// Stores counters of devices that have none.
 pub async fn store_counters(env: &TestEnv, counters: Vec<FailureCounter>) {
     let store = env.store().await;
@@ -119,8 +134,8 @@ pub async fn incident(env: &TestEnv, device_id: &str, since: Timestamp, is_over:
     alert
 }
 
-fn firing_to_the_log(queued_at: Timestamp) -> OutboxEntry {
-    OutboxEntry::new(1, NotificationKind::Firing, "log".into(), BTreeMap::new(), queued_at)
+fn firing_to_the_log(due_since: Timestamp) -> OutboxEntry {
+    OutboxEntry::new(1, NotificationKind::Firing, "log".into(), BTreeMap::new(), due_since)
 }
 
 /// Stores an incident that is not there yet.

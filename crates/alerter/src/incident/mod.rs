@@ -73,14 +73,24 @@ fn open(evaluation: &Evaluation, now: Timestamp) -> Option<Incident> {
     Some(enter(Incident::new(alert, now), AlertState::Firing, now))
 }
 
+/// Returns whether an evaluation is about this incident, and not about a new one.
+pub(crate) fn goes_on(before: &Incident, evaluation: &Evaluation, now: Timestamp) -> bool {
+    before.is_open() || !is_news(before, now) || before.alert.id == evaluation.alert.id
+}
+
+/// Returns whether an incident ended so long ago that a failure is told again.
+fn is_news(before: &Incident, now: Timestamp) -> bool {
+    now.duration_since(before.state_since) > SAME_INCIDENT
+}
+
 fn reopen(before: Incident, evaluation: &Evaluation, now: Timestamp) -> Option<Incident> {
     if !evaluation.is_recent {
         return None;
     }
-    let is_news = now.duration_since(before.state_since) > SAME_INCIDENT;
-    if is_news && before.alert.id != evaluation.alert.id {
+    if !goes_on(&before, evaluation, now) {
         return open(evaluation, now);
     }
+    let is_news = is_news(&before, now);
     let mut again = enter(before, AlertState::Firing, now);
     again.alert.ends_at = None;
     if is_news {

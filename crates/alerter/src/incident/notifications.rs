@@ -1,6 +1,6 @@
 //! Plans notifications: the outbox follows from the incident's state and its receivers' messages.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::{AlertState, Dead, Incident, MessageId, NotificationKind, OutboxEntry, SentNotification};
@@ -54,7 +54,7 @@ fn plan_firing(incident: &mut Incident, routes: &[Route], now: Timestamp) {
     for route in routes {
         let is_waiting = incident.outbox.iter().any(|entry| entry.receiver == route.receiver);
         if let Some(kind) = due(incident, route, now).filter(|_| !is_waiting) {
-            queue(incident, kind, route.receiver.clone(), route.group.clone(), route.group_wait, now);
+            queue(incident, kind, route.receiver.clone(), route.group.clone(), route.next_at(now));
         }
     }
 }
@@ -80,8 +80,8 @@ fn plan_resolved(incident: &mut Incident, routes: &[Route], now: Timestamp) {
         let is_to_know = |entry: &OutboxEntry| entry.receiver == receiver && entry.kind == NotificationKind::Resolved;
         if !incident.outbox.iter().any(is_to_know) {
             let route = routes.iter().find(|route| route.receiver == receiver);
-            let (group, wait) = route.map_or((group, Duration::ZERO), |route| (route.group.clone(), route.group_wait));
-            queue(incident, NotificationKind::Resolved, receiver, group, wait, now);
+            let (group, next_at) = route.map_or((group, now), |route| (route.group.clone(), route.next_at(now)));
+            queue(incident, NotificationKind::Resolved, receiver, group, next_at);
         }
     }
 }
@@ -94,17 +94,9 @@ fn informed(incident: &Incident) -> Vec<(String, Group)> {
     knows.chain(learns.map(|entry| (entry.receiver.clone(), entry.group.clone()))).collect()
 }
 
-fn queue(
-    incident: &mut Incident,
-    kind: NotificationKind,
-    receiver: String,
-    group: Group,
-    wait: Duration,
-    now: Timestamp,
-) {
+fn queue(incident: &mut Incident, kind: NotificationKind, receiver: String, group: Group, due_at: Timestamp) {
     incident.last_seq += 1;
-    let next_at = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
-    incident.outbox.push(OutboxEntry { next_at, ..OutboxEntry::new(incident.last_seq, kind, receiver, group, now) });
+    incident.outbox.push(OutboxEntry::new(incident.last_seq, kind, receiver, group, due_at));
 }
 
 /// Returns the incident after an attempt to deliver one of its messages.
@@ -126,7 +118,7 @@ fn conclude(incident: &mut Incident, entry: OutboxEntry, trigger: &Trigger<'_>) 
     match trigger.delivery {
         Delivery::Sent => remember(incident, entry, now),
         Delivery::Dead { why } => bury(incident, entry, why, now),
-        Delivery::Again { why, .. } if now.duration_since(entry.queued_at) >= DELIVERY_TIMEOUT => {
+        Delivery::Again { why, .. } if now.duration_since(entry.due_since) >= DELIVERY_TIMEOUT => {
             bury(incident, entry, why, now);
         }
         Delivery::Again { why, .. } => {

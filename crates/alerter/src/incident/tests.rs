@@ -57,6 +57,7 @@ fn route(receiver: &str) -> Route {
         group_wait: Duration::ZERO,
         group_interval: Duration::ZERO,
         repeat_interval: Duration::from_hours(24),
+        during: None,
     }
 }
 

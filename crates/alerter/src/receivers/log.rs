@@ -1,6 +1,7 @@
 //! The alert log: one JSON object a line, on disk before it counts as sent. Each alert is also logged.
 
 use std::{
+    collections::BTreeMap,
     fs::{File, OpenOptions},
     io::{self, Write},
     os::unix::fs::FileExt,
@@ -42,6 +43,8 @@ struct Line<'a> {
     status: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     device_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    labels: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failure_count: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -143,6 +146,7 @@ fn line<'a>(notice: &'a AlertNotification, messages: &Messages, now: Timestamp) 
         alertname: alert.name.as_str(),
         status: Some(notice.kind.status()),
         device_id: alert.device_id().map(DeviceId::as_str),
+        labels: alert.labels.to_map(),
         failure_count: notice.failures().map(|(count, _)| count),
         cause: notice.failures().map(|(_, cause)| cause),
         starts_at: rfc3339(alert.starts_at),
@@ -205,7 +209,7 @@ mod tests {
         std::fs::write(&path, "{\"time\":\"20").unwrap();
         let log = AlertLog::open(&path).unwrap();
         let notices = vec![notice(NotificationKind::Firing), notice(NotificationKind::Resolved)];
-        let group = std::collections::BTreeMap::new();
+        let group = BTreeMap::new();
         let notification = Notification { id: "1".into(), receiver: NAME.into(), group, notices, more: 0 };
         for _ in 0..2 {
             assert_eq!(log.send(&notification, &messages()).await, Delivery::Sent);

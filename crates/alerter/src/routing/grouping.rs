@@ -1,13 +1,19 @@
 //! The route of an alert, and the grouping of messages on it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use pisync_core::models::{ALERTNAME, Alert, DEVICE_ID};
+use jiff::Timestamp;
+use pisync_core::models::{ALERTNAME, Alert, DEVICE_ID, Schedule, check_name};
 
 use crate::receivers::Reader;
 
-/// The labels that every alert can have. The labels of `fleet_by` are added to these.
+/// The labels that every alert can have. Those of devices, and of parts of the fleet, are added to these.
 pub(super) const LABELS: [&str; 2] = [ALERTNAME, DEVICE_ID];
+
+/// Returns whether an alert may have a label of this name.
+pub(super) fn is_label(name: &str) -> bool {
+    LABELS.contains(&name) || check_name(name).is_ok()
+}
 
 /// The default time after which a device's firing alert is repeated.
 const REPEAT_DEVICE: Duration = Duration::from_hours(24);
@@ -38,6 +44,16 @@ pub struct Route {
     pub group_interval: Duration,
     /// The time after which a firing alert that is not acknowledged is repeated.
     pub repeat_interval: Duration,
+    /// The hours in which messages leave; `None` for all hours.
+    pub during: Option<Arc<Schedule>>,
+}
+
+impl Route {
+    /// Returns the time at which a message that is planned now may leave at the earliest.
+    pub(crate) fn next_at(&self, now: Timestamp) -> Timestamp {
+        let at = now.saturating_add(self.group_wait).unwrap_or(Timestamp::MAX);
+        self.during.as_ref().map_or(at, |during| during.next_on(at))
+    }
 }
 
 /// The grouping of messages to a receiver.
@@ -80,6 +96,7 @@ impl Grouping {
             group_wait: self.wait,
             group_interval: self.interval,
             repeat_interval: self.repeat_interval.unwrap_or_else(|| usual_repeat(alert)),
+            during: None,
         }
     }
 }
@@ -91,7 +108,6 @@ fn usual_repeat(alert: &Alert) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
     use pisync_core::models::{AlertName, DeviceId, Subject};
 
     use super::*;

@@ -5,12 +5,14 @@
 mod grouping;
 mod live;
 mod route;
+pub(crate) mod schedule;
 mod source;
 pub mod summary;
 
-use std::{collections::HashSet, fs, path::Path};
+use std::{collections::HashSet, fs, path::Path, sync::Arc};
 
 use anyhow::Context;
+use pisync_core::models::Schedule;
 
 pub(crate) use self::grouping::Grouping;
 pub use self::{
@@ -41,10 +43,11 @@ pub struct RoutingFile {
     pub summary: Option<Plan>,
 }
 
-/// The names of the receivers in the file, invalid ones too.
+/// The names of the receivers in the file, invalid ones too, and the schedules.
 struct Names<'a> {
     receivers: &'a [Receiver],
     declared: &'a HashSet<String>,
+    schedules: &'a [Arc<Schedule>],
 }
 
 impl RoutingFile {
@@ -66,12 +69,12 @@ impl RoutingFile {
             }
             Receiver::read(table)
         });
-        // Before the routes, which may match on the labels of `fleet_by`.
-        let rules = file.within("rules", |table| Some(Rules::read(table))).unwrap_or_default();
-        let names = Names { receivers: &receivers, declared: &declared };
-        let labels: Vec<_> =
-            grouping::LABELS.into_iter().chain(rules.common.fleet_by.iter().map(String::as_str)).collect();
-        let routes = file.each("route", |table| RouteRule::read(table, &names, &labels));
+        // Before the rules and routes, which name them.
+        let schedules = file.each("schedule", schedule::read);
+        schedule::require_unique(&mut file, &schedules);
+        let rules = file.within("rules", |table| Some(Rules::read(table, &schedules))).unwrap_or_default();
+        let names = Names { receivers: &receivers, declared: &declared, schedules: &schedules };
+        let routes = file.each("route", |table| RouteRule::read(table, &names));
         let summary = file.within("summary", |table| Plan::read(table, &names));
         let ping = file.within("ping", |table| table.read().and_then(|settings| Ping::new(settings, table)));
         let problems = file.finish();

@@ -1,10 +1,12 @@
 //! `[[route]]`: matches alerts, names their receiver, and groups their messages.
 
-use pisync_core::models::{ALERTNAME, Alert};
+use std::sync::Arc;
+
+use pisync_core::models::{ALERTNAME, Alert, Schedule};
 use regex::Regex;
 use serde::{Deserialize, Deserializer};
 
-use super::{Grouping, Names, Route};
+use super::{Grouping, Names, Route, grouping, schedule};
 use crate::{
     receivers::{Reader, Receiver, log},
     rules::RULES,
@@ -22,6 +24,8 @@ struct Settings {
     group_wait: Option<Length<0, YEAR>>,
     group_interval: Option<Length<0, YEAR>>,
     repeat_interval: Option<Length<60, YEAR>>,
+    during: Option<String>,
+    always: Option<Texts>,
     #[serde(default, rename = "continue")]
     goes_on: bool,
 }
@@ -32,6 +36,10 @@ pub struct RouteRule {
     receiver: String,
     matches: Vec<(String, Pattern)>,
     grouping: Grouping,
+    /// The hours in which messages leave; `None` for all hours.
+    during: Option<Arc<Schedule>>,
+    /// The alerts whose messages leave at any hour.
+    always: Vec<String>,
     /// True if the routes after this one are tried for the same alert too.
     pub(super) goes_on: bool,
 }
@@ -41,9 +49,9 @@ pub struct RouteRule {
 struct Pattern(Regex);
 
 impl RouteRule {
-    /// Reads one; `labels` are those that alerts have.
-    pub(super) fn read(table: &mut Table<'_>, names: &Names<'_>, labels: &[&str]) -> Option<Self> {
-        let mut matches = matches(table, labels);
+    /// Reads one.
+    pub(super) fn read(table: &mut Table<'_>, names: &Names<'_>) -> Option<Self> {
+        let mut matches = matches(table);
         let settings: Settings = table.read()?;
         let (Text(receiver), goes_on) = (settings.receiver.clone(), settings.goes_on);
         if receiver == log::NAME {
@@ -52,9 +60,14 @@ impl RouteRule {
             table.fault("receiver", "is no receiver of this file");
         }
         matches.extend(settings.alertname.clone().map(|name| (ALERTNAME.to_owned(), name)));
+        let during = schedule::find(table, "during", settings.during.as_deref(), names.schedules);
+        let always = settings.always.clone().map(Texts::into_vec).unwrap_or_default();
+        if always.iter().any(|name| RULES.iter().all(|rule| rule.name.as_str() != name)) {
+            table.fault("always", format!("must have names of alerts ({})", rule_names().join(", ")));
+        }
         let usual = Grouping::usual(names.find(&receiver).map_or(Reader::People, Receiver::reader));
-        let grouping = grouping(settings, table, usual, labels);
-        Some(Self { receiver, matches, grouping, goes_on })
+        let grouping = grouping(settings, table, usual);
+        Some(Self { receiver, matches, grouping, during, always, goes_on })
     }
 
     /// Returns whether this alert matches.
@@ -66,26 +79,32 @@ impl RouteRule {
     /// Returns the routes of a matching alert, to each address of the receiver.
     pub(crate) fn routes(&self, receivers: &[Receiver], alert: &Alert) -> Vec<Route> {
         let receivers = receivers.iter().filter(|receiver| receiver.name == self.receiver);
-        receivers.flat_map(Receiver::addresses).map(|address| self.grouping.route(&address, alert)).collect()
+        let is_always = self.always.iter().any(|name| name == alert.name.as_str());
+        let during = self.during.as_ref().filter(|_| !is_always);
+        let route = |address: String| Route { during: during.cloned(), ..self.grouping.route(&address, alert) };
+        receivers.flat_map(Receiver::addresses).map(route).collect()
     }
 }
 
-fn matches(table: &mut Table<'_>, known: &[&str]) -> Vec<(String, Pattern)> {
+fn matches(table: &mut Table<'_>) -> Vec<(String, Pattern)> {
     let pattern = |labels: &mut Table<'_>, label: &str| {
         let Text(text) = labels.take(label)?;
         Some((label.to_owned(), labels.check(label, Pattern::new(&text).map_err(|_| "must be shorter"))?))
     };
-    let all = |labels: &mut Table<'_>| known.iter().filter_map(|label| pattern(labels, label)).collect();
+    let all = |labels: &mut Table<'_>| {
+        let names = labels.keys().into_iter().filter(|name| grouping::is_label(name));
+        names.collect::<Vec<_>>().iter().filter_map(|label| pattern(labels, label)).collect()
+    };
     table.within("match", |labels| Some(all(labels))).unwrap_or_default()
 }
 
-fn grouping(settings: Settings, table: &mut Table<'_>, usual: Grouping, known: &[&str]) -> Grouping {
+fn grouping(settings: Settings, table: &mut Table<'_>, usual: Grouping) -> Grouping {
     if usual.is_each_alone() && table.has("group_by") {
         table.fault("group_by", "cannot be set: this receiver gets each alert by itself");
     }
     let by = settings.group_by.map(Texts::into_vec);
-    if by.iter().flatten().any(|label| !known.contains(&label.as_str())) {
-        table.fault("group_by", format!("must be of these labels: {}", known.join(", ")));
+    if by.iter().flatten().any(|label| !grouping::is_label(label)) {
+        table.fault("group_by", format!("must be {}, or labels of devices", grouping::LABELS.join(", ")));
     }
     Grouping {
         wait: settings.group_wait.map_or(usual.wait, |Length(wait)| wait),
@@ -97,10 +116,14 @@ fn grouping(settings: Settings, table: &mut Table<'_>, usual: Grouping, known: &
 
 /// Parses the name of a rule.
 fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Pattern>, D::Error> {
-    let names: Vec<_> = RULES.iter().map(|rule| rule.name.as_str()).collect();
+    let names = rule_names();
     let what = format!("must be the name of an alert ({})", names.join(", "));
     let is_one = |text: &&str| names.contains(text);
     values::parsed(deserializer, |text| Some(text).filter(is_one).and_then(|text| Pattern::new(text).ok()).ok_or(what))
+}
+
+fn rule_names() -> Vec<&'static str> {
+    RULES.iter().map(|rule| rule.name.as_str()).collect()
 }
 
 impl Pattern {

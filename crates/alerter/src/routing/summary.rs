@@ -26,7 +26,7 @@ struct Settings {
     day: Option<Weekday>,
     #[serde(default, deserialize_with = "hour")]
     hour: Option<i8>,
-    #[serde(default, deserialize_with = "zone")]
+    #[serde(default, deserialize_with = "values::zone")]
     zone: Option<TimeZone>,
 }
 
@@ -127,12 +127,6 @@ fn day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Weekday>, D:
 fn hour<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i8>, D::Error> {
     let fits = |hour: f64| hour.fract() == 0.0 && (0.0..24.0).contains(&hour);
     values::numeric(deserializer, "an hour, 0 to 23", fits).map(|hour| Some(hour as i8))
-}
-
-/// Parses a time zone that this machine knows.
-fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<TimeZone>, D::Error> {
-    let what = "must be \"UTC\" or a time zone that this machine knows, such as \"Europe/Berlin\"";
-    values::parsed(deserializer, |name| TimeZone::get(name).map_err(|_| what))
 }
 
 fn days_before(date: Date, days: i64) -> Option<Date> {

@@ -1,5 +1,7 @@
 //! Valid configs, and the errors of invalid ones.
 
+use jiff::SignedDuration;
+
 use super::*;
 use crate::{
     fixtures::{at, failing},
@@ -73,7 +75,7 @@ fn a_route_groups_as_it_says_and_where_it_does_not_as_suits_the_receiver() {
 fn all_that_is_wrong_is_told_at_once_by_line_and_key() {
     let text = "[[receiver]]\nname = \"a\"\ntype = \"slack\"\n\n[[receiver]]\nname = \"a\"\ntype = \"email\"\n\
                 host = \"h\"\nport = 0\ntls = \"some\"\nfrom = \"nobody\"\nto = []\ntimeout = \"5m\"\n\n\
-                [[route]]\nreceiver = \"b\"\nmatch = { colour = \"red\" }\ngroup_by = [\"colour\"]\ngroup_wait = 5\n\n\
+                [[route]]\nreceiver = \"b\"\nmatch = { \"a b\" = \"red\" }\ngroup_by = [\"a b\"]\ngroup_wait = 5\n\n\
                 [rules]\nconnectivity_floor_mbps = \"slow\"\nthreshold = 3\n\n[other]\n";
     let wrong = wrong(text);
     for part in [
@@ -85,7 +87,7 @@ fn all_that_is_wrong_is_told_at_once_by_line_and_key() {
         "12: receiver.to: ",
         "13: receiver.timeout: ",
         "16: route.receiver: ",
-        "17: route.match.colour: is not known",
+        "17: route.match.a b: is not known",
         "18: route.group_by: ",
         "19: route.group_wait: ",
         "22: rules.connectivity_floor_mbps: ",
@@ -206,7 +208,7 @@ fn a_summary_goes_to_who_reads_at_a_time_that_there_is() {
         "10: summary.receivers: \"nobody\" is no receiver of this file",
         "11: summary.day: must be a day, monday to sunday",
         "12: summary.hour: must be an hour, 0 to 23",
-        "13: summary.zone: must be \"UTC\" or a time zone that this machine knows",
+        "13: summary.zone: must be \"UTC\" or a time zone such as",
         "14: summary.to: is not known here",
     ] {
         assert!(wrong.contains(part), "{part}:\n{wrong}");
@@ -215,12 +217,19 @@ fn a_summary_goes_to_who_reads_at_a_time_that_there_is() {
 }
 
 #[test]
-fn what_the_fleet_is_looked_at_by_are_names_of_labels_on_which_routes_may_match() {
+fn routes_match_labels_of_devices_and_the_fleet_is_evaluated_by_up_to_three() {
     let route = "[[route]]\nreceiver = \"chat\"\nmatch = { region = \"nord\" }\ngroup_by = [\"region\"]\n";
     let config = parsed(&format!("{TWO}{route}[rules]\nfleet_by = [\"region\", \"group\"]\n")).unwrap();
     assert_eq!(config.rules.common.fleet_by, ["region", "group"]);
-    let without = wrong(&format!("{TWO}{route}"));
-    assert!(without.contains("route.match.region: is not known") && without.contains("route.group_by: "), "{without}");
+    assert_eq!(parsed(&format!("{TWO}{route}")).unwrap().routes.len(), 1, "any label of devices");
+    let no_name = wrong(&format!(
+        "{TWO}{}",
+        route.replace("region", "\"a region\"").replace("[\"\"a region\"\"]", "[\"a region\"]")
+    ));
+    assert!(
+        no_name.contains("route.match.a region: is not known") && no_name.contains("route.group_by: "),
+        "{no_name}"
+    );
     for by in ["[\"deviceId\"]", "[\"a b\"]", "[\"a\", \"a\"]", "[\"a\", \"b\", \"c\", \"d\"]", "7"] {
         let wrong = wrong(&format!("[rules]\nfleet_by = {by}\n"));
         assert!(wrong.starts_with("2: rules.fleet_by: "), "{by}: {wrong}");
@@ -247,4 +256,78 @@ fn rules_that_are_not_named_stay_as_they_are_and_each_may_be_set() {
     for key in ["opens_at", "at_least", "absent_after", "window"] {
         assert!(wrong.contains(&format!("rules.fleet_silent.{key}: ")), "{wrong}");
     }
+}
+
+#[test]
+fn a_schedule_has_hours_in_a_zone_and_rules_name_it() {
+    let schedule = |members: &str| format!("{TWO}[[schedule]]\nname = \"school\"\n{members}");
+    let hours =
+        "zone = \"Africa/Nairobi\"\non = [{ days = [\"mon\", \"friday\"], from = \"08:00\", to = \"24:00\" }]\n";
+    let off = "off = [{ from = \"2026-12-12\", to = \"2027-01-05\" }]\n";
+    let rules = parsed(&schedule(&format!("{hours}{off}[rules]\nexpected = \"school\"\n"))).unwrap().rules;
+    let school = rules.common.schedule.unwrap();
+    assert_eq!(
+        (school.name.as_str(), school.in_a_week(), school.holidays.len()),
+        ("school", SignedDuration::from_hours(32), 1)
+    );
+    for always in ["", "[rules]\nexpected = \"always\"\n"] {
+        assert_eq!(parsed(&schedule(&format!("{hours}{always}"))).unwrap().rules.common.schedule, None);
+    }
+}
+
+#[test]
+fn a_schedule_that_makes_no_sense_is_refused_with_its_reason() {
+    let on =
+        |days: &str, from: &str, to: &str| format!("on = [{{ days = {days}, from = \"{from}\", to = \"{to}\" }}]\n");
+    let usual = on("[\"mon\"]", "08:00", "16:00");
+    for (members, part) in [
+        (format!("zone = \"Mars/Olympus\"\n{usual}"), "schedule.zone: must be \"UTC\" or a time zone"),
+        (usual.clone(), "schedule.zone: is missing"),
+        ("zone = \"UTC\"\n".to_owned(), "schedule.on: is missing"),
+        ("zone = \"UTC\"\non = []\n".to_owned(), "schedule.on: is less than two hours a week"),
+        (
+            format!("zone = \"UTC\"\n{}", on("[\"mon\"]", "08:00", "09:30")),
+            "schedule.on: is less than two hours a week",
+        ),
+        (format!("zone = \"UTC\"\n{}", on("[\"someday\"]", "08:00", "16:00")), "schedule.on: must have days such as"),
+        (format!("zone = \"UTC\"\n{}", on("\"mon\"", "8 am", "16:00")), "schedule.on: must have hours such as"),
+        (
+            format!("zone = \"UTC\"\n{usual}off = [{{ from = \"2026-12-12\", to = \"2026-12-11\" }}]\n"),
+            "schedule.off: must have a last day that is not before the first",
+        ),
+        (format!("zone = \"UTC\"\n{usual}of = []\n"), "schedule.of: is not known here"),
+    ] {
+        let wrong = wrong(&format!("[[schedule]]\nname = \"school\"\n{members}"));
+        assert!(wrong.contains(part), "{part}:\n{wrong}");
+    }
+    let two = format!("[[schedule]]\nname = \"school\"\nzone = \"UTC\"\n{usual}").repeat(2);
+    assert!(wrong(&two).contains("schedule: two have the name \"school\""));
+    let always = format!("[[schedule]]\nname = \"always\"\nzone = \"UTC\"\n{usual}");
+    assert!(wrong(&always).contains("schedule.name: is the name for all hours"));
+    assert!(
+        wrong("[rules]\nexpected = \"scool\"\n")
+            .contains("rules.expected: must be \"always\" or the name of a [[schedule]]")
+    );
+}
+
+#[test]
+fn messages_to_people_wait_for_their_hours_and_some_do_not() {
+    let office = "[[schedule]]\nname = \"office\"\nzone = \"UTC\"\n\
+                  on = [{ days = [\"mon\", \"tue\", \"wed\", \"thu\", \"fri\"], from = \"08:00\", to = \"16:00\" }]\n";
+    let route = |more: &str| {
+        format!("{TWO}{office}[[route]]\nreceiver = \"chat\"\nduring = \"office\"\ngroup_wait = \"2m\"\n{more}")
+    };
+    let next_at = |config: &str, now: &str| routes(config, "a")[1].next_at(now.parse().unwrap()).to_string();
+    for (now, leaves) in [
+        ("2026-11-27T09:00:00Z", "2026-11-27T09:02:00Z"),
+        ("2026-11-27T15:59:00Z", "2026-11-30T08:00:00Z"),
+        ("2026-11-28T12:00:00Z", "2026-11-30T08:00:00Z"),
+    ] {
+        assert_eq!(next_at(&route(""), now), leaves, "{now}");
+        let at_once = next_at(&route("always = [\"DeviceSyncFailing\"]\n"), now);
+        assert_eq!(at_once, next_at(&format!("{TWO}[[route]]\nreceiver = \"chat\"\ngroup_wait = \"2m\"\n"), now));
+    }
+    assert!(wrong(&route("always = [\"DeviceFailing\"]\n")).contains("route.always: must have names of alerts"));
+    let unknown = wrong(&format!("{TWO}[[route]]\nreceiver = \"chat\"\nduring = \"office\"\n"));
+    assert!(unknown.contains("route.during: must be \"always\" or the name of a [[schedule]]"), "{unknown}");
 }

@@ -1,7 +1,9 @@
 //! The settings of `[rules]` that several rules share. Those of one rule are in its file.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
-use pisync_core::models::{Cause, FleetWindows, check_name};
+use pisync_core::models::{Cause, FleetWindows, Schedule, check_name};
 use serde::{Deserialize, Deserializer, de::Error};
 
 use crate::tables::{Texts, values};
@@ -22,6 +24,11 @@ pub struct Common {
     /// The time without a report after which a device is silent.
     #[serde(deserialize_with = "values::length")]
     pub device_silent_after: SignedDuration,
+    /// The name of the schedule in whose hours devices are expected. Silence counts only in them.
+    pub expected: Option<String>,
+    /// That schedule; `None` for all hours.
+    #[serde(skip)]
+    pub schedule: Option<Arc<Schedule>>,
 }
 
 impl Common {
@@ -38,6 +45,8 @@ impl Default for Common {
             report_interval: SignedDuration::from_hours(1),
             fleet_by: Vec::new(),
             device_silent_after: SignedDuration::from_hours(24),
+            expected: None,
+            schedule: None,
         }
     }
 }

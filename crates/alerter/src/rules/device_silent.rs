@@ -30,9 +30,10 @@ const RECENT: SignedDuration = SignedDuration::from_hours(2);
 
 /// Returns the devices that fell silent recently. It is empty while no API is alive.
 async fn candidates(snapshot: &Snapshot, rules: &Rules) -> Result<Candidates, ReadError> {
-    let longest_absence = rules.pipeline_stalled.longest_absence;
-    let Some(listening) = snapshot.listening(longest_absence).await? else { return Ok(stream::empty().boxed()) };
-    let range = newly_silent(rules.common.device_silent_after, listening, snapshot.now);
+    if !snapshot.is_listening(rules.pipeline_stalled.longest_absence).await? {
+        return Ok(stream::empty().boxed());
+    }
+    let range = newly_silent(rules.common.device_silent_after, snapshot.listening().await?, snapshot.now);
     let walk = snapshot.source.last_seen.walk(Some(range.start), Some(range.end), PAGE);
     let devices = |page: Vec<(DeviceId, _)>| page.into_iter().map(|(device, _)| device).collect();
     Ok(walk.map_ok(devices).map_err(ReadError::from).boxed())
@@ -40,8 +41,10 @@ async fn candidates(snapshot: &Snapshot, rules: &Rules) -> Result<Candidates, Re
 
 /// Evaluates the devices of the page by their last-seen times. While no API is alive, all stays as it is.
 async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>, ReadError> {
-    let listening = snapshot.listening(rules.pipeline_stalled.longest_absence).await?;
-    let Some(listening) = listening else { return Ok(Vec::new()) };
+    if !snapshot.is_listening(rules.pipeline_stalled.longest_absence).await? {
+        return Ok(Vec::new());
+    }
+    let listening = snapshot.listening().await?;
     let last_seen = snapshot.source.last_seen.of(&snapshot.devices).await?;
     let patience = rules.common.device_silent_after;
     let of = |device: &DeviceId| {

@@ -80,7 +80,7 @@ async fn still_failing(
     let (mut count, mut named) = (0, BTreeSet::new());
     while let Some(mut page) = devices.try_next().await? {
         if episode.scope.is_some() {
-            let labels = snapshot.source.store.sync_events().newest_labels(&page.iter().collect::<Vec<_>>()).await?;
+            let labels = snapshot.source.store.failure_counters().labels(&page.iter().collect::<Vec<_>>()).await?;
             page.retain(|device| labels.get(device).is_some_and(|labels| episode.is_about(labels)));
         }
         count += page.len() as u64;

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use pisync_core::models::{Alert, AlertName, FleetStats, Listening, Subject};
 use serde::{Deserialize, Serialize};
 
-use super::{About, Rule, Rules};
+use super::{About, Rule, Rules, common::Common};
 use crate::{
     evaluation::{Evaluation, Health, ShareLimits},
     snapshot::{AbsenceLimits, Presence, ReadError, Snapshot},
@@ -23,6 +23,9 @@ pub(super) const RULE: Rule = Rule {
     evaluate: |snapshot, rules| evaluate(snapshot, rules).boxed(),
     message: include_str!("fleet_silent.txt"),
 };
+
+/// A week.
+const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// The limits of absent devices.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
@@ -48,9 +51,9 @@ impl Default for Settings {
 /// Evaluates the whole, and then the parts, which the alert of the whole inhibits. While no API is alive, all
 /// stays as it is.
 async fn evaluate(snapshot: &Snapshot, rules: &Rules) -> Result<Vec<Evaluation>, ReadError> {
-    let reach = reach(&rules.fleet_silent, &snapshot.liveness().await?.listening, snapshot.now);
+    let reach = reach(&rules.fleet_silent, &rules.common, snapshot.listening().await?, snapshot.now);
     let (mut whole, mut parts) = (None, BTreeMap::new());
-    if snapshot.listening(rules.pipeline_stalled.longest_absence).await?.is_some() {
+    if snapshot.is_listening(rules.pipeline_stalled.longest_absence).await? {
         let presence = snapshot.presence(reach).await?;
         parts = snapshot.presence_of_parts(reach, presence, rules.fleet_silent.limits.at_least).await?;
         whole = Some(presence);
@@ -83,9 +86,12 @@ fn evaluation(snapshot: &Snapshot, rules: &Rules, mut alert: Alert, presence: Op
 }
 
 /// Returns the last-seen limits of expected and of absent devices.
-fn reach(rule: &Settings, listening: &Listening, now: Timestamp) -> AbsenceLimits {
+fn reach(rule: &Settings, common: &Common, listening: &Listening, now: Timestamp) -> AbsenceLimits {
+    // Seven days are a week of the schedule, also if it is on for few hours of it.
+    let share = common.schedule.as_ref().map_or(1.0, |schedule| schedule.in_a_week().div_duration_f64(WEEK));
+    let expected_for = SignedDuration::try_from_secs_f64(rule.expected_for.as_secs_f64() * share);
     AbsenceLimits {
-        expected_since: listening.back(now, rule.expected_for.max(rule.absent_after)),
+        expected_since: listening.back(now, expected_for.unwrap_or(rule.expected_for).max(rule.absent_after)),
         absent_since: listening.back(now, rule.absent_after),
     }
 }
@@ -100,7 +106,8 @@ mod tests {
     fn while_we_were_away_nobody_was_absent() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let gap = Gap { from: at("2026-11-24T04:00:00Z"), to: at("2026-11-24T10:00:00Z") };
-        let reach = reach(&Settings::default(), &Listening { gaps: vec![gap] }, at("2026-11-24T10:30:00Z"));
+        let reach =
+            reach(&Settings::default(), &Common::default(), &Listening { gaps: vec![gap] }, at("2026-11-24T10:30:00Z"));
         assert_eq!(reach.absent_since, at("2026-11-24T01:30:00Z"));
         assert_eq!(reach.expected_since, at("2026-11-17T04:30:00Z"));
     }

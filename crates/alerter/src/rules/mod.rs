@@ -9,14 +9,17 @@ mod fleet_silent;
 mod fleet_sync_failing;
 mod pipeline_stalled;
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
-use pisync_core::models::AlertName;
+use pisync_core::models::{AlertName, Schedule};
 use serde::{Deserialize, Serialize};
 
 use self::common::Common;
 use crate::{
     evaluation::Evaluation,
     inhibition::Inhibitor,
+    routing::schedule,
     snapshot::{Candidates, ReadError, Snapshot},
     tables::Table,
 };
@@ -64,9 +67,11 @@ macro_rules! rules {
         }
 
         impl Rules {
-            pub(crate) fn read(table: &mut Table<'_>) -> Self {
+            pub(crate) fn read(table: &mut Table<'_>, schedules: &[Arc<Schedule>]) -> Self {
                 $(let $rule = table.settings(stringify!($rule));)*
-                Self { common: table.read().unwrap_or_default(), $($rule),* }
+                let mut common: Common = table.read().unwrap_or_default();
+                common.schedule = schedule::find(table, "expected", common.expected.as_deref(), schedules);
+                Self { common, $($rule),* }
             }
         }
 

@@ -61,6 +61,7 @@ pub(crate) struct Snapshot {
     /// The open incidents of the evaluated rule, of these devices or of the fleet, by fingerprint.
     pub(crate) open: HashMap<String, VersionedIncident>,
     liveness: OnceCell<Liveness>,
+    listening: OnceCell<Listening>,
 }
 
 /// The source of snapshots: the servers, and the facts remembered between snapshots. Cheap to clone.
@@ -101,6 +102,7 @@ impl SnapshotSource {
             devices: Vec::new(),
             open: HashMap::new(),
             liveness: OnceCell::new(),
+            listening: OnceCell::new(),
         };
         snapshot.refresh().await?;
         Ok(snapshot)
@@ -151,11 +153,18 @@ impl Snapshot {
         Ok(self.liveness.get_or_try_init(read).await?)
     }
 
-    /// Returns the times at which devices could be heard; `None` if no API was alive for longer than this.
-    pub(crate) async fn listening(&self, longest_absence: SignedDuration) -> Result<Option<&Listening>, ReadError> {
-        let liveness = self.liveness().await?;
+    /// Returns whether an API was alive for the last time no longer ago than this.
+    pub(crate) async fn is_listening(&self, longest_absence: SignedDuration) -> Result<bool, ReadError> {
         let is_alive = |at| self.now.duration_since(at) <= longest_absence;
-        Ok(liveness.ingest.is_none_or(is_alive).then_some(&liveness.listening))
+        Ok(self.liveness().await?.ingest.is_none_or(is_alive))
+    }
+
+    /// Returns the times at which devices could be heard and were expected.
+    pub(crate) async fn listening(&self) -> Result<&Listening, ReadError> {
+        let listening = &self.liveness().await?.listening;
+        let Some(schedule) = &self.common.schedule else { return Ok(listening) };
+        let expected = || async { listening.without(schedule.gaps_before(self.now)) };
+        Ok(self.listening.get_or_init(expected).await)
     }
 
     /// Returns up to `most` devices that have begun to fail or recovered since then. Each change of a device is

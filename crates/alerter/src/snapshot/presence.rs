@@ -1,8 +1,7 @@
 //! The number of expected and of absent devices, in the whole fleet and in its parts.
 //!
-//! Redis counts the devices of the whole. The parts of a device are in its newest row. These rows are read for
-//! absent devices at each evaluation, and for all others only from time to time, since the size of a part
-//! changes slowly.
+//! Redis counts the devices of the whole. The parts of a device are in its counter. Counters are read for absent
+//! devices at each evaluation, and for all others only from time to time, since the size of a part changes slowly.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -127,7 +126,7 @@ impl Snapshot {
         let mut heard = self.source.last_seen.walk(Some(from), to, PAGE);
         while let Some(some) = heard.try_next().await? {
             let devices: Vec<_> = some.iter().map(|(device, _)| device).collect();
-            let labels = self.source.store.sync_events().newest_labels(&devices).await?;
+            let labels = self.source.store.failure_counters().labels(&devices).await?;
             for (device, labels) in &labels {
                 take(device, labels);
             }

@@ -121,6 +121,11 @@ impl<'t> Table<'t> {
         self.entries.get(key)?.get_ref().as_str().map(str::to_owned)
     }
 
+    /// Returns the keys that were not read yet.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        self.entries.keys().map(|key| key.get_ref().to_string()).collect()
+    }
+
     /// Takes all other keys as one value. Each invalid key is left out and reported, so that the errors of the
     /// others are found, too.
     pub(crate) fn read<T: DeserializeOwned>(&mut self) -> Option<T> {

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{
+    SignedDuration,
+    tz::{TimeZone, TimeZoneDatabase},
+};
 use pisync_core::settings;
 use reqwest::Url;
 use serde::{Deserialize, Deserializer, de::Error};
@@ -69,6 +72,12 @@ pub(crate) fn parsed<'de, T, D: Deserializer<'de>, E: std::fmt::Display>(
     parse: impl FnOnce(&str) -> Result<T, E>,
 ) -> Result<Option<T>, D::Error> {
     parse(&String::deserialize(deserializer)?).map(Some).map_err(D::Error::custom)
+}
+
+/// Parses a time zone by the program's own database, which images lack and machines have in several versions.
+pub(crate) fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<TimeZone>, D::Error> {
+    let what = "must be \"UTC\" or a time zone such as \"Africa/Nairobi\"";
+    parsed(deserializer, |name| TimeZoneDatabase::bundled().get(name).map_err(|_| what))
 }
 
 /// Parses a duration longer than zero.

@@ -38,7 +38,7 @@ async fn a_fifth_of_a_fleet_that_reports_as_a_herd_is_one_message_and_a_digest()
 #[tokio::test]
 async fn hints_of_many_devices_have_the_fleet_looked_at_first() {
     let (env, now) = (TestEnv::new(), testkit::now());
-    let (looker, _worker) = (AlerterHarness::new(&env).await.unwrap(), env.worker("worker.log", &[]).await);
+    let (looker, _worker) = (AlerterHarness::new(&env).await.unwrap(), env.work().await);
     let name = |number: u32| format!("pibook-{number:04}");
     for minutes in [122, 62, 2] {
         let at = now - SignedDuration::from_mins(minutes);
@@ -56,6 +56,19 @@ async fn hints_of_many_devices_have_the_fleet_looked_at_first() {
     assert_eq!(told, ["FleetSyncFailing"]);
     assert_eq!(env.store().await.alerts().count_of_devices().await.unwrap(), 200);
     env.finish().await;
+}
+
+#[tokio::test]
+async fn schools_are_silent_at_night_and_nobody_is_notified() {
+    let settings = Settings::try_parse_from(["fleet-first", "schools", "--devices", "2000"]).unwrap();
+    assert!(fleet_first::run(&settings).await.unwrap());
+}
+
+/// The control: the same two weeks, with a config that does not name the hours.
+#[tokio::test]
+async fn without_the_hours_of_schools_each_night_is_a_false_alarm() {
+    let settings = Settings::try_parse_from(["fleet-first", "schools-without-hours"]).unwrap();
+    assert!(!fleet_first::run(&settings).await.unwrap());
 }
 
 #[tokio::test]

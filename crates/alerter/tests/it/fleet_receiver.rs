@@ -39,7 +39,7 @@ async fn recover(env: &TestEnv, devices: Range<usize>) {
 /// Makes waiting messages an hour older, and releases their leases.
 async fn an_hour_passes(env: &TestEnv) {
     let earlier = |field: &str| json!({ "$subtract": [field, 3_600_000] });
-    let entry = json!({ "nextAt": earlier("$$entry.nextAt"), "queuedAt": earlier("$$entry.queuedAt") });
+    let entry = json!({ "nextAt": earlier("$$entry.nextAt"), "dueSince": earlier("$$entry.dueSince") });
     let each = json!({ "input": "$outbox", "as": "entry", "in": { "$mergeObjects": ["$$entry", entry] } });
     let change = json!([{ "$set": { "outbox": { "$map": each }, "outboxDueAt": earlier("$outboxDueAt") } }]);
     let waiting = json!({ "outboxDueAt": { "$exists": true } });

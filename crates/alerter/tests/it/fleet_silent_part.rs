@@ -12,7 +12,7 @@ use serde_json::json;
 use testkit::{
     AlerterHarness, TestEnv, body,
     fleet_first::{counted, told},
-    world::{device, store_events},
+    world::{device, store_labelled},
 };
 
 const BY_REGION: &str = "[rules]\nfleet_by = [\"region\"]\n";
@@ -47,7 +47,7 @@ impl Story {
             let event = SyncEvent::from_json(report.to_string().as_bytes(), start).unwrap();
             (event.id(), event)
         };
-        store_events(&env, &(0..DEVICES).map(report).collect::<Vec<_>>()).await;
+        store_labelled(&env, &(0..DEVICES).map(report).collect::<Vec<_>>()).await;
         let story = Self { env, looker, start };
         story.heard(0, |_| true).await;
         story

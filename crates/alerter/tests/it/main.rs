@@ -6,6 +6,7 @@ mod alerter_hanging;
 mod alertmanager;
 mod alerts;
 mod deliveries;
+mod device_labels;
 mod fleet_cause;
 mod fleet_first;
 mod fleet_flapping;

@@ -57,6 +57,10 @@ pub(crate) struct AlertItem {
     alertname: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     device_id: Option<String>,
+    /// Labels that the device had when it opened.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(required = false)]
+    labels: BTreeMap<String, String>,
     /// The part of the fleet that it is about; absent if it is about all or one device.
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<ScopeItem>,
@@ -228,6 +232,7 @@ impl From<Incident> for AlertItem {
             id: alert.id.to_string(),
             alertname: alert.name.to_string(),
             device_id: alert.device_id().map(DeviceId::to_string),
+            labels: alert.labels.to_map(),
             scope: alert.scope().cloned().map(|scope| ScopeItem { label: scope.label, value: scope.value }),
             state: alert.state.as_str(),
             failure_count: alert.failure_count,

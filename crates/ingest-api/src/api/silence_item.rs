@@ -35,8 +35,7 @@ pub(super) struct SilenceItem {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ReachItem {
-    /// Number of devices that it matches; if it matches a label of devices, of those that reported within the
-    /// last two hours.
+    /// Number of devices that it matches, by their ids and their current labels.
     devices: u64,
     /// Number of open alerts that it matches now.
     open_alerts: u64,

@@ -28,7 +28,7 @@ pub(super) struct Line {
 pub(super) fn is_about(silence: &Silence, device_id: &DeviceId, labels: &Labels) -> bool {
     AlertName::KNOWN.into_iter().any(|name| {
         let alert = Alert::new(name, Subject::Device(device_id.clone()), Timestamp::UNIX_EPOCH);
-        silence.matches(&alert.labels_with(Some(labels)))
+        silence.matches(&Alert { labels: labels.clone(), ..alert }.labels())
     })
 }
 

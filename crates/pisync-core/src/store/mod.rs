@@ -9,6 +9,7 @@ mod documents;
 mod error;
 mod failure_counters;
 mod indexes;
+mod labels;
 mod lease;
 mod retention;
 mod rights;

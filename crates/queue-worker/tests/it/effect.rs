@@ -52,7 +52,12 @@ async fn one_to_eight_workers_make_the_same_rows_and_counters() {
         let mut reports = Vec::new();
         for device in 0..12 {
             for hour in 1..=20 {
-                reports.push(body(&format!("pibook-{device}"), hours_ago(hour), fastrand::u8(0..10) < 6));
+                let mut report = body(&format!("pibook-{device}"), hours_ago(hour), fastrand::u8(0..10) < 6);
+                // Three devices move on each hour, three never, and the others have no labels.
+                if device < 6 {
+                    report["labels"] = json!({ "place": if device < 3 { hour } else { 0 } });
+                }
+                reports.push(report);
             }
         }
         let expected = expected(&reports);
@@ -73,8 +78,17 @@ async fn one_to_eight_workers_make_the_same_rows_and_counters() {
         for (device, count) in expected {
             assert_eq!(env.failure_count(&device).await, count, "{device}, {workers} workers, batches of {batch}");
         }
+        let labels = store.failure_counters().labels(&devices().iter().collect::<Vec<_>>()).await.unwrap();
+        let places: Vec<_> =
+            devices().iter().map(|device| labels.get(device)?.get("place").map(str::to_owned)).collect();
+        let place = |device: usize| (device < 6).then(|| i32::from(device < 3).to_string());
+        assert_eq!(places, (0..12).map(place).collect::<Vec<_>>(), "{workers} workers, batches of {batch}");
         env.finish().await;
     }
+}
+
+fn devices() -> Vec<DeviceId> {
+    (0..12).map(|device| DeviceId::parse(&format!("pibook-{device}")).unwrap()).collect()
 }
 
 /// Returns each device with the number of its failed reports after the last good one, by time.

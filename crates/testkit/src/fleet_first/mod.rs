@@ -10,6 +10,7 @@ mod messages;
 mod nobody;
 mod parts;
 mod scenarios;
+mod schools;
 mod settings;
 mod silence;
 mod story;
@@ -44,6 +45,8 @@ pub async fn run(settings: &Settings) -> anyhow::Result<bool> {
         StoryName::NobodyAlerts => nobody::nobody_alerts(&env, devices).await?,
         StoryName::Clock1970 => clocks::clock_1970(&env, devices).await?,
         StoryName::TopOfHour => clocks::top_of_hour(&env, devices).await?,
+        StoryName::Schools => schools::schools(&env, devices, true).await?,
+        StoryName::SchoolsWithoutHours => schools::schools(&env, devices, false).await?,
         StoryName::SilentLooks => silence::measure(&env, devices).await?,
         StoryName::PartLooks => parts::measure(&env, devices).await?,
     };

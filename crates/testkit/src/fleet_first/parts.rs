@@ -12,7 +12,12 @@ use super::{
     story::{Story, name},
     table::durations,
 };
-use crate::{alerter_harness::AlerterHarness, requests::body, test_env::TestEnv};
+use crate::{
+    alerter_harness::AlerterHarness,
+    requests::body,
+    test_env::TestEnv,
+    world::{labelled, store_counters},
+};
 
 /// The number of measurements of each kind.
 const TIMES: usize = 5;
@@ -84,6 +89,7 @@ async fn report(env: &TestEnv, fleet: u32, devices: std::ops::Range<u32>, at: Ti
     for some in rows.chunks(BATCH_SIZE) {
         env.store().await.sync_events().insert(some).await?;
     }
+    store_counters(env, labelled(&rows)).await;
     Ok(())
 }
 
@@ -99,12 +105,12 @@ async fn ticks(alerter: &AlerterHarness, now: Timestamp, times: usize) -> anyhow
 }
 
 async fn look_up(env: &TestEnv, fleet: u32) -> anyhow::Result<Vec<Duration>> {
-    let (events, devices) = (env.store().await.sync_events(), 0..LOOKED_UP.min(fleet));
+    let (counters, devices) = (env.store().await.failure_counters(), 0..LOOKED_UP.min(fleet));
     let devices = devices.map(|device| Ok(DeviceId::parse(&name(device))?)).collect::<anyhow::Result<Vec<_>>>()?;
     let (devices, mut spent) = (devices.iter().collect::<Vec<_>>(), Vec::new());
     for _ in 0..TIMES {
         let begun = Instant::now();
-        events.newest_labels(&devices).await?;
+        counters.labels(&devices).await?;
         spent.push(begun.elapsed());
     }
     Ok(spent)

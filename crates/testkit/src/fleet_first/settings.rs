@@ -67,6 +67,11 @@ pub enum StoryName {
     /// All devices report in the same minute by cron, and then at the server's times: no message, and at most 3 % of
     /// them in the busiest minute
     TopOfHour,
+    /// Two weeks of schools that are on from 8 to 16 o'clock, with a region that is out and a device that dies: one
+    /// message each, and the end of the first
+    Schools,
+    /// The first two days of it without the hours of the schools in the config. A control: each night is a false alarm
+    SchoolsWithoutHours,
     /// Measures a tick that looks for silent devices, with a thousandth of the devices silent
     SilentLooks,
     /// Measures a tick that groups silent devices by labels, and the read of recent changes
@@ -76,11 +81,14 @@ pub enum StoryName {
 impl StoryName {
     fn devices(self) -> u32 {
         match self {
-            Self::ContentRelease | Self::IspOutage | Self::OwnOutage | Self::PartLooks => 100_000,
+            Self::ContentRelease | Self::IspOutage | Self::OwnOutage | Self::PartLooks | Self::Schools => 100_000,
             Self::Backfill => 10_000,
-            Self::Clock1970 | Self::BackfillInOrder | Self::BackfillBehind | Self::ConstantLag | Self::FleetBehind => {
-                2_000
-            }
+            Self::Clock1970
+            | Self::BackfillInOrder
+            | Self::BackfillBehind
+            | Self::ConstantLag
+            | Self::FleetBehind
+            | Self::SchoolsWithoutHours => 2_000,
             Self::TopOfHour => 20_000,
             Self::Flapping | Self::FlappingWithinTheHour | Self::NobodyAlerts => 1_000,
             Self::SilentLooks => 1_000_000,

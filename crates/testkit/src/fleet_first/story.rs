@@ -34,7 +34,17 @@ pub struct Story<'a> {
 impl<'a> Story<'a> {
     /// Starts a scenario so long before now.
     pub async fn new(env: &'a TestEnv, ago: SignedDuration) -> anyhow::Result<Self> {
-        Ok(Self { env, alerter: AlerterHarness::new(env).await?, start: Timestamp::now() - ago, sent: Vec::new() })
+        Self::with(env, Timestamp::now() - ago, "").await
+    }
+
+    /// Starts a scenario at this time, with this config of the alerter, in TOML.
+    pub async fn with(env: &'a TestEnv, start: Timestamp, config: &str) -> anyhow::Result<Self> {
+        Ok(Self { env, alerter: AlerterHarness::with(env, config).await?, start, sent: Vec::new() })
+    }
+
+    /// Returns the time from the start of the scenario until `at`.
+    pub fn since(&self, at: Timestamp) -> SignedDuration {
+        at.duration_since(self.start)
     }
 
     /// Returns the time `since` the start of the scenario.
@@ -44,6 +54,11 @@ impl<'a> Story<'a> {
 
     /// Sets the last-seen time of devices, by number, without a report.
     pub async fn heard(&self, devices: Range<u32>, since: SignedDuration) -> anyhow::Result<()> {
+        self.heard_some(devices, since).await
+    }
+
+    /// Sets the last-seen time of these devices, by number, without a report.
+    pub async fn heard_some(&self, devices: impl Iterator<Item = u32>, since: SignedDuration) -> anyhow::Result<()> {
         let (seen, at, all) = (LastSeen::new(self.env.queue()), self.at(since), devices.collect::<Vec<_>>());
         for some in all.chunks(BATCH_SIZE) {
             let heard = some.iter().map(|device| Ok((DeviceId::parse(&name(*device))?, at)));

@@ -36,6 +36,8 @@ pub struct Alert {
     pub name: AlertName,
     /// The subject.
     pub subject: Subject,
+    /// The labels that its device had when it opened.
+    pub labels: Labels,
     /// The state.
     pub state: AlertState,
     /// Failed syncs in a row at the last change of state.
@@ -88,6 +90,7 @@ impl Alert {
             id: AlertId::derive(&subject.fingerprint(name), starts_at),
             name,
             subject,
+            labels: Labels::default(),
             state: AlertState::Firing,
             failure_count: 0,
             cause: Cause::Unknown,
@@ -126,21 +129,15 @@ impl Alert {
         }
     }
 
-    /// Returns the labels that routes and silences match: `alertname`, and `deviceId` for a device, or the label of the
-    /// part of the fleet.
+    /// Returns the labels that routes and silences match: `alertname`, and `deviceId` and its labels for a device, or
+    /// the label of the part of the fleet.
     pub fn labels(&self) -> BTreeMap<String, String> {
         let mut labels = BTreeMap::from([(ALERTNAME.to_owned(), self.name.to_string())]);
         if let Some(device_id) = self.device_id() {
             labels.insert(DEVICE_ID.to_owned(), device_id.to_string());
+            labels.extend(self.labels.to_map());
         }
         labels.extend(self.scope().map(|scope| (scope.label.clone(), scope.value.clone())));
-        labels
-    }
-
-    /// Returns the same with the labels of the device, if the subject is a device.
-    pub fn labels_with(&self, device: Option<&Labels>) -> BTreeMap<String, String> {
-        let mut labels = self.labels();
-        labels.extend(device.map(Labels::to_map).unwrap_or_default());
         labels
     }
 

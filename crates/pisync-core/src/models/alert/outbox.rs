@@ -15,8 +15,8 @@ pub struct OutboxEntry {
     pub receiver: String,
     /// The labels by which it may share a message.
     pub group: BTreeMap<String, String>,
-    /// Time at which it was queued.
-    pub queued_at: Timestamp,
+    /// Time at which it became due. It is retried for a day from then.
+    pub due_since: Timestamp,
     /// Time before which it must not be sent.
     pub next_at: Timestamp,
     /// The number of delivery attempts begun.
@@ -72,21 +72,21 @@ impl OutboxEntry {
     /// The character between the receiver's name and the labels in the key of a group.
     pub const LABELS_BEGIN: char = '{';
 
-    /// Returns an entry that may be sent at once.
+    /// Returns an entry that is due at a time.
     pub fn new(
         seq: i32,
         kind: NotificationKind,
         receiver: String,
         group: BTreeMap<String, String>,
-        now: Timestamp,
+        due_at: Timestamp,
     ) -> Self {
         Self {
             seq,
             kind,
             receiver,
             group,
-            queued_at: now,
-            next_at: now,
+            due_since: due_at,
+            next_at: due_at,
             attempts: 0,
             message: None,
             lease_until: None,

@@ -118,11 +118,6 @@ impl Silence {
         self.matchers.iter().all(|matcher| matcher.matches(labels))
     }
 
-    /// Returns whether it matches on labels of devices.
-    pub fn asks_for_labels(&self) -> bool {
-        self.matchers.iter().any(Matcher::is_of_devices)
-    }
-
     /// Returns its end after an evaluation of all alerts, given whether it `matches_now` an open one. `None` if the end
     /// does not change.
     pub fn after_look(&self, matches_now: bool, now: Timestamp) -> Option<SilenceEnd> {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::models::{DeviceId, EventId, SyncEvent};
+use crate::models::{DeviceId, EventId, Labels, SyncEvent};
 
 /// The state of one device: the fold of its stored events in order of time.
 ///
@@ -24,6 +24,8 @@ pub struct FailureCounter {
     pub clock_repeats: Option<ClockRepeats>,
     /// Time of receipt of the report that last changed it between failing and ok; not part of the fold.
     pub last_change_at: Option<Timestamp>,
+    /// The labels of the device's newest row; not part of the fold.
+    pub labels: Labels,
     /// The part of the run whose rows were removed for their age, while the run lasts.
     pub settled: Option<Settled>,
 }
@@ -103,6 +105,7 @@ impl FailureCounter {
             clock_suspect_since: None,
             clock_repeats: None,
             last_change_at: None,
+            labels: Labels::default(),
             settled: None,
         }
     }
@@ -208,6 +211,7 @@ impl FailureCounter {
         counter.clock_suspect_since = self.clock_suspect_since;
         counter.clock_repeats = self.clock_repeats;
         counter.last_change_at = self.last_change_at;
+        counter.labels = self.labels.clone();
         counter
     }
 

@@ -1,13 +1,14 @@
 //! The labels of a device, such as its group, region or version, by which failures are compared.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use crate::models::visible::is_printable;
 
 /// The labels of a report: up to [`Labels::MOST`] names, each with a value, in order of the names. Most reports have
-/// none, and then it is empty.
+/// none, and then it is empty. Cheap to clone.
+// An empty list is `None` always, so that equal labels compare equal.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct Labels(Vec<(String, String)>);
+pub struct Labels(Option<Arc<Vec<(String, String)>>>);
 
 /// The reason that these are no [`Labels`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,13 +72,13 @@ impl Labels {
         if !is_value(&value) {
             return Err(InvalidLabels::Value(name.to_owned()));
         }
-        let Err(place) = self.0.binary_search_by(|(known, _)| known.as_str().cmp(name)) else {
+        let Err(place) = self.pairs().binary_search_by(|(known, _)| known.as_str().cmp(name)) else {
             return Err(InvalidLabels::Twice(name.to_owned()));
         };
-        if self.0.len() == Self::MOST {
+        if self.pairs().len() == Self::MOST {
             return Err(InvalidLabels::TooMany);
         }
-        self.0.insert(place, (name.to_owned(), value.into_owned()));
+        Arc::make_mut(self.0.get_or_insert_default()).insert(place, (name.to_owned(), value.into_owned()));
         Ok(())
     }
 
@@ -92,12 +93,12 @@ impl Labels {
 
     /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
     }
 
     /// Returns names and values, in order of the names.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.pairs().iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// Returns the value of a name.
@@ -107,7 +108,11 @@ impl Labels {
 
     /// Returns the labels as a map.
     pub fn to_map(&self) -> BTreeMap<String, String> {
-        self.0.iter().cloned().collect()
+        self.pairs().iter().cloned().collect()
+    }
+
+    fn pairs(&self) -> &[(String, String)] {
+        self.0.as_deref().map_or(&[], Vec::as_slice)
     }
 }
 

@@ -20,6 +20,21 @@ pub struct Listening {
 }
 
 impl Listening {
+    /// Returns the same times without these further gaps.
+    #[must_use]
+    pub fn without(&self, further: Vec<Gap>) -> Self {
+        let mut gaps: Vec<_> = self.gaps.iter().copied().chain(further).collect();
+        gaps.sort_by_key(|gap| gap.from);
+        let mut disjoint: Vec<Gap> = Vec::with_capacity(gaps.len());
+        for gap in gaps {
+            match disjoint.last_mut() {
+                Some(last) if gap.from <= last.to => last.to = last.to.max(gap.to),
+                _ => disjoint.push(gap),
+            }
+        }
+        Self { gaps: disjoint }
+    }
+
     /// Returns the time since which the system has listened for so long, without the gaps. A device last seen before it
     /// has been silent for longer.
     pub fn back(&self, now: Timestamp, listened: SignedDuration) -> Timestamp {

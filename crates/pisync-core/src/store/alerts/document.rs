@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bson::{Bson, DateTime, Document, doc, oid::ObjectId, raw::RawDocument};
+use bson::{Bson, DateTime, Document, RawBson, doc, oid::ObjectId, raw::RawDocument};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,7 +16,7 @@ use crate::{
     store::{
         Revision,
         documents::{self, Moment, Unreadable, Whole},
-        object_id, update,
+        labels, object_id, update,
     },
 };
 
@@ -50,6 +50,7 @@ fn written(incident: &Incident, revision: i64) -> Document {
     let silences: Vec<_> = incident.silenced_by.iter().map(|id| object_id(id.bytes())).collect();
     for (field, value) in [
         ("deviceId", alert.device_id().map(|device_id| device_id.as_str().into())),
+        ("labels", labels::to_bson(&alert.labels)),
         ("after", after(&alert.subject).map(|id| object_id(id.bytes()).into())),
         ("scope", alert.scope().map(|scope| doc! { "label": &scope.label, "value": &scope.value }.into())),
         ("finding", alert.finding.as_ref().map(|finding| list([StoredFinding::from(finding)].into_iter()))),
@@ -100,6 +101,7 @@ pub(super) fn read(document: &RawDocument) -> Result<VersionedIncident, Unreadab
         id: AlertId::from_bytes(stored.id.bytes()),
         name: AlertName::parse(&stored.alertname).ok_or_else(|| unknown("alertname", &stored.alertname))?,
         subject: subject(stored.device_id.as_deref(), stored.scope, stored.after).ok_or_else(no_device)?,
+        labels: labels::from_bson(stored.labels.as_ref()),
         state,
         failure_count: stored.failure_count.0,
         cause: Cause::parse(&stored.cause),
@@ -157,6 +159,8 @@ struct Stored {
     id: ObjectId,
     alertname: String,
     device_id: Option<String>,
+    /// Anything, since a person's edit of it must not hide the incident.
+    labels: Option<RawBson>,
     scope: Option<StoredPart>,
     after: Option<ObjectId>,
     /// One, or none.
@@ -271,7 +275,7 @@ struct StoredEntry {
     group: BTreeMap<String, String>,
     /// The key by which entries are found.
     group_key: String,
-    queued_at: DateTime,
+    due_since: DateTime,
     next_at: DateTime,
     #[serde(skip_serializing_if = "Option::is_none")]
     message_id: Option<String>,
@@ -293,7 +297,7 @@ impl From<&OutboxEntry> for StoredEntry {
             receiver: entry.receiver.clone(),
             group: entry.group.clone(),
             group_key: entry.group_key(),
-            queued_at: entry.queued_at.into(),
+            due_since: entry.due_since.into(),
             next_at: entry.next_at.into(),
             message_id: entry.message.as_ref().map(|message| message.as_str().to_owned()),
             lease_until: entry.lease_until.map(DateTime::from),
@@ -311,7 +315,7 @@ impl StoredEntry {
             kind: NotificationKind::parse(&self.reason)?,
             receiver: self.receiver,
             group: self.group,
-            queued_at: self.queued_at.into(),
+            due_since: self.due_since.into(),
             next_at: self.next_at.into(),
             attempts: self.attempts,
             message: self.message_id.map(MessageId::from_stored),

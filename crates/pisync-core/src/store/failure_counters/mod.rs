@@ -18,7 +18,7 @@ use serde::Deserialize;
 use super::{
     Raw, Saved, StoreError,
     documents::{self, Amount, Moment, Unreadable, Whole},
-    index, update,
+    index, labels, update,
 };
 use crate::models::{ClockRepeats, DeviceId, FailureCounter, FailureRun, Settled};
 
@@ -108,6 +108,7 @@ impl FailureCounters {
             // The order of the list of repeated failures, which would otherwise be sorted in memory.
             index(doc! { "failureCount": -1, "deviceId": 1 }, plain()),
             index(suspect_keys(), suspect),
+            index(label_keys(), plain()),
             // Only devices that ever failed.
             index(doc! { "lastChangeAt": 1 }, IndexOptions::builder().sparse(true).build()),
         ];
@@ -201,6 +202,11 @@ fn suspect_keys() -> Document {
     doc! { "deviceId": 1, "clockSuspectSince": 1 }
 }
 
+/// Returns the keys of the index of devices by label.
+fn label_keys() -> Document {
+    doc! { "labels": 1, "deviceId": 1 }
+}
+
 /// Returns the statement that sets one counter if its document is still at `revision`, or makes the document if there
 /// is none. If another process made it meanwhile, the insert is a duplicate: the race is lost.
 fn statement(counter: &FailureCounter, revision: Revision, read: Option<&FailureCounter>) -> Option<Document> {
@@ -224,7 +230,7 @@ fn statement(counter: &FailureCounter, revision: Revision, read: Option<&Failure
 }
 
 /// Returns the optional fields of a document, by name.
-fn fields(counter: &FailureCounter) -> [(&'static str, Option<Bson>); 12] {
+fn fields(counter: &FailureCounter) -> [(&'static str, Option<Bson>); 13] {
     let run = counter.run.as_ref();
     [
         ("watermark", counter.watermark.map(date)),
@@ -235,6 +241,7 @@ fn fields(counter: &FailureCounter) -> [(&'static str, Option<Bson>); 12] {
         ("failingSince", run.map(|run| date(run.since))),
         ("lastFailureAt", run.map(|run| date(run.last_at))),
         ("lastFailureSpeed", run.map(|run| Bson::Double(run.last_speed))),
+        ("labels", labels::to_bson(&counter.labels)),
         ("settledBefore", counter.settled.map(|settled| date(settled.before))),
         ("settledCount", counter.settled.map(|settled| Bson::Int32(settled.run.count))),
         ("settledLastAt", counter.settled.map(|settled| date(settled.run.last_at))),
@@ -312,6 +319,7 @@ fn read(document: &RawDocument) -> Result<VersionedCounter, Unreadable> {
         clock_suspect_since: date(stored.clock_suspect_since),
         clock_repeats: stored.clock_repeats.map(ClockRepeats::from),
         last_change_at: date(stored.last_change_at),
+        labels: labels::from_bson(stored.labels.as_ref()),
     };
     Ok(VersionedCounter { counter, revision })
 }
@@ -351,6 +359,8 @@ struct Stored {
     settled_count: Option<Whole<i32>>,
     settled_last_at: Option<Moment>,
     settled_last_speed: Option<Amount>,
+    /// Anything, since a person's edit of it must not hide the counter.
+    labels: Option<RawBson>,
 }
 
 impl Stored {

@@ -1,10 +1,10 @@
 //! Queries of the counters for people, step by step along an index. The index is named to the server, so a query that
 //! it cannot serve is an error and never a scan.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use bson::{
-    DateTime, Document, RawDocumentBuf, doc,
+    Bson, DateTime, Document, RawBson, RawDocumentBuf, doc,
     raw::{RawBsonRef, RawDocument},
 };
 use futures_util::{Stream, StreamExt, TryStreamExt};
@@ -14,12 +14,19 @@ use serde::Deserialize;
 
 use super::{FailureCounters, NAME, VersionedCounter, read};
 use crate::{
-    models::{DeviceId, FailureCounter},
+    models::{DeviceId, FailureCounter, Labels, Matcher, MatcherKind},
     store::{
         StoreError,
         documents::{self, Amount, Moment, Unreadable},
+        labels,
     },
 };
+
+/// The maximum time of the server to count devices for a person.
+const COUNT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The devices whose labels are read with one query.
+const LABELLED: usize = 1_000;
 
 /// A step along an index.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,6 +71,40 @@ impl FailureCounters {
         let find = self.collection.find(doc! { "deviceId": { "$in": ids } }).hint(Hint::Keys(doc! { "deviceId": 1 }));
         let counters = readable(find.await?.try_collect().await?).into_iter();
         Ok(counters.map(|counter| (counter.device_id.clone(), counter)).collect())
+    }
+
+    /// Returns the current labels of these devices, of those with labels.
+    pub async fn labels(&self, devices: &[&DeviceId]) -> Result<HashMap<DeviceId, Labels>, StoreError> {
+        let mut all = HashMap::new();
+        for some in devices.chunks(LABELLED) {
+            let ids: Vec<_> = some.iter().map(|device| device.as_str()).collect();
+            let with_labels = doc! { "deviceId": { "$in": ids }, "labels": { "$exists": true } };
+            let find = self.collection.find(with_labels).projection(doc! { "_id": 0, "deviceId": 1, "labels": 1 });
+            let mut found = find.hint(Hint::Keys(doc! { "deviceId": 1 })).await?;
+            while let Some(document) = found.try_next().await? {
+                all.extend(documents::read(NAME, &document, labelled));
+            }
+        }
+        Ok(all)
+    }
+
+    /// Returns how many devices match: their ids, and their current labels, of which at least one is asked for. Fails
+    /// after 20 s of the server's time.
+    pub async fn count_matching(&self, matchers: &[&Matcher]) -> Result<u64, StoreError> {
+        let found =
+            self.collection.find(Document::from_iter(matchers.iter().find_map(|matcher| among_labels(matcher))));
+        let found = found.projection(doc! { "_id": 0, "deviceId": 1, "labels": 1 }).batch_size(10_000);
+        let mut found = found.hint(Hint::Keys(super::label_keys())).max_time(COUNT_TIMEOUT).await?;
+        let mut count = 0;
+        while let Some(document) = found.try_next().await? {
+            let Some((device_id, labels)) = documents::read(NAME, &document, labelled) else { continue };
+            let fits = |matcher: &&Matcher| {
+                let of_device = matcher.is_of_devices().then(|| labels.get(matcher.label()));
+                of_device.unwrap_or(Some(device_id.as_str())).is_some_and(|value| matcher.fits(value))
+            };
+            count += u64::from(matchers.iter().all(fits));
+        }
+        Ok(count)
     }
 
     /// Returns up to `most` counters at or over `at_least`, highest first, ties by device, after `after`.
@@ -179,6 +220,13 @@ struct Named {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
+struct Labelled {
+    device_id: String,
+    labels: Option<RawBson>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Changed {
     device_id: String,
     last_change_at: Moment,
@@ -188,6 +236,28 @@ impl Named {
     fn device(&self) -> Result<DeviceId, Unreadable> {
         DeviceId::parse(&self.device_id).map_err(|error| Unreadable::new("deviceId", error.to_string()))
     }
+}
+
+fn labelled(document: &RawDocument) -> Result<(DeviceId, Labels), Unreadable> {
+    let Labelled { device_id, labels } = documents::parse(document)?;
+    Ok((Named { device_id }.device()?, labels::from_bson(labels.as_ref())))
+}
+
+/// Returns the condition on the field `labels` that every match of a matcher meets; none for one of another field.
+fn among_labels(matcher: &Matcher) -> Option<(String, Bson)> {
+    let name = matcher.label();
+    let entry = match matcher.kind() {
+        MatcherKind::Exact => Bson::from(format!("{name}={}", matcher.value())),
+        MatcherKind::Prefix => within(format!("{name}={}", matcher.value())),
+        MatcherKind::Pattern => within(format!("{name}=")),
+    };
+    matcher.is_of_devices().then(|| ("labels".to_owned(), entry))
+}
+
+/// Returns the condition for texts that begin with `beginning`.
+fn within(beginning: String) -> Bson {
+    let end = format!("{beginning}\u{10FFFF}");
+    doc! { "$elemMatch": { "$gte": beginning, "$lt": end } }.into()
 }
 
 fn readable(found: Vec<RawDocumentBuf>) -> Vec<FailureCounter> {

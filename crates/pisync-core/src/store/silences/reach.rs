@@ -3,17 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{Stream, StreamExt, TryStreamExt};
-use jiff::SignedDuration;
 use tokio::task::coop::consume_budget;
 
 use super::Silences;
 use crate::{
-    models::{AHEAD, ALERTNAME, AlertName, Matcher, MatcherKind},
+    models::{ALERTNAME, AlertName, Matcher, MatcherKind},
     store::{StoreError, VersionedIncident},
 };
-
-/// The age up to which a report counts for its device's labels: twice the usual interval between reports.
-const REPORTED: SignedDuration = SignedDuration::from_hours(2);
 
 /// The number of open alerts read at a time.
 const BATCH_SIZE: usize = 1_000;
@@ -21,19 +17,18 @@ const BATCH_SIZE: usize = 1_000;
 /// The reach of a silence.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SilenceReach {
-    /// Devices with a counter that it matches, for the rules that it matches. If it matches on labels, those that
-    /// reported within the last two hours.
+    /// Devices with a counter that it matches, for the rules that it matches.
     pub devices: u64,
     /// Open alerts that it matches now.
     pub open_alerts: u64,
 }
 
 impl Silences {
-    /// Returns the reach of a silence with these matchers. The ids of devices are read along their index, from the
-    /// first that can match to the last. If it matches on labels, the rows of two hours are read.
+    /// Returns the reach of a silence with these matchers. The ids or labels of devices are read
+    /// along their index, from the first that can match to the last.
     pub async fn reach(&self, matchers: &[Matcher]) -> Result<SilenceReach, StoreError> {
         let mut rules: BTreeSet<_> = AlertName::KNOWN.iter().map(AlertName::to_string).collect();
-        let (mut open, mut open_alerts) = (self.open_labels(matchers.iter().any(Matcher::is_of_devices)).await?, 0);
+        let (mut open, mut open_alerts) = (self.open_labels().await?, 0);
         while let Some(page) = open.try_next().await? {
             let fits = |labels: &&BTreeMap<String, String>| matchers.iter().all(|matcher| matcher.matches(labels));
             open_alerts += page.iter().filter(fits).count() as u64;
@@ -42,27 +37,14 @@ impl Silences {
         Ok(SilenceReach { devices: self.devices(matchers, &rules).await?, open_alerts })
     }
 
-    /// Returns the labels of each open alert, with those of its device if they are asked for, a bounded number at a
-    /// time.
+    /// Returns the labels of each open alert, a bounded number at a time.
     pub async fn open_labels(
         &self,
-        of_devices: bool,
     ) -> Result<impl Stream<Item = Result<Vec<BTreeMap<String, String>>, StoreError>> + Send + Unpin + use<>, StoreError>
     {
-        let events = self.store.sync_events();
-        let labels = move |open: Vec<VersionedIncident>| {
-            let events = events.clone();
-            async move {
-                let devices = open.iter().filter(|_| of_devices).filter_map(|kept| kept.incident.alert.device_id());
-                let labels = events.newest_labels(&devices.collect::<Vec<_>>()).await?;
-                let with_labels = |kept: &VersionedIncident| {
-                    let alert = &kept.incident.alert;
-                    alert.labels_with(alert.device_id().and_then(|device| labels.get(device)))
-                };
-                Ok(open.iter().map(with_labels).collect())
-            }
-        };
-        Ok(self.alerts().open(BATCH_SIZE).await?.and_then(labels).boxed())
+        let labels = |kept: &VersionedIncident| kept.incident.alert.labels();
+        let labels = move |open: Vec<VersionedIncident>| open.iter().map(labels).collect();
+        Ok(self.alerts().open(BATCH_SIZE).await?.map_ok(labels).boxed())
     }
 
     async fn devices(&self, matchers: &[Matcher], rules: &BTreeSet<String>) -> Result<u64, StoreError> {
@@ -71,8 +53,7 @@ impl Silences {
             return Ok(0);
         }
         if rest.iter().any(|matcher| matcher.is_of_devices()) {
-            let now = self.store.now().await?;
-            return self.store.sync_events().count_matching(now - REPORTED..now + AHEAD, &rest).await;
+            return self.counters().count_matching(&rest).await;
         }
         if rest.is_empty() {
             return self.counters().estimated_count().await;

@@ -4,12 +4,7 @@
 //! reports. The rows are folded here and not by `$group`, which takes four times as long at 100,000 devices. Counts per
 //! minute kept by the workers could not tell the newest report of a device from its others, and would cost every batch.
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasher, RandomState},
-    ops::Range,
-    time::Duration,
-};
+use std::{ops::Range, time::Duration};
 
 use bson::{DateTime, Document, RawDocument, RawDocumentBuf, doc};
 use futures_util::TryStreamExt;
@@ -22,7 +17,7 @@ use tokio::task::coop::consume_budget;
 
 use super::{NAME, StoreError, SyncEvents};
 use crate::{
-    models::{Cause, EventId, FleetWindow, FleetWindowsFold, Matcher, WhatChanged, WhatChangedFold},
+    models::{Cause, EventId, FleetWindow, FleetWindowsFold, WhatChanged, WhatChangedFold},
     store::{
         documents::{self, Amount, Unreadable},
         object_id,
@@ -79,24 +74,6 @@ impl SyncEvents {
             |report: Report<'_>| fold.add(report.device_id, report.failed, report.internet_speed, labels(report.row));
         self.each_report(range, fields, Some(TIMEOUT), add).await?;
         Ok(fold.what_changed())
-    }
-
-    /// Returns how many of the devices that reported in `range` match: their ids, and the labels of the newest report
-    /// of each. Fails after 20 s of the server's time.
-    pub async fn count_matching(&self, range: Range<Timestamp>, matchers: &[&Matcher]) -> Result<u64, StoreError> {
-        let of_devices = matchers.iter().filter(|matcher| matcher.is_of_devices());
-        let fields = of_devices.map(|matcher| (format!("labels.{}", matcher.label()), 1.into())).collect();
-        let (hasher, mut newest) = (RandomState::new(), HashMap::new());
-        let add = |report: Report<'_>| {
-            let label = |name: &str| labels(report.row).find_map(|(known, value)| (known == name).then_some(value));
-            let of = |matcher: &Matcher| {
-                if matcher.is_of_devices() { label(matcher.label()) } else { Some(report.device_id) }
-            };
-            let fits = |matcher: &&Matcher| of(matcher).is_some_and(|value| matcher.fits(value));
-            newest.insert(hasher.hash_one(report.device_id), matchers.iter().all(fits));
-        };
-        self.each_report(range, fields, Some(TIMEOUT), add).await?;
-        Ok(newest.values().filter(|fits| **fits).count() as u64)
     }
 
     /// Passes on each report of a window, in order of time, ties by id, with these fields beside those of a [`Report`].
