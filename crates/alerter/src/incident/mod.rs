@@ -78,7 +78,7 @@ pub(crate) fn goes_on(before: &Incident, evaluation: &Evaluation, now: Timestamp
     before.is_open() || !is_news(before, now) || before.alert.id == evaluation.alert.id
 }
 
-/// Returns whether an incident ended so long ago that a failure is told again.
+/// Returns whether an incident ended so long ago that people are notified of a new failure.
 fn is_news(before: &Incident, now: Timestamp) -> bool {
     now.duration_since(before.state_since) > SAME_INCIDENT
 }

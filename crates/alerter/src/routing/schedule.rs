@@ -52,7 +52,7 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Arc<Schedule>> {
     let (name, zone, on) = (table.need("name", name), table.need("zone", zone), table.need("on", on));
     let on = on.and_then(|on| table.check("on", on.into_iter().map(hours).collect::<Result<Vec<_>, _>>()));
     let holidays = table.check("off", off.into_iter().map(holiday).collect::<Result<Vec<_>, _>>());
-    let schedule = Schedule { name: name?.0, zone: zone?, on: on?, holidays: holidays?, off: Vec::new() };
+    let schedule = Schedule { name: name?.0, zone: zone?, on: on?, holidays: holidays? };
     if schedule.name == ALWAYS {
         table.fault("name", "is the name for all hours: choose another");
     }

@@ -153,7 +153,7 @@ impl Snapshot {
         Ok(self.liveness.get_or_try_init(read).await?)
     }
 
-    /// Returns whether an API was alive for the last time no longer ago than this.
+    /// Returns whether an API was alive within this time before now, or there never was one.
     pub(crate) async fn is_listening(&self, longest_absence: SignedDuration) -> Result<bool, ReadError> {
         let is_alive = |at| self.now.duration_since(at) <= longest_absence;
         Ok(self.liveness().await?.ingest.is_none_or(is_alive))

@@ -111,7 +111,7 @@ pub(super) async fn schools(env: &TestEnv, devices: u32, scheduled: bool) -> any
     let expected = told(&[("DeviceSilent firing", 1), ("FleetSilent firing", 1), ("FleetSilent resolved", 1)]);
     let is_right = story.messages() == expected && are_in_time(&story, &days)?;
     let hours = if scheduled { "with their hours" } else { "without their hours" };
-    table::timeline(&story, &format!("two weeks of {devices} devices in schools, {hours}"), is_right);
+    table::timeline(&story, &format!("{devices} devices in schools, {hours}"), is_right);
     Ok(is_right)
 }
 

@@ -19,7 +19,7 @@ const LONGEST: SignedDuration = SignedDuration::from_hours(400 * 24);
 /// The hours of a week in one time zone, without holidays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
-    /// The name in settings and on pages.
+    /// The name in the settings.
     pub name: String,
     /// The time zone of hours and holidays.
     pub zone: TimeZone,
@@ -27,8 +27,6 @@ pub struct Schedule {
     pub on: Vec<WeeklyHours>,
     /// Whole days in which no device is expected, first and last included.
     pub holidays: Vec<(Date, Date)>,
-    /// Times in which no device is expected, from a calendar.
-    pub off: Vec<Range<Timestamp>>,
 }
 
 /// The same hours on some days of the week.
@@ -66,18 +64,18 @@ impl Schedule {
     /// Returns the times in `range` at which devices are expected, oldest first and disjoint.
     pub fn expected(&self, range: Range<Timestamp>) -> Vec<Range<Timestamp>> {
         let date = |at: Timestamp| at.to_zoned(self.zone.clone()).date();
-        // WeeklyHours may begin on the day before and end within the range.
+        // Hours may begin on the day before and end within the range.
         let first = date(range.start).yesterday().unwrap_or(Date::MIN);
         let last = date(range.end);
         let days = first.series(Span::new().days(1)).take_while(|day| *day <= last);
         let on = days.flat_map(|day| self.on.iter().filter_map(move |hours| self.hours_on(hours, day)));
         let on = merged(on.filter_map(|on| within(&on, &range)).collect());
-        without(on, &self.off(&range))
+        without(on, &self.holidays_in(&range))
     }
 
     /// Returns for how long devices are expected in a week without holidays.
     pub fn in_a_week(&self) -> SignedDuration {
-        let usual = Self { holidays: Vec::new(), off: Vec::new(), ..self.clone() };
+        let usual = Self { holidays: Vec::new(), ..self.clone() };
         // A week in which no zone of many people changes its clocks.
         let monday = jiff::civil::date(2026, 1, 12).to_zoned(self.zone.clone()).map(|monday| monday.timestamp());
         let monday = monday.unwrap_or_default();
@@ -120,12 +118,12 @@ impl Schedule {
         Some(at(day.to_datetime(hours.from))?..at(end)?)
     }
 
-    /// Returns the holidays and the times of the calendar, within `range`.
-    fn off(&self, range: &Range<Timestamp>) -> Vec<Range<Timestamp>> {
+    /// Returns the holidays within `range`, oldest first and disjoint.
+    fn holidays_in(&self, range: &Range<Timestamp>) -> Vec<Range<Timestamp>> {
         let midnight = |day: Date| Some(day.to_zoned(self.zone.clone()).ok()?.timestamp());
         let holidays =
             self.holidays.iter().filter_map(|(first, last)| Some(midnight(*first)?..midnight(last.tomorrow().ok()?)?));
-        merged(holidays.chain(self.off.iter().cloned()).filter_map(|off| within(&off, range)).collect())
+        merged(holidays.filter_map(|off| within(&off, range)).collect())
     }
 }
 
@@ -182,7 +180,7 @@ mod tests {
     fn school(zone: &str) -> Schedule {
         let hours = WeeklyHours { days: SCHOOL_DAYS.to_vec(), from: time(8, 0, 0, 0), to: Some(time(16, 0, 0, 0)) };
         let zone = TimeZoneDatabase::bundled().get(zone).unwrap();
-        Schedule { name: "school".into(), zone, on: vec![hours], holidays: Vec::new(), off: Vec::new() }
+        Schedule { name: "school".into(), zone, on: vec![hours], holidays: Vec::new() }
     }
 
     fn at(text: &str) -> Timestamp {
@@ -258,18 +256,12 @@ mod tests {
     }
 
     #[test]
-    fn no_device_is_expected_on_holidays_and_at_times_that_are_off() {
+    fn no_device_is_expected_on_holidays() {
         let day = jiff::civil::date;
-        let off = at("2026-11-26T10:00:00Z")..at("2026-11-26T11:00:00Z");
-        let schedule =
-            Schedule { holidays: vec![(day(2026, 11, 24), day(2026, 11, 25))], off: vec![off], ..school("UTC") };
+        let schedule = Schedule { holidays: vec![(day(2026, 11, 24), day(2026, 11, 25))], ..school("UTC") };
         assert_eq!(
             expected(&schedule, "2026-11-23T00:00:00Z", "2026-11-27T00:00:00Z"),
-            [
-                "2026-11-23T08:00:00Z/2026-11-23T16:00:00Z",
-                "2026-11-26T08:00:00Z/2026-11-26T10:00:00Z",
-                "2026-11-26T11:00:00Z/2026-11-26T16:00:00Z",
-            ]
+            ["2026-11-23T08:00:00Z/2026-11-23T16:00:00Z", "2026-11-26T08:00:00Z/2026-11-26T16:00:00Z"]
         );
         assert_eq!(schedule.in_a_week(), SignedDuration::from_hours(40), "of a usual week");
         let summer = Schedule { holidays: vec![(day(2026, 1, 1), day(2028, 1, 1))], ..schedule };
